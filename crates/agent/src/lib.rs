@@ -1,0 +1,1 @@
+//! The one process that opens vaults, talks to devices, signs and notifies.

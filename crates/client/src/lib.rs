@@ -1,0 +1,1 @@
+//! Speaks wire to the agent, and starts it on demand.

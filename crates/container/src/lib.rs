@@ -1,0 +1,1 @@
+//! The bytes of a vault file: strict tar, signed notes, membership, commits, operations.

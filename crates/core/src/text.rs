@@ -1,0 +1,63 @@
+//! Text from outside, made fit to be shown: a name or an address that a stranger chose must not be able to move the
+//! cursor, hide a character or look like another one.
+
+/// Shows `text` on one line, every character visible. Control, bidirectional, zero-width, combining and other format
+/// characters become `\u{…}`, a backslash becomes `\\`; so different texts always look different (the map is injective),
+/// and what is shown can be read back.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            ' '..='~' => out.push(c),
+            _ if is_letter_of_one_shape(c) => out.push(c),
+            _ => out.extend(c.escape_unicode()),
+        }
+    }
+    out
+}
+
+/// Whether a text holds letters outside ASCII, so that a person should look twice (`а` is not `a`).
+#[must_use]
+pub fn has_lookalikes(text: &str) -> bool {
+    !text.is_ascii()
+}
+
+// Letters and digits of every script stay readable; `has_lookalikes` warns of them where it matters. Marks that combine,
+// format characters and blanks are neither, so they are escaped.
+fn is_letter_of_one_shape(c: char) -> bool {
+    c.is_alphanumeric()
+        && !('\u{115f}'..='\u{1160}').contains(&c)
+        && c != '\u{3164}'
+        && c != '\u{ffa0}'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_invisible_stays() {
+        assert_eq!(visible("a\u{1b}[2Kb"), "a\\u{1b}[2Kb");
+        assert_eq!(
+            visible("bc1q\u{202e}x\u{200b}\n"),
+            "bc1q\\u{202e}x\\u{200b}\\u{a}"
+        );
+        assert_eq!(
+            visible("e\u{301}\u{3164}\u{a0}"),
+            "e\\u{301}\\u{3164}\\u{a0}"
+        );
+        assert_eq!(visible("Zoë 取引"), "Zoë 取引");
+    }
+
+    #[test]
+    fn an_escaped_text_differs_from_its_escape() {
+        assert_ne!(visible("\u{1b}"), visible("\\u{1b}"));
+    }
+
+    #[test]
+    fn lookalikes_are_seen() {
+        assert!(has_lookalikes("bin\u{430}nce") && !has_lookalikes("binance"));
+    }
+}

@@ -1,0 +1,1 @@
+//! YubiKey PIV over PC/SC: VERIFY and use in one transaction.

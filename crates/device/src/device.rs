@@ -1,0 +1,292 @@
+//! The traits, and the words they are written in.
+
+use age_core::format::{FileKey, Stanza};
+use touchkeep_core::{Code, Passphrase, Pin};
+
+/// What a key is for. Purposes never share a key.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// Opens the user's bundle, once per session.
+    Unlock,
+    /// Opens sealed values, touched each time.
+    Seal,
+    /// Signs the membership chain and checkpoints.
+    SignVault,
+    /// Signs requests to one venue.
+    Request,
+}
+
+/// The kinds of devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceKind {
+    /// Keys in the vault file under a passphrase. Weaker than hardware, and shown so everywhere.
+    Software,
+    /// The PIV applet of a YubiKey.
+    Piv,
+    /// A token behind a PKCS#11 module.
+    Pkcs11,
+}
+
+/// Whether the device waits for a touch before it uses a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TouchPolicy {
+    /// No touch.
+    Never,
+    /// One touch is good for 15 seconds.
+    Cached,
+    /// A touch for each use.
+    Always,
+}
+
+/// Algorithms of device keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    /// NIST P-256 (FIPS 186-5).
+    P256,
+    /// RSA with a modulus of 2048 bits.
+    Rsa2048,
+    /// Curve25519 for signatures (RFC 8032).
+    Ed25519,
+    /// Curve25519 for key agreement (RFC 7748).
+    X25519,
+}
+
+/// How a message becomes a signature. The device gets the message, never a hash that a caller made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SignatureScheme {
+    /// ECDSA with SHA-256, DER-encoded.
+    EcdsaP256Sha256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    RsaPkcs1Sha256,
+    /// Ed25519 over the message itself.
+    Ed25519,
+}
+
+/// Which key of a device: the slot of a PIV key in hex (`82`), the CKA_ID of a PKCS#11 key in hex, or a name of the
+/// software device's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct KeyRef(pub String);
+
+/// One key of a device.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KeyInfo {
+    /// Which one.
+    pub key: KeyRef,
+    /// What for.
+    pub purpose: Purpose,
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+    /// Its public half: DER of a SubjectPublicKeyInfo (RFC 5280), base64 in JSON.
+    #[serde(with = "crate::device::base64_bytes")]
+    pub spki: Vec<u8>,
+    /// Whether it waits for a touch.
+    pub touch: TouchPolicy,
+    /// For [`Purpose::Unlock`] and [`Purpose::Seal`]: the age recipient of this key (`age1yubikey1…`, `age1tag1…`, `age1…`).
+    pub recipient: Option<String>,
+    /// The identity line that stock age understands (`AGE-PLUGIN-YUBIKEY-1…`), where there is one. Public.
+    pub identity: Option<String>,
+}
+
+/// A device and its keys; all of it public.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DeviceInfo {
+    /// Its kind.
+    pub kind: DeviceKind,
+    /// What to call it: `YubiKey 5 (12345678)`.
+    pub label: String,
+    /// The number that is printed on it, or the token's serial.
+    pub serial: Option<String>,
+    /// Its firmware, where it says so.
+    pub firmware: Option<String>,
+    /// Its keys that are ours.
+    pub keys: Vec<KeyInfo>,
+}
+
+impl DeviceInfo {
+    /// The first key for a purpose.
+    #[must_use]
+    pub fn key(&self, purpose: Purpose) -> Option<&KeyInfo> {
+        self.keys.iter().find(|key| key.purpose == purpose)
+    }
+}
+
+/// What a person must give before a key can be used, asked before anything is spent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demand {
+    /// Typed.
+    pub secret: SecretDemand,
+    /// Touched.
+    pub touch: TouchPolicy,
+}
+
+/// What must be typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretDemand {
+    /// Nothing.
+    Nothing,
+    /// The PIN; with the tries that are left, where the device says so.
+    Pin {
+        /// Tries left before the PIN is blocked.
+        tries_left: Option<u8>,
+    },
+    /// The passphrase.
+    Passphrase,
+}
+
+/// What a person gave, lent for one use.
+#[derive(Debug, Clone, Copy)]
+pub enum Auth<'a> {
+    /// Nothing was asked.
+    Nothing,
+    /// A PIN.
+    Pin(&'a Pin),
+    /// A passphrase.
+    Passphrase(&'a Passphrase),
+}
+
+/// A device that is connected now.
+pub trait Device: Send {
+    /// What it is, as read when it was opened.
+    fn info(&self) -> &DeviceInfo;
+
+    /// What a use of this key will ask of a person. Spends no PIN try and needs no touch.
+    ///
+    /// # Errors
+    /// When the device cannot be asked, or has no such key.
+    fn demand(&mut self, key: &KeyRef) -> Result<Demand, DeviceError>;
+
+    /// Opens a file key. Picks the one stanza that is for this key before it touches hardware.
+    ///
+    /// # Errors
+    /// [`DeviceError::NotForThisKey`] when no stanza is for this key; else why the device did not.
+    fn unwrap_file_key(
+        &mut self,
+        key: &KeyRef,
+        stanzas: &[Stanza],
+        auth: Auth<'_>,
+    ) -> Result<FileKey, DeviceError>;
+
+    /// Signs a message. At most one use of the key and one VERIFY.
+    ///
+    /// # Errors
+    /// Why the device did not sign.
+    fn sign(
+        &mut self,
+        key: &KeyRef,
+        scheme: SignatureScheme,
+        message: &[u8],
+        auth: Auth<'_>,
+    ) -> Result<Vec<u8>, DeviceError>;
+}
+
+/// Making keys. Kept apart from [`Device`], so that code which only uses keys cannot make or replace one.
+pub trait Provision {
+    /// Makes what is missing of the three keys of a vault ([`Purpose::Unlock`], [`Purpose::Seal`], [`Purpose::SignVault`])
+    /// and says what the device holds afterwards. Never replaces a key.
+    ///
+    /// # Errors
+    /// Why not; [`DeviceError::FactoryPin`] when the PIN must be changed first.
+    fn provision(&mut self, auth: Auth<'_>) -> Result<DeviceInfo, DeviceError>;
+
+    /// Makes a key for requests in a free place.
+    ///
+    /// # Errors
+    /// Why not; [`DeviceError::Unsupported`] where the firmware cannot.
+    fn generate_request_key(
+        &mut self,
+        algorithm: Algorithm,
+        touch: TouchPolicy,
+        auth: Auth<'_>,
+    ) -> Result<KeyInfo, DeviceError>;
+}
+
+/// Why a device did not, sorted by what a person can do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// Not connected (any more).
+    #[error("the device is not connected")]
+    Removed,
+    /// Somebody else holds it.
+    #[error("another program is using the device")]
+    Busy,
+    /// A PIN or passphrase is needed.
+    #[error("the device asks for its PIN or passphrase")]
+    NeedsSecret,
+    /// The PIN was wrong.
+    #[error("wrong PIN, {tries_left} tries left")]
+    WrongPin {
+        /// Tries left before the PIN is blocked.
+        tries_left: u8,
+    },
+    /// The passphrase was wrong.
+    #[error("wrong passphrase")]
+    WrongPassphrase,
+    /// The PIN is blocked.
+    #[error("the PIN is blocked")]
+    PinBlocked,
+    /// PIN, PUK or management key are those of the factory.
+    #[error("the PIN is still the factory's")]
+    FactoryPin,
+    /// Nobody touched it in time.
+    #[error("nobody touched the device in time")]
+    NoTouch,
+    /// No such key.
+    #[error("the device has no key {0:?}")]
+    NoKey(KeyRef),
+    /// No stanza is for this key.
+    #[error("the file is not encrypted to this key")]
+    NotForThisKey,
+    /// It cannot do that.
+    #[error("the device cannot do that: {0}")]
+    Unsupported(String),
+    /// The middleware below it is missing or broken (pcscd, a PKCS#11 module).
+    #[error("the device's middleware failed: {0}")]
+    Middleware(String),
+    /// It answered something that it should not.
+    #[error("the device answered {0}")]
+    Unexpected(String),
+}
+
+impl DeviceError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Removed => Code::DeviceRemoved,
+            Self::Busy => Code::DeviceBusy,
+            Self::WrongPin { .. } => Code::WrongPin,
+            Self::WrongPassphrase => Code::WrongPassphrase,
+            Self::PinBlocked => Code::PinBlocked,
+            Self::FactoryPin => Code::FactoryPin,
+            Self::NoTouch => Code::NoTouch,
+            Self::NoKey(_) | Self::NotForThisKey => Code::NoDevice,
+            Self::NeedsSecret
+            | Self::Unsupported(_)
+            | Self::Middleware(_)
+            | Self::Unexpected(_) => Code::DeviceFailed,
+        }
+    }
+}
+
+pub(crate) mod base64_bytes {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&BASE64_STANDARD.encode(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {
+        BASE64_STANDARD
+            .decode(String::deserialize(d)?)
+            .map_err(D::Error::custom)
+    }
+}

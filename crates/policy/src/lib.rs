@@ -1,0 +1,1 @@
+//! Rules, history and time in; verdict out.

@@ -1,0 +1,1 @@
+//! How old a key is, when it is due, and when somebody is to be reminded.

@@ -1,0 +1,1 @@
+//! What a venue's requests mean, and how they are signed.
