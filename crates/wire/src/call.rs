@@ -1,0 +1,415 @@
+//! What a client may call on `agent.sock`, and a front end on `ui.sock` too. One type per call: its parameters, with the
+//! method's name and the result's type beside them.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use touchkeep_core::{ClientId, DeviceId, ItemId, UnixMillis, VaultId};
+
+use crate::SecretText;
+
+/// Parameters of a call.
+pub trait Call: Serialize + DeserializeOwned + Send + 'static {
+    /// The method's name.
+    const METHOD: &'static str;
+    /// What comes back.
+    type Result: Serialize + DeserializeOwned + Send + 'static;
+}
+
+macro_rules! calls {
+    ($($(#[$doc:meta])* $name:ident = $method:literal -> $result:ty { $($(#[$fdoc:meta])* $field:ident: $ty:ty),* $(,)? })+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Serialize, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub struct $name { $($(#[$fdoc])* pub $field: $ty),* }
+            impl Call for $name { const METHOD: &'static str = $method; type Result = $result; }
+        )+
+        /// Every method, for help, completeness tests and the allow-lists of channels.
+        pub const METHODS: &[&str] = &[$($method),+];
+    };
+}
+
+calls! {
+    /// First on every connection.
+    Hello = "hello" -> Welcome {
+        /// [`crate::PROTOCOL`] of the caller.
+        protocol: u32,
+        /// Who it is: `touchkeep 0.1.0`. Shown, never trusted.
+        name: String,
+    }
+    /// How things are.
+    GetStatus = "status" -> Status {}
+    /// Ends the agent, after locking.
+    StopAgent = "agent.stop" -> Done {}
+    /// Makes a vault. Asks for what the device needs through prompts.
+    CreateVault = "vault.create" -> VaultSummary {
+        /// Absolute path of the new file.
+        path: String,
+        /// The founder's display name.
+        user: String,
+        /// The first environment's display name.
+        environment: String,
+        /// A vault for practice: opens to practice devices and addresses, says so everywhere.
+        practice: bool,
+        /// The first device.
+        device: NewDevice,
+    }
+    /// Opens the vault with the first enrolled device that is connected. Asks through prompts.
+    UnlockVault = "vault.unlock" -> VaultSummary {
+        /// Absolute path; the configured vault where absent.
+        path: Option<String>,
+        /// Which device, where several could.
+        device: Option<DeviceId>,
+    }
+    /// Forgets every key.
+    LockVault = "vault.lock" -> Done {}
+    /// Connected devices, enrolled or not.
+    ListDevices = "device.list" -> Vec<ConnectedDevice> {}
+    /// Changes a card's factory PIN, PUK and management key in place. Asks for both through prompts.
+    SetDevicePin = "device.set-pin" -> Done {
+        /// The card's serial number.
+        serial: String,
+    }
+    /// All items, without secrets.
+    ListItems = "item.list" -> Vec<ItemSummary> {}
+    /// Stores a credential.
+    AddItem = "item.add" -> ItemSummary {
+        /// Display name, unique.
+        name: String,
+        /// Venue: `binance`.
+        venue: String,
+        /// The venue account that the key belongs to; the keys of one account form a key set.
+        key_set: String,
+        /// `read`, `trade`, `move-money` or `key-admin`.
+        class: String,
+        /// What the venue calls the API key: the public half. Empty for a device key whose public half is uploaded later.
+        api_key: String,
+        /// Where the secret half is kept.
+        secret: NewSecret,
+        /// The venue's address, for practice vaults.
+        base_url: Option<String>,
+        /// Days after which it is due for rotation.
+        rotate_after_days: Option<u32>,
+        /// When the key was made at the venue; now where absent.
+        created: Option<UnixMillis>,
+    }
+    /// Sets what the venue calls a key, once the venue has given it a name.
+    SetApiKey = "item.set-api-key" -> ItemSummary {
+        /// Name or id.
+        item: String,
+        /// The venue's name for it.
+        api_key: String,
+    }
+    /// Removes an item. The file keeps older versions in its backups.
+    RemoveItem = "item.remove" -> Done {
+        /// Name or id.
+        item: String,
+    }
+    /// The public key of a device-held key, as the venue wants it uploaded (PEM).
+    ExportPublicKey = "item.public-key" -> PublicKeyPem {
+        /// Name or id.
+        item: String,
+    }
+    /// Lets a program use a key set through the proxy.
+    AddClient = "client.add" -> NewClient {
+        /// Display name: `grid-bot`.
+        name: String,
+        /// The key set that it may use.
+        key_set: String,
+    }
+    /// Programs that may use the proxy.
+    ListClients = "client.list" -> Vec<ClientSummary> {}
+    /// Ends a program's access at once.
+    RevokeClient = "client.revoke" -> Done {
+        /// Name or id.
+        client: String,
+    }
+    /// The policy as text.
+    GetPolicy = "policy.get" -> PolicyText {}
+    /// Replaces the policy. A touch of the device, or the passphrase.
+    SetPolicy = "policy.set" -> Done {
+        /// TOML.
+        text: String,
+    }
+    /// A page of the audit log, newest first.
+    ListAudit = "audit.list" -> AuditPage {
+        /// Rows below this sequence number.
+        before: Option<u64>,
+        /// At most this many (1 to 500).
+        limit: u32,
+        /// Only these kinds; all where empty.
+        kinds: Vec<String>,
+    }
+    /// Checks the audit log against its tree, its checkpoints and the vault.
+    VerifyAudit = "audit.verify" -> AuditVerdict {}
+    /// Keys and when they are due.
+    ListReminders = "remind.list" -> Vec<KeyAge> {}
+    /// Raises what is due now as desktop notifications, and says what was raised.
+    CheckReminders = "remind.check" -> Vec<KeyAge> {}
+    /// Requests that wait for a person.
+    ListPrompts = "prompt.list" -> Vec<crate::Prompt> {}
+    /// Answers a prompt. The first answer wins. Only on `ui.sock`.
+    AnswerPrompt = "prompt.answer" -> Done {
+        /// Which one.
+        prompt: touchkeep_core::PromptId,
+        /// The answer.
+        answer: crate::Answer,
+    }
+}
+
+/// Nothing more to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {}
+
+/// Answer to [`Hello`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The agent's [`crate::PROTOCOL`].
+    pub protocol: u32,
+    /// The agent's version.
+    pub version: String,
+    /// The agent's process id.
+    pub pid: u32,
+}
+
+/// The first device of a new vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+pub enum NewDevice {
+    /// Keys in the vault file under a passphrase.
+    Software {
+        /// log2 of scrypt's N (18 to 22; less only in a practice vault).
+        work_factor: u8,
+    },
+    /// A YubiKey's PIV applet.
+    Piv {
+        /// Its serial number.
+        serial: String,
+    },
+    /// A token behind a PKCS#11 module.
+    Pkcs11 {
+        /// Absolute path of the module.
+        module: String,
+        /// The token's label.
+        token: String,
+    },
+}
+
+/// Where the secret half of a new item is kept.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+pub enum NewSecret {
+    /// In the vault: usable for the whole session.
+    Stored {
+        /// The secret.
+        value: SecretText,
+    },
+    /// Sealed to touch-requiring devices: opened for one use at a time.
+    Sealed {
+        /// The secret.
+        value: SecretText,
+    },
+    /// An RSA-2048 key, made on the device and never leaving it; a touch per signature.
+    OnDevice {
+        /// Which enrolled device; the one that unlocked where absent.
+        device: Option<DeviceId>,
+    },
+}
+
+/// How things are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The open or configured vault.
+    pub vault: Option<VaultSummary>,
+    /// Where that file is, or would be.
+    pub path: String,
+    /// Whether it is open.
+    pub unlocked: bool,
+    /// The proxy's base address, while it listens.
+    pub proxy: Option<String>,
+    /// Prompts that wait for a person.
+    pub waiting: u32,
+    /// The agent's version.
+    pub version: String,
+}
+
+/// A vault, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VaultSummary {
+    /// Its id.
+    pub id: VaultId,
+    /// Its file.
+    pub path: String,
+    /// Made for practice.
+    pub practice: bool,
+    /// Enrolled devices.
+    pub devices: Vec<EnrolledDevice>,
+    /// How many items; none said while locked.
+    pub items: Option<u32>,
+}
+
+/// A device that the vault knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolledDevice {
+    /// Its id in the vault.
+    pub id: DeviceId,
+    /// `software`, `piv`, `pkcs11`.
+    pub kind: String,
+    /// What to call it.
+    pub label: String,
+    /// Its serial number.
+    pub serial: Option<String>,
+}
+
+/// A device that is connected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectedDevice {
+    /// `piv`, `pkcs11`.
+    pub kind: String,
+    /// What to call it.
+    pub label: String,
+    /// Its serial number.
+    pub serial: Option<String>,
+    /// Its firmware.
+    pub firmware: Option<String>,
+    /// PIN tries left, where it says so.
+    pub tries_left: Option<u8>,
+    /// PIN still the factory's, where it is known without spending a try.
+    pub factory_pin: Option<bool>,
+    /// Its id in the open vault.
+    pub enrolled: Option<DeviceId>,
+}
+
+/// An item, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemSummary {
+    /// Its id.
+    pub id: ItemId,
+    /// Its name.
+    pub name: String,
+    /// Its venue.
+    pub venue: String,
+    /// The venue account.
+    pub key_set: String,
+    /// `read`, `trade`, `move-money`, `key-admin`.
+    pub class: String,
+    /// `stored`, `sealed`, `on-device`, `missing`.
+    pub secret: String,
+    /// The first and last characters of the API key.
+    pub api_key_hint: String,
+    /// When the key was made at the venue.
+    pub created: UnixMillis,
+    /// When it is due.
+    pub due: Option<UnixMillis>,
+}
+
+/// A public key in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicKeyPem {
+    /// SubjectPublicKeyInfo (RFC 5280) in PEM (RFC 7468).
+    pub pem: String,
+}
+
+/// A new client of the proxy. The token is shown this once.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NewClient {
+    /// Its id.
+    pub id: ClientId,
+    /// What it shows with every request: as the dummy API key, or in `X-Touchkeep-Token`.
+    pub token: SecretText,
+    /// The proxy's base address for its venue.
+    pub base_url: String,
+}
+
+/// A client of the proxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientSummary {
+    /// Its id.
+    pub id: ClientId,
+    /// Its name.
+    pub name: String,
+    /// The key set that it may use.
+    pub key_set: String,
+    /// When it was let in.
+    pub created: UnixMillis,
+    /// When it last asked.
+    pub last_seen: Option<UnixMillis>,
+}
+
+/// The policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyText {
+    /// TOML.
+    pub text: String,
+    /// Whether it could be read; where not, everything is asked by hand.
+    pub readable: bool,
+}
+
+/// A page of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditPage {
+    /// Newest first.
+    pub rows: Vec<AuditRow>,
+    /// Rows in the log.
+    pub size: u64,
+    /// Rows up to here are under a signed checkpoint.
+    pub signed: u64,
+}
+
+/// One row of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRow {
+    /// Its number, from 1.
+    pub seq: u64,
+    /// When.
+    pub time: UnixMillis,
+    /// What kind of event.
+    pub kind: String,
+    /// `allowed`, `approved`, `touched`, `denied`, `refused`, `failed`, `info`.
+    pub decision: String,
+    /// What happened, in a sentence; absent while locked.
+    pub what: Option<String>,
+    /// Who asked; absent while locked.
+    pub client: Option<String>,
+    /// Which item; absent while locked.
+    pub item: Option<String>,
+    /// For an outcome: the row of its intent.
+    pub of: Option<u64>,
+    /// Further facts, as name and value.
+    pub details: Vec<(String, String)>,
+    /// The row's leaf hash, in hex.
+    pub leaf: String,
+}
+
+/// What the verifier found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditVerdict {
+    /// Whether everything fits.
+    pub sound: bool,
+    /// Rows in the log.
+    pub size: u64,
+    /// Rows under a signed checkpoint.
+    pub signed: u64,
+    /// The tree's root, in hex.
+    pub root: String,
+    /// The first bad row.
+    pub first_bad: Option<u64>,
+    /// What is wrong with it.
+    pub problem: Option<String>,
+}
+
+/// A key and its age.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyAge {
+    /// The item.
+    pub item: ItemId,
+    /// Its name.
+    pub name: String,
+    /// Its venue.
+    pub venue: String,
+    /// When it was made.
+    pub created: UnixMillis,
+    /// When it is due; none where it has no rule.
+    pub due: Option<UnixMillis>,
+    /// Whole days until then; negative when overdue.
+    pub days_left: Option<i64>,
+}

@@ -1,0 +1,126 @@
+//! Questions to a person. The agent sends `prompt.open` to every front end on `ui.sock`; the first `prompt.answer` wins,
+//! and `prompt.close` tells the others. No answer by the deadline is a refusal.
+
+use serde::{Deserialize, Serialize};
+use touchkeep_core::{PromptId, UnixMillis};
+
+use crate::SecretText;
+
+/// Notification to front ends: a question.
+pub const PROMPT_OPEN: &str = "prompt.open";
+/// Notification to front ends: the question is closed ([`PromptClosed`]).
+pub const PROMPT_CLOSE: &str = "prompt.close";
+/// Notification to front ends: something that they show has changed ([`Changed`]).
+pub const CHANGED: &str = "changed";
+
+/// A question to a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// Its id.
+    pub id: PromptId,
+    /// When it was asked.
+    pub asked: UnixMillis,
+    /// When silence becomes a refusal.
+    pub deadline: UnixMillis,
+    /// What is asked.
+    pub question: Question,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Question {
+    /// May this request be signed? [`Answer::Approve`] or [`Answer::Refuse`].
+    Approval(Approval),
+    /// The device waits for a finger. Nothing to answer but [`Answer::Refuse`], which stops waiting.
+    Touch {
+        /// Which device.
+        device: String,
+        /// What for, in a sentence.
+        why: String,
+    },
+    /// A PIN. [`Answer::Secret`].
+    Pin {
+        /// Which device.
+        device: String,
+        /// What for.
+        why: String,
+        /// Tries left, where the device says so.
+        tries_left: Option<u8>,
+    },
+    /// A new PIN for a device. [`Answer::Secret`].
+    NewPin {
+        /// Which device.
+        device: String,
+        /// `PIN` or `PUK`.
+        which: String,
+    },
+    /// The passphrase of a software device. [`Answer::Secret`].
+    Passphrase {
+        /// What for.
+        why: String,
+    },
+    /// A passphrase for a new software device. [`Answer::Secret`].
+    NewPassphrase {},
+}
+
+/// A request that wants a person's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// In plain words: `Withdraw 0.5 BTC on Binance to bc1q…`.
+    pub sentence: String,
+    /// `read`, `trade`, `cancel`, `leverage`, `transfer`, `withdraw`, `key-admin`, `unknown`.
+    pub operation: String,
+    /// The decoded facts, as name and value, in the order to be shown; values with every character visible.
+    pub facts: Vec<(String, String)>,
+    /// What is unusual about it: `first time to this address`.
+    pub unusual: Vec<String>,
+    /// The client's name.
+    pub client: String,
+    /// What is known of the process that asks, outermost first. Information, never proof.
+    pub process: Vec<String>,
+    /// The item whose key will sign.
+    pub key: String,
+    /// The rule that asks.
+    pub rule: String,
+    /// Whether the device is to be touched.
+    pub touch: bool,
+    /// SHA-256 of what will be signed, in hex; comes back in [`Answer::Approve`].
+    pub digest: String,
+    /// Made for practice: no real money.
+    pub practice: bool,
+}
+
+/// An answer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+pub enum Answer {
+    /// Yes, to exactly this digest.
+    Approve {
+        /// The prompt's digest.
+        digest: String,
+    },
+    /// No.
+    Refuse {},
+    /// What was typed.
+    Secret {
+        /// It.
+        value: SecretText,
+    },
+}
+
+/// How a question ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptClosed {
+    /// Which.
+    pub prompt: PromptId,
+    /// `approved`, `refused`, `answered`, `timed-out`, `done`, `failed`.
+    pub outcome: String,
+}
+
+/// Something changed; ask again for what you show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// `vault`, `items`, `audit`, `clients`, `policy`, `reminders`.
+    pub what: String,
+}
