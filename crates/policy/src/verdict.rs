@@ -1,0 +1,242 @@
+//! The values that a decision leaves behind.
+
+use serde::{Deserialize, Serialize};
+use touchkeep_core::{DeviceId, RequestId};
+use touchkeep_venue::Operation;
+
+/// What was decided about one request.
+#[derive(Debug)]
+pub enum Verdict {
+    /// A rule lets it through.
+    Allow(Allowed),
+    /// A person is to be asked.
+    Ask(NeedsApproval),
+    /// No.
+    Deny(Denied),
+}
+
+/// One request is allowed, once. Private fields, not `Clone`: only this crate makes one, and signing takes it away.
+#[derive(Debug)]
+#[must_use]
+pub struct Allowed {
+    subject: Subject,
+    rule: String,
+    how: How,
+}
+
+/// A person must approve it first.
+#[derive(Debug)]
+#[must_use]
+pub struct NeedsApproval {
+    subject: Subject,
+    rule: String,
+    need: Need,
+}
+
+/// It may not be done.
+#[derive(Debug)]
+#[must_use]
+pub struct Denied {
+    subject: Subject,
+    rule: Option<String>,
+    reason: DenyReason,
+}
+
+// The one request that a verdict is about.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) request: RequestId,
+    pub(crate) digest: [u8; 32],
+    pub(crate) operation: Operation,
+}
+
+/// How a request came to be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// By a rule.
+    Rule,
+    /// By a rule that wants a person to be told.
+    RuleAndNotify,
+    /// By a person.
+    Approved(ApprovedBy),
+}
+
+/// What a person must do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Need {
+    /// Read it and say yes.
+    Click,
+    /// Read it, say yes, and touch the device (on a software device: type the passphrase), for this request alone.
+    Touch,
+}
+
+/// What a person did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApprovedBy {
+    /// Said yes in a front end. Another process of the same user can forge this.
+    Click,
+    /// Said yes, and the key that signs waits for a touch at each use, so the signature itself is the proof.
+    KeyTouch,
+    /// Said yes and touched this device.
+    Touch(DeviceId),
+    /// Said yes and typed the passphrase of this software device.
+    Passphrase(DeviceId),
+}
+
+/// A person's yes to what was shown: the digest says to what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Approval {
+    /// The digest of the request that the person read.
+    pub digest: [u8; 32],
+    /// What the person did.
+    pub by: ApprovedBy,
+}
+
+/// The approval does not cover this request. The request is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Mismatch {
+    /// It was given for another request.
+    #[error("the approval was given for another request")]
+    OtherRequest,
+    /// A click, where a touch is needed.
+    #[error("a click is not enough, this needs the device's touch or the passphrase")]
+    NotTouched,
+}
+
+/// Why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum DenyReason {
+    /// A rule says so.
+    Rule,
+    /// No rule says anything else.
+    NoRule,
+}
+
+impl Allowed {
+    /// The request.
+    #[must_use]
+    pub const fn request(&self) -> RequestId {
+        self.subject.request
+    }
+
+    /// The digest of what may be signed.
+    #[must_use]
+    pub const fn digest(&self) -> &[u8; 32] {
+        &self.subject.digest
+    }
+
+    /// What it does.
+    #[must_use]
+    pub const fn operation(&self) -> &Operation {
+        &self.subject.operation
+    }
+
+    /// The name of the rule that decided.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// How it came to be allowed.
+    #[must_use]
+    pub const fn how(&self) -> How {
+        self.how
+    }
+}
+
+impl NeedsApproval {
+    /// The request.
+    #[must_use]
+    pub const fn request(&self) -> RequestId {
+        self.subject.request
+    }
+
+    /// The digest that an approval must name.
+    #[must_use]
+    pub const fn digest(&self) -> &[u8; 32] {
+        &self.subject.digest
+    }
+
+    /// What it does.
+    #[must_use]
+    pub const fn operation(&self) -> &Operation {
+        &self.subject.operation
+    }
+
+    /// The name of the rule that decided.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// What a person must do.
+    #[must_use]
+    pub const fn need(&self) -> Need {
+        self.need
+    }
+
+    /// Takes a person's approval. Consumes the question whatever the answer: a wrong approval cannot be tried again.
+    ///
+    /// # Errors
+    /// When it was given for another request, or is less than what is needed.
+    pub fn approve(self, approval: Approval) -> Result<Allowed, Mismatch> {
+        if approval.digest != self.subject.digest {
+            return Err(Mismatch::OtherRequest);
+        }
+        if self.need == Need::Touch && approval.by == ApprovedBy::Click {
+            return Err(Mismatch::NotTouched);
+        }
+        Ok(Allowed {
+            subject: self.subject,
+            rule: self.rule,
+            how: How::Approved(approval.by),
+        })
+    }
+
+    /// A person or the deadline refused.
+    pub fn refuse(self) -> Denied {
+        Denied {
+            subject: self.subject,
+            rule: Some(self.rule),
+            reason: DenyReason::Rule,
+        }
+    }
+}
+
+impl Denied {
+    /// The request.
+    #[must_use]
+    pub const fn request(&self) -> RequestId {
+        self.subject.request
+    }
+
+    /// The digest of what was asked for.
+    #[must_use]
+    pub const fn digest(&self) -> &[u8; 32] {
+        &self.subject.digest
+    }
+
+    /// What it would have done.
+    #[must_use]
+    pub const fn operation(&self) -> &Operation {
+        &self.subject.operation
+    }
+
+    /// The name of the rule that decided, where one did.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn reason(&self) -> DenyReason {
+        self.reason
+    }
+}

@@ -1,0 +1,224 @@
+//! A request in plain terms: what it would do, with exact amounts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use touchkeep_core::{Decimal, text::visible};
+
+/// What an operation does. Ordered by danger; what is not understood is the most dangerous.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OperationKind {
+    /// Looks, changes nothing.
+    Read,
+    /// Places or changes an order.
+    Trade,
+    /// Cancels orders.
+    Cancel,
+    /// Changes leverage, margin type or position mode.
+    Leverage,
+    /// Moves or converts money inside the venue.
+    Transfer,
+    /// Moves money out of the venue.
+    Withdraw,
+    /// Makes, changes or deletes keys, sub-accounts or what guards withdrawals.
+    KeyAdmin,
+    /// Not in our tables.
+    Unknown,
+}
+
+/// Which key of a key set signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyClass {
+    /// May look.
+    Read,
+    /// May trade.
+    Trade,
+    /// May move money.
+    MoveMoney,
+    /// May administer keys.
+    KeyAdmin,
+}
+
+/// Which side of a trade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// Buys the base asset.
+    Buy,
+    /// Sells the base asset.
+    Sell,
+}
+
+impl OperationKind {
+    /// All kinds, mildest first.
+    pub const ALL: [Self; 8] = [
+        Self::Read,
+        Self::Trade,
+        Self::Cancel,
+        Self::Leverage,
+        Self::Transfer,
+        Self::Withdraw,
+        Self::KeyAdmin,
+        Self::Unknown,
+    ];
+
+    /// The class of key that signs it.
+    #[must_use]
+    pub const fn class(self) -> KeyClass {
+        match self {
+            Self::Read => KeyClass::Read,
+            Self::Trade | Self::Cancel | Self::Leverage => KeyClass::Trade,
+            Self::Transfer | Self::Withdraw | Self::Unknown => KeyClass::MoveMoney,
+            Self::KeyAdmin => KeyClass::KeyAdmin,
+        }
+    }
+
+    /// Whether no rule may let it through without the device's touch.
+    #[must_use]
+    pub const fn is_dangerous(self) -> bool {
+        matches!(
+            self,
+            Self::Transfer | Self::Withdraw | Self::KeyAdmin | Self::Unknown
+        )
+    }
+
+    /// The word for it in rules, rows and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Trade => "trade",
+            Self::Cancel => "cancel",
+            Self::Leverage => "leverage",
+            Self::Transfer => "transfer",
+            Self::Withdraw => "withdraw",
+            Self::KeyAdmin => "key-admin",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for OperationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A decoded request. Text in it is as the client sent it: show it through [`visible`], as [`Operation::sentence`] does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Operation {
+    /// What it does.
+    pub kind: OperationKind,
+    /// At which venue: `binance`.
+    pub venue: String,
+    /// `GET`, `POST`, ….
+    pub method: String,
+    /// The path at the venue.
+    pub path: String,
+    /// The endpoint in plain words: `place order`.
+    pub endpoint: String,
+    /// The market: `BTCUSDT`.
+    pub symbol: Option<String>,
+    /// Which side.
+    pub side: Option<Side>,
+    /// The asset that moves.
+    pub asset: Option<String>,
+    /// How much of the asset, or of the market's base asset. Absent where the request does not say it in one number.
+    pub amount: Option<Decimal>,
+    /// How much of the market's quote asset, where the request says so.
+    pub quote_amount: Option<Decimal>,
+    /// The price of a limit order.
+    pub price: Option<Decimal>,
+    /// Where money goes.
+    pub destination: Option<String>,
+    /// The memo or tag that belongs to the destination.
+    pub destination_tag: Option<String>,
+    /// Over which network.
+    pub network: Option<String>,
+    /// The client's own id of this order or withdrawal.
+    pub client_id: Option<String>,
+}
+
+impl Operation {
+    /// An operation without particulars.
+    #[must_use]
+    pub fn new(
+        kind: OperationKind,
+        venue: impl Into<String>,
+        method: impl Into<String>,
+        path: impl Into<String>,
+        endpoint: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            venue: venue.into(),
+            method: method.into(),
+            path: path.into(),
+            endpoint: endpoint.into(),
+            symbol: None,
+            side: None,
+            asset: None,
+            amount: None,
+            quote_amount: None,
+            price: None,
+            destination: None,
+            destination_tag: None,
+            network: None,
+            client_id: None,
+        }
+    }
+
+    /// What it would do, in one sentence: `Withdraw 0.5 BTC on Binance to bc1q… (network BTC)`. One line, every character
+    /// visible.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let mut words = vec![capitalised(&visible(&self.endpoint))];
+        if let Some(side) = self.side {
+            words.push(
+                match side {
+                    Side::Buy => "buy",
+                    Side::Sell => "sell",
+                }
+                .to_owned(),
+            );
+        }
+        words.extend(self.amount.as_ref().map(ToString::to_string));
+        words.extend(self.asset.as_deref().map(visible));
+        words.extend(self.symbol.as_deref().map(visible));
+        if let Some(quote) = &self.quote_amount {
+            words.push(format!("for {quote}"));
+        }
+        if let Some(price) = &self.price {
+            words.push(format!("at {price}"));
+        }
+        words.push(format!("on {}", capitalised(&visible(&self.venue))));
+        if let Some(destination) = &self.destination {
+            words.push(format!("to {}", visible(destination)));
+        }
+        if let Some(tag) = &self.destination_tag {
+            words.push(format!("tag {}", visible(tag)));
+        }
+        if let Some(network) = &self.network {
+            words.push(format!("(network {})", visible(network)));
+        }
+        if self.kind == OperationKind::Unknown {
+            words.push(format!(
+                "[not understood: {} {}]",
+                visible(&self.method),
+                visible(&self.path)
+            ));
+        }
+        words.join(" ")
+    }
+}
+
+fn capitalised(word: &str) -> String {
+    let mut chars = word.chars();
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
+}
