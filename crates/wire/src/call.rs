@@ -140,7 +140,10 @@ calls! {
         kinds: Vec<String>,
     }
     /// Checks the audit log against its tree, its checkpoints and the vault.
-    VerifyAudit = "audit.verify" -> AuditVerdict {}
+    VerifyAudit = "audit.verify" -> AuditVerdict {
+        /// Absolute path of a copy of the log to check instead of the agent's own.
+        file: Option<String>,
+    }
     /// Keys and when they are due.
     ListReminders = "remind.list" -> Vec<KeyAge> {}
     /// Raises what is due now as desktop notifications, and says what was raised.
@@ -217,6 +220,7 @@ pub enum NewSecret {
 
 /// How things are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Status {
     /// The open or configured vault.
     pub vault: Option<VaultSummary>,
@@ -234,8 +238,10 @@ pub struct Status {
 
 /// A vault, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct VaultSummary {
     /// Its id.
+    #[cfg_attr(test, ts(type = "string"))]
     pub id: VaultId,
     /// Its file.
     pub path: String,
@@ -249,8 +255,10 @@ pub struct VaultSummary {
 
 /// A device that the vault knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct EnrolledDevice {
     /// Its id in the vault.
+    #[cfg_attr(test, ts(type = "string"))]
     pub id: DeviceId,
     /// `software`, `piv`, `pkcs11`.
     pub kind: String,
@@ -281,8 +289,10 @@ pub struct ConnectedDevice {
 
 /// An item, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ItemSummary {
     /// Its id.
+    #[cfg_attr(test, ts(type = "string"))]
     pub id: ItemId,
     /// Its name.
     pub name: String,
@@ -297,8 +307,10 @@ pub struct ItemSummary {
     /// The first and last characters of the API key.
     pub api_key_hint: String,
     /// When the key was made at the venue.
+    #[cfg_attr(test, ts(type = "number"))]
     pub created: UnixMillis,
     /// When it is due.
+    #[cfg_attr(test, ts(type = "number | null"))]
     pub due: Option<UnixMillis>,
 }
 
@@ -346,21 +358,27 @@ pub struct PolicyText {
 
 /// A page of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct AuditPage {
     /// Newest first.
     pub rows: Vec<AuditRow>,
     /// Rows in the log.
+    #[cfg_attr(test, ts(type = "number"))]
     pub size: u64,
     /// Rows up to here are under a signed checkpoint.
+    #[cfg_attr(test, ts(type = "number"))]
     pub signed: u64,
 }
 
 /// One row of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct AuditRow {
     /// Its number, from 1.
+    #[cfg_attr(test, ts(type = "number"))]
     pub seq: u64,
     /// When.
+    #[cfg_attr(test, ts(type = "number"))]
     pub time: UnixMillis,
     /// What kind of event.
     pub kind: String,
@@ -373,6 +391,7 @@ pub struct AuditRow {
     /// Which item; absent while locked.
     pub item: Option<String>,
     /// For an outcome: the row of its intent.
+    #[cfg_attr(test, ts(type = "number | null"))]
     pub of: Option<u64>,
     /// Further facts, as name and value.
     pub details: Vec<(String, String)>,
@@ -382,16 +401,20 @@ pub struct AuditRow {
 
 /// What the verifier found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct AuditVerdict {
     /// Whether everything fits.
     pub sound: bool,
     /// Rows in the log.
+    #[cfg_attr(test, ts(type = "number"))]
     pub size: u64,
     /// Rows under a signed checkpoint.
+    #[cfg_attr(test, ts(type = "number"))]
     pub signed: u64,
     /// The tree's root, in hex.
     pub root: String,
     /// The first bad row.
+    #[cfg_attr(test, ts(type = "number | null"))]
     pub first_bad: Option<u64>,
     /// What is wrong with it.
     pub problem: Option<String>,
@@ -399,17 +422,22 @@ pub struct AuditVerdict {
 
 /// A key and its age.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct KeyAge {
     /// The item.
+    #[cfg_attr(test, ts(type = "string"))]
     pub item: ItemId,
     /// Its name.
     pub name: String,
     /// Its venue.
     pub venue: String,
     /// When it was made.
+    #[cfg_attr(test, ts(type = "number"))]
     pub created: UnixMillis,
     /// When it is due; none where it has no rule.
+    #[cfg_attr(test, ts(type = "number | null"))]
     pub due: Option<UnixMillis>,
     /// Whole days until then; negative when overdue.
+    #[cfg_attr(test, ts(type = "number | null"))]
     pub days_left: Option<i64>,
 }

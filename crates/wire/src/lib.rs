@@ -10,6 +10,8 @@ pub mod frame;
 pub mod prompt;
 pub mod rpc;
 pub mod secret_text;
+#[cfg(test)]
+mod typescript;
 
 pub use call::*;
 pub use frame::{Frame, FrameError, MAX_FRAME_BYTES};

@@ -15,12 +15,16 @@ pub const CHANGED: &str = "changed";
 
 /// A question to a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Prompt {
     /// Its id.
+    #[cfg_attr(test, ts(type = "string"))]
     pub id: PromptId,
     /// When it was asked.
+    #[cfg_attr(test, ts(type = "number"))]
     pub asked: UnixMillis,
     /// When silence becomes a refusal.
+    #[cfg_attr(test, ts(type = "number"))]
     pub deadline: UnixMillis,
     /// What is asked.
     pub question: Question,
@@ -28,6 +32,7 @@ pub struct Prompt {
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Question {
     /// May this request be signed? [`Answer::Approve`] or [`Answer::Refuse`].
@@ -66,6 +71,7 @@ pub enum Question {
 
 /// A request that wants a person's word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Approval {
     /// In plain words: `Withdraw 0.5 BTC on Binance to bc1q…`.
     pub sentence: String,
@@ -111,8 +117,10 @@ pub enum Answer {
 
 /// How a question ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct PromptClosed {
     /// Which.
+    #[cfg_attr(test, ts(type = "string"))]
     pub prompt: PromptId,
     /// `approved`, `refused`, `answered`, `timed-out`, `done`, `failed`.
     pub outcome: String,
@@ -120,6 +128,7 @@ pub struct PromptClosed {
 
 /// Something changed; ask again for what you show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Changed {
     /// `vault`, `items`, `audit`, `clients`, `policy`, `reminders`.
     pub what: String,

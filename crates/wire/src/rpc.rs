@@ -79,10 +79,12 @@ pub struct RpcError {
 
 /// Why a call did not do what it was asked: a stable code, what happened, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 #[error("{what}")]
 pub struct Failure {
     /// Stable; front ends and scripts match on it.
+    #[cfg_attr(test, ts(type = "Code"))]
     pub code: Code,
     /// What happened, in one sentence.
     pub what: String,
