@@ -4,11 +4,32 @@
 //! in for the one use. Making keys is another trait, [`Provision`]. Calls block, through a touch for up to 15 seconds, so
 //! the agent gives each device a thread of its own.
 //!
-//! Read in this order: [`device`], [`stanza`], [`software`].
+//! Read in this order: [`device`], [`stanza`], [`identity`], [`software`]. With the feature `conformance` there is the suite
+//! that every backend runs.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests may fail loudly"
+    )
+)]
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod device;
+mod hpke;
+pub mod identity;
+pub mod public;
+pub mod software;
+pub mod stanza;
 
 pub use device::{
     Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef,
     Provision, Purpose, SecretDemand, SignatureScheme, TouchPolicy,
 };
+pub use identity::DeviceIdentity;
+pub use software::SoftwareDevice;

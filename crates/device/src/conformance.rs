@@ -1,0 +1,242 @@
+//! One suite that every backend runs against what it has: the same promises, whatever is behind [`Device`].
+//!
+//! Each function panics where a promise is broken, so a backend's test is one call. It addresses no device by itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a conformance suite fails loudly; it is compiled for tests alone"
+)]
+
+use std::{fs, process::Command};
+
+use age_core::{
+    format::{FileKey, Stanza},
+    secrecy::ExposeSecret,
+};
+
+use crate::{
+    device::{Auth, Device, DeviceError, KeyInfo, KeyRef, Purpose, SecretDemand, SignatureScheme},
+    public::{scheme_of, verifies},
+    stanza,
+};
+
+/// A device with the three keys of a vault, and what a person would do.
+pub struct Bench<'a> {
+    /// The device.
+    pub device: &'a mut dyn Device,
+    /// Its PIN or passphrase.
+    pub right: Auth<'a>,
+    /// Another one.
+    pub wrong: Auth<'a>,
+    /// Called before each use of a key; a backend's test touches here when the key asks for it.
+    pub before_use: &'a mut dyn FnMut(&KeyInfo),
+    /// How often a secret was sent to the device so far, counted on its own side, where that can be counted.
+    pub secrets_sent: Option<&'a mut dyn FnMut() -> u64>,
+}
+
+/// Runs all of it.
+pub fn run(bench: &mut Bench<'_>) {
+    purposes_never_share_a_key(bench);
+    what_is_wrapped_opens(bench);
+    what_is_for_nobody_here_costs_nothing(bench);
+    nothing_goes_without_the_secret(bench);
+    a_wrong_secret_is_refused_and_costs_one_try(bench);
+    signatures_are_those_of_the_exported_key(bench);
+    a_demand_says_what_the_key_is(bench);
+    an_unknown_key_is_named(bench);
+}
+
+/// Unlock, seal and sign-vault exist, and are three keys in three places.
+pub fn purposes_never_share_a_key(bench: &mut Bench<'_>) {
+    let info = bench.device.info();
+    for purpose in [Purpose::Unlock, Purpose::Seal, Purpose::SignVault] {
+        let count = info.keys.iter().filter(|k| k.purpose == purpose).count();
+        assert_eq!(count, 1, "{purpose:?}");
+    }
+    for (at, one) in info.keys.iter().enumerate() {
+        for other in info.keys.iter().skip(at + 1) {
+            assert_ne!(one.spki, other.spki);
+            assert_ne!(one.key, other.key);
+        }
+    }
+}
+
+/// A file key that is wrapped to the recipient comes back, from our own stanzas and from each of them alone.
+pub fn what_is_wrapped_opens(bench: &mut Bench<'_>) {
+    for purpose in [Purpose::Unlock, Purpose::Seal] {
+        let key = key(bench, purpose);
+        let stanzas = wrapped(&key);
+        for at in 0..stanzas.len() {
+            (bench.before_use)(&key);
+            let stanzas = stanzas.get(at..).unwrap();
+            let opened = bench.device.unwrap_file_key(&key.key, stanzas, bench.right);
+            assert_eq!(opened.unwrap().expose_secret(), SECRET, "{purpose:?}");
+        }
+    }
+}
+
+/// A file for somebody else is refused by its stanzas, before a secret is sent.
+pub fn what_is_for_nobody_here_costs_nothing(bench: &mut Bench<'_>) {
+    let key = key(bench, Purpose::Unlock);
+    let stranger = age_core::format::grease_the_joint();
+    let before = sent(bench);
+    for stanzas in [&[][..], &[stranger]] {
+        let refused = bench.device.unwrap_file_key(&key.key, stanzas, bench.right);
+        assert!(matches!(refused, Err(DeviceError::NotForThisKey)));
+    }
+    assert_eq!(sent(bench), before);
+}
+
+/// Without PIN or passphrase nothing is opened or signed.
+pub fn nothing_goes_without_the_secret(bench: &mut Bench<'_>) {
+    let (unlock, sign) = (key(bench, Purpose::Unlock), key(bench, Purpose::SignVault));
+    let scheme = scheme_of(sign.algorithm).unwrap();
+    let opened = bench
+        .device
+        .unwrap_file_key(&unlock.key, &wrapped(&unlock), Auth::Nothing);
+    assert!(matches!(opened, Err(DeviceError::NeedsSecret)));
+    let signed = bench.device.sign(&sign.key, scheme, MESSAGE, Auth::Nothing);
+    assert!(matches!(signed, Err(DeviceError::NeedsSecret)));
+}
+
+/// A wrong PIN spends exactly one try, a wrong passphrase nothing; the right one works afterwards.
+pub fn a_wrong_secret_is_refused_and_costs_one_try(bench: &mut Bench<'_>) {
+    let key = key(bench, Purpose::Unlock);
+    let stanzas = wrapped(&key);
+    let (sent_before, tries_before) = (sent(bench), tries(bench, &key.key));
+    let refused = bench
+        .device
+        .unwrap_file_key(&key.key, &stanzas, bench.wrong)
+        .err()
+        .expect("a wrong secret opened a file");
+    match (bench.wrong, tries_before) {
+        (Auth::Passphrase(_), _) => assert!(matches!(refused, DeviceError::WrongPassphrase)),
+        (_, Some(before)) => {
+            let left = before - 1;
+            assert!(matches!(refused, DeviceError::WrongPin { tries_left } if tries_left == left));
+            assert_eq!(tries(bench, &key.key), Some(left));
+        }
+        (_, None) => assert!(matches!(refused, DeviceError::WrongPin { .. })),
+    }
+    if let (Some(before), Some(after)) = (sent_before, sent(bench)) {
+        assert_eq!(after, before + 1, "a secret is sent once per entry");
+    }
+    (bench.before_use)(&key);
+    let opened = bench
+        .device
+        .unwrap_file_key(&key.key, &stanzas, bench.right);
+    assert_eq!(opened.unwrap().expose_secret(), SECRET);
+    assert_eq!(tries(bench, &key.key), tries_before);
+}
+
+/// Each signing key signs in its scheme and no other, for aws-lc and for the `openssl` command alike.
+pub fn signatures_are_those_of_the_exported_key(bench: &mut Bench<'_>) {
+    for key in bench.device.info().keys.clone() {
+        let agreement = matches!(key.purpose, Purpose::Unlock | Purpose::Seal);
+        for scheme in SCHEMES {
+            if !agreement && scheme_of(key.algorithm) == Some(scheme) {
+                (bench.before_use)(&key);
+                let signed = bench.device.sign(&key.key, scheme, MESSAGE, bench.right);
+                let signature = signed.unwrap();
+                assert!(verifies(scheme, &key.spki, MESSAGE, &signature));
+                assert!(!verifies(scheme, &key.spki, b"another", &signature));
+                assert!(openssl_verifies(scheme, &key.spki, MESSAGE, &signature));
+                assert!(!openssl_verifies(scheme, &key.spki, b"another", &signature));
+            } else {
+                let refused = bench.device.sign(&key.key, scheme, MESSAGE, bench.right);
+                assert!(matches!(refused, Err(DeviceError::Unsupported(_))));
+            }
+        }
+    }
+}
+
+/// What is demanded of a person is what the key's policy says; asking sends no secret.
+pub fn a_demand_says_what_the_key_is(bench: &mut Bench<'_>) {
+    let before = sent(bench);
+    for key in bench.device.info().keys.clone() {
+        let demand = bench.device.demand(&key.key).unwrap();
+        assert_eq!(demand.touch, key.touch);
+        match bench.right {
+            Auth::Nothing => assert_eq!(demand.secret, SecretDemand::Nothing),
+            Auth::Pin(_) => assert!(matches!(demand.secret, SecretDemand::Pin { .. })),
+            Auth::Passphrase(_) => assert_eq!(demand.secret, SecretDemand::Passphrase),
+        }
+    }
+    assert_eq!(sent(bench), before);
+}
+
+/// A key that is not there is an error that names it.
+pub fn an_unknown_key_is_named(bench: &mut Bench<'_>) {
+    let nobody = KeyRef("none such".into());
+    let demand = bench.device.demand(&nobody);
+    assert!(matches!(demand, Err(DeviceError::NoKey(named)) if named == nobody));
+    let scheme = SignatureScheme::EcdsaP256Sha256;
+    let signed = bench.device.sign(&nobody, scheme, MESSAGE, bench.right);
+    assert!(matches!(signed, Err(DeviceError::NoKey(named)) if named == nobody));
+}
+
+/// Whether the `openssl` command finds the signature good.
+#[must_use]
+pub fn openssl_verifies(
+    scheme: SignatureScheme,
+    spki: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let (key, signature) = (write("key.der", spki), write("signature", signature));
+    let message = write("message", message);
+    let mut command = Command::new("openssl");
+    match scheme {
+        SignatureScheme::Ed25519 => command
+            .args(["pkeyutl", "-verify", "-rawin", "-pubin", "-keyform", "DER"])
+            .arg("-inkey")
+            .arg(key)
+            .arg("-sigfile")
+            .arg(signature)
+            .arg("-in")
+            .arg(message),
+        SignatureScheme::EcdsaP256Sha256 | SignatureScheme::RsaPkcs1Sha256 => command
+            .args(["dgst", "-sha256", "-keyform", "DER", "-verify"])
+            .arg(key)
+            .arg("-signature")
+            .arg(signature)
+            .arg(message),
+    };
+    command.output().expect("openssl is there").status.success()
+}
+
+const SECRET: &[u8; 16] = b"yellow submarine";
+const MESSAGE: &[u8] = b"touchkeep conformance, a message to sign";
+const SCHEMES: [SignatureScheme; 3] = [
+    SignatureScheme::EcdsaP256Sha256,
+    SignatureScheme::RsaPkcs1Sha256,
+    SignatureScheme::Ed25519,
+];
+
+fn key(bench: &Bench<'_>, purpose: Purpose) -> KeyInfo {
+    bench.device.info().key(purpose).unwrap().clone()
+}
+
+fn wrapped(key: &KeyInfo) -> Vec<Stanza> {
+    let file_key = FileKey::init_with_mut(|place| place.copy_from_slice(SECRET));
+    let recipient = stanza::recipient(key).unwrap();
+    recipient.wrap_file_key(&file_key).unwrap().0
+}
+
+fn sent(bench: &mut Bench<'_>) -> Option<u64> {
+    bench.secrets_sent.as_mut().map(|count| count())
+}
+
+fn tries(bench: &mut Bench<'_>, key: &KeyRef) -> Option<u8> {
+    match bench.device.demand(key).unwrap().secret {
+        SecretDemand::Pin { tries_left } => tries_left,
+        SecretDemand::Nothing | SecretDemand::Passphrase => None,
+    }
+}

@@ -1,0 +1,255 @@
+//! Public keys: their DER, their points, and whether a signature is theirs.
+//!
+//! All of it is public data, so nothing here is constant-time.
+
+use aws_lc_rs::{
+    agreement::{self, ParsedPublicKey},
+    signature::{self, UnparsedPublicKey},
+};
+use num_bigint::BigUint;
+
+use crate::device::{Algorithm, SignatureScheme};
+
+/// Bytes of a compressed P-256 point (SEC 1, 2.3.3).
+pub const COMPRESSED_BYTES: usize = 33;
+/// Bytes of an uncompressed P-256 point.
+pub const UNCOMPRESSED_BYTES: usize = 65;
+
+// SubjectPublicKeyInfo up to the key itself: RFC 5480 for P-256, RFC 8410 for the others.
+const P256_PREFIX: [u8; 26] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
+const X25519_PREFIX: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x03, 0x21, 0x00,
+];
+const ED25519_PREFIX: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+// AlgorithmIdentifier of rsaEncryption with its NULL (RFC 3279).
+const RSA_ALGORITHM: [u8; 15] = [
+    0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
+];
+
+/// A point on P-256 that was checked to be on the curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct P256Point([u8; UNCOMPRESSED_BYTES]);
+
+impl P256Point {
+    /// From its 65 uncompressed bytes.
+    #[must_use]
+    pub fn from_uncompressed(bytes: &[u8]) -> Option<Self> {
+        let bytes: [u8; UNCOMPRESSED_BYTES] = bytes.try_into().ok()?;
+        let unparsed = agreement::UnparsedPublicKey::new(&agreement::ECDH_P256, bytes);
+        (bytes.first() == Some(&4) && ParsedPublicKey::try_from(&unparsed).is_ok())
+            .then_some(Self(bytes))
+    }
+
+    /// From its 33 compressed bytes (SEC 1, 2.3.4). The curve's prime is 3 modulo 4, so a root is one power.
+    #[must_use]
+    pub fn from_compressed(bytes: &[u8]) -> Option<Self> {
+        let (sign @ (2 | 3), x) = bytes.split_first()? else {
+            return None;
+        };
+        if bytes.len() != COMPRESSED_BYTES {
+            return None;
+        }
+        let (p, b) = (BigUint::from_bytes_be(&P), BigUint::from_bytes_be(&B));
+        let x_int = BigUint::from_bytes_be(x);
+        // y² = x³ - 3x + b
+        let square = (x_int.pow(3) + (&p - BigUint::from(3u8)) * &x_int + b) % &p;
+        let mut y = square.modpow(&((&p + 1u8) / 4u8), &p);
+        if y.bit(0) != (*sign == 3) {
+            y = &p - y;
+        }
+        let y = y.to_bytes_be();
+        let mut out = Vec::with_capacity(UNCOMPRESSED_BYTES);
+        out.push(4);
+        out.extend_from_slice(x);
+        out.resize(UNCOMPRESSED_BYTES.saturating_sub(y.len()), 0);
+        out.extend_from_slice(&y);
+        Self::from_uncompressed(&out)
+    }
+
+    /// From a SubjectPublicKeyInfo.
+    #[must_use]
+    pub fn from_spki(spki: &[u8]) -> Option<Self> {
+        Self::from_uncompressed(spki.strip_prefix(&P256_PREFIX)?)
+    }
+
+    /// As a SubjectPublicKeyInfo.
+    #[must_use]
+    pub fn to_spki(&self) -> Vec<u8> {
+        [&P256_PREFIX[..], &self.0].concat()
+    }
+
+    /// Its 65 bytes.
+    #[must_use]
+    pub const fn uncompressed(&self) -> &[u8; UNCOMPRESSED_BYTES] {
+        &self.0
+    }
+
+    /// Its 33 bytes.
+    #[must_use]
+    pub fn compressed(&self) -> [u8; COMPRESSED_BYTES] {
+        let [_, xy @ ..] = &self.0;
+        let mut out = [2; COMPRESSED_BYTES];
+        for (to, from) in out.iter_mut().skip(1).zip(xy) {
+            *to = *from;
+        }
+        if xy.last().is_some_and(|last| last & 1 == 1)
+            && let Some(sign) = out.first_mut()
+        {
+            *sign = 3;
+        }
+        out
+    }
+}
+
+/// The SubjectPublicKeyInfo of a raw Curve25519 key.
+#[must_use]
+pub fn x25519_spki(raw: &[u8; 32]) -> Vec<u8> {
+    [&X25519_PREFIX[..], raw].concat()
+}
+
+/// The raw key of a Curve25519 SubjectPublicKeyInfo.
+#[must_use]
+pub fn x25519_raw(spki: &[u8]) -> Option<[u8; 32]> {
+    spki.strip_prefix(&X25519_PREFIX)?.try_into().ok()
+}
+
+/// The SubjectPublicKeyInfo of a raw Ed25519 key.
+#[must_use]
+pub fn ed25519_spki(raw: &[u8; 32]) -> Vec<u8> {
+    [&ED25519_PREFIX[..], raw].concat()
+}
+
+/// The SubjectPublicKeyInfo of an RSA key, from its big-endian modulus and public exponent.
+#[must_use]
+pub fn rsa_spki(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    let key = tlv(0x30, &[unsigned(modulus), unsigned(exponent)].concat());
+    let bits = tlv(0x03, &[&[0], &key[..]].concat());
+    tlv(0x30, &[&RSA_ALGORITHM[..], &bits].concat())
+}
+
+/// One DER element (X.690) of up to 65535 bytes, which is more than anything here has.
+#[must_use]
+pub fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+    let [.., high, low] = content.len().to_be_bytes();
+    let head: &[u8] = match (high, low) {
+        (0, 0..=0x7f) => &[tag, low],
+        (0, _) => &[tag, 0x81, low],
+        _ => &[tag, 0x82, high, low],
+    };
+    [head, content].concat()
+}
+
+/// A DER INTEGER of a big-endian number that is not negative.
+#[must_use]
+pub fn unsigned(number: &[u8]) -> Vec<u8> {
+    let digits = number.iter().position(|byte| *byte != 0);
+    let digits = digits.and_then(|at| number.get(at..)).unwrap_or(&[0]);
+    let pad: &[u8] = if digits.first().is_some_and(|first| *first >= 0x80) {
+        &[0]
+    } else {
+        &[]
+    };
+    tlv(0x02, &[pad, digits].concat())
+}
+
+/// Whether `signature` over `message` is that of the key.
+#[must_use]
+pub fn verifies(scheme: SignatureScheme, spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let algorithm: &dyn signature::VerificationAlgorithm = match scheme {
+        SignatureScheme::EcdsaP256Sha256 => &signature::ECDSA_P256_SHA256_ASN1,
+        SignatureScheme::RsaPkcs1Sha256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        SignatureScheme::Ed25519 => &signature::ED25519,
+    };
+    let algorithm: &'static dyn signature::VerificationAlgorithm = algorithm;
+    UnparsedPublicKey::new(algorithm, spki)
+        .verify(message, signature)
+        .is_ok()
+}
+
+/// The scheme in which a key of this algorithm signs; none for key agreement.
+#[must_use]
+pub const fn scheme_of(algorithm: Algorithm) -> Option<SignatureScheme> {
+    match algorithm {
+        Algorithm::P256 => Some(SignatureScheme::EcdsaP256Sha256),
+        Algorithm::Rsa2048 => Some(SignatureScheme::RsaPkcs1Sha256),
+        Algorithm::Ed25519 => Some(SignatureScheme::Ed25519),
+        Algorithm::X25519 => None,
+    }
+}
+
+// The prime and the constant b of P-256 (SP 800-186, 3.2.1.3).
+const P: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+];
+const B: [u8; 32] = [
+    0x5a, 0xc6, 0x35, 0xd8, 0xaa, 0x3a, 0x93, 0xe7, 0xb3, 0xeb, 0xbd, 0x55, 0x76, 0x98, 0x86, 0xbc,
+    0x65, 0x1d, 0x06, 0xb0, 0xcc, 0x53, 0xb0, 0xf6, 0x3b, 0xce, 0x3c, 0x3e, 0x27, 0xd2, 0x60, 0x4b,
+];
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::{
+        agreement::{ECDH_P256, PrivateKey},
+        encoding::{AsBigEndian, AsDer, EcPublicKeyCompressedBin, PublicKeyX509Der},
+    };
+
+    use super::*;
+
+    #[test]
+    fn points_are_those_of_aws_lc() {
+        for _ in 0..64 {
+            let key = PrivateKey::generate(&ECDH_P256).unwrap();
+            let public = key.compute_public_key().unwrap();
+            let point = P256Point::from_uncompressed(public.as_ref()).unwrap();
+            let compressed: EcPublicKeyCompressedBin = public.as_be_bytes().unwrap();
+            assert_eq!(&point.compressed()[..], compressed.as_ref());
+            assert_eq!(P256Point::from_compressed(compressed.as_ref()), Some(point));
+            let spki: PublicKeyX509Der = public.as_der().unwrap();
+            assert_eq!(point.to_spki(), spki.as_ref());
+            assert_eq!(P256Point::from_spki(spki.as_ref()), Some(point));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_point_is_refused() {
+        let mut off_curve = [1; UNCOMPRESSED_BYTES];
+        off_curve[0] = 4;
+        assert_eq!(P256Point::from_uncompressed(&off_curve), None);
+        assert_eq!(P256Point::from_uncompressed(&[]), None);
+        assert_eq!(P256Point::from_compressed(&[]), None);
+        assert_eq!(P256Point::from_compressed(&[2; 32]), None);
+        assert_eq!(P256Point::from_compressed(&[0xff; 33]), None);
+        let mut above_p = [0xff; COMPRESSED_BYTES];
+        above_p[0] = 2;
+        assert_eq!(P256Point::from_compressed(&above_p), None);
+        // About half of all x are on no point.
+        let on_curve = (0..=255u8).filter(|x| {
+            let mut bytes = [0; COMPRESSED_BYTES];
+            (bytes[0], bytes[32]) = (2, *x);
+            P256Point::from_compressed(&bytes).is_some()
+        });
+        assert!((96..160).contains(&on_curve.count()));
+    }
+
+    #[test]
+    fn an_rsa_key_is_written_as_aws_lc_writes_it() {
+        use aws_lc_rs::{
+            rsa::KeySize,
+            signature::{KeyPair, RsaKeyPair},
+        };
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let public = pair.public_key();
+        let ours = rsa_spki(
+            public.modulus().big_endian_without_leading_zero(),
+            public.exponent().big_endian_without_leading_zero(),
+        );
+        let theirs: PublicKeyX509Der = public.as_der().unwrap();
+        assert_eq!(ours, theirs.as_ref());
+    }
+}

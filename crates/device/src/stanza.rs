@@ -1,0 +1,375 @@
+//! age stanzas of device keys: writing them from a public key alone, and opening them with a Diffie-Hellman value that the
+//! device computed.
+//!
+//! | stanza | arguments | body |
+//! |---|---|---|
+//! | `piv-p256` | SHA-256(recipient)[..4], ephemeral point | ChaCha20-Poly1305 under HKDF-SHA256(x, salt = both points, "piv-p256"), zero nonce |
+//! | `p256tag` | 4 bytes of HKDF-Extract, encapsulated key | HPKE base mode, C2SP age `p256tag` |
+//! | `X25519` | as age v1 | as age v1 |
+//!
+//! `piv-p256` is what released `age-plugin-yubikey` opens (0.5.1, no written standard); points in it are compressed. A
+//! YubiKey's key is written to in both forms, a PKCS#11 key in the second. Base64 is without padding.
+
+use std::{collections::HashSet, io};
+
+use age_core::{
+    format::{FILE_KEY_BYTES, FileKey, Stanza},
+    primitives::{aead_decrypt, aead_encrypt, hkdf},
+    secrecy::ExposeSecret,
+};
+use aws_lc_rs::{
+    agreement::{self, ECDH_P256, EphemeralPrivateKey},
+    digest::{SHA256, digest},
+    rand::SystemRandom,
+};
+use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
+use bech32::{Bech32, Hrp};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::{
+    device::{Algorithm, DeviceError, KeyInfo},
+    hpke,
+    public::{P256Point, x25519_raw},
+};
+
+const PIV_TAG: &str = "piv-p256";
+const P256TAG_TAG: &str = "p256tag";
+const P256TAG_INFO: &str = "age-encryption.org/p256tag";
+const TAG_BYTES: usize = 4;
+const AEAD_BYTES: usize = 16;
+
+const AGE: Hrp = Hrp::parse_unchecked("age");
+const AGE_TAG: Hrp = Hrp::parse_unchecked("age1tag");
+const AGE_YUBIKEY: Hrp = Hrp::parse_unchecked("age1yubikey");
+const PLUGIN_YUBIKEY: Hrp = Hrp::parse_unchecked("age-plugin-yubikey-");
+
+/// The recipient of a key, from what is public of it.
+///
+/// # Errors
+/// [`DeviceError::Unsupported`] when the key has no recipient, or one that is not of its public key.
+pub fn recipient(key: &KeyInfo) -> Result<Box<dyn age::Recipient + Send>, DeviceError> {
+    let odd = || DeviceError::Unsupported(format!("encryption to the key {:?}", key.key.0));
+    let text = key.recipient.as_deref().ok_or_else(odd)?;
+    match key.algorithm {
+        Algorithm::X25519 => {
+            let raw = x25519_raw(&key.spki).ok_or_else(odd)?;
+            let parsed: age::x25519::Recipient = text.parse().map_err(|_| odd())?;
+            if text != x25519_recipient(&raw) {
+                return Err(odd());
+            }
+            Ok(Box::new(parsed))
+        }
+        Algorithm::P256 => {
+            let point = P256Point::from_spki(&key.spki).ok_or_else(odd)?;
+            let piv = text == yubikey_recipient(&point);
+            if !piv && text != tag_recipient(&point) {
+                return Err(odd());
+            }
+            let tag = tag_recipient(&point).parse().map_err(|_| odd())?;
+            Ok(Box::new(P256Recipient { point, tag, piv }))
+        }
+        Algorithm::Rsa2048 | Algorithm::Ed25519 => Err(odd()),
+    }
+}
+
+/// `age1yubikey1…`
+#[must_use]
+pub fn yubikey_recipient(point: &P256Point) -> String {
+    bech32(AGE_YUBIKEY, &point.compressed())
+}
+
+/// `age1tag1…`
+#[must_use]
+pub fn tag_recipient(point: &P256Point) -> String {
+    bech32(AGE_TAG, &point.compressed())
+}
+
+/// `age1…`
+#[must_use]
+pub fn x25519_recipient(raw: &[u8; 32]) -> String {
+    bech32(AGE, raw)
+}
+
+/// The raw key of an `age1…` recipient.
+#[must_use]
+pub fn x25519_of_recipient(recipient: &str) -> Option<[u8; 32]> {
+    let (hrp, data) = bech32::decode(recipient).ok()?;
+    (hrp == AGE).then_some(data)?.try_into().ok()
+}
+
+/// `AGE-PLUGIN-YUBIKEY-1…`: what stock `age` with `age-plugin-yubikey` takes for `-i`. Public.
+#[must_use]
+pub fn yubikey_identity(serial: u32, slot: u8, point: &P256Point) -> String {
+    let data = [&serial.to_le_bytes()[..], &[slot], &static_tag(point)].concat();
+    bech32(PLUGIN_YUBIKEY, &data).to_uppercase()
+}
+
+fn bech32(hrp: Hrp, data: &[u8]) -> String {
+    #[expect(
+        clippy::expect_used,
+        reason = "constant prefixes with at most 33 bytes stay under Bech32's 90 characters"
+    )]
+    bech32::encode_lower::<Bech32>(hrp, data).expect("short enough for Bech32")
+}
+
+struct P256Recipient {
+    point: P256Point,
+    tag: age::tag::Recipient,
+    piv: bool,
+}
+
+impl age::Recipient for P256Recipient {
+    fn wrap_file_key(
+        &self,
+        file_key: &FileKey,
+    ) -> Result<(Vec<Stanza>, HashSet<String>), age::EncryptError> {
+        let (mut stanzas, labels) = self.tag.wrap_file_key(file_key)?;
+        if self.piv {
+            let piv = wrap_piv(&self.point, file_key);
+            stanzas.insert(0, piv.ok_or_else(|| io::Error::other("no key agreement"))?);
+        }
+        Ok((stanzas, labels))
+    }
+}
+
+fn wrap_piv(recipient: &P256Point, file_key: &FileKey) -> Option<Stanza> {
+    let ephemeral = EphemeralPrivateKey::generate(&ECDH_P256, &SystemRandom::new()).ok()?;
+    let share = P256Point::from_uncompressed(ephemeral.compute_public_key().ok()?.as_ref())?;
+    let peer = agreement::UnparsedPublicKey::new(&ECDH_P256, recipient.uncompressed());
+    let key = agreement::agree_ephemeral(ephemeral, peer, (), |x| {
+        Ok(Zeroizing::new(piv_key(x, &share, recipient)))
+    })
+    .ok()?;
+    Some(Stanza {
+        tag: PIV_TAG.into(),
+        args: vec![
+            BASE64_STANDARD_NO_PAD.encode(static_tag(recipient)),
+            BASE64_STANDARD_NO_PAD.encode(share.compressed()),
+        ],
+        // EXPOSE: the file key, to the cipher that wraps it.
+        body: aead_encrypt(&key, file_key.expose_secret()),
+    })
+}
+
+fn piv_key(x: &[u8], share: &P256Point, recipient: &P256Point) -> [u8; 32] {
+    let salt = [share.compressed(), recipient.compressed()].concat();
+    hkdf(&salt, PIV_TAG.as_bytes(), x)
+}
+
+fn static_tag(point: &P256Point) -> [u8; TAG_BYTES] {
+    first_four(digest(&SHA256, &point.compressed()).as_ref())
+}
+
+fn p256tag_tag(enc: &P256Point, recipient: &P256Point) -> [u8; TAG_BYTES] {
+    let input = [&enc.uncompressed()[..], &static_tag(recipient)].concat();
+    first_four(hpke::plain_extract(P256TAG_INFO.as_bytes(), &input).as_ref())
+}
+
+fn first_four(bytes: &[u8]) -> [u8; TAG_BYTES] {
+    bytes.first_chunk().copied().unwrap_or_default()
+}
+
+/// A stanza that is addressed to one P-256 key. The four-byte tag says so, so no hardware was asked yet.
+#[derive(Debug)]
+pub struct Addressed<'a> {
+    form: Form,
+    share: P256Point,
+    recipient: P256Point,
+    body: &'a [u8],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Piv,
+    P256Tag,
+}
+
+/// The one stanza that a device with this key should open.
+///
+/// # Errors
+/// [`DeviceError::NotForThisKey`] when none is well-formed and addressed to it.
+pub fn addressed<'a>(key: &KeyInfo, stanzas: &'a [Stanza]) -> Result<Addressed<'a>, DeviceError> {
+    let recipient = P256Point::from_spki(&key.spki).ok_or(DeviceError::NotForThisKey)?;
+    stanzas
+        .iter()
+        .find_map(|stanza| Addressed::read(stanza, recipient))
+        .ok_or(DeviceError::NotForThisKey)
+}
+
+impl<'a> Addressed<'a> {
+    fn read(stanza: &'a Stanza, recipient: P256Point) -> Option<Self> {
+        let [tag, share] = &stanza.args[..] else {
+            return None;
+        };
+        let tag = BASE64_STANDARD_NO_PAD.decode(tag).ok()?;
+        let share = BASE64_STANDARD_NO_PAD.decode(share).ok()?;
+        let (form, share) = match stanza.tag.as_str() {
+            PIV_TAG if tag == static_tag(&recipient) => {
+                (Form::Piv, P256Point::from_compressed(&share)?)
+            }
+            P256TAG_TAG => {
+                let share = P256Point::from_uncompressed(&share)?;
+                (tag == p256tag_tag(&share, &recipient)).then_some((Form::P256Tag, share))?
+            }
+            _ => return None,
+        };
+        (stanza.body.len() == FILE_KEY_BYTES + AEAD_BYTES).then_some(Self {
+            form,
+            share,
+            recipient,
+            body: &stanza.body,
+        })
+    }
+
+    /// The other side's point: what the device multiplies with its key.
+    #[must_use]
+    pub const fn share(&self) -> &P256Point {
+        &self.share
+    }
+
+    /// Opens the file key with the x-coordinate (32 bytes) that the device computed from [`Self::share`].
+    ///
+    /// # Errors
+    /// [`DeviceError::NotForThisKey`] when it does not open: the tag was another key's by chance, or the file is forged.
+    pub fn open(&self, x: &[u8]) -> Result<FileKey, DeviceError> {
+        let opened = match self.form {
+            Form::Piv => {
+                let key = Zeroizing::new(piv_key(x, &self.share, &self.recipient));
+                aead_decrypt(&key, FILE_KEY_BYTES, self.body)
+                    .ok()
+                    .map(Zeroizing::new)
+            }
+            Form::P256Tag => hpke::open(
+                x,
+                &self.share,
+                &self.recipient,
+                P256TAG_INFO.as_bytes(),
+                self.body,
+            ),
+        };
+        let opened = opened.ok_or(DeviceError::NotForThisKey)?;
+        let mut bytes: [u8; FILE_KEY_BYTES] = opened[..]
+            .try_into()
+            .map_err(|_| DeviceError::NotForThisKey)?;
+        Ok(FileKey::init_with_mut(|place| {
+            place.copy_from_slice(&bytes);
+            bytes.zeroize();
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use age::Recipient as _;
+    use aws_lc_rs::agreement::{PrivateKey, UnparsedPublicKey, agree};
+
+    use super::*;
+    use crate::device::{KeyRef, Purpose, TouchPolicy};
+
+    fn key_pair(recipient: fn(&P256Point) -> String) -> (PrivateKey, KeyInfo) {
+        let private = PrivateKey::generate(&ECDH_P256).unwrap();
+        let point =
+            P256Point::from_uncompressed(private.compute_public_key().unwrap().as_ref()).unwrap();
+        let info = KeyInfo {
+            key: KeyRef("82".into()),
+            purpose: Purpose::Unlock,
+            algorithm: Algorithm::P256,
+            spki: point.to_spki(),
+            touch: TouchPolicy::Never,
+            recipient: Some(recipient(&point)),
+            identity: None,
+        };
+        (private, info)
+    }
+
+    fn open(
+        private: &PrivateKey,
+        info: &KeyInfo,
+        stanzas: &[Stanza],
+    ) -> Result<FileKey, DeviceError> {
+        let stanza = addressed(info, stanzas)?;
+        let share = UnparsedPublicKey::new(&ECDH_P256, stanza.share().uncompressed());
+        agree(private, share, DeviceError::NotForThisKey, |x| {
+            stanza.open(x)
+        })
+    }
+
+    fn file_key() -> FileKey {
+        FileKey::init_with_mut(|key| key.copy_from_slice(b"yellow submarine"))
+    }
+
+    #[test]
+    fn a_yubikey_key_opens_either_of_its_two_stanzas() {
+        let (private, info) = key_pair(yubikey_recipient);
+        let (stanzas, labels) = recipient(&info)
+            .unwrap()
+            .wrap_file_key(&file_key())
+            .unwrap();
+        assert!(labels.is_empty());
+        let tags: Vec<_> = stanzas.iter().map(|s| s.tag.as_str()).collect();
+        assert_eq!(tags, [PIV_TAG, P256TAG_TAG]);
+        for stanza in stanzas {
+            let opened = open(&private, &info, &[stanza]).unwrap();
+            assert_eq!(opened.expose_secret(), b"yellow submarine");
+        }
+    }
+
+    #[test]
+    fn what_the_age_crate_writes_to_a_tag_recipient_opens() {
+        let (private, info) = key_pair(tag_recipient);
+        let theirs: age::tag::Recipient = info.recipient.as_deref().unwrap().parse().unwrap();
+        let (stanzas, _) = theirs.wrap_file_key(&file_key()).unwrap();
+        let opened = open(&private, &info, &stanzas).unwrap();
+        assert_eq!(opened.expose_secret(), b"yellow submarine");
+    }
+
+    #[test]
+    fn a_stanza_for_another_key_is_not_for_this_one() {
+        let (private, info) = key_pair(yubikey_recipient);
+        let (_, other) = key_pair(yubikey_recipient);
+        let (stanzas, _) = recipient(&other)
+            .unwrap()
+            .wrap_file_key(&file_key())
+            .unwrap();
+        assert!(matches!(
+            open(&private, &info, &stanzas),
+            Err(DeviceError::NotForThisKey)
+        ));
+    }
+
+    #[test]
+    fn a_changed_stanza_does_not_open() {
+        let (private, info) = key_pair(yubikey_recipient);
+        let (stanzas, _) = recipient(&info)
+            .unwrap()
+            .wrap_file_key(&file_key())
+            .unwrap();
+        for mut stanza in stanzas {
+            stanza.body[7] ^= 1;
+            assert!(open(&private, &info, &[stanza]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_recipient_of_another_public_key_is_refused() {
+        let (_, mut info) = key_pair(yubikey_recipient);
+        info.recipient = key_pair(yubikey_recipient).1.recipient;
+        assert!(matches!(recipient(&info), Err(DeviceError::Unsupported(_))));
+    }
+
+    #[test]
+    fn recipients_are_written_as_age_writes_them() {
+        // The recipient of the age crate's own test.
+        let text = "age1tag1qt8lw0ual6avlwmwatk888yqnmdamm7xfd0wak53ut6elz5c4swx2yqdj4e";
+        let (_, data) = bech32::decode(text).unwrap();
+        assert_eq!(
+            tag_recipient(&P256Point::from_compressed(&data).unwrap()),
+            text
+        );
+        let theirs = age::x25519::Identity::generate().to_public().to_string();
+        assert_eq!(
+            x25519_recipient(&x25519_of_recipient(&theirs).unwrap()),
+            theirs
+        );
+    }
+}
