@@ -140,6 +140,18 @@ pub struct Operation {
     pub network: Option<String>,
     /// The client's own id of this order or withdrawal.
     pub client_id: Option<String>,
+    /// Everything that the request says, in its order, so that nothing is approved unseen. Without the authentication.
+    #[serde(default)]
+    pub parameters: Vec<Parameter>,
+}
+
+/// One parameter, decoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Its value, as the venue will read it.
+    pub value: String,
 }
 
 impl Operation {
@@ -168,6 +180,7 @@ impl Operation {
             destination_tag: None,
             network: None,
             client_id: None,
+            parameters: Vec::new(),
         }
     }
 
@@ -221,4 +234,68 @@ fn capitalised(word: &str) -> String {
         .next()
         .map(|first| first.to_uppercase().chain(chars).collect())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_withdrawal_is_said_in_one_line_with_nothing_hidden() {
+        let mut op = Operation::new(
+            OperationKind::Withdraw,
+            "binance",
+            "POST",
+            "/sapi/v1/capital/withdraw/apply",
+            "withdraw",
+        );
+        op.amount = "0.50".parse().ok();
+        op.asset = Some("BTC".into());
+        op.destination = Some("bc1q\u{202e}x".into());
+        op.network = Some("BTC\n".into());
+        assert_eq!(
+            op.sentence(),
+            "Withdraw 0.5 BTC on Binance to bc1q\\u{202e}x (network BTC\\u{a})"
+        );
+    }
+
+    #[test]
+    fn an_order_is_said_with_side_amount_and_price() {
+        let mut op = Operation::new(
+            OperationKind::Trade,
+            "binance",
+            "POST",
+            "/api/v3/order",
+            "place order",
+        );
+        op.side = Some(Side::Buy);
+        op.symbol = Some("LTCBTC".into());
+        op.amount = "1".parse().ok();
+        op.price = "0.1".parse().ok();
+        assert_eq!(op.sentence(), "Place order buy 1 LTCBTC at 0.1 on Binance");
+    }
+
+    #[test]
+    fn what_is_not_understood_says_so_loudly() {
+        let op = Operation::new(
+            OperationKind::Unknown,
+            "binance",
+            "POST",
+            "/sapi/v9/x",
+            "unknown request",
+        );
+        assert_eq!(
+            op.sentence(),
+            "Unknown request on Binance [not understood: POST /sapi/v9/x]"
+        );
+    }
+
+    #[test]
+    fn kinds_are_ordered_by_danger_and_unknown_is_last() {
+        assert!(OperationKind::ALL.is_sorted());
+        assert_eq!(OperationKind::ALL.last(), Some(&OperationKind::Unknown));
+        for kind in OperationKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
 }

@@ -1,4 +1,6 @@
-//! What a client sent, before anybody has looked at it.
+//! What a client sent, before anybody has looked at it, and why it may be refused unread.
+
+use touchkeep_core::Code;
 
 /// A request as it came in, read whole, with the client's own authentication still in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,4 +15,72 @@ pub struct Request {
     pub content_type: Option<String>,
     /// The raw body.
     pub body: Vec<u8>,
+}
+
+/// Why a request was refused unread: it is broken, or two readers could read it differently. No variant quotes a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// Not a method that the venue has.
+    #[error("the method is not GET, POST, PUT or DELETE")]
+    Method,
+    /// `//`, `..`, `%`, a `/` at the end, or another character that no endpoint has.
+    #[error("the path is not in its plain form")]
+    Path,
+    /// An endpoint's path in other upper and lower case.
+    #[error("the path differs from an endpoint's only in upper and lower case")]
+    PathCase,
+    /// The path belongs to no server of the venue that we know.
+    #[error("the path belongs to no known server of the venue")]
+    NoOrigin,
+    /// A body on a method that has none.
+    #[error("a GET request has no body")]
+    BodyOfGet,
+    /// A body that is not a form.
+    #[error("the body is not application/x-www-form-urlencoded")]
+    ContentType,
+    /// Too long, or too many parameters.
+    #[error("the request is too long")]
+    TooLong,
+    /// Not `name=value&name=value`.
+    #[error("the parameters are not of the form name=value&name=value")]
+    Syntax,
+    /// A `%` that is not followed by two hex digits.
+    #[error("a percent sign is not followed by two hex digits")]
+    PercentEncoding,
+    /// A `+`, `;` or `#`: read in different ways by different readers.
+    #[error("a raw '{0}' can be read in two ways, percent-encode it")]
+    TwoMeanings(char),
+    /// Not UTF-8.
+    #[error("a parameter is not UTF-8")]
+    NotUtf8,
+    /// A control character, raw or encoded.
+    #[error("a parameter holds a control character")]
+    Control,
+    /// A parameter name with other characters than letters, digits, `_`, `-`, `.`, `[` and `]`.
+    #[error("a parameter has a name that no endpoint has")]
+    Name,
+    /// The same parameter twice, in query or body, upper and lower case not minded.
+    #[error("the parameter {0} is there twice")]
+    Twice(String),
+    /// A parameter that we read, in other upper and lower case.
+    #[error("the parameter {0} is written in another case")]
+    NameCase(String),
+    /// Not a plain decimal number above or equal to zero.
+    #[error("the parameter {0} is not a plain decimal number")]
+    Number(String),
+    /// Empty, or not one of the words that it may be.
+    #[error("the parameter {0} has no meaning that we know")]
+    Value(String),
+    /// An amount in the base asset and another in the quote asset.
+    #[error("the order gives two amounts")]
+    TwoAmounts,
+}
+
+impl Unreadable {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        Code::Unreadable
+    }
 }
