@@ -1,1 +1,148 @@
 //! The one process that opens vaults, talks to devices, signs and notifies.
+//!
+//! It has no window and no argument but where its things are; it is asked over two sockets ([`touchkeep_client`] speaks to
+//! them) and over the loopback proxy, and whatever needs a person goes to front ends as a question. It refuses to run
+//! where its memory could be read by other processes of the user, and to listen in a folder that is not the user's alone.
+//!
+//! Read in this order: `hardening` and `instance` (how it starts), `channel` (who may call what), `prompts` (how a person
+//! is asked).
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests may fail loudly"
+    )
+)]
+
+mod agent;
+mod caller;
+mod channel;
+mod config;
+mod desktop;
+mod hardening;
+mod instance;
+mod logging;
+mod prompts;
+
+use std::{io, path::PathBuf};
+
+use tokio::signal::unix::{SignalKind, signal};
+use touchkeep_client::{FolderError, Paths, folder};
+
+pub use config::ConfigError;
+
+use crate::{
+    agent::{Agent, stopped},
+    channel::Channel,
+    config::Config,
+    instance::Instance,
+};
+
+/// How to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where its things are.
+    pub paths: Paths,
+    /// Started on demand: leave the terminal's session, and end quietly where another agent was faster.
+    pub background: bool,
+}
+
+/// The agent cannot run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// The operating system does not let it protect itself.
+    #[error("the operating system does not let the agent protect its memory: {0}")]
+    Hardening(#[source] io::Error),
+    /// A folder cannot be trusted.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Another agent runs in this folder.
+    #[error("another agent runs already, with its sockets in {}", .0.display())]
+    AlreadyRuns(PathBuf),
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// It cannot listen.
+    #[error("cannot listen at {}: {source}", .path.display())]
+    Listen {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Threads or signals are refused.
+    #[error("the operating system refused to start the agent: {0}")]
+    Start(#[source] io::Error),
+}
+
+/// Runs the agent until it is told to stop, by a call or by SIGTERM or SIGINT. Call it before any other thread is started.
+///
+/// # Errors
+/// Why it could not start.
+pub fn run(options: &Options) -> Result<(), AgentError> {
+    hardening::harden().map_err(AgentError::Hardening)?;
+    if options.background {
+        // Fails only where we lead a process group already, and then there is nothing to leave.
+        let _ = rustix::process::setsid();
+    }
+    logging::start();
+    folder::make(&options.paths.run)?;
+    folder::make(&options.paths.data)?;
+    let lock = options.paths.lock_file();
+    let Some(instance) =
+        Instance::take(&lock).map_err(|source| AgentError::Listen { path: lock, source })?
+    else {
+        return if options.background {
+            Ok(())
+        } else {
+            Err(AgentError::AlreadyRuns(options.paths.run.clone()))
+        };
+    };
+    let config = Config::read(&options.paths.config)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(AgentError::Start)?
+        .block_on(serve(options.paths.clone(), config, &instance))
+}
+
+async fn serve(paths: Paths, config: Config, instance: &Instance) -> Result<(), AgentError> {
+    let listen = |path: PathBuf| {
+        instance
+            .listen(&path)
+            .map_err(|source| AgentError::Listen { path, source })
+    };
+    let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Start)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Start)?;
+    // `ui.sock` first: whoever finds `agent.sock` finds the other one too.
+    let ui = listen(paths.ui_socket())?;
+    let clients = listen(paths.agent_socket())?;
+    let agent = Agent::new(paths, config);
+    let mut stopping = agent.stopping();
+    let sockets = [
+        tokio::spawn(channel::serve(agent.clone(), ui, Channel::FrontEnds)),
+        tokio::spawn(channel::serve(agent.clone(), clients, Channel::Clients)),
+    ];
+    tracing::info!(
+        pid = std::process::id(),
+        version = agent.version(),
+        "the agent runs"
+    );
+    tokio::select! {
+        _ = terminate.recv() => agent.stop(),
+        _ = interrupt.recv() => agent.stop(),
+        () = stopped(&mut stopping) => {}
+    }
+    for socket in sockets {
+        let _ = socket.await;
+    }
+    tracing::info!("the agent ends");
+    Ok(())
+}

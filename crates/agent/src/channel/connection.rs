@@ -1,0 +1,263 @@
+//! One connection: hello first, then calls side by side; its end ends what it asked for.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::{
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{broadcast::error::RecvError, mpsc},
+    task::JoinSet,
+};
+use touchkeep_client::{connection::other_protocol, frames};
+use touchkeep_core::Code;
+use touchkeep_wire::{
+    Call, Failure, Hello, Message, PROTOCOL, Request, Response, Welcome,
+    rpc::{RpcError, Version2},
+};
+use zeroize::Zeroize;
+
+use super::{Channel, methods};
+use crate::{
+    agent::{Agent, stopped},
+    caller::Caller,
+};
+
+/// A caller says hello within this, or is closed.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// Calls of one connection at a time.
+const MAX_IN_FLIGHT: usize = 32;
+/// How long answers may take to go out once the agent stops.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// JSON-RPC: a [`Failure`] of ours.
+const FAILED: i32 = -32_000;
+
+type Outbox = mpsc::Sender<Vec<u8>>;
+
+pub(super) async fn serve(
+    agent: Arc<Agent>,
+    stream: UnixStream,
+    channel: Channel,
+    pid: Option<i32>,
+) {
+    let (mut from, to) = stream.into_split();
+    let (outbox, to_write) = mpsc::channel(64);
+    let writer = tokio::spawn(write_all(to, to_write));
+    if let Ok(Some(name)) =
+        tokio::time::timeout(HELLO_TIMEOUT, greet(&agent, &mut from, &outbox)).await
+    {
+        let caller = Caller::of_socket(pid, &name);
+        tracing::debug!(?channel, ?pid, "connected");
+        converse(&agent, from, &outbox, channel, &caller).await;
+    }
+    drop(outbox);
+    let _ = tokio::time::timeout(FAREWELL, writer).await;
+}
+
+// Answers the greeting; the caller's name where both sides speak the same version.
+async fn greet(agent: &Agent, from: &mut OwnedReadHalf, outbox: &Outbox) -> Option<String> {
+    let Ok(Some(Message::Request(request))) = next(from).await else {
+        return None;
+    };
+    let id = request.id;
+    let hello: Result<Hello, Failure> = if request.method == Hello::METHOD {
+        read_params(request.params)
+    } else {
+        Err(Failure::new(
+            Code::NotPermitted,
+            "The first call on a connection must be `hello`.",
+            "Update the program that calls.",
+        ))
+    };
+    let (name, answer) = match hello {
+        Ok(hello) if hello.protocol == PROTOCOL => (
+            Some(hello.name),
+            Ok(Welcome {
+                protocol: PROTOCOL,
+                version: agent.version().to_owned(),
+                pid: std::process::id(),
+            }),
+        ),
+        Ok(hello) => (None, Err(other_protocol(hello.protocol, &hello.name))),
+        Err(failure) => (None, Err(failure)),
+    };
+    let answer = answer.and_then(|welcome| raw(&welcome));
+    outbox.send(response(id, answer)).await.ok()?;
+    name
+}
+
+async fn converse(
+    agent: &Arc<Agent>,
+    mut from: OwnedReadHalf,
+    outbox: &Outbox,
+    channel: Channel,
+    caller: &Caller,
+) {
+    let mut stopping = agent.stopping();
+    let mut calls = JoinSet::new();
+    let news = (channel == Channel::FrontEnds)
+        .then(|| tokio::spawn(tell(Arc::clone(agent), outbox.clone())));
+    loop {
+        // A frame that is half read must not be dropped, so nothing but the end of the agent interrupts this.
+        let message = tokio::select! {
+            message = next(&mut from) => message,
+            () = stopped(&mut stopping) => {
+                // Whoever asked the agent to stop still gets the answer.
+                let _ = tokio::time::timeout(FAREWELL, async {
+                    while calls.join_next().await.is_some() {}
+                })
+                .await;
+                break;
+            }
+        };
+        while calls.try_join_next().is_some() {}
+        let request = match message {
+            Ok(Some(Message::Request(request))) => request,
+            Ok(Some(Message::Notification(_) | Message::Response(_)) | None) => break,
+            Err(error) => {
+                tracing::debug!(%error, "a connection was closed");
+                break;
+            }
+        };
+        if calls.len() >= MAX_IN_FLIGHT {
+            let busy = Failure::new(
+                Code::NotPermitted,
+                format!("More than {MAX_IN_FLIGHT} calls at a time on one connection."),
+                "Wait for answers.",
+            );
+            if outbox.send(response(request.id, Err(busy))).await.is_err() {
+                break;
+            }
+            continue;
+        }
+        calls.spawn(answer(
+            Arc::clone(agent),
+            request,
+            outbox.clone(),
+            channel,
+            caller.clone(),
+        ));
+    }
+    if let Some(news) = news {
+        news.abort();
+    }
+}
+
+async fn answer(
+    agent: Arc<Agent>,
+    request: Request,
+    outbox: Outbox,
+    channel: Channel,
+    caller: Caller,
+) {
+    let Request {
+        id, method, params, ..
+    } = request;
+    let answer = methods::dispatch(&agent, channel, &caller, &method, params).await;
+    if let Err(failure) = &answer {
+        tracing::debug!(%method, code = ?failure.code, "a call failed");
+    }
+    // The caller may be gone.
+    let _ = outbox.send(response(id, answer)).await;
+}
+
+// Everything that waits, and then everything that comes.
+async fn tell(agent: Arc<Agent>, outbox: Outbox) {
+    let mut seat = agent.prompts().seat();
+    for frame in std::mem::take(&mut seat.open) {
+        if outbox.send(frame.to_vec()).await.is_err() {
+            return;
+        }
+    }
+    loop {
+        match seat.news.recv().await {
+            Ok(frame) => {
+                if outbox.send(frame.to_vec()).await.is_err() {
+                    return;
+                }
+            }
+            Err(RecvError::Lagged(missed)) => {
+                // It connects again and is told what still waits.
+                tracing::warn!(missed, "a front end does not keep up");
+                return;
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+async fn next(from: &mut OwnedReadHalf) -> std::io::Result<Option<Message>> {
+    let Some(mut frame) = frames::read(from).await? else {
+        return Ok(None);
+    };
+    let message = Message::parse(&frame);
+    frame.zeroize();
+    Ok(Some(message?))
+}
+
+async fn write_all(mut to: OwnedWriteHalf, mut frames_to_write: mpsc::Receiver<Vec<u8>>) {
+    while let Some(mut frame) = frames_to_write.recv().await {
+        let written = frames::write(&mut to, &frame).await;
+        frame.zeroize();
+        if written.is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads parameters, and wipes the text that they were in.
+pub(super) fn read_params<C: Call>(params: Box<RawValue>) -> Result<C, Failure> {
+    let parsed = serde_json::from_str(params.get()).map_err(|error| {
+        // serde's message may quote what was sent; its place does not.
+        Failure::new(
+            Code::Invalid,
+            format!(
+                "The parameters of `{}` cannot be read (line {}, column {}).",
+                C::METHOD,
+                error.line(),
+                error.column()
+            ),
+            "Update the program that calls.",
+        )
+    });
+    Box::<str>::from(params).into_string().zeroize();
+    parsed
+}
+
+pub(super) fn raw<T: serde::Serialize>(value: &T) -> Result<Box<RawValue>, Failure> {
+    to_raw_value(value).map_err(|_| {
+        Failure::new(
+            Code::System,
+            "The agent's answer cannot be written as JSON.",
+            "Please report this.",
+        )
+    })
+}
+
+fn response(id: u64, answer: Result<Box<RawValue>, Failure>) -> Vec<u8> {
+    let (result, error) = match answer {
+        Ok(result) => (Some(result), None),
+        Err(failure) => (
+            None,
+            Some(RpcError {
+                code: FAILED,
+                message: failure.what.clone(),
+                data: failure,
+            }),
+        ),
+    };
+    let response = Response {
+        jsonrpc: Version2,
+        id,
+        result,
+        error,
+    };
+    let frame = serde_json::to_vec(&response).unwrap_or_default();
+    if let Some(result) = response.result {
+        Box::<str>::from(result).into_string().zeroize();
+    }
+    frame
+}

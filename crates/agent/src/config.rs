@@ -1,0 +1,150 @@
+//! `config.toml`: what a person may set. Unknown names are refused, so that a misspelt limit is not a silent one.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+/// The configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// The vault that is meant where none is named.
+    pub(crate) vault: Option<PathBuf>,
+    /// The proxy's port; a free one, kept from then on, where absent.
+    pub(crate) proxy_port: Option<u16>,
+    /// Minutes without a request or a call until the vault is locked.
+    pub(crate) idle_lock_minutes: u64,
+    /// Seconds until an approval that nobody answers is a refusal.
+    pub(crate) approval_seconds: u64,
+    /// Seconds until a PIN or passphrase that nobody types is a refusal.
+    pub(crate) secret_seconds: u64,
+    /// Devices.
+    pub(crate) device: DeviceConfig,
+}
+
+/// `[device]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DeviceConfig {
+    /// `[device.pkcs11]`.
+    pub(crate) pkcs11: Pkcs11Config,
+}
+
+/// `[device.pkcs11]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Pkcs11Config {
+    /// Absolute paths of the modules to look for tokens in.
+    pub(crate) modules: Vec<PathBuf>,
+}
+
+/// The file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("cannot read {}: {source}", .path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It is not as it should be.
+    #[error("{}: {why}", .path.display())]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, with the line.
+        why: String,
+    },
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            vault: None,
+            proxy_port: None,
+            idle_lock_minutes: 15,
+            approval_seconds: 60,
+            secret_seconds: 120,
+            device: DeviceConfig::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file; the defaults where there is none.
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text).map_err(|why| ConfigError::Invalid {
+                path: path.to_owned(),
+                why,
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Io {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let relative = config
+            .vault
+            .iter()
+            .chain(&config.device.pkcs11.modules)
+            .find(|path| !path.is_absolute());
+        match relative {
+            Some(path) => Err(format!("{} is not an absolute path", path.display())),
+            None if config.idle_lock_minutes == 0 || config.approval_seconds == 0 => {
+                Err("a time of 0 would never let anything through".to_owned())
+            }
+            None => Ok(config),
+        }
+    }
+
+    pub(crate) const fn idle_lock(&self) -> Duration {
+        Duration::from_secs(self.idle_lock_minutes.saturating_mul(60))
+    }
+
+    pub(crate) const fn approval(&self) -> Duration {
+        Duration::from_secs(self.approval_seconds)
+    }
+
+    pub(crate) const fn secret(&self) -> Duration {
+        Duration::from_secs(self.secret_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_set_has_a_default() {
+        let config =
+            Config::parse("approval_seconds = 5\n[device.pkcs11]\nmodules = [\"/a.so\"]").unwrap();
+        assert_eq!(config.approval(), Duration::from_secs(5));
+        assert_eq!(config.idle_lock(), Duration::from_secs(900));
+        assert_eq!(config.device.pkcs11.modules, [PathBuf::from("/a.so")]);
+    }
+
+    #[test]
+    fn misspelt_relative_and_endless_are_refused() {
+        for bad in [
+            "aproval_seconds = 5",
+            "vault = \"here\"",
+            "approval_seconds = 0",
+            "[device.pkcs11]\nmodules = [\"libsofthsm2.so\"]",
+        ] {
+            assert!(Config::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! Questions to a person. Every front end sees a question, the first answer wins, the others are told that it is closed,
+//! and silence is a refusal. A question whose asker went away closes by itself.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::sync::{broadcast, oneshot};
+use touchkeep_core::{Clock, Code, PromptId, SystemClock};
+use touchkeep_wire::{
+    Answer, CHANGED, Changed, Failure, Notification, PROMPT_CLOSE, PROMPT_OPEN, Prompt,
+    PromptClosed, Question, SecretText, rpc::Version2,
+};
+
+use crate::desktop::Desktop;
+
+/// Questions that may wait at a time.
+const MAX_OPEN: usize = 32;
+/// Approvals that one client may have waiting: nobody is to be tired into a yes.
+const MAX_OPEN_PER_CLIENT: usize = 4;
+/// News that a slow front end may be behind before it is dropped.
+const NEWS_BEHIND: usize = 256;
+
+/// The questions that wait, and who is told of them. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Prompts(Arc<Inner>);
+
+struct Inner {
+    open: Mutex<Vec<Open>>,
+    news: broadcast::Sender<Arc<[u8]>>,
+    front_ends: AtomicUsize,
+    desktop: Desktop,
+}
+
+struct Open {
+    prompt: Prompt,
+    answer: Option<oneshot::Sender<Answer>>,
+}
+
+/// How a question ended.
+pub(crate) enum Reply {
+    /// Yes, to this digest (in hex, as it came).
+    Approved(String),
+    /// No.
+    Refused,
+    /// What was typed.
+    Secret(SecretText),
+    /// Nobody answered in time.
+    TimedOut,
+    /// Too many questions wait already.
+    TooMany,
+}
+
+/// A question without an answer, shown while the device waits; closed when this is dropped.
+pub(crate) struct Shown {
+    open: Closing,
+    refused: oneshot::Receiver<Answer>,
+}
+
+/// A front end's seat: what it has missed, and what comes.
+pub(crate) struct Seat {
+    pub(crate) open: Vec<Arc<[u8]>>,
+    pub(crate) news: broadcast::Receiver<Arc<[u8]>>,
+    prompts: Prompts,
+}
+
+// Closes its question when it is dropped, however that comes about.
+struct Closing {
+    prompts: Prompts,
+    id: PromptId,
+    outcome: &'static str,
+}
+
+impl Prompts {
+    pub(crate) fn new(desktop: Desktop) -> Self {
+        Self(Arc::new(Inner {
+            open: Mutex::new(Vec::new()),
+            news: broadcast::channel(NEWS_BEHIND).0,
+            front_ends: AtomicUsize::new(0),
+            desktop,
+        }))
+    }
+
+    /// Asks, and waits for the first answer until `within` is over.
+    pub(crate) async fn ask(&self, question: Question, within: Duration) -> Reply {
+        let Some((mut closing, answer)) = self.open(question, within) else {
+            return Reply::TooMany;
+        };
+        let (reply, outcome) = match tokio::time::timeout(within, answer).await {
+            Ok(Ok(Answer::Approve { digest })) => (Reply::Approved(digest), "approved"),
+            Ok(Ok(Answer::Secret { value })) => (Reply::Secret(value), "answered"),
+            Ok(Ok(Answer::Refuse {}) | Err(_)) => (Reply::Refused, "refused"),
+            Err(_) => (Reply::TimedOut, "timed-out"),
+        };
+        closing.outcome = outcome;
+        reply
+    }
+
+    /// Shows that a device waits.
+    pub(crate) fn show(&self, question: Question, within: Duration) -> Option<Shown> {
+        let (mut open, refused) = self.open(question, within)?;
+        open.outcome = "done";
+        Some(Shown { open, refused })
+    }
+
+    /// Takes an answer to a question.
+    pub(crate) fn answer(&self, id: PromptId, answer: Answer) -> Result<(), Failure> {
+        let sender = {
+            let mut open = self.lock();
+            let found = open
+                .iter_mut()
+                .find(|open| open.prompt.id == id)
+                .ok_or_else(closed)?;
+            if !fits(&found.prompt.question, &answer) {
+                return Err(Failure::new(
+                    Code::Invalid,
+                    "That is no answer to this question.",
+                    "Update the front end.",
+                ));
+            }
+            found.answer.take().ok_or_else(closed)?
+        };
+        sender.send(answer).map_err(|_| closed())
+    }
+
+    /// What waits, oldest first.
+    pub(crate) fn list(&self) -> Vec<Prompt> {
+        self.lock().iter().map(|open| open.prompt.clone()).collect()
+    }
+
+    /// A seat for a front end.
+    pub(crate) fn seat(&self) -> Seat {
+        let open = self.lock();
+        self.0.front_ends.fetch_add(1, Ordering::SeqCst);
+        Seat {
+            open: open
+                .iter()
+                .map(|open| notification(PROMPT_OPEN, &open.prompt))
+                .collect(),
+            news: self.0.news.subscribe(),
+            prompts: self.clone(),
+        }
+    }
+
+    /// Tells front ends that what they show has changed.
+    pub(crate) fn changed(&self, what: &str) {
+        self.tell(
+            CHANGED,
+            &Changed {
+                what: what.to_owned(),
+            },
+        );
+    }
+
+    fn open(
+        &self,
+        question: Question,
+        within: Duration,
+    ) -> Option<(Closing, oneshot::Receiver<Answer>)> {
+        let asked = SystemClock.now();
+        let prompt = Prompt {
+            id: PromptId::random(),
+            asked,
+            deadline: asked.plus_ms(u64::try_from(within.as_millis()).unwrap_or(u64::MAX)),
+            question,
+        };
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut open = self.lock();
+            if open.len() >= MAX_OPEN || waiting_of(&open, &prompt.question) >= MAX_OPEN_PER_CLIENT
+            {
+                return None;
+            }
+            self.tell(PROMPT_OPEN, &prompt);
+            open.push(Open {
+                prompt: prompt.clone(),
+                answer: Some(answer),
+            });
+        }
+        if self.0.front_ends.load(Ordering::SeqCst) == 0 {
+            self.0.desktop.start();
+        }
+        let closing = Closing {
+            prompts: self.clone(),
+            id: prompt.id,
+            outcome: "failed",
+        };
+        Some((closing, answered))
+    }
+
+    fn tell<T: Serialize>(&self, method: &str, params: &T) {
+        // Nobody may be listening.
+        let _ = self.0.news.send(notification(method, params));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Open>> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shown {
+    /// Returns when a person does not want to wait any longer.
+    pub(crate) async fn refused(&mut self) {
+        if (&mut self.refused).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Says that it came to nothing.
+    pub(crate) fn failed(mut self) {
+        self.open.outcome = "failed";
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.prompts.0.front_ends.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let mut open = self.prompts.lock();
+        open.retain(|open| open.prompt.id != self.id);
+        self.prompts.tell(
+            PROMPT_CLOSE,
+            &PromptClosed {
+                prompt: self.id,
+                outcome: self.outcome.to_owned(),
+            },
+        );
+    }
+}
+
+fn closed() -> Failure {
+    Failure::new(
+        Code::NotFound,
+        "This question is closed: it was answered, or its time is over.",
+        "",
+    )
+}
+
+fn fits(question: &Question, answer: &Answer) -> bool {
+    match answer {
+        Answer::Refuse {} => true,
+        Answer::Approve { .. } => matches!(question, Question::Approval(_)),
+        Answer::Secret { .. } => {
+            !matches!(question, Question::Approval(_) | Question::Touch { .. })
+        }
+    }
+}
+
+fn waiting_of(open: &[Open], question: &Question) -> usize {
+    let Question::Approval(asked) = question else {
+        return 0;
+    };
+    open.iter()
+        .filter(|open| matches!(&open.prompt.question, Question::Approval(other) if other.client == asked.client))
+        .count()
+}
+
+fn notification<T: Serialize>(method: &str, params: &T) -> Arc<[u8]> {
+    let body = serde_json::value::to_raw_value(params).and_then(|params| {
+        serde_json::to_vec(&Notification {
+            jsonrpc: Version2,
+            method: method.to_owned(),
+            params,
+        })
+    });
+    // Our own types have no map with keys that are no strings, which is all that could fail.
+    body.unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(20);
+    const LATE: Duration = Duration::from_secs(60);
+
+    fn prompts() -> Prompts {
+        Prompts::new(Desktop::none())
+    }
+
+    fn passphrase() -> Question {
+        Question::Passphrase { why: String::new() }
+    }
+
+    async fn first(prompts: &Prompts) -> PromptId {
+        loop {
+            if let Some(prompt) = prompts.list().first() {
+                return prompt.id;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn silence_is_a_refusal() {
+        let prompts = prompts();
+        assert!(matches!(
+            prompts.ask(passphrase(), SOON).await,
+            Reply::TimedOut
+        ));
+        assert!(prompts.list().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_first_answer_wins_and_the_second_is_told() {
+        let prompts = prompts();
+        let asking = tokio::spawn({
+            let prompts = prompts.clone();
+            async move { prompts.ask(passphrase(), LATE).await }
+        });
+        let id = first(&prompts).await;
+        prompts.answer(id, Answer::Refuse {}).unwrap();
+        let again = prompts.answer(id, Answer::Refuse {}).unwrap_err();
+        assert_eq!(again.code, Code::NotFound);
+        assert!(matches!(asking.await.unwrap(), Reply::Refused));
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_another_kind_leaves_the_question_open() {
+        let prompts = prompts();
+        let shown = prompts
+            .show(
+                Question::Touch {
+                    device: "d".into(),
+                    why: "w".into(),
+                },
+                LATE,
+            )
+            .unwrap();
+        let id = first(&prompts).await;
+        let approve = Answer::Approve {
+            digest: String::new(),
+        };
+        assert_eq!(prompts.answer(id, approve).unwrap_err().code, Code::Invalid);
+        assert_eq!(prompts.list().len(), 1);
+        drop(shown);
+        assert!(prompts.list().is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_stops_asking_closes_the_question() {
+        let prompts = prompts();
+        let asking = tokio::spawn({
+            let prompts = prompts.clone();
+            async move { prompts.ask(passphrase(), LATE).await }
+        });
+        first(&prompts).await;
+        asking.abort();
+        assert!(asking.await.is_err());
+        assert!(prompts.list().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_person_is_not_flooded() {
+        let prompts = prompts();
+        let shown: Vec<_> = (0..MAX_OPEN)
+            .map(|_| prompts.show(passphrase(), LATE).unwrap())
+            .collect();
+        assert!(matches!(
+            prompts.ask(passphrase(), LATE).await,
+            Reply::TooMany
+        ));
+        drop(shown);
+    }
+}

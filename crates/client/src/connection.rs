@@ -1,0 +1,327 @@
+//! A connection to the agent: checked, greeted, and then any number of calls at a time.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::{
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{mpsc, oneshot},
+    task::AbortHandle,
+};
+use touchkeep_core::Code;
+use touchkeep_wire::{
+    Call, Failure, Hello, Message, Notification, PROTOCOL, Request, Response, Welcome,
+    rpc::Version2,
+};
+use zeroize::Zeroize;
+
+use crate::{
+    folder::{self, FolderError},
+    frames,
+};
+
+/// How long the agent may take to say hello.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// News that may wait to be read before the connection stops reading.
+const NEWS_WAITING: usize = 256;
+
+/// No connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Nobody listens there.
+    #[error("the agent is not running")]
+    NotRunning,
+    /// The folder cannot be trusted.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The process behind the socket is another user's.
+    #[error("the socket is served by user {uid}, not by you")]
+    NotOurs {
+        /// Whose it is.
+        uid: u32,
+    },
+    /// The agent speaks another version of the protocol, or does not let us in.
+    #[error(transparent)]
+    Refused(Failure),
+    /// It did not answer, or not in our language.
+    #[error("the agent did not answer the greeting")]
+    NoGreeting,
+    /// The operating system refused.
+    #[error("cannot connect to the agent: {0}")]
+    Io(#[source] io::Error),
+}
+
+impl ConnectError {
+    /// What happened and what to do.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::NotRunning => Failure::new(
+                Code::Unreachable,
+                "The agent is not running.",
+                "Start it with: touchkeep agent",
+            ),
+            Self::Folder(error) => error.failure(),
+            Self::NotOurs { .. } => Failure::new(
+                Code::NotPermitted,
+                format!("{self}."),
+                "Somebody else's program answers in your place: find out whose it is before you type a PIN.",
+            ),
+            Self::Refused(failure) => failure.clone(),
+            Self::NoGreeting => Failure::new(
+                Code::Unreachable,
+                format!("{self}."),
+                "Stop the agent and start it again: touchkeep agent --stop",
+            ),
+            Self::Io(_) => Failure::new(Code::System, format!("{self}."), ""),
+        }
+    }
+}
+
+/// A call came to nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The agent says why.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// The agent went away before it answered.
+    #[error("the agent went away before it answered")]
+    Gone,
+    /// The answer cannot be read.
+    #[error("the agent's answer cannot be read")]
+    Unreadable,
+}
+
+impl CallError {
+    /// What happened and what to do.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Failed(failure) => failure.clone(),
+            Self::Gone => Failure::new(
+                Code::Unreachable,
+                format!("{self}."),
+                "Look at `touchkeep audit list` for what was done before you try again.",
+            ),
+            Self::Unreadable => Failure::new(
+                Code::ProtocolMismatch,
+                format!("{self}."),
+                "Restart the agent, so that both sides are of one version.",
+            ),
+        }
+    }
+}
+
+type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Response>>>>>;
+
+/// A connection. Calls may run side by side; dropping it ends them.
+#[derive(Debug)]
+pub struct Connection {
+    outbox: mpsc::Sender<Vec<u8>>,
+    waiting: Waiting,
+    next_id: AtomicU64,
+    welcome: Welcome,
+    tasks: [AbortHandle; 2],
+}
+
+impl Connection {
+    /// Connects, checks who answers, and says hello as `name`.
+    ///
+    /// # Errors
+    /// When nobody answers, when it is not this user's agent, or when it is of another version.
+    pub async fn connect(socket: &Path, name: &str) -> Result<Self, ConnectError> {
+        Self::open(socket, name)
+            .await
+            .map(|(connection, _)| connection)
+    }
+
+    pub(crate) async fn open(
+        socket: &Path,
+        name: &str,
+    ) -> Result<(Self, mpsc::Receiver<Notification>), ConnectError> {
+        let stream = checked_stream(socket).await?;
+        let (reader, writer) = stream.into_split();
+        let (outbox, to_write) = mpsc::channel(16);
+        let (news, news_receiver) = mpsc::channel(NEWS_WAITING);
+        let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
+        let tasks = [
+            tokio::spawn(write_all(writer, to_write)).abort_handle(),
+            tokio::spawn(read_all(reader, Arc::clone(&waiting), news)).abort_handle(),
+        ];
+        let mut connection = Self {
+            outbox,
+            waiting,
+            next_id: AtomicU64::new(1),
+            welcome: Welcome {
+                protocol: 0,
+                version: String::new(),
+                pid: 0,
+            },
+            tasks,
+        };
+        connection.welcome = connection.greet(name).await?;
+        Ok((connection, news_receiver))
+    }
+
+    /// What the agent said of itself.
+    #[must_use]
+    pub const fn welcome(&self) -> &Welcome {
+        &self.welcome
+    }
+
+    /// Calls the agent. Waits as long as the agent does: a person may have to answer first.
+    ///
+    /// # Errors
+    /// The agent's failure, or that there was no answer.
+    pub async fn call<C: Call>(&self, call: C) -> Result<C::Result, CallError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut frame = frame_of(id, &call).map_err(|_| CallError::Unreadable)?;
+        drop(call);
+        let (answer, answered) = oneshot::channel();
+        match lock(&self.waiting).as_mut() {
+            Some(waiting) => waiting.insert(id, answer),
+            None => {
+                frame.zeroize();
+                return Err(CallError::Gone);
+            }
+        };
+        self.outbox.send(frame).await.map_err(|_| CallError::Gone)?;
+        let response = answered.await.map_err(|_| CallError::Gone)?;
+        match (response.result, response.error) {
+            (Some(result), None) => {
+                let parsed = serde_json::from_str(result.get()).map_err(|_| CallError::Unreadable);
+                wipe(result);
+                parsed
+            }
+            (None, Some(error)) => Err(CallError::Failed(error.data)),
+            _ => Err(CallError::Unreadable),
+        }
+    }
+
+    async fn greet(&self, name: &str) -> Result<Welcome, ConnectError> {
+        let hello = Hello {
+            protocol: PROTOCOL,
+            name: name.to_owned(),
+        };
+        match tokio::time::timeout(HELLO_TIMEOUT, self.call(hello)).await {
+            Ok(Ok(welcome)) if welcome.protocol == PROTOCOL => Ok(welcome),
+            Ok(Ok(welcome)) => Err(ConnectError::Refused(other_protocol(
+                welcome.protocol,
+                &welcome.version,
+            ))),
+            Ok(Err(CallError::Failed(failure))) => Err(ConnectError::Refused(failure)),
+            Ok(Err(_)) | Err(_) => Err(ConnectError::NoGreeting),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// The failure for two sides that do not speak the same version.
+#[must_use]
+pub fn other_protocol(theirs: u32, version: &str) -> Failure {
+    Failure::new(
+        Code::ProtocolMismatch,
+        format!(
+            "The other side ({version}) speaks protocol {theirs}, this program speaks {PROTOCOL}."
+        ),
+        "Stop the agent with `touchkeep agent --stop`; the next command starts the installed version.",
+    )
+}
+
+async fn checked_stream(socket: &Path) -> Result<UnixStream, ConnectError> {
+    match socket.parent().map(folder::check) {
+        Some(Err(FolderError::Io { source, .. })) if source.kind() == io::ErrorKind::NotFound => {
+            return Err(ConnectError::NotRunning);
+        }
+        Some(checked) => checked?,
+        None => {}
+    }
+    let stream = UnixStream::connect(socket)
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ConnectError::NotRunning,
+            _ => ConnectError::Io(error),
+        })?;
+    let uid = stream.peer_cred().map_err(ConnectError::Io)?.uid();
+    if uid != rustix::process::geteuid().as_raw() {
+        return Err(ConnectError::NotOurs { uid });
+    }
+    Ok(stream)
+}
+
+fn frame_of<C: Call>(id: u64, call: &C) -> Result<Vec<u8>, serde_json::Error> {
+    let request = Request {
+        jsonrpc: Version2,
+        id,
+        method: C::METHOD.to_owned(),
+        params: to_raw_value(call)?,
+    };
+    let frame = serde_json::to_vec(&request);
+    wipe(request.params);
+    frame
+}
+
+// A frame may hold a PIN that a person typed.
+fn wipe(json: Box<RawValue>) {
+    Box::<str>::from(json).into_string().zeroize();
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn write_all(mut to: OwnedWriteHalf, mut frames_to_write: mpsc::Receiver<Vec<u8>>) {
+    while let Some(mut frame) = frames_to_write.recv().await {
+        let written = frames::write(&mut to, &frame).await;
+        frame.zeroize();
+        if written.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read_all(mut from: OwnedReadHalf, waiting: Waiting, news: mpsc::Sender<Notification>) {
+    while let Ok(Some(mut frame)) = frames::read(&mut from).await {
+        let message = Message::parse(&frame);
+        frame.zeroize();
+        match message {
+            Ok(Message::Response(response)) => {
+                let asked = lock(&waiting)
+                    .as_mut()
+                    .and_then(|waiting| waiting.remove(&response.id));
+                if let Some(asked) = asked {
+                    // Whoever asked may have given up.
+                    let _ = asked.send(response);
+                }
+            }
+            Ok(Message::Notification(notification)) => {
+                // Nobody listens on a plain connection: then the news is dropped, not waited for.
+                if !news.is_closed() && news.send(notification).await.is_err() {
+                    tracing::debug!("news dropped");
+                }
+            }
+            Ok(Message::Request(_)) | Err(_) => break,
+        }
+    }
+    // Whoever still waits learns that the agent is gone.
+    *lock(&waiting) = None;
+}

@@ -1,0 +1,64 @@
+//! Frames over an asynchronous stream; the agent reads and writes them with the same two functions.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use touchkeep_wire::{Frame, frame::HEADER_BYTES};
+
+/// Reads one frame; none at a clean end of the stream. The caller wipes what it read where it may hold a secret.
+///
+/// # Errors
+/// When the stream ends inside a frame, or the frame is too long.
+pub async fn read<R: AsyncRead + Unpin>(from: &mut R) -> io::Result<Option<Vec<u8>>> {
+    let mut header = [0u8; HEADER_BYTES];
+    match from.read_exact(&mut header).await {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let len = Frame::body_len(header)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    // Grown as bytes come, so that a header alone does not take megabytes.
+    let mut body = Vec::new();
+    let read = from.take(len as u64).read_to_end(&mut body).await?;
+    if read < len {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(Some(body))
+}
+
+/// Writes one frame.
+///
+/// # Errors
+/// When the stream is closed, or the body is too long.
+pub async fn write<W: AsyncWrite + Unpin>(to: &mut W, body: &[u8]) -> io::Result<()> {
+    let header =
+        Frame::header(body).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    to.write_all(&header).await?;
+    to.write_all(body).await?;
+    to.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn frames_come_back_as_they_went() {
+        let (mut a, mut b) = tokio::io::duplex(64);
+        let writer = tokio::spawn(async move {
+            write(&mut a, b"{}").await.unwrap();
+            write(&mut a, &[7; 1000]).await.unwrap();
+        });
+        assert_eq!(read(&mut b).await.unwrap().unwrap(), b"{}");
+        assert_eq!(read(&mut b).await.unwrap().unwrap(), [7; 1000]);
+        writer.await.unwrap();
+        assert!(read(&mut b).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_torn_or_long_frame_is_an_error() {
+        assert!(read(&mut &[0, 0, 0, 9, 1][..]).await.is_err());
+        assert!(read(&mut &[0xff, 0, 0, 0][..]).await.is_err());
+    }
+}

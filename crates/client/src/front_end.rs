@@ -1,0 +1,88 @@
+//! A front end's connection: questions come in, answers go out, and everything that a client may call can be called too.
+
+use std::path::Path;
+
+use tokio::sync::mpsc;
+use touchkeep_core::PromptId;
+use touchkeep_wire::{
+    Answer, AnswerPrompt, CHANGED, Changed, Notification, PROMPT_CLOSE, PROMPT_OPEN, Prompt,
+    PromptClosed,
+};
+
+use crate::connection::{CallError, ConnectError, Connection};
+
+/// What the agent tells front ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A question to a person.
+    Open(Box<Prompt>),
+    /// A question is closed, answered by whomever.
+    Close(PromptClosed),
+    /// Something that is shown has changed.
+    Changed(Changed),
+}
+
+/// A front end. The connection can be shared; the events have one reader.
+#[derive(Debug)]
+pub struct FrontEnd {
+    connection: Connection,
+    news: mpsc::Receiver<Notification>,
+}
+
+impl FrontEnd {
+    /// Connects to `ui.sock`. Questions that wait already come first.
+    ///
+    /// # Errors
+    /// As [`Connection::connect`].
+    pub async fn connect(ui_socket: &Path, name: &str) -> Result<Self, ConnectError> {
+        let (connection, news) = Connection::open(ui_socket, name).await?;
+        Ok(Self { connection, news })
+    }
+
+    /// Splits into what calls and what listens.
+    #[must_use]
+    pub fn split(self) -> (Connection, Events) {
+        (self.connection, Events { news: self.news })
+    }
+}
+
+/// What the agent says, in order.
+#[derive(Debug)]
+pub struct Events {
+    news: mpsc::Receiver<Notification>,
+}
+
+impl Events {
+    /// The next event; none once the agent is gone. What this version does not know is skipped.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            let notification = self.news.recv().await?;
+            if let Some(event) = read(&notification) {
+                return Some(event);
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Answers a question. Only on a front end's connection.
+    ///
+    /// # Errors
+    /// When somebody else was first, or the question is closed.
+    pub async fn answer(&self, prompt: PromptId, answer: Answer) -> Result<(), CallError> {
+        self.call(AnswerPrompt { prompt, answer }).await.map(|_| ())
+    }
+}
+
+fn read(notification: &Notification) -> Option<Event> {
+    let params = notification.params.get();
+    match notification.method.as_str() {
+        PROMPT_OPEN => serde_json::from_str(params)
+            .ok()
+            .map(|prompt| Event::Open(Box::new(prompt))),
+        PROMPT_CLOSE => serde_json::from_str(params).ok().map(Event::Close),
+        CHANGED => serde_json::from_str(params).ok().map(Event::Changed),
+        _ => None,
+    }
+}

@@ -1,0 +1,125 @@
+//! Starting the agent when it is not there.
+
+use std::{
+    fs::OpenOptions,
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use touchkeep_core::Code;
+use touchkeep_wire::Failure;
+
+use crate::{
+    connection::{ConnectError, Connection},
+    folder,
+    paths::Paths,
+};
+
+/// How long a fresh agent may take until it answers.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is tried meanwhile.
+const TRY_EVERY: Duration = Duration::from_millis(10);
+
+/// There is no agent, and none could be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// One is there, but cannot be used.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The program could not be started.
+    #[error("the agent could not be started: {0}")]
+    Spawn(#[source] io::Error),
+    /// It ended at once.
+    #[error("the agent ended at once ({status}); its log is {log}")]
+    Ended {
+        /// How.
+        status: ExitStatus,
+        /// Where it says why.
+        log: String,
+    },
+    /// It runs, but does not answer.
+    #[error("the agent did not answer within {} seconds; its log is {log}", START_TIMEOUT.as_secs())]
+    Silent {
+        /// Where it says why.
+        log: String,
+    },
+}
+
+impl StartError {
+    /// What happened and what to do.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Connect(error) => error.failure(),
+            Self::Spawn(_) => Failure::new(
+                Code::System,
+                format!("{self}."),
+                "Check the installation of touchkeep.",
+            ),
+            Self::Ended { .. } | Self::Silent { .. } => Failure::new(
+                Code::Unreachable,
+                format!("{self}."),
+                "Read the log, or run `touchkeep agent` in a terminal to see why.",
+            ),
+        }
+    }
+}
+
+/// Connects to the agent; where none runs, starts `<exe> agent --background` and waits for it.
+///
+/// # Errors
+/// When there is none and none could be started.
+pub async fn start_on_demand(
+    exe: &Path,
+    paths: &Paths,
+    name: &str,
+) -> Result<Connection, StartError> {
+    let socket = paths.agent_socket();
+    match Connection::connect(&socket, name).await {
+        Err(ConnectError::NotRunning) => {}
+        other => return Ok(other?),
+    }
+    let mut child = spawn(exe, paths)?;
+    let deadline = Instant::now() + START_TIMEOUT;
+    let log = || paths.log_file().display().to_string();
+    loop {
+        match Connection::connect(&socket, name).await {
+            Err(ConnectError::NotRunning) => {}
+            other => return Ok(other?),
+        }
+        // An agent that lost the race against another one ends with 0: then the other one answers.
+        if let Some(status) = child.try_wait().map_err(StartError::Spawn)?
+            && !status.success()
+        {
+            return Err(StartError::Ended { status, log: log() });
+        }
+        if Instant::now() >= deadline {
+            return Err(StartError::Silent { log: log() });
+        }
+        tokio::time::sleep(TRY_EVERY).await;
+    }
+}
+
+// The agent leaves our session by itself (setsid) as its first act: a child cannot be told to from here without `unsafe`.
+fn spawn(exe: &Path, paths: &Paths) -> Result<Child, StartError> {
+    folder::make(&paths.data).map_err(|error| StartError::Connect(error.into()))?;
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(paths.log_file())
+        .map_err(StartError::Spawn)?;
+    Command::new(exe)
+        .args(["agent", "--background"])
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .map_err(StartError::Spawn)
+}
