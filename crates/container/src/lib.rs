@@ -1,1 +1,46 @@
 //! The bytes of a vault file: strict tar, signed notes, membership, commits, operations.
+//!
+//! Pure: bytes in, bytes out; no files, no clock, no keys that are secret. What is not exactly in this format is refused,
+//! with the reason; the normative page is `docs/formats/vault.md`. Nothing here decrypts: members with the suffix `.age`
+//! are bytes whose hash is signed for.
+//!
+//! Read in this order: [`tar`], [`note`], [`name`], [`statement`], [`membership`], [`commit`], [`history`], [`container`];
+//! then [`op`] and [`state`] for what is inside the ciphertext.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::float_arithmetic,
+        reason = "tests may fail loudly"
+    )
+)]
+
+pub mod commit;
+pub mod container;
+pub mod hash;
+pub mod history;
+pub mod membership;
+pub mod name;
+pub mod note;
+pub mod op;
+pub mod state;
+pub mod statement;
+pub mod tar;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod words;
+
+pub use commit::{AuditHead, Commit};
+pub use container::{Container, ContainerError, LivePart, NewCommit};
+pub use hash::Hash;
+pub use history::History;
+pub use membership::{Change, EnrolledDevice, Genesis, Membership, MembershipError};
+pub use name::{MemberName, Part};
+pub use note::{Note, NoteError, NoteSignature, VerifyKey};
+pub use op::{Edit, HybridClock, Op, Value};
+pub use state::{SECRET_FIELD, State};
+pub use statement::{DeviceKey, Statement};
