@@ -15,13 +15,19 @@
     )
 )]
 
+mod card;
+mod reader;
 mod venue;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(name = "touchkeep-practice", version, about = "A local exchange and a virtual PIV card")]
+#[command(
+    name = "touchkeep-practice",
+    version,
+    about = "A local exchange and a virtual PIV card"
+)]
 struct Cli {
     #[command(subcommand)]
     what: What,
@@ -31,10 +37,13 @@ struct Cli {
 enum What {
     /// Serve a practice exchange on this machine.
     Venue(venue::Args),
+    /// Put a practice card into a reader of its own.
+    Reader(reader::Args),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().what {
         What::Venue(args) => venue::run(args),
+        What::Reader(args) => reader::run(args),
     }
 }

@@ -1,0 +1,50 @@
+//! The PIV applet: which instruction goes where.
+
+use super::{Card, apdu::Command, status::Status};
+
+impl Card {
+    /// Performs one complete command. Whatever it is, it spends the freshness of the PIN.
+    pub(super) fn piv(&mut self, command: &Command) -> Result<Vec<u8>, Status> {
+        let pin_fresh = std::mem::take(&mut self.session.pin_fresh);
+        match command.ins {
+            0x20 => self.verify(command),
+            0x24 => self.change_reference(command),
+            0x2C => self.reset_retry(command),
+            0x47 => self.generate(command),
+            0x87 => self.general_authenticate(command, pin_fresh),
+            0xCB => self.read_object(command),
+            0xDB => self.write_object(command),
+            0xF7 => self.metadata(command),
+            0xF8 if self.memory.firmware >= (5, 0, 0) => {
+                Ok(self.memory.serial.to_be_bytes().to_vec())
+            }
+            0xFA => self.set_tries(command),
+            0xFB => self.reset(),
+            0xFD => {
+                let (major, minor, patch) = self.memory.firmware;
+                Ok(vec![major, minor, patch])
+            }
+            0xFE => self.import(command),
+            0xFF => self.set_management_key(command),
+            // F9 (attest) among them: a practice card has nothing to attest with.
+            _ => Err(Status::UNKNOWN_INSTRUCTION),
+        }
+    }
+
+    /// Has the management key been proved?
+    pub(super) fn require_management(&self) -> Result<(), Status> {
+        if self.session.managed {
+            Ok(())
+        } else {
+            Err(Status::NOT_ALLOWED)
+        }
+    }
+}
+
+/// Instructions that use or change a PIN, a key or an object.
+pub(super) fn changes_or_uses(ins: u8) -> bool {
+    matches!(
+        ins,
+        0x24 | 0x2C | 0x47 | 0x87 | 0xDB | 0xFA | 0xFB | 0xFE | 0xFF
+    )
+}
