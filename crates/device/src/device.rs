@@ -232,6 +232,9 @@ pub enum DeviceError {
     /// The PIN is blocked.
     #[error("the PIN is blocked")]
     PinBlocked,
+    /// One try is left, and it is not spent without an explicit word. Nothing was sent.
+    #[error("one PIN try is left")]
+    LastTry,
     /// PIN, PUK or management key are those of the factory.
     #[error("the PIN is still the factory's")]
     FactoryPin,
@@ -264,7 +267,7 @@ impl DeviceError {
             Self::Busy => Code::DeviceBusy,
             Self::WrongPin { .. } => Code::WrongPin,
             Self::WrongPassphrase => Code::WrongPassphrase,
-            Self::PinBlocked => Code::PinBlocked,
+            Self::PinBlocked | Self::LastTry => Code::PinBlocked,
             Self::FactoryPin => Code::FactoryPin,
             Self::NoTouch => Code::NoTouch,
             Self::NoKey(_) | Self::NotForThisKey => Code::NoDevice,

@@ -1,0 +1,186 @@
+//! PC/SC: which YubiKeys are there, and the way to one of them. `PCSCLITE_CSOCK_NAME` names another pcscd than the system's.
+//!
+//! Cards are shared with other programs, and left as they are: the `pcsc` crate resets a card that it drops, which forgets
+//! a PIN that another program verified.
+
+use std::ffi::CString;
+
+use pcsc::{Context, Disposition, Protocols, Scope, ShareMode};
+use touchkeep_device::DeviceError;
+use zeroize::Zeroizing;
+
+use crate::{
+    card::{self, Version},
+    transport::{Channel, Transport, Work},
+};
+
+const MAX_ANSWER: usize = 258;
+
+/// A YubiKey that is connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The number that is printed on it.
+    pub serial: u32,
+    /// Its firmware: `5.4.3`.
+    pub firmware: String,
+    /// The name of its reader, as pcscd has it.
+    pub reader: String,
+}
+
+/// The YubiKeys that are connected. Other cards are passed over.
+///
+/// # Errors
+/// [`DeviceError::Middleware`] without pcscd; [`DeviceError::Busy`] when there is a card but another program keeps it.
+pub fn list() -> Result<Vec<Found>, DeviceError> {
+    let (context, readers) = readers()?;
+    let (mut found, mut busy) = (Vec::new(), false);
+    for reader in readers {
+        match open(&context, &reader) {
+            Ok((_, serial, version)) => found.push(Found {
+                serial,
+                firmware: version.to_string(),
+                reader: reader.to_string_lossy().into_owned(),
+            }),
+            Err(DeviceError::Busy) => busy = true,
+            Err(error) => tracing::debug!(?reader, %error, "no YubiKey"),
+        }
+    }
+    match (found.is_empty(), busy) {
+        (true, true) => Err(DeviceError::Busy),
+        _ => Ok(found),
+    }
+}
+
+fn readers() -> Result<(Context, Vec<CString>), DeviceError> {
+    let context = Context::establish(Scope::System).map_err(explained)?;
+    match context.list_readers_owned() {
+        Ok(readers) => Ok((context, readers)),
+        Err(pcsc::Error::NoReadersAvailable) => Ok((context, Vec::new())),
+        Err(error) => Err(explained(error)),
+    }
+}
+
+fn open(context: &Context, reader: &CString) -> Result<(Leased, u32, Version), DeviceError> {
+    let card = context
+        .connect(reader, ShareMode::Shared, Protocols::ANY)
+        .map_err(explained)?;
+    let mut leased = Leased(Some(card));
+    let (serial, version) = leased.identify()?;
+    Ok((leased, serial, version))
+}
+
+/// A connected card that is left as it is when this ends.
+struct Leased(Option<pcsc::Card>);
+
+impl Leased {
+    fn card(&mut self) -> Result<&mut pcsc::Card, DeviceError> {
+        self.0.as_mut().ok_or(DeviceError::Removed)
+    }
+
+    fn alive(mut self) -> Option<Self> {
+        let alive = self.card().is_ok_and(|card| card.transaction().is_ok());
+        alive.then_some(self)
+    }
+
+    fn identify(&mut self) -> Result<(u32, Version), DeviceError> {
+        let transaction = self.card()?.transaction().map_err(explained)?;
+        let channel: &mut dyn Channel = &mut PcscChannel(&transaction);
+        card::select(channel)?;
+        let version = card::version(channel)?;
+        Ok((card::serial(channel)?, version))
+    }
+}
+
+impl Drop for Leased {
+    fn drop(&mut self) {
+        if let Some(card) = self.0.take() {
+            // A card that is gone cannot be left; there is nothing to do about it.
+            let _ = card.disconnect(Disposition::LeaveCard);
+        }
+    }
+}
+
+struct PcscChannel<'a, 'card>(&'a pcsc::Transaction<'card>);
+
+impl Channel for PcscChannel<'_, '_> {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
+        let mut buffer = Zeroizing::new([0; MAX_ANSWER]);
+        let answer = self.0.transmit(apdu, &mut buffer[..]).map_err(explained)?;
+        Ok(Zeroizing::new(answer.to_vec()))
+    }
+}
+
+/// The way to the YubiKey with this serial number, wherever it is plugged in, now or again.
+pub(crate) struct PcscTransport {
+    serial: u32,
+    leased: Option<Leased>,
+}
+
+impl PcscTransport {
+    pub(crate) const fn new(serial: u32) -> Self {
+        Self {
+            serial,
+            leased: None,
+        }
+    }
+
+    fn find(&self) -> Result<Leased, DeviceError> {
+        let (context, readers) = readers()?;
+        let mut best = DeviceError::Removed;
+        for reader in readers {
+            match open(&context, &reader) {
+                Ok((leased, serial, _)) if serial == self.serial => return Ok(leased),
+                // It may be the one; without it nobody can say.
+                Err(DeviceError::Busy) => best = DeviceError::Busy,
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Err(best)
+    }
+}
+
+impl Transport for PcscTransport {
+    fn exclusive(&mut self, work: Work<'_>) -> Result<(), DeviceError> {
+        // A handle from before a removal or a reset is dead, and says so before anything was sent: then a fresh one is tried.
+        let mut leased = match self.leased.take().and_then(Leased::alive) {
+            Some(leased) => leased,
+            None => self.find()?,
+        };
+        let result = {
+            let transaction = leased.card()?.transaction().map_err(explained)?;
+            work(&mut PcscChannel(&transaction))
+        };
+        if !matches!(
+            result,
+            Err(DeviceError::Removed | DeviceError::Middleware(_))
+        ) {
+            self.leased = Some(leased);
+        }
+        result
+    }
+}
+
+/// What a PC/SC error means to a person. Which error comes for a removed card depends on when it is asked.
+pub(crate) fn explained(error: pcsc::Error) -> DeviceError {
+    use pcsc::Error as E;
+    match error {
+        E::NotTransacted
+        | E::RemovedCard
+        | E::ResetCard
+        | E::NoSmartcard
+        | E::ReaderUnavailable
+        | E::UnknownReader
+        | E::NoReadersAvailable
+        | E::UnpoweredCard
+        | E::UnresponsiveCard
+        | E::InvalidHandle => DeviceError::Removed,
+        E::SharingViolation | E::ServerTooBusy => DeviceError::Busy,
+        E::NoService | E::ServiceStopped | E::Shutdown | E::CommError => {
+            DeviceError::Middleware("pcscd is not running".into())
+        }
+        E::NoAccess | E::SecurityViolation => {
+            DeviceError::Middleware("pcscd does not let this user in".into())
+        }
+        other => DeviceError::Middleware(format!("pcscd says: {other}")),
+    }
+}
