@@ -1,11 +1,156 @@
-//! The practice venue: a local exchange that checks what real ones check.
+//! The practice venue: a local exchange in Binance's dialect that checks what the real one checks.
+//!
+//! It is in memory, on loopback, and has one customer. Read in this order: `endpoints` (what there is), `exchange` (what
+//! is checked before), `signature`, `keys`, `order` and `book`, `withdrawals`, then `control` (the venue's
+//! web site), `record` and `faults`.
+
+mod account;
+mod book;
+mod control;
+mod endpoints;
+mod exchange;
+mod faults;
+mod keys;
+mod market;
+mod order;
+mod params;
+mod record;
+mod refusal;
+mod server;
+mod signature;
+mod weight;
+mod withdrawals;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 
-/// What the practice venue listens on.
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use exchange::Exchange;
+use record::Record;
+use server::{Port, serve};
+
+/// Where the practice venue listens, and where its record goes.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Address of the exchange's API; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Address of the venue's web site (keys, record, faults); port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0")]
+    control: SocketAddr,
+    /// Folder to which every request is written, in record.jsonl
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
 
-/// Serves the practice venue until it is stopped.
-pub(crate) fn run(_args: Args) -> ExitCode {
-    ExitCode::SUCCESS
+/// Why the practice venue does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+enum VenueError {
+    #[error(
+        "{0} is not an address of this machine alone: the practice venue gives keys to anyone who asks"
+    )]
+    NotLoopback(SocketAddr),
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot write record.jsonl in {}", folder.display())]
+    Record {
+        folder: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot tie the venue's life to its parent's")]
+    Parent(#[source] rustix::io::Errno),
+    #[error("the parent has already ended")]
+    Orphan,
+    #[error("cannot start the runtime or wait for signals")]
+    Runtime(#[source] io::Error),
+    #[error("cannot tell where the venue listens")]
+    Ready(#[source] io::Error),
+}
+
+/// Serves the practice venue until its parent ends or it is asked to stop.
+pub(crate) fn run(args: Args) -> ExitCode {
+    match start(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let because = std::error::Error::source(&error).map(|source| format!(": {source}"));
+            let _ = writeln!(
+                io::stderr(),
+                "error: {error}{}",
+                because.unwrap_or_default()
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: &Args) -> Result<(), VenueError> {
+    end_with_parent()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(VenueError::Runtime)?;
+    runtime.block_on(listen(args))
+}
+
+async fn listen(args: &Args) -> Result<(), VenueError> {
+    let mut terminated = signal(SignalKind::terminate()).map_err(VenueError::Runtime)?;
+    let mut interrupted = signal(SignalKind::interrupt()).map_err(VenueError::Runtime)?;
+    let record = match &args.dir {
+        None => Record::default(),
+        Some(folder) => Record::in_folder(folder).map_err(|source| VenueError::Record {
+            folder: folder.clone(),
+            source,
+        })?,
+    };
+    let exchange = Arc::new(Mutex::new(Exchange::recording(record)));
+    let (api, url) = bind(args.listen).await?;
+    let (site, control) = bind(args.control).await?;
+    say_ready(&url, &control).map_err(VenueError::Ready)?;
+    tokio::select! {
+        never = serve(api, Arc::clone(&exchange), Port::Exchange) => match never {},
+        never = serve(site, exchange, Port::Control) => match never {},
+        _ = terminated.recv() => Ok(()),
+        _ = interrupted.recv() => Ok(()),
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, String), VenueError> {
+    if !address.ip().is_loopback() {
+        return Err(VenueError::NotLoopback(address));
+    }
+    let failed = |source| VenueError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, format!("http://{bound}")))
+}
+
+fn say_ready(url: &str, control: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let line = json!({ "ready": true, "url": url, "control": control });
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+fn end_with_parent() -> Result<(), VenueError> {
+    let parent = getppid();
+    set_parent_process_death_signal(Some(Signal::TERM)).map_err(VenueError::Parent)?;
+    // A parent that ended before the call above sends no signal any more.
+    if getppid() == parent {
+        Ok(())
+    } else {
+        Err(VenueError::Orphan)
+    }
 }

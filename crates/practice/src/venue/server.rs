@@ -1,0 +1,147 @@
+//! HTTP/1.1 on two loopback ports: the exchange's API and its web site.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::control;
+use super::exchange::{Exchange, Received};
+
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+const USED_WEIGHT: &str = "x-mbx-used-weight-1m";
+
+/// The exchange, shared by all connections.
+pub(crate) type Shared = Arc<Mutex<Exchange>>;
+
+/// Why a connection ends without an answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+enum HungUp {
+    #[error("a cut was ordered")]
+    Ordered,
+    #[error("the body is too long or broken")]
+    Body,
+    #[error("the record cannot be written")]
+    Record(#[source] std::io::Error),
+    #[error("the answer cannot be formed")]
+    Answer(#[source] hyper::http::Error),
+}
+
+/// Which of the two ports.
+#[derive(Clone, Copy)]
+pub(crate) enum Port {
+    Exchange,
+    Control,
+}
+
+/// Serves a port until the program ends.
+pub(crate) async fn serve(listener: TcpListener, exchange: Shared, port: Port) -> Infallible {
+    loop {
+        // Accepting fails when a client has already gone or the files run out: neither ends the venue.
+        match listener.accept().await {
+            Ok((stream, peer)) => drop(tokio::spawn(connection(
+                stream,
+                peer,
+                Arc::clone(&exchange),
+                port,
+            ))),
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, exchange: Shared, port: Port) {
+    let service = service_fn(move |request| {
+        let exchange = Arc::clone(&exchange);
+        async move {
+            let received = receive(request, peer).await?;
+            match port {
+                Port::Exchange => trade(&exchange, received).await,
+                Port::Control => {
+                    let (status, body) = control::answer(&mut lock(&exchange), &received);
+                    respond(status, &body, None)
+                }
+            }
+        }
+    });
+    // Small answers are sent at once: without it, a client on a kept connection waits for the delayed ACK.
+    let _ = stream.set_nodelay(true);
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new());
+    // An error here is a client that left, or a cut that was ordered.
+    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn trade(exchange: &Shared, received: Received) -> Result<Response<Full<Bytes>>, HungUp> {
+    let fault = lock(exchange).faults.take(&received.path);
+    tokio::time::sleep(fault.delay()).await;
+    let answer = lock(exchange)
+        .answer(&received, &fault)
+        .map_err(HungUp::Record)?;
+    let answer = answer.ok_or(HungUp::Ordered)?;
+    respond(answer.status, &answer.body, Some(answer.used_weight))
+}
+
+async fn receive(request: Request<Incoming>, peer: SocketAddr) -> Result<Received, HungUp> {
+    let at_us = now_us();
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, MAX_BODY_BYTES)
+        .collect()
+        .await
+        .map_err(|_| HungUp::Body)?;
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let headers = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), text(value.as_bytes())));
+    Ok(Received {
+        at_us,
+        peer: peer.ip(),
+        method: head.method.to_string(),
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().as_bytes().to_vec(),
+        body: body.to_bytes().to_vec(),
+        headers: headers.collect(),
+    })
+}
+
+fn respond(
+    status: u16,
+    body: &Value,
+    used_weight: Option<u32>,
+) -> Result<Response<Full<Bytes>>, HungUp> {
+    let mut response = Response::builder()
+        .status(status)
+        .header(CONTENT_TYPE, "application/json;charset=UTF-8");
+    if let Some(used) = used_weight {
+        response = response.header(USED_WEIGHT, used);
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        response = response.header(RETRY_AFTER, 1);
+    }
+    response
+        .body(Full::from(body.to_string()))
+        .map_err(HungUp::Answer)
+}
+
+fn lock(exchange: &Shared) -> MutexGuard<'_, Exchange> {
+    exchange.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn now_us() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
