@@ -1,0 +1,47 @@
+// What the approval window calls things.
+
+import type { IconName } from '../../shared/icons';
+import type { Tone } from '../../shared/tone';
+
+/** An outcome in words. */
+export interface OutcomeWords {
+  title: string;
+  hint: string;
+  icon: IconName;
+  tone: Tone;
+}
+
+const OUTCOMES: Record<string, OutcomeWords> = {
+  approved: { title: 'Approved', hint: 'It is in the timeline.', icon: 'check', tone: 'good' },
+  done: { title: 'Done', hint: 'It is in the timeline.', icon: 'check', tone: 'good' },
+  answered: { title: 'Answered', hint: '', icon: 'check', tone: 'good' },
+  refused: { title: 'Refused', hint: 'Nothing was signed.', icon: 'cross', tone: 'bad' },
+  'timed-out': { title: 'Refused: the time ran out', hint: 'Silence is a refusal. Nothing was signed.', icon: 'clock', tone: 'bad' },
+  failed: { title: 'It failed', hint: 'The timeline says why.', icon: 'warn', tone: 'warn' },
+};
+
+/** How a question ended. */
+export function outcomeWords(outcome: string): OutcomeWords {
+  return OUTCOMES[outcome] ?? { title: `Closed: ${outcome}`, hint: 'The timeline says why.', icon: 'info', tone: 'plain' };
+}
+
+const OPERATIONS: Record<string, string> = {
+  read: 'Read',
+  trade: 'Trade',
+  cancel: 'Cancel',
+  leverage: 'Leverage',
+  transfer: 'Transfer',
+  withdraw: 'Withdrawal',
+  'key-admin': 'Key administration',
+  unknown: 'Not understood',
+};
+
+/** The kind of an operation in words. */
+export function operationWords(operation: string): string {
+  return OPERATIONS[operation] ?? operation;
+}
+
+/** Whether the operation moves money or rights, or cannot be told not to. */
+export function isDangerous(operation: string): boolean {
+  return !['read', 'trade', 'cancel', 'leverage'].includes(operation);
+}

@@ -1,0 +1,50 @@
+// The timeline's order: pages joined, rows filtered and put under their days, and the line up to which rows are signed.
+
+import type { AuditPage, AuditRow } from '../../ipc/types';
+import { dayHeading } from '../../shared/time';
+
+/** Rows of one day, newest first. */
+export interface Day {
+  heading: string;
+  rows: AuditRow[];
+}
+
+/** Joins a page to the rows that are there. A row that came twice is kept once; newest first. */
+export function join(rows: AuditRow[], page: AuditRow[]): AuditRow[] {
+  const bySeq = new Map(rows.map((row) => [row.seq, row]));
+  for (const row of page) bySeq.set(row.seq, row);
+  return [...bySeq.values()].sort((a, b) => b.seq - a.seq);
+}
+
+/** Puts rows under the days on which they happened. */
+export function byDay(rows: AuditRow[], now: number): Day[] {
+  const days: Day[] = [];
+  for (const row of rows) {
+    const heading = dayHeading(row.time, now);
+    const last = days.at(-1);
+    if (last?.heading === heading) last.rows.push(row);
+    else days.push({ heading, rows: [row] });
+  }
+  return days;
+}
+
+/** Only the rows with one of these decisions; all where none is chosen. */
+export function filtered(rows: AuditRow[], decisions: ReadonlySet<string>): AuditRow[] {
+  return decisions.size === 0 ? rows : rows.filter((row) => decisions.has(row.decision));
+}
+
+/** The first of these rows, newest first, that is under a signed checkpoint; the line is drawn above it. */
+export function firstSigned(rows: AuditRow[], signed: number): number | null {
+  return rows.find((row) => row.seq <= signed)?.seq ?? null;
+}
+
+/** Whether the agent has rows below the last one. A short page is the end. */
+export function hasOlder(page: AuditPage, limit: number): boolean {
+  const last = page.rows.at(-1);
+  return last !== undefined && last.seq > 1 && page.rows.length >= limit;
+}
+
+/** What a row says: its sentence, or that it cannot be read while the vault is locked. */
+export function sentence(row: AuditRow): string {
+  return row.what ?? 'Encrypted until the vault is unlocked';
+}

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import type { ItemSummary } from '../../ipc/types';
+import { DAY_MS } from '../../shared/time';
+import { ageOf, byKeySet, classLabel, placeLabel, venueName } from './keys';
+
+function item(name: string, over: Partial<ItemSummary> = {}): ItemSummary {
+  return {
+    id: name,
+    name,
+    venue: 'binance',
+    key_set: 'main',
+    class: 'trade',
+    secret: 'stored',
+    api_key_hint: 'abcd…wxyz',
+    created: 0,
+    due: null,
+    ...over,
+  };
+}
+
+describe('keys', () => {
+  it('are grouped by venue account, the least dangerous first', () => {
+    const sets = byKeySet([
+      item('w', { class: 'move-money' }),
+      item('x', { class: 'something-new' }),
+      item('r', { class: 'read' }),
+      item('k', { venue: 'kraken' }),
+      item('t'),
+      item('s', { key_set: 'sub' }),
+    ]);
+    expect(sets.map((set) => [set.venue, set.name, set.items.map((i) => i.name).join('')])).toEqual([
+      ['binance', 'main', 'rtwx'],
+      ['binance', 'sub', 's'],
+      ['kraken', 'main', 'k'],
+    ]);
+  });
+
+  it('have words for every class and place, and for unknown ones', () => {
+    for (const name of ['read', 'trade', 'move-money', 'key-admin', 'new']) expect(classLabel(name).meaning).toMatch(/\.$/);
+    for (const name of ['stored', 'sealed', 'on-device', 'missing', 'new']) expect(placeLabel(name).meaning).toMatch(/\.$/);
+    expect(venueName('binance')).toBe('Binance');
+  });
+
+  it('have an age against their rule', () => {
+    const now = 100 * DAY_MS;
+    expect(ageOf(now - 41 * DAY_MS, now + 49 * DAY_MS, now)).toEqual({
+      age: '41 days old',
+      due: 'due in 49 days',
+      part: 41 / 90,
+      tone: 'good',
+    });
+    expect(ageOf(now, null, now)).toEqual({ age: 'made today', due: 'no rule', part: null, tone: 'plain' });
+    expect(ageOf(0, 90 * DAY_MS, now)).toMatchObject({ due: '10 days overdue', part: 1, tone: 'bad' });
+    expect(ageOf(now, now, now)).toMatchObject({ part: 1, due: 'due today' });
+  });
+});

@@ -1,0 +1,92 @@
+// Keys by key set, with what their class and their place mean in words.
+
+import type { ItemSummary } from '../../ipc/types';
+import type { IconName } from '../../shared/icons';
+import { dueLabel, dueWords } from '../../shared/due';
+import { days, wholeDays } from '../../shared/time';
+import type { Tone } from '../../shared/tone';
+
+/** The keys of one venue account. */
+export interface KeySet {
+  venue: string;
+  name: string;
+  items: ItemSummary[];
+}
+
+/** A word with its icon and colour. */
+export interface Label {
+  word: string;
+  icon: IconName;
+  tone: Tone;
+  /** One sentence more. */
+  meaning: string;
+}
+
+const CLASS_ORDER = ['read', 'trade', 'move-money', 'key-admin'];
+
+const CLASSES: Record<string, Label> = {
+  read: { word: 'Read', icon: 'eye', tone: 'plain', meaning: 'Sees balances and orders. Changes nothing.' },
+  trade: { word: 'Trade', icon: 'swap', tone: 'info', meaning: 'Places and cancels orders. Cannot withdraw.' },
+  'move-money': { word: 'Move money', icon: 'out', tone: 'warn', meaning: 'Withdraws and transfers.' },
+  'key-admin': { word: 'Key admin', icon: 'tool', tone: 'warn', meaning: 'Makes and deletes keys at the venue.' },
+};
+
+const PLACES: Record<string, Label> = {
+  stored: { word: 'In the vault', icon: 'file', tone: 'plain', meaning: 'Usable while the vault is unlocked.' },
+  sealed: { word: 'Sealed', icon: 'touch', tone: 'accent', meaning: 'Opened for one use at a time, with a touch.' },
+  'on-device': { word: 'On the device', icon: 'chip', tone: 'accent', meaning: 'Never leaves the device. One touch for every signature.' },
+  missing: { word: 'Missing', icon: 'warn', tone: 'bad', meaning: 'There is no secret for this key yet.' },
+};
+
+/** Groups items by venue account; within one, the least dangerous key first. */
+export function byKeySet(items: ItemSummary[]): KeySet[] {
+  const sets = new Map<string, KeySet>();
+  for (const item of items) {
+    const id = JSON.stringify([item.venue, item.key_set]);
+    const set = sets.get(id) ?? { venue: item.venue, name: item.key_set, items: [] };
+    set.items.push(item);
+    sets.set(id, set);
+  }
+  const rank = (item: ItemSummary) => (CLASS_ORDER.indexOf(item.class) + CLASS_ORDER.length + 1) % (CLASS_ORDER.length + 1);
+  const sorted = [...sets.values()].sort((a, b) => a.venue.localeCompare(b.venue) || a.name.localeCompare(b.name));
+  for (const set of sorted) {
+    set.items.sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
+  }
+  return sorted;
+}
+
+/** What a key may do. */
+export function classLabel(name: string): Label {
+  return CLASSES[name] ?? { word: name, icon: 'info', tone: 'warn', meaning: 'This version does not know that class.' };
+}
+
+/** Where the secret half of a key is. */
+export function placeLabel(name: string): Label {
+  return PLACES[name] ?? { word: name, icon: 'info', tone: 'warn', meaning: 'This version does not know that place.' };
+}
+
+/** How old a key is against its rule. */
+export interface Age {
+  /** `41 days old`. */
+  age: string;
+  /** `due in 49 days`, or that there is no rule. */
+  due: string;
+  /** 0 to 1, of the time from making to due; none without a rule. */
+  part: number | null;
+  tone: Tone;
+}
+
+/** How old a key is, in words and as a part of its time. */
+export function ageOf(created: number, due: number | null, now: number): Age {
+  const old = Math.max(0, wholeDays(created, now));
+  const age = old === 0 ? 'made today' : `${days(old)} old`;
+  if (due === null) return { age, due: 'no rule', part: null, tone: 'plain' };
+  const left = wholeDays(now, due);
+  const part = due <= created ? 1 : Math.min(1, Math.max(0, (now - created) / (due - created)));
+  return { age, due: dueWords(left), part, tone: dueLabel(left).tone };
+}
+
+/** A venue's name as its owner writes it. */
+export function venueName(venue: string): string {
+  return venue.charAt(0).toUpperCase() + venue.slice(1);
+}

@@ -1,0 +1,29 @@
+// The vault and its devices in words.
+
+import type { EnrolledDevice } from '../../ipc/types';
+import type { IconName } from '../../shared/icons';
+
+/** A kind of device in words. */
+export interface DeviceWords {
+  kind: string;
+  icon: IconName;
+  /** Weaker than hardware, and said so. */
+  software: boolean;
+}
+
+const KINDS: Record<string, DeviceWords> = {
+  piv: { kind: 'YubiKey PIV', icon: 'device', software: false },
+  pkcs11: { kind: 'PKCS#11 token', icon: 'chip', software: false },
+  software: { kind: 'Software', icon: 'disk', software: true },
+};
+
+/** A device's kind in words. */
+export function deviceWords(device: EnrolledDevice): DeviceWords {
+  return KINDS[device.kind] ?? { kind: device.kind, icon: 'chip', software: false };
+}
+
+/** The last part of a path, and the folder before it. */
+export function splitPath(path: string): { folder: string; file: string } {
+  const at = path.lastIndexOf('/');
+  return { folder: path.slice(0, at + 1), file: path.slice(at + 1) };
+}

@@ -1,0 +1,277 @@
+// A backend without an agent, for component tests and for looking at the pages in an ordinary browser:
+// `npm run preview:mock`, then `/?scene=locked` or `/approval.html?scene=withdraw`. No production build contains it.
+
+import type { ApprovalBackend, AuditQuery, CurrentPrompt, MainBackend, News, Trouble } from './backend';
+import type { Approval, AuditPage, AuditRow, ItemSummary, KeyAge, Prompt, PromptClosed, Status } from './types';
+
+const DAY = 86_400_000;
+
+/** The scenes of the main window. */
+export type Scene = 'open' | 'locked' | 'no-vault' | 'no-agent' | 'empty' | 'damaged';
+
+/** A main window's backend that plays a scene. */
+export function mockMain(scene: Scene, now: number): MainBackend {
+  let unlocked = scene === 'open' || scene === 'empty' || scene === 'damaged';
+  const handlers = new Set<(news: News) => void>();
+  const tell = (what: string) => handlers.forEach((handler) => handler({ kind: 'changed', what }));
+  const answer = async <T>(value: () => T, wantsVault = true): Promise<T> => {
+    if (scene === 'no-agent') throw trouble(false, 'unreachable', 'The agent is not running.', 'Start it with: touchkeep agent');
+    if (wantsVault && !unlocked) throw trouble(true, 'locked', 'The vault is locked.', 'Unlock it first.');
+    return value();
+  };
+  const empty = scene === 'empty';
+  return {
+    status: () => answer(() => status(scene, unlocked), false),
+    unlock: async () => {
+      unlocked = true;
+      tell('vault');
+    },
+    lock: async () => {
+      unlocked = false;
+      tell('vault');
+    },
+    items: () => answer(() => (empty ? [] : items(now))),
+    auditPage: (query) => answer(() => page(empty ? [] : rows(now), query, unlocked), false),
+    auditVerify: () =>
+      answer(
+        () =>
+          scene === 'damaged'
+            ? { sound: false, size: 96, signed: 64, root: ROOT, first_bad: 41, problem: 'row 41 does not hash to its leaf' }
+            : { sound: true, size: 96, signed: 64, root: ROOT, first_bad: null, problem: null },
+        false,
+      ),
+    reminders: () => answer(() => (empty ? [] : ages(now))),
+    copyProxyAddress: () => answer(() => undefined, false),
+    showQuestion: () => answer(() => undefined, false),
+    onNews: async (handler) => {
+      handlers.add(handler);
+      return () => handlers.delete(handler);
+    },
+  };
+}
+
+/** An approval window's backend with a queue that answers as the agent does. */
+export class MockApproval implements ApprovalBackend {
+  readonly answers: string[] = [];
+  #queue: Prompt[];
+  #answered = false;
+  #prompt = new Set<() => void>();
+  #closed = new Set<(closed: PromptClosed) => void>();
+
+  constructor(queue: Prompt[]) {
+    this.#queue = queue;
+  }
+
+  async currentPrompt(): Promise<CurrentPrompt | null> {
+    const prompt = this.#queue[0];
+    if (!prompt) return null;
+    return { prompt, answered: this.#answered, behind: this.#queue.length - 1, guard_ms: 600 };
+  }
+
+  async approve(prompt: string, digest: string): Promise<void> {
+    this.answers.push(`approve ${prompt} ${digest}`);
+    const question = this.#queue[0]?.question;
+    if (question?.kind === 'approval' && question.touch) {
+      this.#answered = true;
+      this.#prompt.forEach((handler) => handler());
+    } else {
+      this.close('approved');
+    }
+  }
+
+  async refuse(prompt: string): Promise<void> {
+    this.answers.push(`refuse ${prompt}`);
+    this.close('refused');
+  }
+
+  async onPrompt(handler: () => void): Promise<() => void> {
+    this.#prompt.add(handler);
+    return () => this.#prompt.delete(handler);
+  }
+
+  async onClosed(handler: (closed: PromptClosed) => void): Promise<() => void> {
+    this.#closed.add(handler);
+    return () => this.#closed.delete(handler);
+  }
+
+  /** The agent closes the first question. */
+  close(outcome: string): void {
+    const first = this.#queue.shift();
+    this.#answered = false;
+    if (first) this.#closed.forEach((handler) => handler({ prompt: first.id, outcome }));
+  }
+}
+
+/** A question about a withdrawal that has everything that a question may have. */
+export function withdrawal(now: number, over: Partial<Approval> = {}): Prompt {
+  return {
+    id: 'p1',
+    asked: now,
+    deadline: now + 60_000,
+    question: {
+      kind: 'approval',
+      sentence: 'Withdraw 0.5 BTC on Binance to bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq (network BTC)',
+      operation: 'withdraw',
+      facts: [
+        ['Asset', 'BTC'],
+        ['Amount', '0.5'],
+        ['To', 'bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq'],
+        ['Network', 'BTC'],
+        ['Venue', 'binance'],
+        ['Request', 'POST /sapi/v1/capital/withdraw/apply'],
+      ],
+      unusual: ['First time to this address', '0.5 BTC is more than all withdrawals of the last 30 days together'],
+      client: 'grid-bot',
+      process: ['systemd --user', 'python3 /home/kim/bots/grid.py', 'pid 48213, started 09:14'],
+      key: 'main-money',
+      rule: 'withdrawals: touch',
+      touch: true,
+      digest: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+      practice: true,
+      ...over,
+    },
+  };
+}
+
+/** The questions of a scene of the approval window. */
+export function questions(scene: string, now: number): Prompt[] {
+  const order = withdrawal(now, {
+    sentence: 'Buy 0.01 BTC for USDT on Binance at 61000',
+    operation: 'trade',
+    facts: [
+      ['Pair', 'BTCUSDT'],
+      ['Side', 'buy'],
+      ['Amount', '0.01'],
+      ['Price', '61000'],
+    ],
+    unusual: [],
+    key: 'main-trade',
+    rule: 'orders over 500 USDT: approve',
+    touch: false,
+    practice: false,
+  });
+  const hostile = withdrawal(now, {
+    sentence: `Withdraw 184467440737095516.16 <img src=x onerror=alert(1)> on Binance to ${'bc1q\\u{202e}'.repeat(14)} (network ${'BEP20'.repeat(6)})`,
+    facts: Array.from({ length: 14 }, (_, n): [string, string] => [`Fact ${n} <b>`, 'x'.repeat(n * 9)]),
+    process: ['/usr/lib/systemd/systemd --user', `/opt/${'very-long-folder-name/'.repeat(6)}python3 grid.py`],
+    client: 'grid-bot'.repeat(9),
+  });
+  const touch: Prompt = {
+    id: 'p3',
+    asked: now,
+    deadline: now + 15_000,
+    question: { kind: 'touch', device: 'YubiKey 5 (practice) 87654321', why: 'Unlock the vault' },
+  };
+  switch (scene) {
+    case 'order':
+      return [order, { ...withdrawal(now), id: 'p2' }];
+    case 'hostile':
+      return [hostile];
+    case 'touch':
+      return [touch];
+    case 'none':
+      return [];
+    default:
+      return [withdrawal(now)];
+  }
+}
+
+function trouble(agent: boolean, code: Trouble['failure']['code'], what: string, fix: string): Trouble {
+  return { agent, failure: { code, what, fix } };
+}
+
+const ROOT = '5c1d2f0a9b7e4c3d8f6a1b0e7d9c2a4f3e5b8d7c6a1f0e9d8c7b6a5f4e3d2c1b';
+
+function status(scene: Scene, unlocked: boolean): Status {
+  const path = '/home/kim/.local/share/touchkeep/vault.touchkeep';
+  const vault = {
+    id: 'gaytemzugu3doobzmfrggzdfmy',
+    path,
+    practice: true,
+    devices: [
+      { id: 'd1', kind: 'piv', label: 'YubiKey 5 (practice)', serial: '87654321' },
+      { id: 'd2', kind: 'software', label: 'Passphrase', serial: null },
+    ],
+    items: unlocked ? (scene === 'empty' ? 0 : 6) : null,
+  };
+  return {
+    vault: scene === 'no-vault' ? null : vault,
+    path,
+    unlocked,
+    proxy: unlocked ? 'http://127.0.0.1:43117' : null,
+    waiting: scene === 'open' ? 1 : 0,
+    version: '0.1.0',
+  };
+}
+
+function items(now: number): ItemSummary[] {
+  const item = (name: string, over: Partial<ItemSummary>): ItemSummary => ({
+    id: name,
+    name,
+    venue: 'binance',
+    key_set: 'main',
+    class: 'trade',
+    secret: 'stored',
+    api_key_hint: 'vmPU…rXWy',
+    created: now - 41 * DAY,
+    due: now + 49 * DAY,
+    ...over,
+  });
+  return [
+    item('main-read', { class: 'read', created: now - 200 * DAY, due: null, api_key_hint: 'a81F…99cQ' }),
+    item('main-trade', {}),
+    item('main-money', { class: 'move-money', secret: 'on-device', created: now - 83 * DAY, due: now + 7 * DAY, api_key_hint: 'Q0zk…T4mN' }),
+    item('hedge-trade', { key_set: 'hedge sub-account', created: now - 96 * DAY, due: now - 6 * DAY, api_key_hint: 'Kd3x…0pLs' }),
+    item('hedge-withdraw', { key_set: 'hedge sub-account', class: 'move-money', secret: 'sealed', created: now - 12 * DAY, due: now + 78 * DAY }),
+    item('kraken-trade', { venue: 'kraken', key_set: 'main', secret: 'missing', api_key_hint: '', created: now - 1000, due: now + 90 * DAY }),
+  ];
+}
+
+function ages(now: number): KeyAge[] {
+  return items(now).map((item) => ({
+    item: item.id,
+    name: item.name,
+    venue: item.venue,
+    created: item.created,
+    due: item.due,
+    days_left: item.due === null ? null : Math.floor((item.due - now) / DAY),
+  }));
+}
+
+const EVENTS: [kind: string, decision: string, what: string, client: string | null, item: string | null][] = [
+  ['request', 'touched', 'Withdraw 0.5 BTC on Binance to bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq (network BTC)', 'grid-bot', 'main-money'],
+  ['request', 'denied', 'Withdraw 0.5 BTC on Binance to bc1qevil000000000000000000000000000000 (network BTC): not on the list', 'grid-bot', null],
+  ['request', 'allowed', 'Buy 0.01 BTC for USDT on Binance at 61000', 'grid-bot', 'main-trade'],
+  ['request', 'failed', 'Cancel order 8812 on Binance: the venue answered 503', 'grid-bot', 'main-trade'],
+  ['request', 'refused', 'Transfer 200 USDT from spot to futures on Binance', 'hedger', 'hedge-trade'],
+  ['request', 'approved', 'Sell 1.2 ETH for USDT on Binance at 3120.55', 'hedger', 'hedge-trade'],
+  ['vault.unlock', 'info', 'The vault was unlocked with YubiKey 5 (practice)', null, null],
+  ['client.add', 'info', 'Client grid-bot was let in to the key set main', null, null],
+];
+
+function rows(now: number): AuditRow[] {
+  return Array.from({ length: 96 }, (_, n): AuditRow => {
+    const seq = 96 - n;
+    const [kind, decision, what, client, item] = EVENTS[n % EVENTS.length] ?? EVENTS[0]!;
+    return {
+      seq,
+      time: now - n * n * 95_000 - 40_000,
+      kind,
+      decision,
+      what,
+      client,
+      item,
+      of: decision === 'failed' ? seq - 1 : null,
+      details: kind === 'request' ? [['Request', 'POST /api/v3/order'], ['Rule', 'orders up to 500 USDT: allow'], ['Digest', ROOT]] : [],
+      leaf: ROOT.slice(seq % 7) + ROOT.slice(0, seq % 7),
+    };
+  });
+}
+
+function page(all: AuditRow[], query: AuditQuery, unlocked: boolean): AuditPage {
+  const { before, kinds } = query;
+  const found = all.filter((row) => (before === null || row.seq < before) && (kinds.length === 0 || kinds.includes(row.kind)));
+  const shown = found.slice(0, query.limit);
+  const closed = (row: AuditRow): AuditRow => ({ ...row, what: null, client: null, item: null, details: [] });
+  return { rows: unlocked ? shown : shown.map(closed), size: all.length, signed: Math.min(64, all.length) };
+}

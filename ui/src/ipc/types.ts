@@ -1,0 +1,233 @@
+// Generated from crates/wire by `TOUCHKEEP_BLESS=1 cargo test -p touchkeep-wire`; a test compares it. Do not edit.
+// What the web view may know: no type here has room for a PIN, a passphrase or an API secret.
+
+/* eslint-disable */
+
+/** Why something did not happen. */
+export const CODES = [
+  "locked",
+  "no-vault",
+  "vault-exists",
+  "damaged",
+  "too-new",
+  "not-found",
+  "ambiguous",
+  "invalid",
+  "no-device",
+  "device-busy",
+  "device-removed",
+  "device-failed",
+  "wrong-pin",
+  "wrong-passphrase",
+  "pin-blocked",
+  "factory-pin",
+  "no-touch",
+  "refused",
+  "denied",
+  "timed-out",
+  "unreadable",
+  "audit-failed",
+  "unreachable",
+  "protocol-mismatch",
+  "not-permitted",
+  "system",
+] as const;
+export type Code = (typeof CODES)[number];
+
+/** Why a call did not do what it was asked: a stable code, what happened, and what to do. */
+export type Failure = {
+/** Stable; front ends and scripts match on it. */
+code: Code,
+/** What happened, in one sentence. */
+what: string,
+/** What to do about it; empty where nothing can be done. */
+fix: string, };
+
+/** How things are. */
+export type Status = {
+/** The open or configured vault. */
+vault: VaultSummary | null,
+/** Where that file is, or would be. */
+path: string,
+/** Whether it is open. */
+unlocked: boolean,
+/** The proxy's base address, while it listens. */
+proxy: string | null,
+/** Prompts that wait for a person. */
+waiting: number,
+/** The agent's version. */
+version: string, };
+
+/** A vault, in short. */
+export type VaultSummary = {
+/** Its id. */
+id: string,
+/** Its file. */
+path: string,
+/** Made for practice. */
+practice: boolean,
+/** Enrolled devices. */
+devices: Array<EnrolledDevice>,
+/** How many items; none said while locked. */
+items: number | null, };
+
+/** A device that the vault knows. */
+export type EnrolledDevice = {
+/** Its id in the vault. */
+id: string,
+/** `software`, `piv`, `pkcs11`. */
+kind: string,
+/** What to call it. */
+label: string,
+/** Its serial number. */
+serial: string | null, };
+
+/** An item, without its secret. */
+export type ItemSummary = {
+/** Its id. */
+id: string,
+/** Its name. */
+name: string,
+/** Its venue. */
+venue: string,
+/** The venue account. */
+key_set: string,
+/** `read`, `trade`, `move-money`, `key-admin`. */
+class: string,
+/** `stored`, `sealed`, `on-device`, `missing`. */
+secret: string,
+/** The first and last characters of the API key. */
+api_key_hint: string,
+/** When the key was made at the venue. */
+created: number,
+/** When it is due. */
+due: number | null, };
+
+/** A page of the audit log. */
+export type AuditPage = {
+/** Newest first. */
+rows: Array<AuditRow>,
+/** Rows in the log. */
+size: number,
+/** Rows up to here are under a signed checkpoint. */
+signed: number, };
+
+/** One row of the audit log. */
+export type AuditRow = {
+/** Its number, from 1. */
+seq: number,
+/** When. */
+time: number,
+/** What kind of event. */
+kind: string,
+/** `allowed`, `approved`, `touched`, `denied`, `refused`, `failed`, `info`. */
+decision: string,
+/** What happened, in a sentence; absent while locked. */
+what: string | null,
+/** Who asked; absent while locked. */
+client: string | null,
+/** Which item; absent while locked. */
+item: string | null,
+/** For an outcome: the row of its intent. */
+of: number | null,
+/** Further facts, as name and value. */
+details: Array<[string, string]>,
+/** The row's leaf hash, in hex. */
+leaf: string, };
+
+/** What the verifier found. */
+export type AuditVerdict = {
+/** Whether everything fits. */
+sound: boolean,
+/** Rows in the log. */
+size: number,
+/** Rows under a signed checkpoint. */
+signed: number,
+/** The tree's root, in hex. */
+root: string,
+/** The first bad row. */
+first_bad: number | null,
+/** What is wrong with it. */
+problem: string | null, };
+
+/** A key and its age. */
+export type KeyAge = {
+/** The item. */
+item: string,
+/** Its name. */
+name: string,
+/** Its venue. */
+venue: string,
+/** When it was made. */
+created: number,
+/** When it is due; none where it has no rule. */
+due: number | null,
+/** Whole days until then; negative when overdue. */
+days_left: number | null, };
+
+/** A question to a person. */
+export type Prompt = {
+/** Its id. */
+id: string,
+/** When it was asked. */
+asked: number,
+/** When silence becomes a refusal. */
+deadline: number,
+/** What is asked. */
+question: Question, };
+
+/** What is asked. */
+export type Question = { "kind": "approval" } & Approval | { "kind": "touch",
+/** Which device. */
+device: string,
+/** What for, in a sentence. */
+why: string, } | { "kind": "pin",
+/** Which device. */
+device: string,
+/** What for. */
+why: string,
+/** Tries left, where the device says so. */
+tries_left: number | null, } | { "kind": "new-pin",
+/** Which device. */
+device: string,
+/** `PIN` or `PUK`. */
+which: string, } | { "kind": "passphrase",
+/** What for. */
+why: string, } | { "kind": "new-passphrase", };
+
+/** A request that wants a person's word. */
+export type Approval = {
+/** In plain words: `Withdraw 0.5 BTC on Binance to bc1q…`. */
+sentence: string,
+/** `read`, `trade`, `cancel`, `leverage`, `transfer`, `withdraw`, `key-admin`, `unknown`. */
+operation: string,
+/** The decoded facts, as name and value, in the order to be shown; values with every character visible. */
+facts: Array<[string, string]>,
+/** What is unusual about it: `first time to this address`. */
+unusual: Array<string>,
+/** The client's name. */
+client: string,
+/** What is known of the process that asks, outermost first. Information, never proof. */
+process: Array<string>,
+/** The item whose key will sign. */
+key: string,
+/** The rule that asks. */
+rule: string,
+/** Whether the device is to be touched. */
+touch: boolean,
+/** SHA-256 of what will be signed, in hex; comes back in [`Answer::Approve`]. */
+digest: string,
+/** Made for practice: no real money. */
+practice: boolean, };
+
+/** How a question ended. */
+export type PromptClosed = {
+/** Which. */
+prompt: string,
+/** `approved`, `refused`, `answered`, `timed-out`, `done`, `failed`. */
+outcome: string, };
+
+/** Something changed; ask again for what you show. */
+export type Changed = {
+/** `vault`, `items`, `audit`, `clients`, `policy`, `reminders`. */
+what: string, };
