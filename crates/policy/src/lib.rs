@@ -3,10 +3,30 @@
 //! Pure: no clock, no files, no async, so that a decision can be replayed from the audit log. What was decided is a value
 //! that only this crate can make: whoever signs must hold an [`Allowed`], and nobody can make or copy one.
 //!
-//! Read in this order: [`verdict`].
+//! Read in this order: [`rule`], [`decide`], [`verdict`], [`history`], [`digest`].
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::float_arithmetic,
+        reason = "tests may fail loudly"
+    )
+)]
 
+pub mod decide;
+pub mod digest;
+pub mod history;
+pub mod rule;
 pub mod verdict;
 
+pub use decide::Asked;
+pub use digest::request_digest;
+pub use history::{History, Past};
+pub use rule::{Action, BadPolicy, Policy, Rule};
 pub use verdict::{
-    Allowed, Approval, ApprovedBy, Denied, DenyReason, How, Mismatch, Need, NeedsApproval, Verdict,
+    Allowed, Approval, ApprovedBy, Denied, DenyReason, How, Mismatch, Need, NeedsApproval, Refusal,
+    Verdict,
 };

@@ -1,4 +1,44 @@
 //! The values that a decision leaves behind.
+//!
+//! Nobody else can make an [`Allowed`]:
+//! ```compile_fail,E0451
+//! use touchkeep_policy::{Allowed, How};
+//! fn forge(digest: [u8; 32]) -> Allowed {
+//!     Allowed { subject: digest, rule: String::new(), how: How::Rule }
+//! }
+//! ```
+//! and nobody can use one twice:
+//! ```compile_fail,E0382
+//! fn sign(_: touchkeep_policy::Allowed) {}
+//! fn twice(allowed: touchkeep_policy::Allowed) {
+//!     sign(allowed);
+//!     sign(allowed);
+//! }
+//! ```
+//! ```compile_fail,E0599
+//! fn copy(allowed: &touchkeep_policy::Allowed) -> touchkeep_policy::Allowed {
+//!     Clone::clone(allowed);
+//!     allowed.clone()
+//! }
+//! ```
+//! An approval is good for the one request whose digest it names, and a wrong one spends the question:
+//! ```
+//! # use touchkeep_policy::*;
+//! # use touchkeep_core::{RequestId, UnixMillis};
+//! # use touchkeep_venue::{Operation, OperationKind};
+//! # let asked = || Asked {
+//! #     request: RequestId::random(), digest: [1; 32], client: "bot".into(), key_set: "main".into(), now: UnixMillis(0),
+//! #     operation: Operation::new(OperationKind::Trade, "binance", "POST", "/api/v3/order", "place order"),
+//! # };
+//! let policy = Policy::starting();
+//! let Verdict::Ask(question) = policy.decide(asked(), &History::default()) else { panic!() };
+//! let other = Approval { digest: [2; 32], by: ApprovedBy::Click };
+//! assert_eq!(question.approve(other).unwrap_err(), Mismatch::OtherRequest);
+//!
+//! let Verdict::Ask(question) = policy.decide(asked(), &History::default()) else { panic!() };
+//! let same = Approval { digest: [1; 32], by: ApprovedBy::Click };
+//! assert_eq!(question.approve(same).unwrap().digest(), &[1; 32]);
+//! ```
 
 use serde::{Deserialize, Serialize};
 use touchkeep_core::{DeviceId, RequestId};
@@ -40,6 +80,37 @@ pub struct Denied {
     subject: Subject,
     rule: Option<String>,
     reason: DenyReason,
+}
+
+impl Verdict {
+    pub(crate) fn allow(subject: Subject, rule: String, notify: bool) -> Self {
+        let how = if notify {
+            How::RuleAndNotify
+        } else {
+            How::Rule
+        };
+        Self::Allow(Allowed { subject, rule, how })
+    }
+
+    pub(crate) fn ask(subject: Subject, rule: String, need: Need) -> Self {
+        Self::Ask(NeedsApproval {
+            subject,
+            rule,
+            need,
+        })
+    }
+
+    pub(crate) fn deny(subject: Subject, rule: Option<String>) -> Self {
+        let reason = match rule {
+            Some(_) => DenyReason::Rule,
+            None => DenyReason::NoRule,
+        };
+        Self::Deny(Denied {
+            subject,
+            rule,
+            reason,
+        })
+    }
 }
 
 // The one request that a verdict is about.
@@ -116,6 +187,19 @@ pub enum DenyReason {
     Rule,
     /// No rule says anything else.
     NoRule,
+    /// A person refused.
+    Refused,
+    /// Nobody answered in time.
+    TimedOut,
+}
+
+/// How a question ended without a yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// A person refused.
+    Person,
+    /// Nobody answered in time, or nobody was there to ask.
+    Deadline,
 }
 
 impl Allowed {
@@ -200,11 +284,14 @@ impl NeedsApproval {
     }
 
     /// A person or the deadline refused.
-    pub fn refuse(self) -> Denied {
+    pub fn refuse(self, refusal: Refusal) -> Denied {
         Denied {
             subject: self.subject,
             rule: Some(self.rule),
-            reason: DenyReason::Rule,
+            reason: match refusal {
+                Refusal::Person => DenyReason::Refused,
+                Refusal::Deadline => DenyReason::TimedOut,
+            },
         }
     }
 }

@@ -1,0 +1,445 @@
+//! The rules: TOML, an ordered table, the first that fits decides.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use touchkeep_core::Decimal;
+use touchkeep_venue::OperationKind;
+
+use crate::Past;
+
+/// Bytes that a policy may have.
+pub const MAX_BYTES: usize = 256 * 1024;
+/// Rules that a policy may have.
+pub const MAX_RULES: usize = 512;
+/// Hours that a window may have: a month.
+pub const MAX_WINDOW_HOURS: u32 = 31 * 24;
+
+/// What a rule does. Ordered from mild to strict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Lets it through.
+    Allow,
+    /// Lets it through and tells a person.
+    Notify,
+    /// Asks a person.
+    Approve,
+    /// Asks a person, who must touch the device.
+    Touch,
+    /// Refuses.
+    Deny,
+}
+
+/// One rule. A field that is absent fits everything. In names and symbols `*` stands for any characters.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Its name, unique.
+    pub name: String,
+    /// Clients that it is for.
+    pub clients: Option<Vec<String>>,
+    /// Venues.
+    pub venues: Option<Vec<String>>,
+    /// Key sets.
+    pub key_sets: Option<Vec<String>>,
+    /// Kinds of operations.
+    pub kinds: Option<Vec<OperationKind>>,
+    /// Markets.
+    pub symbols: Option<Vec<String>>,
+    /// Assets. No `*`.
+    pub assets: Option<Vec<String>>,
+    /// Where money may go.
+    pub destinations: Option<Vec<Destination>>,
+    /// The most of the asset, or of the market's base asset, in one request.
+    pub max_amount: Option<Decimal>,
+    /// The most in the quote asset in one request: `quoteOrderQty`, or amount times limit of a purchase.
+    pub max_notional: Option<Decimal>,
+    /// The most of one asset or market in the window.
+    pub window_amount: Option<Decimal>,
+    /// The most in the quote asset in the window.
+    pub window_notional: Option<Decimal>,
+    /// How far back the window reaches.
+    pub window_hours: Option<u32>,
+    /// Requests of one client with one key set.
+    pub requests_per_minute: Option<u32>,
+    /// What it does.
+    pub action: Action,
+}
+
+/// Where money may go.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Destination {
+    /// This address over any network, without a tag.
+    Address(String),
+    /// This address with exactly this tag, over this network.
+    Exact(Exact),
+}
+
+/// An address with what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exact {
+    /// The address.
+    pub address: String,
+    /// Its memo or tag; absent means that there must be none.
+    pub tag: Option<String>,
+    /// The network; absent means any.
+    pub network: Option<String>,
+}
+
+/// A set of rules that was read and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    rules: Vec<Rule>,
+    by_hand: bool,
+}
+
+/// Why a policy cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadPolicy {
+    /// Longer than it may be.
+    #[error("the policy is too long")]
+    TooLong,
+    /// Not TOML of the right shape; with the place.
+    #[error("the policy cannot be read: {0}")]
+    Syntax(String),
+    /// A rule without a name, or with another one's.
+    #[error("the name {0:?} is empty or there twice")]
+    Name(String),
+    /// A dangerous kind, milder than a touch.
+    #[error(
+        "rule {rule:?} would let {kind} through without a touch; only touch and deny are possible for it"
+    )]
+    TooMild {
+        /// The rule.
+        rule: String,
+        /// The kind.
+        kind: OperationKind,
+    },
+    /// A field that fits nothing, or means nothing.
+    #[error("rule {rule:?}: {problem}")]
+    Field {
+        /// The rule.
+        rule: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+}
+
+const STARTING: &str = include_str!("../data/starting.toml");
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    rule: Vec<Rule>,
+}
+
+impl Policy {
+    /// Reads and checks rules. A text without rules denies everything.
+    ///
+    /// # Errors
+    /// What is wrong with it; then [`Policy::by_hand`] is to be used.
+    pub fn parse(text: &str) -> Result<Self, BadPolicy> {
+        if text.len() > MAX_BYTES {
+            return Err(BadPolicy::TooLong);
+        }
+        let file: File = toml::from_str(text).map_err(|e| BadPolicy::Syntax(e.to_string()))?;
+        if file.rule.len() > MAX_RULES {
+            return Err(BadPolicy::TooLong);
+        }
+        let mut names = HashSet::new();
+        for rule in &file.rule {
+            if rule.name.trim().is_empty() || !names.insert(rule.name.as_str()) {
+                return Err(BadPolicy::Name(rule.name.clone()));
+            }
+            rule.check()?;
+        }
+        Ok(Self {
+            rules: file.rule,
+            by_hand: false,
+        })
+    }
+
+    /// Everything is asked, with a touch. For when the rules cannot be read.
+    #[must_use]
+    pub const fn by_hand() -> Self {
+        Self {
+            rules: Vec::new(),
+            by_hand: true,
+        }
+    }
+
+    /// The rules of a new vault.
+    #[must_use]
+    pub fn starting() -> Self {
+        Self::parse(STARTING).unwrap_or(Self::by_hand())
+    }
+
+    /// The text of the rules of a new vault, to be shown and edited.
+    #[must_use]
+    pub const fn starting_text() -> &'static str {
+        STARTING
+    }
+
+    /// The rules, in their order.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Whether everything is asked because the rules could not be read.
+    #[must_use]
+    pub const fn is_by_hand(&self) -> bool {
+        self.by_hand
+    }
+
+    /// How far back the history must reach.
+    #[must_use]
+    pub fn reach_ms(&self) -> u64 {
+        let windows = self.rules.iter().map(Rule::window_ms);
+        windows.max().unwrap_or(0).max(crate::history::MINUTE_MS)
+    }
+}
+
+impl Rule {
+    /// Milliseconds of its window; 0 without one.
+    #[must_use]
+    pub fn window_ms(&self) -> u64 {
+        u64::from(self.window_hours.unwrap_or(0)) * 3_600_000
+    }
+
+    // Whether an earlier request counts against this rule's limits. Where it did not say its market or asset, it counts.
+    pub(crate) fn counts(&self, act: &Past) -> bool {
+        let maybe = |list: &Option<Vec<String>>, value: &Option<String>| match (list, value) {
+            (Some(list), Some(value)) => any_fits(list, value),
+            _ => true,
+        };
+        fits(&self.clients, &act.client)
+            && fits(&self.venues, &act.venue)
+            && fits(&self.key_sets, &act.key_set)
+            && self.has_kind(act.kind)
+            && maybe(&self.symbols, &act.symbol)
+            && maybe(&self.assets, &act.asset)
+    }
+
+    pub(crate) fn has_kind(&self, kind: OperationKind) -> bool {
+        self.kinds
+            .as_ref()
+            .is_none_or(|kinds| kinds.contains(&kind))
+    }
+
+    fn check(&self) -> Result<(), BadPolicy> {
+        if self.action < Action::Touch {
+            let mut dangerous = OperationKind::ALL.into_iter().filter(|k| k.is_dangerous());
+            if let Some(kind) = dangerous.find(|kind| self.has_kind(*kind)) {
+                return Err(BadPolicy::TooMild {
+                    rule: self.name.clone(),
+                    kind,
+                });
+            }
+        }
+        match self.problem() {
+            None => Ok(()),
+            Some(problem) => Err(BadPolicy::Field {
+                rule: self.name.clone(),
+                problem,
+            }),
+        }
+    }
+
+    fn problem(&self) -> Option<&'static str> {
+        let lists = [
+            &self.clients,
+            &self.venues,
+            &self.key_sets,
+            &self.symbols,
+            &self.assets,
+        ];
+        let hollow = |list: &Vec<String>| list.is_empty() || list.iter().any(String::is_empty);
+        let starred = |list: &Option<Vec<String>>| {
+            let mut names = list.iter().flatten();
+            names.any(|name| name.contains('*'))
+        };
+        let amounts = [
+            &self.max_amount,
+            &self.max_notional,
+            &self.window_amount,
+            &self.window_notional,
+        ];
+        let by_amount = self.max_amount.is_some() || self.window_amount.is_some();
+        let by_notional = self.max_notional.is_some() || self.window_notional.is_some();
+        let windowed = self.window_amount.is_some() || self.window_notional.is_some();
+        let limited = by_amount || by_notional || self.requests_per_minute.is_some();
+        let problems = [
+            (
+                lists.into_iter().flatten().any(hollow)
+                    || self.kinds.as_ref().is_some_and(Vec::is_empty)
+                    || self.destinations.as_ref().is_some_and(Vec::is_empty),
+                "an empty list or name fits nothing; leave the field out to fit everything",
+            ),
+            (
+                amounts.into_iter().flatten().any(Decimal::is_negative),
+                "an amount is below zero",
+            ),
+            (
+                self.action == Action::Deny && limited,
+                "a limit on a deny rule has no meaning",
+            ),
+            (
+                starred(&self.assets) || (by_amount && starred(&self.symbols)),
+                "assets, and symbols with an amount, must be named without *, else the amount has no unit",
+            ),
+            (
+                by_amount && self.symbols.is_none() && self.assets.is_none(),
+                "an amount needs symbols or assets, else it has no unit",
+            ),
+            (
+                by_notional && self.symbols.is_none(),
+                "a notional needs symbols with one quote asset, else it has no unit",
+            ),
+            (
+                windowed != self.window_hours.is_some(),
+                "window_hours and window_amount or window_notional go together",
+            ),
+            (
+                self.window_hours
+                    .is_some_and(|h| h == 0 || h > MAX_WINDOW_HOURS),
+                "window_hours is 1 to 744",
+            ),
+            (
+                self.requests_per_minute == Some(0),
+                "requests_per_minute of 0 denies; say deny",
+            ),
+        ];
+        problems
+            .into_iter()
+            .find_map(|(is, text)| is.then_some(text))
+    }
+}
+
+pub(crate) fn fits(list: &Option<Vec<String>>, value: &str) -> bool {
+    list.as_ref().is_none_or(|list| any_fits(list, value))
+}
+
+pub(crate) fn any_fits(list: &[String], value: &str) -> bool {
+    list.iter().any(|pattern| glob(pattern, value))
+}
+
+// `*` for any characters, everything else for itself. Quadratic at worst, on short names.
+fn glob(pattern: &str, value: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(first) = parts.next() else {
+        return false;
+    };
+    let Some(mut rest) = value.strip_prefix(first) else {
+        return false;
+    };
+    let mut last = None;
+    for part in parts {
+        if let Some(middle) = last.replace(part) {
+            let Some(at) = rest.find(middle) else {
+                return false;
+            };
+            rest = rest.get(at + middle.len()..).unwrap_or_default();
+        }
+    }
+    match last {
+        None => rest.is_empty(),
+        Some(end) => rest.ends_with(end),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_characters_and_nothing_else_does() {
+        for (pattern, value, is) in [
+            ("BTCUSDT", "BTCUSDT", true),
+            ("BTCUSDT", "BTCUSD", false),
+            ("BTCUSD", "BTCUSDT", false),
+            ("*USDT", "LTCUSDT", true),
+            ("*USDT", "USDTBTC", false),
+            ("BTC*", "BTCUSDT", true),
+            ("*", "", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("a*a", "a", false),
+            ("**", "x", true),
+            ("", "", true),
+            ("b?c", "bxc", false),
+            ("btc*", "BTC", false),
+        ] {
+            assert_eq!(glob(pattern, value), is, "{pattern} {value}");
+        }
+    }
+
+    #[test]
+    fn the_starting_rules_can_be_read() {
+        assert!(!Policy::starting().is_by_hand());
+        Policy::parse(STARTING).unwrap();
+    }
+
+    #[test]
+    fn a_dangerous_kind_is_never_milder_than_touch() {
+        for action in ["allow", "notify", "approve"] {
+            for kinds in [
+                "kinds = [\"withdraw\"]\n",
+                "kinds = [\"read\", \"transfer\"]\n",
+                "kinds = [\"key-admin\"]\n",
+                "kinds = [\"unknown\"]\n",
+                "",
+            ] {
+                let text = format!("[[rule]]\nname = \"x\"\n{kinds}action = \"{action}\"");
+                let refused = Policy::parse(&text);
+                assert!(matches!(refused, Err(BadPolicy::TooMild { .. })), "{text}");
+            }
+        }
+        Policy::parse("[[rule]]\nname = \"x\"\naction = \"touch\"").unwrap();
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused() {
+        for fields in [
+            "max_amount = 0.1",
+            "max_amount = \"1e3\"",
+            "max_amount = \"1\"",
+            "max_amount = \"1\"\nsymbols = [\"BTC*\"]",
+            "max_amount = \"-1\"\nsymbols = [\"BTCUSDT\"]",
+            "max_notional = \"1\"",
+            "window_hours = 24",
+            "window_amount = \"1\"\nsymbols = [\"A\"]",
+            "window_amount = \"1\"\nsymbols = [\"A\"]\nwindow_hours = 0",
+            "window_amount = \"1\"\nsymbols = [\"A\"]\nwindow_hours = 745",
+            "requests_per_minute = 0",
+            "symbols = []",
+            "clients = [\"\"]",
+            "assets = [\"*\"]",
+            "colour = \"red\"",
+            "kinds = [\"trades\"]",
+            "destinations = []",
+            "destinations = [{ address = \"a\", memo = \"b\" }]",
+        ] {
+            let kinds = if fields.contains("kinds") {
+                ""
+            } else {
+                "kinds = [\"trade\"]\n"
+            };
+            let text = format!("[[rule]]\nname = \"x\"\naction = \"allow\"\n{kinds}{fields}");
+            assert!(Policy::parse(&text).is_err(), "{fields}");
+        }
+        let deny = "[[rule]]\nname = \"x\"\naction = \"deny\"\nrequests_per_minute = 1";
+        assert!(Policy::parse(deny).is_err());
+        let twice = "[[rule]]\nname = \"x\"\naction = \"deny\"\n".repeat(2);
+        assert_eq!(Policy::parse(&twice), Err(BadPolicy::Name("x".into())));
+        assert_eq!(
+            Policy::parse(&" ".repeat(MAX_BYTES + 1)),
+            Err(BadPolicy::TooLong)
+        );
+    }
+}
