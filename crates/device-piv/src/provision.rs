@@ -132,8 +132,7 @@ impl PivDevice {
         })
     }
 
-    /// Makes keys by these plans. First all keys, then all certificates: a touch for the first of them that waits for one
-    /// is good for those that cache it.
+    /// Makes keys by these plans. First all keys, then all certificates, so that one touch is good for all keys that cache it.
     fn make(&mut self, plans: &[Plan], pin: &Pin) -> Result<Vec<u8>, DeviceError> {
         let mut places = Vec::new();
         for plan in plans {
@@ -191,7 +190,7 @@ impl PivDevice {
 }
 
 impl Provision for PivDevice {
-    /// Waits for a touch: each new key signs its certificate.
+    /// Waits for two touches: each new key signs its certificate, two of them with a cached one.
     fn provision(&mut self, auth: Auth<'_>) -> Result<DeviceInfo, DeviceError> {
         let pin = self.admitted(auth)?;
         let missing: Vec<Plan> = Plan::VAULT
@@ -241,10 +240,9 @@ struct Plan {
 }
 
 impl Plan {
-    /// The keys of a vault. The one that waits for each touch comes first, so that its touch is cached for the others.
     const VAULT: [Self; 3] = [
-        Self::vault(Purpose::Seal, TouchPolicy::Always, 0x83),
         Self::vault(Purpose::Unlock, TouchPolicy::Cached, 0x82),
+        Self::vault(Purpose::Seal, TouchPolicy::Always, 0x83),
         Self::vault(Purpose::SignVault, TouchPolicy::Cached, 0x84),
     ];
 

@@ -106,7 +106,11 @@ impl Channel for PcscChannel<'_, '_> {
     fn transmit(&mut self, apdu: &[u8]) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
         let mut buffer = Zeroizing::new([0; MAX_ANSWER]);
         let answer = self.0.transmit(apdu, &mut buffer[..]).map_err(explained)?;
-        Ok(Zeroizing::new(answer.to_vec()))
+        // A card that is pulled out while it works can leave an empty answer behind, and no error.
+        match answer {
+            [] => Err(DeviceError::Removed),
+            answer => Ok(Zeroizing::new(answer.to_vec())),
+        }
     }
 }
 
