@@ -25,6 +25,8 @@ mod session;
 mod slot;
 mod status;
 
+#[cfg(test)]
+mod tests;
 mod tlv;
 
 pub(crate) use button::Button;

@@ -1,10 +1,11 @@
 //! The practice reader: a pcscd of its own, in a network and mount namespace of its own, with the practice card in it.
 //! Programs find it through `PCSCLITE_CSOCK_NAME`; nothing else on the machine notices it, and it notices nothing else.
 //!
-//! Read in this order: `needs` (can it work here?), `namespace` (the way inside), `rig` (what is started there), `link`
-//! (the card's end of the reader), `control` (the finger and the hand that pulls the card out).
+//! Read in this order: `needs` (can it work here?), `namespace` (the way inside), `rig` (what is started there), `ending`
+//! (how it stops), `link` (the card's end of the reader), `control` (the finger and the hand that pulls the card out).
 
 mod control;
+mod ending;
 mod link;
 mod namespace;
 mod needs;

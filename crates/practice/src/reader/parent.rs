@@ -4,14 +4,15 @@
 //! It fires when the *thread* that started us ends, and test runners and async programs start processes from threads
 //! that do not live long.
 
+use super::ending::Ending;
 use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{Pid, PidfdFlags, getppid, pidfd_open},
 };
-use std::{io, process, thread};
+use std::{io, process, sync::Arc, thread};
 
 /// Ends this process, and with it its pcscd, as soon as the parent is gone.
-pub(super) fn end_with(parent: i32) -> io::Result<()> {
+pub(super) fn end_with(parent: i32, ending: Arc<Ending>) -> io::Result<()> {
     let Some(parent) = Pid::from_raw(parent) else {
         return Ok(());
     };
@@ -25,7 +26,7 @@ pub(super) fn end_with(parent: i32) -> io::Result<()> {
             let mut waiting = [PollFd::new(&handle, PollFlags::IN)];
             match poll(&mut waiting, None) {
                 Err(rustix::io::Errno::INTR) => {}
-                Ok(_) | Err(_) => process::exit(0),
+                Ok(_) | Err(_) => return ending.now(),
             }
         }
     });

@@ -3,6 +3,7 @@
 use super::{
     Args, Failure, Touch,
     control::Control,
+    ending::Ending,
     link::Slot,
     namespace::{self, EnterError},
     needs::{NotHere, Tools},
@@ -11,7 +12,10 @@ use super::{
     presence, terminal,
 };
 use crate::card::{Button, Card, Memory, StateError, StateFile};
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::Pid,
+};
 use std::{
     fs::{self, File},
     io::{self, Write},
@@ -51,8 +55,8 @@ pub(super) enum RigError {
         #[source]
         source: io::Error,
     },
-    #[error("the process that started the reader could not be watched")]
-    Parent(#[source] io::Error),
+    #[error("signals and the process that started the reader could not be watched")]
+    Watch(#[source] io::Error),
     #[error("pcscd could not be started")]
     NoPcscd(#[source] io::Error),
     #[error("pcscd ended ({status}); it said why in {}", log.display())]
@@ -75,23 +79,35 @@ impl Failure for RigError {
     }
 }
 
-/// Runs the reader. Returns only when something went wrong: a reader that is told to stop simply ends.
+/// Runs the reader until it is told to stop or its parent is gone, which is no error.
 pub(super) fn run(args: &Args, dir: &Path, parent: i32) -> Result<(), RigError> {
-    parent::end_with(parent).map_err(RigError::Parent)?;
+    let ending = Ending::on_signals().map_err(RigError::Watch)?;
+    parent::end_with(parent, Arc::clone(&ending)).map_err(RigError::Watch)?;
     let paths = Paths::new(dir)?;
     let lock = paths.lock();
     let _held = hold(&lock).map_err(|source| match source.kind() {
         io::ErrorKind::WouldBlock => RigError::InUse,
         _ => RigError::File { path: lock, source },
     })?;
+    let result = serve(args, &paths, &ending);
+    for socket in [paths.socket(), paths.pcscd_pid(), paths.control()] {
+        remove(&socket)?;
+    }
+    if ending.is_wanted() { Ok(()) } else { result }
+}
+
+fn serve(args: &Args, paths: &Paths, ending: &Ending) -> Result<(), RigError> {
     let tools = Tools::find()?;
-    namespace::prepare(&tools, &paths)?;
+    namespace::prepare(&tools, paths)?;
     let (card, button) = card(args)?;
-    let mut pcscd = start_pcscd(&tools, &paths)?;
+    let mut pcscd = start_pcscd(&tools, paths)?;
+    ending
+        .with_pcscd(Pid::from_child(&pcscd))
+        .map_err(RigError::Watch)?;
     let serial = card.serial();
-    start_card(card, button, &paths)?;
-    wait_until_ready(&mut pcscd, &paths)?;
-    announce(&paths, serial).map_err(RigError::Output)?;
+    start_card(card, button, paths)?;
+    wait_until_ready(&mut pcscd, paths)?;
+    announce(paths, serial).map_err(RigError::Output)?;
     let status = pcscd.wait().map_err(RigError::NoPcscd)?;
     Err(RigError::PcscdEnded {
         status,

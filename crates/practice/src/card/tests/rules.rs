@@ -1,0 +1,249 @@
+//! The rules around a key: PIN policy, touch policy, chaining, applets, objects.
+
+use super::*;
+use std::time::Instant;
+
+const DIGEST: [u8; 32] = [3; 32];
+
+#[test]
+fn pin_policy_once_wants_the_pin_once() {
+    let mut host = Host::new();
+    host.generate(0x82, 0x11, 2, 1);
+    assert_eq!(host.sign(0x82, &DIGEST).1, 0x6982);
+    host.pin();
+    assert_eq!(host.sign(0x82, &DIGEST).1, OK);
+    assert_eq!(host.sign(0x82, &DIGEST).1, OK);
+    host.select();
+    assert_eq!(host.sign(0x82, &DIGEST).1, 0x6982);
+}
+
+#[test]
+fn pin_policy_always_is_spent_by_any_other_command() {
+    let mut host = Host::new();
+    host.generate(0x82, 0x11, 3, 1);
+    host.pin();
+    assert_eq!(host.sign(0x82, &DIGEST).1, OK);
+    assert_eq!(host.sign(0x82, &DIGEST).1, 0x6982);
+    host.pin();
+    host.ok([0xFD, 0, 0], &[]);
+    assert_eq!(host.sign(0x82, &DIGEST).1, 0x6982);
+    host.pin();
+    assert_eq!(host.sign(0x82, &DIGEST).1, OK);
+}
+
+#[test]
+fn pin_policy_always_survives_the_parts_of_a_chained_command() {
+    let mut host = Host::new();
+    host.generate(0x82, 0x07, 3, 1);
+    host.pin();
+    let mut inner = tlv::element(&[0x82], &[]);
+    tlv::push(&mut inner, &[0x81], &[1; 256]);
+    assert_eq!(
+        host.status([0x87, 0x07, 0x82], &tlv::element(&[0x7C], &inner)),
+        OK
+    );
+}
+
+#[test]
+fn without_a_touch_nothing_is_signed() {
+    let mut host = Host::new();
+    host.generate(0x82, 0x11, 1, 2);
+    assert_eq!(host.sign(0x82, &DIGEST), (vec![], 0x6982));
+    assert_eq!(host.button.touches(), 0);
+}
+
+#[test]
+fn the_card_waits_for_a_touch_and_then_signs() {
+    let mut host = Host::with(
+        (5, 4, 3),
+        times(Duration::from_secs(20), Duration::from_secs(15)),
+        None,
+    );
+    host.generate(0x82, 0x11, 1, 2);
+    for touches in 1..3 {
+        let finger = host.finger();
+        assert_eq!(host.sign(0x82, &DIGEST).1, OK);
+        assert!(finger.join().unwrap());
+        assert_eq!(host.button.touches(), touches, "always means every time");
+    }
+}
+
+#[test]
+fn the_wait_ends_by_itself() {
+    let wait = Duration::from_millis(50);
+    let mut host = Host::with((5, 4, 3), times(wait, Duration::from_secs(15)), None);
+    host.generate(0x82, 0x11, 1, 2);
+    let start = Instant::now();
+    assert_eq!(host.sign(0x82, &DIGEST).1, 0x6982);
+    assert!(start.elapsed() >= wait);
+}
+
+#[test]
+fn a_cached_touch_lasts_for_its_time_and_not_beyond_a_reset() {
+    let mut host = Host::with(
+        (5, 4, 3),
+        times(Duration::from_secs(20), Duration::from_secs(1000)),
+        None,
+    );
+    host.generate(0x82, 0x11, 1, 3);
+    let finger = host.finger();
+    assert_eq!(host.sign(0x82, &DIGEST).1, OK);
+    assert!(finger.join().unwrap());
+    host.card.times.touch = Duration::ZERO;
+    assert_eq!(host.sign(0x82, &DIGEST).1, OK);
+    host.card.times.cached_touch = Duration::ZERO;
+    assert_eq!(host.sign(0x82, &DIGEST).1, 0x6982, "its time is over");
+    host.card.times.cached_touch = Duration::from_secs(1000);
+    host.card.forget();
+    host.select();
+    assert_eq!(host.sign(0x82, &DIGEST).1, 0x6982);
+}
+
+#[test]
+fn a_touch_is_not_asked_for_what_cannot_be_done() {
+    let mut host = Host::with(
+        (5, 4, 3),
+        times(Duration::from_secs(60), Duration::from_secs(15)),
+        None,
+    );
+    host.generate(0x82, 0x11, 2, 2);
+    assert_eq!(host.sign(0x82, &DIGEST).1, 0x6982, "no PIN, no blinking");
+    host.pin();
+    assert_eq!(host.sign(0x82, &[]).1, 0x6A80);
+    assert_eq!(host.sign(0x83, &DIGEST).1, 0x6A88);
+}
+
+#[test]
+fn a_management_key_can_want_a_touch() {
+    let mut host = Host::new();
+    host.manage();
+    host.ok(
+        [0xFF, 0xFF, 0xFE],
+        &[&[0x03, 0x9B, 24][..], &[5; 24]].concat(),
+    );
+    host.select();
+    assert_eq!(host.try_manage(), 0x6982);
+    host.card.times.touch = Duration::from_secs(20);
+    let finger = host.finger();
+    host.manage();
+    assert!(finger.join().unwrap());
+}
+
+#[test]
+fn applets_are_selected_by_their_names() {
+    let mut host = Host::new();
+    let select = [0xA4, 0x04, 0x00];
+    let full = [
+        0xA0, 0x00, 0x00, 0x03, 0x08, 0x00, 0x00, 0x10, 0x00, 0x01, 0x00,
+    ];
+    let property = host.ok(select, &full);
+    assert_eq!(property[..2], [0x61, 0x11]);
+    assert_eq!(host.ok([0xFD, 0, 0], &[]), [5, 4, 3]);
+    assert_eq!(host.ok([0xF8, 0, 0], &[]), SERIAL.to_be_bytes());
+    for unknown in [
+        &[0xA0, 0, 0, 3][..],
+        &[0xA0, 0, 0, 6, 0x47, 0x2F, 0, 1],
+        &[],
+        &[full.as_slice(), &[0]].concat(),
+    ] {
+        assert_eq!(host.status(select, unknown), 0x6A82);
+    }
+    host.ok([0xFD, 0, 0], &[]);
+    assert_eq!(host.status([0xA4, 0x00, 0x00], &full), 0x6A86);
+    assert_eq!(host.status([0x01, 0x10, 0x00], &[]), 0x6D00);
+    assert_eq!(host.send(0x80, [0xFD, 0, 0], &[]).1, 0x6E00);
+
+    let mut older = Host::with_firmware((4, 3, 5));
+    assert_eq!(older.status([0xF8, 0, 0], &[]), 0x6D00);
+    older.ok(select, &[0xA0, 0x00, 0x00, 0x05, 0x27, 0x20, 0x01]);
+    assert_eq!(older.ok([0x01, 0x10, 0x00], &[]), SERIAL.to_be_bytes());
+}
+
+#[test]
+fn objects_are_kept_whole_and_behind_their_rules() {
+    let mut host = Host::new();
+    let (get, put) = ([0xCB, 0x3F, 0xFF], [0xDB, 0x3F, 0xFF]);
+    let id = [0x5C, 3, 0x5F, 0xC1, 0x0D];
+    let large = tlv::element(&[0x53], &[0xAB; 3063]);
+    assert_eq!(host.status(get, &id), 0x6A82);
+    assert_eq!(host.status(put, &[&id[..], &large].concat()), 0x6982);
+    host.manage();
+    host.ok(put, &[&id[..], &large].concat());
+    assert_eq!(host.ok(get, &id), large);
+    assert_eq!(
+        host.status(put, &[&id[..], &tlv::element(&[0x53], &[1; 3064])].concat()),
+        0x6A84
+    );
+    host.ok(put, &[&id[..], &[0x53, 0]].concat());
+    assert_eq!(host.status(get, &id), 0x6A82);
+
+    let printed = [0x5C, 3, 0x5F, 0xC1, 0x09];
+    host.ok(put, &[&printed[..], &[0x53, 1, 7]].concat());
+    assert_eq!(host.status(get, &printed), 0x6982);
+    host.pin();
+    assert_eq!(host.ok(get, &printed), [0x53, 1, 7]);
+    assert_eq!(host.ok(get, &[0x5C, 1, 0x7E])[0], 0x7E);
+}
+
+#[test]
+fn the_card_is_full_some_day() {
+    let mut host = Host::new();
+    host.manage();
+    let put = |host: &mut Host, id: u8| {
+        let id = [0x5C, 3, 0x5F, 0xFF, id];
+        host.status(
+            [0xDB, 0x3F, 0xFF],
+            &[&id[..], &tlv::element(&[0x53], &[1; 3063])].concat(),
+        )
+    };
+    let stored = (0..30).take_while(|id| put(&mut host, *id) == OK).count();
+    assert_eq!(stored, 16);
+    assert_eq!(put(&mut host, 0), OK, "replacing needs no more room");
+}
+
+#[test]
+fn a_chain_is_broken_by_another_command_and_bounded() {
+    let mut host = Host::new();
+    assert_eq!(host.send(0x10, [0x20, 0x00, 0x80], b"1234").1, OK);
+    host.ok([0xFD, 0, 0], &[]);
+    assert_eq!(
+        host.status([0x20, 0x00, 0x80], b"56\xFF\xFF"),
+        0x6A80,
+        "the first half is gone"
+    );
+    let refused = (0..20).position(|_| host.send(0x10, [0xDB, 0x3F, 0xFF], &[0; 255]).1 != OK);
+    assert_eq!(refused, Some(12));
+}
+
+#[test]
+fn one_plugin_decryption_works_as_age_plugin_yubikey_does_it() {
+    let mut host = Host::new();
+    host.generate(0x82, 0x11, 2, 1);
+    let certificate = tlv::element(&[0x53], &[0x70; 500]);
+    host.ok(
+        [0xDB, 0x3F, 0xFF],
+        &[&[0x5C, 3, 0x5F, 0xC1, 0x0D][..], &certificate].concat(),
+    );
+    host.card.forget();
+    host.select();
+    host.ok([0xFD, 0, 0], &[]);
+    host.ok([0xF8, 0, 0], &[]);
+    let (first, status) = host.send(0x00, [0xCB, 0x3F, 0xFF], &[0x5C, 3, 0x5F, 0xC1, 0x0D]);
+    assert_eq!((first.len(), status), (256, 0x61F8));
+    assert_eq!(
+        host.send(0x00, [0xC0, 0, 0], &[]),
+        (certificate[256..].to_vec(), OK)
+    );
+    assert_eq!(host.status([0x20, 0x00, 0x80], &[]), 0x63C3);
+    host.pin();
+    let other = p256::SecretKey::from_slice(&[9; 32]).unwrap();
+    let mut inner = tlv::element(&[0x82], &[]);
+    tlv::push(&mut inner, &[0x85], &other.public_key().to_sec1_bytes());
+    host.ok([0x87, 0x11, 0x82], &tlv::element(&[0x7C], &inner));
+    let seen = host.card.ledger().seen();
+    let last = seen.operations.back().unwrap();
+    assert_eq!(
+        (&*last.ins, &*last.slot, &*last.status),
+        ("87", "82", "9000")
+    );
+}
