@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -19,6 +19,7 @@ use super::control;
 use super::exchange::{Exchange, Received};
 
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 const USED_WEIGHT: &str = "x-mbx-used-weight-1m";
 
 /// The exchange, shared by all connections.
@@ -56,7 +57,7 @@ pub(crate) async fn serve(listener: TcpListener, exchange: Shared, port: Port) -
                 Arc::clone(&exchange),
                 port,
             ))),
-            Err(_) => tokio::task::yield_now().await,
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
