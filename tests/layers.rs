@@ -9,7 +9,14 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 /// Bottom to top. Within one layer arrows are allowed where they are listed in `WITHIN`.
 const LAYERS: &[&[&str]] = &[
     &["core", "wire", "container", "venue", "policy", "rotation"],
-    &["device", "device-piv", "device-pkcs11", "vault", "audit", "client"],
+    &[
+        "device",
+        "device-piv",
+        "device-pkcs11",
+        "vault",
+        "audit",
+        "client",
+    ],
     &["pipeline"],
     &["agent"],
     &["cli", "desktop"],
@@ -33,13 +40,21 @@ const BESIDE: &[&str] = &["practice", "tests"];
 
 /// Every normal and build dependency between our crates, without the `touchkeep-` prefix.
 fn arrows() -> BTreeMap<String, BTreeSet<String>> {
-    let metadata = MetadataCommand::new().no_deps().other_options(["--locked".to_owned()]).exec().unwrap();
+    let metadata = MetadataCommand::new()
+        .no_deps()
+        .other_options(["--locked".to_owned()])
+        .exec()
+        .unwrap();
     let ours = |name: &str| name.strip_prefix("touchkeep-").map(str::to_owned);
     metadata
         .packages
         .iter()
         .map(|package| {
-            let below = package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development).filter_map(|d| ours(&d.name));
+            let below = package
+                .dependencies
+                .iter()
+                .filter(|d| d.kind != DependencyKind::Development)
+                .filter_map(|d| ours(&d.name));
             (ours(&package.name).unwrap(), below.collect())
         })
         .collect()
@@ -52,18 +67,27 @@ fn layer_of(name: &str) -> Option<usize> {
 #[test]
 fn every_crate_has_its_place() {
     for name in arrows().keys() {
-        assert!(layer_of(name).is_some() || BESIDE.contains(&name.as_str()), "crate {name} is in no layer: add it to LAYERS and ARCHITECTURE.md");
+        assert!(
+            layer_of(name).is_some() || BESIDE.contains(&name.as_str()),
+            "crate {name} is in no layer: add it to LAYERS and ARCHITECTURE.md"
+        );
     }
 }
 
 #[test]
 fn no_arrow_points_up() {
     for (from, below) in arrows() {
-        let Some(from_layer) = layer_of(&from) else { continue };
+        let Some(from_layer) = layer_of(&from) else {
+            continue;
+        };
         for to in below {
-            let to_layer = layer_of(&to).unwrap_or_else(|| panic!("{from} depends on {to}, which no product may"));
+            let to_layer = layer_of(&to)
+                .unwrap_or_else(|| panic!("{from} depends on {to}, which no product may"));
             let listed = from_layer == to_layer && WITHIN.contains(&(&from, &to));
-            assert!(to_layer < from_layer || listed, "{from} -> {to} points up or sideways");
+            assert!(
+                to_layer < from_layer || listed,
+                "{from} -> {to} points up or sideways"
+            );
         }
     }
 }
@@ -76,31 +100,67 @@ fn the_practice_shares_no_code_with_what_it_tests() {
 #[test]
 fn front_ends_know_the_wire_and_the_client_alone() {
     let front = |name: &str| arrows().remove(name).unwrap();
-    let known = |extra: &[&str]| ["core", "wire", "client"].iter().chain(extra).map(|s| (*s).to_owned()).collect::<BTreeSet<_>>();
-    assert!(front("desktop").is_subset(&known(&[])), "{:?}", front("desktop"));
-    assert!(front("cli").is_subset(&known(&["agent"])), "the CLI binary can also be the agent, and links nothing else: {:?}", front("cli"));
+    let known = |extra: &[&str]| {
+        ["core", "wire", "client"]
+            .iter()
+            .chain(extra)
+            .map(|s| (*s).to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    assert!(
+        front("desktop").is_subset(&known(&[])),
+        "{:?}",
+        front("desktop")
+    );
+    assert!(
+        front("cli").is_subset(&known(&["agent"])),
+        "the CLI binary can also be the agent, and links nothing else: {:?}",
+        front("cli")
+    );
 }
 
 #[test]
 fn only_the_pipeline_brings_audit_and_devices_together() {
     for (from, below) in arrows() {
         let both = below.contains("audit") && below.contains("device");
-        assert!(!both || ["pipeline", "agent"].contains(&from.as_str()), "{from} knows both audit and device");
+        assert!(
+            !both || ["pipeline", "agent"].contains(&from.as_str()),
+            "{from} knows both audit and device"
+        );
     }
     assert!(!arrows().remove("device").unwrap().contains("audit"));
 }
 
 #[test]
 fn pure_crates_do_no_io() {
-    const IO: &[&str] = &["tokio", "rusqlite", "hyper", "pcsc", "cryptoki", "rustix", "tempfile", "notify-rust"];
+    const IO: &[&str] = &[
+        "tokio",
+        "rusqlite",
+        "hyper",
+        "pcsc",
+        "cryptoki",
+        "rustix",
+        "tempfile",
+        "notify-rust",
+    ];
     let metadata = MetadataCommand::new().no_deps().exec().unwrap();
     for package in &metadata.packages {
-        let Some(name) = package.name.strip_prefix("touchkeep-") else { continue };
+        let Some(name) = package.name.strip_prefix("touchkeep-") else {
+            continue;
+        };
         if layer_of(name) != Some(0) {
             continue;
         }
-        for dependency in package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal) {
-            assert!(!IO.contains(&dependency.name.as_str()), "{name} is pure, but depends on {}", dependency.name);
+        for dependency in package
+            .dependencies
+            .iter()
+            .filter(|d| d.kind == DependencyKind::Normal)
+        {
+            assert!(
+                !IO.contains(&dependency.name.as_str()),
+                "{name} is pure, but depends on {}",
+                dependency.name
+            );
         }
     }
 }

@@ -1,1 +1,43 @@
-fn main() {}
+//! `touchkeep`: the command line. The same binary can also be the agent (`touchkeep agent`).
+//!
+//! Data goes to stdout, talk to stderr, prompts to the terminal or the desktop. Exit codes: 0 done, 1 refused or findings,
+//! 2 usage, 3 locked or no device, 4 damaged or not authentic.
+//!
+//! Read in this order: [`args`], [`commands`], [`front_end`] (questions on the terminal), [`demo`].
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests may fail loudly"
+    )
+)]
+
+mod args;
+mod commands;
+mod demo;
+mod front_end;
+mod output;
+mod session;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{args::Cli, output::Output};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.global.json);
+    match commands::run(cli, output) {
+        Ok(code) => code,
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.code.exit_code())
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! One function per verb; each asks the agent and shows the answer.
+
+mod audit;
+mod clients;
+mod device;
+mod items;
+mod policy;
+mod remind;
+mod vault;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use touchkeep_client::FrontEnd;
+use touchkeep_core::Code;
+use touchkeep_wire::{Failure, StopAgent};
+
+use crate::{
+    args::{AgentVerb, Cli, Global, Verb},
+    demo, front_end,
+    output::Output,
+    session::Session,
+};
+
+pub(crate) use audit::{render_row, render_verdict};
+
+/// What the agent calls this front end.
+const NAME: &str = concat!("touchkeep ", env!("CARGO_PKG_VERSION"));
+
+/// A verb's end.
+type Done = Result<ExitCode, Failure>;
+
+/// Runs a verb.
+pub(crate) fn run(cli: Cli, output: Output) -> Done {
+    match cli.verb {
+        Verb::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "touchkeep",
+                &mut std::io::stdout(),
+            );
+            return Ok(ExitCode::SUCCESS);
+        }
+        Verb::Agent(agent) if agent.verb.is_none() => return be_the_agent(agent.background),
+        Verb::Agent(crate::args::Agent {
+            verb: Some(AgentVerb::Pkcs11Host { module }),
+            ..
+        }) => {
+            return touchkeep_agent::pkcs11_host(&module)
+                .map(|()| ExitCode::SUCCESS)
+                .map_err(|error| Failure::new(Code::DeviceFailed, error.to_string(), ""));
+        }
+        verb => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| Failure::new(Code::System, error.to_string(), ""))?;
+            runtime.block_on(talk(verb, cli.global, output))
+        }
+    }
+}
+
+async fn talk(verb: Verb, global: Global, output: Output) -> Done {
+    if let Verb::Demo(args) = verb {
+        return demo::run(args, global, output).await;
+    }
+    let session = Session::start(NAME).await?;
+    let context = Context {
+        session: &session,
+        global,
+        output,
+    };
+    match verb {
+        Verb::Init(args) => vault::init(&context, args).await,
+        Verb::Unlock { path } => vault::unlock(&context, path).await,
+        Verb::Lock => vault::lock(&context).await,
+        Verb::Status => vault::status(&context).await,
+        Verb::Add(args) => items::add(&context, args).await,
+        Verb::List => items::list(&context).await,
+        Verb::SetApiKey { item, api_key } => items::set_api_key(&context, item, api_key).await,
+        Verb::PublicKey { item } => items::public_key(&context, item).await,
+        Verb::Rm { item, yes } => items::remove(&context, item, yes).await,
+        Verb::Proxy(verb) => clients::proxy(&context, verb).await,
+        Verb::Policy(verb) => policy::policy(&context, verb).await,
+        Verb::Approve { once } => approve(&context, once).await,
+        Verb::Audit(verb) => audit::audit(&context, verb).await,
+        Verb::Remind { now } => remind::remind(&context, now).await,
+        Verb::Device(verb) => device::device(&context, verb).await,
+        Verb::Agent(_) => {
+            session.call(StopAgent {}).await?;
+            output.say("The agent has locked and ended.");
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Demo(_) | Verb::Completions { .. } => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// What a verb works with.
+pub(crate) struct Context<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) global: Global,
+    pub(crate) output: Output,
+}
+
+impl Context<'_> {
+    async fn call<C: touchkeep_wire::Call>(&self, call: C) -> Result<C::Result, Failure> {
+        self.session.call(call).await
+    }
+
+    async fn call_asking<C: touchkeep_wire::Call>(&self, call: C) -> Result<C::Result, Failure> {
+        self.session
+            .call_asking(call, self.global, self.output)
+            .await
+    }
+}
+
+async fn approve(context: &Context<'_>, once: bool) -> Done {
+    if context.global.no_interaction {
+        return Err(Failure::new(
+            Code::Invalid,
+            "approving needs a person at a terminal",
+            "Leave --no-interaction out.",
+        ));
+    }
+    let front = FrontEnd::connect(&context.session.paths().ui_socket(), NAME)
+        .await
+        .map_err(|error| error.failure())?;
+    let (answers, events) = front.split();
+    context.output.say("Waiting for requests. Ctrl-C ends.");
+    let approved = tokio::select! {
+        approved = front_end::answer_everything(answers, events, context.output, once) => approved,
+        _ended = tokio::signal::ctrl_c() => return Ok(ExitCode::SUCCESS),
+    };
+    Ok(if approved {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Code::Refused.exit_code())
+    })
+}
+
+fn be_the_agent(background: bool) -> Done {
+    let paths = crate::session::paths()?;
+    touchkeep_agent::run(&touchkeep_agent::Options { paths, background })
+        .map(|()| ExitCode::SUCCESS)
+        .map_err(|error| Failure::new(Code::System, error.to_string(), ""))
+}

@@ -1,0 +1,45 @@
+//! `remind`.
+
+use std::process::ExitCode;
+
+use touchkeep_core::time::rfc3339;
+use touchkeep_wire::{CheckReminders, KeyAge, ListReminders};
+
+use super::{Context, Done};
+use crate::output;
+
+pub(super) async fn remind(context: &Context<'_>, now: bool) -> Done {
+    let keys = if now {
+        context.call(CheckReminders {}).await?
+    } else {
+        context.call(ListReminders {}).await?
+    };
+    context.output.result(&keys, |keys| {
+        if keys.is_empty() {
+            return if now {
+                "Nothing is due that was not said already.".into()
+            } else {
+                "No keys yet.".into()
+            };
+        }
+        let row = |key: &KeyAge| {
+            let made = rfc3339(key.created).chars().take(10).collect();
+            let due = key.due.map_or_else(
+                || "no rule".into(),
+                |due| rfc3339(due).chars().take(10).collect(),
+            );
+            let left = match key.days_left {
+                None => String::new(),
+                Some(0) => "today".into(),
+                Some(days) if days < 0 => format!("{} days overdue", -days),
+                Some(days) => format!("in {days} days"),
+            };
+            vec![key.name.clone(), key.venue.clone(), made, due, left]
+        };
+        output::table(
+            &["NAME", "VENUE", "MADE", "ROTATE BY", ""],
+            &keys.iter().map(row).collect::<Vec<_>>(),
+        )
+    });
+    Ok(ExitCode::SUCCESS)
+}

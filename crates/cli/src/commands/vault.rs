@@ -1,0 +1,171 @@
+//! `init`, `unlock`, `lock`, `status`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use touchkeep_core::Code;
+use touchkeep_wire::{
+    CreateVault, Failure, GetStatus, ListDevices, LockVault, NewDevice, Status, UnlockVault,
+    VaultSummary,
+};
+
+use super::{Context, Done};
+use crate::{args::Init, output::Style};
+
+pub(super) async fn init(context: &Context<'_>, args: Init) -> Done {
+    let path = match &args.path {
+        Some(path) => absolute(path)?,
+        None => context
+            .session
+            .paths()
+            .default_vault()
+            .display()
+            .to_string(),
+    };
+    let device = choose_device(context, &args).await?;
+    let create = CreateVault {
+        path,
+        user: args.user,
+        environment: args.environment,
+        practice: args.practice,
+        device,
+    };
+    let summary = context.call_asking(create).await?;
+    context.output.result(&summary, |summary| {
+        let weak = summary.devices.iter().any(|device| device.kind == "software");
+        let hint = if weak { "\nIt opens with a passphrase alone: as strong as that passphrase. A YubiKey or an HSM is stronger." } else { "" };
+        format!("Made {}{hint}\nIt is open. Next: touchkeep add, touchkeep proxy add.", summary.path)
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn choose_device(context: &Context<'_>, args: &Init) -> Result<NewDevice, Failure> {
+    let text = args.device.as_str();
+    if text == "software" {
+        return Ok(NewDevice::Software {
+            work_factor: args.work_factor,
+        });
+    }
+    if let Some(serial) = text.strip_prefix("piv:") {
+        return Ok(NewDevice::Piv {
+            serial: serial.to_owned(),
+        });
+    }
+    if text == "piv" {
+        let mut found: Vec<_> = context
+            .call(ListDevices {})
+            .await?
+            .into_iter()
+            .filter(|device| device.kind == "piv")
+            .collect();
+        return match (found.pop(), found.is_empty()) {
+            (Some(only), true) => Ok(NewDevice::Piv {
+                serial: only.serial.unwrap_or_default(),
+            }),
+            (None, _) => Err(Failure::new(
+                Code::NoDevice,
+                "no YubiKey is connected",
+                "Connect one, or see `touchkeep device list`.",
+            )),
+            _ => Err(Failure::new(
+                Code::Ambiguous,
+                "several YubiKeys are connected",
+                "Choose one: --device piv:SERIAL (see `touchkeep device list`).",
+            )),
+        };
+    }
+    if let Some((module, token)) = text
+        .strip_prefix("pkcs11:")
+        .and_then(|rest| rest.split_once(':'))
+    {
+        return Ok(NewDevice::Pkcs11 {
+            module: module.to_owned(),
+            token: token.to_owned(),
+        });
+    }
+    Err(Failure::new(
+        Code::Invalid,
+        format!("{text:?} is no device"),
+        "Use software, piv, piv:SERIAL or pkcs11:MODULE:TOKEN.",
+    ))
+}
+
+pub(super) async fn unlock(context: &Context<'_>, path: Option<PathBuf>) -> Done {
+    let path = path.map(|path| absolute(&path)).transpose()?;
+    let summary = context
+        .call_asking(UnlockVault { path, device: None })
+        .await?;
+    context
+        .output
+        .result(&summary, |summary| format!("Open: {}", describe(summary)));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn lock(context: &Context<'_>) -> Done {
+    context.call(LockVault {}).await?;
+    context.output.say("Locked.");
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn status(context: &Context<'_>) -> Done {
+    let status = context.call(GetStatus {}).await?;
+    let output = context.output;
+    context.output.result(&status, |status: &Status| {
+        let state = match (&status.vault, status.unlocked) {
+            (Some(vault), true) => {
+                format!("{} {}", output.out(Style::Good, "open"), describe(vault))
+            }
+            (Some(vault), false) => format!(
+                "{} {}\nNext: touchkeep unlock",
+                output.out(Style::Warn, "locked"),
+                describe(vault)
+            ),
+            (None, _) => format!("no vault yet at {}\nNext: touchkeep init", status.path),
+        };
+        let proxy = status
+            .proxy
+            .as_deref()
+            .map(|url| format!("\nproxy  {url}"))
+            .unwrap_or_default();
+        let waiting = match status.waiting {
+            0 => String::new(),
+            n => format!(
+                "\n{}",
+                output.out(
+                    Style::Warn,
+                    &format!("{n} waiting for a person: touchkeep approve")
+                )
+            ),
+        };
+        format!("{state}{proxy}{waiting}")
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(vault: &VaultSummary) -> String {
+    let items = vault
+        .items
+        .map(|n| format!(", {n} items"))
+        .unwrap_or_default();
+    let practice = if vault.practice { " (practice)" } else { "" };
+    let devices: Vec<_> = vault
+        .devices
+        .iter()
+        .map(|device| device.label.as_str())
+        .collect();
+    format!(
+        "{}{practice}{items}\ndevice {}",
+        vault.path,
+        devices.join(", ")
+    )
+}
+
+fn absolute(path: &Path) -> Result<String, Failure> {
+    let path = std::path::absolute(path)
+        .map_err(|error| Failure::new(Code::Invalid, error.to_string(), ""))?;
+    path.into_os_string()
+        .into_string()
+        .map_err(|_| Failure::new(Code::Invalid, "the path is not UTF-8", "Use another name."))
+}

@@ -1,0 +1,183 @@
+//! Who answers the agent's questions in the demo: the person at the terminal, or with `--auto` the demo itself, which says
+//! every time what it presses in the person's place.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::UnixStream,
+    sync::mpsc,
+    task::JoinHandle,
+};
+use touchkeep_client::{Connection, Event, FrontEnd};
+use touchkeep_wire::{Answer, Approval, Prompt, Question, SecretText};
+
+use crate::{
+    front_end,
+    output::{Output, Style},
+    terminal::{Echo, Terminal},
+};
+
+/// The practice card's new PIN and PUK in `--auto`. Not secrets: they open a folder that is removed at the end.
+const AUTO_PIN: &str = "294173";
+const AUTO_PUK: &str = "58203917";
+
+/// What is to be said to the next request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mind {
+    Approve,
+    Refuse,
+}
+
+/// Who answers.
+pub(super) struct Person {
+    mind: Arc<Mutex<Mind>>,
+    shown: mpsc::UnboundedReceiver<Approval>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Person {
+    pub(super) fn appear(front: FrontEnd, card: PathBuf, auto: bool, output: Output) -> Self {
+        let mind = Arc::new(Mutex::new(Mind::Refuse));
+        let (seen, shown) = mpsc::unbounded_channel();
+        let (answers, mut events) = front.split();
+        let (answers, of_task) = (Arc::new(answers), Arc::clone(&mind));
+        let stop = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(async move {
+            while let Some(event) = events.next().await {
+                match event {
+                    Event::Open(prompt) => {
+                        stop.store(false, Ordering::Relaxed);
+                        if let Question::Approval(approval) = &prompt.question {
+                            let _nobody_asks = seen.send(approval.clone());
+                        }
+                        let mind = of_task.lock().map_or(Mind::Refuse, |mind| *mind);
+                        let (answers, card, stop) =
+                            (Arc::clone(&answers), card.clone(), Arc::clone(&stop));
+                        tokio::spawn(async move {
+                            if auto {
+                                by_itself(&answers, &card, prompt, mind, output).await
+                            } else {
+                                by_hand(&answers, &card, prompt, stop, output).await
+                            }
+                        });
+                    }
+                    Event::Close(_) => stop.store(true, Ordering::Relaxed),
+                    _ => {} // something that this front end does not show
+                }
+            }
+        });
+        Self { mind, shown, task }
+    }
+
+    /// Makes up the mind for what comes. Only `--auto` listens; a person has one already.
+    pub(super) fn will(&self, mind: Mind) {
+        if let Ok(mut place) = self.mind.lock() {
+            *place = mind;
+        }
+    }
+
+    /// The requests that were shown since the last time.
+    pub(super) fn was_shown(&mut self) -> Vec<Approval> {
+        std::iter::from_fn(|| self.shown.try_recv().ok()).collect()
+    }
+}
+
+async fn by_itself(answers: &Connection, card: &Path, prompt: Box<Prompt>, mind: Mind, output: Output) {
+    let (what, answer) = match prompt.question {
+        Question::Approval(approval) => {
+            output.say(&front_end::describe(&approval, output));
+            // As long as a person may not have answered yet.
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            match mind {
+                Mind::Approve => (
+                    "types approve",
+                    Answer::Approve {
+                        digest: approval.digest,
+                    },
+                ),
+                Mind::Refuse => ("presses Esc", Answer::Refuse {}),
+            }
+        }
+        Question::Touch { why, .. } => {
+            output.say(&pressed(
+                output,
+                &format!("touches the key ({})", touchkeep_core::text::visible(&why)),
+            ));
+            touch(card, output).await;
+            return;
+        }
+        Question::Pin { .. } => ("types the PIN", secret(AUTO_PIN)),
+        Question::NewPin { which, .. } if which == "PUK" => ("chooses a PUK", secret(AUTO_PUK)),
+        Question::NewPin { .. } => ("chooses a PIN", secret(AUTO_PIN)),
+        Question::Passphrase { .. } | Question::NewPassphrase {} => return,
+    };
+    output.say(&pressed(output, what));
+    if let Err(error) = answers.answer(prompt.id, answer).await {
+        output.say(&error.failure().what);
+    }
+}
+
+async fn by_hand(
+    answers: &Connection,
+    card: &Path,
+    prompt: Box<Prompt>,
+    stop: Arc<AtomicBool>,
+    output: Output,
+) {
+    if matches!(prompt.question, Question::Touch { .. }) {
+        let asked = tokio::task::spawn_blocking(move || {
+            let terminal = Terminal::open().ok()?;
+            terminal.write("  The practice key is blinking: press Enter to touch it. ");
+            terminal.read_line(Echo::Shown, &stop, None, |_, _| {}).ok()
+        });
+        if matches!(asked.await, Ok(Some(crate::terminal::Line::Typed(_)))) {
+            touch(card, output).await;
+        }
+        return;
+    }
+    let id = prompt.id;
+    let asked = tokio::task::spawn_blocking(move || front_end::ask(&prompt, &stop, output)).await;
+    if let Ok(Some(answer)) = asked
+        && let Err(error) = answers.answer(id, answer).await
+    {
+        output.say(&error.failure().what);
+    }
+}
+
+fn pressed(output: Output, what: &str) -> String {
+    format!("  {} {what}", output.err(Style::Warn, "you │"))
+}
+
+fn secret(text: &str) -> Answer {
+    Answer::Secret {
+        value: SecretText::new(text.to_owned()),
+    }
+}
+
+/// A finger on the practice card: it waits until the card waits.
+async fn touch(card: &Path, output: Output) {
+    let touched = async {
+        let (read, mut write) = UnixStream::connect(card).await?.into_split();
+        write
+            .write_all(b"{\"do\":\"touch\",\"wait_ms\":15000}\n")
+            .await?;
+        BufReader::new(read).lines().next_line().await
+    };
+    if let Err(error) = touched.await {
+        output.say(&format!("  the practice card cannot be touched: {error}"));
+    }
+}

@@ -1,0 +1,74 @@
+//! A verb's connection to the agent, with questions answered on the terminal meanwhile.
+
+use touchkeep_client::{Connection, FrontEnd, Paths, start_on_demand};
+use touchkeep_core::Code;
+use touchkeep_wire::{Call, Failure};
+
+use crate::{args::Global, front_end, output::Output};
+
+/// A connection to the agent.
+pub(crate) struct Session {
+    connection: Connection,
+    paths: Paths,
+}
+
+impl Session {
+    /// Connects, and starts the agent where none runs.
+    pub(crate) async fn start(name: &str) -> Result<Self, Failure> {
+        let paths = paths()?;
+        let exe = std::env::current_exe().map_err(|error| {
+            Failure::new(
+                Code::System,
+                format!("cannot find this program's own file: {error}"),
+                "",
+            )
+        })?;
+        let connection = start_on_demand(&exe, &paths, name)
+            .await
+            .map_err(|error| error.failure())?;
+        Ok(Self { connection, paths })
+    }
+
+    /// Calls the agent. Nobody answers questions on the terminal meanwhile.
+    pub(crate) async fn call<C: Call>(&self, call: C) -> Result<C::Result, Failure> {
+        self.connection
+            .call(call)
+            .await
+            .map_err(|error| error.failure())
+    }
+
+    /// Calls the agent, and answers PIN, passphrase and touch questions on the terminal, unless that is not wanted.
+    pub(crate) async fn call_asking<C: Call>(
+        &self,
+        call: C,
+        global: Global,
+        output: Output,
+    ) -> Result<C::Result, Failure> {
+        if global.no_interaction {
+            return self.call(call).await;
+        }
+        let front = FrontEnd::connect(&self.paths.ui_socket(), "touchkeep")
+            .await
+            .map_err(|error| error.failure())?;
+        let (answers, events) = front.split();
+        tokio::select! {
+            result = self.call(call) => result,
+            () = front_end::answer_secrets(answers, events, output) => Err(Failure::new(Code::Unreachable, "the agent went away", "Try again.")),
+        }
+    }
+
+    pub(crate) const fn paths(&self) -> &Paths {
+        &self.paths
+    }
+}
+
+/// Where this person's things are.
+pub(crate) fn paths() -> Result<Paths, Failure> {
+    Paths::from_environment().map_err(|_| {
+        Failure::new(
+            Code::System,
+            "neither HOME nor TOUCHKEEP_HOME says where to keep things",
+            "Set HOME.",
+        )
+    })
+}

@@ -1,0 +1,169 @@
+//! The controlling terminal, for what must not be piped: secrets, and a person's word.
+//!
+//! A line is read in raw mode, one byte at a time, so that it can end when somebody else answers first, and so that Ctrl-C
+//! and Esc put the terminal back before they mean no.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Write},
+    os::fd::AsFd,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    termios::{
+        LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr,
+        tcsetattr,
+    },
+};
+use zeroize::Zeroize;
+
+/// How a line ended.
+#[derive(Debug)]
+pub(crate) enum Line {
+    /// With Enter.
+    Typed(String),
+    /// With Esc or Ctrl-C.
+    Cancelled,
+    /// Because it is not wanted any more, or too late.
+    Ended,
+}
+
+/// Whether what is typed can be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Echo {
+    Shown,
+    Dots,
+}
+
+/// The longest line.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// The terminal of this session.
+pub(crate) struct Terminal {
+    file: File,
+}
+
+impl Terminal {
+    pub(crate) fn open() -> io::Result<Self> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/tty")
+            .map(|file| Self { file })
+    }
+
+    pub(crate) fn write(&self, text: &str) {
+        let _gone = (&self.file)
+            .write_all(text.as_bytes())
+            .and_then(|()| (&self.file).flush());
+    }
+
+    /// Reads a line. `stop` and `until` end it; `tick` is called about once a second and may redraw.
+    pub(crate) fn read_line(
+        &self,
+        echo: Echo,
+        stop: &AtomicBool,
+        until: Option<Instant>,
+        mut tick: impl FnMut(&Self, usize),
+    ) -> io::Result<Line> {
+        let _raw = Raw::enter(&self.file)?;
+        // What was typed before the question was shown is no answer to it.
+        tcflush(&self.file, QueueSelector::IFlush)?;
+        let mut line = Vec::with_capacity(256);
+        let ended = loop {
+            if stop.load(Ordering::Relaxed) || until.is_some_and(|end| Instant::now() >= end) {
+                break Line::Ended;
+            }
+            let mut wanted = [PollFd::new(&self.file, PollFlags::IN)];
+            let patience = Timespec {
+                tv_sec: 0,
+                tv_nsec: 250_000_000,
+            };
+            match poll(&mut wanted, Some(&patience)) {
+                Ok(0) => {
+                    tick(self, line.len());
+                    continue;
+                }
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let mut byte = [0u8; 1];
+            if (&self.file).read(&mut byte)? == 0 {
+                break Line::Cancelled;
+            }
+            match byte {
+                [b'\r' | b'\n'] => break Line::Typed(String::from_utf8_lossy(&line).into_owned()),
+                [0x03 | 0x1b | 0x04] => break Line::Cancelled,
+                [0x7f | 0x08] => {
+                    if pop_char(&mut line) {
+                        self.write("\x08 \x08");
+                    }
+                }
+                [0x15] => {
+                    while pop_char(&mut line) {
+                        self.write("\x08 \x08");
+                    }
+                }
+                [b] if b >= 0x20 && line.len() < MAX_BYTES => {
+                    line.push(b);
+                    let starts_char = b & 0xc0 != 0x80;
+                    match echo {
+                        Echo::Dots if starts_char => self.write("•"),
+                        Echo::Dots => {}
+                        Echo::Shown => {
+                            let _gone = (&self.file).write_all(&byte);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        };
+        line.zeroize();
+        self.write("\r\n");
+        Ok(ended)
+    }
+
+    /// Waits until the terminal's person does nothing for a moment, so that a key pressed for something else is not an answer.
+    pub(crate) fn settle(&self, guard: Duration) {
+        std::thread::sleep(guard);
+        let _gone = tcflush(&self.file, QueueSelector::IFlush);
+    }
+}
+
+fn pop_char(line: &mut Vec<u8>) -> bool {
+    let had = !line.is_empty();
+    while let Some(byte) = line.pop() {
+        if byte & 0xc0 != 0x80 {
+            break;
+        }
+    }
+    had
+}
+
+/// Raw mode for input; the old mode comes back on drop.
+struct Raw<'a> {
+    file: &'a File,
+    before: Termios,
+}
+
+impl<'a> Raw<'a> {
+    fn enter(file: &'a File) -> io::Result<Self> {
+        let before = tcgetattr(file.as_fd())?;
+        let mut raw = before.clone();
+        raw.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
+        raw.special_codes[SpecialCodeIndex::VMIN] = 1;
+        raw.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(file.as_fd(), OptionalActions::Now, &raw)?;
+        Ok(Self { file, before })
+    }
+}
+
+impl Drop for Raw<'_> {
+    fn drop(&mut self) {
+        let _gone = tcsetattr(self.file.as_fd(), OptionalActions::Now, &self.before);
+    }
+}

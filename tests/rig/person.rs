@@ -1,0 +1,176 @@
+//! A person at a front end: approves or refuses, types PINs and passphrases, touches the card.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::UnixStream,
+};
+use touchkeep_client::{Event, FrontEnd, Paths};
+use touchkeep_wire::{Answer, Prompt, Question, SecretText};
+
+/// How the person answers.
+#[derive(Debug, Clone)]
+pub struct Mind {
+    /// To requests: approve, or refuse.
+    pub approves: bool,
+    /// Whether a blinking key is touched.
+    pub touches: bool,
+    /// The PIN that is typed.
+    pub pin: String,
+    /// The passphrase that is typed.
+    pub passphrase: String,
+}
+
+impl Default for Mind {
+    fn default() -> Self {
+        Self {
+            approves: true,
+            touches: true,
+            pin: "294173".into(),
+            passphrase: "correct horse battery staple".into(),
+        }
+    }
+}
+
+/// A person at a front end of one home.
+#[derive(Debug)]
+pub struct Person {
+    /// Can be changed at any time.
+    pub mind: Arc<Mutex<Mind>>,
+    asked: Arc<Mutex<Vec<Prompt>>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+    leave: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+impl Person {
+    /// Sits down, with a card in reach or without.
+    #[must_use]
+    pub fn sit_down(paths: &Paths, card: Option<&Path>) -> Self {
+        let mind = Arc::new(Mutex::new(Mind::default()));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (leave, left) = tokio::sync::oneshot::channel();
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let (of_thread, heard, socket, card) = (
+            Arc::clone(&mind),
+            Arc::clone(&asked),
+            paths.ui_socket(),
+            card.map(Path::to_path_buf),
+        );
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let front = FrontEnd::connect(&socket, "person").await.unwrap();
+                ready.send(()).unwrap();
+                tokio::select! {
+                    () = answer(front, of_thread, heard, card) => {}
+                    _ = left => {}
+                }
+            });
+        });
+        is_ready.recv().unwrap();
+        Self {
+            mind,
+            asked,
+            thread: Some(thread),
+            leave: Some(leave),
+        }
+    }
+
+    /// Everything that was asked so far.
+    #[must_use]
+    pub fn was_asked(&self) -> Vec<Prompt> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// The requests among it, in words.
+    #[must_use]
+    pub fn requests(&self) -> Vec<touchkeep_wire::Approval> {
+        let approval = |prompt: Prompt| match prompt.question {
+            Question::Approval(approval) => Some(approval),
+            _ => None,
+        };
+        self.was_asked().into_iter().filter_map(approval).collect()
+    }
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        drop(self.leave.take());
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+async fn answer(
+    front: FrontEnd,
+    mind: Arc<Mutex<Mind>>,
+    asked: Arc<Mutex<Vec<Prompt>>>,
+    card: Option<PathBuf>,
+) {
+    let (answers, mut events) = front.split();
+    let answers = Arc::new(answers);
+    while let Some(event) = events.next().await {
+        let Event::Open(prompt) = event else { continue };
+        asked.lock().unwrap().push((*prompt).clone());
+        let mind = mind.lock().unwrap().clone();
+        let answer = match &prompt.question {
+            Question::Approval(approval) if mind.approves => Answer::Approve {
+                digest: approval.digest.clone(),
+            },
+            Question::Approval(_) => Answer::Refuse {},
+            Question::Pin { .. } => Answer::Secret {
+                value: SecretText::new(mind.pin),
+            },
+            Question::NewPin { which, .. } if which == "PUK" => Answer::Secret {
+                value: SecretText::new("58203917".into()),
+            },
+            Question::NewPin { .. } => Answer::Secret {
+                value: SecretText::new(mind.pin),
+            },
+            Question::Passphrase { .. } | Question::NewPassphrase {} => Answer::Secret {
+                value: SecretText::new(mind.passphrase),
+            },
+            Question::Touch { .. } => {
+                if let (true, Some(card)) = (mind.touches, card.clone()) {
+                    tokio::spawn(async move { touch(&card).await });
+                }
+                continue;
+            }
+        };
+        let (answers, id) = (Arc::clone(&answers), prompt.id);
+        // Faster than a person may be; the agent has to bear it, or refuse and be asked again.
+        tokio::spawn(async move {
+            let _closed = answers.answer(id, answer).await;
+        });
+    }
+}
+
+async fn touch(card: &Path) {
+    let (read, mut write) = UnixStream::connect(card).await.unwrap().into_split();
+    write
+        .write_all(b"{\"do\":\"touch\",\"wait_ms\":15000}\n")
+        .await
+        .unwrap();
+    let _answer = BufReader::new(read).lines().next_line().await;
+}
+
+/// One line to a card's control socket, one line back.
+#[must_use]
+pub(crate) fn ask_card(control: &Path, what: &Value) -> Value {
+    use std::io::{BufRead, BufReader, Write};
+    let mut stream = std::os::unix::net::UnixStream::connect(control).unwrap();
+    writeln!(stream, "{what}").unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap()
+}
