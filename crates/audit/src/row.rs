@@ -1,0 +1,127 @@
+//! One row as bytes: what a leaf of the tree is the hash of, and what the body's encryption is bound to.
+
+use rusqlite::types::{Type, ValueRef};
+
+use crate::tree::{Hash, leaf_hash};
+
+/// Number of a row, from 1, without gaps.
+pub type Seq = u64;
+
+/// Columns in the order in which every query of rows asks for them.
+pub(crate) const COLUMNS: &str =
+    "seq, time_ms, kind, decision, session, closes, item_tag, client_tag, body";
+
+/// A tag of an item or a client whose key was not at hand, because the vault was locked.
+pub(crate) const UNKNOWN_TAG: &[u8] = &[];
+
+/// Everything but the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Clear {
+    pub(crate) seq: Seq,
+    pub(crate) time_ms: u64,
+    pub(crate) kind: String,
+    pub(crate) decision: String,
+    pub(crate) session: u64,
+    pub(crate) closes: Option<Seq>,
+    pub(crate) item_tag: Option<Vec<u8>>,
+    pub(crate) client_tag: Option<Vec<u8>>,
+}
+
+impl Clear {
+    /// The one encoding of the clear columns (`docs/formats/audit.md`), with the session's hash in it.
+    pub(crate) fn to_bytes(&self, session: &Hash) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(160);
+        bytes.extend_from_slice(b"touchkeep/audit/row/v1\0");
+        bytes.extend_from_slice(&self.seq.to_be_bytes());
+        bytes.extend_from_slice(&self.time_ms.to_be_bytes());
+        bytes.extend_from_slice(&self.session.to_be_bytes());
+        bytes.extend_from_slice(session);
+        bytes.extend_from_slice(&self.closes.unwrap_or(0).to_be_bytes());
+        put(&mut bytes, Some(self.kind.as_bytes()));
+        put(&mut bytes, Some(self.decision.as_bytes()));
+        put(&mut bytes, self.item_tag.as_deref());
+        put(&mut bytes, self.client_tag.as_deref());
+        bytes
+    }
+
+    /// Reads the columns of [`COLUMNS`]; the body is the last.
+    ///
+    /// Every column has one stored form only, so that a value that SQLite would convert (`5` to `5.0`, `NULL` to 0) is as
+    /// much an alteration as any other.
+    pub(crate) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seq: number(row, 0)?,
+            time_ms: number(row, 1)?,
+            kind: text(row, 2)?,
+            decision: text(row, 3)?,
+            session: number(row, 4)?,
+            closes: match row.get_ref(5)? {
+                ValueRef::Null => None,
+                ValueRef::Integer(0) => return Err(wrong(5, "row number", Type::Integer)),
+                _ => Some(number(row, 5)?),
+            },
+            item_tag: row.get(6)?,
+            client_tag: row.get(7)?,
+        })
+    }
+}
+
+/// The leaf of a row: clear columns, then the body, under the tree's prefix for leaves.
+pub(crate) fn leaf(clear: &[u8], body: &[u8]) -> Hash {
+    let mut bytes = Vec::with_capacity(clear.len() + body.len() + 4);
+    bytes.extend_from_slice(clear);
+    put(&mut bytes, Some(body));
+    leaf_hash(&bytes)
+}
+
+/// Length, then bytes; `None` is the length that nothing can have.
+pub(crate) fn put(into: &mut Vec<u8>, field: Option<&[u8]>) {
+    let length = field.map_or(u32::MAX, |field| {
+        u32::try_from(field.len()).unwrap_or(u32::MAX)
+    });
+    into.extend_from_slice(&length.to_be_bytes());
+    into.extend_from_slice(field.unwrap_or_default());
+}
+
+fn number(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<u64> {
+    let value = row.get_ref(index)?;
+    let signed = value.as_i64().ok();
+    let number = signed.and_then(|signed| u64::try_from(signed).ok());
+    number.ok_or_else(|| wrong(index, "number", value.data_type()))
+}
+
+fn text(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<String> {
+    let value = row.get_ref(index)?;
+    let text = value.as_str().map(str::to_owned);
+    text.map_err(|_| wrong(index, "text", value.data_type()))
+}
+
+fn wrong(index: usize, expected: &str, found: Type) -> rusqlite::Error {
+    rusqlite::Error::InvalidColumnType(index, expected.to_owned(), found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_cannot_flow_into_each_other() {
+        let encode = |fields: &[Option<&[u8]>]| {
+            let mut bytes = Vec::new();
+            fields.iter().for_each(|field| put(&mut bytes, *field));
+            bytes
+        };
+        let forms: [&[Option<&[u8]>]; 5] = [
+            &[Some(b"ab"), Some(b"c")],
+            &[Some(b"a"), Some(b"bc")],
+            &[Some(b""), Some(b"abc")],
+            &[None, Some(b"abc")],
+            &[Some(b"abc"), None],
+        ];
+        for (i, one) in forms.iter().enumerate() {
+            for other in &forms[i + 1..] {
+                assert_ne!(encode(one), encode(other));
+            }
+        }
+    }
+}

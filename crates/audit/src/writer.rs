@@ -1,0 +1,323 @@
+//! Appending: one transaction for all that waits, durable before anybody is answered.
+
+use std::{
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use touchkeep_core::UnixMillis;
+
+use crate::{
+    error::RecordError,
+    event::{Decision, Event, Kind},
+    row::{Clear, Seq, leaf},
+    schema::{self, Description},
+    seal::SessionKey,
+    tree::{Frontier, Hash, Head, root_of},
+};
+
+/// Bytes that the body of one row may have.
+pub const MAX_BODY_BYTES: usize = 64 << 10;
+/// How far the clock may go back before a row says so.
+const CLOCK_BACK_MS: u64 = 2_000;
+
+/// A row that is to be.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    kind: Kind,
+    decision: Decision,
+    closes: Option<Seq>,
+    item_tag: Option<Vec<u8>>,
+    client_tag: Option<Vec<u8>>,
+    body: Vec<u8>,
+}
+
+impl Draft {
+    pub(crate) fn of(
+        event: &Event,
+        closes: Option<Seq>,
+        item_tag: Option<Vec<u8>>,
+        client_tag: Option<Vec<u8>>,
+    ) -> Result<Self, RecordError> {
+        let body = serde_json::to_vec(event).map_err(|_| RecordError::TooLarge)?;
+        if body.len() > MAX_BODY_BYTES {
+            return Err(RecordError::TooLarge);
+        }
+        Ok(Self {
+            kind: event.kind,
+            decision: event.decision,
+            closes,
+            item_tag,
+            client_tag,
+            body,
+        })
+    }
+}
+
+/// The one connection that writes.
+pub(crate) struct Writer {
+    db: Connection,
+    files: Files,
+    description: Arc<Description>,
+    recipient: age::x25519::Recipient,
+    edge: Frontier,
+    last_ms: u64,
+    session: Option<Session>,
+}
+
+struct Session {
+    id: u64,
+    hash: Hash,
+    key: SessionKey,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        db: Connection,
+        path: &Path,
+        description: Arc<Description>,
+        recipient: age::x25519::Recipient,
+        edge: Frontier,
+    ) -> Result<Self, RecordError> {
+        // Takes the write lock once, so that the write-ahead log exists and `files` can tell when it is taken away.
+        db.execute_batch("BEGIN IMMEDIATE; COMMIT")
+            .map_err(storage)?;
+        let last_ms = last_ms(&db).map_err(storage)?;
+        Ok(Self {
+            files: Files::at(path)?,
+            db,
+            description,
+            recipient,
+            edge,
+            last_ms,
+            session: None,
+        })
+    }
+
+    /// The head over all rows that are on disk.
+    pub(crate) fn head(&self) -> Head {
+        self.edge.head()
+    }
+
+    pub(crate) fn db(&self) -> &Connection {
+        &self.db
+    }
+
+    /// Appends all of them in one transaction, in this order. A draft that closes what cannot be closed is refused by
+    /// itself; any other failure refuses all.
+    pub(crate) fn append(
+        &mut self,
+        drafts: &[Draft],
+        now: UnixMillis,
+    ) -> Result<Vec<Result<Seq, RecordError>>, RecordError> {
+        let done = self.try_append(drafts, now);
+        if done.is_err() {
+            // What was written may be on disk in part, under row numbers that will be used again: see `SessionKey`.
+            self.session = None;
+        }
+        done
+    }
+
+    fn try_append(
+        &mut self,
+        drafts: &[Draft],
+        now: UnixMillis,
+    ) -> Result<Vec<Result<Seq, RecordError>>, RecordError> {
+        self.files.are_in_place()?;
+        let work = rusqlite::Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate)
+            .map_err(storage)?;
+        let mut edge = catch_up(&work, &self.edge)?;
+        if edge.size() != self.edge.size() {
+            self.last_ms = last_ms(&work).map_err(storage)?;
+        }
+        let mut fresh = None;
+        let session = match &self.session {
+            Some(session) => session,
+            None => fresh.insert(self.begin_session(&work, now)?),
+        };
+        let insert = |edge: &mut Frontier, draft: &Draft| insert(&work, edge, session, draft, now);
+        if now.0.saturating_add(CLOCK_BACK_MS) < self.last_ms {
+            insert(&mut edge, &clock_back(self.last_ms, now)?)?;
+        }
+        let mut answers = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            answers.push(match closable(&work, draft.closes)? {
+                Ok(()) => Ok(insert(&mut edge, draft)?),
+                Err(refused) => Err(refused),
+            });
+        }
+        let refused_all = answers.iter().all(Result::is_err);
+        if refused_all {
+            return Ok(answers); // rolls back, the unused session with it
+        }
+        work.commit().map_err(storage)?;
+        self.edge = edge;
+        self.last_ms = now.0;
+        if fresh.is_some() {
+            self.session = fresh;
+        }
+        Ok(answers)
+    }
+
+    fn begin_session(&self, db: &Connection, now: UnixMillis) -> Result<Session, RecordError> {
+        let (key, file) =
+            SessionKey::generate(&self.recipient).map_err(|_| RecordError::Encryption)?;
+        let id = db
+            .query_one("SELECT coalesce(max(id), 0) + 1 FROM session", [], |row| {
+                row.get(0)
+            })
+            .map_err(storage)?;
+        db.execute(
+            "INSERT INTO session (id, started_ms, key) VALUES (?1, ?2, ?3)",
+            (id, now.0, &file),
+        )
+        .map_err(storage)?;
+        let hash = self.description.session_hash(id, now.0, &file);
+        Ok(Session { id, hash, key })
+    }
+}
+
+fn insert(
+    db: &Connection,
+    edge: &mut Frontier,
+    session: &Session,
+    draft: &Draft,
+    now: UnixMillis,
+) -> Result<Seq, RecordError> {
+    let clear = Clear {
+        seq: edge.size() + 1,
+        time_ms: now.0,
+        kind: draft.kind.as_str().to_owned(),
+        decision: draft.decision.as_str().to_owned(),
+        session: session.id,
+        closes: draft.closes,
+        item_tag: draft.item_tag.clone(),
+        client_tag: draft.client_tag.clone(),
+    };
+    let bytes = clear.to_bytes(&session.hash);
+    let body = session
+        .key
+        .seal(clear.seq, &bytes, draft.body.clone())
+        .map_err(|_| RecordError::Encryption)?;
+    db.prepare_cached(
+        "INSERT INTO row (seq, time_ms, kind, decision, session, closes, item_tag, client_tag, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )
+    .and_then(|mut row| {
+        row.execute((
+            clear.seq,
+            clear.time_ms,
+            &clear.kind,
+            &clear.decision,
+            clear.session,
+            clear.closes,
+            &clear.item_tag,
+            &clear.client_tag,
+            &body,
+        ))
+    })
+    .map_err(storage)?;
+    let mut node = db
+        .prepare_cached("INSERT INTO node (id, hash) VALUES (?1, ?2)")
+        .map_err(storage)?;
+    let mut stored = Ok(0);
+    edge.push(leaf(&bytes, &body), |id, hash| {
+        if stored.is_ok() {
+            stored = node.execute((id, hash));
+        }
+    });
+    stored.map_err(storage)?;
+    Ok(clear.seq)
+}
+
+// Another process may have appended meanwhile. It may only have added: rows that were there must be there.
+fn catch_up(db: &Connection, ours: &Frontier) -> Result<Frontier, RecordError> {
+    let size = schema::size(db).map_err(storage)?;
+    if size == ours.size() {
+        return Ok(ours.clone());
+    }
+    let read = |id| schema::node(db, id);
+    let same =
+        size > ours.size() && root_of(ours.size(), read).is_ok_and(|root| root == ours.head().root);
+    if !same {
+        return Err(RecordError::Changed {
+            had: ours.size(),
+            has: size,
+        });
+    }
+    Frontier::load(size, read).map_err(storage)
+}
+
+fn closable(db: &Connection, closes: Option<Seq>) -> Result<Result<(), RecordError>, RecordError> {
+    let Some(seq) = closes else {
+        return Ok(Ok(()));
+    };
+    let kind: Option<String> = db
+        .prepare_cached("SELECT kind FROM row WHERE seq = ?1")
+        .and_then(|mut row| row.query_one([seq], |row| row.get(0)).optional())
+        .map_err(storage)?;
+    if kind.as_deref() != Some(Kind::Intent.as_str()) {
+        return Ok(Err(RecordError::NotAnIntent(seq)));
+    }
+    let closed = db
+        .prepare_cached("SELECT 1 FROM row WHERE closes = ?1")
+        .and_then(|mut row| row.exists([seq]))
+        .map_err(storage)?;
+    Ok(if closed {
+        Err(RecordError::AlreadyClosed(seq))
+    } else {
+        Ok(())
+    })
+}
+
+fn clock_back(from_ms: u64, to: UnixMillis) -> Result<Draft, RecordError> {
+    let event = Event::new(Kind::ClockBack, Decision::Info)
+        .text("The clock went back")
+        .detail("from_ms", from_ms.to_string())
+        .detail("to_ms", to.0.to_string());
+    Draft::of(&event, None, None, None)
+}
+
+fn last_ms(db: &Connection) -> rusqlite::Result<u64> {
+    let last = db
+        .prepare_cached("SELECT time_ms FROM row ORDER BY seq DESC LIMIT 1")?
+        .query_one([], |row| row.get(0))
+        .optional()?;
+    Ok(last.unwrap_or(0))
+}
+
+/// A row in a file that nobody can find again is no record: before each append, the database and its write-ahead log must
+/// still be what stands at their paths.
+struct Files([(PathBuf, u64, u64); 2]);
+
+impl Files {
+    fn at(path: &Path) -> Result<Self, RecordError> {
+        let mut wal = path.as_os_str().to_owned();
+        wal.push("-wal");
+        let seen = |path: PathBuf| {
+            let (device, inode) = identity(&path).map_err(|_| RecordError::Replaced)?;
+            Ok((path, device, inode))
+        };
+        Ok(Self([seen(path.to_owned())?, seen(PathBuf::from(wal))?]))
+    }
+
+    fn are_in_place(&self) -> Result<(), RecordError> {
+        let mut files = self.0.iter();
+        files
+            .all(|(path, device, inode)| identity(path).is_ok_and(|now| now == (*device, *inode)))
+            .then_some(())
+            .ok_or(RecordError::Replaced)
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = std::fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+fn storage(error: rusqlite::Error) -> RecordError {
+    RecordError::Storage(Arc::new(error))
+}
