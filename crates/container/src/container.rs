@@ -225,7 +225,7 @@ impl Container {
         let read = read_commit(hash, &bytes, &self.chain)?;
         next.commits.insert(hash, bytes);
         let mut commits = self.history.commits().clone();
-        commits.insert(hash, read);
+        commits.insert(hash, Arc::new(read));
         next.history = History::of(commits).ok_or(ContainerError::Contradiction(hash))?;
         next.check()?;
         Ok(next)
@@ -496,7 +496,7 @@ fn read_commits(
 ) -> Result<History, ContainerError> {
     let mut read = BTreeMap::new();
     for (hash, bytes) in commits {
-        read.insert(*hash, read_commit(*hash, bytes, chain)?);
+        read.insert(*hash, Arc::new(read_commit(*hash, bytes, chain)?));
     }
     let missing = || ContainerError::Missing("c/".into());
     let history = History::of(read).ok_or_else(missing)?;

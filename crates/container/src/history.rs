@@ -1,20 +1,23 @@
 //! The graph of commits: heads, ancestors, and what is live after them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{commit::Commit, hash::Hash, name::MemberName};
 
 /// Commits by their hashes; each has its parents beside it.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    commits: BTreeMap<Hash, Commit>,
+    commits: BTreeMap<Hash, Arc<Commit>>,
 }
 
 impl History {
     /// The history of these commits. `None`: a parent is missing. There are no circles: nobody knows two texts that name
     /// each other's hash.
     #[must_use]
-    pub fn of(commits: BTreeMap<Hash, Commit>) -> Option<Self> {
+    pub fn of(commits: BTreeMap<Hash, Arc<Commit>>) -> Option<Self> {
         let is_whole = commits
             .values()
             .flat_map(|commit| &commit.parents)
@@ -24,7 +27,7 @@ impl History {
 
     /// The commits by their hashes.
     #[must_use]
-    pub const fn commits(&self) -> &BTreeMap<Hash, Commit> {
+    pub const fn commits(&self) -> &BTreeMap<Hash, Arc<Commit>> {
         &self.commits
     }
 

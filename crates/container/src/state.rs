@@ -54,6 +54,17 @@ pub struct State {
 impl State {
     /// Takes an operation in, which `commit` added to the vault.
     pub fn apply(&mut self, op: &Op, commit: Hash, history: &History) {
+        self.take(op, commit, &|earlier, later| {
+            history.is_before(earlier, later)
+        });
+    }
+
+    /// Takes an operation in that its writer made in knowledge of all that is here, under the name `commit`.
+    pub fn apply_on_top(&mut self, op: &Op, commit: Hash) {
+        self.take(op, commit, &|_, later| later == commit);
+    }
+
+    fn take(&mut self, op: &Op, commit: Hash, is_before: &dyn Fn(Hash, Hash) -> bool) {
         self.clock = self.clock.max(op.at);
         let stamp = Stamp {
             at: op.at,
@@ -65,7 +76,7 @@ impl State {
                 let fields = &mut self.items.entry(*item).or_default().fields;
                 let register = fields.entry(field.clone()).or_default();
                 if field == SECRET_FIELD {
-                    register.keep_unseen(Write { stamp, value }, history);
+                    register.keep_unseen(Write { stamp, value }, is_before);
                 } else {
                     register.keep_last(Write { stamp, value });
                 }
@@ -182,12 +193,12 @@ impl Register {
         }
     }
 
-    fn keep_unseen(&mut self, write: Write, history: &History) {
+    fn keep_unseen(&mut self, write: Write, is_before: &dyn Fn(Hash, Hash) -> bool) {
         let replaces = |new: Stamp, old: Stamp| {
             if new.commit == old.commit {
                 new.at >= old.at
             } else {
-                history.is_before(old.commit, new.commit)
+                is_before(old.commit, new.commit)
             }
         };
         let mut known = self.writes.iter();
@@ -224,7 +235,13 @@ mod tests {
             dropped: vec![],
         };
         let commits = [(0, &[][..]), (1, &[0]), (2, &[0]), (3, &[1, 2])];
-        History::of(commits.iter().map(|(n, p)| (hash(*n), commit(p))).collect()).unwrap()
+        History::of(
+            commits
+                .iter()
+                .map(|(n, p)| (hash(*n), std::sync::Arc::new(commit(p))))
+                .collect(),
+        )
+        .unwrap()
     }
 
     fn hash(n: u8) -> Hash {

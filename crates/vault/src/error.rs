@@ -1,0 +1,114 @@
+//! Why something about a vault did not happen, sorted by what a person can do about it.
+
+use std::{io, path::PathBuf};
+
+use touchkeep_container::{ContainerError, MembershipError};
+use touchkeep_core::{Code, ItemId};
+use touchkeep_device::{DeviceError, Purpose};
+
+/// Why something about a vault did not happen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VaultError {
+    /// There is nothing at that path.
+    #[error("there is no vault at {0:?}")]
+    NoVault(PathBuf),
+    /// There is something at that path already.
+    #[error("there is already something at {0:?}")]
+    Exists(PathBuf),
+    /// A link, a pipe, a folder or a device, or a file with a second name: never followed, never written.
+    #[error("{path:?} is {what}, not a plain file of its own")]
+    NotAFile {
+        /// Where.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The file system or the operating system refused.
+    #[error("could not {what} {path:?}: {source}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file is not a vault, or not what its members signed.
+    #[error("the vault is damaged or not authentic: {0}")]
+    Damaged(ContainerError),
+    /// Of a newer version than this program.
+    #[error("the vault is of a newer format than this program knows")]
+    TooNew,
+    /// What a member holds, once opened, is not what it must be.
+    #[error("the vault is damaged or not authentic: inside of {member}")]
+    Content {
+        /// Which member.
+        member: String,
+    },
+    /// The copy does not come after one that this machine has seen; it can be read but not changed.
+    #[error("this copy of the vault is older than one that was seen here, or another branch of it")]
+    ReadOnly,
+    /// The device is none of this vault's.
+    #[error("this device is not enrolled in the vault")]
+    NotEnrolled,
+    /// The device lacks a key that it needs.
+    #[error("the device has no key for {0:?}")]
+    NoKey(Purpose),
+    /// The device did not.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// No such item.
+    #[error("there is no such item")]
+    NotFound,
+    /// The name means more than one item.
+    #[error("the name means more than one item")]
+    Ambiguous(Vec<ItemId>),
+    /// The item has no secret of that sort.
+    #[error("the item has no secret that can be opened this way")]
+    NoSecret,
+    /// Only a vault whose genesis says practice may have it.
+    #[error("an address of one's own is accepted in a practice vault only")]
+    PracticeOnly,
+    /// What was given cannot be stored.
+    #[error("{0} cannot be stored")]
+    Invalid(&'static str),
+    /// The age library or the crypto provider refused.
+    #[error("could not encrypt: {0}")]
+    Encrypt(String),
+}
+
+impl VaultError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::NoVault(_) => Code::NoVault,
+            Self::Exists(_) => Code::VaultExists,
+            Self::NotAFile { .. } | Self::Io { .. } | Self::Encrypt(_) => Code::System,
+            Self::Damaged(_) | Self::Content { .. } => Code::Damaged,
+            Self::TooNew => Code::TooNew,
+            Self::ReadOnly => Code::NotPermitted,
+            Self::NotEnrolled | Self::NoKey(_) => Code::NoDevice,
+            Self::Device(error) => error.code(),
+            Self::NotFound | Self::NoSecret => Code::NotFound,
+            Self::Ambiguous(_) => Code::Ambiguous,
+            Self::PracticeOnly | Self::Invalid(_) => Code::Invalid,
+        }
+    }
+}
+
+impl From<ContainerError> for VaultError {
+    fn from(error: ContainerError) -> Self {
+        match error {
+            ContainerError::Membership(MembershipError::TooNew) => Self::TooNew,
+            error => Self::Damaged(error),
+        }
+    }
+}
+
+impl From<MembershipError> for VaultError {
+    fn from(error: MembershipError) -> Self {
+        ContainerError::from(error).into()
+    }
+}
