@@ -38,12 +38,17 @@ impl Past {
     /// What a request will be to those after it.
     #[must_use]
     pub fn of(asked: &Asked) -> Self {
-        let operation = &asked.operation;
+        Self::new(asked.now, &asked.client, &asked.key_set, &asked.operation)
+    }
+
+    /// What was let through then.
+    #[must_use]
+    pub fn new(at: UnixMillis, client: &str, key_set: &str, operation: &Operation) -> Self {
         Self {
-            at: asked.now,
-            client: asked.client.clone(),
+            at,
+            client: client.to_owned(),
             venue: operation.venue.clone(),
-            key_set: asked.key_set.clone(),
+            key_set: key_set.to_owned(),
             kind: operation.kind,
             symbol: operation.symbol.clone(),
             asset: operation.asset.clone(),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use touchkeep_core::Decimal;
 use touchkeep_venue::OperationKind;
 
-use crate::Past;
+use crate::{Past, history::MINUTE_MS};
 
 /// Bytes that a policy may have.
 pub const MAX_BYTES: usize = 256 * 1024;
@@ -200,8 +200,15 @@ impl Policy {
     /// How far back the history must reach.
     #[must_use]
     pub fn reach_ms(&self) -> u64 {
-        let windows = self.rules.iter().map(Rule::window_ms);
-        windows.max().unwrap_or(0).max(crate::history::MINUTE_MS)
+        let reaches = self.rules.iter().map(Rule::reach_ms);
+        reaches.max().unwrap_or(0)
+    }
+
+    /// For how long an earlier request counts against some limit.
+    #[must_use]
+    pub fn remembers_ms(&self, act: &Past) -> u64 {
+        let counting = self.rules.iter().filter(|rule| rule.counts(act));
+        counting.map(Rule::reach_ms).max().unwrap_or(0)
     }
 }
 
@@ -210,6 +217,11 @@ impl Rule {
     #[must_use]
     pub fn window_ms(&self) -> u64 {
         u64::from(self.window_hours.unwrap_or(0)) * 3_600_000
+    }
+
+    fn reach_ms(&self) -> u64 {
+        let minute = self.requests_per_minute.map_or(0, |_| MINUTE_MS);
+        self.window_ms().max(minute)
     }
 
     // Whether an earlier request counts against this rule's limits. Where it did not say its market or asset, it counts.

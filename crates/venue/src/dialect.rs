@@ -78,6 +78,18 @@ impl Private {
         judged(&self.query)
     }
 
+    /// Lets the venue accept the request for at least `ms` after its time: for a signature that waits for a touch. Not part
+    /// of what is judged.
+    #[must_use]
+    pub fn with_window_of_at_least(mut self, ms: u32) -> Self {
+        for slot in self.query.iter_mut().chain(&mut self.body) {
+            if let Slot::RecvWindow(Some(window)) = slot {
+                *window = ms.max(*window);
+            }
+        }
+        self
+    }
+
     /// The body as it will be sent, but for time, window and signature.
     #[must_use]
     pub fn judged_body(&self) -> Vec<u8> {

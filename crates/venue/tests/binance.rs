@@ -252,6 +252,26 @@ fn a_window_is_kept_when_sane_and_replaced_when_not() {
 }
 
 #[test]
+fn a_window_can_be_widened_for_a_touch_and_not_beyond_what_binance_takes() {
+    for (given, at_least, sent) in [
+        (3000, 60_000, 60_000),
+        (3000, 1, 3000),
+        (3000, 99_999, 60_000),
+    ] {
+        let read = request(
+            "GET",
+            "/api/v3/account",
+            &format!("recvWindow={given}&timestamp=1"),
+            "",
+        );
+        let waiting = private(&read).with_window_of_at_least(at_least);
+        let to_sign = Binance.prepare(&waiting, "k", UnixMillis(2), 5000);
+        let payload = String::from_utf8_lossy(to_sign.payload()).into_owned();
+        assert_eq!(payload, format!("recvWindow={sent}&timestamp=2"));
+    }
+}
+
+#[test]
 fn an_order_is_read_with_exact_amounts() {
     let order = request(
         "POST",

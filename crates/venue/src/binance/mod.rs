@@ -217,7 +217,7 @@ fn written(slots: &[Slot], now: UnixMillis, default_window: u32) -> Vec<u8> {
             Slot::Given(parameter) => form::append(&mut out, &parameter.name, &parameter.value),
             Slot::Timestamp => form::append(&mut out, "timestamp", &now.0.to_string()),
             Slot::RecvWindow(window) => {
-                let window = window.unwrap_or(default_window);
+                let window = window.unwrap_or(default_window).min(MAX_RECV_WINDOW_MS);
                 form::append(&mut out, "recvWindow", &window.to_string());
             }
         }
