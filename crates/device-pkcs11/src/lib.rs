@@ -1,1 +1,35 @@
 //! PKCS#11 modules, hosted in a child process.
+//!
+//! A module is foreign native code. It is loaded by a child ([`host`]) that holds no secret of ours but the PIN of the one
+//! command it runs, so that a crash, a hang or a leak of the module takes nothing else along. The agent's side
+//! ([`Pkcs11Device`]) speaks to it over pipes, with a deadline, and starts another one when it is gone.
+//!
+//! What it refuses: a module that is not at an absolute path, or that somebody else than root and this user could have
+//! written; a token by slot number; a signature that the exported key does not verify; the last try, unasked.
+//!
+//! An HSM has no touch, and PKCS#11 key agreement cannot ask for consent per use: its keys have the touch policy "never", and
+//! whoever has the PIN has them for the session.
+//!
+//! Read in this order: [`module`], `wire`, `token`, [`host`], `child`, [`device`].
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests may fail loudly"
+    )
+)]
+
+mod child;
+pub mod device;
+pub mod host;
+pub mod module;
+mod token;
+mod wire;
+
+pub use child::Launch;
+pub use device::{Options, Pkcs11Device, tokens};
+pub use wire::{Token, TokenChoice};

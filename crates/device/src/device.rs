@@ -226,6 +226,9 @@ pub enum DeviceError {
         /// Tries left before the PIN is blocked.
         tries_left: u8,
     },
+    /// The PIN was wrong, and the device does not count its tries aloud.
+    #[error("wrong PIN")]
+    WrongPinUncounted,
     /// The passphrase was wrong.
     #[error("wrong passphrase")]
     WrongPassphrase,
@@ -265,7 +268,7 @@ impl DeviceError {
         match self {
             Self::Removed => Code::DeviceRemoved,
             Self::Busy => Code::DeviceBusy,
-            Self::WrongPin { .. } => Code::WrongPin,
+            Self::WrongPin { .. } | Self::WrongPinUncounted => Code::WrongPin,
             Self::WrongPassphrase => Code::WrongPassphrase,
             Self::PinBlocked | Self::LastTry => Code::PinBlocked,
             Self::FactoryPin => Code::FactoryPin,

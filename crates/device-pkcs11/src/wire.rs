@@ -1,0 +1,233 @@
+//! What is said between the agent and the child that hosts a module: frames of three parts, each a big-endian u32 of length
+//! and that many bytes. The first part is JSON; the second is a PIN, the third a message or a shared secret, so that neither
+//! is ever copied through a JSON buffer. Both are wiped.
+
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+const MAX_HEAD_BYTES: usize = 256 * 1024;
+const MAX_SECRET_BYTES: usize = 1024;
+/// The longest message that is signed.
+pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// A token, by what its owner called it and its maker numbered it: slot numbers change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenChoice {
+    /// Its serial number.
+    pub serial: String,
+    /// Its label.
+    pub label: String,
+}
+
+/// A token that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// What it is chosen by.
+    pub choice: TokenChoice,
+    /// Who made it, and which model it is.
+    pub model: String,
+    /// Its firmware: `2.6`.
+    pub firmware: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Request {
+    Tokens,
+    Keys(TokenChoice),
+    /// What is known of the PIN's tries.
+    Tries(TokenChoice),
+    /// ECDH with the point in the body; the answer's body is the x-coordinate.
+    Agree(Use),
+    /// Signs the body; the answer's body is the signature as the token gave it.
+    Sign(Use),
+    Generate(Generate),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Use {
+    pub(crate) token: TokenChoice,
+    pub(crate) login: Login,
+    /// CKA_ID.
+    pub(crate) id: Vec<u8>,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Generate {
+    pub(crate) token: TokenChoice,
+    pub(crate) login: Login,
+    pub(crate) id: Vec<u8>,
+    pub(crate) label: String,
+    pub(crate) kind: Kind,
+    pub(crate) agrees: bool,
+}
+
+/// How the PIN in the frame's second part may be spent.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Login {
+    pub(crate) allow_last_try: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    P256,
+    Rsa2048,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenKey {
+    pub(crate) id: Vec<u8>,
+    pub(crate) label: String,
+    pub(crate) kind: Kind,
+    pub(crate) spki: Vec<u8>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Reply {
+    Tokens(Vec<Token>),
+    Keys(Vec<TokenKey>),
+    Tries(Tries),
+    /// What was asked for is the body.
+    Body,
+    Made(TokenKey),
+    Failed(Failure),
+}
+
+/// PKCS#11 does not count tries; it says when they run out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Tries {
+    Some,
+    Last,
+    Locked,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Failure {
+    #[error("no such token")]
+    NoToken,
+    #[error("no such key")]
+    NoKey,
+    #[error("wrong PIN")]
+    WrongPin(Tries),
+    #[error("PIN locked")]
+    PinLocked,
+    #[error("last try")]
+    LastTry,
+    #[error("not supported: {0}")]
+    Unsupported(String),
+    #[error("{0}")]
+    Module(String),
+    #[error("unexpected: {0}")]
+    Unexpected(String),
+}
+
+/// One message either way.
+pub(crate) struct Frame {
+    pub(crate) head: Vec<u8>,
+    pub(crate) secret: Zeroizing<Vec<u8>>,
+    pub(crate) body: Zeroizing<Vec<u8>>,
+}
+
+impl Frame {
+    /// Reads one; `None` at a clean end.
+    pub(crate) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
+        let Some(head) = read_part(from, MAX_HEAD_BYTES)? else {
+            return Ok(None);
+        };
+        let cut = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        let secret = read_part(from, MAX_SECRET_BYTES)?.ok_or_else(cut)?;
+        let body = read_part(from, MAX_BODY_BYTES)?.ok_or_else(cut)?;
+        Ok(Some(Self {
+            head: head.to_vec(),
+            secret,
+            body,
+        }))
+    }
+}
+
+/// Writes one.
+pub(crate) fn write(
+    to: &mut impl Write,
+    head: &impl Serialize,
+    secret: &[u8],
+    body: &[u8],
+) -> io::Result<()> {
+    let head = serde_json::to_vec(head)?;
+    for part in [&head, secret, body] {
+        let length = u32::try_from(part.len()).map_err(io::Error::other)?;
+        to.write_all(&length.to_be_bytes())?;
+        to.write_all(part)?;
+    }
+    to.flush()
+}
+
+fn read_part(from: &mut impl Read, most: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut length = [0; 4];
+    let [first, rest @ ..] = &mut length;
+    if from.read(std::slice::from_mut(first))? == 0 {
+        return Ok(None);
+    }
+    from.read_exact(rest)?;
+    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if length > most {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a part is too long",
+        ));
+    }
+    // Allocated once, so that no copy of a secret stays behind where a growing buffer was.
+    let mut part = Zeroizing::new(vec![0; length]);
+    from.read_exact(&mut part)?;
+    Ok(Some(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_frame_comes_back_as_it_was() {
+        let mut bytes = Vec::new();
+        write(&mut bytes, &Request::Tokens, b"1234", b"message").unwrap();
+        let mut from = &bytes[..];
+        let frame = Frame::read(&mut from).unwrap().unwrap();
+        assert!(matches!(
+            serde_json::from_slice(&frame.head),
+            Ok(Request::Tokens)
+        ));
+        assert_eq!(&frame.secret[..], b"1234");
+        assert_eq!(&frame.body[..], b"message");
+        assert!(Frame::read(&mut from).unwrap().is_none());
+        for cut in 1..bytes.len() {
+            assert!(Frame::read(&mut &bytes[..cut]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_too_long_is_not_allocated() {
+        let mut from = &[0xff, 0xff, 0xff, 0xff, 0][..];
+        assert!(Frame::read(&mut from).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_read_or_refused(bytes: Vec<u8>) {
+            let _ = Frame::read(&mut &bytes[..]);
+        }
+    }
+}
