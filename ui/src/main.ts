@@ -2,20 +2,20 @@
 
 import { mount } from 'svelte';
 import './shared/tokens.css';
-import type { MainBackend } from './ipc/backend';
 import { mainBackend } from './ipc/tauri';
 import MainWindow from './views/MainWindow.svelte';
 
-async function backend(): Promise<MainBackend> {
+async function start(target: HTMLElement): Promise<void> {
   if (import.meta.env.MODE === 'mock') {
     const { mockMain } = await import('./ipc/mock');
-    const scene = new URLSearchParams(location.search).get('scene') ?? 'open';
-    return mockMain(scene as Parameters<typeof mockMain>[0], Date.now());
+    const asked = new URLSearchParams(location.search);
+    const scene = (asked.get('scene') ?? 'open') as Parameters<typeof mockMain>[0];
+    const page = (asked.get('page') ?? 'overview') as 'overview';
+    mount(MainWindow, { target, props: { backend: mockMain(scene, Date.now()), start: page } });
+  } else {
+    mount(MainWindow, { target, props: { backend: mainBackend } });
   }
-  return mainBackend;
 }
 
-void backend().then((chosen) => {
-  const target = document.getElementById('app');
-  if (target) mount(MainWindow, { target, props: { backend: chosen } });
-});
+const target = document.getElementById('app');
+if (target) void start(target);

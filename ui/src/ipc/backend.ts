@@ -21,7 +21,7 @@ export interface Trouble {
 
 /** Something happened that the main window should look at again. */
 export type News =
-  | { kind: 'changed'; what: string }
+  | { kind: 'changed' }
   | { kind: 'agent'; there: boolean };
 
 /** A page of the audit log to ask for. */
@@ -36,6 +36,8 @@ export interface AuditQuery {
 /** What the main window may do. It cannot answer a question. */
 export interface MainBackend {
   status(): Promise<Status>;
+  /** Starts the agent where none runs. */
+  startAgent(): Promise<void>;
   unlock(): Promise<void>;
   lock(): Promise<void>;
   items(): Promise<ItemSummary[]>;
@@ -53,8 +55,6 @@ export interface MainBackend {
 /** The question that the approval window shows now. */
 export interface CurrentPrompt {
   prompt: Prompt;
-  /** Answered here, and not closed by the agent yet. */
-  answered: boolean;
   /** How many further questions wait behind it. */
   behind: number;
   /** For this long no approval is taken, so that a click that was meant for something else approves nothing. */

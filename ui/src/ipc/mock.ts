@@ -13,7 +13,7 @@ export type Scene = 'open' | 'locked' | 'no-vault' | 'no-agent' | 'empty' | 'dam
 export function mockMain(scene: Scene, now: number): MainBackend {
   let unlocked = scene === 'open' || scene === 'empty' || scene === 'damaged';
   const handlers = new Set<(news: News) => void>();
-  const tell = (what: string) => handlers.forEach((handler) => handler({ kind: 'changed', what }));
+  const tell = () => handlers.forEach((handler) => handler({ kind: 'changed' }));
   const answer = async <T>(value: () => T, wantsVault = true): Promise<T> => {
     if (scene === 'no-agent') throw trouble(false, 'unreachable', 'The agent is not running.', 'Start it with: touchkeep agent');
     if (wantsVault && !unlocked) throw trouble(true, 'locked', 'The vault is locked.', 'Unlock it first.');
@@ -22,13 +22,14 @@ export function mockMain(scene: Scene, now: number): MainBackend {
   const empty = scene === 'empty';
   return {
     status: () => answer(() => status(scene, unlocked), false),
+    startAgent: () => answer(() => undefined, false),
     unlock: async () => {
       unlocked = true;
-      tell('vault');
+      tell();
     },
     lock: async () => {
       unlocked = false;
-      tell('vault');
+      tell();
     },
     items: () => answer(() => (empty ? [] : items(now))),
     auditPage: (query) => answer(() => page(empty ? [] : rows(now), query, unlocked), false),
@@ -54,7 +55,6 @@ export function mockMain(scene: Scene, now: number): MainBackend {
 export class MockApproval implements ApprovalBackend {
   readonly answers: string[] = [];
   #queue: Prompt[];
-  #answered = false;
   #prompt = new Set<() => void>();
   #closed = new Set<(closed: PromptClosed) => void>();
 
@@ -65,18 +65,14 @@ export class MockApproval implements ApprovalBackend {
   async currentPrompt(): Promise<CurrentPrompt | null> {
     const prompt = this.#queue[0];
     if (!prompt) return null;
-    return { prompt, answered: this.#answered, behind: this.#queue.length - 1, guard_ms: 600 };
+    return { prompt, behind: this.#queue.length - 1, guard_ms: 600 };
   }
 
   async approve(prompt: string, digest: string): Promise<void> {
     this.answers.push(`approve ${prompt} ${digest}`);
     const question = this.#queue[0]?.question;
-    if (question?.kind === 'approval' && question.touch) {
-      this.#answered = true;
-      this.#prompt.forEach((handler) => handler());
-    } else {
-      this.close('approved');
-    }
+    this.close('approved');
+    if (question?.kind === 'approval' && question.touch) this.open(touchPrompt(Date.now(), question.sentence));
   }
 
   async refuse(prompt: string): Promise<void> {
@@ -94,10 +90,16 @@ export class MockApproval implements ApprovalBackend {
     return () => this.#closed.delete(handler);
   }
 
+  /** The agent asks something more. A touch comes first. */
+  open(prompt: Prompt): void {
+    if (prompt.question.kind === 'touch') this.#queue.unshift(prompt);
+    else this.#queue.push(prompt);
+    this.#prompt.forEach((handler) => handler());
+  }
+
   /** The agent closes the first question. */
   close(outcome: string): void {
     const first = this.#queue.shift();
-    this.#answered = false;
     if (first) this.#closed.forEach((handler) => handler({ prompt: first.id, outcome }));
   }
 }
@@ -133,6 +135,16 @@ export function withdrawal(now: number, over: Partial<Approval> = {}): Prompt {
   };
 }
 
+/** The device waits for a finger. */
+export function touchPrompt(now: number, why: string): Prompt {
+  return {
+    id: 'touch',
+    asked: now,
+    deadline: now + 15_000,
+    question: { kind: 'touch', device: 'YubiKey 5 (practice) 87654321', why },
+  };
+}
+
 /** The questions of a scene of the approval window. */
 export function questions(scene: string, now: number): Prompt[] {
   const order = withdrawal(now, {
@@ -156,19 +168,13 @@ export function questions(scene: string, now: number): Prompt[] {
     process: ['/usr/lib/systemd/systemd --user', `/opt/${'very-long-folder-name/'.repeat(6)}python3 grid.py`],
     client: 'grid-bot'.repeat(9),
   });
-  const touch: Prompt = {
-    id: 'p3',
-    asked: now,
-    deadline: now + 15_000,
-    question: { kind: 'touch', device: 'YubiKey 5 (practice) 87654321', why: 'Unlock the vault' },
-  };
   switch (scene) {
     case 'order':
       return [order, { ...withdrawal(now), id: 'p2' }];
     case 'hostile':
       return [hostile];
     case 'touch':
-      return [touch];
+      return [touchPrompt(now, 'Unlock the vault')];
     case 'none':
       return [];
     default:

@@ -9,6 +9,7 @@ import type { AuditPage, AuditVerdict, ItemSummary, KeyAge, PromptClosed, Status
 /** The main window's commands. */
 export const mainBackend: MainBackend = {
   status: () => invoke<Status>('status'),
+  startAgent: () => invoke<void>('start_agent'),
   unlock: () => invoke<void>('unlock'),
   lock: () => invoke<void>('lock'),
   items: () => invoke<ItemSummary[]>('items'),

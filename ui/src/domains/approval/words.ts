@@ -17,6 +17,7 @@ const OUTCOMES: Record<string, OutcomeWords> = {
   answered: { title: 'Answered', hint: '', icon: 'check', tone: 'good' },
   refused: { title: 'Refused', hint: 'Nothing was signed.', icon: 'cross', tone: 'bad' },
   'timed-out': { title: 'Refused: the time ran out', hint: 'Silence is a refusal. Nothing was signed.', icon: 'clock', tone: 'bad' },
+  gone: { title: 'The agent is gone', hint: 'What was not approved is refused. The timeline says what was signed.', icon: 'plug', tone: 'warn' },
   failed: { title: 'It failed', hint: 'The timeline says why.', icon: 'warn', tone: 'warn' },
 };
 

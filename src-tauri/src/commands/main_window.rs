@@ -1,0 +1,105 @@
+//! What the main window may ask for. It takes no path, no secret and no answer.
+
+use serde::Deserialize;
+use tauri::{AppHandle, State};
+use touchkeep_core::Code;
+use touchkeep_wire::{
+    AuditPage, AuditVerdict, GetStatus, ItemSummary, KeyAge, ListAudit, ListItems, ListReminders,
+    LockVault, Status, UnlockVault, VerifyAudit,
+};
+
+use crate::{link::Link, trouble::Trouble, windows};
+
+/// A page of the audit log to ask for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuditQuery {
+    before: Option<u64>,
+    limit: u32,
+    kinds: Vec<String>,
+}
+
+#[tauri::command]
+pub(crate) async fn status(link: State<'_, Link>) -> Result<Status, Trouble> {
+    link.call(GetStatus {}).await
+}
+
+#[tauri::command]
+pub(crate) async fn start_agent(link: State<'_, Link>) -> Result<(), Trouble> {
+    link.start().await
+}
+
+#[tauri::command]
+pub(crate) async fn unlock(link: State<'_, Link>) -> Result<(), Trouble> {
+    let call = UnlockVault {
+        path: None,
+        device: None,
+    };
+    link.call(call).await.map(|_| ())
+}
+
+#[tauri::command]
+pub(crate) async fn lock(link: State<'_, Link>) -> Result<(), Trouble> {
+    link.call(LockVault {}).await.map(|_| ())
+}
+
+#[tauri::command]
+pub(crate) async fn items(link: State<'_, Link>) -> Result<Vec<ItemSummary>, Trouble> {
+    link.call(ListItems {}).await
+}
+
+#[tauri::command]
+pub(crate) async fn audit_page(
+    link: State<'_, Link>,
+    query: AuditQuery,
+) -> Result<AuditPage, Trouble> {
+    let AuditQuery {
+        before,
+        limit,
+        kinds,
+    } = query;
+    link.call(ListAudit {
+        before,
+        limit,
+        kinds,
+    })
+    .await
+}
+
+#[tauri::command]
+pub(crate) async fn audit_verify(link: State<'_, Link>) -> Result<AuditVerdict, Trouble> {
+    link.call(VerifyAudit { file: None }).await
+}
+
+#[tauri::command]
+pub(crate) async fn reminders(link: State<'_, Link>) -> Result<Vec<KeyAge>, Trouble> {
+    link.call(ListReminders {}).await
+}
+
+/// The address comes from the agent and not from the page, so that a page can put nothing of its own on the clipboard.
+#[tauri::command]
+pub(crate) async fn copy_proxy_address(
+    app: AppHandle,
+    link: State<'_, Link>,
+) -> Result<(), Trouble> {
+    let closed = || {
+        Trouble::ours(
+            Code::NotFound,
+            "The proxy does not listen.",
+            "Unlock the vault first.",
+        )
+    };
+    let address = link.call(GetStatus {}).await?.proxy.ok_or_else(closed)?;
+    app.run_on_main_thread(move || {
+        gtk::Clipboard::get(&gtk::gdk::SELECTION_CLIPBOARD).set_text(&address);
+    })
+    .map_err(|_| Trouble::ours(Code::System, "The clipboard cannot be reached.", ""))
+}
+
+#[tauri::command]
+pub(crate) async fn show_question(app: AppHandle, link: State<'_, Link>) -> Result<(), Trouble> {
+    if !link.questions().is_empty() {
+        windows::show_question(&app);
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! The link to the agent: made when it can be, kept while it holds, and the one place where the agent's news arrive.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::Serialize;
+use tauri::{AppHandle, Emitter, Manager};
+use tokio::sync::Mutex as AsyncMutex;
+use touchkeep_client::{Connection, Event, FrontEnd, Paths, front_end::Events, start_on_demand};
+use touchkeep_core::PromptId;
+use touchkeep_wire::{Answer, Call, Prompt, PromptClosed};
+
+use crate::{
+    questions::{Questions, has_window},
+    secret_dialog,
+    trouble::Trouble,
+    windows,
+};
+
+/// How often an agent is looked for while there is none. One that a person stopped is not started again by this.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// News come one by one, the pages load again at most this often.
+const NEWS_EVERY: Duration = Duration::from_millis(200);
+/// Our name, as the agent shows it.
+const NAME: &str = concat!("touchkeep-desktop ", env!("CARGO_PKG_VERSION"));
+
+/// The link, perhaps not there at the moment.
+pub(crate) struct Link {
+    app: AppHandle,
+    paths: Option<Paths>,
+    connection: AsyncMutex<Option<Arc<Connection>>>,
+    questions: Mutex<Questions>,
+    news_waits: AtomicBool,
+}
+
+/// What the main window is told.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+enum News {
+    Changed,
+    Agent { there: bool },
+}
+
+impl Link {
+    /// No link yet.
+    pub(crate) fn new(app: AppHandle) -> Self {
+        Self {
+            app,
+            paths: Paths::from_environment().ok(),
+            connection: AsyncMutex::new(None),
+            questions: Mutex::new(Questions::default()),
+            news_waits: AtomicBool::new(false),
+        }
+    }
+
+    /// Calls the agent that is there.
+    pub(crate) async fn call<C: Call>(&self, call: C) -> Result<C::Result, Trouble> {
+        let connection = self.connect().await?;
+        Ok(connection.call(call).await?)
+    }
+
+    /// Answers a question.
+    pub(crate) async fn answer(&self, prompt: PromptId, answer: Answer) -> Result<(), Trouble> {
+        let connection = self.connect().await?;
+        Ok(connection.answer(prompt, answer).await?)
+    }
+
+    /// Starts the agent where none runs, and links to it.
+    pub(crate) async fn start(&self) -> Result<(), Trouble> {
+        let paths = self.paths()?;
+        start_on_demand(&agent_program(), paths, NAME).await?;
+        self.connect().await.map(|_| ())
+    }
+
+    /// The questions for the approval window.
+    pub(crate) fn questions(&self) -> MutexGuard<'_, Questions> {
+        self.questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn connect(&self) -> Result<Arc<Connection>, Trouble> {
+        let mut held = self.connection.lock().await;
+        if let Some(connection) = held.as_ref() {
+            return Ok(Arc::clone(connection));
+        }
+        let (connection, events) = FrontEnd::connect(&self.paths()?.ui_socket(), NAME)
+            .await?
+            .split();
+        let connection = Arc::new(connection);
+        *held = Some(Arc::clone(&connection));
+        drop(held);
+        tauri::async_runtime::spawn(listen(self.app.clone(), events));
+        self.tell(News::Agent { there: true });
+        Ok(connection)
+    }
+
+    fn paths(&self) -> Result<&Paths, Trouble> {
+        self.paths.as_ref().ok_or_else(Trouble::no_home)
+    }
+
+    fn opened(&self, prompt: Prompt) {
+        if has_window(&prompt.question) {
+            self.questions().opened(prompt);
+            windows::show_question(&self.app);
+        } else {
+            secret_dialog::open(&self.app, prompt);
+        }
+    }
+
+    fn closed(&self, closed: &PromptClosed) {
+        let stays = self.questions().closed(closed.prompt, &closed.outcome);
+        match stays {
+            Some(stays) => windows::question_closed(&self.app, closed, stays),
+            None => secret_dialog::close(&self.app, closed.prompt),
+        }
+    }
+
+    // What was asked is refused by the agent's end; the pages say that it is gone.
+    async fn lost(&self) {
+        *self.connection.lock().await = None;
+        let gone = self.questions().take_all();
+        for prompt in gone {
+            let closed = PromptClosed {
+                prompt,
+                outcome: "gone".to_owned(),
+            };
+            windows::question_closed(&self.app, &closed, LOOK_EVERY);
+        }
+        secret_dialog::close_all(&self.app);
+        self.tell(News::Agent { there: false });
+    }
+
+    fn changed(&self) {
+        if self.news_waits.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let app = self.app.clone();
+        tauri::async_runtime::spawn(async move {
+            tokio::time::sleep(NEWS_EVERY).await;
+            let link = app.state::<Self>();
+            link.news_waits.store(false, Ordering::SeqCst);
+            link.tell(News::Changed);
+        });
+    }
+
+    fn tell(&self, news: News) {
+        // The main window may be closed.
+        let _ = self.app.emit_to(windows::MAIN, "news", news);
+    }
+}
+
+/// Starts the agent once, and looks for it again whenever it is not there.
+pub(crate) fn keep(app: AppHandle) {
+    tauri::async_runtime::spawn(async move {
+        let link = app.state::<Link>();
+        // Why it did not start is said by the page, which asks for the state itself.
+        let _ = link.start().await;
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let _ = link.connect().await;
+        }
+    });
+}
+
+async fn listen(app: AppHandle, mut events: Events) {
+    let link = app.state::<Link>();
+    while let Some(event) = events.next().await {
+        match event {
+            Event::Open(prompt) => link.opened(*prompt),
+            Event::Close(closed) => link.closed(&closed),
+            _ => {}
+        }
+        link.changed();
+    }
+    link.lost().await;
+}
+
+// Beside our own program, else whatever the PATH has.
+fn agent_program() -> PathBuf {
+    let beside = std::env::current_exe().map(|exe| exe.with_file_name("touchkeep"));
+    beside
+        .ok()
+        .filter(|program| program.is_file())
+        .unwrap_or_else(|| PathBuf::from("touchkeep"))
+}

@@ -1,0 +1,107 @@
+import { flushSync, mount, unmount } from 'svelte';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { MockApproval, questions, withdrawal } from '../ipc/mock';
+import ApprovalWindow from './ApprovalWindow.svelte';
+
+const GUARD_MS = 600;
+
+describe('approval window', () => {
+  let window: Record<string, unknown> | undefined;
+
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => {
+    if (window) void unmount(window);
+    window = undefined;
+    document.body.replaceChildren();
+    delete document.body.dataset.ready;
+    vi.useRealTimers();
+  });
+
+  async function show(backend: MockApproval): Promise<void> {
+    window = mount(ApprovalWindow, { target: document.body, props: { backend, outcomeMs: 1000 } });
+    await settle();
+  }
+  async function settle(ms = 0): Promise<void> {
+    await vi.advanceTimersByTimeAsync(ms);
+    flushSync();
+  }
+  const find = (id: string) => document.querySelector<HTMLElement>(`[data-testid="${id}"]`);
+  const button = (id: string) => find(id) as HTMLButtonElement;
+  const press = (key: string) => globalThis.window.dispatchEvent(new KeyboardEvent('keydown', { key }));
+
+  it('says what is asked, and that it is ready', async () => {
+    await show(new MockApproval(questions('withdraw', Date.now())));
+    expect(document.body.dataset.ready).toBe('true');
+    expect(find('sentence')?.textContent).toContain('Withdraw 0.5 BTC on Binance to bc1q');
+    expect(find('facts')?.textContent).toContain('bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq');
+    expect(find('unusual')?.textContent).toContain('First time');
+    expect(find('practice')).not.toBeNull();
+  });
+
+  it('takes no approval before the guard is over, and has no default button', async () => {
+    const backend = new MockApproval(questions('withdraw', Date.now()));
+    await show(backend);
+    expect(button('approve').disabled).toBe(true);
+    expect(document.activeElement).toBe(document.body);
+    button('approve').click();
+    press('Enter');
+    await settle(GUARD_MS - 1);
+    button('approve').click();
+    expect(backend.answers).toEqual([]);
+    await settle(1);
+    expect(button('approve').disabled).toBe(false);
+  });
+
+  it('approves exactly the digest that was shown, then waits for the touch', async () => {
+    const backend = new MockApproval(questions('withdraw', Date.now()));
+    await show(backend);
+    await settle(GUARD_MS);
+    button('approve').click();
+    await settle();
+    expect(backend.answers).toEqual(['approve p1 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08']);
+    expect(find('touch')?.textContent).toContain('Touch your key now');
+    backend.close('done');
+    await settle();
+    expect(find('outcome')?.dataset.outcome).toBe('done');
+  });
+
+  it('refuses with Escape, even within the guard', async () => {
+    const backend = new MockApproval(questions('withdraw', Date.now()));
+    await show(backend);
+    press('Escape');
+    await settle();
+    expect(backend.answers).toEqual(['refuse p1']);
+    expect(find('outcome')?.textContent).toContain('Nothing was signed');
+  });
+
+  it('shows that silence was a refusal', async () => {
+    const backend = new MockApproval(questions('withdraw', Date.now()));
+    await show(backend);
+    await settle(60_000);
+    expect(button('approve').disabled).toBe(true);
+    backend.close('timed-out');
+    await settle();
+    expect(find('outcome')?.textContent).toContain('time ran out');
+  });
+
+  it('asks one after the other, each with a guard of its own', async () => {
+    const backend = new MockApproval(questions('order', Date.now()));
+    await show(backend);
+    expect(find('approval')?.textContent).toContain('1 more waits behind this one');
+    await settle(GUARD_MS);
+    button('approve').click();
+    await settle(999);
+    expect(find('outcome')).not.toBeNull();
+    await settle(1);
+    expect(find('sentence')?.textContent).toContain('Withdraw');
+    expect(button('approve').disabled).toBe(true);
+    await settle(GUARD_MS);
+    expect(button('approve').disabled).toBe(false);
+  });
+
+  it('shows text from outside as text', async () => {
+    await show(new MockApproval([withdrawal(Date.now(), { sentence: 'a <img src=x onerror=alert(1)>', client: '<script>x</script>' })]));
+    expect(find('approval')?.querySelector('img, script')).toBeNull();
+    expect(find('sentence')?.textContent).toBe('a <img src=x onerror=alert(1)>');
+  });
+});
