@@ -292,3 +292,57 @@ fn pkcs1_padded(hash: &[u8]) -> Vec<u8> {
     let padding = MODULUS_BYTES.saturating_sub(3 + DIGEST_INFO.len() + hash.len());
     [&[0, 1], &vec![0xff; padding][..], &[0], &DIGEST_INFO, hash].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::transport::Work;
+
+    /// A card that answers anything.
+    struct Liar(Vec<Vec<u8>>, usize);
+
+    impl Channel for Liar {
+        fn transmit(&mut self, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
+            let at = self.1 % self.0.len().max(1);
+            self.1 += 1;
+            Ok(Zeroizing::new(self.0.get(at).cloned().unwrap_or_default()))
+        }
+    }
+
+    impl Transport for Liar {
+        fn exclusive(&mut self, work: Work<'_>) -> Result<(), DeviceError> {
+            work(self)
+        }
+    }
+
+    fn answer() -> impl Strategy<Value = Vec<u8>> {
+        let status = prop_oneof![
+            Just(vec![0x90, 0]),
+            Just(vec![0x61, 9]),
+            any::<[u8; 2]>().prop_map(Vec::from)
+        ];
+        let data = prop_oneof![
+            Just(vec![0, 0, 0, 7]),
+            Just(vec![5, 4, 3]),
+            proptest::collection::vec(any::<u8>(), 0..64),
+        ];
+        (data, status).prop_map(|(data, status)| [data, status].concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_card_answers_it_is_opened_or_refused(answers in proptest::collection::vec(answer(), 1..40)) {
+            let _ = PivDevice::over(Box::new(Liar(answers, 0)), 7, Options::default());
+        }
+    }
+
+    #[test]
+    fn a_message_is_padded_to_the_modulus() {
+        let padded = pkcs1_padded(&[7; 32]);
+        assert_eq!(padded.len(), 256);
+        assert_eq!(padded[..3], [0, 1, 0xff]);
+        assert_eq!(padded[256 - 52], 0);
+    }
+}

@@ -1,4 +1,4 @@
-//! The software device keeps every promise of the conformance suite, and whole files open through it.
+//! The software device keeps every promise of the conformance suite, and stock `age` opens what is encrypted to it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,7 +7,7 @@
     reason = "tests may fail loudly"
 )]
 
-use std::{cell::Cell, iter};
+use std::{cell::Cell, fs, iter, process::Command};
 
 use touchkeep_core::Passphrase;
 use touchkeep_device::{
@@ -73,4 +73,35 @@ fn a_whole_file_opens_through_the_device_and_a_refusal_says_why() {
         identity.failure(),
         Some(DeviceError::WrongPassphrase)
     ));
+}
+
+/// Recovery needs no Touchkeep: the device's file is an identity file that stock `age` takes as it is.
+#[test]
+fn stock_age_opens_a_file_with_the_devices_own_file() {
+    let passphrase = Passphrase::new("correct horse".into());
+    let (sealed, info) = software::generate(&passphrase, FAST).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(dir.path().join(name), bytes).unwrap();
+    write("device.age", &sealed);
+    let device = SoftwareDevice::new(info, sealed);
+    write("file.age", &encrypted(&device, b"recovered"));
+    write(
+        "age.exp",
+        b"set timeout 30
+spawn age -d -i device.age -o plain file.age
+expect {
+    -nocase \"enter passphrase\" { send \"correct horse\\r\"; exp_continue }
+    timeout { exit 91 }
+    eof
+}
+exit [lindex [wait] 3]
+",
+    );
+    let output = Command::new("expect")
+        .arg("age.exp")
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(fs::read(dir.path().join("plain")).unwrap(), b"recovered");
 }
