@@ -9,7 +9,7 @@ bot = ccxt.binance({
     "apiKey": os.environ["BOT_TOKEN"],
     "secret": "a dummy: this bot has no secret",
     "headers": {"X-Touchkeep-Token": os.environ["BOT_TOKEN"]},
-    "options": {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False},
+    "options": {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False},
     "timeout": 120_000,
 })
 # The one line that points it at Touchkeep instead of the venue.

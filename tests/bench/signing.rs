@@ -1,0 +1,101 @@
+//! Building and signing a request, against the bare primitive and against ccxt in Python, in one interleaved run.
+//!
+//! `./dev bench signing`. Prints the median and the minimum of seven rounds.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    reason = "a bench prints figures, and fails loudly"
+)]
+
+use std::{hint::black_box, process::Command, time::Instant};
+
+use aws_lc_rs::hmac;
+use touchkeep_core::UnixMillis;
+use touchkeep_venue::{Decoded, Dialect, Request, binance::Binance};
+
+const ROUNDS: usize = 7;
+const CALLS: u32 = 50_000;
+const SECRET: &[u8] = b"NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
+
+fn main() {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
+    let request = Request {
+        method: "POST".into(),
+        path: "/api/v3/order".into(),
+        query: Vec::new(),
+        content_type: Some("application/x-www-form-urlencoded".into()),
+        body: b"symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&timestamp=1&signature=00".to_vec(),
+    };
+    let whole = |now: u64| {
+        let Ok(Decoded::Private(private)) = Binance.decode(&request) else {
+            unreachable!("an order is private")
+        };
+        let to_sign = Binance.prepare(&private, "key", UnixMillis(now), 5000);
+        let signature = hmac::sign(&key, to_sign.payload());
+        Binance.finish(
+            to_sign,
+            signature.as_ref(),
+            touchkeep_venue::SignatureForm::Hmac,
+        )
+    };
+    let Ok(Decoded::Private(private)) = Binance.decode(&request) else {
+        unreachable!("an order is private")
+    };
+    let payload = Binance
+        .prepare(&private, "key", UnixMillis(1_700_000_000_000), 5000)
+        .payload()
+        .to_vec();
+
+    let (mut ours, mut bare, mut ccxt) = (vec![], vec![], vec![]);
+    for _ in 0..ROUNDS {
+        ours.push(per_call(|i| {
+            drop(black_box(whole(1_700_000_000_000 + u64::from(i))))
+        }));
+        bare.push(per_call(|_| {
+            drop(black_box(hmac::sign(&key, black_box(&payload))))
+        }));
+        ccxt.extend(ccxt_per_call());
+    }
+    row("bare HMAC-SHA256 (aws-lc-rs)", &mut bare);
+    row("decode + build + sign + finish", &mut ours);
+    if ccxt.is_empty() {
+        println!("ccxt: NOT MEASURED, TOUCHKEEP_PYTHON has no ccxt");
+    } else {
+        row("ccxt Python sign()", &mut ccxt);
+        println!("ccxt / ours: {:.1}", median(&mut ccxt) / median(&mut ours));
+    }
+    println!("ours / bare: {:.2}", median(&mut ours) / median(&mut bare));
+}
+
+fn per_call(mut call: impl FnMut(u32)) -> f64 {
+    let start = Instant::now();
+    (0..CALLS).for_each(&mut call);
+    start.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS)
+}
+
+fn ccxt_per_call() -> Option<f64> {
+    const SCRIPT: &str = r#"
+import ccxt, time
+bot = ccxt.binance({"apiKey": "k", "secret": "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"})
+order = dict(symbol="LTCBTC", side="BUY", type="LIMIT", timeInForce="GTC", quantity="1", price="0.1")
+assert "signature=" in bot.sign("order", "private", "POST", order)["body"]
+start = time.perf_counter()
+for _ in range(5000): bot.sign("order", "private", "POST", order)
+print((time.perf_counter() - start) / 5000 * 1e6)
+"#;
+    let python = std::env::var_os("TOUCHKEEP_PYTHON")?;
+    let done = Command::new(python).args(["-c", SCRIPT]).output().ok()?;
+    String::from_utf8(done.stdout).ok()?.trim().parse().ok()
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn row(name: &str, values: &mut [f64]) {
+    let middle = median(values);
+    println!("{name:<34} {middle:>8.2} µs   (min {:.2})", values[0]);
+}
