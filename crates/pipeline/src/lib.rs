@@ -1,1 +1,31 @@
-//! The one way from a request to a signature.
+//! The one way from a request to a signature: decode, choose the key, decide, ask, record, sign, send, record how it went.
+//!
+//! Nothing else in this program signs a request. Each step leaves a value that the next one takes away: a
+//! [`touchkeep_policy::Verdict`] becomes an `Allowed`, the audit log turns that into a `Recorded`, and signing consumes it.
+//! Whatever fails, fails on the side of not signing. What the agent must lend is small traits in [`ports`].
+//!
+//! Read in this order: [`pipeline`], [`ports`], [`error`], then the private `book` (what was let through before) and `sign`.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::float_arithmetic,
+        reason = "tests may fail loudly"
+    )
+)]
+
+mod book;
+pub mod error;
+pub mod pipeline;
+pub mod ports;
+mod sign;
+
+pub use error::{KeyError, NotDone, NotSigned, SendError};
+pub use pipeline::{Client, Done, Incoming, Pipeline, Settings, past_of};
+pub use ports::{
+    Answer, Answering, Approver, Consent, DeviceJob, HistorySource, KeyHandle, Keys, Question,
+    Signer, Upstream,
+};

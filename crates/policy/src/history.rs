@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use touchkeep_core::{Decimal, UnixMillis};
+use touchkeep_core::{Decimal, RequestId, UnixMillis};
 use touchkeep_venue::{Operation, OperationKind};
 
 use crate::{Asked, Policy, Rule};
@@ -14,6 +14,8 @@ pub const MINUTE_MS: u64 = 60_000;
 /// One request that was let through earlier. Recorded before it was signed, so what may have happened counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Past {
+    /// Which request.
+    pub request: RequestId,
     /// When.
     pub at: UnixMillis,
     /// Which client asked.
@@ -38,13 +40,23 @@ impl Past {
     /// What a request will be to those after it.
     #[must_use]
     pub fn of(asked: &Asked) -> Self {
-        Self::new(asked.now, &asked.client, &asked.key_set, &asked.operation)
+        let Asked {
+            client, key_set, ..
+        } = asked;
+        Self::new(asked.request, asked.now, client, key_set, &asked.operation)
     }
 
     /// What was let through then.
     #[must_use]
-    pub fn new(at: UnixMillis, client: &str, key_set: &str, operation: &Operation) -> Self {
+    pub fn new(
+        request: RequestId,
+        at: UnixMillis,
+        client: &str,
+        key_set: &str,
+        operation: &Operation,
+    ) -> Self {
         Self {
+            request,
             at,
             client: client.to_owned(),
             venue: operation.venue.clone(),

@@ -1,0 +1,177 @@
+//! What was let through before, and the policy that looks back at it, under one lock: deciding and reserving is one step,
+//! so that two requests at once never exceed a limit together.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use touchkeep_core::{RequestId, UnixMillis};
+use touchkeep_policy::{Asked, History, Past, Policy, Verdict};
+
+use crate::HistorySource;
+
+/// The book of what was let through.
+#[derive(Debug)]
+pub(crate) struct Book(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    policy: Policy,
+    past: Vec<Past>,
+}
+
+impl Book {
+    /// An empty book under [`Policy::by_hand`], which needs no history.
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(Inner {
+            policy: Policy::by_hand(),
+            past: Vec::new(),
+        }))
+    }
+
+    /// Puts a policy in force, after reading the history that it looks back at. When that cannot be read, everything is
+    /// by hand. What is here already stays: it may not be recorded yet.
+    pub(crate) fn set_policy<S: HistorySource>(
+        &self,
+        policy: Policy,
+        source: &S,
+        now: UnixMillis,
+    ) -> Result<(), S::Error> {
+        let mut inner = self.lock();
+        inner.policy = Policy::by_hand();
+        let recorded = source.since(UnixMillis(now.0.saturating_sub(policy.reach_ms())))?;
+        let known: HashSet<RequestId> = inner.past.iter().map(|act| act.request).collect();
+        let new = recorded
+            .into_iter()
+            .filter(|act| !known.contains(&act.request));
+        inner.past.extend(new);
+        inner.policy = policy;
+        Ok(())
+    }
+
+    /// Decides, and reserves what a rule allows.
+    pub(crate) fn decide(&self, asked: Asked) -> Verdict {
+        let mut guard = self.lock();
+        let Inner { policy, past } = &mut *guard;
+        past.retain(|act| asked.now.since(act.at) < policy.remembers_ms(act));
+        let history = History::of(policy, past, &asked);
+        let act = Past::of(&asked);
+        let verdict = policy.decide(asked, &history);
+        if matches!(verdict, Verdict::Allow(_)) {
+            past.push(act);
+        }
+        verdict
+    }
+
+    /// Reserves what a person approved.
+    pub(crate) fn reserve(&self, act: Past) {
+        self.lock().past.push(act);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, sync::Arc};
+
+    use touchkeep_venue::{Operation, OperationKind};
+
+    use super::*;
+
+    const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+    const TEN: &str = "[[rule]]\nname = \"ten\"\nkinds = [\"trade\"]\nsymbols = [\"BTCUSDT\"]\nwindow_amount = \"10\"\nwindow_hours = 1\naction = \"allow\"";
+
+    struct Recorded(Vec<Past>);
+    impl HistorySource for Recorded {
+        type Error = Infallible;
+        fn since(&self, since: UnixMillis) -> Result<Vec<Past>, Infallible> {
+            Ok(self
+                .0
+                .iter()
+                .filter(|act| act.at >= since)
+                .cloned()
+                .collect())
+        }
+    }
+
+    struct Unreadable;
+    impl HistorySource for Unreadable {
+        type Error = &'static str;
+        fn since(&self, _: UnixMillis) -> Result<Vec<Past>, &'static str> {
+            Err("unreadable")
+        }
+    }
+
+    fn asked() -> Asked {
+        let mut operation = Operation::new(OperationKind::Trade, "binance", "POST", "/x", "x");
+        operation.symbol = Some("BTCUSDT".into());
+        operation.amount = "1".parse().ok();
+        Asked {
+            request: RequestId::random(),
+            digest: [0; 32],
+            client: "bot".into(),
+            key_set: "main".into(),
+            operation,
+            now: NOW,
+        }
+    }
+
+    fn allows(book: &Book) -> bool {
+        matches!(book.decide(asked()), Verdict::Allow(_))
+    }
+
+    #[test]
+    fn many_at_once_never_exceed_a_limit_together() {
+        let book = Arc::new(Book::new());
+        let policy = Policy::parse(TEN).unwrap();
+        book.set_policy(policy, &Recorded(Vec::new()), NOW).unwrap();
+        let threads: Vec<_> = (0..64)
+            .map(|_| {
+                let book = Arc::clone(&book);
+                std::thread::spawn(move || allows(&book))
+            })
+            .collect();
+        let allowed = threads.into_iter().map(|t| t.join().unwrap());
+        assert_eq!(allowed.filter(|allowed| *allowed).count(), 10);
+    }
+
+    #[test]
+    fn recorded_and_reserved_are_counted_once() {
+        let book = Book::new();
+        let policy = || Policy::parse(TEN).unwrap();
+        let first = asked();
+        let recorded = Recorded(
+            (0..7)
+                .map(|_| Past::of(&asked()))
+                .chain([Past::of(&first)])
+                .collect(),
+        );
+        book.reserve(Past::of(&first));
+        book.set_policy(policy(), &recorded, NOW).unwrap();
+        assert!(
+            allows(&book) && allows(&book) && !allows(&book),
+            "8 + 2 = 10"
+        );
+        book.set_policy(policy(), &recorded, NOW).unwrap();
+        assert!(!allows(&book));
+    }
+
+    #[test]
+    fn without_history_everything_is_by_hand() {
+        let book = Book::new();
+        assert!(
+            matches!(book.decide(asked()), Verdict::Ask(_)),
+            "before a policy"
+        );
+        book.set_policy(Policy::parse(TEN).unwrap(), &Recorded(Vec::new()), NOW)
+            .unwrap();
+        assert!(allows(&book));
+        book.set_policy(Policy::parse(TEN).unwrap(), &Unreadable, NOW)
+            .unwrap_err();
+        assert!(matches!(book.decide(asked()), Verdict::Ask(_)));
+    }
+}

@@ -1,0 +1,161 @@
+//! Why a request was not done, sorted by what a person can do about it.
+
+use touchkeep_audit::RecordError;
+use touchkeep_core::Code;
+use touchkeep_device::DeviceError;
+use touchkeep_policy::{DenyReason, Mismatch};
+use touchkeep_venue::{KeyClass, Unreadable};
+
+/// A request did not come to an answer of the venue.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotDone {
+    /// Nothing was signed.
+    #[error(transparent)]
+    NotSigned(#[from] NotSigned),
+    /// It was signed and did not reach the venue.
+    #[error("the venue was not reached: {0}")]
+    NotSent(String),
+    /// It was signed, and nobody knows whether the venue did it. It must not simply be sent again.
+    #[error("whether the venue did it is not known: {0}")]
+    Unknown(String),
+}
+
+/// Nothing was signed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotSigned {
+    /// There is no such venue.
+    #[error("there is no venue of that name")]
+    NoVenue,
+    /// The request was refused unread.
+    #[error("the request cannot be read: {0}")]
+    Unreadable(#[from] Unreadable),
+    /// The rules deny it.
+    #[error("denied by {}", .rule.as_deref().map_or_else(|| "default: no rule allows it".to_owned(), |r| format!("the rule {r:?}")))]
+    Denied {
+        /// Which one; none where no rule says anything else.
+        rule: Option<String>,
+        /// Why.
+        reason: DenyReason,
+    },
+    /// A person refused.
+    #[error("a person refused it")]
+    Refused,
+    /// Nobody answered in time.
+    #[error("nobody approved it in time")]
+    TimedOut,
+    /// What was approved is not this request.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// The key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// It could not be recorded first.
+    #[error("the audit log cannot be written, so nothing was signed")]
+    Audit(#[from] RecordError),
+    /// A device's signature does not verify under its public key. It was thrown away.
+    #[error("the device's signature is not that of the key")]
+    BadSignature,
+    /// A part of this program ended unexpectedly.
+    #[error("the request was interrupted")]
+    Interrupted,
+}
+
+/// Why a key cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The vault is locked.
+    #[error("the vault is locked")]
+    Locked,
+    /// The key set has no key of this class.
+    #[error("the key set {key_set:?} has no key of the class {class:?} at {venue}")]
+    NoKey {
+        /// The venue.
+        venue: String,
+        /// The key set.
+        key_set: String,
+        /// The class that the operation needs.
+        class: KeyClass,
+    },
+    /// More than one key fits.
+    #[error("the key set {0:?} has more than one key for this")]
+    Ambiguous(String),
+    /// The item has no secret.
+    #[error("the item {0:?} has no secret yet")]
+    NoSecret(String),
+    /// The vault's file is not as it was left.
+    #[error("the secret cannot be read")]
+    Damaged,
+    /// A person did not give the PIN, passphrase or touch.
+    #[error("a person refused")]
+    Refused,
+    /// Nobody gave the PIN, passphrase or touch in time.
+    #[error("nobody answered in time")]
+    TimedOut,
+    /// This way of signing is not for requests.
+    #[error("the key {0:?} is not for signing requests")]
+    NotForRequests(String),
+    /// The device did not.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
+
+/// Why a request did not get its answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// No byte of it was sent.
+    #[error("{0}")]
+    NotSent(String),
+    /// Some of it was sent.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl NotDone {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::NotSigned(why) => why.code(),
+            Self::NotSent(_) | Self::Unknown(_) => Code::Unreachable,
+        }
+    }
+}
+
+impl NotSigned {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::NoVenue => Code::NotFound,
+            Self::Unreadable(why) => why.code(),
+            Self::Denied { .. } => Code::Denied,
+            Self::Refused | Self::Mismatch(_) => Code::Refused,
+            Self::TimedOut => Code::TimedOut,
+            Self::Key(why) => why.code(),
+            Self::Audit(why) => why.code(),
+            Self::BadSignature => Code::DeviceFailed,
+            Self::Interrupted => Code::System,
+        }
+    }
+}
+
+impl KeyError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Locked => Code::Locked,
+            Self::NoKey { .. } | Self::NoSecret(_) => Code::NotFound,
+            Self::Ambiguous(_) => Code::Ambiguous,
+            Self::Damaged => Code::Damaged,
+            Self::Refused => Code::Refused,
+            Self::TimedOut => Code::TimedOut,
+            Self::NotForRequests(_) => Code::Invalid,
+            Self::Device(why) => why.code(),
+        }
+    }
+}

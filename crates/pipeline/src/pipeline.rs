@@ -1,0 +1,470 @@
+//! The way itself.
+
+use std::{sync::Arc, time::Duration};
+
+use touchkeep_audit::{Decision, Event, Kind, Log, Seq};
+use touchkeep_core::{ClientId, Clock, RequestId, UnixMillis, text::visible};
+use touchkeep_policy::{
+    Allowed, Approval, ApprovedBy, Asked, Denied, How, Need, NeedsApproval, Past, Policy, Refusal,
+    Verdict, request_digest,
+};
+use touchkeep_venue::{Decoded, Dialect, Outgoing, Private, Request, Unreadable, dialect};
+
+use crate::{
+    Answer, Approver, HistorySource, KeyError, KeyHandle, Keys, NotDone, NotSigned, Question,
+    SendError, Upstream, book::Book, sign::sign,
+};
+
+const KEY_SET: &str = "key-set";
+
+/// Times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a person has to answer.
+    pub approval_ms: u64,
+    /// The `recvWindow` of requests that name none.
+    pub recv_window_ms: u32,
+    /// The least `recvWindow` where the device waits for a touch after it was given the time to sign.
+    pub touch_window_ms: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            approval_ms: 120_000,
+            recv_window_ms: 5_000,
+            touch_window_ms: 60_000,
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Its id.
+    pub id: ClientId,
+    /// Its name, unique; rules speak of it.
+    pub name: String,
+}
+
+/// A request of a client, as the proxy read it.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// Which request. Never used before.
+    pub request: RequestId,
+    /// Who asks.
+    pub client: Client,
+    /// At which venue.
+    pub venue: String,
+    /// With a key of which set.
+    pub key_set: String,
+    /// What.
+    pub http: Request,
+}
+
+/// The venue answered.
+#[derive(Debug)]
+pub struct Done<R> {
+    /// Its answer, whatever its status.
+    pub response: R,
+    /// The row of the intent; none for public requests, which need no key and leave no row.
+    pub recorded: Option<Seq>,
+    /// Whether the outcome could be recorded as well.
+    pub outcome_recorded: bool,
+}
+
+/// The one way from a request to a signature. Clones are the same one.
+pub struct Pipeline<U: Upstream>(Arc<Parts<U>>);
+
+impl<U: Upstream> Clone for Pipeline<U> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+struct Parts<U> {
+    keys: Arc<dyn Keys>,
+    approver: Arc<dyn Approver>,
+    upstream: U,
+    log: Log,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    book: Book,
+}
+
+// A request that was read, with the key that would sign it.
+struct Read {
+    incoming: Incoming,
+    dialect: &'static dyn Dialect,
+    private: Private,
+    key: KeyHandle,
+}
+
+impl<U: Upstream> Pipeline<U> {
+    /// A pipeline under [`Policy::by_hand`].
+    #[must_use]
+    pub fn new(
+        keys: Arc<dyn Keys>,
+        approver: Arc<dyn Approver>,
+        upstream: U,
+        log: Log,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Self {
+        Self(Arc::new(Parts {
+            keys,
+            approver,
+            upstream,
+            log,
+            clock,
+            settings,
+            book: Book::new(),
+        }))
+    }
+
+    /// Puts a policy in force. Reads the history that its limits look back at; blocks meanwhile.
+    ///
+    /// # Errors
+    /// When the history cannot be read. Everything is by hand then.
+    pub fn set_policy<S: HistorySource>(&self, policy: Policy, source: &S) -> Result<(), S::Error> {
+        let now = self.0.clock.now();
+        self.0.book.set_policy(policy, source, now)
+    }
+
+    /// Takes one request all the way. Dropping the future before anything was recorded means that nothing is signed; after
+    /// that it is carried out and its outcome recorded all the same.
+    ///
+    /// # Errors
+    /// Why there is no answer of the venue.
+    pub async fn handle(&self, incoming: Incoming) -> Result<Done<U::Response>, NotDone> {
+        let dialect = dialect(&incoming.venue).ok_or(NotSigned::NoVenue)?;
+        let private = match dialect.decode(&incoming.http) {
+            Ok(Decoded::Private(private)) => *private,
+            Ok(Decoded::Public(outgoing)) => return self.public(&incoming, outgoing).await,
+            Err(why) => return Err(self.unreadable(&incoming, why).await.into()),
+        };
+        let class = private.operation().kind.class();
+        let key = self
+            .0
+            .keys
+            .key_for(&incoming.venue, &incoming.key_set, class)
+            .map_err(NotSigned::from)?;
+        let read = Read {
+            incoming,
+            dialect,
+            private,
+            key,
+        };
+        let allowed = self.allowed(&read).await?;
+        let parts = Arc::clone(&self.0);
+        let task = tokio::spawn(async move { parts.carry_out(allowed, read).await });
+        task.await
+            .unwrap_or_else(|_| Err(NotDone::Unknown("the request was interrupted".into())))
+    }
+
+    async fn public(
+        &self,
+        incoming: &Incoming,
+        outgoing: Outgoing,
+    ) -> Result<Done<U::Response>, NotDone> {
+        let base_url = self.0.keys.base_url(&incoming.venue, &incoming.key_set);
+        let base_url = base_url.map_err(NotSigned::from)?;
+        let response = self.0.upstream.send(outgoing, base_url).await?;
+        Ok(Done {
+            response,
+            recorded: None,
+            outcome_recorded: false,
+        })
+    }
+
+    async fn unreadable(&self, incoming: &Incoming, why: Unreadable) -> NotSigned {
+        let what = format!(
+            "{} {} at {}: {why}",
+            visible(&incoming.http.method),
+            visible(&incoming.http.path),
+            visible(&incoming.venue)
+        );
+        let event = Event::new(Kind::RequestUnreadable, Decision::Denied).text(what);
+        self.0.note(by(event, incoming)).await;
+        why.into()
+    }
+
+    // From what was read to what may be signed.
+    async fn allowed(&self, read: &Read) -> Result<Allowed, NotSigned> {
+        let asked = Asked {
+            request: read.incoming.request,
+            digest: request_digest(&read.private, read.key.item),
+            client: read.incoming.client.name.clone(),
+            key_set: read.incoming.key_set.clone(),
+            operation: read.private.operation().clone(),
+            now: self.0.clock.now(),
+        };
+        let act = Past::of(&asked);
+        match self.0.book.decide(asked) {
+            Verdict::Deny(denied) => Err(self.0.denied(read, &denied).await),
+            Verdict::Allow(allowed) => {
+                let question = self.question(read, allowed.digest(), allowed.rule(), Need::Click);
+                self.0.keys.make_ready(&question).await?;
+                if allowed.how() == How::RuleAndNotify {
+                    self.0.approver.tell(&question);
+                }
+                Ok(allowed)
+            }
+            Verdict::Ask(asks) => {
+                let question = self.question(read, asks.digest(), asks.rule(), asks.need());
+                let allowed = self.approved(read, asks, &question).await?;
+                self.0.book.reserve(Past {
+                    at: self.0.clock.now(),
+                    ..act
+                });
+                Ok(allowed)
+            }
+        }
+    }
+
+    // Unlock first, then ask, then touch: a mistyped PIN spends no approval, and nobody touches what was not approved.
+    async fn approved(
+        &self,
+        read: &Read,
+        asks: NeedsApproval,
+        question: &Question,
+    ) -> Result<Allowed, NotSigned> {
+        if let Err(why) = self.0.keys.make_ready(question).await {
+            let refusal = refusal_of(&why);
+            self.0.refused(read, asks, refusal, &why.to_string()).await;
+            return Err(why.into());
+        }
+        let question = &Question {
+            deadline: self.deadline(),
+            ..question.clone()
+        };
+        let waited = Duration::from_millis(self.0.settings.approval_ms);
+        let answer = tokio::time::timeout(waited, self.0.approver.ask(question)).await;
+        let digest = match answer.unwrap_or(Answer::Nobody) {
+            Answer::Yes { digest } => digest,
+            Answer::No => {
+                self.0
+                    .refused(read, asks, Refusal::Person, "a person refused")
+                    .await;
+                return Err(NotSigned::Refused);
+            }
+            Answer::Nobody => {
+                self.0
+                    .refused(read, asks, Refusal::Deadline, "nobody answered in time")
+                    .await;
+                return Err(NotSigned::TimedOut);
+            }
+        };
+        // A yes to something else is not worth a touch.
+        let by = if digest != *asks.digest() || asks.need() == Need::Click {
+            ApprovedBy::Click
+        } else if read.key.touched_each_use {
+            ApprovedBy::KeyTouch
+        } else {
+            match self.0.keys.consent(question).await {
+                Ok(consent) => consent.into(),
+                Err(why) => {
+                    let refusal = refusal_of(&why);
+                    self.0.refused(read, asks, refusal, &why.to_string()).await;
+                    return Err(why.into());
+                }
+            }
+        };
+        match asks.approve(Approval { digest, by }) {
+            Ok(allowed) => Ok(allowed),
+            Err(mismatch) => {
+                let event = Event::new(Kind::RequestRefused, Decision::Refused).text(format!(
+                    "{}: {mismatch}",
+                    read.private.operation().sentence()
+                ));
+                self.0.note(about(event, read)).await;
+                Err(mismatch.into())
+            }
+        }
+    }
+
+    fn question(&self, read: &Read, digest: &[u8; 32], rule: &str, need: Need) -> Question {
+        Question {
+            request: read.incoming.request,
+            client: read.incoming.client.clone(),
+            key_set: read.incoming.key_set.clone(),
+            key: read.key.clone(),
+            operation: read.private.operation().clone(),
+            digest: *digest,
+            rule: rule.to_owned(),
+            need,
+            deadline: self.deadline(),
+        }
+    }
+
+    fn deadline(&self) -> UnixMillis {
+        let now = self.0.clock.now();
+        now.plus_ms(self.0.settings.approval_ms)
+    }
+}
+
+impl<U: Upstream> Parts<U> {
+    // Record, sign, send, record how it went.
+    async fn carry_out(
+        self: Arc<Self>,
+        allowed: Allowed,
+        read: Read,
+    ) -> Result<Done<U::Response>, NotDone> {
+        let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
+        let log = self.log.clone();
+        let recording = tokio::task::spawn_blocking(move || log.record_intent(allowed, &intent));
+        let recorded = recording
+            .await
+            .map_err(|_| NotSigned::Interrupted)?
+            .map_err(NotSigned::from)?;
+        let seq = recorded.seq();
+        let Read {
+            dialect,
+            private,
+            key,
+            incoming,
+        } = read;
+        let (keys, clock) = (&*self.keys, &*self.clock);
+        let signed = sign(recorded, private, &key, dialect, keys, clock, self.settings);
+        let outgoing = match signed.await {
+            Ok(outgoing) => outgoing,
+            Err(why) => {
+                let event = Event::new(Kind::Outcome, Decision::Failed);
+                self.outcome(
+                    seq,
+                    event.text(format!("not signed: {why}")),
+                    &incoming,
+                    &key,
+                )
+                .await;
+                return Err(why.into());
+            }
+        };
+        match self.upstream.send(outgoing, key.base_url.clone()).await {
+            Ok(response) => {
+                let status = U::status(&response);
+                let mut event = Event::new(Kind::Outcome, meaning_of(status));
+                event.venue_status = Some(status);
+                let outcome_recorded = self.outcome(seq, event, &incoming, &key).await;
+                Ok(Done {
+                    response,
+                    recorded: Some(seq),
+                    outcome_recorded,
+                })
+            }
+            Err(why) => {
+                let decision = match why {
+                    SendError::NotSent(_) => Decision::Failed,
+                    SendError::Unknown(_) => Decision::Unknown,
+                };
+                let event = Event::new(Kind::Outcome, decision).text(visible(&why.to_string()));
+                self.outcome(seq, event, &incoming, &key).await;
+                Err(why.into())
+            }
+        }
+    }
+
+    async fn outcome(
+        &self,
+        intent: Seq,
+        event: Event,
+        incoming: &Incoming,
+        key: &KeyHandle,
+    ) -> bool {
+        let event = by(event, incoming).item(key.item, visible(&key.name));
+        let log = self.log.clone();
+        let recording = tokio::task::spawn_blocking(move || log.record_outcome(intent, &event));
+        match recording.await {
+            Ok(Ok(_)) => true,
+            Ok(Err(why)) => {
+                tracing::error!(intent, %why, "the outcome was not recorded");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn denied(&self, read: &Read, denied: &Denied) -> NotSigned {
+        let mut event =
+            Event::new(Kind::RequestDenied, Decision::Denied).text(denied.operation().sentence());
+        event.rule = denied.rule().map(ToOwned::to_owned);
+        event.operation = Some(denied.operation().clone());
+        self.note(about(event, read)).await;
+        NotSigned::Denied {
+            rule: denied.rule().map(ToOwned::to_owned),
+            reason: denied.reason(),
+        }
+    }
+
+    async fn refused(&self, read: &Read, asks: NeedsApproval, refusal: Refusal, why: &str) {
+        let denied = asks.refuse(refusal);
+        let mut event = Event::new(Kind::RequestRefused, Decision::Refused)
+            .text(denied.operation().sentence())
+            .detail("why", why);
+        event.rule = denied.rule().map(ToOwned::to_owned);
+        event.operation = Some(denied.operation().clone());
+        self.note(about(event, read)).await;
+    }
+
+    // Records what was not done. When that cannot be recorded it is still not done.
+    async fn note(&self, event: Event) {
+        let log = self.log.clone();
+        let recording = tokio::task::spawn_blocking(move || log.record(&event));
+        if let Ok(Err(why)) = recording.await {
+            tracing::error!(%why, "a refusal was not recorded");
+        }
+    }
+}
+
+impl From<SendError> for NotDone {
+    fn from(why: SendError) -> Self {
+        match why {
+            SendError::NotSent(text) => Self::NotSent(text),
+            SendError::Unknown(text) => Self::Unknown(text),
+        }
+    }
+}
+
+fn by(mut event: Event, incoming: &Incoming) -> Event {
+    event.request = Some(incoming.request);
+    let client = &incoming.client;
+    event
+        .client(client.id, client.name.clone())
+        .detail(KEY_SET, incoming.key_set.clone())
+}
+
+fn about(event: Event, read: &Read) -> Event {
+    by(event, &read.incoming).item(read.key.item, read.key.name.clone())
+}
+
+// A server error leaves open whether it was done: Binance says so of its 5xx.
+const fn meaning_of(status: u16) -> Decision {
+    match status {
+        0..400 => Decision::Done,
+        400..500 => Decision::Failed,
+        _ => Decision::Unknown,
+    }
+}
+
+const fn refusal_of(why: &KeyError) -> Refusal {
+    match why {
+        KeyError::TimedOut => Refusal::Deadline,
+        _ => Refusal::Person,
+    }
+}
+
+/// What an intent in the log means to later limits: for a [`HistorySource`]. Other events mean nothing to them.
+#[must_use]
+pub fn past_of(event: &Event, at: UnixMillis) -> Option<Past> {
+    if event.kind != Kind::Intent {
+        return None;
+    }
+    let key_set = event.details.iter().find(|(name, _)| name == KEY_SET);
+    Some(Past::new(
+        event.request?,
+        at,
+        event.client_name.as_deref()?,
+        &key_set?.1,
+        event.operation.as_ref()?,
+    ))
+}

@@ -1,0 +1,190 @@
+//! What the pipeline borrows from the agent: keys, a person's eyes and hands, and a connection.
+
+use std::pin::Pin;
+
+use touchkeep_core::{ApiSecret, DeviceId, ItemId, RequestId, UnixMillis};
+use touchkeep_device::{Auth, Device, DeviceError, KeyInfo, SignatureScheme};
+use touchkeep_policy::{ApprovedBy, Need, Past};
+use touchkeep_venue::{KeyClass, Operation, Outgoing};
+
+use crate::{Client, KeyError, SendError};
+
+/// What a port answers, later.
+pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One use of a device, to be run on that device's own thread with the PIN or passphrase that [`Keys::make_ready`] got.
+pub type DeviceJob =
+    Box<dyn FnOnce(&mut dyn Device, Auth<'_>) -> Result<Vec<u8>, DeviceError> + Send>;
+
+/// A key, chosen for one request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyHandle {
+    /// The item that it is.
+    pub item: ItemId,
+    /// The item's name.
+    pub name: String,
+    /// The public half of the credential.
+    pub api_key: String,
+    /// How it signs.
+    pub signer: Signer,
+    /// Whether each use of it waits for a touch, so that the signature itself proves one: a device key with touch policy
+    /// always, or a secret that is sealed to one.
+    pub touched_each_use: bool,
+    /// The practice venue's address, for items of a practice vault.
+    pub base_url: Option<String>,
+}
+
+/// How a key signs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Signer {
+    /// HMAC-SHA256 with the item's secret.
+    HmacSha256,
+    /// A key on a device.
+    Device {
+        /// Which device.
+        device: DeviceId,
+        /// Which key of it.
+        key: KeyInfo,
+        /// How.
+        scheme: SignatureScheme,
+    },
+}
+
+/// What is put to a person, and what the other ports are told about the request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// Which request.
+    pub request: RequestId,
+    /// Who asks.
+    pub client: Client,
+    /// Of which key set.
+    pub key_set: String,
+    /// With which key.
+    pub key: KeyHandle,
+    /// What exactly. [`Operation::sentence`] says it in one line.
+    pub operation: Operation,
+    /// The digest that a yes must name.
+    pub digest: [u8; 32],
+    /// The rule that wants it asked or told.
+    pub rule: String,
+    /// What the person must do.
+    pub need: Need,
+    /// Until when.
+    pub deadline: UnixMillis,
+}
+
+/// What a person answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Yes, to the request with this digest: the one that the front end showed.
+    Yes {
+        /// As the front end gave it back.
+        digest: [u8; 32],
+    },
+    /// No.
+    No,
+    /// Nothing until the deadline, or nobody was there.
+    Nobody,
+}
+
+/// What a person did at a device for one request, beside the use of the key itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// Touched it.
+    Touch(DeviceId),
+    /// Typed the passphrase of this software device.
+    Passphrase(DeviceId),
+}
+
+impl From<Consent> for ApprovedBy {
+    fn from(consent: Consent) -> Self {
+        match consent {
+            Consent::Touch(device) => Self::Touch(device),
+            Consent::Passphrase(device) => Self::Passphrase(device),
+        }
+    }
+}
+
+/// The unlocked vault and its devices.
+pub trait Keys: Send + Sync {
+    /// The key of a set for an operation of this class.
+    ///
+    /// # Errors
+    /// When there is none, or the vault is locked.
+    fn key_for(&self, venue: &str, key_set: &str, class: KeyClass) -> Result<KeyHandle, KeyError>;
+
+    /// Where the practice venue of this set is, for public requests; none for real venues.
+    ///
+    /// # Errors
+    /// When that cannot be known because the vault is locked.
+    fn base_url(&self, venue: &str, key_set: &str) -> Result<Option<String>, KeyError>;
+
+    /// Gets what must be typed before the key can be used, and checks it. Called before a person is asked to approve, so
+    /// that a mistyped PIN spends no approval.
+    ///
+    /// # Errors
+    /// When it was not given.
+    fn make_ready<'a>(&'a self, question: &'a Question) -> Answering<'a, Result<(), KeyError>>;
+
+    /// A touch or passphrase for this request alone, where the key that signs waits for none.
+    ///
+    /// # Errors
+    /// When it was not given.
+    fn consent<'a>(&'a self, question: &'a Question) -> Answering<'a, Result<Consent, KeyError>>;
+
+    /// The secret of an item, for one use. Opens a sealed one, with its touch.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    fn secret<'a>(&'a self, key: &'a KeyHandle) -> Answering<'a, Result<ApiSecret, KeyError>>;
+
+    /// Runs one use of a device on the device's thread.
+    ///
+    /// # Errors
+    /// The job's, or that the device is not there.
+    fn on_device<'a>(
+        &'a self,
+        device: DeviceId,
+        job: DeviceJob,
+    ) -> Answering<'a, Result<Vec<u8>, KeyError>>;
+}
+
+/// The front ends.
+pub trait Approver: Send + Sync {
+    /// Puts a question to a person. The pipeline itself stops waiting at the deadline.
+    fn ask<'a>(&'a self, question: &'a Question) -> Answering<'a, Answer>;
+
+    /// Tells a person what a rule let through.
+    fn tell(&self, question: &Question);
+}
+
+/// The connection to a venue.
+pub trait Upstream: Send + Sync + 'static {
+    /// An answer whose head is there and whose body may still stream.
+    type Response: Send + 'static;
+
+    /// Sends a request to its origin, or to `base_url` in its place. Follows no redirect.
+    ///
+    /// # Errors
+    /// [`SendError::NotSent`] only when no byte of the request was sent.
+    fn send(
+        &self,
+        outgoing: Outgoing,
+        base_url: Option<String>,
+    ) -> Answering<'_, Result<Self::Response, SendError>>;
+
+    /// The HTTP status of an answer.
+    fn status(response: &Self::Response) -> u16;
+}
+
+/// What was let through before, from the audit log's intents: [`crate::past_of`] reads one.
+pub trait HistorySource {
+    /// Why it cannot be read.
+    type Error;
+
+    /// Everything since then, in any order.
+    ///
+    /// # Errors
+    /// When it cannot be read whole.
+    fn since(&self, since: UnixMillis) -> Result<Vec<Past>, Self::Error>;
+}

@@ -1,0 +1,778 @@
+//! The whole way with a real audit log and a real decision; keys, person and venue are played, because those are ports.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::float_arithmetic,
+    reason = "tests may fail loudly"
+)]
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use aws_lc_rs::{
+    hmac,
+    signature::{Ed25519KeyPair, KeyPair},
+};
+use touchkeep_audit::{Decision, Kind, Log, Query, Row};
+use touchkeep_core::{ApiSecret, ClientId, Code, DeviceId, Id, ItemId, RequestId, SystemClock};
+use touchkeep_device::{
+    Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose,
+    SecretDemand, SignatureScheme, TouchPolicy, public::ed25519_spki,
+};
+use touchkeep_pipeline::*;
+use touchkeep_policy::{Past, Policy};
+use touchkeep_venue::{KeyClass, Outgoing, Request};
+
+const SECRET: &str = "test-secret-0123456789abcdef";
+const DEVICE: DeviceId = DeviceId(Id::from_bytes([9; 16]));
+
+// What happened, in order, each with the rows that the log held then.
+#[derive(Clone)]
+struct Story {
+    log: Log,
+    told: Arc<Mutex<Vec<(&'static str, u64)>>>,
+}
+
+impl Story {
+    fn tell(&self, what: &'static str) {
+        let rows = self.log.head().size;
+        self.told.lock().unwrap().push((what, rows));
+    }
+
+    fn words(&self) -> Vec<&'static str> {
+        self.told
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(what, _)| *what)
+            .collect()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Person {
+    Yes,
+    No,
+    Nobody,
+    Asleep,
+    OtherDigest,
+}
+
+struct Played {
+    story: Story,
+    person: Person,
+    ready: fn() -> Result<(), KeyError>,
+    consents: fn() -> Result<Consent, KeyError>,
+    secret: fn() -> Result<ApiSecret, KeyError>,
+    key: fn(KeyClass) -> Result<KeyHandle, KeyError>,
+    device: fn(&[u8]) -> Result<Vec<u8>, DeviceError>,
+    venue: fn() -> Result<u16, SendError>,
+    sent: Mutex<Vec<Outgoing>>,
+    asked: Mutex<Vec<Question>>,
+}
+
+impl Keys for Played {
+    fn key_for(&self, venue: &str, key_set: &str, class: KeyClass) -> Result<KeyHandle, KeyError> {
+        assert_eq!((venue, key_set), ("binance", "main"));
+        (self.key)(class)
+    }
+    fn base_url(&self, _: &str, _: &str) -> Result<Option<String>, KeyError> {
+        Ok(Some("http://127.0.0.1:1".into()))
+    }
+    fn make_ready<'a>(&'a self, _: &'a Question) -> Answering<'a, Result<(), KeyError>> {
+        Box::pin(async {
+            self.story.tell("ready");
+            (self.ready)()
+        })
+    }
+    fn consent<'a>(&'a self, _: &'a Question) -> Answering<'a, Result<Consent, KeyError>> {
+        Box::pin(async {
+            self.story.tell("touch");
+            (self.consents)()
+        })
+    }
+    fn secret<'a>(&'a self, _: &'a KeyHandle) -> Answering<'a, Result<ApiSecret, KeyError>> {
+        Box::pin(async {
+            self.story.tell("sign");
+            (self.secret)()
+        })
+    }
+    fn on_device<'a>(
+        &'a self,
+        device: DeviceId,
+        job: DeviceJob,
+    ) -> Answering<'a, Result<Vec<u8>, KeyError>> {
+        assert_eq!(device, DEVICE);
+        Box::pin(async {
+            self.story.tell("sign");
+            let mut device = PlayedDevice(self.device, info());
+            Ok(job(&mut device, Auth::Nothing)?)
+        })
+    }
+}
+
+impl Approver for Played {
+    fn ask<'a>(&'a self, question: &'a Question) -> Answering<'a, Answer> {
+        Box::pin(async {
+            self.story.tell("ask");
+            self.asked.lock().unwrap().push(question.clone());
+            let digest = question.digest;
+            match self.person {
+                Person::Yes => Answer::Yes { digest },
+                Person::No => Answer::No,
+                Person::Nobody => Answer::Nobody,
+                Person::Asleep => std::future::pending().await,
+                Person::OtherDigest => Answer::Yes { digest: [0; 32] },
+            }
+        })
+    }
+    fn tell(&self, _: &Question) {
+        self.story.tell("tell");
+    }
+}
+
+struct Wire(Arc<Played>);
+
+impl Upstream for Wire {
+    type Response = u16;
+    fn send(
+        &self,
+        outgoing: Outgoing,
+        base_url: Option<String>,
+    ) -> Answering<'_, Result<u16, SendError>> {
+        Box::pin(async move {
+            assert_eq!(base_url.as_deref(), Some("http://127.0.0.1:1"));
+            self.0.story.tell("send");
+            self.0.sent.lock().unwrap().push(outgoing);
+            (self.0.venue)()
+        })
+    }
+    fn status(response: &u16) -> u16 {
+        *response
+    }
+}
+
+struct PlayedDevice(fn(&[u8]) -> Result<Vec<u8>, DeviceError>, DeviceInfo);
+
+impl Device for PlayedDevice {
+    fn info(&self) -> &DeviceInfo {
+        &self.1
+    }
+    fn demand(&mut self, _: &KeyRef) -> Result<Demand, DeviceError> {
+        Ok(Demand {
+            secret: SecretDemand::Nothing,
+            touch: TouchPolicy::Always,
+        })
+    }
+    fn unwrap_file_key(
+        &mut self,
+        key: &KeyRef,
+        _: &[age_core::format::Stanza],
+        _: Auth<'_>,
+    ) -> Result<age_core::format::FileKey, DeviceError> {
+        Err(DeviceError::NoKey(key.clone()))
+    }
+    fn sign(
+        &mut self,
+        key: &KeyRef,
+        scheme: SignatureScheme,
+        message: &[u8],
+        _: Auth<'_>,
+    ) -> Result<Vec<u8>, DeviceError> {
+        assert_eq!((key.0.as_str(), scheme), ("82", SignatureScheme::Ed25519));
+        (self.0)(message)
+    }
+}
+
+fn pair() -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&[3; 32]).unwrap()
+}
+
+fn info() -> DeviceInfo {
+    DeviceInfo {
+        kind: DeviceKind::Piv,
+        label: "played".into(),
+        serial: None,
+        firmware: None,
+        keys: vec![request_key(Purpose::Request)],
+    }
+}
+
+fn request_key(purpose: Purpose) -> KeyInfo {
+    KeyInfo {
+        key: KeyRef("82".into()),
+        purpose,
+        algorithm: Algorithm::Ed25519,
+        spki: ed25519_spki(pair().public_key().as_ref().try_into().unwrap()),
+        touch: TouchPolicy::Always,
+        recipient: None,
+        identity: None,
+    }
+}
+
+fn handle(signer: Signer, touched_each_use: bool) -> KeyHandle {
+    KeyHandle {
+        item: ItemId(Id::from_bytes([5; 16])),
+        name: "main key".into(),
+        api_key: "api".into(),
+        signer,
+        touched_each_use,
+        base_url: Some("http://127.0.0.1:1".into()),
+    }
+}
+
+fn on_device(purpose: Purpose) -> KeyHandle {
+    let signer = Signer::Device {
+        device: DEVICE,
+        key: request_key(purpose),
+        scheme: SignatureScheme::Ed25519,
+    };
+    handle(signer, true)
+}
+
+struct Scene {
+    played: Arc<Played>,
+    pipeline: Pipeline<Wire>,
+    log: Log,
+    identity: age::x25519::Identity,
+    folder: tempfile::TempDir,
+}
+
+struct NoHistory;
+impl HistorySource for NoHistory {
+    type Error = Infallible;
+    fn since(&self, _: touchkeep_core::UnixMillis) -> Result<Vec<Past>, Infallible> {
+        Ok(Vec::new())
+    }
+}
+
+const RULES: &str = r#"
+[[rule]]
+name = "reads"
+kinds = ["read"]
+action = "allow"
+[[rule]]
+name = "told"
+kinds = ["cancel"]
+action = "notify"
+[[rule]]
+name = "small"
+kinds = ["trade"]
+symbols = ["BTCUSDT"]
+max_amount = "1"
+window_amount = "3"
+window_hours = 1
+action = "allow"
+[[rule]]
+name = "trades"
+kinds = ["trade"]
+action = "approve"
+[[rule]]
+name = "withdrawals"
+kinds = ["withdraw"]
+action = "touch"
+"#;
+
+fn scene(change: impl FnOnce(&mut Played)) -> Scene {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = age::x25519::Identity::generate();
+    let recipient = identity.to_public().to_string();
+    let log = Log::create(&folder.path().join("audit.db"), "vault", &recipient).unwrap();
+    let story = Story {
+        log: log.clone(),
+        told: Arc::default(),
+    };
+    let mut played = Played {
+        story,
+        person: Person::Yes,
+        ready: || Ok(()),
+        consents: || Ok(Consent::Touch(DEVICE)),
+        secret: || Ok(ApiSecret::new(SECRET.into())),
+        key: |_| Ok(handle(Signer::HmacSha256, false)),
+        device: |message| Ok(pair().sign(message).as_ref().to_vec()),
+        venue: || Ok(200),
+        sent: Mutex::default(),
+        asked: Mutex::default(),
+    };
+    change(&mut played);
+    let played = Arc::new(played);
+    let settings = Settings {
+        approval_ms: if played.person == Person::Asleep {
+            20
+        } else {
+            60_000
+        },
+        ..Settings::default()
+    };
+    let pipeline = Pipeline::new(
+        Arc::clone(&played) as Arc<dyn Keys>,
+        Arc::clone(&played) as Arc<dyn Approver>,
+        Wire(Arc::clone(&played)),
+        log.clone(),
+        Arc::new(SystemClock),
+        settings,
+    );
+    pipeline
+        .set_policy(Policy::parse(RULES).unwrap(), &NoHistory)
+        .unwrap();
+    Scene {
+        played,
+        pipeline,
+        log,
+        identity,
+        folder,
+    }
+}
+
+fn incoming(method: &str, path: &str, query: &str, body: &str) -> Incoming {
+    Incoming {
+        request: RequestId::random(),
+        client: Client {
+            id: ClientId(Id::from_bytes([1; 16])),
+            name: "grid-bot".into(),
+        },
+        venue: "binance".into(),
+        key_set: "main".into(),
+        http: Request {
+            method: method.into(),
+            path: path.into(),
+            query: query.into(),
+            content_type: Some("application/x-www-form-urlencoded".into()),
+            body: body.into(),
+        },
+    }
+}
+
+fn read() -> Incoming {
+    incoming(
+        "GET",
+        "/api/v3/account",
+        "recvWindow=4000&timestamp=1&signature=x",
+        "",
+    )
+}
+
+fn order(symbol: &str, amount: &str) -> Incoming {
+    let body =
+        format!("symbol={symbol}&side=BUY&type=MARKET&quantity={amount}&timestamp=1&signature=x");
+    incoming("POST", "/api/v3/order", "", &body)
+}
+
+fn withdrawal() -> Incoming {
+    let body = "coin=BTC&address=bc1q&amount=0.5&recvWindow=1000&timestamp=1&signature=x";
+    incoming("POST", "/sapi/v1/capital/withdraw/apply", "", body)
+}
+
+impl Scene {
+    fn rows(&self) -> Vec<Row> {
+        let mut rows = self
+            .log
+            .list(&Query::default(), Some(&self.identity))
+            .unwrap();
+        rows.reverse();
+        rows
+    }
+
+    fn kinds(&self) -> Vec<(Kind, Decision)> {
+        self.rows()
+            .iter()
+            .map(|row| (row.kind, row.decision))
+            .collect()
+    }
+
+    fn nothing_was_signed(&self) {
+        for word in ["sign", "send"] {
+            assert!(!self.played.story.words().contains(&word), "{word}");
+        }
+        assert!(self.rows().iter().all(|row| row.kind != Kind::Intent));
+        assert!(self.played.sent.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_allowed_request_is_recorded_then_signed_then_sent_then_its_outcome_recorded() {
+    let scene = scene(|_| {});
+    let done = scene.pipeline.handle(read()).await.unwrap();
+    assert_eq!(done.response, 200);
+    assert!(done.outcome_recorded);
+    // With each step the rows that were on disk then: the intent is there before the secret is even fetched.
+    let told = scene.played.story.told.lock().unwrap().clone();
+    assert_eq!(told, [("ready", 0), ("sign", 1), ("send", 1)]);
+    assert_eq!(
+        scene.kinds(),
+        [
+            (Kind::Intent, Decision::Allowed),
+            (Kind::Outcome, Decision::Done)
+        ]
+    );
+    let rows = scene.rows();
+    assert_eq!(rows[1].closes, done.recorded);
+    let event = rows[0].event.as_ref().unwrap();
+    assert_eq!(event.rule.as_deref(), Some("reads"));
+    assert_eq!(event.client_name.as_deref(), Some("grid-bot"));
+    assert!(past_of(event, rows[0].time).is_some());
+    assert_eq!(past_of(rows[1].event.as_ref().unwrap(), rows[1].time), None);
+
+    let sent = scene.played.sent.lock().unwrap();
+    let (payload, signature) = sent[0].path_and_query.split_once("&signature=").unwrap();
+    let payload = payload.strip_prefix("/api/v3/account?").unwrap();
+    assert!(payload.starts_with("recvWindow=4000&timestamp=1") && !payload.ends_with("=1"));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let hex: String = hmac::sign(&key, payload.as_bytes())
+        .as_ref()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    assert_eq!(signature, hex);
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_is_neither_recorded_as_intent_nor_signed_nor_sent() {
+    type Change = fn(&mut Played);
+    type Row = Option<(Kind, Decision)>;
+    type Case = (
+        &'static str,
+        Change,
+        Incoming,
+        Code,
+        Row,
+        &'static [&'static str],
+    );
+    let nothing: Change = |_| {};
+    let cases: Vec<Case> = vec![
+        (
+            "no rule",
+            nothing,
+            incoming("POST", "/sapi/v1/asset/transfer", "", ""),
+            Code::Denied,
+            Some((Kind::RequestDenied, Decision::Denied)),
+            &[],
+        ),
+        (
+            "unknown endpoint",
+            nothing,
+            incoming("POST", "/sapi/v1/what/ever", "", ""),
+            Code::Denied,
+            Some((Kind::RequestDenied, Decision::Denied)),
+            &[],
+        ),
+        (
+            "unreadable",
+            nothing,
+            incoming("GET", "/api/v3/../x", "", ""),
+            Code::Unreadable,
+            Some((Kind::RequestUnreadable, Decision::Denied)),
+            &[],
+        ),
+        (
+            "no venue",
+            nothing,
+            Incoming {
+                venue: "other".into(),
+                ..read()
+            },
+            Code::NotFound,
+            None,
+            &[],
+        ),
+        (
+            "locked",
+            |p| p.key = |_| Err(KeyError::Locked),
+            read(),
+            Code::Locked,
+            None,
+            &[],
+        ),
+        (
+            "refused",
+            |p| p.person = Person::No,
+            order("LTCBTC", "1"),
+            Code::Refused,
+            Some((Kind::RequestRefused, Decision::Refused)),
+            &["ready", "ask"],
+        ),
+        (
+            "nobody",
+            |p| p.person = Person::Nobody,
+            order("LTCBTC", "1"),
+            Code::TimedOut,
+            Some((Kind::RequestRefused, Decision::Refused)),
+            &["ready", "ask"],
+        ),
+        (
+            "asleep",
+            |p| p.person = Person::Asleep,
+            order("LTCBTC", "1"),
+            Code::TimedOut,
+            Some((Kind::RequestRefused, Decision::Refused)),
+            &["ready", "ask"],
+        ),
+        (
+            "another digest",
+            |p| p.person = Person::OtherDigest,
+            order("LTCBTC", "1"),
+            Code::Refused,
+            Some((Kind::RequestRefused, Decision::Refused)),
+            &["ready", "ask"],
+        ),
+        (
+            "another digest, no touch asked",
+            |p| p.person = Person::OtherDigest,
+            withdrawal(),
+            Code::Refused,
+            Some((Kind::RequestRefused, Decision::Refused)),
+            &["ready", "ask"],
+        ),
+        (
+            "wrong PIN before anybody is asked",
+            |p| p.ready = || Err(DeviceError::WrongPin { tries_left: 2 }.into()),
+            withdrawal(),
+            Code::WrongPin,
+            Some((Kind::RequestRefused, Decision::Refused)),
+            &["ready"],
+        ),
+        (
+            "not touched",
+            |p| p.consents = || Err(DeviceError::NoTouch.into()),
+            withdrawal(),
+            Code::NoTouch,
+            Some((Kind::RequestRefused, Decision::Refused)),
+            &["ready", "ask", "touch"],
+        ),
+        (
+            "allowed, but locked meanwhile",
+            |p| p.ready = || Err(KeyError::Locked),
+            read(),
+            Code::Locked,
+            None,
+            &["ready"],
+        ),
+    ];
+    for (name, change, incoming, code, row, story) in cases {
+        let scene = scene(change);
+        let why = scene.pipeline.handle(incoming).await.unwrap_err();
+        assert_eq!(why.code(), code, "{name}: {why}");
+        assert_eq!(scene.kinds(), Vec::from_iter(row), "{name}");
+        assert_eq!(scene.played.story.words(), story, "{name}");
+        scene.nothing_was_signed();
+    }
+}
+
+#[tokio::test]
+async fn a_withdrawal_needs_a_yes_and_a_touch_of_its_own() {
+    let scene = scene(|_| {});
+    scene.pipeline.handle(withdrawal()).await.unwrap();
+    assert_eq!(
+        scene.played.story.words(),
+        ["ready", "ask", "touch", "sign", "send"]
+    );
+    assert_eq!(scene.kinds()[0], (Kind::Intent, Decision::Touched));
+    let asked = scene.played.asked.lock().unwrap();
+    assert_eq!(
+        asked[0].operation.sentence(),
+        "Withdraw 0.5 BTC on Binance to bc1q"
+    );
+    assert_eq!(asked[0].client.name, "grid-bot");
+}
+
+#[tokio::test]
+async fn a_key_that_waits_for_a_touch_is_touched_once_and_its_request_may_wait() {
+    let scene = scene(|p| p.key = |_| Ok(on_device(Purpose::Request)));
+    scene.pipeline.handle(withdrawal()).await.unwrap();
+    assert_eq!(scene.played.story.words(), ["ready", "ask", "sign", "send"]);
+    assert_eq!(scene.kinds()[0], (Kind::Intent, Decision::Touched));
+    let sent = scene.played.sent.lock().unwrap();
+    let body = String::from_utf8(sent[0].body.clone()).unwrap();
+    assert!(body.contains("&recvWindow=60000&"), "{body}");
+    assert!(body.contains("%3D%3D"), "base64, encoded: {body}");
+}
+
+#[tokio::test]
+async fn a_signature_that_is_not_the_keys_is_thrown_away() {
+    let scene = scene(|p| {
+        p.key = |_| Ok(on_device(Purpose::Request));
+        p.device = |message| {
+            let mut signature = pair().sign(message).as_ref().to_vec();
+            signature[40] ^= 1;
+            Ok(signature)
+        };
+    });
+    let why = scene.pipeline.handle(withdrawal()).await.unwrap_err();
+    assert!(
+        matches!(why, NotDone::NotSigned(NotSigned::BadSignature)),
+        "{why}"
+    );
+    assert!(scene.played.sent.lock().unwrap().is_empty());
+    assert_eq!(scene.kinds()[1], (Kind::Outcome, Decision::Failed));
+}
+
+#[tokio::test]
+async fn a_key_with_another_purpose_signs_no_request() {
+    for purpose in [Purpose::Unlock, Purpose::Seal, Purpose::SignVault] {
+        let scene = scene(match purpose {
+            Purpose::Unlock => |p: &mut Played| p.key = |_| Ok(on_device(Purpose::Unlock)),
+            Purpose::Seal => |p: &mut Played| p.key = |_| Ok(on_device(Purpose::Seal)),
+            _ => |p: &mut Played| p.key = |_| Ok(on_device(Purpose::SignVault)),
+        });
+        let why = scene.pipeline.handle(withdrawal()).await.unwrap_err();
+        assert_eq!(why.code(), Code::Invalid, "{purpose:?}");
+        assert!(!scene.played.story.words().contains(&"sign"));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_signed() {
+    for request in [read(), order("LTCBTC", "1"), withdrawal()] {
+        let scene = scene(|_| {});
+        // The log notices that its file is another one and refuses to go on.
+        let path = scene.folder.path().join("audit.db");
+        std::fs::rename(&path, scene.folder.path().join("gone.db")).unwrap();
+        let why = scene.pipeline.handle(request).await.unwrap_err();
+        assert_eq!(why.code(), Code::AuditFailed, "{why}");
+        let words = scene.played.story.words();
+        assert!(
+            !words.contains(&"sign") && !words.contains(&"send"),
+            "{words:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_outcome_is_recorded_whatever_it_is() {
+    type Venue = fn() -> Result<u16, SendError>;
+    let cases: [(Venue, Decision, Option<u16>, Option<Code>); 5] = [
+        (|| Ok(200), Decision::Done, Some(200), None),
+        (|| Ok(429), Decision::Failed, Some(429), None),
+        (|| Ok(503), Decision::Unknown, Some(503), None),
+        (
+            || Err(SendError::NotSent("no route".into())),
+            Decision::Failed,
+            None,
+            Some(Code::Unreachable),
+        ),
+        (
+            || Err(SendError::Unknown("reset".into())),
+            Decision::Unknown,
+            None,
+            Some(Code::Unreachable),
+        ),
+    ];
+    for (venue, decision, status, code) in cases {
+        let scene = scene(|p| p.venue = venue);
+        let ended = scene.pipeline.handle(read()).await;
+        assert_eq!(ended.err().map(|why| why.code()), code);
+        let rows = scene.rows();
+        assert_eq!((rows[1].kind, rows[1].decision), (Kind::Outcome, decision));
+        assert_eq!(rows[1].closes, Some(rows[0].seq));
+        assert_eq!(rows[1].event.as_ref().unwrap().venue_status, status);
+        assert!(scene.log.unfinished().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_had_leaves_an_intent_that_failed() {
+    let scene = scene(|p| p.secret = || Err(DeviceError::Removed.into()));
+    let why = scene.pipeline.handle(read()).await.unwrap_err();
+    assert_eq!(why.code(), Code::DeviceRemoved);
+    assert_eq!(
+        scene.kinds(),
+        [
+            (Kind::Intent, Decision::Allowed),
+            (Kind::Outcome, Decision::Failed)
+        ]
+    );
+    assert!(scene.played.sent.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_rule_that_tells_does_not_wait() {
+    let scene = scene(|p| p.person = Person::No);
+    let cancel = incoming("DELETE", "/api/v3/openOrders", "symbol=BTCUSDT", "");
+    scene.pipeline.handle(cancel).await.unwrap();
+    assert_eq!(
+        scene.played.story.words(),
+        ["ready", "tell", "sign", "send"]
+    );
+}
+
+#[tokio::test]
+async fn public_data_needs_no_key_and_leaves_no_row() {
+    let scene = scene(|p| p.key = |_| Err(KeyError::Locked));
+    let done = scene
+        .pipeline
+        .handle(incoming("GET", "/api/v3/ping", "", ""))
+        .await
+        .unwrap();
+    assert_eq!(done.recorded, None);
+    assert_eq!(scene.played.story.words(), ["send"]);
+    assert!(scene.rows().is_empty());
+    assert!(scene.played.sent.lock().unwrap()[0].headers.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn requests_at_once_never_exceed_a_limit_together() {
+    let scene = scene(|p| p.person = Person::No);
+    let tasks: Vec<_> = (0..32)
+        .map(|_| {
+            let pipeline = scene.pipeline.clone();
+            tokio::spawn(async move { pipeline.handle(order("BTCUSDT", "0.3")).await.is_ok() })
+        })
+        .collect();
+    let mut allowed = 0;
+    for task in tasks {
+        allowed += usize::from(task.await.unwrap());
+    }
+    assert_eq!(allowed, 10, "10 x 0.3 = 3, exactly");
+    let intents = scene
+        .rows()
+        .iter()
+        .filter(|row| row.kind == Kind::Intent)
+        .count();
+    assert_eq!(intents, 10);
+}
+
+#[tokio::test]
+async fn limits_go_on_after_a_restart_from_what_was_recorded() {
+    struct Rows(Vec<Row>);
+    impl HistorySource for Rows {
+        type Error = Infallible;
+        fn since(&self, since: touchkeep_core::UnixMillis) -> Result<Vec<Past>, Infallible> {
+            let rows = self.0.iter().filter(|row| row.time >= since);
+            Ok(rows
+                .filter_map(|row| past_of(row.event.as_ref()?, row.time))
+                .collect())
+        }
+    }
+    let before = scene(|p| p.person = Person::No);
+    for _ in 0..3 {
+        before.pipeline.handle(order("BTCUSDT", "1")).await.unwrap();
+    }
+    let after = scene(|p| p.person = Person::No);
+    let policy = Policy::parse(RULES).unwrap();
+    after
+        .pipeline
+        .set_policy(policy, &Rows(before.rows()))
+        .unwrap();
+    let why = after
+        .pipeline
+        .handle(order("BTCUSDT", "0.1"))
+        .await
+        .unwrap_err();
+    assert_eq!(why.code(), Code::Refused, "over the window, so it is asked");
+}
+
+#[tokio::test]
+async fn who_stops_waiting_before_the_answer_gets_nothing_signed() {
+    let scene = scene(|p| p.person = Person::Asleep);
+    let pipeline = scene.pipeline.clone();
+    let waiting = tokio::time::timeout(
+        std::time::Duration::from_millis(1),
+        pipeline.handle(withdrawal()),
+    );
+    assert!(waiting.await.is_err());
+    scene.nothing_was_signed();
+}
