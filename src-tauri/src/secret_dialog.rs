@@ -14,6 +14,8 @@ use crate::link::Link;
 #[derive(Debug, PartialEq, Eq)]
 struct Form {
     title: String,
+    /// What for, in bold.
+    heading: String,
     text: String,
     label: &'static str,
     /// Typed twice, because it is new.
@@ -77,6 +79,13 @@ pub(crate) fn close_all(app: &AppHandle) {
     });
 }
 
+/// Brings the dialogs to the front.
+pub(crate) fn present(app: &AppHandle) {
+    let _ = app.run_on_main_thread(|| {
+        OPEN.with_borrow(|open| open.values().for_each(GtkWindowExt::present))
+    });
+}
+
 fn forget(app: &AppHandle, prompt: PromptId) {
     let window = OPEN.with_borrow_mut(|open| open.remove(&prompt));
     let Some(window) = window else {
@@ -91,9 +100,14 @@ fn forget(app: &AppHandle, prompt: PromptId) {
 
 fn form(question: &Question) -> Option<Form> {
     let form = match question {
-        Question::Pin { device, why, tries_left } => Form {
+        Question::Pin {
+            device,
+            why,
+            tries_left,
+        } => Form {
             title: "PIN".to_owned(),
-            text: pin_text(device, why, *tries_left),
+            heading: why.clone(),
+            text: pin_text(device, *tries_left),
             label: "PIN",
             twice: false,
             last_try: *tries_left == Some(1),
@@ -101,7 +115,8 @@ fn form(question: &Question) -> Option<Form> {
         },
         Question::NewPin { device, which } => Form {
             title: format!("New {which}"),
-            text: format!("Choose a new {which} for {device}: 6 to 8 characters.\nWrite it down where your key is not."),
+            heading: format!("Choose a new {which}"),
+            text: format!("For {device}: 6 to 8 characters. Write it down where your key is not."),
             label: "New",
             twice: true,
             last_try: false,
@@ -109,7 +124,8 @@ fn form(question: &Question) -> Option<Form> {
         },
         Question::Passphrase { why } => Form {
             title: "Passphrase".to_owned(),
-            text: why.clone(),
+            heading: why.clone(),
+            text: String::new(),
             label: "Passphrase",
             twice: false,
             last_try: false,
@@ -117,7 +133,8 @@ fn form(question: &Question) -> Option<Form> {
         },
         Question::NewPassphrase {} => Form {
             title: "New passphrase".to_owned(),
-            text: "Choose a passphrase for the vault. Whoever has the file and the passphrase has everything in it: \
+            heading: "Choose a passphrase for the vault".to_owned(),
+            text: "Whoever has the file and the passphrase has everything in it: \
                    take five or more random words."
                 .to_owned(),
             label: "Passphrase",
@@ -130,13 +147,13 @@ fn form(question: &Question) -> Option<Form> {
     Some(form)
 }
 
-fn pin_text(device: &str, why: &str, tries_left: Option<u8>) -> String {
+fn pin_text(device: &str, tries_left: Option<u8>) -> String {
     let tries = match tries_left {
         None => String::new(),
-        Some(1) => "\n\nOne try is left. A wrong PIN blocks the device.".to_owned(),
-        Some(tries) => format!("\n\n{tries} tries are left."),
+        Some(1) => "\nOne try is left. A wrong PIN blocks the device.".to_owned(),
+        Some(tries) => format!("\n{tries} tries are left."),
     };
-    format!("{why}\n{device}{tries}")
+    format!("{device}{tries}")
 }
 
 fn build(app: &AppHandle, prompt: PromptId, form: &Form) -> gtk::Window {
@@ -182,11 +199,12 @@ fn build(app: &AppHandle, prompt: PromptId, form: &Form) -> gtk::Window {
 fn lay_out(window: &gtk::Window, form: &Form, cancel: &gtk::Button) -> Fields {
     let column = gtk::Box::new(gtk::Orientation::Vertical, 12);
     column.set_border_width(20);
-    let text = gtk::Label::new(Some(&form.text));
-    text.set_line_wrap(true);
-    text.set_max_width_chars(48);
-    text.set_xalign(0.0);
-    column.add(&text);
+    let heading = paragraph(&form.heading);
+    heading.set_attributes(Some(&bold()));
+    column.add(&heading);
+    if !form.text.is_empty() {
+        column.add(&paragraph(&form.text));
+    }
     let first = entry(form, form.label, &column);
     let second = form.twice.then(|| entry(form, "Again", &column));
     let last_try = form.last_try.then(|| {
@@ -196,7 +214,9 @@ fn lay_out(window: &gtk::Window, form: &Form, cancel: &gtk::Button) -> Fields {
     });
     let hint = gtk::Label::new(None);
     hint.set_xalign(0.0);
-    column.add(&hint);
+    if form.twice {
+        column.add(&hint);
+    }
     let ok = gtk::Button::with_label("OK");
     ok.style_context().add_class("suggested-action");
     let buttons = gtk::ButtonBox::new(gtk::Orientation::Horizontal);
@@ -213,6 +233,22 @@ fn lay_out(window: &gtk::Window, form: &Form, cancel: &gtk::Button) -> Fields {
         hint,
         ok,
     }
+}
+
+fn paragraph(text: &str) -> gtk::Label {
+    let label = gtk::Label::new(Some(text));
+    label.set_line_wrap(true);
+    label.set_line_wrap_mode(gtk::pango::WrapMode::WordChar);
+    label.set_max_width_chars(48);
+    label.set_xalign(0.0);
+    label
+}
+
+fn bold() -> gtk::pango::AttrList {
+    let attributes = gtk::pango::AttrList::new();
+    attributes.insert(gtk::pango::AttrInt::new_weight(gtk::pango::Weight::Bold));
+    attributes.insert(gtk::pango::AttrFloat::new_scale(1.15));
+    attributes
 }
 
 fn entry(form: &Form, label: &str, column: &gtk::Box) -> gtk::Entry {
@@ -343,7 +379,10 @@ mod tests {
         };
         assert!(pin(Some(1)).last_try && pin(Some(1)).text.contains("One try is left"));
         assert!(!pin(Some(3)).last_try && pin(Some(3)).text.contains("3 tries are left"));
-        assert_eq!(pin(None).text, "Unlock the vault\nYubiKey 1");
+        assert_eq!(
+            (pin(None).heading.as_str(), pin(None).text.as_str()),
+            ("Unlock the vault", "YubiKey 1")
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use touchkeep_wire::{
     LockVault, Status, UnlockVault, VerifyAudit,
 };
 
-use crate::{link::Link, trouble::Trouble, windows};
+use crate::{link::Link, secret_dialog, trouble::Trouble, windows};
 
 /// A page of the audit log to ask for.
 #[derive(Debug, Deserialize)]
@@ -101,5 +101,6 @@ pub(crate) async fn show_question(app: AppHandle, link: State<'_, Link>) -> Resu
     if !link.questions().is_empty() {
         windows::show_question(&app);
     }
+    secret_dialog::present(&app);
     Ok(())
 }
