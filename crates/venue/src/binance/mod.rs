@@ -1,6 +1,6 @@
 //! Binance: spot, margin and SAPI; futures, options and portfolio margin sign alike.
 //!
-//! Signed are query and body, joined without anything between (Binance REST API, "SIGNED endpoint security", read 2026-07).
+//! Signed are query and body, joined without anything between (Binance REST API, binance-spot-api-docs of 2026-07-21).
 //! Neither method nor path is covered, so a signature alone is worth more than the request it was made for: it never
 //! leaves this program without the request. A client's `signature` is dropped; its `timestamp` is replaced in its place.
 
