@@ -201,7 +201,7 @@ fn raise(key: &RsaPrivateKey, block: &[u8]) -> Result<Vec<u8>, Status> {
     }
     let number =
         BoxedUint::from_be_slice(block, key.n_bits_precision()).map_err(|_| Status::BAD_DATA)?;
-    if &number >= key.n().as_ref() {
+    if number >= **key.n() {
         return Err(Status::BAD_DATA);
     }
     let power = rsa::hazmat::rsa_decrypt_and_check(key, Some(&mut SysRng), &number)

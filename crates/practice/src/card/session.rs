@@ -6,10 +6,12 @@ use std::time::Instant;
 const PIV_AID: [u8; 11] = [
     0xA0, 0x00, 0x00, 0x03, 0x08, 0x00, 0x00, 0x10, 0x00, 0x01, 0x00,
 ];
-const OTP_AID: [u8; 7] = [0xA0, 0x00, 0x00, 0x05, 0x27, 0x20, 0x01];
+const OTP_AID: [u8; 8] = [0xA0, 0x00, 0x00, 0x05, 0x27, 0x20, 0x01, 0x01];
 const MANAGEMENT_AID: [u8; 8] = [0xA0, 0x00, 0x00, 0x05, 0x27, 0x47, 0x11, 0x17];
 /// Shortest partial AID: the registered provider (ISO/IEC 7816-4, section 8.2.1.2).
 const SHORTEST_AID: usize = 5;
+/// Yubico's applets differ in their last bytes, so more of their names has to be there.
+const SHORTEST_YUBICO_AID: usize = 7;
 
 /// An application on the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +69,12 @@ impl Card {
 }
 
 fn applet(aid: &[u8]) -> Option<Applet> {
-    let names = |full: &[u8]| aid.len() >= SHORTEST_AID && full.starts_with(aid);
-    if names(&PIV_AID) {
+    let names = |full: &[u8], shortest: usize| aid.len() >= shortest && full.starts_with(aid);
+    if names(&PIV_AID, SHORTEST_AID) {
         Some(Applet::Piv)
-    } else if aid == OTP_AID {
+    } else if names(&OTP_AID, SHORTEST_YUBICO_AID) {
         Some(Applet::Otp)
-    } else if aid == MANAGEMENT_AID {
+    } else if names(&MANAGEMENT_AID, SHORTEST_YUBICO_AID) {
         Some(Applet::Management)
     } else {
         None

@@ -118,21 +118,25 @@ impl Control {
                 state: Some(self.state()),
                 ..Answer::yes()
             },
-            Question::Remove {} => {
-                self.slot.remove();
-                Answer::when(
-                    presence::wait_for(false, PCSCD_PATIENCE),
-                    "pcscd has not noticed",
-                )
-            }
-            Question::Insert {} => {
-                self.slot.insert();
-                Answer::when(
-                    presence::wait_for(true, PCSCD_PATIENCE),
-                    "pcscd has not noticed",
-                )
-            }
+            Question::Remove {} => self.move_card(false),
+            Question::Insert {} => self.move_card(true),
         }
+    }
+
+    fn move_card(&self, present: bool) -> Answer {
+        if self.slot.is_inserted() == present {
+            return Answer::no(if present { "already in" } else { "already out" });
+        }
+        let before = presence::events();
+        if present {
+            self.slot.insert();
+        } else {
+            self.slot.remove();
+        }
+        Answer::when(
+            presence::wait_for(present, before, PCSCD_PATIENCE),
+            "pcscd has not noticed",
+        )
     }
 
     fn state(&self) -> StateAnswer {

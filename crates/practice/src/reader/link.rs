@@ -2,7 +2,7 @@
 //! Messages of one byte are 0 power off, 1 power on, 2 reset, 4 "your ATR?"; anything longer is a command APDU.
 
 use crate::card::{ATR, Button, Card};
-use rustix::net::sockopt::set_tcp_quickack;
+use rustix::net::sockopt::{set_socket_linger, set_tcp_quickack};
 use std::{
     io::{self, Read, Write},
     net::{Ipv4Addr, Shutdown, TcpStream},
@@ -15,6 +15,9 @@ use std::{
 const PORT: u16 = 35963;
 /// The driver offers nothing to wait for before it listens, so it is tried this often.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(10);
+
+/// The length of a status word, with no status word behind it.
+const TORN_ANSWER: [u8; 2] = [0, 2];
 
 /// The slot of the reader: whether the card is in it.
 pub(super) struct Slot {
@@ -54,12 +57,18 @@ impl Slot {
     }
 
     /// Pulls the card out, even while it works or waits for a touch.
+    ///
+    /// # Why a reset and not an orderly end
+    /// The driver takes a connection that ends before the answer for an empty answer. A real reader reports an error, and
+    /// so does this driver when the connection is reset in the middle of an answer: so the answer is announced and then
+    /// torn off, and closing without lingering is what resets.
     pub(super) fn remove(&self) {
         let mut place = self.lock();
         place.inserted = false;
         if let Some(line) = place.line.take() {
             // A line that is down already is as good as cut.
-            drop(line.shutdown(Shutdown::Both));
+            let _gone = set_socket_linger(&line, Some(Duration::ZERO));
+            let _gone = line.shutdown(Shutdown::Read);
         }
         drop(place);
         self.button.give_up();
@@ -78,7 +87,7 @@ impl Slot {
             drop(place);
             if let Some(line) = self.connect() {
                 // Every end of the line is the same to a card: no more power.
-                drop(converse(line, card));
+                drop(self.converse(line, card));
                 card.forget();
             } else {
                 thread::sleep(BETWEEN_ATTEMPTS);
@@ -98,19 +107,26 @@ impl Slot {
         Some(line)
     }
 
+    fn converse(&self, mut line: TcpStream, card: &mut Card) -> io::Result<()> {
+        loop {
+            let message = receive(&mut line)?;
+            match message.as_slice() {
+                [4] => send(&mut line, &ATR)?,
+                [_] | [] => card.forget(),
+                apdu => {
+                    let answer = card.execute(apdu);
+                    if !self.is_inserted() {
+                        line.write_all(&TORN_ANSWER)?;
+                        return Err(io::ErrorKind::NotConnected.into());
+                    }
+                    send(&mut line, &answer)?;
+                }
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Place> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn converse(mut line: TcpStream, card: &mut Card) -> io::Result<()> {
-    loop {
-        let message = receive(&mut line)?;
-        match message.as_slice() {
-            [4] => send(&mut line, &ATR)?,
-            [_] | [] => card.forget(),
-            apdu => send(&mut line, &card.execute(apdu))?,
-        }
     }
 }
 

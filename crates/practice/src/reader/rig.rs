@@ -208,7 +208,7 @@ fn start_card(mut card: Card, button: Arc<Button>, paths: &Paths) -> Result<(), 
 /// Waits until pcscd reports the card, or ends.
 fn wait_until_ready(pcscd: &mut Child, paths: &Paths) -> Result<(), RigError> {
     let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || sender.send(presence::wait_for(true, START_PATIENCE)));
+    thread::spawn(move || sender.send(presence::wait_for(true, None, START_PATIENCE)));
     loop {
         match receiver.recv_timeout(Duration::from_millis(100)) {
             Ok(true) => return Ok(()),
