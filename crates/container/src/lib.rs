@@ -19,6 +19,7 @@
     )
 )]
 
+mod check;
 pub mod commit;
 pub mod container;
 pub mod hash;

@@ -40,11 +40,11 @@ const REST: &str = "
 2. Open the environment's key with what was in the bundle, and the operations with that key:
 
        age -d -i user.txt k/<environment>.1.age > environment.txt
-       for f in b/*/*.age s/*/*.age; do age -d -i environment.txt \"$f\"; done > operations.jsonl
+       for f in [bs]/*/*.age; do age -d -i environment.txt \"$f\"; done > operations.jsonl
 
    Each line sets one field of one item, or one setting. Of several lines for one field the one
-   with the latest clock (\"at\", compared as two numbers) holds. A secret that is stored is
-   the text after \"stored:\".
+   with the latest clock (\"at\", compared as two numbers) holds, and an item with a later
+   \"removed\" is gone. A secret that is stored is the text after \"stored:\".
 
 3. A secret with \"sealed:<revision>\" is in t/<item>-<revision>.age, one file for each value.
 ";

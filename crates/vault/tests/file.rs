@@ -1,0 +1,159 @@
+//! What stands in the vault's place, and what a save leaves on the disk.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod common;
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    process::Command,
+};
+
+use common::{NOW, Place, item, save};
+use touchkeep_vault::{AuditHead, BACKUPS, Locked, VaultError};
+
+#[test]
+fn files_are_private_and_three_older_ones_are_kept() {
+    let place = Place::new();
+    let mut vault = place.create(false);
+    let mut versions = vec![fs::read(&place.path).unwrap()];
+    for number in 0..5 {
+        fs::set_permissions(&place.path, fs::Permissions::from_mode(0o644)).unwrap();
+        vault.put(item(&number.to_string())).unwrap();
+        save(&mut vault);
+        versions.push(fs::read(&place.path).unwrap());
+    }
+    for (number, version) in (0..=BACKUPS).zip(versions.iter().rev()) {
+        let mut path = place.path.clone().into_os_string();
+        if number > 0 {
+            path.push(format!(".{number}"));
+        }
+        assert_eq!(&fs::read(&path).unwrap(), version, "{number}");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        Locked::open(&path).unwrap();
+    }
+    let expected = ["", ".1", ".2", ".3", ".lock"].map(|end| format!("team.vault{end}"));
+    assert_eq!(place.names(), expected);
+}
+
+#[test]
+fn links_pipes_and_folders_are_refused() {
+    let place = Place::new();
+    let mut vault = place.create(false);
+    vault.put(item("x")).unwrap();
+    let beside = |name: &str| place.folder.path().join(name);
+    let real = beside("real");
+    let refuses = |vault: &mut touchkeep_vault::Unlocked| {
+        let refused = Locked::open(&place.path).err().unwrap();
+        assert!(matches!(refused, VaultError::NotAFile { .. }), "{refused}");
+        let refused = vault.save(NOW, AuditHead::empty()).err().unwrap();
+        assert!(matches!(refused, VaultError::NotAFile { .. }), "{refused}");
+    };
+    fs::rename(&place.path, &real).unwrap();
+    let before = fs::read(&real).unwrap();
+
+    symlink(&real, &place.path).unwrap();
+    refuses(&mut vault);
+    fs::remove_file(&place.path).unwrap();
+    fs::hard_link(&real, &place.path).unwrap();
+    refuses(&mut vault);
+    fs::remove_file(&place.path).unwrap();
+    assert!(
+        Command::new("mkfifo")
+            .arg(&place.path)
+            .status()
+            .unwrap()
+            .success()
+    );
+    refuses(&mut vault);
+    fs::remove_file(&place.path).unwrap();
+    fs::create_dir(&place.path).unwrap();
+    refuses(&mut vault);
+    fs::remove_dir(&place.path).unwrap();
+
+    let refused = vault.save(NOW, AuditHead::empty()).err().unwrap();
+    assert!(matches!(refused, VaultError::NoVault(_)));
+    assert_eq!(fs::read(&real).unwrap(), before);
+    // Nothing was lost: with the file back, the same session saves.
+    fs::rename(&real, &place.path).unwrap();
+    save(&mut vault);
+    assert_eq!(place.unlock().items().len(), 1);
+}
+
+#[test]
+fn what_is_there_is_never_replaced_by_a_new_vault() {
+    let place = Place::new();
+    fs::write(&place.path, "something").unwrap();
+    let passphrase = common::passphrase();
+    let device = touchkeep_vault::NewDevice::Software {
+        passphrase: &passphrase,
+        work_factor: common::WORK_FACTOR,
+    };
+    let new = touchkeep_vault::NewVault {
+        user_name: String::new(),
+        environment_name: String::new(),
+        practice: true,
+        device,
+        now: NOW,
+    };
+    let refused = touchkeep_vault::create(&place.path, new).err().unwrap();
+    assert!(matches!(refused, VaultError::Exists(_)));
+    assert_eq!(fs::read(&place.path).unwrap(), b"something");
+}
+
+#[test]
+fn what_a_killed_save_left_is_swept_by_the_next() {
+    let place = Place::new();
+    let mut vault = place.create(false);
+    let left = place.folder.path().join(".team.vault.aB3xYz.tmp");
+    let others = place.folder.path().join(".team.vault.2026.tmp.bak");
+    fs::write(&left, "half").unwrap();
+    fs::write(&others, "mine").unwrap();
+    vault.put(item("x")).unwrap();
+    save(&mut vault);
+    assert!(!left.exists() && others.exists());
+}
+
+#[test]
+fn another_vault_in_the_file_is_not_merged_into_this_one() {
+    let [place, other] = [Place::new(), Place::new()];
+    let mut vault = place.create(false);
+    drop(other.create(false));
+    fs::copy(&other.path, &place.path).unwrap();
+    let there = fs::read(&place.path).unwrap();
+    vault.put(item("x")).unwrap();
+    let refused = vault.save(NOW, AuditHead::empty()).err().unwrap();
+    assert!(matches!(refused, VaultError::Damaged(_)), "{refused}");
+    assert_eq!(fs::read(&place.path).unwrap(), there);
+}
+
+#[test]
+fn every_flipped_byte_and_every_truncation_is_refused() {
+    let place = Place::new();
+    let mut vault = place.create(false);
+    let item = item("x");
+    let id = item.id;
+    vault.put(item).unwrap();
+    vault
+        .seal(id, touchkeep_core::ApiSecret::new("sealed".into()))
+        .unwrap();
+    save(&mut vault);
+    let archive = fs::read(&place.path).unwrap();
+    for at in 0..archive.len() {
+        let mut flipped = archive.clone();
+        flipped[at] ^= 1 << (at % 8);
+        assert!(
+            touchkeep_container::Container::parse(&flipped).is_err(),
+            "{at}"
+        );
+        let cut = touchkeep_container::Container::parse(&archive[..at]);
+        assert!(cut.is_err(), "{at}");
+    }
+}
