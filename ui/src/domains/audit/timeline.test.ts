@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { AuditRow } from '../../ipc/types';
 import { byDay, filtered, firstSigned, hasOlder, join, sentence } from './timeline';
-import { decisionWords, DECISION_NAMES, kindWords } from './words';
+import { decisionWords, DECISION_NAMES, KIND_NAMES, kindWords } from './words';
 
 const now = new Date('2026-11-22T12:00:00').getTime();
 
@@ -69,6 +69,7 @@ describe('timeline', () => {
       expect(decisionWords(decision).word).toMatch(/^[A-Z]/);
       expect(decisionWords(decision).icon).toBeTruthy();
     }
-    expect(kindWords('vault.unlock')).toBe('Vault unlock');
+    expect(kindWords('vault.frozen-again')).toBe('Vault frozen again');
+    for (const kind of KIND_NAMES) expect(kindWords(kind)).toMatch(/^[A-Z]/);
   });
 });

@@ -16,7 +16,9 @@ const DECISIONS: Record<string, DecisionWords> = {
   touched: { word: 'Touched', icon: 'touch', tone: 'accent' },
   denied: { word: 'Denied', icon: 'cross', tone: 'bad' },
   refused: { word: 'Refused', icon: 'cross', tone: 'bad' },
+  done: { word: 'Done', icon: 'check', tone: 'plain' },
   failed: { word: 'Failed', icon: 'warn', tone: 'warn' },
+  unknown: { word: 'Unknown', icon: 'question', tone: 'warn' },
   info: { word: 'Noted', icon: 'minus', tone: 'plain' },
 };
 
@@ -28,9 +30,35 @@ export function decisionWords(decision: string): DecisionWords {
   return DECISIONS[decision] ?? { word: sentenceCase(decision), icon: 'info', tone: 'plain' };
 }
 
-/** A kind of event in words: `vault.unlock` -> `Vault unlock`. */
+const KINDS: Record<string, string> = {
+  intent: 'Request, before it is sent',
+  outcome: 'How a request went',
+  'request-denied': 'Request denied by a rule',
+  'request-refused': 'Request refused by a person',
+  'request-unreadable': 'Request not understood',
+  'vault-created': 'Vault made',
+  unlocked: 'Vault unlocked',
+  'unlock-failed': 'Unlock failed',
+  locked: 'Vault locked',
+  'item-added': 'Key added',
+  'item-changed': 'Key changed',
+  'item-removed': 'Key removed',
+  'secret-revealed': 'Secret shown',
+  'client-added': 'Client let in',
+  'client-removed': 'Client’s access ended',
+  'device-added': 'Device enrolled',
+  'policy-changed': 'Policy changed',
+  reminder: 'Reminder',
+  checkpoint: 'Log signed by a device',
+  'clock-back': 'Clock went backwards',
+};
+
+/** The kinds to filter by, in the order to be shown. */
+export const KIND_NAMES = Object.keys(KINDS);
+
+/** A kind of event in words. One that this version does not know keeps its name. */
 export function kindWords(kind: string): string {
-  return sentenceCase(kind);
+  return KINDS[kind] ?? sentenceCase(kind);
 }
 
 function sentenceCase(name: string): string {
