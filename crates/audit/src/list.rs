@@ -19,7 +19,6 @@ pub const MAX_PAGE: usize = 1000;
 
 /// Which rows. The default is the newest hundred.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Query {
     /// Only rows before this one: the last of the page before.
     pub before: Option<Seq>,

@@ -34,8 +34,9 @@ struct Shared {
     path: PathBuf,
     description: Arc<Description>,
     queue: Queue,
-    writer: Mutex<Writer>,
+    // Dropped before the writer: only the last connection folds the write-ahead log into the file, and this one cannot.
     reader: Mutex<Connection>,
+    writer: Mutex<Writer>,
     head: RwLock<Head>,
     signed: Mutex<Option<Head>>,
     tag_key: RwLock<Option<TagKey>>,

@@ -151,7 +151,7 @@ pub(crate) fn walk(
         sessions: HashMap::new(),
     };
     let next = walk.edge.size() + 1;
-    walk.to_end(at_size)
+    walk.finish(at_size)
         .map_err(|stop| match stop {
             Stop::Failed(error) => blame(error, Some(walk.edge.size().max(next - 1) + 1)),
             damaged @ Stop::Damaged(_) => damaged,
@@ -177,7 +177,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn to_end(
+    fn finish(
         &mut self,
         at_size: &mut dyn FnMut(&Frontier) -> Result<(), Damage>,
     ) -> Result<(), Stop> {
