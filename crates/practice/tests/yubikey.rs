@@ -22,7 +22,14 @@ use p256::{
 use rig::Rig;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::{fs, process::Command, str::FromStr, thread, time::Duration};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    process::{Command, Stdio},
+    str::FromStr,
+    thread,
+    time::Duration,
+};
 use x509_cert::{
     der::{Encode, referenced::OwnedToRef},
     name::Name,
@@ -456,6 +463,61 @@ fn touch_auto_needs_no_finger() {
     );
     sign(&mut key).unwrap();
     assert_eq!(rig.state()["touches"], 1);
+}
+
+#[test]
+fn enter_in_the_terminal_touches_it_while_it_blinks_and_not_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = format!(
+        "exec {} reader --dir {} --touch terminal",
+        rig::PROGRAM,
+        folder.path().join("r").display()
+    );
+    // `script` gives the reader a terminal, and us its keyboard and screen.
+    let mut terminal = Command::new("script")
+        .args(["-qfec", &reader, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut keyboard = terminal.stdin.take().unwrap();
+    let mut screen = BufReader::new(terminal.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let ready: Value = serde_json::from_str(&screen.next().unwrap()).unwrap();
+    rig::use_socket(
+        ready["pcsclite_csock_name"].as_str().unwrap(),
+        folder.path(),
+    );
+    let mut key = open(4_000_000_001);
+    let public = generate(
+        &mut key,
+        AlgorithmId::EccP256,
+        PinPolicy::Never,
+        TouchPolicy::Always,
+    );
+    keyboard.write_all(b"\n").unwrap();
+    assert_eq!(
+        screen.next().unwrap().trim(),
+        "",
+        "the terminal has taken the early Enter"
+    );
+
+    let signer = thread::spawn(move || sign(&mut key));
+    assert_eq!(
+        screen.next().unwrap().trim(),
+        "The key is blinking: press Enter to touch it"
+    );
+    let control = folder.path().join("r/card.sock");
+    assert_eq!(rig::ask(&control, &json!({ "do": "state" }))["touches"], 0);
+    keyboard.write_all(b"\n").unwrap();
+    verifying(&public)
+        .verify(MESSAGE, &signer.join().unwrap().unwrap())
+        .unwrap();
+    assert_eq!(rig::ask(&control, &json!({ "do": "state" }))["touches"], 1);
+    // Control-C, as a person would.
+    keyboard.write_all(b"\x03").unwrap();
+    terminal.wait().unwrap();
 }
 
 #[test]

@@ -28,23 +28,7 @@ impl Rig {
     /// Starts a reader and makes it the one that this process talks to.
     pub fn start(arguments: &[&str]) -> Self {
         let rig = Self::beside(arguments);
-        assert!(
-            !USED.swap(true, Ordering::SeqCst),
-            "pcsc-lite takes one socket per process: run these tests with `cargo nextest run`, one process per test"
-        );
-        let socket = rig.ready["pcsclite_csock_name"].as_str().unwrap();
-        assert!(
-            Path::new(socket).starts_with(rig.folder.path()),
-            "never another pcscd than our own"
-        );
-        #[expect(
-            unsafe_code,
-            reason = "the one way to tell pcsc-lite; no other thread runs in this test's process yet"
-        )]
-        // SAFETY: the harness runs one test per process (checked above), and the reader was started without threads.
-        unsafe {
-            env::set_var("PCSCLITE_CSOCK_NAME", socket);
-        }
+        use_socket(rig.socket(), rig.folder.path());
         rig
     }
 
@@ -114,6 +98,23 @@ impl Drop for Rig {
         if self.child.try_wait().unwrap().is_none() {
             self.stop();
         }
+    }
+}
+
+/// Makes the reader with this socket, in this folder of ours, the one that this process talks to.
+pub fn use_socket(socket: &str, ours: &Path) {
+    assert!(
+        !USED.swap(true, Ordering::SeqCst),
+        "pcsc-lite takes one socket per process: run these tests with `cargo nextest run`, one process per test"
+    );
+    assert!(
+        Path::new(socket).starts_with(ours),
+        "never another pcscd than our own"
+    );
+    #[expect(unsafe_code, reason = "the one way to tell pcsc-lite")]
+    // SAFETY: the runner gives each test a process of its own (checked above), and no thread of it runs yet.
+    unsafe {
+        env::set_var("PCSCLITE_CSOCK_NAME", socket);
     }
 }
 
