@@ -71,11 +71,15 @@ impl Link {
         Ok(connection.answer(prompt, answer).await?)
     }
 
-    /// Starts the agent where none runs, and links to it.
+    /// Starts the agent where none runs, and links to it. Calls wait meanwhile, so that no page says that it is missing
+    /// while it is on its way.
     pub(crate) async fn start(&self) -> Result<(), Trouble> {
-        let paths = self.paths()?;
-        start_on_demand(&agent_program(), paths, NAME).await?;
-        self.connect().await.map(|_| ())
+        let mut held = self.connection.lock().await;
+        if held.is_none() {
+            start_on_demand(&agent_program(), self.paths()?, NAME).await?;
+            self.link(&mut held).await?;
+        }
+        Ok(())
     }
 
     /// The questions for the approval window.
@@ -87,18 +91,19 @@ impl Link {
 
     async fn connect(&self) -> Result<Arc<Connection>, Trouble> {
         let mut held = self.connection.lock().await;
-        if let Some(connection) = held.as_ref() {
-            return Ok(Arc::clone(connection));
+        match held.as_ref() {
+            Some(connection) => Ok(Arc::clone(connection)),
+            None => self.link(&mut held).await,
         }
-        let (connection, events) = FrontEnd::connect(&self.paths()?.ui_socket(), NAME)
-            .await?
-            .split();
-        let connection = Arc::new(connection);
-        *held = Some(Arc::clone(&connection));
-        drop(held);
+    }
+
+    async fn link(&self, held: &mut Option<Arc<Connection>>) -> Result<Arc<Connection>, Trouble> {
+        let socket = self.paths()?.ui_socket();
+        let (connection, events) = FrontEnd::connect(&socket, NAME).await?.split();
+        let connection = held.insert(Arc::new(connection));
         tauri::async_runtime::spawn(listen(self.app.clone(), events));
         self.tell(News::Agent { there: true });
-        Ok(connection)
+        Ok(Arc::clone(connection))
     }
 
     fn paths(&self) -> Result<&Paths, Trouble> {
