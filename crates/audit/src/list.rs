@@ -9,9 +9,9 @@ use crate::{
     error::ReadError,
     event::{Decision, Event, Kind},
     row::{COLUMNS, Clear, Seq, UNKNOWN_TAG},
-    schema::Description,
+    schema::{self, Description},
     seal::{SessionKey, TagKey},
-    tree::Hash,
+    tree::{Hash, node_id},
 };
 
 /// Rows that one page has at most.
@@ -61,6 +61,8 @@ pub struct Row {
     pub decision: Decision,
     /// For an outcome: the row of its intent.
     pub closes: Option<Seq>,
+    /// Its leaf of the tree, as stored: what a proof of it is about. [`crate::verify()`] recomputes it.
+    pub leaf: Hash,
     /// The particulars, for who has the audit identity.
     pub event: Option<Event>,
 }
@@ -166,7 +168,7 @@ impl Reader<'_> {
         query: &Query,
         before: Option<Seq>,
         limit: usize,
-        rows: &mut Vec<(Clear, Vec<u8>)>,
+        rows: &mut Vec<(Clear<'static>, Vec<u8>)>,
     ) -> Result<(), ReadError> {
         let before = before.map_or(i64::MAX, |seq| i64::try_from(seq).unwrap_or(i64::MAX));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -209,7 +211,7 @@ impl Reader<'_> {
         sql.push_str(" ORDER BY seq DESC LIMIT ?2");
         let mut statement = self.db.prepare_cached(&sql)?;
         let found = statement.query_map(rusqlite::params_from_iter(values), |row| {
-            Ok((Clear::read(row)?, row.get(8)?))
+            Ok((Clear::read(row)?.into_owned(), row.get(8)?))
         })?;
         for row in found {
             rows.push(row?);
@@ -217,7 +219,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn row(&mut self, clear: Clear, mut body: Vec<u8>) -> Result<Row, ReadError> {
+    fn row(&mut self, clear: Clear<'_>, mut body: Vec<u8>) -> Result<Row, ReadError> {
         let seq = clear.seq;
         let event = match self.identity {
             Some(identity) => Some(self.decrypt(&clear, &mut body, identity)?),
@@ -229,13 +231,14 @@ impl Reader<'_> {
             kind: Kind::of(&clear.kind).ok_or(ReadError::TooNew(seq))?,
             decision: Decision::of(&clear.decision).ok_or(ReadError::TooNew(seq))?,
             closes: clear.closes,
+            leaf: schema::node(self.db, node_id(0, seq.saturating_sub(1)))?,
             event,
         })
     }
 
     fn decrypt(
         &mut self,
-        clear: &Clear,
+        clear: &Clear<'_>,
         body: &mut [u8],
         identity: &age::x25519::Identity,
     ) -> Result<Event, ReadError> {

@@ -1,8 +1,10 @@
 //! One row as bytes: what a leaf of the tree is the hash of, and what the body's encryption is bound to.
 
+use std::borrow::Cow;
+
 use rusqlite::types::{Type, ValueRef};
 
-use crate::tree::{Hash, leaf_hash};
+use crate::tree::{Hash, plain_hash};
 
 /// Number of a row, from 1, without gaps.
 pub type Seq = u64;
@@ -16,18 +18,18 @@ pub(crate) const UNKNOWN_TAG: &[u8] = &[];
 
 /// Everything but the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Clear {
+pub(crate) struct Clear<'a> {
     pub(crate) seq: Seq,
     pub(crate) time_ms: u64,
-    pub(crate) kind: String,
-    pub(crate) decision: String,
+    pub(crate) kind: Cow<'a, str>,
+    pub(crate) decision: Cow<'a, str>,
     pub(crate) session: u64,
     pub(crate) closes: Option<Seq>,
-    pub(crate) item_tag: Option<Vec<u8>>,
-    pub(crate) client_tag: Option<Vec<u8>>,
+    pub(crate) item_tag: Option<Cow<'a, [u8]>>,
+    pub(crate) client_tag: Option<Cow<'a, [u8]>>,
 }
 
-impl Clear {
+impl<'a> Clear<'a> {
     /// The one encoding of the clear columns (`docs/formats/audit.md`), with the session's hash in it.
     pub(crate) fn to_bytes(&self, session: &Hash) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(160);
@@ -48,7 +50,7 @@ impl Clear {
     ///
     /// Every column has one stored form only, so that a value that SQLite would convert (`5` to `5.0`, `NULL` to 0) is as
     /// much an alteration as any other.
-    pub(crate) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+    pub(crate) fn read(row: &'a rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             seq: number(row, 0)?,
             time_ms: number(row, 1)?,
@@ -60,27 +62,41 @@ impl Clear {
                 ValueRef::Integer(0) => return Err(wrong(5, "row number", Type::Integer)),
                 _ => Some(number(row, 5)?),
             },
-            item_tag: row.get(6)?,
-            client_tag: row.get(7)?,
+            item_tag: tag(row, 6)?,
+            client_tag: tag(row, 7)?,
         })
+    }
+
+    /// The same, for longer than the statement stands at the row.
+    pub(crate) fn into_owned(self) -> Clear<'static> {
+        let owned = |tag: Cow<'_, [u8]>| Cow::Owned(tag.into_owned());
+        Clear {
+            seq: self.seq,
+            time_ms: self.time_ms,
+            kind: Cow::Owned(self.kind.into_owned()),
+            decision: Cow::Owned(self.decision.into_owned()),
+            session: self.session,
+            closes: self.closes,
+            item_tag: self.item_tag.map(owned),
+            client_tag: self.client_tag.map(owned),
+        }
     }
 }
 
 /// The leaf of a row: clear columns, then the body, under the tree's prefix for leaves.
 pub(crate) fn leaf(clear: &[u8], body: &[u8]) -> Hash {
-    let mut bytes = Vec::with_capacity(clear.len() + body.len() + 4);
-    bytes.extend_from_slice(clear);
-    put(&mut bytes, Some(body));
-    leaf_hash(&bytes)
+    plain_hash(&[&[0], clear, &length(Some(body)), body])
 }
 
 /// Length, then bytes; `None` is the length that nothing can have.
 pub(crate) fn put(into: &mut Vec<u8>, field: Option<&[u8]>) {
-    let length = field.map_or(u32::MAX, |field| {
-        u32::try_from(field.len()).unwrap_or(u32::MAX)
-    });
-    into.extend_from_slice(&length.to_be_bytes());
+    into.extend_from_slice(&length(field));
     into.extend_from_slice(field.unwrap_or_default());
+}
+
+fn length(field: Option<&[u8]>) -> [u8; 4] {
+    let length = field.map(|field| u32::try_from(field.len()).unwrap_or(u32::MAX));
+    length.unwrap_or(u32::MAX).to_be_bytes()
 }
 
 fn number(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<u64> {
@@ -90,10 +106,16 @@ fn number(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<u64> {
     number.ok_or_else(|| wrong(index, "number", value.data_type()))
 }
 
-fn text(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<String> {
+fn text<'a>(row: &'a rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Cow<'a, str>> {
     let value = row.get_ref(index)?;
-    let text = value.as_str().map(str::to_owned);
+    let text = value.as_str().map(Cow::Borrowed);
     text.map_err(|_| wrong(index, "text", value.data_type()))
+}
+
+fn tag<'a>(row: &'a rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Option<Cow<'a, [u8]>>> {
+    let value = row.get_ref(index)?;
+    let tag = value.as_blob_or_null().map(|tag| tag.map(Cow::Borrowed));
+    tag.map_err(|_| wrong(index, "tag", value.data_type()))
 }
 
 fn wrong(index: usize, expected: &str, found: Type) -> rusqlite::Error {

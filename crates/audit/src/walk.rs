@@ -149,6 +149,7 @@ pub(crate) fn walk(
         description,
         edge,
         sessions: HashMap::new(),
+        completed: Vec::new(),
     };
     let next = walk.edge.size() + 1;
     walk.finish(at_size)
@@ -174,6 +175,7 @@ struct Walk<'a> {
     description: &'a Description,
     edge: Frontier,
     sessions: HashMap<u64, Hash>,
+    completed: Vec<(u64, Hash)>, // by the row at hand
 }
 
 impl Walk<'_> {
@@ -235,29 +237,14 @@ impl Walk<'_> {
         let session = self.session(clear.session)?.ok_or_else(altered)?;
         let hash = leaf(&clear.to_bytes(&session), body);
 
-        let mut completed = Vec::new();
-        self.edge.push(hash, |id, hash| completed.push((id, hash)));
-        for (level, (id, hash)) in completed.into_iter().enumerate() {
-            let stored = nodes.next().map_err(Stop::Failed)?;
-            let found = stored.map(|node| (node.get_ref(0), node.get_ref(1)));
-            let fits = |(at, stored): &(
-                rusqlite::Result<ValueRef<'_>>,
-                rusqlite::Result<ValueRef<'_>>,
-            )| {
-                let at = at
-                    .as_ref()
-                    .is_ok_and(|at| at.as_i64().is_ok_and(|at| u64::try_from(at) == Ok(id)));
-                let stored = stored
-                    .as_ref()
-                    .is_ok_and(|stored| stored.as_blob().is_ok_and(|stored| stored == hash));
-                (at, stored)
-            };
-            match found.as_ref().map(fits) {
-                Some((true, true)) => {}
-                Some((true, false)) if level == 0 => {
-                    return Err(self.misplaced(clear, body, &session).into());
-                }
-                None if level == 0 => return Err(Damage::at(expected, What::Inserted).into()),
+        self.completed.clear();
+        self.edge
+            .push(hash, |id, hash| self.completed.push((id, hash)));
+        for (level, (id, hash)) in self.completed.iter().enumerate() {
+            match (compare(nodes, *id, hash).map_err(Stop::Failed)?, level) {
+                (Stored::Same, _) => {}
+                (Stored::Other, 0) => return Err(self.misplaced(clear, body, &session).into()),
+                (Stored::Nothing, 0) => return Err(Damage::at(expected, What::Inserted).into()),
                 _ => {
                     let first = expected + 1 - (1 << level);
                     return Err(Damage::at(first, What::Tree { last: expected }).into());
@@ -288,7 +275,7 @@ impl Walk<'_> {
     }
 
     // The row does not have the hash that was stored for its place: is it another place's?
-    fn misplaced(&self, mut clear: Clear, body: &[u8], session: &Hash) -> Damage {
+    fn misplaced(&self, mut clear: Clear<'_>, body: &[u8], session: &Hash) -> Damage {
         const PLACES_TRIED: u64 = 100_000;
         let here = clear.seq;
         for seq in (1..here)
@@ -306,4 +293,27 @@ impl Walk<'_> {
         }
         Damage::at(here, What::Altered)
     }
+}
+
+enum Stored {
+    Same,
+    Other,
+    /// The next stored subtree is one of another number.
+    Elsewhere,
+    Nothing,
+}
+
+fn compare(nodes: &mut rusqlite::Rows<'_>, id: u64, hash: &Hash) -> rusqlite::Result<Stored> {
+    let Some(node) = nodes.next()? else {
+        return Ok(Stored::Nothing);
+    };
+    let number = node.get_ref(0)?.as_i64().ok();
+    if number.and_then(|number| u64::try_from(number).ok()) != Some(id) {
+        return Ok(Stored::Elsewhere);
+    }
+    let same = node
+        .get_ref(1)?
+        .as_blob()
+        .is_ok_and(|stored| stored == hash);
+    Ok(if same { Stored::Same } else { Stored::Other })
 }

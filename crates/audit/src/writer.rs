@@ -1,6 +1,7 @@
 //! Appending: one transaction for all that waits, durable before anybody is answered.
 
 use std::{
+    borrow::Cow,
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -190,12 +191,12 @@ fn insert(
     let clear = Clear {
         seq: edge.size() + 1,
         time_ms: now.0,
-        kind: draft.kind.as_str().to_owned(),
-        decision: draft.decision.as_str().to_owned(),
+        kind: Cow::Borrowed(draft.kind.as_str()),
+        decision: Cow::Borrowed(draft.decision.as_str()),
         session: session.id,
         closes: draft.closes,
-        item_tag: draft.item_tag.clone(),
-        client_tag: draft.client_tag.clone(),
+        item_tag: draft.item_tag.as_deref().map(Cow::Borrowed),
+        client_tag: draft.client_tag.as_deref().map(Cow::Borrowed),
     };
     let bytes = clear.to_bytes(&session.hash);
     let body = session
@@ -210,12 +211,12 @@ fn insert(
         row.execute((
             clear.seq,
             clear.time_ms,
-            &clear.kind,
-            &clear.decision,
+            draft.kind.as_str(),
+            draft.decision.as_str(),
             clear.session,
             clear.closes,
-            &clear.item_tag,
-            &clear.client_tag,
+            &draft.item_tag,
+            &draft.client_tag,
             &body,
         ))
     })
