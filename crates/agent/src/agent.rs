@@ -1,30 +1,66 @@
-//! What the agent holds, and its life from start to end.
+//! What the agent holds, and what it does with one request of a bot.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+};
 
+use hyper::Response;
 use tokio::sync::watch;
 use touchkeep_client::Paths;
+use touchkeep_core::{ClientId, Clock, Code, RequestId, SystemClock, UnixMillis};
+use touchkeep_pipeline::{Client as Asker, Incoming, NotDone};
 use touchkeep_wire::Status;
 
-use crate::{config::Config, desktop::Desktop, prompts::Prompts};
+use crate::{
+    config::Config,
+    desktop::Desktop,
+    devices::Devices,
+    ports::Running,
+    prompts::Prompts,
+    proxy::{self, Answer, Asked, Refusal, Upstream},
+    state::State,
+    vault::{self, Current, client::Client},
+};
 
 /// The agent.
 pub(crate) struct Agent {
     paths: Paths,
     config: Config,
     prompts: Prompts,
+    devices: Arc<Devices>,
+    state: State,
+    upstream: Arc<Upstream>,
+    running: Arc<Running>,
+    vault: RwLock<Option<Arc<Current>>>,
+    proxy_port: OnceLock<u16>,
+    seen: Mutex<HashMap<ClientId, UnixMillis>>,
     stopping: watch::Sender<bool>,
 }
 
 impl Agent {
-    pub(crate) fn new(paths: Paths, config: Config) -> Arc<Self> {
-        let desktop = Desktop::find(&|name| std::env::var_os(name));
-        Arc::new(Self {
+    /// An agent without a vault.
+    ///
+    /// # Errors
+    /// When the system trusts no certificate authority that could be read.
+    pub(crate) fn new(paths: Paths, config: Config, state: State) -> io::Result<Arc<Self>> {
+        let prompts = Prompts::new(Desktop::find(&|name| std::env::var_os(name)));
+        let devices = Arc::new(Devices::new(prompts.clone(), config.secret()));
+        Ok(Arc::new(Self {
             paths,
             config,
-            prompts: Prompts::new(desktop),
+            prompts,
+            devices,
+            state,
+            upstream: Arc::new(Upstream::new()?),
+            running: Arc::default(),
+            vault: RwLock::new(None),
+            proxy_port: OnceLock::new(),
+            seen: Mutex::default(),
             stopping: watch::channel(false).0,
-        })
+        }))
     }
 
     /// This program's version.
@@ -32,8 +68,110 @@ impl Agent {
         env!("CARGO_PKG_VERSION")
     }
 
+    pub(crate) const fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
+
     pub(crate) const fn prompts(&self) -> &Prompts {
         &self.prompts
+    }
+
+    pub(crate) const fn devices(&self) -> &Arc<Devices> {
+        &self.devices
+    }
+
+    pub(crate) const fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) const fn upstream(&self) -> &Arc<Upstream> {
+        &self.upstream
+    }
+
+    pub(crate) const fn running(&self) -> &Arc<Running> {
+        &self.running
+    }
+
+    /// Where tokens are looked for: what is configured, and what a vault was made with.
+    pub(crate) fn modules(&self) -> Vec<PathBuf> {
+        let mut modules = self.config.device.pkcs11.modules.clone();
+        modules.extend(self.state.modules());
+        modules.sort();
+        modules.dedup();
+        modules
+    }
+
+    /// The vault that is meant where none is named.
+    pub(crate) fn vault_path(&self) -> PathBuf {
+        self.vault().map_or_else(
+            || {
+                let configured = self.config.vault.clone();
+                configured
+                    .or_else(|| self.state.vault())
+                    .unwrap_or_else(|| self.paths.default_vault())
+            },
+            |current| current.path().to_owned(),
+        )
+    }
+
+    /// The vault that is open, or was last.
+    pub(crate) fn vault(&self) -> Option<Arc<Current>> {
+        let vault = self.vault.read().unwrap_or_else(PoisonError::into_inner);
+        vault.as_ref().map(Arc::clone)
+    }
+
+    pub(crate) fn remember_vault(&self, current: &Arc<Current>) {
+        *self.vault.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(current));
+        if let Err(error) = self.state.keep_vault(current.path()) {
+            tracing::warn!(%error, "the vault's place was not kept");
+        }
+    }
+
+    /// Looks at the vault that is meant where none is named, so that requests that an earlier agent left unfinished are
+    /// said to be. No vault is no fault.
+    pub(crate) fn find_vault(&self) {
+        let path = self.vault_path();
+        if !path.exists() {
+            return;
+        }
+        match Current::load(&path, &self.paths) {
+            Ok((current, _locked)) => {
+                *self.vault.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
+            }
+            Err(failure) => tracing::error!(what = failure.what, "the vault cannot be looked at"),
+        }
+    }
+
+    pub(crate) fn listens_at(&self, port: u16) {
+        let _ = self.proxy_port.set(port);
+    }
+
+    /// The proxy's base address.
+    pub(crate) fn proxy_url(&self) -> Option<String> {
+        self.proxy_port
+            .get()
+            .map(|port| format!("http://127.0.0.1:{port}"))
+    }
+
+    pub(crate) fn last_seen(&self, client: ClientId) -> Option<UnixMillis> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(&client)
+            .copied()
+            .or_else(|| self.state.last_seen(client))
+    }
+
+    /// Writes down when clients were last seen; blocks.
+    pub(crate) fn flush_seen(&self) {
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        for (client, at) in seen {
+            if let Err(error) = self.state.saw_client(client, at) {
+                tracing::warn!(%error, "a client's last request was not noted");
+            }
+        }
     }
 
     /// Turns true once.
@@ -47,19 +185,63 @@ impl Agent {
     }
 
     pub(crate) fn status(&self) -> Status {
-        let path = self
-            .config
-            .vault
-            .clone()
-            .unwrap_or_else(|| self.paths.default_vault());
+        let current = self.vault();
         Status {
-            vault: None,
-            path: path.display().to_string(),
-            unlocked: false,
-            proxy: None,
+            unlocked: current
+                .as_ref()
+                .is_some_and(|current| current.peek().is_some()),
+            vault: current.map(|current| current.summary()),
+            path: self.vault_path().display().to_string(),
+            proxy: self.proxy_url(),
             waiting: u32::try_from(self.prompts.list().len()).unwrap_or(u32::MAX),
             version: self.version().to_owned(),
         }
+    }
+
+    /// Takes one request of a bot to its answer.
+    pub(crate) async fn request(&self, asked: Asked) -> Result<Response<Answer>, Refusal> {
+        let current = self.vault().ok_or(Refusal::Locked)?;
+        let open = current.peek().ok_or(Refusal::Locked)?;
+        let clients = open.clients();
+        let client = Client::of_token(&clients, &asked.token).ok_or(Refusal::UnknownToken)?;
+        open.touch();
+        let request = RequestId::random();
+        let _seat = self.running.begin(request, asked.peer, asked.port);
+        {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.insert(client.id, SystemClock.now());
+        }
+        let incoming = Incoming {
+            request,
+            client: Asker {
+                id: client.id,
+                name: client.name.clone(),
+            },
+            venue: asked.venue,
+            key_set: client.key_set.clone(),
+            http: asked.request,
+        };
+        let answered = open.pipeline.handle(incoming).await;
+        open.touch();
+        self.prompts.changed("audit");
+        answered
+            .map(|done| proxy::passed_on(done.response))
+            .map_err(|why| refusal_of(&why))
+    }
+
+    /// Locks, whatever becomes of it.
+    pub(crate) async fn lock(self: &Arc<Self>) {
+        if let Err(failure) = vault::lock(self).await {
+            tracing::error!(what = failure.what, "locking failed");
+        }
+    }
+}
+
+fn refusal_of(why: &NotDone) -> Refusal {
+    match why {
+        NotDone::Unknown(_) => Refusal::StateUnknown(why.to_string()),
+        _ if why.code() == Code::Locked => Refusal::Locked,
+        _ => Refusal::Decided(why.code(), why.to_string()),
     }
 }
 

@@ -5,25 +5,6 @@ use touchkeep_core::text::visible;
 /// Parents that are named.
 const MAX_CHAIN: usize = 6;
 
-/// A process that asks.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Caller {
-    /// What it calls itself, or its client name.
-    pub(crate) name: String,
-    /// The process and its parents, outermost first, as far as they can be seen.
-    pub(crate) process: Vec<String>,
-}
-
-impl Caller {
-    /// Whoever is at the other end of a socket.
-    pub(crate) fn of_socket(pid: Option<i32>, name: &str) -> Self {
-        Self {
-            name: visible(name),
-            process: pid.map(chain).unwrap_or_default(),
-        }
-    }
-}
-
 /// A process and its parents, outermost first: `bash (812)`.
 pub(crate) fn chain(pid: i32) -> Vec<String> {
     let mut chain = Vec::new();

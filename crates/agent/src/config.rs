@@ -114,10 +114,6 @@ impl Config {
         Duration::from_secs(self.idle_lock_minutes.saturating_mul(60))
     }
 
-    pub(crate) const fn approval(&self) -> Duration {
-        Duration::from_secs(self.approval_seconds)
-    }
-
     pub(crate) const fn secret(&self) -> Duration {
         Duration::from_secs(self.secret_seconds)
     }
@@ -131,7 +127,7 @@ mod tests {
     fn what_is_not_set_has_a_default() {
         let config =
             Config::parse("approval_seconds = 5\n[device.pkcs11]\nmodules = [\"/a.so\"]").unwrap();
-        assert_eq!(config.approval(), Duration::from_secs(5));
+        assert_eq!(config.approval_seconds, 5);
         assert_eq!(config.idle_lock(), Duration::from_secs(900));
         assert_eq!(config.device.pkcs11.modules, [PathBuf::from("/a.so")]);
     }

@@ -5,7 +5,8 @@
 //! where its memory could be read by other processes of the user, and to listen in a folder that is not the user's alone.
 //!
 //! Read in this order: `hardening` and `instance` (how it starts), `channel` (who may call what), `prompts` (how a person
-//! is asked).
+//! is asked), `devices` and `consent` (what a person does with the hands), `vault` and `calls`, `proxy` and `ports` (a bot's
+//! request on its way), `schedule` (what happens by itself).
 
 #![cfg_attr(
     test,
@@ -20,27 +21,46 @@
 
 mod agent;
 mod caller;
+mod calls;
 mod channel;
 mod config;
+mod consent;
 mod desktop;
+mod devices;
+mod failure;
 mod hardening;
 mod instance;
+mod locked;
 mod logging;
+mod notify;
+mod ports;
 mod prompts;
+mod proxy;
+mod schedule;
+mod state;
+mod vault;
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use tokio::signal::unix::{SignalKind, signal};
 use touchkeep_client::{FolderError, Paths, folder};
 
 pub use config::ConfigError;
+pub use state::StateError;
 
 use crate::{
     agent::{Agent, stopped},
     channel::Channel,
     config::Config,
     instance::Instance,
+    state::State,
 };
+
+/// Which variable says at which port the proxy listens, before the configuration.
+const PROXY_PORT: &str = "TOUCHKEEP_PROXY_PORT";
 
 /// How to run.
 #[derive(Debug, Clone)]
@@ -76,6 +96,14 @@ pub enum AgentError {
         #[source]
         source: io::Error,
     },
+    /// Its own state cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The system's certificate authorities cannot be read, so that no venue could be trusted.
+    #[error(
+        "the system's certificate authorities cannot be read (on Debian: apt install ca-certificates): {0}"
+    )]
+    NoRoots(#[source] io::Error),
     /// Threads or signals are refused.
     #[error("the operating system refused to start the agent: {0}")]
     Start(#[source] io::Error),
@@ -113,6 +141,15 @@ pub fn run(options: &Options) -> Result<(), AgentError> {
         .block_on(serve(options.paths.clone(), config, &instance))
 }
 
+/// Serves a PKCS#11 module to the agent over standard input and output: the child that the agent starts as
+/// `agent pkcs11-host --module PATH`.
+///
+/// # Errors
+/// When the pipes fail.
+pub fn pkcs11_host(module: &Path) -> io::Result<()> {
+    touchkeep_device_pkcs11::host::run(module)
+}
+
 async fn serve(paths: Paths, config: Config, instance: &Instance) -> Result<(), AgentError> {
     let listen = |path: PathBuf| {
         instance
@@ -124,11 +161,28 @@ async fn serve(paths: Paths, config: Config, instance: &Instance) -> Result<(), 
     // `ui.sock` first: whoever finds `agent.sock` finds the other one too.
     let ui = listen(paths.ui_socket())?;
     let clients = listen(paths.agent_socket())?;
-    let agent = Agent::new(paths, config);
+    let state = State::open(&paths.data.join("state.sqlite"))?;
+    let wanted = std::env::var(PROXY_PORT)
+        .ok()
+        .and_then(|port| port.parse().ok());
+    let wanted = wanted.or(config.proxy_port);
+    let (proxy, port) = proxy::listen(wanted, state.proxy_port())
+        .await
+        .and_then(|proxy| proxy.local_addr().map(|address| (proxy, address.port())))
+        .map_err(|source| AgentError::Listen {
+            path: format!("127.0.0.1:{}", wanted.unwrap_or(0)).into(),
+            source,
+        })?;
+    state.keep_proxy_port(port)?;
+    let agent = Agent::new(paths, config, state).map_err(AgentError::NoRoots)?;
+    agent.listens_at(port);
+    agent.find_vault();
     let mut stopping = agent.stopping();
     let sockets = [
         tokio::spawn(channel::serve(agent.clone(), ui, Channel::FrontEnds)),
         tokio::spawn(channel::serve(agent.clone(), clients, Channel::Clients)),
+        tokio::spawn(proxy::serve(agent.clone(), proxy, port)),
+        tokio::spawn(schedule::run(agent.clone())),
     ];
     tracing::info!(
         pid = std::process::id(),
@@ -140,6 +194,7 @@ async fn serve(paths: Paths, config: Config, instance: &Instance) -> Result<(), 
         _ = interrupt.recv() => agent.stop(),
         () = stopped(&mut stopping) => {}
     }
+    agent.lock().await;
     for socket in sockets {
         let _ = socket.await;
     }

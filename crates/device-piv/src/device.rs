@@ -76,6 +76,19 @@ impl PivDevice {
         Ok(device)
     }
 
+    /// How the PIN stands: tries left, and whether it is still the factory's. Spends no try.
+    ///
+    /// # Errors
+    /// Why the card could not be asked.
+    pub fn pin_state(&mut self) -> Result<(u8, bool), DeviceError> {
+        self.transact(|channel| {
+            Ok((
+                card::tries_left(channel)?,
+                card::is_factory(channel, card::PIN)?,
+            ))
+        })
+    }
+
     /// Reads again which keys are there.
     pub(crate) fn read_keys(&mut self) -> Result<(), DeviceError> {
         let serial = self.serial;

@@ -12,7 +12,7 @@ use tokio::{
     task::JoinSet,
 };
 use touchkeep_client::{connection::other_protocol, frames};
-use touchkeep_core::Code;
+use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{
     Call, Failure, Hello, Message, PROTOCOL, Request, Response, Welcome,
     rpc::{RpcError, Version2},
@@ -20,10 +20,7 @@ use touchkeep_wire::{
 use zeroize::Zeroize;
 
 use super::{Channel, methods};
-use crate::{
-    agent::{Agent, stopped},
-    caller::Caller,
-};
+use crate::agent::{Agent, stopped};
 
 /// A caller says hello within this, or is closed.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,9 +46,8 @@ pub(super) async fn serve(
     if let Ok(Some(name)) =
         tokio::time::timeout(HELLO_TIMEOUT, greet(&agent, &mut from, &outbox)).await
     {
-        let caller = Caller::of_socket(pid, &name);
-        tracing::debug!(?channel, ?pid, "connected");
-        converse(&agent, from, &outbox, channel, &caller).await;
+        tracing::debug!(?channel, ?pid, name = visible(&name), "connected");
+        converse(&agent, from, &outbox, channel).await;
     }
     drop(outbox);
     let _ = tokio::time::timeout(FAREWELL, writer).await;
@@ -89,13 +85,7 @@ async fn greet(agent: &Agent, from: &mut OwnedReadHalf, outbox: &Outbox) -> Opti
     name
 }
 
-async fn converse(
-    agent: &Arc<Agent>,
-    mut from: OwnedReadHalf,
-    outbox: &Outbox,
-    channel: Channel,
-    caller: &Caller,
-) {
+async fn converse(agent: &Arc<Agent>, mut from: OwnedReadHalf, outbox: &Outbox, channel: Channel) {
     let mut stopping = agent.stopping();
     let mut calls = JoinSet::new();
     let news = (channel == Channel::FrontEnds)
@@ -133,30 +123,18 @@ async fn converse(
             }
             continue;
         }
-        calls.spawn(answer(
-            Arc::clone(agent),
-            request,
-            outbox.clone(),
-            channel,
-            caller.clone(),
-        ));
+        calls.spawn(answer(Arc::clone(agent), request, outbox.clone(), channel));
     }
     if let Some(news) = news {
         news.abort();
     }
 }
 
-async fn answer(
-    agent: Arc<Agent>,
-    request: Request,
-    outbox: Outbox,
-    channel: Channel,
-    caller: Caller,
-) {
+async fn answer(agent: Arc<Agent>, request: Request, outbox: Outbox, channel: Channel) {
     let Request {
         id, method, params, ..
     } = request;
-    let answer = methods::dispatch(&agent, channel, &caller, &method, params).await;
+    let answer = methods::dispatch(&agent, channel, &method, params).await;
     if let Err(failure) = &answer {
         tracing::debug!(%method, code = ?failure.code, "a call failed");
     }

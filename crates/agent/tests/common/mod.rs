@@ -12,11 +12,21 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use tempfile::TempDir;
-use touchkeep_client::{ConnectError, Connection, FrontEnd, Paths};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use touchkeep_client::{ConnectError, Connection, Event, FrontEnd, Paths};
+use touchkeep_wire::{Answer, Approval, Prompt, PromptClosed, Question, SecretText};
 
 /// Nothing here takes this long on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -135,4 +145,236 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A person at a front end, who does the same thing with every question.
+pub struct Person {
+    pub seen: Arc<Mutex<Vec<Prompt>>>,
+    pub closed: Arc<Mutex<Vec<PromptClosed>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Person {
+    pub async fn new(
+        agent: &Agent,
+        answer: impl Fn(&Question) -> Option<Answer> + Send + 'static,
+    ) -> Self {
+        let (connection, mut events) = agent.front_end().await.split();
+        let (seen, closed) = (
+            Arc::<Mutex<Vec<Prompt>>>::default(),
+            Arc::<Mutex<Vec<PromptClosed>>>::default(),
+        );
+        let task = tokio::spawn({
+            let (seen, closed) = (Arc::clone(&seen), Arc::clone(&closed));
+            async move {
+                while let Some(event) = events.next().await {
+                    match event {
+                        Event::Open(prompt) => {
+                            seen.lock().unwrap().push((*prompt).clone());
+                            if let Some(answer) = answer(&prompt.question) {
+                                let _ = connection.answer(prompt.id, answer).await;
+                            }
+                        }
+                        Event::Close(prompt) => closed.lock().unwrap().push(prompt),
+                        _ => {}
+                    }
+                }
+            }
+        });
+        Self { seen, closed, task }
+    }
+
+    /// The approvals that were asked for.
+    pub fn approvals(&self) -> Vec<Approval> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter()
+            .filter_map(|prompt| match &prompt.question {
+                Question::Approval(approval) => Some(approval.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// How many times the passphrase was asked for.
+    pub fn passphrases(&self) -> usize {
+        let seen = self.seen.lock().unwrap();
+        seen.iter()
+            .filter(|prompt| matches!(prompt.question, Question::Passphrase { .. }))
+            .count()
+    }
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub const PASSPHRASE: &str = "canary-passphrase-of-the-test";
+
+fn typed(text: &str) -> Option<Answer> {
+    Some(Answer::Secret {
+        value: SecretText::new(text.into()),
+    })
+}
+
+/// Types the passphrase and says yes.
+pub fn yes(question: &Question) -> Option<Answer> {
+    match question {
+        Question::Approval(approval) => Some(Answer::Approve {
+            digest: approval.digest.clone(),
+        }),
+        Question::Passphrase { .. } | Question::NewPassphrase {} => typed(PASSPHRASE),
+        _ => None,
+    }
+}
+
+/// Types the passphrase and says no.
+pub fn no(question: &Question) -> Option<Answer> {
+    match question {
+        Question::Approval(_) => Some(Answer::Refuse {}),
+        other => yes(other),
+    }
+}
+
+/// Types the passphrase and never decides.
+pub fn undecided(question: &Question) -> Option<Answer> {
+    match question {
+        Question::Approval(_) => None,
+        other => yes(other),
+    }
+}
+
+/// What a venue got.
+#[derive(Debug, Clone)]
+pub struct Got {
+    pub method: String,
+    pub path: String,
+    pub parameters: String,
+    pub api_key: String,
+    pub signed: bool,
+}
+
+/// A venue of the test's own, that checks signatures by itself and remembers what it got.
+pub struct Venue {
+    pub url: String,
+    pub got: Arc<Mutex<Vec<Got>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Venue {
+    /// `answers`: whether it answers at all.
+    pub async fn start(secret: &'static str, answers: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let got = Arc::<Mutex<Vec<Got>>>::default();
+        let task = tokio::spawn({
+            let got = Arc::clone(&got);
+            async move {
+                loop {
+                    let (stream, _) = listener.accept().await.unwrap();
+                    let got = Arc::clone(&got);
+                    let service = service_fn(move |request: Request<Incoming>| {
+                        let got = Arc::clone(&got);
+                        async move {
+                            let one = read(request, secret).await;
+                            got.lock().unwrap().push(one);
+                            if !answers {
+                                std::future::pending::<()>().await;
+                            }
+                            let mut response =
+                                Response::new(Full::new(Bytes::from_static(br#"{"orderId":7}"#)));
+                            response
+                                .headers_mut()
+                                .insert("x-mbx-used-weight-1m", "3".parse().unwrap());
+                            Ok::<_, std::convert::Infallible>(response)
+                        }
+                    });
+                    tokio::spawn(
+                        http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                    );
+                }
+            }
+        });
+        Self { url, got, task }
+    }
+
+    pub fn got(&self) -> Vec<Got> {
+        self.got.lock().unwrap().clone()
+    }
+
+    /// Waits until it got something.
+    pub async fn first(&self) -> Got {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(got) = self.got().first() {
+                return got.clone();
+            }
+            assert!(Instant::now() < deadline, "the venue got nothing");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Drop for Venue {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn read(request: Request<Incoming>, secret: &str) -> Got {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let query = head.uri.query().unwrap_or_default();
+    // Binance signs query and body as they stand, without the signature, which is last.
+    let all = format!("{query}{}", String::from_utf8_lossy(&body));
+    let (parameters, signature) = all.rsplit_once("&signature=").unwrap_or((&all, ""));
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
+    let expected =
+        data_encoding::HEXLOWER.encode(aws_lc_rs::hmac::sign(&key, parameters.as_bytes()).as_ref());
+    let header = |name: &str| {
+        head.headers
+            .get(name)
+            .map(|value| value.to_str().unwrap().to_owned())
+    };
+    Got {
+        method: head.method.to_string(),
+        path: head.uri.path().to_owned(),
+        parameters: parameters.to_owned(),
+        api_key: header("x-mbx-apikey").unwrap_or_default(),
+        signed: signature == expected,
+    }
+}
+
+/// One HTTP exchange, written by hand so that nothing is corrected on the way.
+pub async fn http(port: u16, request: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0);
+    (status, answer)
+}
+
+/// What a bot with a library like ccxt sends.
+pub async fn bot(base: &str, token: &str, method: &str, target: &str, body: &str) -> (u16, String) {
+    let (port, prefix) = place(base);
+    let request = format!(
+        "{method} {prefix}{target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nX-MBX-APIKEY: {token}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    http(port, &request).await
+}
+
+/// Port and path of a proxy's base address.
+pub fn place(base: &str) -> (u16, String) {
+    let rest = base.strip_prefix("http://127.0.0.1:").unwrap();
+    let (port, path) = rest.split_once('/').unwrap_or((rest, ""));
+    (port.parse().unwrap(), format!("/{path}"))
 }

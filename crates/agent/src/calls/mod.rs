@@ -1,0 +1,43 @@
+//! What the calls do, by what they are about. The table of which call goes where is in `channel::methods`.
+
+pub(crate) mod audit;
+pub(crate) mod clients;
+pub(crate) mod devices;
+pub(crate) mod items;
+pub(crate) mod policy;
+pub(crate) mod remind;
+
+use std::sync::Arc;
+
+use touchkeep_wire::Failure;
+
+use crate::{
+    agent::Agent,
+    devices::blocking,
+    failure,
+    vault::{Current, Open},
+};
+
+/// The open vault, used.
+pub(crate) fn open_vault(agent: &Agent) -> Result<(Arc<Current>, Arc<Open>), Failure> {
+    let current = agent.vault().ok_or_else(failure::locked)?;
+    let open = current.open()?;
+    open.touch();
+    Ok((current, open))
+}
+
+/// Works on the vault on a thread for what blocks. Changes wait until no device is in use, because a touch that is waited
+/// for looks at the vault, and everybody else would wait behind the change.
+pub(crate) async fn change<T: Send + 'static>(
+    agent: &Arc<Agent>,
+    work: impl FnOnce(&Arc<Agent>) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let quiet = agent.devices().quiet().await;
+    let agent = Arc::clone(agent);
+    blocking(move || {
+        let done = work(&agent);
+        drop(quiet);
+        done
+    })
+    .await?
+}

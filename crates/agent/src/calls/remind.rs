@@ -1,0 +1,133 @@
+//! How old keys are, and who is told.
+
+use std::sync::Arc;
+
+use touchkeep_audit::{Decision, Event, Kind};
+use touchkeep_core::{Clock, SystemClock, time::DAY_MS};
+use touchkeep_rotation::{Due, KeyAge, Reminder, next_reminder};
+use touchkeep_vault::Item;
+use touchkeep_wire::{Failure, KeyAge as Shown};
+
+use super::open_vault;
+use crate::{agent::Agent, devices::blocking, failure, notify};
+
+pub(crate) fn age(item: &Item) -> KeyAge {
+    KeyAge {
+        created: item.created,
+        rotate_after_days: item.rotate_after_days,
+    }
+}
+
+pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<Shown>, Failure> {
+    let (_, open) = open_vault(agent)?;
+    let vault = open.read();
+    let mut ages: Vec<_> = vault.items().into_iter().map(shown).collect();
+    // The one that is due first comes first; those without a date last.
+    ages.sort_by_key(|age| (age.due.is_none(), age.due));
+    Ok(ages)
+}
+
+/// Reminds of what is due and was not said yet; says what was said.
+pub(crate) async fn check(agent: &Arc<Agent>) -> Result<Vec<Shown>, Failure> {
+    let due = {
+        let agent = Arc::clone(agent);
+        blocking(move || due_now(&agent)).await??
+    };
+    let mut raised = Vec::new();
+    for (item, reminder) in due {
+        let (summary, body) = words(&item, reminder);
+        let seen = notify::show(summary, body.clone()).await?;
+        let agent = Arc::clone(agent);
+        let shown = shown(&item);
+        blocking(move || record(&agent, &item, &body, seen)).await??;
+        raised.push(shown);
+    }
+    if !raised.is_empty() {
+        agent.prompts().changed("reminders");
+    }
+    Ok(raised)
+}
+
+fn due_now(agent: &Agent) -> Result<Vec<(Item, Reminder)>, Failure> {
+    let current = agent.vault().ok_or_else(failure::locked)?;
+    let open = current.open()?;
+    let vault = open.read();
+    let now = SystemClock.now();
+    let due = vault.items().into_iter().filter_map(|item| {
+        let reminder = next_reminder(&age(item), agent.state().last_reminded(item.id), now)?;
+        Some((item.clone(), reminder))
+    });
+    Ok(due.collect())
+}
+
+// Recorded first, remembered after: a reminder is rather said twice than forgotten.
+fn record(agent: &Agent, item: &Item, body: &str, seen: bool) -> Result<(), Failure> {
+    let current = agent.vault().ok_or_else(failure::locked)?;
+    let event = Event::new(Kind::Reminder, Decision::Info)
+        .text(body)
+        .item(item.id, touchkeep_core::text::visible(&item.name))
+        .detail("notification", if seen { "shown" } else { "no service" });
+    current.record(&event)?;
+    agent
+        .state()
+        .reminded(item.id, SystemClock.now())
+        .map_err(|error| failure::state(&error))
+}
+
+fn words(item: &Item, reminder: Reminder) -> (String, String) {
+    let name = touchkeep_core::text::visible(&item.name);
+    let venue = touchkeep_core::text::visible(&item.venue);
+    let (summary, when) = match reminder.due {
+        Due::InDays(1) => (
+            format!("Rotate {name} by tomorrow"),
+            "is due within a day".to_owned(),
+        ),
+        Due::InDays(days) => (
+            format!("Rotate {name} in {days} days"),
+            format!("is due in {days} days"),
+        ),
+        Due::OverdueDays(0) | Due::Never => {
+            (format!("Rotate {name} today"), "is due today".to_owned())
+        }
+        Due::OverdueDays(1) => (
+            format!("{name} is overdue"),
+            "is overdue since yesterday".to_owned(),
+        ),
+        Due::OverdueDays(days) => (
+            format!("{name} is overdue"),
+            format!("is overdue for {days} days"),
+        ),
+    };
+    (summary, format!("The key {name} at {venue} {when}."))
+}
+
+fn shown(item: &Item) -> Shown {
+    let due = age(item).due_at();
+    Shown {
+        item: item.id,
+        name: item.name.clone(),
+        venue: item.venue.clone(),
+        created: item.created,
+        due,
+        days_left: due.map(|due| days_until(due.0, SystemClock.now().0)),
+    }
+}
+
+// Whole days, a begun one not counted; negative from the first begun day after it.
+fn days_until(due: u64, now: u64) -> i64 {
+    let (due, now) = (i128::from(due), i128::from(now));
+    i64::try_from((due - now).div_euclid(i128::from(DAY_MS))).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_whole_and_overdue_is_negative() {
+        assert_eq!(days_until(DAY_MS, 0), 1);
+        assert_eq!(days_until(DAY_MS, 1), 0);
+        assert_eq!(days_until(0, 1), -1);
+        assert_eq!(days_until(0, 2 * DAY_MS), -2);
+    }
+}

@@ -1,0 +1,116 @@
+//! A touch, or a typed secret, for one thing alone: the device opens a riddle that was made for this moment, with the key
+//! that waits for a finger at each use. What opens it proves that the device was there and was let.
+//!
+//! # Why the seal key and not the one that signs
+//! The signing key of a YubiKey takes one touch for 15 seconds, so that a second use right after the first would ask
+//! nobody. The seal key asks each time.
+
+use std::{collections::HashSet, sync::Arc};
+
+use age_core::{
+    format::{FILE_KEY_BYTES, FileKey, Stanza},
+    secrecy::ExposeSecret,
+};
+use touchkeep_core::Code;
+use touchkeep_device::{DeviceKind, KeyRef, Purpose, TouchPolicy, stanza};
+use touchkeep_pipeline::Consent;
+use touchkeep_vault::EnrolledDevice;
+use touchkeep_wire::Failure;
+
+use crate::{
+    agent::Agent,
+    devices::{Devices, Failed, Opened},
+    failure,
+    ports::{open_enrolled, use_of},
+    vault::device_label,
+};
+
+/// Something that only the device can open, and what is in it.
+pub(crate) struct Riddle {
+    key: KeyRef,
+    stanzas: Vec<Stanza>,
+    answer: FileKey,
+}
+
+/// A riddle for a device's seal key.
+///
+/// # Errors
+/// When the device has no such key, or the system no randomness.
+pub(crate) fn challenge(device: &EnrolledDevice) -> Result<Riddle, Failed> {
+    let unable = |why: &str| Failed::Other(Failure::new(Code::DeviceFailed, why.to_owned(), ""));
+    let key = device
+        .key(Purpose::Seal)
+        .ok_or_else(|| unable("The device has no key that could ask for a touch."))?;
+    let answer =
+        FileKey::try_init_with_mut(|bytes: &mut [u8; FILE_KEY_BYTES]| getrandom::fill(bytes))
+            .map_err(|_| unable("The operating system has no randomness."))?;
+    let (stanzas, _labels): (Vec<Stanza>, HashSet<String>) = stanza::recipient(key)?
+        .wrap_file_key(&answer)
+        .map_err(|_| unable("The device's key cannot be encrypted to."))?;
+    Ok(Riddle {
+        key: key.key.clone(),
+        stanzas,
+        answer,
+    })
+}
+
+/// Has the device open a riddle, with whatever it asks of a person.
+///
+/// # Errors
+/// When a person or the device did not.
+pub(crate) async fn consent_with(
+    devices: &Devices,
+    device: &EnrolledDevice,
+    why: String,
+    open: impl FnOnce() -> Result<Opened, Failed> + Send + 'static,
+    riddle: Riddle,
+) -> Result<Consent, Failed> {
+    let touched = device
+        .key(Purpose::Seal)
+        .is_some_and(|key| key.touch == TouchPolicy::Always);
+    let mut what = use_of(device, Purpose::Seal, why);
+    // Without a touch, typing is the consent, and a PIN that is remembered would be none.
+    what.fresh = !touched;
+    devices
+        .with(what, open, move |opened: &mut Opened, auth| {
+            let found = opened
+                .device()
+                .unwrap_file_key(&riddle.key, &riddle.stanzas, auth)?;
+            // EXPOSE: both halves, to their comparison.
+            if found.expose_secret() == riddle.answer.expose_secret() {
+                Ok(())
+            } else {
+                Err(Failed::Other(failure::invalid(
+                    "The device answered wrongly.",
+                    "",
+                )))
+            }
+        })
+        .await?;
+    Ok(if touched && device.kind != DeviceKind::Software {
+        Consent::Touch(device.id)
+    } else {
+        Consent::Passphrase(device.id)
+    })
+}
+
+/// A touch, or the passphrase, of the device that unlocked the vault: for what a person does to the vault itself.
+///
+/// # Errors
+/// When it was not given, or the vault is locked.
+pub(crate) async fn of_owner(agent: &Arc<Agent>, why: &str) -> Result<Consent, Failure> {
+    let current = agent.vault().ok_or_else(failure::locked)?;
+    let open = current.open()?;
+    let device = current
+        .devices()
+        .iter()
+        .find(|device| device.id == open.device);
+    let device = device.cloned().ok_or_else(failure::locked)?;
+    let label = device_label(&device);
+    let riddle = challenge(&device).map_err(|failed| failed.failure(&label))?;
+    let (wanted, modules) = (device.clone(), agent.modules());
+    let opener = move || open_enrolled(&wanted, &open, &modules);
+    consent_with(agent.devices(), &device, why.to_owned(), opener, riddle)
+        .await
+        .map_err(|failed| failed.failure(&label))
+}

@@ -1,0 +1,27 @@
+//! What a device's failure means to a person.
+
+use touchkeep_device::DeviceError;
+use touchkeep_wire::Failure;
+
+/// What happened, and what to do about it.
+pub(crate) fn device_failure(error: &DeviceError, device: &str) -> Failure {
+    let fix = match error {
+        DeviceError::Removed => "Plug it in and try again.".into(),
+        DeviceError::Busy => "Close the other program (gpg-agent, ykman, an authenticator) and try again.".into(),
+        DeviceError::NeedsSecret => "Try again and type what is asked for.".into(),
+        DeviceError::WrongPin { .. } => "Try again with the right PIN; it was not sent twice.".into(),
+        DeviceError::WrongPassphrase => "Try again with the right passphrase.".into(),
+        DeviceError::PinBlocked => "Unblock it with the PUK: ykman piv access unblock-pin".into(),
+        DeviceError::LastTry => {
+            "Nothing was sent. Find the PIN first, or set a new one with the PUK: ykman piv access unblock-pin".into()
+        }
+        DeviceError::FactoryPin => "Change it first: touchkeep device set-pin".into(),
+        DeviceError::NoTouch => "Try again and touch the device while it blinks.".into(),
+        DeviceError::NoKey(_) | DeviceError::NotForThisKey => {
+            "Use a device that is enrolled in this vault: touchkeep device list".into()
+        }
+        DeviceError::Middleware(_) => "Run: touchkeep doctor".into(),
+        _ => String::new(),
+    };
+    Failure::new(error.code(), format!("{device}: {error}."), fix)
+}

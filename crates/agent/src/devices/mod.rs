@@ -1,0 +1,330 @@
+//! Devices, as the agent uses them: one use at a time, each on a thread of its own, with the person's secret asked for
+//! before anything is spent and the touch shown while it is waited for.
+//!
+//! # Why one at a time
+//! A touch has no display. Were two uses to wait together, nobody could say which of them a finger lets through.
+
+mod failure;
+mod open;
+mod pins;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use touchkeep_core::{Code, Passphrase, Pin};
+use touchkeep_device::{Auth, DeviceError, KeyRef, SecretDemand, TouchPolicy};
+use touchkeep_wire::{Failure, Question};
+
+use self::pins::Pins;
+pub(crate) use self::{
+    failure::device_failure,
+    open::{Connected, Opened, connected, tokens, yubikeys},
+};
+use crate::prompts::{Prompts, Reply};
+
+/// A cached touch may not be asked for; the question comes up once the device is seen to wait.
+const TOUCH_SHOWN_AFTER: Duration = Duration::from_millis(400);
+/// A device waits about 15 seconds for a finger; a question that stays longer has been forgotten.
+const TOUCH_WITHIN: Duration = Duration::from_secs(30);
+
+/// The agent's hands on devices.
+pub(crate) struct Devices {
+    turn: Arc<Mutex<()>>,
+    pins: Arc<Pins>,
+    prompts: Prompts,
+    secret_within: Duration,
+}
+
+/// What a use of a device is for.
+#[derive(Debug, Clone)]
+pub(crate) struct Use {
+    /// What to call the device.
+    pub(crate) device: String,
+    /// Its serial number; PINs are kept under it.
+    pub(crate) serial: Option<String>,
+    /// The key, where one is known; a first use of a device has none.
+    pub(crate) key: Option<KeyRef>,
+    /// What for, in a sentence.
+    pub(crate) why: String,
+    /// Whether it waits for a finger, where that is known better than the device says it.
+    pub(crate) touch: Option<TouchPolicy>,
+    /// Ask for the PIN although it is known: the typing is the consent.
+    pub(crate) fresh: bool,
+}
+
+/// What a person gave for one use. Wiped when it is dropped.
+pub(crate) enum Given {
+    Nothing,
+    Pin(Pin),
+    Passphrase(Passphrase),
+}
+
+impl Given {
+    pub(crate) const fn auth(&self) -> Auth<'_> {
+        match self {
+            Self::Nothing => Auth::Nothing,
+            Self::Pin(pin) => Auth::Pin(pin),
+            Self::Passphrase(passphrase) => Auth::Passphrase(passphrase),
+        }
+    }
+}
+
+/// A failed use: the device's own failure where it was one, because that decides about the PIN.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// The device did not.
+    Device(DeviceError),
+    /// Something above it did not.
+    Other(Failure),
+}
+
+impl Failed {
+    /// What it means to a person.
+    pub(crate) fn failure(&self, device: &str) -> Failure {
+        match self {
+            Self::Device(error) => device_failure(error, device),
+            Self::Other(failure) => failure.clone(),
+        }
+    }
+
+    // Failures that come after the PIN was accepted, or before it was sent.
+    const fn leaves_pin_good(&self) -> bool {
+        matches!(
+            self,
+            Self::Device(DeviceError::NoTouch | DeviceError::Busy | DeviceError::NoKey(_))
+        )
+    }
+}
+
+impl From<DeviceError> for Failed {
+    fn from(error: DeviceError) -> Self {
+        Self::Device(error)
+    }
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
+}
+
+impl Devices {
+    pub(crate) fn new(prompts: Prompts, secret_within: Duration) -> Self {
+        Self {
+            turn: Arc::default(),
+            pins: Arc::default(),
+            prompts,
+            secret_within,
+        }
+    }
+
+    /// Forgets every PIN.
+    pub(crate) fn forget(&self) {
+        self.pins.forget_all();
+    }
+
+    /// Uses a device: opens it, asks for what it demands, and works with it while its touch is shown.
+    ///
+    /// # Errors
+    /// Why the device, the person or the work did not. A refused PIN is forgotten and not sent again.
+    pub(crate) async fn with<T: Send + 'static>(
+        &self,
+        what: Use,
+        open: impl FnOnce() -> Result<Opened, Failed> + Send + 'static,
+        work: impl FnOnce(&mut Opened, Auth<'_>) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Failed> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let (mut device, secret, touch) = self.opened(&what, open).await?;
+        let given = self.given(&what, secret).await?;
+        let kept = matches!(given, Given::Pin(_))
+            .then(|| what.serial.clone())
+            .flatten();
+        let pins = Arc::clone(&self.pins);
+        let worked = blocking(move || {
+            let result = work(&mut device, given.auth());
+            if let (Some(serial), Given::Pin(pin)) = (&kept, &given) {
+                match &result {
+                    Ok(_) => pins.keep(serial, pin),
+                    Err(failed) if failed.leaves_pin_good() => {}
+                    Err(_) => pins.forget(serial),
+                }
+            }
+            // Whoever gave up waiting has not freed the device: that is over only now.
+            drop(turn);
+            result
+        });
+        self.while_shown(&what, what.touch.unwrap_or(touch), worked)
+            .await?
+    }
+
+    /// Asks for the PIN that a use will need, where it is not known yet, so that a person is not asked for it after he has
+    /// approved something. A wrong one is found at that use, and forgotten then.
+    ///
+    /// # Errors
+    /// When the device is not there, or a person did not give it.
+    pub(crate) async fn make_ready(
+        &self,
+        what: Use,
+        open: impl FnOnce() -> Result<Opened, Failed> + Send + 'static,
+    ) -> Result<(), Failed> {
+        let Some(serial) = what.serial.clone() else {
+            return Ok(());
+        };
+        let _turn = Arc::clone(&self.turn).lock_owned().await;
+        if self.pins.of(&serial).is_some() {
+            return Ok(());
+        }
+        let (_device, secret, _) = self.opened(&what, open).await?;
+        if let Given::Pin(pin) = self.given(&what, secret).await? {
+            self.pins.keep(&serial, &pin);
+        }
+        Ok(())
+    }
+
+    /// Waits until no device is in use, and keeps it so until the guard is dropped.
+    pub(crate) async fn quiet(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.turn).lock_owned().await
+    }
+
+    async fn opened(
+        &self,
+        what: &Use,
+        open: impl FnOnce() -> Result<Opened, Failed> + Send + 'static,
+    ) -> Result<(Opened, SecretDemand, TouchPolicy), Failed> {
+        let key = what.key.clone();
+        blocking(move || {
+            let mut opened = open()?;
+            let (secret, touch) = match &key {
+                Some(key) => {
+                    let demand = opened.device().demand(key)?;
+                    (demand.secret, demand.touch)
+                }
+                // It may wait for a finger: the question comes up once it is seen to.
+                None if matches!(opened, Opened::Piv(_)) => {
+                    (opened.first_demand()?, TouchPolicy::Cached)
+                }
+                None => (opened.first_demand()?, TouchPolicy::Never),
+            };
+            Ok((opened, secret, touch))
+        })
+        .await?
+    }
+
+    /// Asks for a new PIN, PUK or passphrase.
+    pub(crate) async fn ask_new(&self, question: Question) -> Result<String, Failure> {
+        self.typed(question).await
+    }
+
+    async fn given(&self, what: &Use, secret: SecretDemand) -> Result<Given, Failure> {
+        let why = what.why.clone();
+        match secret {
+            SecretDemand::Nothing => Ok(Given::Nothing),
+            SecretDemand::Passphrase => {
+                let typed = self.typed(Question::Passphrase { why }).await?;
+                Ok(Given::Passphrase(Passphrase::new(typed)))
+            }
+            SecretDemand::Pin { tries_left } => {
+                match tries_left {
+                    Some(0) => return Err(device_failure(&DeviceError::PinBlocked, &what.device)),
+                    Some(1) => return Err(device_failure(&DeviceError::LastTry, &what.device)),
+                    _ => {}
+                }
+                let kept = what
+                    .serial
+                    .as_deref()
+                    .and_then(|serial| self.pins.of(serial));
+                if let Some(pin) = kept.filter(|_| !what.fresh) {
+                    return Ok(Given::Pin(pin));
+                }
+                let question = Question::Pin {
+                    device: what.device.clone(),
+                    why,
+                    tries_left,
+                };
+                Ok(Given::Pin(Pin::new(self.typed(question).await?)))
+            }
+        }
+    }
+
+    async fn typed(&self, question: Question) -> Result<String, Failure> {
+        match self.prompts.ask(question, self.secret_within).await {
+            Reply::Secret(value) => Ok(value.into_inner()),
+            Reply::Refused | Reply::Approved(_) => Err(Failure::new(
+                Code::Refused,
+                "It was refused where the PIN or passphrase was to be typed.",
+                "",
+            )),
+            Reply::TimedOut => Err(Failure::new(
+                Code::TimedOut,
+                "Nobody typed the PIN or passphrase in time.",
+                "Open the desktop, or run `touchkeep approve` in a terminal, and try again.",
+            )),
+            Reply::TooMany => Err(too_many()),
+        }
+    }
+
+    // Waits for the device with its question up, until it is done or a person does not want to wait.
+    async fn while_shown<T>(
+        &self,
+        what: &Use,
+        touch: TouchPolicy,
+        worked: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let delay = match touch {
+            TouchPolicy::Never => return worked.await,
+            TouchPolicy::Cached => TOUCH_SHOWN_AFTER,
+            TouchPolicy::Always => Duration::ZERO,
+        };
+        tokio::pin!(worked);
+        if let Ok(done) = tokio::time::timeout(delay, &mut worked).await {
+            return done;
+        }
+        let question = Question::Touch {
+            device: what.device.clone(),
+            why: what.why.clone(),
+        };
+        let mut shown = self
+            .prompts
+            .show(question, TOUCH_WITHIN)
+            .ok_or_else(too_many)?;
+        tokio::select! {
+            done = &mut worked => {
+                if done.is_err() {
+                    shown.failed();
+                }
+                done
+            }
+            // The device goes on waiting; what it may still answer goes nowhere.
+            () = shown.refused() => Err(Failure::new(
+                Code::Refused,
+                "It was refused while the device waited for a touch.",
+                "",
+            )),
+        }
+    }
+}
+
+/// Runs what blocks on a thread for such.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(
+            panicked = error.is_panic(),
+            "a thread ended without an answer"
+        );
+        Failure::new(
+            Code::System,
+            "A part of the agent failed in a way that it should not.",
+            "Please report this, with the agent's log.",
+        )
+    })
+}
+
+pub(crate) fn too_many() -> Failure {
+    Failure::new(
+        Code::Refused,
+        "Too many questions wait for an answer already.",
+        "Answer those first.",
+    )
+}

@@ -1,0 +1,199 @@
+//! Finding and opening devices that are connected.
+
+use std::path::{Path, PathBuf};
+
+use touchkeep_device::{Device, DeviceError, DeviceKind, Provision, SecretDemand, SoftwareDevice};
+use touchkeep_device_piv::PivDevice;
+use touchkeep_device_pkcs11::{Launch, Pkcs11Device, TokenChoice};
+
+/// An open device, of whichever kind.
+pub(crate) enum Opened {
+    Software(SoftwareDevice),
+    Piv(PivDevice),
+    Pkcs11(Pkcs11Device),
+}
+
+/// A device that is connected, before it is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Connected {
+    /// A YubiKey.
+    Piv { serial: u32, firmware: String },
+    /// A token behind a module.
+    Pkcs11 {
+        module: PathBuf,
+        choice: TokenChoice,
+        model: String,
+        firmware: String,
+    },
+}
+
+/// How a PIN stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct PinState {
+    pub(crate) tries_left: Option<u8>,
+    pub(crate) factory: Option<bool>,
+}
+
+impl Opened {
+    pub(crate) fn device(&mut self) -> &mut dyn Device {
+        match self {
+            Self::Software(device) => device,
+            Self::Piv(device) => device,
+            Self::Pkcs11(device) => device,
+        }
+    }
+
+    /// What makes keys; none for the software device, whose keys are made with its file.
+    pub(crate) fn provision(&mut self) -> Option<&mut dyn Provision> {
+        match self {
+            Self::Software(_) => None,
+            Self::Piv(device) => Some(device),
+            Self::Pkcs11(device) => Some(device),
+        }
+    }
+
+    /// What it asks for, before a key of it is known.
+    pub(crate) fn first_demand(&mut self) -> Result<SecretDemand, DeviceError> {
+        let any = self
+            .device()
+            .info()
+            .keys
+            .first()
+            .map(|info| info.key.clone());
+        match (any, &*self) {
+            (Some(key), _) => Ok(self.device().demand(&key)?.secret),
+            (None, Self::Software(_)) => Ok(SecretDemand::Passphrase),
+            (None, Self::Piv(_)) => Ok(SecretDemand::Pin {
+                tries_left: self.tries_left()?,
+            }),
+            (None, Self::Pkcs11(_)) => Ok(SecretDemand::Pin { tries_left: None }),
+        }
+    }
+}
+
+impl Opened {
+    fn tries_left(&mut self) -> Result<Option<u8>, DeviceError> {
+        match self {
+            Self::Piv(card) => Ok(Some(card.pin_state()?.0)),
+            Self::Software(_) | Self::Pkcs11(_) => Ok(None),
+        }
+    }
+}
+
+impl Connected {
+    pub(crate) fn open(&self) -> Result<Opened, DeviceError> {
+        match self {
+            Self::Piv { serial, .. } => {
+                PivDevice::open(*serial, touchkeep_device_piv::Options::default()).map(Opened::Piv)
+            }
+            Self::Pkcs11 { module, choice, .. } => Pkcs11Device::spawn(
+                launch()?,
+                module.clone(),
+                choice.clone(),
+                touchkeep_device_pkcs11::device::Options::default(),
+            )
+            .map(Opened::Pkcs11),
+        }
+    }
+
+    /// How its PIN stands, as far as that is known without spending a try.
+    pub(crate) fn pin_state(&self) -> PinState {
+        match self.open() {
+            Ok(Opened::Piv(mut card)) => card.pin_state().map_or_else(
+                |_| PinState::default(),
+                |(tries, factory)| PinState {
+                    tries_left: Some(tries),
+                    factory: Some(factory),
+                },
+            ),
+            Ok(mut other) => match other.first_demand() {
+                Ok(SecretDemand::Pin { tries_left }) => PinState {
+                    tries_left,
+                    factory: None,
+                },
+                _ => PinState::default(),
+            },
+            Err(error) => {
+                tracing::debug!(%error, "a device could not be looked at");
+                PinState::default()
+            }
+        }
+    }
+
+    pub(crate) const fn kind(&self) -> DeviceKind {
+        match self {
+            Self::Piv { .. } => DeviceKind::Piv,
+            Self::Pkcs11 { .. } => DeviceKind::Pkcs11,
+        }
+    }
+
+    pub(crate) fn serial(&self) -> String {
+        match self {
+            Self::Piv { serial, .. } => serial.to_string(),
+            Self::Pkcs11 { choice, .. } => choice.serial.clone(),
+        }
+    }
+
+    pub(crate) fn label(&self) -> String {
+        match self {
+            Self::Piv { serial, firmware } => format!("YubiKey {firmware} ({serial})"),
+            Self::Pkcs11 { choice, .. } => format!("{} ({})", choice.label, choice.serial),
+        }
+    }
+
+    pub(crate) fn firmware(&self) -> String {
+        match self {
+            Self::Piv { firmware, .. } | Self::Pkcs11 { firmware, .. } => firmware.clone(),
+        }
+    }
+}
+
+/// What is connected. A driver that cannot look says so in the log and finds nothing; the others still do.
+pub(crate) fn connected(modules: &[PathBuf]) -> Vec<Connected> {
+    let mut found: Vec<_> = yubikeys().unwrap_or_default();
+    for module in modules {
+        match tokens(module) {
+            Ok(tokens) => found.extend(tokens),
+            Err(error) => {
+                tracing::warn!(%error, module = %module.display(), "no tokens from a module")
+            }
+        }
+    }
+    found
+}
+
+/// The YubiKeys.
+pub(crate) fn yubikeys() -> Result<Vec<Connected>, DeviceError> {
+    let found = touchkeep_device_piv::list().inspect_err(|error| {
+        tracing::info!(%error, "no YubiKeys");
+    })?;
+    let one = |found: touchkeep_device_piv::Found| Connected::Piv {
+        serial: found.serial,
+        firmware: found.firmware,
+    };
+    Ok(found.into_iter().map(one).collect())
+}
+
+/// The tokens behind a module.
+pub(crate) fn tokens(module: &Path) -> Result<Vec<Connected>, DeviceError> {
+    let tokens = touchkeep_device_pkcs11::tokens(&launch()?, module.to_owned())?;
+    let one = |token: touchkeep_device_pkcs11::Token| Connected::Pkcs11 {
+        module: module.to_owned(),
+        choice: token.choice,
+        model: token.model,
+        firmware: token.firmware,
+    };
+    Ok(tokens.into_iter().map(one).collect())
+}
+
+// The child is this program again, as `agent pkcs11-host --module PATH`.
+fn launch() -> Result<Launch, DeviceError> {
+    let program = std::env::current_exe().map_err(|error| {
+        DeviceError::Middleware(format!("our own program is not found: {error}"))
+    })?;
+    Ok(Launch {
+        program,
+        args: vec!["agent".into(), "pkcs11-host".into()],
+        env: Vec::new(),
+    })
+}

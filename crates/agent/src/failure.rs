@@ -1,0 +1,121 @@
+//! What failures of the crates below mean to a person: a stable code, what happened, and what to do.
+
+use touchkeep_audit::{CheckpointError, OpenError, ReadError, RecordError, VerifyError};
+use touchkeep_core::Code;
+use touchkeep_vault::VaultError;
+use touchkeep_wire::Failure;
+
+use crate::{
+    devices::{Failed, device_failure},
+    state::StateError,
+};
+
+pub(crate) fn locked() -> Failure {
+    Failure::new(
+        Code::Locked,
+        "The vault is locked.",
+        "Run: touchkeep unlock",
+    )
+}
+
+pub(crate) fn invalid(what: impl Into<String>, fix: impl Into<String>) -> Failure {
+    Failure::new(Code::Invalid, what, fix)
+}
+
+pub(crate) fn not_found(what: &str, name: &str, fix: &str) -> Failure {
+    let name = touchkeep_core::text::visible(name);
+    Failure::new(Code::NotFound, format!("There is no {what} {name:?}."), fix)
+}
+
+/// A failure of the vault.
+pub(crate) fn vault(error: &VaultError) -> Failure {
+    let fix = match error {
+        VaultError::Device(device) => return device_failure(device, "The device"),
+        VaultError::NoVault(_) => "Make one with: touchkeep init",
+        VaultError::Exists(_) => "Choose another path, or move that file away.",
+        VaultError::NotAFile { .. } => "Put the vault's own file there.",
+        VaultError::Damaged(_) | VaultError::Content { .. } => {
+            "Keep the file as it is, and restore a copy: the folder beside it holds backups."
+        }
+        VaultError::TooNew => "Update Touchkeep.",
+        VaultError::ReadOnly => {
+            "Find the newer copy; to go back on purpose, restore it as a backup."
+        }
+        VaultError::NotEnrolled | VaultError::NoKey(_) => {
+            "Use a device that is enrolled in this vault: touchkeep device list"
+        }
+        VaultError::NotFound => "Look at: touchkeep list",
+        VaultError::Ambiguous(_) => "Use the item's id: touchkeep list --json",
+        VaultError::PracticeOnly => "Leave the address out, or make a practice vault.",
+        _ => "",
+    };
+    Failure::new(
+        error.code(),
+        format!("{}.", capital(&error.to_string())),
+        fix,
+    )
+}
+
+/// A failure of the vault, where a device was in play: a refused PIN is told apart from the rest.
+pub(crate) fn vault_or_device(error: VaultError) -> Failed {
+    match error {
+        VaultError::Device(device) => Failed::Device(device),
+        other => Failed::Other(vault(&other)),
+    }
+}
+
+pub(crate) fn record(error: &RecordError) -> Failure {
+    Failure::new(
+        error.code(),
+        format!("{}, so nothing was done.", capital(&error.to_string())),
+        "Check the space and the permissions of the data folder; `touchkeep audit verify` says what is wrong with the log.",
+    )
+}
+
+pub(crate) fn open_log(error: &OpenError) -> Failure {
+    Failure::new(
+        error.code(),
+        format!("{}.", capital(&error.to_string())),
+        "Keep the log as it is for whoever looks into it; move it away to begin a new one.",
+    )
+}
+
+pub(crate) fn read_log(error: &ReadError) -> Failure {
+    Failure::new(
+        error.code(),
+        format!("{}.", capital(&error.to_string())),
+        "Run: touchkeep audit verify",
+    )
+}
+
+pub(crate) fn verify_log(error: &VerifyError) -> Failure {
+    Failure::new(
+        error.code(),
+        format!("{}.", capital(&error.to_string())),
+        "",
+    )
+}
+
+pub(crate) fn checkpoint(error: &CheckpointError) -> Failure {
+    Failure::new(
+        error.code(),
+        format!("{}.", capital(&error.to_string())),
+        "Run: touchkeep audit verify",
+    )
+}
+
+pub(crate) fn state(error: &StateError) -> Failure {
+    Failure::new(
+        Code::System,
+        format!("{}.", capital(&error.to_string())),
+        "Check the space and the permissions of the data folder.",
+    )
+}
+
+fn capital(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
+}

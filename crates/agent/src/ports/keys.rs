@@ -1,0 +1,382 @@
+//! The open vault's keys, and a person's hands at the devices that hold them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use touchkeep_core::{ApiSecret, Code, DeviceId, ItemId};
+use touchkeep_device::{DeviceKind, KeyInfo, KeyRef, Purpose, SignatureScheme, TouchPolicy};
+use touchkeep_pipeline::{
+    Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Signer,
+};
+use touchkeep_policy::Need;
+use touchkeep_vault::{AuthMethod, EnrolledDevice, Item, SecretPlace, Unlocked};
+use touchkeep_venue::KeyClass;
+use touchkeep_wire::Failure;
+
+use super::Running;
+use crate::{
+    agent::Agent,
+    consent::{challenge, consent_with},
+    devices::{Connected, Devices, Failed, Opened, Use, connected},
+    failure,
+    vault::{Current, Open, device_label},
+};
+
+pub(super) struct VaultKeys {
+    current: Weak<Current>,
+    agent: Weak<Agent>,
+    devices: Arc<Devices>,
+    running: Arc<Running>,
+    // Secrets that a passphrase has just opened as the consent to one request, for that request's signature.
+    opened: Mutex<HashMap<ItemId, Vec<ApiSecret>>>,
+}
+
+impl VaultKeys {
+    pub(super) fn new(agent: &Arc<Agent>, current: &Arc<Current>) -> Self {
+        Self {
+            current: Arc::downgrade(current),
+            agent: Arc::downgrade(agent),
+            devices: Arc::clone(agent.devices()),
+            running: Arc::clone(agent.running()),
+            opened: Mutex::default(),
+        }
+    }
+
+    fn vault(&self) -> Result<(Arc<Current>, Arc<Open>), KeyError> {
+        let current = self.current.upgrade().ok_or(KeyError::Locked)?;
+        let open = current.peek().ok_or(KeyError::Locked)?;
+        Ok((current, open))
+    }
+
+    fn item(&self, id: ItemId) -> Result<Item, KeyError> {
+        let (_, open) = self.vault()?;
+        let item = open.read().item(id).cloned();
+        item.ok_or(KeyError::Damaged)
+    }
+
+    // The device that opens an item's sealed secret: the one that unlocked, where it can.
+    fn sealing_device(&self) -> Result<EnrolledDevice, KeyError> {
+        let (current, open) = self.vault()?;
+        let touched = touches(&current);
+        let able = |device: &&EnrolledDevice| {
+            let key = device.key(Purpose::Seal);
+            key.is_some_and(|key| !touched || key.touch == TouchPolicy::Always)
+        };
+        let own = current
+            .devices()
+            .iter()
+            .find(|device| device.id == open.device);
+        own.filter(able)
+            .or_else(|| current.devices().iter().find(able))
+            .cloned()
+            .ok_or(KeyError::Damaged)
+    }
+
+    fn device(&self, id: DeviceId) -> Result<EnrolledDevice, KeyError> {
+        let (current, _) = self.vault()?;
+        let found = current.devices().iter().find(|device| device.id == id);
+        found.cloned().ok_or(KeyError::Damaged)
+    }
+
+    // How to open an enrolled device, on the thread that will use it.
+    fn opener(
+        &self,
+        device: &EnrolledDevice,
+    ) -> Result<impl FnOnce() -> Result<Opened, Failed> + Send + 'static, KeyError> {
+        let (_, open) = self.vault()?;
+        let modules = self.agent.upgrade().map(|agent| agent.modules());
+        let device = device.clone();
+        Ok(move || open_enrolled(&device, &open, &modules.unwrap_or_default()))
+    }
+
+    // Gets the secret of a sealed item, with whatever its device asks for.
+    async fn unsealed(
+        &self,
+        item: ItemId,
+        why: String,
+        fresh: bool,
+    ) -> Result<ApiSecret, KeyError> {
+        let (_, open) = self.vault()?;
+        let device = self.sealing_device()?;
+        let what = Use {
+            fresh,
+            ..use_of(&device, Purpose::Seal, why)
+        };
+        let opener = self.opener(&device)?;
+        let opened = self.devices.with(what, opener, move |device, auth| {
+            open.read()
+                .open_sealed(item, device.device(), auth)
+                .map_err(failure::vault_or_device)
+        });
+        opened.await.map_err(key_error)
+    }
+
+    async fn ready(
+        &self,
+        device: &EnrolledDevice,
+        purpose: Purpose,
+        why: String,
+    ) -> Result<(), KeyError> {
+        if device.kind == DeviceKind::Software {
+            return Ok(());
+        }
+        let opener = self.opener(device)?;
+        let what = use_of(device, purpose, why);
+        self.devices
+            .make_ready(what, opener)
+            .await
+            .map_err(key_error)
+    }
+}
+
+impl Keys for VaultKeys {
+    fn key_for(&self, venue: &str, key_set: &str, class: KeyClass) -> Result<KeyHandle, KeyError> {
+        let (current, open) = self.vault()?;
+        let vault = open.read();
+        let items = vault.items();
+        let mut fitting = items
+            .into_iter()
+            .filter(|item| item.venue == venue && item.key_set == key_set && item.class == class);
+        let none = || KeyError::NoKey {
+            venue: venue.to_owned(),
+            key_set: key_set.to_owned(),
+            class,
+        };
+        let item = fitting.next().ok_or_else(none)?;
+        if fitting.next().is_some() {
+            return Err(KeyError::Ambiguous(key_set.to_owned()));
+        }
+        handle(&current, &vault, item)
+    }
+
+    fn base_url(&self, venue: &str, key_set: &str) -> Result<Option<String>, KeyError> {
+        let (_, open) = self.vault()?;
+        let vault = open.read();
+        let items = vault.items();
+        let mut of_set = items
+            .into_iter()
+            .filter(|item| item.venue == venue && item.key_set == key_set);
+        Ok(of_set.find_map(|item| item.base_url.clone()))
+    }
+
+    fn make_ready<'a>(&'a self, question: &'a Question) -> Answering<'a, Result<(), KeyError>> {
+        Box::pin(async move {
+            self.running.is_for(question);
+            let why = question.operation.sentence();
+            match &question.key.signer {
+                Signer::Device { device, .. } => {
+                    let device = self.device(*device)?;
+                    self.ready(&device, Purpose::Request, why.clone()).await?;
+                }
+                Signer::HmacSha256 if question.key.touched_each_use => {
+                    let device = self.sealing_device()?;
+                    self.ready(&device, Purpose::Seal, why.clone()).await?;
+                }
+                Signer::HmacSha256 => {}
+            }
+            if question.need == Need::Touch && !question.key.touched_each_use {
+                let (_, open) = self.vault()?;
+                let device = self.device(open.device)?;
+                // Where the typing itself is the consent, it comes after the yes.
+                if seals_by_touch(&device) {
+                    self.ready(&device, Purpose::Seal, why).await?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn consent<'a>(&'a self, question: &'a Question) -> Answering<'a, Result<Consent, KeyError>> {
+        Box::pin(async move {
+            let why = format!(
+                "{}, asked by {}",
+                question.operation.sentence(),
+                question.client.name
+            );
+            // Opening the sealed secret with a passphrase is the consent; it is typed once and not twice.
+            if self.item(question.key.item)?.secret == SecretPlace::Sealed {
+                let device = self.sealing_device()?;
+                let secret = self.unsealed(question.key.item, why, true).await?;
+                let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+                opened.entry(question.key.item).or_default().push(secret);
+                return Ok(Consent::Passphrase(device.id));
+            }
+            let (_, open) = self.vault()?;
+            let device = self.device(open.device)?;
+            let opener = self.opener(&device)?;
+            let asked = challenge(&device).map_err(key_error)?;
+            consent_with(&self.devices, &device, why, opener, asked)
+                .await
+                .map_err(key_error)
+        })
+    }
+
+    fn secret<'a>(&'a self, key: &'a KeyHandle) -> Answering<'a, Result<ApiSecret, KeyError>> {
+        Box::pin(async move {
+            match self.item(key.item)?.secret {
+                SecretPlace::Stored => {
+                    let (_, open) = self.vault()?;
+                    let secret = open.read().secret(key.item);
+                    secret.map_err(|_| KeyError::Damaged)
+                }
+                SecretPlace::Sealed => {
+                    let opened = {
+                        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+                        opened.get_mut(&key.item).and_then(Vec::pop)
+                    };
+                    match opened {
+                        Some(secret) => Ok(secret),
+                        None => {
+                            let why = self.running.why_item(key.item);
+                            self.unsealed(key.item, why, false).await
+                        }
+                    }
+                }
+                SecretPlace::Missing | SecretPlace::OnDevice { .. } => {
+                    Err(KeyError::NoSecret(key.name.clone()))
+                }
+            }
+        })
+    }
+
+    fn on_device<'a>(
+        &'a self,
+        device: DeviceId,
+        job: DeviceJob,
+    ) -> Answering<'a, Result<Vec<u8>, KeyError>> {
+        Box::pin(async move {
+            let enrolled = self.device(device)?;
+            let opener = self.opener(&enrolled)?;
+            let mut what = use_of(&enrolled, Purpose::Request, self.running.why_device(device));
+            what.key = None;
+            let signed = self.devices.with(what, opener, move |device, auth| {
+                job(device.device(), auth).map_err(Failed::Device)
+            });
+            signed.await.map_err(key_error)
+        })
+    }
+}
+
+fn handle(current: &Current, vault: &Unlocked, item: &Item) -> Result<KeyHandle, KeyError> {
+    let (signer, touched_each_use) = match &item.secret {
+        SecretPlace::Missing => return Err(KeyError::NoSecret(item.name.clone())),
+        SecretPlace::Stored => (Signer::HmacSha256, false),
+        SecretPlace::Sealed => (Signer::HmacSha256, touches(current)),
+        SecretPlace::OnDevice { device, key } => {
+            let info = request_key(vault, item.id, key).ok_or(KeyError::Damaged)?;
+            let touched = info.touch == TouchPolicy::Always;
+            let scheme = match item.auth {
+                AuthMethod::RsaSha256 => SignatureScheme::RsaPkcs1Sha256,
+                AuthMethod::Ed25519 => SignatureScheme::Ed25519,
+                AuthMethod::HmacSha256 => {
+                    return Err(KeyError::NotForRequests(item.name.clone()));
+                }
+            };
+            let signer = Signer::Device {
+                device: *device,
+                key: info,
+                scheme,
+            };
+            (signer, touched)
+        }
+    };
+    if item.api_key.is_empty() {
+        return Err(KeyError::NoSecret(item.name.clone()));
+    }
+    Ok(KeyHandle {
+        item: item.id,
+        name: item.name.clone(),
+        api_key: item.api_key.clone(),
+        signer,
+        touched_each_use,
+        base_url: item.base_url.clone(),
+    })
+}
+
+/// The setting of the vault that holds what is public of an item's device key.
+pub(crate) fn request_key_setting(item: ItemId) -> String {
+    format!("request-key.{item}")
+}
+
+/// What is public of an item's device key, as it was when the key was made.
+pub(crate) fn request_key(vault: &Unlocked, item: ItemId, key: &KeyRef) -> Option<KeyInfo> {
+    let info: KeyInfo = serde_json::from_str(vault.setting(&request_key_setting(item))?).ok()?;
+    (info.key == *key && info.purpose == Purpose::Request).then_some(info)
+}
+
+/// Opens an enrolled device wherever it is connected.
+pub(crate) fn open_enrolled(
+    device: &EnrolledDevice,
+    open: &Open,
+    modules: &[std::path::PathBuf],
+) -> Result<Opened, Failed> {
+    if device.kind == DeviceKind::Software {
+        let software = open.read().as_locked().software_device(device.id);
+        return software
+            .map(Opened::Software)
+            .map_err(failure::vault_or_device);
+    }
+    let same = |one: &Connected| one.kind() == device.kind && Some(one.serial()) == device.serial;
+    let found = match (
+        device.kind,
+        device
+            .serial
+            .as_deref()
+            .and_then(|serial| serial.parse().ok()),
+    ) {
+        (DeviceKind::Piv, Some(serial)) => Some(Connected::Piv {
+            serial,
+            firmware: String::new(),
+        }),
+        _ => connected(modules).into_iter().find(same),
+    };
+    Ok(found
+        .ok_or(touchkeep_device::DeviceError::Removed)?
+        .open()?)
+}
+
+/// A use of an enrolled device's key.
+pub(crate) fn use_of(device: &EnrolledDevice, purpose: Purpose, why: String) -> Use {
+    Use {
+        device: device_label(device),
+        serial: device.serial.clone(),
+        key: device.key(purpose).map(|key| key.key.clone()),
+        why,
+        touch: None,
+        fresh: false,
+    }
+}
+
+// Whether sealed values of this vault are opened by a touch and nothing less.
+fn touches(current: &Current) -> bool {
+    current.devices().iter().any(seals_by_touch)
+}
+
+fn seals_by_touch(device: &EnrolledDevice) -> bool {
+    let key = device.key(Purpose::Seal);
+    key.is_some_and(|key| key.touch == TouchPolicy::Always)
+}
+
+fn key_error(failed: Failed) -> KeyError {
+    match failed {
+        Failed::Device(error) => KeyError::Device(error),
+        Failed::Other(failure) => of_failure(&failure),
+    }
+}
+
+fn of_failure(failure: &Failure) -> KeyError {
+    match failure.code {
+        Code::Locked => KeyError::Locked,
+        Code::TimedOut => KeyError::TimedOut,
+        Code::Refused => KeyError::Refused,
+        Code::NoDevice | Code::DeviceRemoved => {
+            KeyError::Device(touchkeep_device::DeviceError::Removed)
+        }
+        Code::System | Code::DeviceFailed => KeyError::Device(
+            touchkeep_device::DeviceError::Middleware(failure.what.clone()),
+        ),
+        _ => KeyError::Damaged,
+    }
+}

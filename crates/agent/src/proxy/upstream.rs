@@ -1,0 +1,121 @@
+//! The way to the venues: one pool of connections, TLS with the system's roots, no redirect followed, every wait bounded.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, Uri,
+    body::Incoming,
+    header::{HeaderName, HeaderValue, USER_AGENT},
+};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+
+/// A connection is there within this.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The venue's answer has begun within this.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A connection is kept this long for the next request.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const MAX_ANSWER_HEAD_BYTES: usize = 64 * 1024;
+
+/// The pool.
+pub(crate) struct Upstream {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+/// What is sent.
+#[derive(Debug)]
+pub(crate) struct ToSend {
+    pub(crate) method: String,
+    /// Origin, path and query.
+    pub(crate) address: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// No answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum SendError {
+    /// It was not sent.
+    #[error("the venue cannot be reached")]
+    NotSent,
+    /// It was sent, or may have been.
+    #[error("the venue did not answer")]
+    NoAnswer,
+    /// It cannot be written as an HTTP request.
+    #[error("the request cannot be written as HTTP")]
+    NotHttp,
+}
+
+impl Upstream {
+    /// A pool that trusts the system's certificate authorities.
+    ///
+    /// # Errors
+    /// When the system has none.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        // Plain HTTP reaches practice addresses alone: the vault takes no other, and venues' own origins are https.
+        let connector = HttpsConnectorBuilder::new()
+            .with_native_roots()?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_timer(TokioTimer::new())
+            .http1_max_buf_size(MAX_ANSWER_HEAD_BYTES)
+            // Only a request of which no byte was written is given to another connection.
+            .retry_canceled_requests(true)
+            .build(connector);
+        Ok(Self { client })
+    }
+
+    /// Sends, and waits for the head of the answer.
+    pub(crate) async fn send(&self, request: ToSend) -> Result<Response<Incoming>, SendError> {
+        let request = request.into_http()?;
+        match tokio::time::timeout(ANSWER_TIMEOUT, self.client.request(request)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                tracing::debug!(connect = error.is_connect(), "no answer from the venue");
+                Err(if error.is_connect() {
+                    SendError::NotSent
+                } else {
+                    SendError::NoAnswer
+                })
+            }
+            Err(_) => Err(SendError::NoAnswer),
+        }
+    }
+}
+
+impl ToSend {
+    fn into_http(self) -> Result<Request<Full<Bytes>>, SendError> {
+        let uri: Uri = self.address.parse().map_err(|_| SendError::NotHttp)?;
+        let method = Method::from_bytes(self.method.as_bytes()).map_err(|_| SendError::NotHttp)?;
+        let mut request = Request::new(Full::new(Bytes::from(self.body)));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(
+            USER_AGENT,
+            HeaderValue::from_static(concat!("touchkeep/", env!("CARGO_PKG_VERSION"))),
+        );
+        for (name, value) in &self.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| SendError::NotHttp)?;
+            let mut value = HeaderValue::from_str(value).map_err(|_| SendError::NotHttp)?;
+            // An API key among them: not for anybody's debug output.
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        Ok(request)
+    }
+}

@@ -1,0 +1,79 @@
+//! What happens by itself: idle locks, checkpoints, reminders.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::{
+    agent::{Agent, stopped},
+    calls::remind,
+    devices::blocking,
+    vault::{lock, sign_log},
+};
+
+/// How often it is looked.
+const TICK: Duration = Duration::from_secs(5);
+/// Rows after which the log is signed.
+const ROWS: u64 = 64;
+/// Time after which it is.
+const SIGN_EVERY: Duration = Duration::from_secs(5 * 60);
+/// How often keys are looked at.
+const REMIND_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Runs until the agent stops.
+pub(crate) async fn run(agent: Arc<Agent>) {
+    let mut stopping = agent.stopping();
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut signed_at = Instant::now();
+    let mut reminded_at: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = stopped(&mut stopping) => return,
+        }
+        let Some(current) = agent.vault() else {
+            continue;
+        };
+        let Some(open) = current.peek() else {
+            // The next unlock looks at once.
+            reminded_at = None;
+            continue;
+        };
+        if Duration::from_millis(open.idle_ms()) >= agent.config().idle_lock() {
+            tracing::info!("nobody used the vault for long, so it is locked");
+            drop(open);
+            if let Err(failure) = lock(&agent).await {
+                tracing::error!(what = failure.what, "the idle vault was not locked");
+            }
+            continue;
+        }
+        drop(open);
+        let unsigned = current.log().map_or(0, |log| {
+            let signed = log.last_checkpoint().ok().flatten();
+            log.head()
+                .size
+                .saturating_sub(signed.map_or(0, |checkpoint| checkpoint.head.size))
+        });
+        if unsigned >= ROWS || (unsigned > 0 && signed_at.elapsed() >= SIGN_EVERY) {
+            signed_at = Instant::now();
+            let current = Arc::clone(&current);
+            match blocking(move || sign_log(&current)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) | Err(failure) => {
+                    tracing::error!(what = failure.what, "the audit log was not signed");
+                }
+            }
+        }
+        if reminded_at.is_none_or(|at| at.elapsed() >= REMIND_EVERY) {
+            reminded_at = Some(Instant::now());
+            if let Err(failure) = remind::check(&agent).await {
+                tracing::warn!(what = failure.what, "keys were not looked at");
+            }
+            let agent = Arc::clone(&agent);
+            if let Err(failure) = blocking(move || agent.flush_seen()).await {
+                tracing::warn!(what = failure.what, "clients were not noted");
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What the agent remembers between its lives and no vault needs to know: its port, reminders that were raised, when a
+//! client was last seen. Plain SQLite; nothing in it is secret, and losing it costs a repeated reminder.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use touchkeep_core::{ClientId, ItemId, UnixMillis};
+
+/// The shape of the tables. An older program refuses a newer file.
+const VERSION: i64 = 1;
+const TABLES: &str = "
+    CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+    CREATE TABLE reminded (item TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+    CREATE TABLE module (path TEXT PRIMARY KEY) STRICT;
+    CREATE TABLE seen (client TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+";
+
+/// The open database.
+pub(crate) struct State(Mutex<Connection>);
+
+/// The database cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// SQLite refused.
+    #[error("the agent's state cannot be read or written: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// Made by a newer program.
+    #[error("the agent's state is of version {0}, and this program knows {VERSION}")]
+    TooNew(i64),
+}
+
+impl State {
+    pub(crate) fn open(path: &Path) -> Result<Self, StateError> {
+        let mut db = Connection::open(path)?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        let before = db.transaction()?;
+        match before.query_row("PRAGMA user_version", [], |row| row.get(0))? {
+            VERSION => {}
+            0 => {
+                before.execute_batch(TABLES)?;
+                before.pragma_update(None, "user_version", VERSION)?;
+            }
+            newer => return Err(StateError::TooNew(newer)),
+        }
+        before.commit()?;
+        Ok(Self(Mutex::new(db)))
+    }
+
+    /// The port that the proxy had, so that bots find it again.
+    pub(crate) fn proxy_port(&self) -> Option<u16> {
+        let value = self
+            .lock()
+            .query_row(
+                "SELECT value FROM fact WHERE name = 'proxy_port'",
+                [],
+                |row| row.get::<_, String>(0),
+            )
+            .optional();
+        value.ok().flatten()?.parse().ok()
+    }
+
+    pub(crate) fn keep_proxy_port(&self, port: u16) -> Result<(), StateError> {
+        self.lock().execute(
+            "INSERT INTO fact VALUES ('proxy_port', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            [port.to_string()],
+        )?;
+        Ok(())
+    }
+
+    /// The vault that was used last.
+    pub(crate) fn vault(&self) -> Option<PathBuf> {
+        let value = self
+            .lock()
+            .query_row("SELECT value FROM fact WHERE name = 'vault'", [], |row| {
+                row.get::<_, String>(0)
+            })
+            .optional();
+        value.ok().flatten().map(PathBuf::from)
+    }
+
+    pub(crate) fn keep_vault(&self, path: &Path) -> Result<(), StateError> {
+        self.lock().execute(
+            "INSERT INTO fact VALUES ('vault', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            [path.to_string_lossy()],
+        )?;
+        Ok(())
+    }
+
+    /// When somebody was last reminded of this key.
+    pub(crate) fn last_reminded(&self, item: ItemId) -> Option<UnixMillis> {
+        self.time("SELECT at FROM reminded WHERE item = ?1", &item.to_string())
+    }
+
+    pub(crate) fn reminded(&self, item: ItemId, at: UnixMillis) -> Result<(), StateError> {
+        self.lock().execute(
+            "INSERT INTO reminded VALUES (?1, ?2) ON CONFLICT (item) DO UPDATE SET at = excluded.at",
+            params![item.to_string(), sql_time(at)],
+        )?;
+        Ok(())
+    }
+
+    /// PKCS#11 modules that a vault was made with, to look for its token in.
+    pub(crate) fn modules(&self) -> Vec<PathBuf> {
+        let db = self.lock();
+        let Ok(mut statement) = db.prepare("SELECT path FROM module ORDER BY path") else {
+            return Vec::new();
+        };
+        let rows = statement.query_map([], |row| row.get::<_, String>(0));
+        rows.map(|rows| rows.flatten().map(PathBuf::from).collect())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn keep_module(&self, path: &str) -> Result<(), StateError> {
+        self.lock()
+            .execute("INSERT OR IGNORE INTO module VALUES (?1)", [path])?;
+        Ok(())
+    }
+
+    pub(crate) fn saw_client(&self, client: ClientId, at: UnixMillis) -> Result<(), StateError> {
+        self.lock().execute(
+            "INSERT INTO seen VALUES (?1, ?2) ON CONFLICT (client) DO UPDATE SET at = excluded.at",
+            params![client.to_string(), sql_time(at)],
+        )?;
+        Ok(())
+    }
+
+    pub(crate) fn last_seen(&self, client: ClientId) -> Option<UnixMillis> {
+        self.time("SELECT at FROM seen WHERE client = ?1", &client.to_string())
+    }
+
+    fn time(&self, query: &str, id: &str) -> Option<UnixMillis> {
+        let at = self
+            .lock()
+            .query_row(query, [id], |row| row.get::<_, i64>(0))
+            .optional();
+        at.ok()
+            .flatten()
+            .and_then(|at| u64::try_from(at).ok())
+            .map(UnixMillis)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn sql_time(at: UnixMillis) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_remembered_over_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.sqlite");
+        let (item, client) = (ItemId::random(), ClientId::random());
+        {
+            let state = State::open(&path).unwrap();
+            assert_eq!(state.proxy_port(), None);
+            state.keep_proxy_port(4711).unwrap();
+            state.reminded(item, UnixMillis(5)).unwrap();
+            state.keep_module("/a.so").unwrap();
+            state.saw_client(client, UnixMillis(9)).unwrap();
+        }
+        let state = State::open(&path).unwrap();
+        assert_eq!(state.proxy_port(), Some(4711));
+        assert_eq!(state.last_reminded(item), Some(UnixMillis(5)));
+        assert_eq!(state.modules(), [PathBuf::from("/a.so")]);
+        assert_eq!(state.last_seen(client), Some(UnixMillis(9)));
+        assert_eq!(state.last_seen(ClientId::random()), None);
+    }
+
+    #[test]
+    fn a_newer_shape_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.sqlite");
+        let db = Connection::open(&path).unwrap();
+        db.pragma_update(None, "user_version", 99).unwrap();
+        drop(db);
+        assert!(matches!(State::open(&path), Err(StateError::TooNew(99))));
+    }
+}

@@ -1,0 +1,69 @@
+//! The author key as a signer of checkpoints, and the keys that may have signed one.
+
+use touchkeep_audit::{CheckpointSigner, Head, Log};
+use touchkeep_container::note::VerifyKey;
+use touchkeep_vault::{Locked, Unlocked};
+use touchkeep_wire::Failure;
+
+use crate::failure;
+
+struct Author<'a> {
+    key: VerifyKey,
+    vault: &'a Unlocked,
+}
+
+impl CheckpointSigner for Author<'_> {
+    fn key(&self) -> VerifyKey {
+        self.key.clone()
+    }
+
+    fn sign(&self, text: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(self.vault.author_sign(text).to_vec())
+    }
+}
+
+/// Has the log's head signed by who unlocked the vault, unless it is signed already.
+pub(super) fn sign(log: &Log, vault: &Unlocked) -> Result<(), Failure> {
+    let signed = log
+        .last_checkpoint()
+        .map_err(|error| failure::read_log(&error))?;
+    if signed.is_some_and(|checkpoint| checkpoint.head == log.head()) {
+        return Ok(());
+    }
+    let locked = vault.as_locked();
+    let membership = locked.container().membership().ok();
+    let Some(key) = membership.and_then(|chain| chain.author_verify_key(vault.user())) else {
+        return Ok(());
+    };
+    log.checkpoint(&Author { key, vault })
+        .map(drop)
+        .map_err(|error| failure::checkpoint(&error))
+}
+
+/// The keys under which checkpoints of this vault are signed: every author's and every device's.
+pub(super) fn keys(vault: &Locked) -> Vec<VerifyKey> {
+    let Ok(chain) = vault.container().membership() else {
+        return Vec::new();
+    };
+    let authors = chain
+        .users
+        .keys()
+        .filter_map(|user| chain.author_verify_key(*user));
+    let devices = chain
+        .devices
+        .keys()
+        .filter_map(|device| chain.device_verify_key(*device));
+    authors.chain(devices).collect()
+}
+
+/// The longest log that a commit of the vault has seen: what is shorter has lost rows.
+pub(super) fn seen_head(vault: &Locked) -> Option<Head> {
+    let commits = vault.container().history().commits();
+    let seen = commits.values().map(|commit| commit.audit);
+    seen.max_by_key(|audit| audit.size)
+        .filter(|audit| audit.size > 0)
+        .map(|audit| Head {
+            size: audit.size,
+            root: audit.root.0,
+        })
+}

@@ -1,0 +1,118 @@
+//! Clients of the proxy: who holds a token, and which key set it opens. The vault keeps a hash of the token and never the
+//! token itself, so that a reader of the vault cannot act as a bot.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use serde::{Deserialize, Serialize};
+use touchkeep_core::{AccessToken, ClientId, Code, UnixMillis};
+use touchkeep_wire::Failure;
+
+/// The setting of the vault that holds them.
+pub(crate) const SETTING: &str = "clients";
+const PREFIX: &str = "tkc_";
+// 160 bits: 32 letters of base32, and nothing to guess.
+const TOKEN_BYTES: usize = 20;
+
+/// A program that may use a key set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Client {
+    pub(crate) id: ClientId,
+    pub(crate) name: String,
+    pub(crate) key_set: String,
+    pub(crate) created: UnixMillis,
+    token_sha256: String,
+}
+
+impl Client {
+    /// A new client, and its token.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness.
+    pub(crate) fn new(
+        name: String,
+        key_set: String,
+        created: UnixMillis,
+    ) -> Result<(Self, AccessToken), Failure> {
+        let mut random = [0u8; TOKEN_BYTES];
+        getrandom::fill(&mut random).map_err(|_| {
+            Failure::new(Code::System, "The operating system has no randomness.", "")
+        })?;
+        let token = format!(
+            "{PREFIX}{}",
+            BASE32_NOPAD.encode(&random).to_ascii_lowercase()
+        );
+        zeroize::Zeroize::zeroize(&mut random);
+        let client = Self {
+            id: ClientId::random(),
+            name,
+            key_set,
+            created,
+            token_sha256: hash(&token),
+        };
+        Ok((client, AccessToken::new(token)))
+    }
+
+    /// Reads the setting. One that cannot be read lets nobody in.
+    pub(crate) fn read_all(setting: Option<&str>) -> Vec<Self> {
+        let Some(text) = setting else {
+            return Vec::new();
+        };
+        serde_json::from_str(text).unwrap_or_else(|error| {
+            tracing::error!(%error, "the vault's clients cannot be read, so none is let in");
+            Vec::new()
+        })
+    }
+
+    /// The setting's text.
+    pub(crate) fn write_all(clients: &[Self]) -> String {
+        serde_json::to_string(clients).unwrap_or_default()
+    }
+
+    /// Whose token it is. The hashes are compared as they are: who sees where two of them differ learns nothing of a
+    /// token, because he cannot choose a hash.
+    pub(crate) fn of_token<'a>(clients: &'a [Self], token: &str) -> Option<&'a Self> {
+        if !token.starts_with(PREFIX) {
+            return None;
+        }
+        let shown = hash(token);
+        clients.iter().find(|client| client.token_sha256 == shown)
+    }
+
+    /// Whether a person means this one.
+    pub(crate) fn is_called(&self, name_or_id: &str) -> bool {
+        self.name == name_or_id || self.id.to_string() == name_or_id
+    }
+}
+
+fn hash(token: &str) -> String {
+    HEXLOWER.encode(digest(&SHA256, token.as_bytes()).as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(name: &str) -> (Client, AccessToken) {
+        Client::new(name.into(), "main".into(), UnixMillis(1)).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_its_clients_alone_and_not_in_the_vault() {
+        let ((a, token_a), (b, token_b)) = (client("a"), client("b"));
+        let text = Client::write_all(&[a.clone(), b.clone()]);
+        assert_eq!(token_a.expose().len(), 36);
+        assert!(!text.contains(token_a.expose()) && !text.contains(token_b.expose()));
+        let clients = Client::read_all(Some(&text));
+        assert_eq!(Client::of_token(&clients, token_a.expose()), Some(&a));
+        assert_eq!(Client::of_token(&clients, token_b.expose()), Some(&b));
+        assert_eq!(Client::of_token(&clients, "tkc_"), None);
+        assert_eq!(Client::of_token(&clients, &hash(token_a.expose())), None);
+    }
+
+    #[test]
+    fn clients_that_cannot_be_read_let_nobody_in() {
+        assert!(Client::read_all(Some("[{}]")).is_empty());
+        assert!(Client::read_all(None).is_empty());
+    }
+}

@@ -1,0 +1,434 @@
+//! A vault's life in the agent: made, opened, locked. Each is recorded, and what cannot be recorded does not happen.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, RwLock, atomic::AtomicU64},
+    time::Instant,
+};
+
+use touchkeep_audit::{Decision, Event, Kind, Log, OpenError};
+use touchkeep_container::note::VerifyKey;
+use touchkeep_core::{Clock, Code, DeviceId, Passphrase, SystemClock};
+use touchkeep_device::{Auth, DeviceKind, Purpose};
+use touchkeep_vault::{EnrolledDevice, Locked, NewDevice, NewVault, Unlocked};
+use touchkeep_wire::{CreateVault, Failure, NewDevice as WantedDevice, Question, VaultSummary};
+
+use super::{Current, Open, checkpoint, client, device_label, policy_of};
+use crate::{
+    agent::Agent,
+    devices::{Connected, Failed, Opened, Use, blocking, connected, tokens, yubikeys},
+    failure,
+    ports::{self, LogHistory},
+};
+
+/// The least work factor outside of practice: a quarter of a GiB and about a second for each guess.
+const MIN_WORK_FACTOR: u8 = 18;
+
+/// Makes a vault, and leaves it open.
+pub(crate) async fn create(
+    agent: &Arc<Agent>,
+    wanted: CreateVault,
+) -> Result<VaultSummary, Failure> {
+    let path = PathBuf::from(&wanted.path);
+    if !path.is_absolute() {
+        return Err(failure::invalid(
+            "The vault's path is not absolute.",
+            "Give the whole path.",
+        ));
+    }
+    if wanted.user.trim().is_empty() || wanted.environment.trim().is_empty() {
+        return Err(failure::invalid(
+            "A vault needs a user's and an environment's name.",
+            "",
+        ));
+    }
+    lock(agent).await?;
+    let current = match wanted.device {
+        WantedDevice::Software { work_factor } => {
+            if work_factor < MIN_WORK_FACTOR && !wanted.practice {
+                return Err(failure::invalid(
+                    format!(
+                        "A work factor of {work_factor} is too weak for a vault that is no practice."
+                    ),
+                    format!("Use {MIN_WORK_FACTOR} or more."),
+                ));
+            }
+            let passphrase = agent.devices().ask_new(Question::NewPassphrase {}).await?;
+            let passphrase = Passphrase::new(passphrase);
+            let agent = Arc::clone(agent);
+            blocking(move || {
+                let device = NewDevice::Software {
+                    passphrase: &passphrase,
+                    work_factor,
+                };
+                found(
+                    &agent,
+                    &path,
+                    &wanted.user,
+                    &wanted.environment,
+                    wanted.practice,
+                    device,
+                )
+                .map_err(|failed| failed.failure("The new device"))
+            })
+            .await??
+        }
+        WantedDevice::Piv { ref serial } => {
+            let device = find(agent, DeviceKind::Piv, serial).await?;
+            on_hardware(agent, device, path, wanted).await?
+        }
+        WantedDevice::Pkcs11 {
+            ref module,
+            ref token,
+        } => {
+            let device = find_token(module, token).await?;
+            agent
+                .state()
+                .keep_module(module)
+                .map_err(|error| failure::state(&error))?;
+            on_hardware(agent, device, path, wanted).await?
+        }
+    };
+    agent.remember_vault(&current);
+    agent.prompts().changed("vault");
+    Ok(current.summary())
+}
+
+async fn on_hardware(
+    agent: &Arc<Agent>,
+    device: Connected,
+    path: PathBuf,
+    wanted: CreateVault,
+) -> Result<Arc<Current>, Failure> {
+    let label = device.label();
+    let what = Use {
+        device: label.clone(),
+        serial: Some(device.serial()),
+        key: None,
+        why: "Make the keys of the new vault".to_owned(),
+        touch: None,
+        fresh: false,
+    };
+    let agent = Arc::clone(agent);
+    let devices = Arc::clone(agent.devices());
+    let made = devices.with(
+        what,
+        move || Ok(device.open()?),
+        move |opened: &mut Opened, auth| {
+            // Making a key that is touched signs its certificate, so this waits for the finger as well.
+            if let Some(provision) = opened.provision() {
+                provision.provision(auth)?;
+            }
+            let device = NewDevice::Hardware(opened.device(), auth);
+            found(
+                &agent,
+                &path,
+                &wanted.user,
+                &wanted.environment,
+                wanted.practice,
+                device,
+            )
+        },
+    );
+    made.await.map_err(|failed| failed.failure(&label))
+}
+
+fn found(
+    agent: &Arc<Agent>,
+    path: &std::path::Path,
+    user: &str,
+    environment: &str,
+    practice: bool,
+    device: NewDevice<'_>,
+) -> Result<Arc<Current>, Failed> {
+    let new = NewVault {
+        user_name: user.to_owned(),
+        environment_name: environment.to_owned(),
+        practice,
+        device,
+        now: SystemClock.now(),
+    };
+    let vault = touchkeep_vault::create(path, new).map_err(failure::vault_or_device)?;
+    let device = vault.devices().first().map(|device| device.id);
+    let device = device.ok_or_else(|| Failed::Other(failure::locked()))?;
+    let (current, _locked) = Current::load(path, agent.paths())?;
+    begin(agent, &current, vault, device, Kind::VaultCreated)?;
+    Ok(current)
+}
+
+/// Opens a vault with the first enrolled device that is connected.
+pub(crate) async fn unlock(
+    agent: &Arc<Agent>,
+    path: Option<String>,
+    device: Option<DeviceId>,
+) -> Result<VaultSummary, Failure> {
+    let path = match path {
+        Some(path) => PathBuf::from(path),
+        None => agent.vault_path(),
+    };
+    if let Some(current) = agent.vault().filter(|current| current.path() == path)
+        && current.peek().is_some()
+    {
+        return Ok(current.summary());
+    }
+    lock(agent).await?;
+    let (current, locked) = blocking({
+        let (agent, path) = (Arc::clone(agent), path.clone());
+        move || Current::load(&path, agent.paths())
+    })
+    .await??;
+    agent.remember_vault(&current);
+    let chosen = choose(agent, &current, device).await?;
+    let opened = open_with(agent, &current, locked, chosen.clone()).await;
+    if let Err(failure) = &opened {
+        let event = Event::new(Kind::UnlockFailed, Decision::Failed).text(format!(
+            "With {}: {}",
+            device_label(&chosen.0),
+            failure.what
+        ));
+        let current = Arc::clone(&current);
+        // A vault that was never open here has no log yet.
+        blocking(move || current.log().map(|_| current.record(&event)))
+            .await?
+            .transpose()?;
+    }
+    opened?;
+    agent.prompts().changed("vault");
+    Ok(current.summary())
+}
+
+type Chosen = (EnrolledDevice, Option<Connected>);
+
+async fn open_with(
+    agent: &Arc<Agent>,
+    current: &Arc<Current>,
+    locked: Locked,
+    (device, connected): Chosen,
+) -> Result<(), Failure> {
+    let label = device_label(&device);
+    let what = Use {
+        device: label.clone(),
+        serial: device.serial.clone(),
+        key: device.key(Purpose::Unlock).map(|key| key.key.clone()),
+        why: "Unlock the vault".to_owned(),
+        touch: None,
+        fresh: false,
+    };
+    let software = match connected {
+        None => Some(
+            locked
+                .software_device(device.id)
+                .map_err(|error| failure::vault(&error))?,
+        ),
+        Some(_) => None,
+    };
+    let (agent, current) = (Arc::clone(agent), Arc::clone(current));
+    let devices = Arc::clone(agent.devices());
+    let opened = devices.with(
+        what,
+        move || match (software, connected) {
+            (Some(software), _) => Ok(Opened::Software(software)),
+            (None, Some(connected)) => Ok(connected.open()?),
+            (None, None) => Err(Failed::Other(failure::locked())),
+        },
+        move |opened: &mut Opened, auth: Auth<'_>| {
+            let vault = locked
+                .unlock(opened.device(), auth)
+                .map_err(failure::vault_or_device)?;
+            Ok(begin(&agent, &current, vault, device.id, Kind::Unlocked)?)
+        },
+    );
+    opened.await.map_err(|failed| failed.failure(&label))
+}
+
+// The vault is open: from here on it is recorded, and its policy is in force.
+fn begin(
+    agent: &Arc<Agent>,
+    current: &Arc<Current>,
+    vault: Unlocked,
+    device: DeviceId,
+    kind: Kind,
+) -> Result<(), Failure> {
+    let log = log_of(current, &vault)?;
+    log.hold_tag_key(vault.audit_identity())
+        .map_err(|error| failure::read_log(&error))?;
+    let opened_by = current.devices().iter().find(|one| one.id == device);
+    let text = opened_by.map_or_else(String::new, |one| format!("With {}.", device_label(one)));
+    let mut event = Event::new(kind, Decision::Done).text(text);
+    event.device = opened_by.and_then(|one| one.serial.clone());
+    current.record(&event)?;
+    checkpoint::sign(&log, &vault)?;
+    let (policy, _, _) = policy_of(&vault);
+    let history = LogHistory {
+        log: log.clone(),
+        identity: vault.audit_identity().clone(),
+    };
+    let pipeline = ports::line(agent, current, log);
+    pipeline
+        .set_policy(policy, &history)
+        .map_err(|error| failure::read_log(&error))?;
+    let clients = client::Client::read_all(vault.setting(client::SETTING));
+    let open = Open {
+        vault: RwLock::new(vault),
+        device,
+        pipeline,
+        clients: RwLock::new(clients.into()),
+        used: AtomicU64::new(0),
+        born: Instant::now(),
+    };
+    drop(current.replace(Some(Arc::new(open))));
+    tracing::info!("the vault is open");
+    Ok(())
+}
+
+fn log_of(current: &Current, vault: &Unlocked) -> Result<Log, Failure> {
+    let recipient = vault.audit_recipient();
+    if let Some(log) = current.log() {
+        return if log.recipient() == recipient {
+            Ok(log.clone())
+        } else {
+            Err(failure::open_log(&OpenError::OtherVault))
+        };
+    }
+    let log = Log::create(current.log_path(), &current.id().to_string(), &recipient)
+        .map_err(|error| failure::open_log(&error))?;
+    Ok(current.log.get_or_init(|| log).clone())
+}
+
+// The device that was named; else the first that is connected, hardware before the passphrase.
+async fn choose(
+    agent: &Arc<Agent>,
+    current: &Arc<Current>,
+    wanted: Option<DeviceId>,
+) -> Result<Chosen, Failure> {
+    let mut candidates: Vec<EnrolledDevice> = current
+        .devices()
+        .iter()
+        .filter(|device| wanted.is_none_or(|wanted| device.id == wanted))
+        .cloned()
+        .collect();
+    candidates.sort_by_key(|device| device.kind == DeviceKind::Software);
+    let needs_hardware = candidates
+        .iter()
+        .any(|device| device.kind != DeviceKind::Software);
+    let there = if needs_hardware {
+        let modules = agent.modules();
+        blocking(move || connected(&modules)).await?
+    } else {
+        Vec::new()
+    };
+    for device in &candidates {
+        if device.kind == DeviceKind::Software {
+            return Ok((device.clone(), None));
+        }
+        let same =
+            |one: &&Connected| one.kind() == device.kind && Some(one.serial()) == device.serial;
+        if let Some(found) = there.iter().find(same) {
+            return Ok((device.clone(), Some(found.clone())));
+        }
+    }
+    let names: Vec<_> = candidates.iter().map(device_label).collect();
+    Err(Failure::new(
+        Code::NoDevice,
+        if names.is_empty() {
+            "The vault knows no such device.".to_owned()
+        } else {
+            format!(
+                "None of the vault's devices is connected: {}.",
+                names.join(", ")
+            )
+        },
+        "Plug one in and try again; `touchkeep device list` shows what is seen.",
+    ))
+}
+
+/// The connected device with this serial number.
+pub(crate) async fn find(
+    agent: &Arc<Agent>,
+    kind: DeviceKind,
+    serial: &str,
+) -> Result<Connected, Failure> {
+    let modules = agent.modules();
+    let found = blocking(move || match kind {
+        DeviceKind::Piv => yubikeys(),
+        DeviceKind::Pkcs11 | DeviceKind::Software => Ok(connected(&modules)),
+    })
+    .await?
+    .map_err(|error| crate::devices::device_failure(&error, "The YubiKey"))?;
+    found
+        .into_iter()
+        .find(|device| device.kind() == kind && device.serial() == serial)
+        .ok_or_else(|| no_device(serial))
+}
+
+async fn find_token(module: &str, token: &str) -> Result<Connected, Failure> {
+    let path = PathBuf::from(module);
+    let found = blocking(move || tokens(&path))
+        .await?
+        .map_err(|error| crate::devices::device_failure(&error, "The module"))?;
+    found
+        .into_iter()
+        .find(|device| matches!(device, Connected::Pkcs11 { choice, .. } if choice.label == token))
+        .ok_or_else(|| no_device(token))
+}
+
+fn no_device(name: &str) -> Failure {
+    Failure::new(
+        Code::NoDevice,
+        format!(
+            "No device {:?} is connected.",
+            touchkeep_core::text::visible(name)
+        ),
+        "Look at: touchkeep device list",
+    )
+}
+
+/// Locks: keys and PINs are wiped. Whether anything was open.
+pub(crate) async fn lock(agent: &Arc<Agent>) -> Result<bool, Failure> {
+    agent.devices().forget();
+    let Some(current) = agent.vault() else {
+        return Ok(false);
+    };
+    let Some(open) = current.replace(None) else {
+        return Ok(false);
+    };
+    agent.flush_seen();
+    let done = blocking({
+        let current = Arc::clone(&current);
+        move || {
+            // Locking is never refused: what cannot be recorded now is said in the log of the agent.
+            let event = Event::new(Kind::Locked, Decision::Done);
+            if let Err(failure) = current.record(&event) {
+                tracing::error!(what = failure.what, "locking was not recorded");
+            }
+            if let Some(log) = current.log() {
+                if let Err(failure) = checkpoint::sign(log, &open.read()) {
+                    tracing::error!(what = failure.what, "the log was not signed");
+                }
+                log.drop_tag_key();
+            }
+            drop(open);
+        }
+    });
+    done.await?;
+    tracing::info!("the vault is locked");
+    agent.prompts().changed("vault");
+    Ok(true)
+}
+
+/// Has the log signed, when there is something new to sign.
+pub(crate) fn sign_log(current: &Current) -> Result<(), Failure> {
+    match (current.log(), current.peek()) {
+        (Some(log), Some(open)) => checkpoint::sign(log, &open.read()),
+        _ => Ok(()),
+    }
+}
+
+/// The keys and the head that a verification of the log is against.
+pub(crate) fn witnesses(
+    agent: &Agent,
+    current: &Current,
+) -> Result<(Vec<VerifyKey>, Option<touchkeep_audit::Head>), Failure> {
+    let locked = super::read(current.path(), agent.paths())?;
+    Ok((checkpoint::keys(&locked), checkpoint::seen_head(&locked)))
+}

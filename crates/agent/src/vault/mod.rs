@@ -1,0 +1,298 @@
+//! The vault that this agent looks after: its file, its audit log, and what is open of it.
+//!
+//! Read in this order: [`Current`], [`Open`], [`lifecycle`] (made, opened, locked), [`client`], [`checkpoint`].
+
+mod checkpoint;
+pub(crate) mod client;
+mod lifecycle;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use touchkeep_audit::{Decision, Event, Kind, Log, OpenError, Seq};
+use touchkeep_client::Paths;
+use touchkeep_container::Hash;
+use touchkeep_core::{Clock, DeviceId, SystemClock, VaultId};
+use touchkeep_device::DeviceKind;
+use touchkeep_policy::Policy;
+use touchkeep_vault::{AuditHead, EnrolledDevice, Item, Locked, Unlocked};
+use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
+
+use self::client::Client;
+use crate::failure;
+
+pub(crate) use self::lifecycle::{create, find as find_device, lock, sign_log, unlock, witnesses};
+
+/// The setting of the vault that holds the policy's text.
+pub(crate) const POLICY_SETTING: &str = "policy";
+
+/// The vault that is open, or was last.
+pub(crate) struct Current {
+    id: VaultId,
+    path: PathBuf,
+    practice: bool,
+    devices: Vec<EnrolledDevice>,
+    log_path: PathBuf,
+    log: OnceLock<Log>,
+    open: RwLock<Option<Arc<Open>>>,
+}
+
+/// What is there while it is unlocked. Dropping the last reference wipes every key.
+pub(crate) struct Open {
+    vault: RwLock<Unlocked>,
+    /// Which device opened it.
+    pub(crate) device: DeviceId,
+    /// The pipeline: decides, asks, records, signs and sends.
+    pub(crate) pipeline: crate::ports::Line,
+    clients: RwLock<Arc<[Client]>>,
+    // Milliseconds since `born` of the last use.
+    used: AtomicU64,
+    born: Instant,
+}
+
+impl Current {
+    /// Reads a vault's file, and its log where there is one on this machine.
+    ///
+    /// # Errors
+    /// When there is no vault, or its log cannot be used.
+    pub(crate) fn load(path: &Path, paths: &Paths) -> Result<(Arc<Self>, Locked), Failure> {
+        let locked = read(path, paths)?;
+        let log_path = log_path(paths, locked.id());
+        let current = Self {
+            id: locked.id(),
+            path: path.to_owned(),
+            practice: locked.is_practice(),
+            devices: locked.devices().to_vec(),
+            log_path,
+            log: OnceLock::new(),
+            open: RwLock::new(None),
+        };
+        match Log::open_locked(&current.log_path, &current.id.to_string()) {
+            Ok(log) => {
+                close_unfinished(&log)?;
+                let _ = current.log.set(log);
+            }
+            Err(OpenError::NotFound(_)) => {}
+            Err(error) => return Err(failure::open_log(&error)),
+        }
+        Ok((Arc::new(current), locked))
+    }
+
+    pub(crate) const fn id(&self) -> VaultId {
+        self.id
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) const fn is_practice(&self) -> bool {
+        self.practice
+    }
+
+    pub(crate) fn devices(&self) -> &[EnrolledDevice] {
+        &self.devices
+    }
+
+    /// The log; none while a vault that is new to this machine has never been unlocked here.
+    pub(crate) fn log(&self) -> Option<&Log> {
+        self.log.get()
+    }
+
+    pub(crate) fn log_path(&self) -> &Path {
+        &self.log_path
+    }
+
+    /// Records something that happened. It is on disk when this returns; it blocks.
+    ///
+    /// # Errors
+    /// When it is not recorded; then nothing may be done that needed to be.
+    pub(crate) fn record(&self, event: &Event) -> Result<Seq, Failure> {
+        let log = self.log().ok_or_else(failure::locked)?;
+        log.record(event).map_err(|error| failure::record(&error))
+    }
+
+    /// What is open, or that it is locked.
+    pub(crate) fn open(&self) -> Result<Arc<Open>, Failure> {
+        self.peek().ok_or_else(failure::locked)
+    }
+
+    /// What is open.
+    pub(crate) fn peek(&self) -> Option<Arc<Open>> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.as_ref().map(Arc::clone)
+    }
+
+    fn replace(&self, with: Option<Arc<Open>>) -> Option<Arc<Open>> {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut open, with)
+    }
+
+    /// Records `event`, changes the vault and saves it; all of it blocks. When it is not done, that is recorded too.
+    ///
+    /// # Errors
+    /// When the vault is locked, the log cannot be written, or the change cannot be made or saved.
+    pub(crate) fn change<T>(
+        &self,
+        event: Event,
+        change: impl FnOnce(&mut Unlocked) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let open = self.open()?;
+        let mut vault = open.write();
+        self.record(&event)?;
+        let done = change(&mut vault).and_then(|done| {
+            self.save(&mut vault)?;
+            Ok(done)
+        });
+        if let Err(failure) = &done {
+            let text = format!("It was not done: {}", failure.what);
+            let mut failed = event.text(text);
+            failed.decision = Decision::Failed;
+            self.record(&failed)?;
+        }
+        done
+    }
+
+    fn save(&self, vault: &mut Unlocked) -> Result<(), Failure> {
+        let head = self.log().map(Log::head);
+        let audit = head.map_or_else(AuditHead::empty, |head| AuditHead {
+            size: head.size,
+            root: Hash(head.root),
+        });
+        vault
+            .save(SystemClock.now(), audit)
+            .map_err(|error| failure::vault(&error))
+    }
+
+    pub(crate) fn summary(&self) -> VaultSummary {
+        let items = self.peek().map(|open| open.read().items().len());
+        VaultSummary {
+            id: self.id,
+            path: self.path.display().to_string(),
+            practice: self.practice,
+            devices: self.devices.iter().map(device_summary).collect(),
+            items: items.map(|items| u32::try_from(items).unwrap_or(u32::MAX)),
+        }
+    }
+}
+
+impl Open {
+    /// The vault, to look at.
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Unlocked> {
+        self.vault.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Unlocked> {
+        self.vault.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn clients(&self) -> Arc<[Client]> {
+        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&clients)
+    }
+
+    pub(crate) fn replace_clients(&self, with: Vec<Client>) {
+        *self.clients.write().unwrap_or_else(PoisonError::into_inner) = with.into();
+    }
+
+    /// The item that a person means by a name or an id.
+    pub(crate) fn item(&self, name_or_id: &str) -> Result<Item, Failure> {
+        let vault = self.read();
+        let by_id = name_or_id.parse().ok().and_then(|id| vault.item(id));
+        match by_id {
+            Some(item) => Ok(item.clone()),
+            None => vault
+                .find(name_or_id)
+                .cloned()
+                .map_err(|error| failure::vault(&error)),
+        }
+    }
+
+    /// Notes that it is in use.
+    pub(crate) fn touch(&self) {
+        self.used.store(self.age_ms(), Ordering::Relaxed);
+    }
+
+    /// Milliseconds without a use.
+    pub(crate) fn idle_ms(&self) -> u64 {
+        self.age_ms()
+            .saturating_sub(self.used.load(Ordering::Relaxed))
+    }
+
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The policy that a vault's setting says, its text, and whether that could be read.
+pub(crate) fn policy_of(vault: &Unlocked) -> (Policy, String, bool) {
+    match vault.setting(POLICY_SETTING) {
+        None => (Policy::starting(), Policy::starting_text().to_owned(), true),
+        Some(text) => match Policy::parse(text) {
+            Ok(policy) => (policy, text.to_owned(), true),
+            Err(error) => {
+                tracing::error!(%error, "the policy cannot be read, so everything is by hand");
+                (Policy::by_hand(), text.to_owned(), false)
+            }
+        },
+    }
+}
+
+/// What a device is called where it cannot be asked.
+pub(crate) fn device_label(device: &EnrolledDevice) -> String {
+    let kind = match device.kind {
+        DeviceKind::Software => return "Passphrase (software device)".to_owned(),
+        DeviceKind::Piv => "YubiKey",
+        DeviceKind::Pkcs11 => "HSM token",
+    };
+    match &device.serial {
+        Some(serial) => format!("{kind} ({})", touchkeep_core::text::visible(serial)),
+        None => kind.to_owned(),
+    }
+}
+
+pub(crate) const fn kind_word(kind: DeviceKind) -> &'static str {
+    match kind {
+        DeviceKind::Software => "software",
+        DeviceKind::Piv => "piv",
+        DeviceKind::Pkcs11 => "pkcs11",
+    }
+}
+
+fn device_summary(device: &EnrolledDevice) -> DeviceSummary {
+    DeviceSummary {
+        id: device.id,
+        kind: kind_word(device.kind).to_owned(),
+        label: device_label(device),
+        serial: device.serial.clone(),
+    }
+}
+
+fn read(path: &Path, paths: &Paths) -> Result<Locked, Failure> {
+    Locked::open_pinned(path, paths.data.join("heads")).map_err(|error| failure::vault(&error))
+}
+
+fn log_path(paths: &Paths, id: VaultId) -> PathBuf {
+    paths.data.join(format!("audit-{id}.sqlite"))
+}
+
+// An earlier agent ended between record and outcome: nobody knows whether the venue has it.
+fn close_unfinished(log: &Log) -> Result<(), Failure> {
+    let unfinished = log
+        .unfinished()
+        .map_err(|error| failure::read_log(&error))?;
+    for seq in unfinished {
+        let event = Event::new(Kind::Outcome, Decision::Unknown)
+            .text("State unknown: the agent ended between record and answer.");
+        log.record_outcome(seq, &event)
+            .map_err(|error| failure::record(&error))?;
+        tracing::warn!(seq, "a request was recorded and never finished");
+    }
+    Ok(())
+}
