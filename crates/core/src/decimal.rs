@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Digits that one amount may have. The longest that a venue sends have under 40.
 pub const MAX_DIGITS: usize = 64;
 
-/// A decimal of up to [`MAX_DIGITS`] digits, exact.
+/// A decimal, exact. One that is read has up to [`MAX_DIGITS`] digits; a sum or a product may have more.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Decimal(BigDecimal);
 
@@ -39,7 +39,7 @@ impl Decimal {
     /// Whether it is below zero.
     #[must_use]
     pub fn is_negative(&self) -> bool {
-        self.0 < BigDecimal::from(0)
+        self.0 < 0
     }
 }
 

@@ -2,8 +2,8 @@
 //! cursor, hide a character or look like another one.
 
 /// Shows `text` on one line, every character visible. Control, bidirectional, zero-width, combining and other format
-/// characters become `\u{…}`, a backslash becomes `\\`; so different texts always look different (the map is injective),
-/// and what is shown can be read back.
+/// characters become `\u{…}`, a backslash becomes `\\`; so different texts are never shown as the same text (the map is
+/// injective), and what is shown can be read back. Letters that merely look alike stay: see [`has_lookalikes`].
 #[must_use]
 pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -27,7 +27,9 @@ pub fn has_lookalikes(text: &str) -> bool {
 // Letters and digits of every script stay readable; `has_lookalikes` warns of them where it matters. Marks that combine,
 // format characters and blanks are neither, so they are escaped.
 fn is_letter_of_one_shape(c: char) -> bool {
+    // Unicode counts many combining marks as alphabetic; `escape_debug` escapes those (Grapheme_Extend).
     c.is_alphanumeric()
+        && c.escape_debug().len() == 1
         && !('\u{115f}'..='\u{1160}').contains(&c)
         && c != '\u{3164}'
         && c != '\u{ffa0}'
@@ -49,6 +51,18 @@ mod tests {
             "e\\u{301}\\u{3164}\\u{a0}"
         );
         assert_eq!(visible("Zoë 取引"), "Zoë 取引");
+    }
+
+    #[test]
+    fn marks_that_count_as_letters_are_escaped_too() {
+        // Alphabetic by Unicode, and drawn onto the letter before them.
+        for mark in ['\u{345}', '\u{5b4}', '\u{64b}', '\u{901}', '\u{e31}'] {
+            assert!(mark.is_alphanumeric());
+            assert_eq!(
+                visible(&format!("a{mark}")),
+                format!("a{}", mark.escape_unicode())
+            );
+        }
     }
 
     #[test]
