@@ -126,7 +126,8 @@ pub struct Operation {
     pub side: Option<Side>,
     /// The asset that moves.
     pub asset: Option<String>,
-    /// How much of the asset, or of the market's base asset. Absent where the request does not say it in one number.
+    /// How much of the asset, or of the market's base asset; contracts, where the market counts in those (coin futures,
+    /// options). Absent where the request does not say it in one number.
     pub amount: Option<Decimal>,
     /// How much of the market's quote asset, where the request says so.
     pub quote_amount: Option<Decimal>,
@@ -185,7 +186,8 @@ impl Operation {
     }
 
     /// What it would do, in one sentence: `Withdraw 0.5 BTC on Binance to bc1q… (network BTC)`. One line, every character
-    /// visible.
+    /// visible. A name that could pass for other words of it stands in quotes; addresses, tags and networks show nothing but
+    /// ASCII, because nobody compares them by their look safely.
     #[must_use]
     pub fn sentence(&self) -> String {
         let mut words = vec![capitalised(&visible(&self.endpoint))];
@@ -199,8 +201,8 @@ impl Operation {
             );
         }
         words.extend(self.amount.as_ref().map(ToString::to_string));
-        words.extend(self.asset.as_deref().map(visible));
-        words.extend(self.symbol.as_deref().map(visible));
+        words.extend(self.asset.as_deref().map(visible).map(quoted));
+        words.extend(self.symbol.as_deref().map(visible).map(quoted));
         if let Some(quote) = &self.quote_amount {
             words.push(format!("for {quote}"));
         }
@@ -209,13 +211,13 @@ impl Operation {
         }
         words.push(format!("on {}", capitalised(&visible(&self.venue))));
         if let Some(destination) = &self.destination {
-            words.push(format!("to {}", visible(destination)));
+            words.push(format!("to {}", quoted(ascii(destination))));
         }
         if let Some(tag) = &self.destination_tag {
-            words.push(format!("tag {}", visible(tag)));
+            words.push(format!("tag {}", quoted(ascii(tag))));
         }
         if let Some(network) = &self.network {
-            words.push(format!("(network {})", visible(network)));
+            words.push(format!("(network {})", quoted(ascii(network))));
         }
         if self.kind == OperationKind::Unknown {
             words.push(format!(
@@ -226,6 +228,27 @@ impl Operation {
         }
         words.join(" ")
     }
+}
+
+// What a stranger wrote, in quotes where a blank, a quote or a bracket would let it pass for words of ours.
+fn quoted(shown: String) -> String {
+    if shown.contains([' ', '"', '(', ')', '[', ']']) {
+        format!("\"{}\"", shown.replace('"', "\\u{22}"))
+    } else {
+        shown
+    }
+}
+
+fn ascii(text: &str) -> String {
+    let mut out = String::new();
+    for c in visible(text).chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            out.extend(c.escape_unicode());
+        }
+    }
+    out
 }
 
 fn capitalised(word: &str) -> String {
@@ -256,6 +279,24 @@ mod tests {
         assert_eq!(
             op.sentence(),
             "Withdraw 0.5 BTC on Binance to bc1q\\u{202e}x (network BTC\\u{a})"
+        );
+    }
+
+    #[test]
+    fn a_name_cannot_pass_for_other_words_of_the_sentence() {
+        let mut op = Operation::new(
+            OperationKind::Transfer,
+            "binance",
+            "POST",
+            "/sapi/v1/asset/transfer",
+            "transfer",
+        );
+        op.asset = Some("BTC on Binance to bc1qgood (network".into());
+        op.destination = Some("bc1q\u{430}".into());
+        op.destination_tag = Some("\"1\"".into());
+        assert_eq!(
+            op.sentence(),
+            "Transfer \"BTC on Binance to bc1qgood (network\" on Binance to bc1q\\u{430} tag \"\\u{22}1\\u{22}\""
         );
     }
 

@@ -63,13 +63,13 @@ pub enum Unreadable {
     /// The same parameter twice, in query or body, upper and lower case not minded.
     #[error("the parameter {0} is there twice")]
     Twice(String),
-    /// A parameter that we read, in other upper and lower case.
-    #[error("the parameter {0} is written in another case")]
+    /// A parameter that we read, in other upper and lower case, or as an array or a part.
+    #[error("the parameter {0} is written in another way than the endpoint's")]
     NameCase(String),
     /// Not a plain decimal number above or equal to zero.
     #[error("the parameter {0} is not a plain decimal number")]
     Number(String),
-    /// Empty, or not one of the words that it may be.
+    /// Empty, not one of the words that it may be, or the name of an asset or a market not in its one spelling.
     #[error("the parameter {0} has no meaning that we know")]
     Value(String),
     /// An amount in the base asset and another in the quote asset.

@@ -675,3 +675,97 @@ proptest! {
         }
     }
 }
+
+// A purchase of one dollar by its words; a stop that closes the whole position at the venue, whose futures have no
+// `quoteOrderQty` (ccxt 4.5.90, `create_order_request`, never sends it there).
+#[test]
+fn a_quote_amount_that_futures_do_not_have_bounds_no_futures_order() {
+    for path in [
+        "/fapi/v1/order",
+        "/papi/v1/um/order",
+        "/dapi/v1/order",
+        "/papi/v1/cm/order",
+        "/eapi/v1/order",
+        "/api/v3/sor/order",
+    ] {
+        let body = "symbol=BTCUSDT&side=BUY&type=STOP_MARKET&stopPrice=1&closePosition=true&quoteOrderQty=1";
+        let order = private(&request("POST", path, "", body));
+        assert_eq!(order.operation().quote_amount, None, "{path}");
+    }
+}
+
+// `quantity` counts contracts there, of 10 or 100 dollars each, or of 1000 coins: times the price it is no sum of money.
+#[test]
+fn contracts_times_price_are_not_taken_for_money() {
+    for path in ["/dapi/v1/order", "/papi/v1/cm/order", "/eapi/v1/order"] {
+        let body = "symbol=DOGEUSD_PERP&side=BUY&type=LIMIT&quantity=50&price=0.1";
+        let order = private(&request("POST", path, "", body));
+        assert_eq!(order.operation().amount, "50".parse().ok(), "{path}");
+        assert_eq!(order.operation().price, None, "{path}");
+    }
+}
+
+// A parameter that the endpoint does not read says nothing about what it does.
+#[test]
+fn an_asset_that_the_endpoint_does_not_read_is_not_shown_as_what_moves() {
+    for (path, real) in [
+        ("/sapi/v1/loan/borrow", "loanCoin=BTC&loanAmount=9"),
+        ("/sapi/v1/simple-earn/flexible/redeem", "productId=BTC001"),
+        (
+            "/sapi/v1/giftcard/buyCode",
+            "baseToken=BTC&faceToken=BTC&baseTokenAmount=9",
+        ),
+        (
+            "/sapi/v1/bswap/swap",
+            "quoteAsset=BTC&baseAsset=ETH&quoteQty=9",
+        ),
+    ] {
+        let body = format!("{real}&asset=USDT&token=USDT&amount=1");
+        let decoy = private(&request("POST", path, "", &body));
+        let operation = decoy.operation();
+        assert_eq!(
+            (&operation.asset, &operation.amount),
+            (&None, &None),
+            "{path}"
+        );
+        assert!(operation.kind.is_dangerous());
+    }
+}
+
+#[test]
+fn a_name_in_small_letters_or_with_blanks_passes_no_deny_list() {
+    for (path, name, value) in [
+        ("/fapi/v1/order", "symbol", "lunausdt"),
+        ("/api/v3/order", "symbol", "LUNAUSDT%20"),
+        ("/sapi/v1/capital/withdraw/apply", "coin", "btc"),
+        ("/sapi/v1/capital/withdraw/apply", "coin", "BTC%C2%A0"),
+    ] {
+        let body = format!("{name}={value}");
+        assert_eq!(
+            Binance.decode(&request("POST", path, "", &body)),
+            Err(Unreadable::Value(name.into())),
+            "{body}"
+        );
+    }
+    let chinese = private(&request("POST", "/api/v3/order", "", "symbol=币安人生USDT"));
+    assert_eq!(chinese.operation().symbol.as_deref(), Some("币安人生USDT"));
+}
+
+// Servers of the Spring kind read `address[]` where `address` is not there.
+#[test]
+fn a_parameter_in_array_form_is_not_overlooked() {
+    for name in [
+        "address[]",
+        "address[0]",
+        "Address[]",
+        "amount.value",
+        "timestamp[]",
+    ] {
+        let body = format!("coin=BTC&{name}=1");
+        let path = "/sapi/v1/capital/withdraw/apply";
+        assert_eq!(
+            Binance.decode(&request("POST", path, "", &body)),
+            Err(Unreadable::NameCase(name.into())),
+        );
+    }
+}

@@ -169,7 +169,9 @@ fn exact_case<'a>(
     names: &[&str],
 ) -> Result<(), Unreadable> {
     for Parameter { name, .. } in parameters {
-        let other = |known: &&str| known.eq_ignore_ascii_case(name) && *known != name;
+        // `address[]`, `address[0]` and `address.x` are an `address` to some servers.
+        let plain = name.split(['[', '.']).next().unwrap_or_default();
+        let other = |known: &&str| known.eq_ignore_ascii_case(plain) && *known != name;
         if names.iter().any(other) {
             return Err(Unreadable::NameCase(name.clone()));
         }
@@ -251,6 +253,16 @@ fn describe(operation: &mut Operation, shape: &Shape) -> Result<(), Unreadable> 
         }
         Ok(Some(found.value.clone()))
     };
+    // Futures read a name in small letters like one in capitals, and a rule about a name must meet every spelling of it.
+    let code = |name: &Option<String>| -> Result<Option<String>, Unreadable> {
+        let small = |c: char| c.is_ascii_lowercase() || c.is_whitespace();
+        match (text(name)?, name) {
+            (Some(found), Some(name)) if found.contains(small) => {
+                Err(Unreadable::Value(name.clone()))
+            }
+            (found, _) => Ok(found),
+        }
+    };
     let number = |name: &Option<String>| -> Result<Option<Decimal>, Unreadable> {
         let Some(found) = value(&operation.parameters, name.as_deref()) else {
             return Ok(None);
@@ -270,7 +282,7 @@ fn describe(operation: &mut Operation, shape: &Shape) -> Result<(), Unreadable> 
         Some("SELL") => Some(Side::Sell),
         Some(_) => return Err(Unreadable::Value("side".into())),
     };
-    let (symbol, asset) = (text(&shape.symbol)?, text(&shape.asset)?);
+    let (symbol, asset) = (code(&shape.symbol)?, code(&shape.asset)?);
     let (amount, quote_amount) = (number(&shape.amount)?, number(&shape.quote_amount)?);
     let price = number(&shape.price)?;
     let (destination, destination_tag) = (text(&shape.destination)?, text(&shape.destination_tag)?);
