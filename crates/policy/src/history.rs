@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use touchkeep_core::{Decimal, RequestId, UnixMillis};
 use touchkeep_venue::{Operation, OperationKind};
 
@@ -12,7 +11,7 @@ use crate::{Asked, Policy, Rule};
 pub const MINUTE_MS: u64 = 60_000;
 
 /// One request that was let through earlier. Recorded before it was signed, so what may have happened counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
     /// Which request.
     pub request: RequestId,

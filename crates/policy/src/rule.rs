@@ -310,8 +310,12 @@ impl Rule {
                 "an amount needs symbols or assets, else it has no unit",
             ),
             (
-                by_notional && self.symbols.is_none(),
-                "a notional needs symbols with one quote asset, else it has no unit",
+                by_notional
+                    && self
+                        .symbols
+                        .as_ref()
+                        .is_none_or(|s| s.iter().any(|s| s.ends_with('*'))),
+                "a notional needs symbols that end in a quote asset, else it has no unit",
             ),
             (
                 windowed != self.window_hours.is_some(),

@@ -14,7 +14,9 @@ use touchkeep_policy::{
     Approval, ApprovedBy, Asked, DenyReason, History, How, Mismatch, Need, Past, Policy, Refusal,
     Verdict,
 };
-use touchkeep_venue::{Operation, OperationKind, Side};
+use touchkeep_venue::{
+    Decoded, Dialect, Operation, OperationKind, Request, Side, binance::Binance,
+};
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
@@ -505,4 +507,31 @@ proptest! {
     fn reading_rules_never_panics(text in "\\PC{0,200}") {
         let _ = Policy::parse(&text);
     }
+}
+
+#[test]
+fn a_notional_without_one_quote_asset_has_no_unit() {
+    for symbols in [r#"["*"]"#, r#"["BTC*"]"#, r#"["*USDT", "ETH*"]"#] {
+        let text = format!(
+            "[[rule]]\nname = \"x\"\nkinds = [\"trade\"]\nsymbols = {symbols}\nmax_notional = \"100\"\naction = \"allow\""
+        );
+        assert!(Policy::parse(&text).is_err(), "{symbols}");
+    }
+}
+
+// A bot with the starting rules, which allow purchases of up to 100 dollars without asking.
+#[test]
+fn a_futures_stop_that_closes_a_whole_position_is_no_small_purchase() {
+    let request = Request {
+        method: "POST".into(),
+        path: "/fapi/v1/order".into(),
+        query: b"symbol=XRPUSDT&side=BUY&type=STOP_MARKET&stopPrice=1&closePosition=true&quoteOrderQty=1".to_vec(),
+        content_type: None,
+        body: Vec::new(),
+    };
+    let Decoded::Private(private) = Binance.decode(&request).unwrap() else {
+        panic!("public");
+    };
+    let verdict = says(&Policy::starting(), private.operation().clone(), &[]);
+    assert_eq!(verdict, ("approve", "other trades".into()));
 }
