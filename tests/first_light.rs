@@ -22,6 +22,7 @@ action = "allow"
 [[rule]]
 name = "small orders"
 kinds = ["trade"]
+symbols = ["BTCUSDT"]
 max_amount = "1"
 action = "allow"
 

@@ -1,6 +1,7 @@
 //! A person at a front end: approves or refuses, types PINs and passphrases, touches the card.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -119,8 +120,16 @@ async fn answer(
 ) {
     let (answers, mut events) = front.split();
     let answers = Arc::new(answers);
+    let closed = Arc::new(Mutex::new(HashSet::new()));
     while let Some(event) = events.next().await {
-        let Event::Open(prompt) = event else { continue };
+        let prompt = match event {
+            Event::Open(prompt) => prompt,
+            Event::Close(prompt) => {
+                closed.lock().unwrap().insert(prompt.prompt);
+                continue;
+            }
+            _ => continue,
+        };
         asked.lock().unwrap().push((*prompt).clone());
         let mind = mind.lock().unwrap().clone();
         let answer = match &prompt.question {
@@ -142,7 +151,13 @@ async fn answer(
             },
             Question::Touch { .. } => {
                 if let (true, Some(card)) = (mind.touches, card.clone()) {
-                    tokio::spawn(async move { touch(&card).await });
+                    // Several keys may be used under one question: it is over when the agent says so.
+                    let (id, closed) = (prompt.id, Arc::clone(&closed));
+                    tokio::spawn(async move {
+                        while !closed.lock().unwrap().contains(&id) {
+                            touch(&card).await;
+                        }
+                    });
                 }
                 continue;
             }
@@ -158,7 +173,7 @@ async fn answer(
 async fn touch(card: &Path) {
     let (read, mut write) = UnixStream::connect(card).await.unwrap().into_split();
     write
-        .write_all(b"{\"do\":\"touch\",\"wait_ms\":15000}\n")
+        .write_all(b"{\"do\":\"touch\",\"wait_ms\":500}\n")
         .await
         .unwrap();
     let _answer = BufReader::new(read).lines().next_line().await;

@@ -45,10 +45,6 @@ impl Output {
         }
     }
 
-    pub(crate) const fn is_json(self) -> bool {
-        self.json
-    }
-
     pub(crate) fn out(self, style: Style, text: &str) -> String {
         paint(self.colour_out, style, text)
     }

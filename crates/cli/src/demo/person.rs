@@ -2,6 +2,7 @@
 //! every time what it presses in the person's place.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -17,12 +18,13 @@ use tokio::{
     task::JoinHandle,
 };
 use touchkeep_client::{Connection, Event, FrontEnd};
+use touchkeep_core::{PromptId, text::visible};
 use touchkeep_wire::{Answer, Approval, Prompt, Question, SecretText};
 
 use crate::{
     front_end,
     output::{Output, Style},
-    terminal::{Echo, Terminal},
+    terminal::{Echo, Line, Terminal},
 };
 
 /// The practice card's new PIN and PUK in `--auto`. Not secrets: they open a folder that is removed at the end.
@@ -55,27 +57,32 @@ impl Person {
         let (seen, shown) = mpsc::unbounded_channel();
         let (answers, mut events) = front.split();
         let (answers, of_task) = (Arc::new(answers), Arc::clone(&mind));
-        let stop = Arc::new(AtomicBool::new(false));
         let task = tokio::spawn(async move {
+            // One flag a question: set when it is closed, by whomever.
+            let mut open: HashMap<PromptId, Arc<AtomicBool>> = HashMap::new();
             while let Some(event) = events.next().await {
                 match event {
                     Event::Open(prompt) => {
-                        stop.store(false, Ordering::Relaxed);
+                        let closed = Arc::new(AtomicBool::new(false));
+                        open.insert(prompt.id, Arc::clone(&closed));
                         if let Question::Approval(approval) = &prompt.question {
                             let _nobody_asks = seen.send(approval.clone());
                         }
                         let mind = of_task.lock().map_or(Mind::Refuse, |mind| *mind);
-                        let (answers, card, stop) =
-                            (Arc::clone(&answers), card.clone(), Arc::clone(&stop));
+                        let (answers, card) = (Arc::clone(&answers), card.clone());
                         tokio::spawn(async move {
                             if auto {
-                                by_itself(&answers, &card, prompt, mind, output).await
+                                by_itself(&answers, &card, prompt, mind, &closed, output).await;
                             } else {
-                                by_hand(&answers, &card, prompt, stop, output).await
+                                by_hand(&answers, &card, prompt, closed, output).await;
                             }
                         });
                     }
-                    Event::Close(_) => stop.store(true, Ordering::Relaxed),
+                    Event::Close(prompt) => {
+                        if let Some(closed) = open.remove(&prompt.prompt) {
+                            closed.store(true, Ordering::Relaxed);
+                        }
+                    }
                     _ => {} // something that this front end does not show
                 }
             }
@@ -96,7 +103,14 @@ impl Person {
     }
 }
 
-async fn by_itself(answers: &Connection, card: &Path, prompt: Box<Prompt>, mind: Mind, output: Output) {
+async fn by_itself(
+    answers: &Connection,
+    card: &Path,
+    prompt: Box<Prompt>,
+    mind: Mind,
+    closed: &AtomicBool,
+    output: Output,
+) {
     let (what, answer) = match prompt.question {
         Question::Approval(approval) => {
             output.say(&front_end::describe(&approval, output));
@@ -115,9 +129,12 @@ async fn by_itself(answers: &Connection, card: &Path, prompt: Box<Prompt>, mind:
         Question::Touch { why, .. } => {
             output.say(&pressed(
                 output,
-                &format!("touches the key ({})", touchkeep_core::text::visible(&why)),
+                &format!("touches the key whenever it blinks ({})", visible(&why)),
             ));
-            touch(card, output).await;
+            // Several keys may be made or used under one question: it is over when the agent says so.
+            while !closed.load(Ordering::Relaxed) {
+                touch(card, output).await;
+            }
             return;
         }
         Question::Pin { .. } => ("types the PIN", secret(AUTO_PIN)),
@@ -135,22 +152,34 @@ async fn by_hand(
     answers: &Connection,
     card: &Path,
     prompt: Box<Prompt>,
-    stop: Arc<AtomicBool>,
+    closed: Arc<AtomicBool>,
     output: Output,
 ) {
-    if matches!(prompt.question, Question::Touch { .. }) {
-        let asked = tokio::task::spawn_blocking(move || {
-            let terminal = Terminal::open().ok()?;
-            terminal.write("  The practice key is blinking: press Enter to touch it. ");
-            terminal.read_line(Echo::Shown, &stop, None, |_, _| {}).ok()
-        });
-        if matches!(asked.await, Ok(Some(crate::terminal::Line::Typed(_)))) {
-            touch(card, output).await;
+    if let Question::Touch { why, .. } = &prompt.question {
+        output.say(&format!(
+            "  The practice key waits to be touched ({}).",
+            visible(why)
+        ));
+        while !closed.load(Ordering::Relaxed) {
+            let stop = Arc::clone(&closed);
+            let asked = tokio::task::spawn_blocking(move || {
+                let terminal = Terminal::open().ok()?;
+                terminal.write("  It blinks: press Enter to touch it. ");
+                terminal.read_line(Echo::Shown, &stop, None, |_, _| {}).ok()
+            });
+            match asked.await {
+                Ok(Some(Line::Typed(_))) => touch(card, output).await,
+                Ok(Some(Line::Cancelled)) => {
+                    let _closed = answers.answer(prompt.id, Answer::Refuse {}).await;
+                    return;
+                }
+                _ => return,
+            }
         }
         return;
     }
     let id = prompt.id;
-    let asked = tokio::task::spawn_blocking(move || front_end::ask(&prompt, &stop, output)).await;
+    let asked = tokio::task::spawn_blocking(move || front_end::ask(&prompt, &closed, output)).await;
     if let Ok(Some(answer)) = asked
         && let Err(error) = answers.answer(id, answer).await
     {
@@ -168,12 +197,12 @@ fn secret(text: &str) -> Answer {
     }
 }
 
-/// A finger on the practice card: it waits until the card waits.
+/// A finger on the practice card, as soon as it blinks within half a second.
 async fn touch(card: &Path, output: Output) {
     let touched = async {
         let (read, mut write) = UnixStream::connect(card).await?.into_split();
         write
-            .write_all(b"{\"do\":\"touch\",\"wait_ms\":15000}\n")
+            .write_all(b"{\"do\":\"touch\",\"wait_ms\":500}\n")
             .await?;
         BufReader::new(read).lines().next_line().await
     };

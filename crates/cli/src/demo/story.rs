@@ -320,11 +320,7 @@ async fn copy_log(stage: &Stage, to: &std::path::Path) -> Result<(), Failure> {
         .await?
         .vault
         .ok_or_else(|| broken("no vault"))?;
-    let log = stage
-        .paths
-        .data
-        .join(vault.id.to_string())
-        .join("audit.sqlite");
+    let log = stage.paths.data.join(format!("audit-{}.sqlite", vault.id));
     let copied =
         rusqlite::Connection::open_with_flags(&log, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)
             .and_then(|log| log.execute("VACUUM INTO ?1", [to.display().to_string()]));
