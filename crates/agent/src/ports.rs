@@ -92,6 +92,14 @@ pub(crate) struct LogHistory {
     pub(crate) identity: age::x25519::Identity,
 }
 
+/// A question for the newest intents.
+fn intents(limit: usize) -> Query {
+    let mut query = Query::default();
+    query.kinds.push(Kind::Intent);
+    query.limit = limit;
+    query
+}
+
 /// Intents that are read at a time.
 const PAGE: usize = 1000;
 
@@ -99,9 +107,7 @@ impl HistorySource for LogHistory {
     type Error = ReadError;
 
     fn since(&self, since: UnixMillis) -> Result<Vec<Past>, ReadError> {
-        let mut query = Query::default();
-        query.kinds = vec![Kind::Intent];
-        query.limit = PAGE;
+        let mut query = intents(PAGE);
         let mut past = Vec::new();
         loop {
             let rows = self.log.list(&query, Some(&self.identity))?;

@@ -20,8 +20,6 @@ const MAX_ROWS: u32 = 500;
 pub(crate) async fn list(agent: &Arc<Agent>, call: ListAudit) -> Result<AuditPage, Failure> {
     let current = vault(agent)?;
     let mut query = Query::default();
-    query.before = call.before;
-    query.limit = usize::try_from(call.limit.clamp(1, MAX_ROWS)).unwrap_or(1);
     for word in &call.kinds {
         let kind = Kind::of(word).ok_or_else(|| {
             let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
@@ -33,6 +31,8 @@ pub(crate) async fn list(agent: &Arc<Agent>, call: ListAudit) -> Result<AuditPag
         })?;
         query.kinds.push(kind);
     }
+    query.before = call.before;
+    query.limit = usize::try_from(call.limit.clamp(1, MAX_ROWS)).unwrap_or(1);
     blocking(move || {
         let Some(log) = current.log() else {
             return Ok(AuditPage {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use data_encoding::HEXLOWER;
-use touchkeep_audit::{Kind, Log, Query};
+use touchkeep_audit::Log;
 use touchkeep_core::{
     Clock, SystemClock,
     text::{has_lookalikes, visible},
@@ -16,7 +16,7 @@ use touchkeep_policy::Need;
 use touchkeep_venue::Operation;
 use touchkeep_wire::Approval;
 
-use super::Running;
+use super::{Running, intents};
 use crate::{
     agent::Agent,
     devices::blocking,
@@ -172,11 +172,9 @@ fn was_used(destination: &str, current: Option<&Current>, log: &Log) -> bool {
     let Some(open) = current.and_then(Current::peek) else {
         return false;
     };
-    let mut query = Query::default();
-    query.kinds = vec![Kind::Intent];
-    query.limit = LOOKS_BACK;
     let identity = open.read().audit_identity().clone();
-    let rows = log.list(&query, Some(&identity)).unwrap_or_default();
+    let rows = log.list(&intents(LOOKS_BACK), Some(&identity));
+    let rows = rows.unwrap_or_default();
     let mut operations = rows
         .iter()
         .filter_map(|row| row.event.as_ref()?.operation.as_ref());

@@ -131,6 +131,9 @@ fn spawn(home: &Path, env: &[(&str, &str)]) -> Child {
         .env_remove("WAYLAND_DISPLAY")
         .env_remove("DBUS_SESSION_BUS_ADDRESS")
         .env("TOUCHKEEP_HOME", home)
+        // No reader and no token but those that a test makes.
+        .env("PCSCLITE_CSOCK_NAME", home.join("no-pcscd"))
+        .env("SOFTHSM2_CONF", home.join("no-softhsm"))
         .env("TOUCHKEEP_LOG", "trace")
         .envs(env.iter().copied())
         .stdin(Stdio::null())
@@ -252,6 +255,7 @@ pub struct Got {
     pub path: String,
     pub parameters: String,
     pub api_key: String,
+    pub signature: String,
     pub signed: bool,
 }
 
@@ -343,6 +347,7 @@ async fn read(request: Request<Incoming>, secret: &str) -> Got {
         parameters: parameters.to_owned(),
         api_key: header("x-mbx-apikey").unwrap_or_default(),
         signed: signature == expected,
+        signature: signature.to_owned(),
     }
 }
 

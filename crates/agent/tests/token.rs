@@ -1,0 +1,264 @@
+//! A vault on a PKCS#11 token: made, opened, sealed to, and a request key that never leaves it. SoftHSM 2 in a folder of
+//! the test's own stands for the token.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod common;
+
+use std::{path::Path, process::Command};
+
+use common::{Agent, Person, Venue, bot};
+use touchkeep_client::{CallError, Connection};
+use touchkeep_core::Code;
+use touchkeep_wire::*;
+
+const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+const PIN: &str = "canary-pin-246810";
+const SECRET: &str = "canary-secret-of-the-money-key";
+
+fn make_token(home: &Path) -> String {
+    let (tokens, config) = (home.join("tokens"), home.join("softhsm2.conf"));
+    std::fs::create_dir(&tokens).unwrap();
+    let text = format!(
+        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+        tokens.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let made = Command::new("softhsm2-util")
+        .args([
+            "--init-token",
+            "--free",
+            "--label",
+            "agent-test",
+            "--so-pin",
+            "12345678",
+            "--pin",
+            PIN,
+        ])
+        .env("SOFTHSM2_CONF", &config)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    config.display().to_string()
+}
+
+fn with_pin(pin: &'static str) -> impl Fn(&Question) -> Option<Answer> + Send + 'static {
+    move |question| match question {
+        Question::Pin { .. } => Some(Answer::Secret {
+            value: SecretText::new(pin.into()),
+        }),
+        Question::Approval(approval) => Some(Answer::Approve {
+            digest: approval.digest.clone(),
+        }),
+        _ => None,
+    }
+}
+
+fn pins(person: &Person) -> usize {
+    let seen = person.seen.lock().unwrap();
+    seen.iter()
+        .filter(|prompt| matches!(prompt.question, Question::Pin { .. }))
+        .count()
+}
+
+async fn add(
+    client: &Connection,
+    name: &str,
+    class: &str,
+    secret: NewSecret,
+    venue: &Venue,
+) -> ItemSummary {
+    let on_device = matches!(secret, NewSecret::OnDevice { .. });
+    client
+        .call(AddItem {
+            name: name.into(),
+            venue: "binance".into(),
+            key_set: "main".into(),
+            class: class.into(),
+            api_key: if on_device {
+                String::new()
+            } else {
+                format!("{name}-api-key")
+            },
+            secret,
+            base_url: Some(venue.url.clone()),
+            rotate_after_days: None,
+            created: None,
+        })
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_token_opens_seals_and_signs() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = make_token(folder.path());
+    let agent = Agent::start_with("approval_seconds = 20\n", &[("SOFTHSM2_CONF", &config)]).await;
+    let client = agent.client().await;
+    let person = Person::new(&agent, with_pin(PIN)).await;
+    let path = agent.home.path().join("v.touchkeep").display().to_string();
+    let made = client
+        .call(CreateVault {
+            path,
+            user: "Zoe".into(),
+            environment: "test".into(),
+            practice: true,
+            device: NewDevice::Pkcs11 {
+                module: MODULE.into(),
+                token: "agent-test".into(),
+            },
+        })
+        .await
+        .unwrap_or_else(|error| panic!("{error:?}\n{}", agent.log()));
+    assert_eq!(made.devices[0].kind, "pkcs11");
+    assert_eq!(pins(&person), 1);
+
+    let venue = Venue::start(SECRET, true).await;
+    add(
+        &client,
+        "money",
+        "move-money",
+        NewSecret::Sealed {
+            value: SecretText::new(SECRET.into()),
+        },
+        &venue,
+    )
+    .await;
+    let item = add(
+        &client,
+        "trade",
+        "trade",
+        NewSecret::OnDevice { device: None },
+        &venue,
+    )
+    .await;
+    assert_eq!(
+        (item.secret.as_str(), pins(&person)),
+        ("on-device", 1),
+        "the PIN is remembered"
+    );
+    client
+        .call(SetApiKey {
+            item: "trade".into(),
+            api_key: "trade-api-key".into(),
+        })
+        .await
+        .unwrap();
+    let pem = client
+        .call(ExportPublicKey {
+            item: "trade".into(),
+        })
+        .await
+        .unwrap()
+        .pem;
+
+    // An order is signed on the token, and openssl verifies it with the key that was exported.
+    let text = "[[rule]]\nname = \"trades\"\nkinds = [\"trade\"]\naction = \"allow\"\n\n\
+                [[rule]]\nname = \"money\"\nkinds = [\"withdraw\"]\naction = \"touch\"\n";
+    client.call(SetPolicy { text: text.into() }).await.unwrap();
+    assert_eq!(
+        pins(&person),
+        2,
+        "a token has no touch, so the PIN is the consent"
+    );
+    let new = client
+        .call(AddClient {
+            name: "bot".into(),
+            key_set: "main".into(),
+        })
+        .await
+        .unwrap();
+    let token = new.token.into_inner();
+    let order = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1&timestamp=1&signature=x";
+    let (status, answer) = bot(&new.base_url, &token, "POST", "/api/v3/order", order).await;
+    assert_eq!(status, 200, "{answer}\n{}", agent.log());
+    let got = venue.got().remove(0);
+    assert!(openssl_verifies(
+        folder.path(),
+        &pem,
+        &got.parameters,
+        &got.signature
+    ));
+    assert!(!openssl_verifies(
+        folder.path(),
+        &pem,
+        &got.parameters.replace("BUY", "SELL"),
+        &got.signature
+    ));
+
+    // A withdrawal with the sealed secret: one yes, one PIN.
+    let withdraw = "coin=BTC&address=bc1q&amount=1&timestamp=1&signature=x";
+    let (status, answer) = bot(
+        &new.base_url,
+        &token,
+        "POST",
+        "/sapi/v1/capital/withdraw/apply",
+        withdraw,
+    )
+    .await;
+    assert_eq!(status, 200, "{answer}\n{}", agent.log());
+    assert!(venue.got()[1].signed);
+    assert_eq!((person.approvals().len(), pins(&person)), (1, 3));
+
+    // After a lock the PIN is asked for again, and a wrong one is sent once.
+    client.call(LockVault {}).await.unwrap();
+    drop(person);
+    let wrong = Person::new(&agent, with_pin("wrong-pin")).await;
+    let refused = client
+        .call(UnlockVault {
+            path: None,
+            device: None,
+        })
+        .await;
+    assert!(
+        matches!(&refused, Err(CallError::Failed(failure)) if failure.code == Code::WrongPin),
+        "{refused:?}"
+    );
+    assert_eq!(pins(&wrong), 1);
+    drop(wrong);
+    let person = Person::new(&agent, with_pin(PIN)).await;
+    client
+        .call(UnlockVault {
+            path: None,
+            device: None,
+        })
+        .await
+        .unwrap();
+    assert_eq!(pins(&person), 1);
+    let devices = client.call(ListDevices {}).await.unwrap();
+    assert_eq!(devices.len(), 1);
+    assert_eq!(devices[0].enrolled, Some(made.devices[0].id));
+    assert!(!agent.log().contains(PIN) && !agent.log().contains(SECRET));
+}
+
+fn openssl_verifies(folder: &Path, pem: &str, message: &str, signature: &str) -> bool {
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let signature = percent_decoded(signature);
+    let signature = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, signature).unwrap();
+    Command::new("openssl")
+        .args(["dgst", "-sha256", "-verify"])
+        .arg(file("key.pem", pem.as_bytes()))
+        .arg("-signature")
+        .arg(file("signature", &signature))
+        .arg(file("message", message.as_bytes()))
+        .output()
+        .unwrap()
+        .status
+        .success()
+}
+
+fn percent_decoded(text: &str) -> String {
+    text.replace("%2B", "+")
+        .replace("%2F", "/")
+        .replace("%3D", "=")
+}
