@@ -42,7 +42,8 @@ pub struct HybridClock {
 }
 
 impl HybridClock {
-    /// The next reading: after this one, and not before `now_ms`.
+    /// The next reading: after this one, and not before `now_ms`. At the end of the year 9999 it stands still, because a
+    /// clock beyond it could not be read again.
     #[must_use]
     pub fn next(self, now_ms: u64) -> Self {
         let now_ms = now_ms.min(MAX_CLOCK_MS);
@@ -53,11 +54,13 @@ impl HybridClock {
             }
         } else if let Some(count) = self.count.checked_add(1) {
             Self { count, ..self }
-        } else {
+        } else if self.ms < MAX_CLOCK_MS {
             Self {
-                ms: self.ms.saturating_add(1),
+                ms: self.ms + 1,
                 count: 0,
             }
+        } else {
+            self
         }
     }
 }
@@ -373,6 +376,11 @@ pub(crate) mod tests {
             count: u32::MAX,
         };
         assert_eq!(full.next(5), HybridClock { ms: 6, count: 0 });
+        let last = HybridClock {
+            ms: MAX_CLOCK_MS,
+            count: u32::MAX,
+        };
+        assert_eq!(last.next(u64::MAX), last);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::{
     enrolled,
     error::VaultError,
     file::Lock,
+    item::MAX_FIELD_BYTES,
     locked::Locked,
     readme,
     unlocked::Unlocked,
@@ -57,6 +58,10 @@ pub enum NewDevice<'a> {
 /// Something is there; the device lacks a key or did not sign; the file cannot be written.
 pub fn create(path: impl AsRef<Path>, new: NewVault<'_>) -> Result<Unlocked, VaultError> {
     let path = path.as_ref();
+    let names = [&new.user_name, &new.environment_name];
+    if names.iter().any(|name| name.len() > MAX_FIELD_BYTES) {
+        return Err(VaultError::Invalid("a name that long"));
+    }
     let lock = Lock::take(path)?;
     if path.symlink_metadata().is_ok() {
         return Err(VaultError::Exists(path.into()));

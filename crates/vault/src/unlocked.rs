@@ -82,7 +82,9 @@ impl Unlocked {
         self.secrets.clear();
         self.unreadable.clear();
         for id in self.state.items() {
-            match Item::read(id, &self.state) {
+            // Whoever may write may write any field: what a real vault cannot have is not read back either.
+            let is_allowed = |item: &Item| item.base_url.is_none() || self.locked.is_practice();
+            match Item::read(id, &self.state).filter(is_allowed) {
                 Some(item) => drop(self.items.insert(id, item)),
                 None => self.unreadable.push(id),
             }
@@ -192,7 +194,8 @@ impl Unlocked {
         items.filter(|id| self.state.is_in_conflict(*id)).collect()
     }
 
-    /// Items that another version of this program wrote and this one cannot read. They stay as they are.
+    /// Items that another program wrote and this one cannot read, or must not: an address of one's own outside of practice.
+    /// They stay as they are until they are removed.
     #[must_use]
     pub fn unreadable(&self) -> &[ItemId] {
         &self.unreadable
@@ -213,10 +216,12 @@ impl Unlocked {
             return Err(VaultError::NoSecret);
         }
         let old = before.map(Item::fields);
+        // An id that was there before: what it had then must not come back.
+        let was_there = self.state.fields(item.id).next().is_some();
         for (at, (field, value)) in item.fields().into_iter().enumerate() {
             let known = old.as_ref().and_then(|old| old.get(at));
-            if known.map(|(_, known)| known) != Some(&value) && (known.is_some() || value.is_some())
-            {
+            let is_changed = known.map(|(_, known)| known) != Some(&value);
+            if is_changed && (known.is_some() || value.is_some() || was_there) {
                 self.pending.edits.push(Edit::Put {
                     item: item.id,
                     field: field.into(),
@@ -250,9 +255,12 @@ impl Unlocked {
     /// # Errors
     /// There is no such item.
     pub fn remove(&mut self, id: ItemId) -> Result<(), VaultError> {
-        self.items.remove(&id).ok_or(VaultError::NotFound)?;
-        self.forget_secret(id);
-        self.secrets.remove(&id);
+        if self.items.remove(&id).is_none() && !self.unreadable.contains(&id) {
+            return Err(VaultError::NotFound);
+        }
+        self.unreadable.retain(|unreadable| *unreadable != id);
+        // Emptied as well: should the item come back, its secret must not.
+        self.write_secret(id, None);
         self.pending.edits.push(Edit::Remove(id));
         Ok(())
     }

@@ -11,10 +11,13 @@
 mod common;
 
 use common::{Card, NOW, Place, item, passphrase, save, unlock};
-use touchkeep_container::{Hash, MemberName, words};
-use touchkeep_core::{ApiSecret, Code, DeviceId, Passphrase, Pin};
+use touchkeep_container::{
+    Edit, Hash, HybridClock, MemberName, NewCommit, Op, Part, Value, op, words,
+};
+use touchkeep_core::{ApiSecret, Code, DeviceId, Id, Passphrase, Pin};
 use touchkeep_device::{Auth, DeviceError, KeyRef, Purpose};
 use touchkeep_vault::{AuditHead, Locked, SecretPlace, Unlocked, VaultError};
+use zeroize::Zeroizing;
 
 fn secret(text: &str) -> ApiSecret {
     ApiSecret::new(text.into())
@@ -391,4 +394,128 @@ fn an_open_vault_can_be_handed_to_another_thread() {
     fn is_send<T: Send>() {}
     is_send::<Unlocked>();
     is_send::<Locked>();
+}
+
+// A member's program that does not keep our rules may write any field.
+#[test]
+fn an_address_of_ones_own_that_another_program_wrote_into_a_real_vault_is_not_used() {
+    for practice in [false, true] {
+        let place = Place::new();
+        let mut vault = place.create(practice);
+        let real = item("real");
+        let id = real.id;
+        vault.put(real).unwrap();
+        save(&mut vault);
+        let op = Op {
+            at: HybridClock {
+                ms: NOW.0 + 1,
+                count: 0,
+            },
+            edit: Edit::Put {
+                item: id,
+                field: "base-url".into(),
+                value: Some(Value::new(Zeroizing::new("https://evil.example".into()))),
+            },
+            from: None,
+        };
+        write_by_another_program(&place, &vault, &[op]);
+        let mut vault = place.unlock();
+        if practice {
+            assert!(vault.item(id).unwrap().base_url.is_some());
+        } else {
+            assert_eq!((vault.item(id), vault.unreadable()), (None, &[id][..]));
+            vault.remove(id).unwrap();
+            save(&mut vault);
+            assert_eq!(place.unlock().unreadable(), []);
+        }
+    }
+}
+
+fn write_by_another_program(place: &Place, vault: &Unlocked, ops: &[Op]) {
+    let to: age::x25519::Recipient = vault.audit_recipient().parse().unwrap();
+    let part = Part {
+        environment: vault.environment(),
+        number: 99,
+        random: Id::random(),
+    };
+    let new = NewCommit {
+        author: vault.user(),
+        audit: AuditHead::empty(),
+        time: NOW,
+        add: vec![(
+            MemberName::Segment(part),
+            age::encrypt(&to, op::write(ops).as_bytes()).unwrap(),
+        )],
+        drop: vec![],
+    };
+    let container = vault.as_locked().container();
+    let container = container
+        .commit(new, |text| vault.author_sign(text).to_vec())
+        .unwrap();
+    std::fs::write(&place.path, container.to_bytes().unwrap()).unwrap();
+}
+
+#[test]
+fn the_secret_of_a_removed_item_does_not_come_back_with_its_id() {
+    let place = Place::new();
+    let mut vault = place.create(false);
+    let [stored, sealed] = seal_and_store(&mut vault);
+    save(&mut vault);
+    // Each is removed and put again.
+    for id in [stored, sealed] {
+        let mut again = vault.item(id).unwrap().clone();
+        again.secret = SecretPlace::Missing;
+        again.note.clear();
+        vault.remove(id).unwrap();
+        vault.put(again).unwrap();
+    }
+    save(&mut vault);
+    for vault in [vault, place.unlock()] {
+        for id in [stored, sealed] {
+            assert_eq!(vault.item(id).unwrap().secret, SecretPlace::Missing);
+            assert_eq!(vault.item(id).unwrap().note, "");
+            assert!(matches!(vault.secret(id), Err(VaultError::NoSecret)));
+        }
+    }
+}
+
+#[test]
+fn a_clock_at_its_end_does_not_make_a_vault_that_nobody_can_open() {
+    let place = Place::new();
+    let mut vault = place.create(false);
+    let op = Op {
+        at: HybridClock {
+            ms: op::MAX_CLOCK_MS,
+            count: u32::MAX,
+        },
+        edit: Edit::Set {
+            name: "x".into(),
+            value: None,
+        },
+        from: None,
+    };
+    write_by_another_program(&place, &vault, &[op]);
+    vault = place.unlock();
+    vault.set_setting("y", "z").unwrap();
+    save(&mut vault);
+    drop(place.unlock());
+}
+
+#[test]
+fn a_name_that_cannot_be_kept_makes_no_vault() {
+    let place = Place::new();
+    let passphrase = passphrase();
+    let new = touchkeep_vault::NewVault {
+        user_name: "x".repeat(op::MAX_VALUE_BYTES + 1),
+        environment_name: "prod".into(),
+        practice: false,
+        device: touchkeep_vault::NewDevice::Software {
+            passphrase: &passphrase,
+            work_factor: common::WORK_FACTOR,
+        },
+        now: NOW,
+    };
+    let refused = touchkeep_vault::create(&place.path, new).err().unwrap();
+    assert!(matches!(refused, VaultError::Invalid(_)), "{refused}");
+    assert!(!place.path.exists());
 }
