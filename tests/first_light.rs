@@ -192,7 +192,7 @@ fn a_bot_trades_by_rule_and_the_secret_of_the_money_key_is_used_once_per_touch()
 fn without_a_touch_the_venue_has_received_nothing() {
     let desk = Desk::set();
     desk.sealed_money_key();
-    desk.person.mind.lock().unwrap().touches = false;
+    desk.person.take_hands_off();
     let (status, answer) = desk.withdraw();
     assert_eq!(status, 403, "{answer}");
     assert_eq!(

@@ -44,6 +44,7 @@ pub struct Person {
     /// Can be changed at any time.
     pub mind: Arc<Mutex<Mind>>,
     asked: Arc<Mutex<Vec<Prompt>>>,
+    fingers: Arc<()>,
     thread: Option<std::thread::JoinHandle<()>>,
     leave: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -54,6 +55,8 @@ impl Person {
     pub fn sit_down(paths: &Paths, card: Option<&Path>) -> Self {
         let mind = Arc::new(Mutex::new(Mind::default()));
         let asked = Arc::new(Mutex::new(Vec::new()));
+        let fingers = Arc::new(());
+        let on_the_key = Arc::clone(&fingers);
         let (leave, left) = tokio::sync::oneshot::channel();
         let (ready, is_ready) = std::sync::mpsc::channel();
         let (of_thread, heard, socket, card) = (
@@ -72,7 +75,7 @@ impl Person {
                 let front = FrontEnd::connect(&socket, "person").await.unwrap();
                 ready.send(()).unwrap();
                 tokio::select! {
-                    () = answer(front, of_thread, heard, card) => {}
+                    () = answer(front, of_thread, heard, card, on_the_key) => {}
                     _ = left => {}
                 }
             });
@@ -81,9 +84,17 @@ impl Person {
         Self {
             mind,
             asked,
+            fingers,
             thread: Some(thread),
             leave: Some(leave),
         }
+    }
+
+    /// Will not touch the key any more, and has taken the finger off it.
+    pub fn take_hands_off(&self) {
+        self.mind.lock().unwrap().touches = false;
+        // One is ours, one waits for the next question.
+        crate::wait_for("the finger to leave the key", || (Arc::strong_count(&self.fingers) <= 2).then_some(()));
     }
 
     /// Everything that was asked so far.
@@ -117,6 +128,7 @@ async fn answer(
     mind: Arc<Mutex<Mind>>,
     asked: Arc<Mutex<Vec<Prompt>>>,
     card: Option<PathBuf>,
+    fingers: Arc<()>,
 ) {
     let (answers, mut events) = front.split();
     let answers = Arc::new(answers);
@@ -153,7 +165,9 @@ async fn answer(
                 if let (true, Some(card)) = (mind.touches, card.clone()) {
                     // Several keys may be used under one question: it is over when the agent says so.
                     let (id, closed) = (prompt.id, Arc::clone(&closed));
+                    let finger = Arc::clone(&fingers);
                     tokio::spawn(async move {
+                        let _on_the_key = finger;
                         while !closed.lock().unwrap().contains(&id) {
                             touch(&card).await;
                         }
