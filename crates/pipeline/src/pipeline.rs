@@ -147,8 +147,11 @@ impl<U: Upstream> Pipeline<U> {
         let key = self
             .0
             .keys
-            .key_for(&incoming.venue, &incoming.key_set, class)
-            .map_err(NotSigned::from)?;
+            .key_for(&incoming.venue, &incoming.key_set, class);
+        let key = match key {
+            Ok(key) => key,
+            Err(why) => return Err(self.without_key(&incoming, &private, why).await.into()),
+        };
         let read = Read {
             incoming,
             dialect,
@@ -186,6 +189,24 @@ impl<U: Upstream> Pipeline<U> {
         );
         let event = Event::new(Kind::RequestUnreadable, Decision::Denied).text(what);
         self.0.note(by(event, incoming)).await;
+        why.into()
+    }
+
+    // A bot that polls while the vault is locked leaves no rows; one that would have moved money does.
+    async fn without_key(
+        &self,
+        incoming: &Incoming,
+        private: &Private,
+        why: KeyError,
+    ) -> NotSigned {
+        let operation = private.operation();
+        if operation.kind.is_dangerous() {
+            let mut event = Event::new(Kind::RequestRefused, Decision::Refused)
+                .text(operation.sentence())
+                .detail("why", visible(&why.to_string()));
+            event.operation = Some(operation.clone());
+            self.0.note(by(event, incoming)).await;
+        }
         why.into()
     }
 
@@ -371,7 +392,7 @@ impl<U: Upstream> Parts<U> {
         incoming: &Incoming,
         key: &KeyHandle,
     ) -> bool {
-        let event = by(event, incoming).item(key.item, visible(&key.name));
+        let event = by(event, incoming).item(key.item, key.name.clone());
         let log = self.log.clone();
         let recording = tokio::task::spawn_blocking(move || log.record_outcome(intent, &event));
         match recording.await {

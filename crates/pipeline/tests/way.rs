@@ -488,6 +488,14 @@ async fn what_is_not_allowed_is_neither_recorded_as_intent_nor_signed_nor_sent()
             &[],
         ),
         (
+            "a withdrawal while locked",
+            |p| p.key = |_| Err(KeyError::Locked),
+            withdrawal(),
+            Code::Locked,
+            Some((Kind::RequestRefused, Decision::Refused)),
+            &[],
+        ),
+        (
             "refused",
             |p| p.person = Person::No,
             order("LTCBTC", "1"),
