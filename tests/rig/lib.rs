@@ -401,6 +401,13 @@ impl Home {
         self.environment.push((name.into(), value.into()));
     }
 
+    /// What its programs have in their environment.
+    pub fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.environment
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// A file of this home.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {

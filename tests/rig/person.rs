@@ -94,7 +94,9 @@ impl Person {
     pub fn take_hands_off(&self) {
         self.mind.lock().unwrap().touches = false;
         // One is ours, one waits for the next question.
-        crate::wait_for("the finger to leave the key", || (Arc::strong_count(&self.fingers) <= 2).then_some(()));
+        crate::wait_for("the finger to leave the key", || {
+            (Arc::strong_count(&self.fingers) <= 2).then_some(())
+        });
     }
 
     /// Everything that was asked so far.

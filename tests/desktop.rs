@@ -1,0 +1,313 @@
+//! The real window: driven through WebKit's own driver on a screen of the test's, against a real agent, card and exchange.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+
+use std::{
+    net::TcpListener,
+    os::unix::process::CommandExt,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::{Value, json};
+use touchkeep_tests::{Card, Home, PATIENCE, Person, Screen, Venue, binary, http};
+
+const ADDRESS: &str = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
+
+/// WebKit's driver and the desktop that it starts: one process group, ended as a whole.
+struct Driver {
+    child: std::process::Child,
+    port: u16,
+}
+
+impl Driver {
+    fn start(home: &Home, screen: &Screen) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let mut command = Command::new("WebKitWebDriver");
+        for (name, value) in home.environment() {
+            command.env(name, value);
+        }
+        command
+            .arg(format!("--port={port}"))
+            .env("TAURI_WEBVIEW_AUTOMATION", "true")
+            .env("DISPLAY", &screen.display)
+            .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
+            .env("NO_AT_BRIDGE", "1")
+            .env_remove("WAYLAND_DISPLAY")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        let driver = Self {
+            child: command.spawn().unwrap(),
+            port,
+        };
+        touchkeep_tests::wait_for("WebKitWebDriver", || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        driver
+    }
+
+    async fn open(&self) -> Client {
+        let mut wanted = serde_json::Map::new();
+        wanted.insert(
+            "webkitgtk:browserOptions".into(),
+            json!({ "binary": binary("touchkeep-desktop"), "args": [] }),
+        );
+        let connect = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+            .capabilities(wanted)
+            .connect(&format!("http://127.0.0.1:{}", self.port))
+            .await;
+        connect.unwrap_or_else(|error| panic!("no window: {error}"))
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Only the driver would leave the window behind.
+        let group = format!("-{}", self.child.id());
+        let _gone = Command::new("kill")
+            .args(["-KILL", "--", &group])
+            .stderr(Stdio::null())
+            .status();
+        let _gone = self.child.wait();
+    }
+}
+
+fn id(name: &str) -> String {
+    format!("[data-testid={name}]")
+}
+
+async fn text(client: &Client, css: &str) -> String {
+    let find = async {
+        loop {
+            if let Ok(found) = client.find(Locator::Css(css)).await
+                && let Ok(text) = found.text().await
+                && !text.trim().is_empty()
+            {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, find)
+        .await
+        .unwrap_or_else(|_| panic!("nothing at {css}"))
+}
+
+async fn click(client: &Client, css: &str) {
+    let press = async {
+        loop {
+            if let Ok(found) = client.find(Locator::Css(css)).await
+                && found.is_enabled().await.unwrap_or(false)
+                && found.click().await.is_ok()
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, press)
+        .await
+        .unwrap_or_else(|_| panic!("nothing to press at {css}"));
+}
+
+/// The window with this title becomes the one that is driven.
+async fn switch_to(client: &Client, title: &str) {
+    let look = async {
+        loop {
+            for window in client.windows().await.unwrap_or_default() {
+                if client.switch_to_window(window).await.is_ok()
+                    && client.title().await.is_ok_and(|t| t == title)
+                {
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, look)
+        .await
+        .unwrap_or_else(|_| panic!("no window {title:?}"));
+}
+
+fn photograph(screen: &Screen, name: &str) {
+    if let Some(folder) = std::env::var_os("TOUCHKEEP_PHOTOGRAPHS") {
+        // What was asked for is in the page by now; let it be painted.
+        std::thread::sleep(Duration::from_millis(400));
+        screen.photograph(&std::path::Path::new(&folder).join(format!("{name}.png")));
+    }
+}
+
+#[test]
+fn a_withdrawal_is_read_approved_and_touched_in_the_window_and_stands_in_its_timeline() {
+    let (screen, card, venue) = (Screen::on(), Card::insert(), Venue::open());
+    let home = Home::new(Some(&card.pcscd));
+    let (token, base) = {
+        // The set-up is another test's story; here somebody at a terminal has done it.
+        let _person = Person::sit_down(&home.paths(), Some(&card.control));
+        let _pin = home.json(&["device", "set-pin", &card.serial]);
+        let path = home.path("trading.touchkeep").display().to_string();
+        let _made = home.json(&[
+            "init",
+            "--practice",
+            "--path",
+            &path,
+            "--device",
+            &format!("piv:{}", card.serial),
+        ]);
+        let add = |name: &str, class: &str, permissions: &[&str], more: &[&str]| {
+            let (api_key, secret) = venue.hmac_key(permissions);
+            let args = [
+                &[
+                    "add",
+                    name,
+                    "--venue",
+                    "binance",
+                    "--class",
+                    class,
+                    "--api-key",
+                    &api_key,
+                    "--base-url",
+                    &venue.url,
+                    "--secret-fd",
+                    "0",
+                ],
+                more,
+            ]
+            .concat();
+            let _added = home.json_with(&args, &secret);
+        };
+        add(
+            "trade",
+            "trade",
+            &["read", "trade"],
+            &["--rotate-after-days", "90", "--age-days", "83"],
+        );
+        add(
+            "money",
+            "move-money",
+            &["read", "withdraw"],
+            &["--sealed", "--rotate-after-days", "180", "--age-days", "20"],
+        );
+        let client = home.json(&["proxy", "add", "grid-bot"]);
+        (
+            client["token"].as_str().unwrap().to_owned(),
+            client["base_url"].as_str().unwrap().to_owned(),
+        )
+    };
+    let send = move |path: &str, body: String| {
+        let headers = [
+            ("x-mbx-apikey", token.as_str()),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
+        http(
+            &base,
+            "POST",
+            path,
+            &headers,
+            &format!("{body}&timestamp=1&signature=0"),
+        )
+    };
+    let (status, _) = send(
+        "/api/v3/order",
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.005&price=20000".into(),
+    );
+    assert_eq!(status, 200, "{}", home.log());
+
+    let driver = Driver::start(&home, &screen);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let window = tokio::time::timeout(PATIENCE, driver.open()).await.unwrap();
+        let _ready = text(&window, "body[data-ready=true]").await;
+        assert_eq!(
+            window
+                .find(Locator::Css(&id("vault-state")))
+                .await
+                .unwrap()
+                .attr("data-unlocked")
+                .await
+                .unwrap()
+                .as_deref(),
+            Some("true")
+        );
+        photograph(&screen, "overview");
+
+        let withdrawal = std::thread::spawn(move || {
+            send(
+                "/sapi/v1/capital/withdraw/apply",
+                format!("coin=BTC&network=BTC&address={ADDRESS}&amount=0.5"),
+            )
+        });
+        switch_to(&window, "Touchkeep asks").await;
+        let sentence = text(&window, &id("sentence")).await;
+        assert!(
+            sentence.contains(ADDRESS) && sentence.contains("0.5"),
+            "{sentence}"
+        );
+        assert!(text(&window, &id("client")).await.contains("grid-bot"));
+        assert!(
+            text(&window, &id("practice"))
+                .await
+                .to_lowercase()
+                .contains("practice")
+        );
+        photograph(&screen, "approval");
+        assert!(
+            venue.received("/withdraw/apply").is_empty(),
+            "shown, and nothing sent"
+        );
+        click(&window, &id("approve")).await;
+        let _why = text(&window, &id("touch")).await;
+        photograph(&screen, "touch");
+        assert!(
+            venue.received("/withdraw/apply").is_empty(),
+            "approved, and nothing sent before the touch"
+        );
+        let touched = card.ask(&json!({ "do": "touch", "wait_ms": 10_000 }));
+        assert_eq!(touched["ok"], true, "{touched}");
+        let (status, answer) = tokio::task::spawn_blocking(|| withdrawal.join().unwrap())
+            .await
+            .unwrap();
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(venue.received("/withdraw/apply")[0]["accepted"], true);
+
+        switch_to(&window, "Touchkeep").await;
+        click(&window, &id("nav-timeline")).await;
+        let row = text(&window, "[data-testid=audit-row][data-decision=touched]").await;
+        assert!(row.contains("Withdraw 0.5 BTC"), "{row}");
+        click(&window, &id("verify")).await;
+        assert!(
+            text(&window, &id("verdict"))
+                .await
+                .to_lowercase()
+                .contains("sound")
+        );
+        photograph(&screen, "timeline");
+        click(&window, &id("nav-keys")).await;
+        assert!(
+            text(&window, "[data-testid=key][data-name=money]")
+                .await
+                .contains("money")
+        );
+        photograph(&screen, "keys");
+        click(&window, &id("nav-reminders")).await;
+        assert!(
+            text(&window, "[data-testid=reminder][data-name=trade]")
+                .await
+                .contains("trade")
+        );
+        photograph(&screen, "reminders");
+    });
+    let verdict: Value = home.json(&["audit", "verify"]);
+    assert_eq!(verdict["sound"], true, "{verdict}");
+}
