@@ -21,7 +21,7 @@ use crate::{
     file::Lock,
     item::MAX_FIELD_BYTES,
     locked::Locked,
-    readme,
+    pins, readme,
     unlocked::Unlocked,
 };
 
@@ -95,6 +95,23 @@ pub fn create(path: impl AsRef<Path>, new: NewVault<'_>) -> Result<Unlocked, Vau
     lock.create(&bytes)?;
     drop(lock);
     Locked::of(path, None, container, Hash::of(&bytes))?.open_with(founding.user, bundle)
+}
+
+/// Like [`create`], and remembers in `pins` that this vault is here now, whatever was before, and what is saved into it: see
+/// [`Locked::open_pinned`].
+///
+/// # Errors
+/// As [`create`]; or the list cannot be read or written.
+pub fn create_pinned(
+    path: impl AsRef<Path>,
+    pins: impl AsRef<Path>,
+    new: NewVault<'_>,
+) -> Result<Unlocked, VaultError> {
+    let (path, pins) = (path.as_ref(), pins.as_ref());
+    let mut vault = create(path, new)?;
+    pins::remember(pins, path, &vault.locked.container)?;
+    vault.locked.pins = Some(pins.into());
+    Ok(vault)
 }
 
 struct Founding {

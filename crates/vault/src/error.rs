@@ -46,8 +46,11 @@ pub enum VaultError {
         /// Which member.
         member: String,
     },
-    /// The copy does not come after one that this machine has seen; it can be read but not changed.
-    #[error("this copy of the vault is older than one that was seen here, or another branch of it")]
+    /// The copy does not come after one that this machine has seen, or is of another vault than was seen in this place; it
+    /// can be read but not changed.
+    #[error(
+        "this copy of the vault is older than one that was seen here, another branch of it, or another vault in its place"
+    )]
     ReadOnly,
     /// The device is none of this vault's.
     #[error("this device is not enrolled in the vault")]

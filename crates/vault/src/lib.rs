@@ -30,7 +30,7 @@ mod readme;
 mod save;
 mod unlocked;
 
-pub use create::{NewDevice, NewVault, create, environment_name, user_name};
+pub use create::{NewDevice, NewVault, create, create_pinned, environment_name, user_name};
 pub use enrolled::EnrolledDevice;
 pub use error::VaultError;
 pub use file::BACKUPS;

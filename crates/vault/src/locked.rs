@@ -38,16 +38,17 @@ impl Locked {
         Self::of(path, None, Container::parse(&bytes)?, Hash::of(&bytes))
     }
 
-    /// Like [`Locked::open`], and compares with the heads that were seen here before: a copy that does not come after them
-    /// can be read but not changed. `pins` is a small file of the caller's, for all his vaults.
+    /// Like [`Locked::open`], and compares with what was seen here before: a copy that does not come after the heads that
+    /// were seen, or another vault than the one that was seen at this path, can be read but not changed. `pins` is a small
+    /// file of the caller's, for all his vaults.
     ///
     /// # Errors
     /// As [`Locked::open`]; or the list of seen heads cannot be read or written.
     pub fn open_pinned(path: impl AsRef<Path>, pins: impl AsRef<Path>) -> Result<Self, VaultError> {
         let pins = pins.as_ref();
         let mut locked = Self::open(path)?;
-        if pins::is_current(pins, &locked.container)? {
-            pins::remember(pins, &locked.container)?;
+        if pins::is_current(pins, &locked.path, &locked.container)? {
+            pins::remember(pins, &locked.path, &locked.container)?;
         } else {
             locked.is_read_only = true;
         }
@@ -93,7 +94,7 @@ impl Locked {
         self.container.is_practice()
     }
 
-    /// Whether it can be read but not changed, because this machine has seen a later one.
+    /// Whether it can be read but not changed, because this machine has seen a later one, or another vault here.
     #[must_use]
     pub const fn is_read_only(&self) -> bool {
         self.is_read_only

@@ -53,7 +53,7 @@ impl Unlocked {
         self.take_over(mine, merged, Hash::of(&bytes), theirs.is_some(), now)?;
         drop(lock);
         match &self.locked.pins {
-            Some(pins) => pins::remember(pins, &self.locked.container),
+            Some(pins) => pins::remember(pins, &self.locked.path, &self.locked.container),
             None => Ok(()),
         }
     }

@@ -15,7 +15,7 @@ use touchkeep_container::{
     Edit, Hash, HybridClock, MemberName, NewCommit, Op, Part, Value, op, words,
 };
 use touchkeep_core::{ApiSecret, Code, DeviceId, Id, Passphrase, Pin};
-use touchkeep_device::{Auth, DeviceError, KeyRef, Purpose};
+use touchkeep_device::{Auth, Device, DeviceError, KeyRef, Purpose};
 use touchkeep_vault::{AuditHead, Locked, SecretPlace, Unlocked, VaultError};
 use zeroize::Zeroizing;
 
@@ -518,4 +518,99 @@ fn a_name_that_cannot_be_kept_makes_no_vault() {
     let refused = touchkeep_vault::create(&place.path, new).err().unwrap();
     assert!(matches!(refused, VaultError::Invalid(_)), "{refused}");
     assert!(!place.path.exists());
+}
+
+// What an intruder can make out of what README.txt says of a card: its public keys, with a key of his own to sign.
+struct Forged(Card, touchkeep_device::DeviceInfo);
+
+impl Device for Forged {
+    fn info(&self) -> &touchkeep_device::DeviceInfo {
+        &self.1
+    }
+    fn demand(&mut self, key: &KeyRef) -> Result<touchkeep_device::Demand, DeviceError> {
+        self.0.demand(key)
+    }
+    fn unwrap_file_key(
+        &mut self,
+        key: &KeyRef,
+        _: &[age_core::format::Stanza],
+        _: Auth<'_>,
+    ) -> Result<age_core::format::FileKey, DeviceError> {
+        Err(DeviceError::NoKey(key.clone()))
+    }
+    fn sign(
+        &mut self,
+        key: &KeyRef,
+        scheme: touchkeep_device::SignatureScheme,
+        message: &[u8],
+        auth: Auth<'_>,
+    ) -> Result<Vec<u8>, DeviceError> {
+        self.0.sign(key, scheme, message, auth)
+    }
+}
+
+#[test]
+fn another_vault_in_the_place_of_a_seen_one_can_be_read_but_not_changed() {
+    let place = Place::new();
+    let (mut card, intruder) = (Card::new(), Card::new());
+    let pins = place.folder.path().join("pins");
+    drop(place.create_on(&mut card).unwrap());
+    assert!(
+        !Locked::open_pinned(&place.path, &pins)
+            .unwrap()
+            .is_read_only()
+    );
+
+    std::fs::remove_file(&place.path).unwrap();
+    let mut info = card.info().clone();
+    info.keys[2] = intruder.info().keys[2].clone();
+    let mut forged = Forged(intruder, info);
+    let pin = Pin::new("654321".into());
+    let device = touchkeep_vault::NewDevice::Hardware(&mut forged, Auth::Pin(&pin));
+    let new = touchkeep_vault::NewVault {
+        user_name: "Ada".into(),
+        environment_name: "prod".into(),
+        practice: false,
+        device,
+        now: NOW,
+    };
+    drop(touchkeep_vault::create(&place.path, new).unwrap());
+
+    let locked = Locked::open_pinned(&place.path, &pins).unwrap();
+    let is_read_only = locked.is_read_only();
+    let mut vault = locked.unlock(&mut card, Auth::Pin(&pin)).unwrap();
+    vault.put(item("x")).unwrap();
+    let saved = vault.save(NOW, AuditHead::empty());
+    assert!(
+        is_read_only && matches!(saved, Err(VaultError::ReadOnly)),
+        "{saved:?}"
+    );
+}
+
+#[test]
+fn a_vault_that_was_made_in_the_place_of_a_seen_one_is_known_from_its_first_save() {
+    let place = Place::new();
+    let pins = place.folder.path().join("pins");
+    drop(place.create(false));
+    drop(Locked::open_pinned(&place.path, &pins).unwrap());
+    std::fs::remove_file(&place.path).unwrap();
+    let passphrase = passphrase();
+    let new = touchkeep_vault::NewVault {
+        user_name: "Ada".into(),
+        environment_name: "prod".into(),
+        practice: false,
+        device: touchkeep_vault::NewDevice::Software {
+            passphrase: &passphrase,
+            work_factor: common::WORK_FACTOR,
+        },
+        now: NOW,
+    };
+    let mut vault = touchkeep_vault::create_pinned(&place.path, &pins, new).unwrap();
+    let first = std::fs::read(&place.path).unwrap();
+    vault.put(item("x")).unwrap();
+    save(&mut vault);
+    let reopened = || Locked::open_pinned(&place.path, &pins).unwrap();
+    assert!(!reopened().is_read_only());
+    std::fs::write(&place.path, first).unwrap();
+    assert!(reopened().is_read_only());
 }
