@@ -245,15 +245,15 @@ function ages(now: number): KeyAge[] {
 }
 
 const EVENTS: [kind: string, decision: string, what: string, client: string | null, item: string | null][] = [
-  ['outcome', 'done', 'Withdraw 0.5 BTC on Binance to bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq (network BTC)', 'grid-bot', 'main-money'],
+  ['outcome', 'done', '', 'grid-bot', 'main-money'],
   ['intent', 'touched', 'Withdraw 0.5 BTC on Binance to bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq (network BTC)', 'grid-bot', 'main-money'],
   ['request-denied', 'denied', 'Withdraw 0.5 BTC on Binance to bc1qevil000000000000000000000000000000 (network BTC): not on the list', 'grid-bot', null],
   ['intent', 'allowed', 'Buy 0.01 BTC for USDT on Binance at 61000', 'grid-bot', 'main-trade'],
   ['request-refused', 'refused', 'Transfer 200 USDT from spot to futures on Binance', 'hedger', 'hedge-trade'],
   ['outcome', 'failed', 'Cancel order 8812 on Binance: the venue answered 503', 'grid-bot', 'main-trade'],
   ['intent', 'approved', 'Cancel order 8812 on Binance', 'hedger', 'hedge-trade'],
-  ['unlocked', 'info', 'The vault was unlocked with YubiKey 5 (practice)', null, null],
-  ['client-added', 'info', 'Client grid-bot was let in to the key set main', null, null],
+  ['unlocked', 'info', 'With YubiKey 5 (practice).', null, null],
+  ['client-added', 'info', 'grid-bot, key set main', null, null],
 ];
 
 function rows(now: number): AuditRow[] {

@@ -50,7 +50,7 @@ describe('main window', () => {
     expect(find('locked')).not.toBeNull();
     expect(count('key')).toBe(0);
     await press('3');
-    expect(find('audit-row')?.textContent).toContain('Encrypted until');
+    expect(find('audit-row')?.textContent).toContain('(encrypted)');
   });
 
   it('pages the timeline down to its first row, each row once', async () => {

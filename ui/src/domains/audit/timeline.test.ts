@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AuditRow } from '../../ipc/types';
-import { byDay, filtered, firstSigned, hasOlder, join, sentence } from './timeline';
+import { byDay, bySeq, filtered, firstSigned, hasOlder, join, sentence } from './timeline';
 import { decisionWords, DECISION_NAMES, KIND_NAMES, kindWords } from './words';
 
 const now = new Date('2026-11-22T12:00:00').getTime();
@@ -60,8 +60,17 @@ describe('timeline', () => {
     expect(hasOlder(page([]), 2)).toBe(false);
   });
 
+  it('says what a row is about', () => {
+    expect(sentence(row(1, { what: 'Buy 1 BTC', kind: 'intent' }))).toBe('Buy 1 BTC');
+    expect(sentence(row(1, { what: 'trade at binance', kind: 'item-added' }))).toBe('Key added: trade at binance');
+    expect(sentence(row(1, { what: '', kind: 'locked' }))).toBe('Vault locked');
+    const outcome = row(2, { what: '', kind: 'outcome', of: 1 });
+    expect(sentence(outcome)).toBe('How a request went');
+    expect(sentence(outcome, bySeq([outcome, row(1, { what: 'Buy 1 BTC' })]).get(1))).toBe('Buy 1 BTC');
+  });
+
   it('says that a row is encrypted while the vault is locked', () => {
-    expect(sentence(row(1, { what: null }))).toContain('Encrypted');
+    expect(sentence(row(1, { what: null, kind: 'unlocked' }))).toBe('Vault unlocked (encrypted)');
   });
 
   it('has a word and an icon for every decision, and for one of a later version', () => {

@@ -2,6 +2,7 @@
 
 import type { AuditPage, AuditRow } from '../../ipc/types';
 import { dayHeading } from '../../shared/time';
+import { kindWords } from './words';
 
 /** Rows of one day, newest first. */
 export interface Day {
@@ -11,9 +12,9 @@ export interface Day {
 
 /** Joins a page to the rows that are there. A row that came twice is kept once; newest first. */
 export function join(rows: AuditRow[], page: AuditRow[]): AuditRow[] {
-  const bySeq = new Map(rows.map((row) => [row.seq, row]));
-  for (const row of page) bySeq.set(row.seq, row);
-  return [...bySeq.values()].sort((a, b) => b.seq - a.seq);
+  const joined = new Map(rows.map((row) => [row.seq, row]));
+  for (const row of page) joined.set(row.seq, row);
+  return [...joined.values()].sort((a, b) => b.seq - a.seq);
 }
 
 /** Puts rows under the days on which they happened. */
@@ -26,6 +27,11 @@ export function byDay(rows: AuditRow[], now: number): Day[] {
     else days.push({ heading, rows: [row] });
   }
   return days;
+}
+
+/** The rows by their numbers. */
+export function bySeq(rows: AuditRow[]): ReadonlyMap<number, AuditRow> {
+  return new Map(rows.map((row) => [row.seq, row]));
 }
 
 /** Only the rows with one of these decisions; all where none is chosen. */
@@ -44,7 +50,16 @@ export function hasOlder(page: AuditPage, limit: number): boolean {
   return last !== undefined && last.seq > 1 && page.rows.length >= limit;
 }
 
-/** What a row says: its sentence, or that it cannot be read while the vault is locked. */
-export function sentence(row: AuditRow): string {
-  return row.what ?? 'Encrypted until the vault is unlocked';
+// A request's row is a sentence of its own; the others say what they are about and need their kind before it.
+const REQUESTS = ['intent', 'outcome', 'request-denied', 'request-refused', 'request-unreadable'];
+
+/**
+ * What a row says. While the vault is locked only its kind can be read. An outcome without words of its own says those of
+ * its intent, where that is among the rows at hand.
+ */
+export function sentence(row: AuditRow, intent?: AuditRow): string {
+  const kind = kindWords(row.kind);
+  if (row.what === null) return `${kind} (encrypted)`;
+  if (row.what === '') return intent?.what || kind;
+  return REQUESTS.includes(row.kind) ? row.what : `${kind}: ${row.what}`;
 }

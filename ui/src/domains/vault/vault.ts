@@ -22,6 +22,12 @@ export function deviceWords(device: EnrolledDevice): DeviceWords {
   return KINDS[device.kind] ?? { kind: device.kind, icon: 'chip', software: false };
 }
 
+/** Kind and serial number, the number only where the label does not have it. */
+export function deviceDetail(device: EnrolledDevice): string {
+  const { kind } = deviceWords(device);
+  return device.serial === null || device.label.includes(device.serial) ? kind : `${kind} · serial ${device.serial}`;
+}
+
 /** The last part of a path, and the folder before it. */
 export function splitPath(path: string): { folder: string; file: string } {
   const at = path.lastIndexOf('/');
