@@ -35,6 +35,7 @@ pub(crate) struct Agent {
     upstream: Arc<Upstream>,
     running: Arc<Running>,
     vault: RwLock<Option<Arc<Current>>>,
+    lifecycle: tokio::sync::Mutex<()>,
     proxy_port: OnceLock<u16>,
     seen: Mutex<HashMap<ClientId, UnixMillis>>,
     stopping: watch::Sender<bool>,
@@ -57,6 +58,7 @@ impl Agent {
             upstream: Arc::new(Upstream::new()?),
             running: Arc::default(),
             vault: RwLock::new(None),
+            lifecycle: tokio::sync::Mutex::default(),
             proxy_port: OnceLock::new(),
             seen: Mutex::default(),
             stopping: watch::channel(false).0,
@@ -144,6 +146,11 @@ impl Agent {
             }
             Err(failure) => tracing::error!(what = failure.what, "the vault cannot be looked at"),
         }
+    }
+
+    /// One vault is made or opened at a time.
+    pub(crate) async fn lifecycle(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.lifecycle.lock().await
     }
 
     pub(crate) fn listens_at(&self, port: u16) {

@@ -16,8 +16,8 @@ pub(crate) struct Config {
     pub(crate) vault: Option<PathBuf>,
     /// The proxy's port; a free one, kept from then on, where absent.
     pub(crate) proxy_port: Option<u16>,
-    /// Minutes without a request or a call until the vault is locked.
-    pub(crate) idle_lock_minutes: u64,
+    /// Seconds without a request or a call until the vault is locked.
+    pub(crate) idle_lock_seconds: u64,
     /// Seconds until an approval that nobody answers is a refusal.
     pub(crate) approval_seconds: u64,
     /// Seconds until a PIN or passphrase that nobody types is a refusal.
@@ -70,7 +70,7 @@ impl Default for Config {
         Self {
             vault: None,
             proxy_port: None,
-            idle_lock_minutes: 15,
+            idle_lock_seconds: 15 * 60,
             approval_seconds: 60,
             secret_seconds: 120,
             device: DeviceConfig::default(),
@@ -103,7 +103,7 @@ impl Config {
             .find(|path| !path.is_absolute());
         match relative {
             Some(path) => Err(format!("{} is not an absolute path", path.display())),
-            None if config.idle_lock_minutes == 0 || config.approval_seconds == 0 => {
+            None if config.idle_lock_seconds == 0 || config.approval_seconds == 0 => {
                 Err("a time of 0 would never let anything through".to_owned())
             }
             None => Ok(config),
@@ -111,7 +111,7 @@ impl Config {
     }
 
     pub(crate) const fn idle_lock(&self) -> Duration {
-        Duration::from_secs(self.idle_lock_minutes.saturating_mul(60))
+        Duration::from_secs(self.idle_lock_seconds)
     }
 
     pub(crate) const fn secret(&self) -> Duration {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How often it is looked.
-const TICK: Duration = Duration::from_secs(5);
+const TICK: Duration = Duration::from_secs(1);
 /// Rows after which the log is signed.
 const ROWS: u64 = 64;
 /// Time after which it is.

@@ -627,7 +627,45 @@ async fn a_key_that_is_due_is_said_once() {
 }
 
 #[tokio::test]
-async fn an_idle_vault_is_locked_and_sigterm_locks() {
+async fn a_vault_that_nobody_uses_is_locked() {
+    let desk = desk("idle_lock_seconds = 3\n", stored, true).await;
+    assert_eq!(desk.order().await.0, 200);
+    until(async || !desk.client.call(GetStatus {}).await.unwrap().unlocked).await;
+    assert_eq!(desk.order().await.0, 503);
+}
+
+#[tokio::test]
+async fn reads_are_signed_by_the_trade_key_where_there_is_no_other() {
+    let desk = desk(CONFIG, stored, true).await;
+    let account = "/api/v3/account?timestamp=1&signature=x";
+    assert_eq!(
+        bot(&desk.base, &desk.token, "GET", account, "").await.0,
+        200
+    );
+    desk.client
+        .call(RemoveItem {
+            item: "read".into(),
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        bot(&desk.base, &desk.token, "GET", account, "").await.0,
+        200
+    );
+    let keys: Vec<_> = desk
+        .venue
+        .got()
+        .into_iter()
+        .map(|got| got.api_key)
+        .collect();
+    assert_eq!(
+        keys,
+        ["read-api-key-0123456789", "trade-api-key-0123456789"]
+    );
+}
+
+#[tokio::test]
+async fn sigterm_locks() {
     let mut desk = desk(CONFIG, stored, true).await;
     assert!(desk.client.call(GetStatus {}).await.unwrap().unlocked);
     let pid = rustix::process::Pid::from_child(&desk.agent.child);

@@ -84,7 +84,7 @@ impl ConnectError {
             Self::NoGreeting => Failure::new(
                 Code::Unreachable,
                 format!("{self}."),
-                "Stop the agent and start it again: touchkeep agent --stop",
+                "Stop the agent and start it again: touchkeep agent stop",
             ),
             Self::Io(_) => Failure::new(Code::System, format!("{self}."), ""),
         }
@@ -243,7 +243,7 @@ pub fn other_protocol(theirs: u32, version: &str) -> Failure {
         format!(
             "The other side ({version}) speaks protocol {theirs}, this program speaks {PROTOCOL}."
         ),
-        "Stop the agent with `touchkeep agent --stop`; the next command starts the installed version.",
+        "Stop the agent with `touchkeep agent stop`; the next command starts the installed version.",
     )
 }
 

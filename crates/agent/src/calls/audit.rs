@@ -11,7 +11,7 @@ use crate::{
     agent::Agent,
     devices::blocking,
     failure,
-    vault::{Current, witnesses},
+    vault::{Current, Witnesses, witnesses},
 };
 
 /// Rows of a page at most.
@@ -63,14 +63,10 @@ pub(crate) async fn verify(
     agent: &Arc<Agent>,
     file: Option<String>,
 ) -> Result<AuditVerdict, Failure> {
-    let current = vault(agent)?;
     let agent = Arc::clone(agent);
     blocking(move || {
-        let (keys, seen) = witnesses(&agent, &current)?;
-        let path = match file {
-            Some(file) => PathBuf::from(file),
-            None => current.log_path().to_owned(),
-        };
+        let Witnesses { keys, seen, log } = witnesses(&agent)?;
+        let path = file.map_or(log, PathBuf::from);
         if !path.is_absolute() {
             return Err(failure::invalid(
                 "The log's path is not absolute.",

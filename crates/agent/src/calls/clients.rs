@@ -85,9 +85,7 @@ pub(crate) async fn revoke(agent: &Arc<Agent>, name: String) -> Result<Done, Fai
         let revoked = clients
             .iter()
             .find(|client| client.is_called(&name))
-            .ok_or_else(|| {
-                failure::not_found("client", &name, "Look at: touchkeep proxy clients")
-            })?;
+            .ok_or_else(|| failure::not_found("client", &name, "Look at: touchkeep proxy list"))?;
         let event = Event::new(Kind::ClientRemoved, Decision::Done)
             .text("Its token is worth nothing any more.")
             .client(revoked.id, visible(&revoked.name));

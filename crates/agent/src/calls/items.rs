@@ -60,6 +60,25 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddItem) -> Result<ItemSummary
             ));
         }
     }
+    {
+        let (_, open) = open_vault(agent)?;
+        let vault = open.read();
+        let items = vault.items();
+        let same = items.into_iter().find(|item| {
+            item.venue == call.venue && item.key_set == call.key_set && item.class == class
+        });
+        if let Some(other) = same {
+            return Err(Failure::new(
+                touchkeep_core::Code::Ambiguous,
+                format!(
+                    "The key set {:?} has a key of this class already: {:?}.",
+                    visible(&call.key_set),
+                    visible(&other.name)
+                ),
+                "Remove that one first, or use another key set.",
+            ));
+        }
+    }
     let kept = match call.secret {
         NewSecret::Stored { value } => Kept::Stored(secret_of(value)),
         NewSecret::Sealed { value } => Kept::Sealed(secret_of(value)),

@@ -15,12 +15,12 @@ pub(crate) fn device_failure(error: &DeviceError, device: &str) -> Failure {
         DeviceError::LastTry => {
             "Nothing was sent. Find the PIN first, or set a new one with the PUK: ykman piv access unblock-pin".into()
         }
-        DeviceError::FactoryPin => "Change it first: touchkeep device set-pin".into(),
+        DeviceError::FactoryPin => "Change it first: touchkeep device set-pin SERIAL".into(),
         DeviceError::NoTouch => "Try again and touch the device while it blinks.".into(),
         DeviceError::NoKey(_) | DeviceError::NotForThisKey => {
             "Use a device that is enrolled in this vault: touchkeep device list".into()
         }
-        DeviceError::Middleware(_) => "Run: touchkeep doctor".into(),
+        DeviceError::Middleware(_) => "Check that pcscd runs (systemctl status pcscd), or the path of the PKCS#11 module.".into(),
         _ => String::new(),
     };
     Failure::new(error.code(), format!("{device}: {error}."), fix)

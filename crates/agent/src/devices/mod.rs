@@ -134,6 +134,7 @@ impl Devices {
         work: impl FnOnce(&mut Opened, Auth<'_>) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Failed> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
+        let session = self.pins.session();
         let (mut device, secret, touch) = self.opened(&what, open).await?;
         let given = self.given(&what, secret).await?;
         let kept = matches!(given, Given::Pin(_))
@@ -144,7 +145,7 @@ impl Devices {
             let result = work(&mut device, given.auth());
             if let (Some(serial), Given::Pin(pin)) = (&kept, &given) {
                 match &result {
-                    Ok(_) => pins.keep(serial, pin),
+                    Ok(_) => pins.keep(serial, pin, session),
                     Err(failed) if failed.leaves_pin_good() => {}
                     Err(_) => pins.forget(serial),
                 }
@@ -171,12 +172,13 @@ impl Devices {
             return Ok(());
         };
         let _turn = Arc::clone(&self.turn).lock_owned().await;
+        let session = self.pins.session();
         if self.pins.of(&serial).is_some() {
             return Ok(());
         }
         let (_device, secret, _) = self.opened(&what, open).await?;
         if let Given::Pin(pin) = self.given(&what, secret).await? {
-            self.pins.keep(&serial, &pin);
+            self.pins.keep(&serial, &pin, session);
         }
         Ok(())
     }

@@ -84,8 +84,14 @@ impl Approver for People {
                     Some(digest) => Answer::Yes { digest },
                     None => Answer::No,
                 },
-                Reply::Refused | Reply::Secret(_) | Reply::TooMany => Answer::No,
+                Reply::Refused | Reply::Secret(_) => Answer::No,
                 Reply::TimedOut => Answer::Nobody,
+                Reply::TooMany => {
+                    tracing::warn!(
+                        "a request was not put to anybody, because too many wait already"
+                    );
+                    Answer::Nobody
+                }
             }
         })
     }

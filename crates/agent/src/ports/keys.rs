@@ -135,20 +135,31 @@ impl Keys for VaultKeys {
     fn key_for(&self, venue: &str, key_set: &str, class: KeyClass) -> Result<KeyHandle, KeyError> {
         let (current, open) = self.vault()?;
         let vault = open.read();
-        let items = vault.items();
-        let mut fitting = items
-            .into_iter()
-            .filter(|item| item.venue == venue && item.key_set == key_set && item.class == class);
-        let none = || KeyError::NoKey {
+        let of_class = |class| {
+            let items = vault.items();
+            let mut fitting = items.into_iter().filter(move |item| {
+                item.venue == venue && item.key_set == key_set && item.class == class
+            });
+            let first = fitting.next().cloned();
+            match (first, fitting.next()) {
+                (Some(_), Some(_)) => Err(KeyError::Ambiguous(key_set.to_owned())),
+                (Some(item), None) => handle(&current, &vault, &item).map(Some),
+                (None, _) => Ok(None),
+            }
+        };
+        if let Some(key) = of_class(class)? {
+            return Ok(key);
+        }
+        // A key that may trade may look as well. Not one that asks for a finger: nobody looks that often.
+        let trade = match class {
+            KeyClass::Read => of_class(KeyClass::Trade)?.filter(|key| !key.touched_each_use),
+            _ => None,
+        };
+        trade.ok_or_else(|| KeyError::NoKey {
             venue: venue.to_owned(),
             key_set: key_set.to_owned(),
             class,
-        };
-        let item = fitting.next().ok_or_else(none)?;
-        if fitting.next().is_some() {
-            return Err(KeyError::Ambiguous(key_set.to_owned()));
-        }
-        handle(&current, &vault, item)
+        })
     }
 
     fn base_url(&self, venue: &str, key_set: &str) -> Result<Option<String>, KeyError> {
@@ -251,6 +262,9 @@ impl Keys for VaultKeys {
             let opener = self.opener(&enrolled)?;
             let mut what = use_of(&enrolled, Purpose::Request, self.running.why_device(device));
             what.key = None;
+            if self.running.touches(device) {
+                what.touch = Some(TouchPolicy::Always);
+            }
             let signed = self.devices.with(what, opener, move |device, auth| {
                 job(device.device(), auth).map_err(Failed::Device)
             });

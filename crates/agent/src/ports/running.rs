@@ -7,6 +7,7 @@ use std::{
 };
 
 use touchkeep_core::{DeviceId, ItemId, RequestId};
+use touchkeep_device::TouchPolicy;
 use touchkeep_pipeline::{Question, Signer};
 
 /// The requests.
@@ -23,7 +24,7 @@ struct Purpose {
     sentence: String,
     client: String,
     item: ItemId,
-    device: Option<DeviceId>,
+    device: Option<(DeviceId, TouchPolicy)>,
 }
 
 /// One request's place; it is over when this is dropped.
@@ -49,7 +50,7 @@ impl Running {
     /// Notes what a request is for, once that is known.
     pub(super) fn is_for(&self, question: &Question) {
         let device = match &question.key.signer {
-            Signer::Device { device, .. } => Some(*device),
+            Signer::Device { device, key, .. } => Some((*device, key.touch)),
             Signer::HmacSha256 => None,
         };
         if let Some(one) = self.lock().get_mut(&question.request) {
@@ -76,7 +77,14 @@ impl Running {
 
     /// What a use of a device is for.
     pub(super) fn why_device(&self, device: DeviceId) -> String {
-        self.why(|purpose| purpose.device == Some(device))
+        self.why(|purpose| purpose.device.is_some_and(|(one, _)| one == device))
+    }
+
+    /// Whether some request waits for a key of this device that asks for a finger.
+    pub(super) fn touches(&self, device: DeviceId) -> bool {
+        let running = self.lock();
+        let mut purposes = running.values().filter_map(|one| one.purpose.as_ref());
+        purposes.any(|purpose| purpose.device == Some((device, TouchPolicy::Always)))
     }
 
     // Where several requests wait for the same key, all of them are named: nobody can say whose turn it is.

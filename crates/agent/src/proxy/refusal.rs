@@ -102,7 +102,7 @@ impl Refusal {
                     .into()
             }
             Self::UnknownToken => {
-                "no client has this token; `touchkeep list --clients` names those that are let in"
+                "no client has this token; `touchkeep proxy list` names those that are let in"
                     .into()
             }
             Self::Body => "the body is too long, or did not come in time".into(),

@@ -42,6 +42,7 @@ pub(crate) async fn create(
             "",
         ));
     }
+    let _turn = agent.lifecycle().await;
     lock(agent).await?;
     let current = match wanted.device {
         WantedDevice::Software { work_factor } => {
@@ -101,6 +102,14 @@ async fn on_hardware(
     wanted: CreateVault,
 ) -> Result<Arc<Current>, Failure> {
     let label = device.label();
+    // Said before anybody types a PIN that could not be used.
+    let looked_at = device.clone();
+    if blocking(move || looked_at.pin_state()).await?.factory == Some(true) {
+        return Err(crate::devices::device_failure(
+            &touchkeep_device::DeviceError::FactoryPin,
+            &label,
+        ));
+    }
     let what = Use {
         device: label.clone(),
         serial: Some(device.serial()),
@@ -162,6 +171,7 @@ pub(crate) async fn unlock(
     path: Option<String>,
     device: Option<DeviceId>,
 ) -> Result<VaultSummary, Failure> {
+    let _turn = agent.lifecycle().await;
     let path = match path {
         Some(path) => PathBuf::from(path),
         None => agent.vault_path(),
@@ -424,11 +434,26 @@ pub(crate) fn sign_log(current: &Current) -> Result<(), Failure> {
     }
 }
 
-/// The keys and the head that a verification of the log is against.
-pub(crate) fn witnesses(
-    agent: &Agent,
-    current: &Current,
-) -> Result<(Vec<VerifyKey>, Option<touchkeep_audit::Head>), Failure> {
-    let locked = super::read(current.path(), agent.paths())?;
-    Ok((checkpoint::keys(&locked), checkpoint::seen_head(&locked)))
+/// What a verification of a vault's log is against.
+pub(crate) struct Witnesses {
+    /// The keys that sign it.
+    pub(crate) keys: Vec<VerifyKey>,
+    /// The longest head that the vault has seen of it.
+    pub(crate) seen: Option<touchkeep_audit::Head>,
+    /// Where it is on this machine.
+    pub(crate) log: PathBuf,
+}
+
+/// Reads what is needed to verify the log of the vault that is meant where none is named. The log itself may be in any
+/// state.
+///
+/// # Errors
+/// When there is no vault, or it cannot be read.
+pub(crate) fn witnesses(agent: &Agent) -> Result<Witnesses, Failure> {
+    let locked = super::read(&agent.vault_path(), agent.paths())?;
+    Ok(Witnesses {
+        keys: checkpoint::keys(&locked),
+        seen: checkpoint::seen_head(&locked),
+        log: super::log_path(agent.paths(), locked.id()),
+    })
 }

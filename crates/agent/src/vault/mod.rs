@@ -27,7 +27,9 @@ use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 use self::client::Client;
 use crate::failure;
 
-pub(crate) use self::lifecycle::{create, find as find_device, lock, sign_log, unlock, witnesses};
+pub(crate) use self::lifecycle::{
+    Witnesses, create, find as find_device, lock, sign_log, unlock, witnesses,
+};
 
 /// The setting of the vault that holds the policy's text.
 pub(crate) const POLICY_SETTING: &str = "policy";
