@@ -8,15 +8,19 @@ use std::{
 
 use touchkeep_audit::{Decision, Event, Kind, Log, OpenError};
 use touchkeep_container::note::VerifyKey;
-use touchkeep_core::{Clock, Code, DeviceId, Passphrase, SystemClock};
+use touchkeep_core::{Clock, DeviceId, Passphrase, SystemClock};
 use touchkeep_device::{Auth, DeviceKind, Purpose};
-use touchkeep_vault::{EnrolledDevice, Locked, NewDevice, NewVault, Unlocked};
+use touchkeep_vault::{Locked, NewDevice, NewVault, Unlocked};
 use touchkeep_wire::{CreateVault, Failure, NewDevice as WantedDevice, Question, VaultSummary};
 
-use super::{Current, Open, checkpoint, client, device_label, policy_of};
+use super::{
+    Current, Open, checkpoint,
+    choose::{Chosen, choose, find, find_token},
+    client, device_label, policy_of,
+};
 use crate::{
     agent::Agent,
-    devices::{Connected, Failed, Opened, Use, blocking, connected, tokens, yubikeys},
+    devices::{Connected, Failed, Opened, Use, blocking},
     failure,
     ports::{self, LogHistory},
 };
@@ -207,8 +211,6 @@ pub(crate) async fn unlock(
     Ok(current.summary())
 }
 
-type Chosen = (EnrolledDevice, Option<Connected>);
-
 async fn open_with(
     agent: &Arc<Agent>,
     current: &Arc<Current>,
@@ -303,94 +305,6 @@ fn log_of(current: &Current, vault: &Unlocked) -> Result<Log, Failure> {
     let log = Log::create(current.log_path(), &current.id().to_string(), &recipient)
         .map_err(|error| failure::open_log(&error))?;
     Ok(current.log.get_or_init(|| log).clone())
-}
-
-// The device that was named; else the first that is connected, hardware before the passphrase.
-async fn choose(
-    agent: &Arc<Agent>,
-    current: &Arc<Current>,
-    wanted: Option<DeviceId>,
-) -> Result<Chosen, Failure> {
-    let mut candidates: Vec<EnrolledDevice> = current
-        .devices()
-        .iter()
-        .filter(|device| wanted.is_none_or(|wanted| device.id == wanted))
-        .cloned()
-        .collect();
-    candidates.sort_by_key(|device| device.kind == DeviceKind::Software);
-    let needs_hardware = candidates
-        .iter()
-        .any(|device| device.kind != DeviceKind::Software);
-    let there = if needs_hardware {
-        let modules = agent.modules();
-        blocking(move || connected(&modules)).await?
-    } else {
-        Vec::new()
-    };
-    for device in &candidates {
-        if device.kind == DeviceKind::Software {
-            return Ok((device.clone(), None));
-        }
-        let same =
-            |one: &&Connected| one.kind() == device.kind && Some(one.serial()) == device.serial;
-        if let Some(found) = there.iter().find(same) {
-            return Ok((device.clone(), Some(found.clone())));
-        }
-    }
-    let names: Vec<_> = candidates.iter().map(device_label).collect();
-    Err(Failure::new(
-        Code::NoDevice,
-        if names.is_empty() {
-            "The vault knows no such device.".to_owned()
-        } else {
-            format!(
-                "None of the vault's devices is connected: {}.",
-                names.join(", ")
-            )
-        },
-        "Plug one in and try again; `touchkeep device list` shows what is seen.",
-    ))
-}
-
-/// The connected device with this serial number.
-pub(crate) async fn find(
-    agent: &Arc<Agent>,
-    kind: DeviceKind,
-    serial: &str,
-) -> Result<Connected, Failure> {
-    let modules = agent.modules();
-    let found = blocking(move || match kind {
-        DeviceKind::Piv => yubikeys(),
-        DeviceKind::Pkcs11 | DeviceKind::Software => Ok(connected(&modules)),
-    })
-    .await?
-    .map_err(|error| crate::devices::device_failure(&error, "The YubiKey"))?;
-    found
-        .into_iter()
-        .find(|device| device.kind() == kind && device.serial() == serial)
-        .ok_or_else(|| no_device(serial))
-}
-
-async fn find_token(module: &str, token: &str) -> Result<Connected, Failure> {
-    let path = PathBuf::from(module);
-    let found = blocking(move || tokens(&path))
-        .await?
-        .map_err(|error| crate::devices::device_failure(&error, "The module"))?;
-    found
-        .into_iter()
-        .find(|device| matches!(device, Connected::Pkcs11 { choice, .. } if choice.label == token))
-        .ok_or_else(|| no_device(token))
-}
-
-fn no_device(name: &str) -> Failure {
-    Failure::new(
-        Code::NoDevice,
-        format!(
-            "No device {:?} is connected.",
-            touchkeep_core::text::visible(name)
-        ),
-        "Look at: touchkeep device list",
-    )
 }
 
 /// Locks: keys and PINs are wiped. Whether anything was open.

@@ -1,8 +1,9 @@
 //! The vault that this agent looks after: its file, its audit log, and what is open of it.
 //!
-//! Read in this order: [`Current`], [`Open`], [`lifecycle`] (made, opened, locked), [`client`], [`checkpoint`].
+//! Read in this order: [`Current`], [`Open`], [`lifecycle`] (made, opened, locked), [`choose`], [`client`], [`checkpoint`].
 
 mod checkpoint;
+mod choose;
 pub(crate) mod client;
 mod lifecycle;
 
@@ -27,9 +28,8 @@ use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 use self::client::Client;
 use crate::failure;
 
-pub(crate) use self::lifecycle::{
-    Witnesses, create, find as find_device, lock, sign_log, unlock, witnesses,
-};
+pub(crate) use self::choose::find as find_device;
+pub(crate) use self::lifecycle::{Witnesses, create, lock, sign_log, unlock, witnesses};
 
 /// The setting of the vault that holds the policy's text.
 pub(crate) const POLICY_SETTING: &str = "policy";
