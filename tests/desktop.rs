@@ -281,6 +281,12 @@ fn a_withdrawal_is_read_approved_and_touched_in_the_window_and_stands_in_its_tim
         assert_eq!(status, 200, "{answer}");
         assert_eq!(venue.received("/withdraw/apply")[0]["accepted"], true);
 
+        let closed = async {
+            while window.windows().await.is_ok_and(|windows| windows.len() > 1) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, closed).await.unwrap();
         switch_to(&window, "Touchkeep").await;
         click(&window, &id("nav-timeline")).await;
         let row = text(&window, "[data-testid=audit-row][data-decision=touched]").await;

@@ -437,7 +437,7 @@ pub struct KeyAge {
     /// When it is due; none where it has no rule.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub due: Option<UnixMillis>,
-    /// Whole days until then; negative when overdue.
+    /// Days until then, a begun one counted; 0 or less once it is due.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub days_left: Option<i64>,
 }

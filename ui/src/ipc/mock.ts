@@ -204,7 +204,7 @@ function status(scene: Scene, unlocked: boolean): Status {
     vault: scene === 'no-vault' ? null : vault,
     path,
     unlocked,
-    proxy: unlocked ? 'http://127.0.0.1:43117' : null,
+    proxy: 'http://127.0.0.1:43117',
     waiting: scene === 'open' ? 1 : 0,
     version: '0.1.0',
   };

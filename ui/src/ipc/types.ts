@@ -162,7 +162,7 @@ venue: string,
 created: number,
 /** When it is due; none where it has no rule. */
 due: number | null,
-/** Whole days until then; negative when overdue. */
+/** Days until then, a begun one counted; 0 or less once it is due. */
 days_left: number | null, };
 
 /** A question to a person. */

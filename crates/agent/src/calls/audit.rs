@@ -142,7 +142,11 @@ fn shown(row: Row) -> AuditRow {
         event.venue_status.map(|status| status.to_string()),
     );
     shown.details.extend(event.details);
-    shown.what = Some(event.text);
+    shown.what = Some(match (row.kind, event.venue_status) {
+        (Kind::Outcome, Some(status)) => format!("The venue answered {status}."),
+        (Kind::Locked, _) if event.text.is_empty() => "Locked the vault.".to_owned(),
+        _ => event.text,
+    });
     shown.client = event.client_name;
     shown.item = event.item_name;
     shown

@@ -54,7 +54,11 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
         }
         let (client, token) = Client::new(call.name, call.key_set, SystemClock.now())?;
         let event = Event::new(Kind::ClientAdded, Decision::Done)
-            .text(format!("May use the key set {}.", visible(&client.key_set)))
+            .text(format!(
+                "{} may use the key set {}.",
+                visible(&client.name),
+                visible(&client.key_set)
+            ))
             .client(client.id, visible(&client.name));
         let id = client.id;
         clients.push(client);
@@ -87,7 +91,10 @@ pub(crate) async fn revoke(agent: &Arc<Agent>, name: String) -> Result<Done, Fai
             .find(|client| client.is_called(&name))
             .ok_or_else(|| failure::not_found("client", &name, "Look at: touchkeep proxy list"))?;
         let event = Event::new(Kind::ClientRemoved, Decision::Done)
-            .text("Its token is worth nothing any more.")
+            .text(format!(
+                "{} may not ask any more: its token is worth nothing.",
+                visible(&revoked.name)
+            ))
             .client(revoked.id, visible(&revoked.name));
         let left: Vec<_> = clients
             .iter()

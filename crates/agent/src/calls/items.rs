@@ -117,7 +117,7 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddItem) -> Result<ItemSummary
         }
         let event = Event::new(Kind::ItemAdded, Decision::Done)
             .text(format!(
-                "{} at {}, key set {}",
+                "Stored the key {} of {}, key set {}.",
                 visible(&item.name),
                 visible(&item.venue),
                 visible(&item.key_set)
@@ -226,7 +226,10 @@ pub(crate) async fn set_api_key(
         let (current, open) = open_vault(agent)?;
         let mut item = open.item(&name)?;
         let event = Event::new(Kind::ItemChanged, Decision::Done)
-            .text("The venue's name for the key was set.")
+            .text(format!(
+                "Named the key {} as the venue does.",
+                visible(&item.name)
+            ))
             .item(item.id, visible(&item.name));
         current.change(event, move |vault| {
             let id = item.id;
@@ -246,7 +249,7 @@ pub(crate) async fn remove(agent: &Arc<Agent>, name: String) -> Result<Done, Fai
         let (current, open) = open_vault(agent)?;
         let item = open.item(&name)?;
         let event = Event::new(Kind::ItemRemoved, Decision::Done)
-            .text(visible(&item.name))
+            .text(format!("Removed the key {}.", visible(&item.name)))
             .item(item.id, visible(&item.name));
         current.change(event, |vault| {
             let setting = request_key_setting(item.id);

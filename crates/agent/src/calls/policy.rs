@@ -42,7 +42,7 @@ pub(crate) async fn set(agent: &Arc<Agent>, text: String) -> Result<Done, Failur
         };
         let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
         let event = Event::new(Kind::PolicyChanged, Decision::Touched)
-            .text(format!("{rules} rules."))
+            .text(format!("Replaced the policy by one of {rules} rules."))
             .detail("sha256", HEXLOWER.encode(hash.as_ref()))
             .detail("consent", how)
             .detail("device", device.to_string());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{Clock, SystemClock, time::DAY_MS};
+use touchkeep_core::{Clock, SystemClock};
 use touchkeep_rotation::{Due, KeyAge, Reminder, next_reminder};
 use touchkeep_vault::Item;
 use touchkeep_wire::{Failure, KeyAge as Shown};
@@ -109,14 +109,18 @@ fn shown(item: &Item) -> Shown {
         venue: item.venue.clone(),
         created: item.created,
         due,
-        days_left: due.map(|due| days_until(due.0, SystemClock.now().0)),
+        days_left: days_left(age(item).due(SystemClock.now())),
     }
 }
 
-// Whole days, a begun one not counted; negative from the first begun day after it.
-fn days_until(due: u64, now: u64) -> i64 {
-    let (due, now) = (i128::from(due), i128::from(now));
-    i64::try_from((due - now).div_euclid(i128::from(DAY_MS))).unwrap_or(i64::MAX)
+// Days, a begun one counted, as the reminders count them; none or negative once it is due.
+fn days_left(due: Due) -> Option<i64> {
+    let days = |days: u64| i64::try_from(days).unwrap_or(i64::MAX);
+    match due {
+        Due::Never => None,
+        Due::InDays(left) => Some(days(left)),
+        Due::OverdueDays(since) => Some(-days(since)),
+    }
 }
 
 #[cfg(test)]
@@ -124,10 +128,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_whole_and_overdue_is_negative() {
-        assert_eq!(days_until(DAY_MS, 0), 1);
-        assert_eq!(days_until(DAY_MS, 1), 0);
-        assert_eq!(days_until(0, 1), -1);
-        assert_eq!(days_until(0, 2 * DAY_MS), -2);
+    fn what_is_left_is_what_the_reminder_says() {
+        assert_eq!(days_left(Due::InDays(7)), Some(7));
+        assert_eq!(days_left(Due::OverdueDays(0)), Some(0));
+        assert_eq!(days_left(Due::OverdueDays(2)), Some(-2));
+        assert_eq!(days_left(Due::Never), None);
     }
 }

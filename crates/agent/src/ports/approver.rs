@@ -111,6 +111,20 @@ fn digest_of(hex: &str) -> Option<[u8; 32]> {
     HEXLOWER.decode(hex.as_bytes()).ok()?.try_into().ok()
 }
 
+/// Names of parameters that become facts of their own.
+const DECODED: [&str; 10] = [
+    "coin",
+    "asset",
+    "address",
+    "addressTag",
+    "network",
+    "amount",
+    "symbol",
+    "quantity",
+    "price",
+    "quoteOrderQty",
+];
+
 // Facts in the order in which a person reads them.
 fn facts_of(operation: &Operation) -> Vec<(String, String)> {
     let text = |value: &Option<String>| value.as_deref().map(visible);
@@ -122,11 +136,18 @@ fn facts_of(operation: &Operation) -> Vec<(String, String)> {
         }
         .to_owned()
     });
+    let amount = match (&operation.amount, &operation.asset) {
+        (Some(amount), Some(asset)) => Some(format!("{amount} {}", visible(asset))),
+        (amount, _) => number(amount),
+    };
+    let asset = operation
+        .amount
+        .is_none()
+        .then(|| text(&operation.asset))
+        .flatten();
     let facts = [
-        ("Venue", Some(visible(&operation.venue))),
-        ("What", Some(visible(&operation.endpoint))),
-        ("Amount", number(&operation.amount)),
-        ("Asset", text(&operation.asset)),
+        ("Amount", amount),
+        ("Asset", asset),
         ("Destination", text(&operation.destination)),
         ("Destination tag", text(&operation.destination_tag)),
         ("Network", text(&operation.network)),
@@ -138,18 +159,40 @@ fn facts_of(operation: &Operation) -> Vec<(String, String)> {
         (
             "Request",
             Some(format!(
-                "{} {}",
+                "{} {} ({})",
                 visible(&operation.method),
-                visible(&operation.path)
+                visible(&operation.path),
+                visible(&operation.venue)
             )),
         ),
     ];
     let known = facts
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    // Everything else that is sent, under the venue's own names. Left out is only what a fact above says already: a name
+    // that is decoded, with exactly the value that was shown.
+    let texts = [
+        &operation.asset,
+        &operation.destination,
+        &operation.destination_tag,
+        &operation.network,
+        &operation.symbol,
+        &operation.client_id,
+    ];
+    let numbers = [&operation.amount, &operation.price, &operation.quote_amount];
+    let is_said = |name: &str, value: &str| {
+        DECODED.contains(&name)
+            && (texts.iter().any(|text| text.as_deref() == Some(value))
+                || numbers.iter().any(|number| {
+                    number
+                        .as_ref()
+                        .is_some_and(|n| value.parse().as_ref() == Ok(n))
+                }))
+    };
     let others = operation
         .parameters
         .iter()
+        .filter(|parameter| !is_said(&parameter.name, &parameter.value))
         .map(|parameter| (visible(&parameter.name), visible(&parameter.value)));
     known.chain(others).collect()
 }

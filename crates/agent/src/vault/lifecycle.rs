@@ -254,6 +254,13 @@ async fn open_with(
 }
 
 // The vault is open: from here on it is recorded, and its policy is in force.
+fn did(kind: Kind) -> &'static str {
+    match kind {
+        Kind::VaultCreated => "Made the vault",
+        _ => "Opened the vault",
+    }
+}
+
 fn begin(
     agent: &Arc<Agent>,
     current: &Arc<Current>,
@@ -265,7 +272,9 @@ fn begin(
     log.hold_tag_key(vault.audit_identity())
         .map_err(|error| failure::read_log(&error))?;
     let opened_by = current.devices().iter().find(|one| one.id == device);
-    let text = opened_by.map_or_else(String::new, |one| format!("With {}.", device_label(one)));
+    let text = opened_by.map_or_else(String::new, |one| {
+        format!("{} with {}.", did(kind), device_label(one))
+    });
     let mut event = Event::new(kind, Decision::Done).text(text);
     event.device = opened_by.and_then(|one| one.serial.clone());
     current.record(&event)?;
