@@ -61,6 +61,11 @@ export function kindWords(kind: string): string {
   return KINDS[kind] ?? sentenceCase(kind);
 }
 
+/** A detail's name in words: `venue-status` -> `Venue status`. */
+export function detailWords(name: string): string {
+  return sentenceCase(name);
+}
+
 function sentenceCase(name: string): string {
   const spaced = name.replace(/[._-]+/g, ' ').trim();
   return spaced.charAt(0).toUpperCase() + spaced.slice(1);
