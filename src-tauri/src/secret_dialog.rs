@@ -391,7 +391,7 @@ mod tests {
             device: "YubiKey 1".into(),
             which: "PUK".into(),
         };
-        assert!(form(&new_pin).unwrap().twice && form(&new_pin).unwrap().text.contains("PUK"));
+        assert!(form(&new_pin).unwrap().twice && form(&new_pin).unwrap().heading.contains("PUK"));
         assert!(form(&Question::NewPassphrase {}).unwrap().twice);
         assert!(
             !form(&Question::Passphrase { why: "w".into() })
