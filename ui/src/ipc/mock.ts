@@ -240,7 +240,7 @@ function ages(now: number): KeyAge[] {
     venue: item.venue,
     created: item.created,
     due: item.due,
-    days_left: item.due === null ? null : Math.floor((item.due - now) / DAY),
+    days_left: item.due === null ? null : Math.ceil((item.due - now) / DAY),
   }));
 }
 
@@ -252,8 +252,8 @@ const EVENTS: [kind: string, decision: string, what: string, client: string | nu
   ['request-refused', 'refused', 'Transfer 200 USDT from spot to futures on Binance', 'hedger', 'hedge-trade'],
   ['outcome', 'failed', 'Cancel order 8812 on Binance: the venue answered 503', 'grid-bot', 'main-trade'],
   ['intent', 'approved', 'Cancel order 8812 on Binance', 'hedger', 'hedge-trade'],
-  ['unlocked', 'info', 'With YubiKey 5 (practice).', null, null],
-  ['client-added', 'info', 'grid-bot, key set main', null, null],
+  ['unlocked', 'info', 'Opened the vault with YubiKey 5 (practice).', null, null],
+  ['client-added', 'info', 'Let grid-bot use the key set main.', null, null],
 ];
 
 function rows(now: number): AuditRow[] {

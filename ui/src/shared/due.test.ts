@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dueLabel, dueWords } from './due';
+import { daysLeft, dueLabel, dueWords } from './due';
 
 describe('due', () => {
   it('is said in words', () => {
@@ -10,6 +10,11 @@ describe('due', () => {
       '1 day overdue',
       '30 days overdue',
     ]);
+  });
+
+  it('counts a begun day', () => {
+    const day = 86_400_000;
+    expect([daysLeft(day, 0), daysLeft(day + 1, 0), daysLeft(1, 0), daysLeft(0, 1), daysLeft(0, day)]).toEqual([1, 2, 1, 0, -1]);
   });
 
   it('wants attention from the first reminder on', () => {

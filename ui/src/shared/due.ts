@@ -1,13 +1,19 @@
 // Days until something is due: in words, with the colour and the icon that go with them.
 
 import type { IconName } from './icons';
-import { days } from './time';
+import { DAY_MS, days } from './time';
 import type { Tone } from './tone';
 
 /** Days before the due day from which something wants attention: the first reminder. */
 export const SOON_DAYS = 14;
 
-/** `due in 3 days`, `due today`, `2 days overdue`; of the whole days left, as the agent counts them. */
+/** Days until then, a begun one counted; 0 or less once it is due. The agent counts the same way. */
+export function daysLeft(due: number, now: number): number {
+  // `|| 0`: there is a negative zero.
+  return Math.ceil((due - now) / DAY_MS) || 0;
+}
+
+/** `due in 3 days`, `due today`, `2 days overdue`; of the days left. */
 export function dueWords(daysLeft: number): string {
   if (daysLeft < 0) return `${days(-daysLeft)} overdue`;
   if (daysLeft === 0) return 'due today';

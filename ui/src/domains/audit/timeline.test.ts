@@ -62,7 +62,6 @@ describe('timeline', () => {
 
   it('says what a row is about', () => {
     expect(sentence(row(1, { what: 'Buy 1 BTC', kind: 'intent' }))).toBe('Buy 1 BTC');
-    expect(sentence(row(1, { what: 'trade at binance', kind: 'item-added' }))).toBe('Key added: trade at binance');
     expect(sentence(row(1, { what: '', kind: 'locked' }))).toBe('Vault locked');
     const outcome = row(2, { what: '', kind: 'outcome', of: 1 });
     expect(sentence(outcome)).toBe('How a request went');

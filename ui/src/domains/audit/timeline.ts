@@ -50,9 +50,6 @@ export function hasOlder(page: AuditPage, limit: number): boolean {
   return last !== undefined && last.seq > 1 && page.rows.length >= limit;
 }
 
-// A request's row is a sentence of its own; the others say what they are about and need their kind before it.
-const REQUESTS = ['intent', 'outcome', 'request-denied', 'request-refused', 'request-unreadable'];
-
 /**
  * What a row says. While the vault is locked only its kind can be read. An outcome without words of its own says those of
  * its intent, where that is among the rows at hand.
@@ -61,5 +58,5 @@ export function sentence(row: AuditRow, intent?: AuditRow): string {
   const kind = kindWords(row.kind);
   if (row.what === null) return `${kind} (encrypted)`;
   if (row.what === '') return intent?.what || kind;
-  return REQUESTS.includes(row.kind) ? row.what : `${kind}: ${row.what}`;
+  return row.what;
 }

@@ -2,7 +2,7 @@
 
 import type { ItemSummary } from '../../ipc/types';
 import type { IconName } from '../../shared/icons';
-import { dueLabel, dueWords } from '../../shared/due';
+import { daysLeft, dueLabel, dueWords } from '../../shared/due';
 import { days, wholeDays } from '../../shared/time';
 import type { Tone } from '../../shared/tone';
 
@@ -81,7 +81,7 @@ export function ageOf(created: number, due: number | null, now: number): Age {
   const old = Math.max(0, wholeDays(created, now));
   const age = old === 0 ? 'made today' : `${days(old)} old`;
   if (due === null) return { age, due: 'no rule', part: null, tone: 'plain' };
-  const left = wholeDays(now, due);
+  const left = daysLeft(due, now);
   const part = due <= created ? 1 : Math.min(1, Math.max(0, (now - created) / (due - created)));
   return { age, due: dueWords(left), part, tone: dueLabel(left).tone };
 }
