@@ -282,7 +282,11 @@ fn a_withdrawal_is_read_approved_and_touched_in_the_window_and_stands_in_its_tim
         assert_eq!(venue.received("/withdraw/apply")[0]["accepted"], true);
 
         let closed = async {
-            while window.windows().await.is_ok_and(|windows| windows.len() > 1) {
+            while window
+                .windows()
+                .await
+                .is_ok_and(|windows| windows.len() > 1)
+            {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };

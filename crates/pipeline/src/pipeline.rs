@@ -98,6 +98,43 @@ struct Read {
     dialect: &'static dyn Dialect,
     private: Private,
     key: KeyHandle,
+    lasts: Lasts,
+}
+
+// Says that a request is over, wherever it ends.
+struct Lasts {
+    keys: Arc<dyn Keys>,
+    request: RequestId,
+}
+
+impl Drop for Lasts {
+    fn drop(&mut self) {
+        self.keys.over(self.request);
+    }
+}
+
+// A row for a request whose asker goes away while a person is asked: what was put to somebody is on record.
+struct Abandoned {
+    log: Log,
+    event: Option<Event>,
+}
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        let Some(event) = self.event.take() else {
+            return;
+        };
+        let log = self.log.clone();
+        let record = move || {
+            if let Err(why) = log.record(&event) {
+                tracing::error!(%why, "a request that was given up was not recorded");
+            }
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(record)),
+            Err(_) => record(),
+        }
+    }
 }
 
 impl<U: Upstream> Pipeline<U> {
@@ -152,11 +189,16 @@ impl<U: Upstream> Pipeline<U> {
             Ok(key) => key,
             Err(why) => return Err(self.without_key(&incoming, &private, why).await.into()),
         };
+        let lasts = Lasts {
+            keys: Arc::clone(&self.0.keys),
+            request: incoming.request,
+        };
         let read = Read {
             incoming,
             dialect,
             private,
             key,
+            lasts,
         };
         let allowed = self.allowed(&read).await?;
         let parts = Arc::clone(&self.0);
@@ -233,7 +275,13 @@ impl<U: Upstream> Pipeline<U> {
             }
             Verdict::Ask(asks) => {
                 let question = self.question(read, asks.digest(), asks.rule(), asks.need());
-                let allowed = self.approved(read, asks, &question).await?;
+                let mut abandoned = Abandoned {
+                    log: self.0.log.clone(),
+                    event: Some(gone(read, asks.rule())),
+                };
+                let allowed = self.approved(read, asks, &question).await;
+                abandoned.event = None;
+                let allowed = allowed?;
                 self.0.book.reserve(Past {
                     at: self.0.clock.now(),
                     ..act
@@ -344,7 +392,10 @@ impl<U: Upstream> Parts<U> {
             private,
             key,
             incoming,
+            lasts,
         } = read;
+        // Until the end of this function.
+        let _lasts = lasts;
         let (keys, clock) = (&*self.keys, &*self.clock);
         let signed = sign(recorded, private, &key, dialect, keys, clock, self.settings);
         let outgoing = match signed.await {
@@ -458,10 +509,21 @@ fn about(event: Event, read: &Read) -> Event {
     by(event, &read.incoming).item(read.key.item, read.key.name.clone())
 }
 
-// A server error leaves open whether it was done: Binance says so of its 5xx.
+fn gone(read: &Read, rule: &str) -> Event {
+    let operation = read.private.operation();
+    let mut event = Event::new(Kind::RequestRefused, Decision::Refused)
+        .text(operation.sentence())
+        .detail("why", "the client went away before it was decided");
+    event.rule = Some(rule.to_owned());
+    event.operation = Some(operation.clone());
+    about(event, read)
+}
+
+// A server error leaves open whether it was done: Binance says so of its 5xx. So does an answer that points elsewhere,
+// because nobody goes there.
 const fn meaning_of(status: u16) -> Decision {
     match status {
-        0..400 => Decision::Done,
+        200..300 => Decision::Done,
         400..500 => Decision::Failed,
         _ => Decision::Unknown,
     }

@@ -132,21 +132,31 @@ pub trait Keys: Send + Sync {
     /// When it was not given.
     fn consent<'a>(&'a self, question: &'a Question) -> Answering<'a, Result<Consent, KeyError>>;
 
-    /// The secret of an item, for one use. Opens a sealed one, with its touch.
+    /// The secret of an item, for one use by this request. Opens a sealed one, with its touch, unless this very request
+    /// has opened it as its consent.
     ///
     /// # Errors
     /// When it cannot be had.
-    fn secret<'a>(&'a self, key: &'a KeyHandle) -> Answering<'a, Result<ApiSecret, KeyError>>;
+    fn secret<'a>(
+        &'a self,
+        request: RequestId,
+        key: &'a KeyHandle,
+    ) -> Answering<'a, Result<ApiSecret, KeyError>>;
 
-    /// Runs one use of a device on the device's thread.
+    /// Runs one use of a key that lives on a device, on the device's thread. The device's own word on the key counts: one
+    /// that it does not hold as the handle describes it, touch and all, is not used.
     ///
     /// # Errors
-    /// The job's, or that the device is not there.
+    /// The job's, or that the device or the key is not there.
     fn on_device<'a>(
         &'a self,
-        device: DeviceId,
+        request: RequestId,
+        key: &'a KeyHandle,
         job: DeviceJob,
     ) -> Answering<'a, Result<Vec<u8>, KeyError>>;
+
+    /// A request is over, however it ended: nothing is kept for it any longer. Called once for each that chose a key.
+    fn over(&self, request: RequestId);
 }
 
 /// The front ends.

@@ -20,12 +20,13 @@ pub(crate) async fn sign(
     settings: Settings,
 ) -> Result<Outgoing, NotSigned> {
     let allowed = recorded.into_allowed();
+    let request = allowed.request();
     if request_digest(&private, key.item) != *allowed.digest() {
         return Err(Mismatch::OtherRequest.into());
     }
     match &key.signer {
         Signer::HmacSha256 => {
-            let secret = keys.secret(key).await?;
+            let secret = keys.secret(request, key).await?;
             // The time is put in after the touch that the secret may have waited for.
             let window = settings.recv_window_ms;
             let to_sign = dialect.prepare(&private, &key.api_key, clock.now(), window);
@@ -35,9 +36,7 @@ pub(crate) async fn sign(
             Ok(dialect.finish(to_sign, tag.as_ref(), SignatureForm::Hmac))
         }
         Signer::Device {
-            device,
-            key: info,
-            scheme,
+            key: info, scheme, ..
         } => {
             let (form, scheme) = match scheme {
                 SignatureScheme::RsaPkcs1Sha256 => (SignatureForm::Rsa, *scheme),
@@ -59,7 +58,7 @@ pub(crate) async fn sign(
             let job = move |device: &mut dyn Device, auth: Auth<'_>| {
                 device.sign(&key_ref, scheme, &message, auth)
             };
-            let signature = keys.on_device(*device, Box::new(job)).await?;
+            let signature = keys.on_device(request, key, Box::new(job)).await?;
             if !verifies(scheme, &info.spki, to_sign.payload(), &signature) {
                 return Err(NotSigned::BadSignature);
             }
@@ -75,7 +74,7 @@ fn not_for_requests(key: &KeyHandle) -> NotSigned {
 #[cfg(test)]
 mod tests {
     use touchkeep_audit::{Decision, Event, Kind, Log};
-    use touchkeep_core::{ApiSecret, DeviceId, ItemId, RequestId, SystemClock, UnixMillis};
+    use touchkeep_core::{ApiSecret, ItemId, RequestId, SystemClock, UnixMillis};
     use touchkeep_policy::{Asked, History, Policy, Verdict};
     use touchkeep_venue::{Decoded, KeyClass, Request, binance::Binance};
 
@@ -96,16 +95,22 @@ mod tests {
         fn consent<'a>(&'a self, _: &'a Question) -> Answering<'a, Result<Consent, KeyError>> {
             panic!("nobody is to be asked")
         }
-        fn secret<'a>(&'a self, _: &'a KeyHandle) -> Answering<'a, Result<ApiSecret, KeyError>> {
+        fn secret<'a>(
+            &'a self,
+            _: RequestId,
+            _: &'a KeyHandle,
+        ) -> Answering<'a, Result<ApiSecret, KeyError>> {
             panic!("the secret is not to be touched")
         }
         fn on_device<'a>(
             &'a self,
-            _: DeviceId,
+            _: RequestId,
+            _: &'a KeyHandle,
             _: DeviceJob,
         ) -> Answering<'a, Result<Vec<u8>, KeyError>> {
             panic!("the device is not to be touched")
         }
+        fn over(&self, _: RequestId) {}
     }
 
     fn private(query: &str) -> Private {

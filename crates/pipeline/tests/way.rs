@@ -59,6 +59,7 @@ enum Person {
     No,
     Nobody,
     Asleep,
+    Undecided,
     OtherDigest,
 }
 
@@ -73,6 +74,7 @@ struct Played {
     venue: fn() -> Result<u16, SendError>,
     sent: Mutex<Vec<Outgoing>>,
     asked: Mutex<Vec<Question>>,
+    over: Mutex<Vec<RequestId>>,
 }
 
 impl Keys for Played {
@@ -95,7 +97,12 @@ impl Keys for Played {
             (self.consents)()
         })
     }
-    fn secret<'a>(&'a self, _: &'a KeyHandle) -> Answering<'a, Result<ApiSecret, KeyError>> {
+    fn secret<'a>(
+        &'a self,
+        request: RequestId,
+        _: &'a KeyHandle,
+    ) -> Answering<'a, Result<ApiSecret, KeyError>> {
+        assert!(!self.over.lock().unwrap().contains(&request));
         Box::pin(async {
             self.story.tell("sign");
             (self.secret)()
@@ -103,15 +110,20 @@ impl Keys for Played {
     }
     fn on_device<'a>(
         &'a self,
-        device: DeviceId,
+        request: RequestId,
+        key: &'a KeyHandle,
         job: DeviceJob,
     ) -> Answering<'a, Result<Vec<u8>, KeyError>> {
-        assert_eq!(device, DEVICE);
+        assert!(!self.over.lock().unwrap().contains(&request));
+        assert!(matches!(&key.signer, Signer::Device { device, .. } if *device == DEVICE));
         Box::pin(async {
             self.story.tell("sign");
             let mut device = PlayedDevice(self.device, info());
             Ok(job(&mut device, Auth::Nothing)?)
         })
+    }
+    fn over(&self, request: RequestId) {
+        self.over.lock().unwrap().push(request);
     }
 }
 
@@ -125,7 +137,7 @@ impl Approver for Played {
                 Person::Yes => Answer::Yes { digest },
                 Person::No => Answer::No,
                 Person::Nobody => Answer::Nobody,
-                Person::Asleep => std::future::pending().await,
+                Person::Asleep | Person::Undecided => std::future::pending().await,
                 Person::OtherDigest => Answer::Yes { digest: [0; 32] },
             }
         })
@@ -297,6 +309,7 @@ fn scene(change: impl FnOnce(&mut Played)) -> Scene {
         venue: || Ok(200),
         sent: Mutex::default(),
         asked: Mutex::default(),
+        over: Mutex::default(),
     };
     change(&mut played);
     let played = Arc::new(played);
@@ -652,8 +665,9 @@ async fn what_cannot_be_recorded_is_not_signed() {
 #[tokio::test]
 async fn the_outcome_is_recorded_whatever_it_is() {
     type Venue = fn() -> Result<u16, SendError>;
-    let cases: [(Venue, Decision, Option<u16>, Option<Code>); 5] = [
+    let cases: [(Venue, Decision, Option<u16>, Option<Code>); 6] = [
         (|| Ok(200), Decision::Done, Some(200), None),
+        (|| Ok(302), Decision::Unknown, Some(302), None),
         (|| Ok(429), Decision::Failed, Some(429), None),
         (|| Ok(503), Decision::Unknown, Some(503), None),
         (
@@ -676,6 +690,7 @@ async fn the_outcome_is_recorded_whatever_it_is() {
         let rows = scene.rows();
         assert_eq!((rows[1].kind, rows[1].decision), (Kind::Outcome, decision));
         assert_eq!(rows[1].closes, Some(rows[0].seq));
+        assert_eq!(scene.played.over.lock().unwrap().len(), 1);
         assert_eq!(rows[1].event.as_ref().unwrap().venue_status, status);
         assert!(scene.log.unfinished().unwrap().is_empty());
     }
@@ -782,5 +797,33 @@ async fn who_stops_waiting_before_the_answer_gets_nothing_signed() {
         pipeline.handle(withdrawal()),
     );
     assert!(waiting.await.is_err());
+    scene.nothing_was_signed();
+}
+
+#[tokio::test]
+async fn who_goes_away_while_a_person_is_asked_leaves_a_row() {
+    let scene = scene(|p| p.person = Person::Undecided);
+    let (pipeline, incoming) = (scene.pipeline.clone(), withdrawal());
+    let request = incoming.request;
+    let waiting = tokio::spawn(async move { pipeline.handle(incoming).await });
+    while scene.played.asked.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    waiting.abort();
+    assert!(waiting.await.is_err());
+    while scene.rows().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let rows = scene.rows();
+    let event = rows[0].event.as_ref().unwrap();
+    assert_eq!(
+        (rows.len(), rows[0].kind, rows[0].decision),
+        (1, Kind::RequestRefused, Decision::Refused)
+    );
+    assert_eq!(
+        (event.request, event.rule.as_deref()),
+        (Some(request), Some("withdrawals"))
+    );
+    assert_eq!(*scene.played.over.lock().unwrap(), [request]);
     scene.nothing_was_signed();
 }

@@ -1,12 +1,11 @@
 //! The open vault's keys, and a person's hands at the devices that hold them.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
-};
+use std::sync::{Arc, Weak};
 
-use touchkeep_core::{ApiSecret, Code, DeviceId, ItemId};
-use touchkeep_device::{DeviceKind, KeyInfo, KeyRef, Purpose, SignatureScheme, TouchPolicy};
+use touchkeep_core::{ApiSecret, Code, DeviceId, ItemId, RequestId};
+use touchkeep_device::{
+    DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose, SignatureScheme, TouchPolicy,
+};
 use touchkeep_pipeline::{
     Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Signer,
 };
@@ -29,8 +28,6 @@ pub(super) struct VaultKeys {
     agent: Weak<Agent>,
     devices: Arc<Devices>,
     running: Arc<Running>,
-    // Secrets that a passphrase has just opened as the consent to one request, for that request's signature.
-    opened: Mutex<HashMap<ItemId, Vec<ApiSecret>>>,
 }
 
 impl VaultKeys {
@@ -40,7 +37,6 @@ impl VaultKeys {
             agent: Arc::downgrade(agent),
             devices: Arc::clone(agent.devices()),
             running: Arc::clone(agent.running()),
-            opened: Mutex::default(),
         }
     }
 
@@ -113,21 +109,30 @@ impl VaultKeys {
         opened.await.map_err(key_error)
     }
 
-    async fn ready(
-        &self,
-        device: &EnrolledDevice,
-        purpose: Purpose,
-        why: String,
-    ) -> Result<(), KeyError> {
+    async fn ready(&self, device: &EnrolledDevice, why: String) -> Result<(), KeyError> {
         if device.kind == DeviceKind::Software {
             return Ok(());
         }
         let opener = self.opener(device)?;
-        let what = use_of(device, purpose, why);
+        let what = use_of(device, Purpose::Seal, why);
         self.devices
             .make_ready(what, opener)
             .await
             .map_err(key_error)
+    }
+
+    // How to open the device of a request key, which must hold that key as the vault says it.
+    fn opener_for(
+        &self,
+        device: &EnrolledDevice,
+        key: &KeyInfo,
+    ) -> Result<impl FnOnce() -> Result<Opened, Failed> + Send + 'static, KeyError> {
+        let (opener, key) = (self.opener(device)?, key.clone());
+        Ok(move || {
+            let mut opened = opener()?;
+            holds(opened.device().info(), &key)?;
+            Ok(opened)
+        })
     }
 }
 
@@ -177,13 +182,16 @@ impl Keys for VaultKeys {
             self.running.is_for(question);
             let why = question.operation.sentence();
             match &question.key.signer {
-                Signer::Device { device, .. } => {
+                Signer::Device { device, key, .. } => {
                     let device = self.device(*device)?;
-                    self.ready(&device, Purpose::Request, why.clone()).await?;
+                    let opener = self.opener_for(&device, key)?;
+                    let what = use_of_key(&device, key, why.clone());
+                    let ready = self.devices.make_ready(what, opener);
+                    ready.await.map_err(key_error)?;
                 }
                 Signer::HmacSha256 if question.key.touched_each_use => {
                     let device = self.sealing_device()?;
-                    self.ready(&device, Purpose::Seal, why.clone()).await?;
+                    self.ready(&device, why.clone()).await?;
                 }
                 Signer::HmacSha256 => {}
             }
@@ -192,7 +200,7 @@ impl Keys for VaultKeys {
                 let device = self.device(open.device)?;
                 // Where the typing itself is the consent, it comes after the yes.
                 if seals_by_touch(&device) {
-                    self.ready(&device, Purpose::Seal, why).await?;
+                    self.ready(&device, why).await?;
                 }
             }
             Ok(())
@@ -210,8 +218,13 @@ impl Keys for VaultKeys {
             if self.item(question.key.item)?.secret == SecretPlace::Sealed {
                 let device = self.sealing_device()?;
                 let secret = self.unsealed(question.key.item, why, true).await?;
-                let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-                opened.entry(question.key.item).or_default().push(secret);
+                let (request, item) = (question.request, question.key.item);
+                self.running.keep_secret(request, item, secret);
+                // A lock that came in between has wiped already, and would not come by again.
+                if let Err(locked) = self.vault() {
+                    self.running.over(request);
+                    return Err(locked);
+                }
                 return Ok(Consent::Passphrase(device.id));
             }
             let (_, open) = self.vault()?;
@@ -224,7 +237,11 @@ impl Keys for VaultKeys {
         })
     }
 
-    fn secret<'a>(&'a self, key: &'a KeyHandle) -> Answering<'a, Result<ApiSecret, KeyError>> {
+    fn secret<'a>(
+        &'a self,
+        request: RequestId,
+        key: &'a KeyHandle,
+    ) -> Answering<'a, Result<ApiSecret, KeyError>> {
         Box::pin(async move {
             match self.item(key.item)?.secret {
                 SecretPlace::Stored => {
@@ -233,14 +250,10 @@ impl Keys for VaultKeys {
                     secret.map_err(|_| KeyError::Damaged)
                 }
                 SecretPlace::Sealed => {
-                    let opened = {
-                        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-                        opened.get_mut(&key.item).and_then(Vec::pop)
-                    };
-                    match opened {
+                    match self.running.take_secret(request, key.item) {
                         Some(secret) => Ok(secret),
                         None => {
-                            let why = self.running.why_item(key.item);
+                            let why = self.running.why(request);
                             self.unsealed(key.item, why, false).await
                         }
                     }
@@ -254,23 +267,49 @@ impl Keys for VaultKeys {
 
     fn on_device<'a>(
         &'a self,
-        device: DeviceId,
+        request: RequestId,
+        key: &'a KeyHandle,
         job: DeviceJob,
     ) -> Answering<'a, Result<Vec<u8>, KeyError>> {
         Box::pin(async move {
-            let enrolled = self.device(device)?;
-            let opener = self.opener(&enrolled)?;
-            let mut what = use_of(&enrolled, Purpose::Request, self.running.why_device(device));
-            what.key = None;
-            if self.running.touches(device) {
-                what.touch = Some(TouchPolicy::Always);
-            }
+            let Signer::Device {
+                device, key: info, ..
+            } = &key.signer
+            else {
+                return Err(KeyError::NotForRequests(key.name.clone()));
+            };
+            let enrolled = self.device(*device)?;
+            let opener = self.opener_for(&enrolled, info)?;
+            let what = use_of_key(&enrolled, info, self.running.why(request));
             let signed = self.devices.with(what, opener, move |device, auth| {
                 job(device.device(), auth).map_err(Failed::Device)
             });
             signed.await.map_err(key_error)
         })
     }
+
+    fn over(&self, request: RequestId) {
+        self.running.over(request);
+    }
+}
+
+// Any writer of the vault can change what it says of a request key, and whether a touch of it counts as consent hangs on
+// that. So the device itself has the last word, before anything is asked or spent.
+fn holds(device: &DeviceInfo, said: &KeyInfo) -> Result<(), DeviceError> {
+    let own = device.keys.iter().find(|own| own.key == said.key);
+    let own = own.ok_or_else(|| DeviceError::NoKey(said.key.clone()))?;
+    let of = |key: &KeyInfo| (key.purpose, key.algorithm, key.touch);
+    if of(own) == of(said) && own.spki == said.spki {
+        return Ok(());
+    }
+    tracing::warn!(
+        key = said.key.0,
+        "the vault says something else of a request key than its device"
+    );
+    Err(DeviceError::Unexpected(format!(
+        "that its key {} is not what the vault says of it",
+        said.key.0
+    )))
 }
 
 fn handle(current: &Current, vault: &Unlocked, item: &Item) -> Result<KeyHandle, KeyError> {
@@ -360,6 +399,13 @@ pub(crate) fn use_of(device: &EnrolledDevice, purpose: Purpose, why: String) -> 
         why,
         touch: None,
         fresh: false,
+    }
+}
+
+fn use_of_key(device: &EnrolledDevice, key: &KeyInfo, why: String) -> Use {
+    Use {
+        key: Some(key.key.clone()),
+        ..use_of(device, Purpose::Request, why)
     }
 }
 

@@ -6,28 +6,21 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use touchkeep_core::{DeviceId, ItemId, RequestId};
-use touchkeep_device::TouchPolicy;
-use touchkeep_pipeline::{Question, Signer};
+use touchkeep_core::{ApiSecret, ItemId, RequestId, text::visible};
+use touchkeep_pipeline::Question;
 
 /// The requests.
 #[derive(Default)]
-pub(crate) struct Running(Mutex<HashMap<RequestId, One>>);
+pub(crate) struct Running(Mutex<Inner>);
 
-struct One {
-    peer: SocketAddr,
-    port: u16,
-    purpose: Option<Purpose>,
+#[derive(Default)]
+struct Inner {
+    peers: HashMap<RequestId, (SocketAddr, u16)>,
+    purposes: HashMap<RequestId, String>,
+    secrets: HashMap<RequestId, (ItemId, ApiSecret)>,
 }
 
-struct Purpose {
-    sentence: String,
-    client: String,
-    item: ItemId,
-    device: Option<(DeviceId, TouchPolicy)>,
-}
-
-/// One request's place; it is over when this is dropped.
+/// A request's place in front of the proxy; given up when this is dropped. What was recorded goes on without it.
 pub(crate) struct Seat {
     running: Arc<Running>,
     request: RequestId,
@@ -35,80 +28,96 @@ pub(crate) struct Seat {
 
 impl Running {
     pub(crate) fn begin(self: &Arc<Self>, request: RequestId, peer: SocketAddr, port: u16) -> Seat {
-        let one = One {
-            peer,
-            port,
-            purpose: None,
-        };
-        self.lock().insert(request, one);
+        self.lock().peers.insert(request, (peer, port));
         Seat {
             running: Arc::clone(self),
             request,
         }
     }
 
-    /// Notes what a request is for, once that is known.
+    /// Notes what a request is for, once that is known. Until [`Running::over`].
     pub(super) fn is_for(&self, question: &Question) {
-        let device = match &question.key.signer {
-            Signer::Device { device, key, .. } => Some((*device, key.touch)),
-            Signer::HmacSha256 => None,
-        };
-        if let Some(one) = self.lock().get_mut(&question.request) {
-            one.purpose = Some(Purpose {
-                sentence: question.operation.sentence(),
-                client: question.client.name.clone(),
-                item: question.key.item,
-                device,
-            });
-        }
+        let why = format!(
+            "{}, asked by {}",
+            question.operation.sentence(),
+            visible(&question.client.name)
+        );
+        self.lock().purposes.insert(question.request, why);
     }
 
     /// The process that asks, as far as it can be seen. Blocks for some milliseconds.
     pub(super) fn process(&self, request: RequestId) -> Vec<String> {
-        let from = self.lock().get(&request).map(|one| (one.peer, one.port));
+        let from = self.lock().peers.get(&request).copied();
         from.map(|(peer, port)| crate::proxy::process_of(peer, port))
             .unwrap_or_default()
     }
 
-    /// What a use of an item's secret is for.
-    pub(super) fn why_item(&self, item: ItemId) -> String {
-        self.why(|purpose| purpose.item == item)
+    /// What a request is for.
+    pub(super) fn why(&self, request: RequestId) -> String {
+        let inner = self.lock();
+        let why = inner.purposes.get(&request).cloned();
+        why.unwrap_or_else(|| "Sign a request".to_owned())
     }
 
-    /// What a use of a device is for.
-    pub(super) fn why_device(&self, device: DeviceId) -> String {
-        self.why(|purpose| purpose.device.is_some_and(|(one, _)| one == device))
+    /// Keeps a secret that a passphrase has just opened as the consent to one request, for that request's signature alone.
+    pub(super) fn keep_secret(&self, request: RequestId, item: ItemId, secret: ApiSecret) {
+        self.lock().secrets.insert(request, (item, secret));
     }
 
-    /// Whether some request waits for a key of this device that asks for a finger.
-    pub(super) fn touches(&self, device: DeviceId) -> bool {
-        let running = self.lock();
-        let mut purposes = running.values().filter_map(|one| one.purpose.as_ref());
-        purposes.any(|purpose| purpose.device == Some((device, TouchPolicy::Always)))
+    /// Takes what was opened for this request, once.
+    pub(super) fn take_secret(&self, request: RequestId, item: ItemId) -> Option<ApiSecret> {
+        let (of, secret) = self.lock().secrets.remove(&request)?;
+        (of == item).then_some(secret)
     }
 
-    // Where several requests wait for the same key, all of them are named: nobody can say whose turn it is.
-    fn why(&self, meant: impl Fn(&Purpose) -> bool) -> String {
-        let running = self.lock();
-        let purposes = running.values().filter_map(|one| one.purpose.as_ref());
-        let sentences: Vec<_> = purposes
-            .filter(|purpose| meant(purpose))
-            .map(|purpose| format!("{}, asked by {}", purpose.sentence, purpose.client))
-            .collect();
-        match sentences.as_slice() {
-            [] => "Sign a request".to_owned(),
-            [one] => one.clone(),
-            several => format!("One of {}: {}", several.len(), several.join("; ")),
-        }
+    /// Wipes every secret that waits for its signature.
+    pub(crate) fn forget_secrets(&self) {
+        self.lock().secrets.clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, One>> {
+    /// A request is over: nothing is kept of it.
+    pub(super) fn over(&self, request: RequestId) {
+        let mut inner = self.lock();
+        inner.purposes.remove(&request);
+        inner.secrets.remove(&request);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.running.lock().remove(&self.request);
+        self.running.lock().peers.remove(&self.request);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept() -> (Running, RequestId, ItemId) {
+        let (running, request, item) = (Running::default(), RequestId::random(), ItemId::random());
+        running.keep_secret(request, item, ApiSecret::new("canary".into()));
+        (running, request, item)
+    }
+
+    #[test]
+    fn a_secret_that_was_opened_for_one_request_is_no_others() {
+        let (running, request, item) = kept();
+        assert!(running.take_secret(RequestId::random(), item).is_none());
+        assert!(running.take_secret(request, item).is_some());
+        assert!(running.take_secret(request, item).is_none(), "used once");
+    }
+
+    #[test]
+    fn it_is_gone_with_its_request_and_with_a_lock() {
+        let (running, request, item) = kept();
+        running.over(request);
+        assert!(running.take_secret(request, item).is_none());
+        let (running, request, item) = kept();
+        running.forget_secrets();
+        assert!(running.take_secret(request, item).is_none());
     }
 }

@@ -161,7 +161,9 @@ fn found(
         device,
         now: SystemClock.now(),
     };
-    let vault = touchkeep_vault::create(path, new).map_err(failure::vault_or_device)?;
+    let pins = super::pins(agent.paths());
+    let vault =
+        touchkeep_vault::create_pinned(path, pins, new).map_err(failure::vault_or_device)?;
     let device = vault.devices().first().map(|device| device.id);
     let device = device.ok_or_else(|| Failed::Other(failure::locked()))?;
     let (current, _locked) = Current::load(path, agent.paths())?;
@@ -319,6 +321,7 @@ fn log_of(current: &Current, vault: &Unlocked) -> Result<Log, Failure> {
 /// Locks: keys and PINs are wiped. Whether anything was open.
 pub(crate) async fn lock(agent: &Arc<Agent>) -> Result<bool, Failure> {
     agent.devices().forget();
+    agent.running().forget_secrets();
     let Some(current) = agent.vault() else {
         return Ok(false);
     };

@@ -277,7 +277,12 @@ fn device_summary(device: &EnrolledDevice) -> DeviceSummary {
 }
 
 fn read(path: &Path, paths: &Paths) -> Result<Locked, Failure> {
-    Locked::open_pinned(path, paths.data.join("heads")).map_err(|error| failure::vault(&error))
+    Locked::open_pinned(path, pins(paths)).map_err(|error| failure::vault(&error))
+}
+
+// The list of what this machine has seen of its vaults.
+fn pins(paths: &Paths) -> PathBuf {
+    paths.data.join("heads")
 }
 
 fn log_path(paths: &Paths, id: VaultId) -> PathBuf {
