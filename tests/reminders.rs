@@ -11,7 +11,7 @@ fn a_key_that_is_due_in_a_week_pops_up_once() {
     let _person = Person::sit_down(&home.paths(), None);
     let path = home.path("v.touchkeep").display().to_string();
     let _made = home.json(&["init", "--practice", "--work-factor", "10", "--path", &path]);
-    let add = |name: &str, age: &str, rule: &str| {
+    let add = |name: &str, class: &str, age: &str, rule: &str| {
         home.json_with(
             &[
                 "add",
@@ -19,7 +19,7 @@ fn a_key_that_is_due_in_a_week_pops_up_once() {
                 "--venue",
                 "binance",
                 "--class",
-                "trade",
+                class,
                 "--api-key",
                 "k",
                 "--age-days",
@@ -32,8 +32,8 @@ fn a_key_that_is_due_in_a_week_pops_up_once() {
             "hidden-from-notifications",
         )
     };
-    let _due = add("grid-trade", "83", "90");
-    let _young = add("fresh", "1", "90");
+    let _due = add("grid-trade", "trade", "83", "90");
+    let _young = add("fresh", "read", "1", "90");
     assert_eq!(dunst.displayed(), 0);
 
     let raised = home.json(&["remind", "--now"]);
