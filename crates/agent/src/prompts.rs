@@ -347,6 +347,43 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_yes_is_to_one_question_and_not_to_its_twin() {
+        let prompts = prompts();
+        let approval = || {
+            Question::Approval(touchkeep_wire::Approval {
+                sentence: String::new(),
+                operation: "withdraw".into(),
+                facts: Vec::new(),
+                unusual: Vec::new(),
+                client: "bot".into(),
+                process: Vec::new(),
+                key: String::new(),
+                rule: String::new(),
+                touch: true,
+                digest: "00".repeat(32),
+                practice: true,
+            })
+        };
+        let asked = |within| {
+            let (prompts, question) = (prompts.clone(), approval());
+            tokio::spawn(async move { prompts.ask(question, within).await })
+        };
+        let first_asked = asked(LATE);
+        let id = first(&prompts).await;
+        let twin = asked(LATE);
+        while prompts.list().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let digest = "00".repeat(32);
+        prompts.answer(id, Answer::Approve { digest }).unwrap();
+        assert!(matches!(first_asked.await.unwrap(), Reply::Approved(_)));
+        let left = prompts.list();
+        assert!(left.len() == 1 && left[0].id != id && !twin.is_finished());
+        prompts.answer(left[0].id, Answer::Refuse {}).unwrap();
+        assert!(matches!(twin.await.unwrap(), Reply::Refused));
+    }
+
+    #[tokio::test]
     async fn whoever_stops_asking_closes_the_question() {
         let prompts = prompts();
         let asking = tokio::spawn({

@@ -335,7 +335,59 @@ async fn a_bot_that_hangs_up_takes_its_question_along() {
     until(async || desk.client.call(ListPrompts {}).await.unwrap().len() == 1).await;
     drop(stream);
     until(async || desk.client.call(ListPrompts {}).await.unwrap().is_empty()).await;
+    until(async || !desk.rows(&["request-refused"]).await.is_empty()).await;
+    let rows = desk.rows(&["request-refused", "intent"]).await;
+    assert_eq!((rows.len(), rows[0].decision.as_str()), (1, "refused"));
+    assert_eq!(rows[0].client.as_deref(), Some("grid-bot"));
     assert!(desk.venue.got().is_empty());
+}
+
+#[tokio::test]
+async fn a_yes_to_one_of_two_that_are_alike_is_for_that_one() {
+    let desk = desk("approval_seconds = 3\n", sealed, true).await;
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let person = Person::new(&desk.agent, move |question| match question {
+        Question::Approval(_) if asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) > 0 => {
+            None
+        }
+        other => yes(other),
+    })
+    .await;
+    let (one, other) = tokio::join!(desk.withdraw(), desk.withdraw());
+    let mut both = [one.0, other.0];
+    both.sort_unstable();
+    assert_eq!(both, [200, 403], "{one:?} {other:?}");
+    let approvals = person.approvals();
+    assert_eq!(approvals[0].digest, approvals[1].digest);
+    assert_eq!((desk.venue.got().len(), person.passphrases()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_vault_that_was_made_where_another_was_can_be_changed_after_a_lock() {
+    let agent = Agent::start().await;
+    let client = agent.client().await;
+    let _owner = Person::new(&agent, yes).await;
+    let path = agent.home.path().join("v.touchkeep").display().to_string();
+    for _ in 0..2 {
+        let made = CreateVault {
+            path: path.clone(),
+            user: "Zoe".into(),
+            environment: "test".into(),
+            practice: true,
+            device: NewDevice::Software { work_factor: 10 },
+        };
+        client.call(made).await.unwrap();
+        client.call(LockVault {}).await.unwrap();
+        let unlock = UnlockVault {
+            path: Some(path.clone()),
+            device: None,
+        };
+        client.call(unlock).await.unwrap();
+        let text = POLICY.to_owned();
+        client.call(SetPolicy { text }).await.unwrap();
+        client.call(LockVault {}).await.unwrap();
+        std::fs::remove_file(&path).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -237,6 +237,99 @@ async fn a_token_opens_seals_and_signs() {
     assert!(!agent.log().contains(PIN) && !agent.log().contains(SECRET));
 }
 
+// Any writer of the vault can say of a request key that it asks for a touch; were that believed, a click would do.
+#[tokio::test]
+async fn what_the_vault_says_of_a_request_key_is_held_against_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = make_token(folder.path());
+    let agent = Agent::start_with("approval_seconds = 20\n", &[("SOFTHSM2_CONF", &config)]).await;
+    let client = agent.client().await;
+    let person = Person::new(&agent, with_pin(PIN)).await;
+    let path = agent.home.path().join("v.touchkeep");
+    client
+        .call(CreateVault {
+            path: path.display().to_string(),
+            user: "Zoe".into(),
+            environment: "test".into(),
+            practice: true,
+            device: NewDevice::Pkcs11 {
+                module: MODULE.into(),
+                token: "agent-test".into(),
+            },
+        })
+        .await
+        .unwrap();
+    let venue = Venue::start(SECRET, true).await;
+    let place = NewSecret::OnDevice { device: None };
+    let item = add(&client, "money", "move-money", place, &venue).await;
+    client
+        .call(SetApiKey {
+            item: "money".into(),
+            api_key: "money-api-key".into(),
+        })
+        .await
+        .unwrap();
+    let text = "[[rule]]\nname = \"money\"\nkinds = [\"withdraw\"]\naction = \"touch\"\n";
+    client.call(SetPolicy { text: text.into() }).await.unwrap();
+    let bot_of = AddClient {
+        name: "bot".into(),
+        key_set: "main".into(),
+    };
+    let new = client.call(bot_of).await.unwrap();
+    let token = new.token.into_inner();
+    let withdraw = async || {
+        let body = "coin=BTC&address=bc1q&amount=1&timestamp=1&signature=x";
+        let target = "/sapi/v1/capital/withdraw/apply";
+        bot(&new.base_url, &token, "POST", target, body).await
+    };
+    let (status, answer) = withdraw().await;
+    assert_eq!((status, venue.got().len()), (200, 1), "{answer}");
+
+    client.call(LockVault {}).await.unwrap();
+    say_touched(&path, &config, &format!("request-key.{}", item.id));
+    client
+        .call(UnlockVault {
+            path: None,
+            device: None,
+        })
+        .await
+        .unwrap();
+    let typed = pins(&person);
+    let (status, answer) = withdraw().await;
+    assert_eq!((status, venue.got().len()), (403, 1), "{answer}");
+    assert!(answer.contains("not what the vault says"), "{answer}");
+    assert_eq!(pins(&person), typed, "and nobody typed anything for it");
+}
+
+// What another program with the same token can write.
+fn say_touched(path: &Path, softhsm: &str, setting: &str) {
+    use touchkeep_core::{Clock, Pin, SystemClock};
+    use touchkeep_device::Auth;
+    use touchkeep_device_pkcs11::{Launch, Pkcs11Device, device::Options, tokens};
+
+    let launch = Launch {
+        program: common::program(),
+        args: vec!["agent".into(), "pkcs11-host".into()],
+        env: vec![("SOFTHSM2_CONF".into(), softhsm.into())],
+    };
+    let found = tokens(&launch, MODULE.into()).unwrap();
+    let choice = found
+        .into_iter()
+        .map(|token| token.choice)
+        .find(|choice| choice.label == "agent-test");
+    let mut device =
+        Pkcs11Device::spawn(launch, MODULE.into(), choice.unwrap(), Options::default()).unwrap();
+    let locked = touchkeep_vault::Locked::open(path).unwrap();
+    let pin = Pin::new(PIN.into());
+    let mut vault = locked.unlock(&mut device, Auth::Pin(&pin)).unwrap();
+    let said = vault.setting(setting).unwrap();
+    let lie = said.replace(r#""touch":"never""#, r#""touch":"always""#);
+    assert_ne!(said, lie);
+    vault.set_setting(setting, &lie).unwrap();
+    let nothing_new = touchkeep_vault::AuditHead::empty();
+    vault.save(SystemClock.now(), nothing_new).unwrap();
+}
+
 fn openssl_verifies(folder: &Path, pem: &str, message: &str, signature: &str) -> bool {
     let file = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);

@@ -249,15 +249,13 @@ impl Keys for VaultKeys {
                     let secret = open.read().secret(key.item);
                     secret.map_err(|_| KeyError::Damaged)
                 }
-                SecretPlace::Sealed => {
-                    match self.running.take_secret(request, key.item) {
-                        Some(secret) => Ok(secret),
-                        None => {
-                            let why = self.running.why(request);
-                            self.unsealed(key.item, why, false).await
-                        }
+                SecretPlace::Sealed => match self.running.take_secret(request, key.item) {
+                    Some(secret) => Ok(secret),
+                    None => {
+                        let why = self.running.why(request);
+                        self.unsealed(key.item, why, false).await
                     }
-                }
+                },
                 SecretPlace::Missing | SecretPlace::OnDevice { .. } => {
                     Err(KeyError::NoSecret(key.name.clone()))
                 }
@@ -385,9 +383,7 @@ pub(crate) fn open_enrolled(
         }),
         _ => connected(modules).into_iter().find(same),
     };
-    Ok(found
-        .ok_or(touchkeep_device::DeviceError::Removed)?
-        .open()?)
+    Ok(found.ok_or(DeviceError::Removed)?.open()?)
 }
 
 /// A use of an enrolled device's key.
@@ -431,12 +427,10 @@ fn of_failure(failure: &Failure) -> KeyError {
         Code::Locked => KeyError::Locked,
         Code::TimedOut => KeyError::TimedOut,
         Code::Refused => KeyError::Refused,
-        Code::NoDevice | Code::DeviceRemoved => {
-            KeyError::Device(touchkeep_device::DeviceError::Removed)
+        Code::NoDevice | Code::DeviceRemoved => KeyError::Device(DeviceError::Removed),
+        Code::System | Code::DeviceFailed => {
+            KeyError::Device(DeviceError::Middleware(failure.what.clone()))
         }
-        Code::System | Code::DeviceFailed => KeyError::Device(
-            touchkeep_device::DeviceError::Middleware(failure.what.clone()),
-        ),
         _ => KeyError::Damaged,
     }
 }

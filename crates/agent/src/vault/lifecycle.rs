@@ -321,13 +321,13 @@ fn log_of(current: &Current, vault: &Unlocked) -> Result<Log, Failure> {
 /// Locks: keys and PINs are wiped. Whether anything was open.
 pub(crate) async fn lock(agent: &Arc<Agent>) -> Result<bool, Failure> {
     agent.devices().forget();
-    agent.running().forget_secrets();
     let Some(current) = agent.vault() else {
         return Ok(false);
     };
     let Some(open) = current.replace(None) else {
         return Ok(false);
     };
+    agent.running().forget_secrets();
     agent.flush_seen();
     let done = blocking({
         let current = Arc::clone(&current);
