@@ -687,6 +687,34 @@ async fn a_vault_that_nobody_uses_is_locked() {
 }
 
 #[tokio::test]
+async fn a_lock_while_it_is_being_opened_leaves_it_locked() {
+    let desk = desk(CONFIG, stored, true).await;
+    desk.client.call(LockVault {}).await.unwrap();
+    let (front_end, _events) = desk.agent.front_end().await.split();
+    let unlock = UnlockVault {
+        path: None,
+        device: None,
+    };
+    let lock_and_type = async {
+        until(async || desk.client.call(ListPrompts {}).await.unwrap().len() == 1).await;
+        let prompt = desk.client.call(ListPrompts {}).await.unwrap()[0].id;
+        desk.client.call(LockVault {}).await.unwrap();
+        let value = SecretText::new(PASSPHRASE.into());
+        front_end
+            .answer(prompt, Answer::Secret { value })
+            .await
+            .unwrap();
+    };
+    let (unlocked, ()) = tokio::join!(desk.client.call(unlock), lock_and_type);
+    assert!(
+        matches!(&unlocked, Err(CallError::Failed(failure)) if failure.code == Code::Locked),
+        "{unlocked:?}"
+    );
+    let status = desk.client.call(GetStatus {}).await.unwrap();
+    assert!(!status.unlocked);
+}
+
+#[tokio::test]
 async fn reads_are_signed_by_the_trade_key_where_there_is_no_other() {
     let desk = desk(CONFIG, stored, true).await;
     let account = "/api/v3/account?timestamp=1&signature=x";

@@ -19,6 +19,7 @@ use self::pins::Pins;
 pub(crate) use self::{
     failure::device_failure,
     open::{Connected, Opened, connected, tokens, yubikeys},
+    pins::Session,
 };
 use crate::prompts::{Prompts, Reply};
 
@@ -121,6 +122,11 @@ impl Devices {
     /// Forgets every PIN.
     pub(crate) fn forget(&self) {
         self.pins.forget_all();
+    }
+
+    /// What runs from one lock to the next: what began before a lock must not end in an open vault after it.
+    pub(crate) fn session(&self) -> Session {
+        self.pins.session()
     }
 
     /// Uses a device: opens it, asks for what it demands, and works with it while its touch is shown.

@@ -21,7 +21,7 @@ struct Kept {
 
 /// From one lock of the vault to the next. A PIN that was typed before a lock is not kept after it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Session(u64);
+pub(crate) struct Session(u64);
 
 impl Pins {
     /// A copy for one use.

@@ -8,7 +8,7 @@ use std::{
 
 use touchkeep_audit::{Decision, Event, Kind, Log, OpenError};
 use touchkeep_container::note::VerifyKey;
-use touchkeep_core::{Clock, DeviceId, Passphrase, SystemClock};
+use touchkeep_core::{Clock, Code, DeviceId, Passphrase, SystemClock};
 use touchkeep_device::{Auth, DeviceKind, Purpose};
 use touchkeep_vault::{Locked, NewDevice, NewVault, Unlocked};
 use touchkeep_wire::{CreateVault, Failure, NewDevice as WantedDevice, Question, VaultSummary};
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     agent::Agent,
-    devices::{Connected, Failed, Opened, Use, blocking},
+    devices::{Connected, Failed, Opened, Session, Use, blocking},
     failure,
     ports::{self, LogHistory},
 };
@@ -48,7 +48,8 @@ pub(crate) async fn create(
     }
     let _turn = agent.lifecycle().await;
     lock(agent).await?;
-    let current = match wanted.device {
+    let session = agent.devices().session();
+    let founded = match wanted.device {
         WantedDevice::Software { work_factor } => {
             if work_factor < MIN_WORK_FACTOR && !wanted.practice {
                 return Err(failure::invalid(
@@ -94,9 +95,27 @@ pub(crate) async fn create(
             on_hardware(agent, device, path, wanted).await?
         }
     };
+    let current = Arc::clone(&founded.current);
     agent.remember_vault(&current);
+    let kind = Kind::VaultCreated;
+    begin(
+        agent,
+        &current,
+        founded.vault,
+        founded.device,
+        kind,
+        session,
+    )
+    .await?;
     agent.prompts().changed("vault");
     Ok(current.summary())
+}
+
+// A vault that was made, and is not in force yet.
+struct Founded {
+    current: Arc<Current>,
+    vault: Unlocked,
+    device: DeviceId,
 }
 
 async fn on_hardware(
@@ -104,7 +123,7 @@ async fn on_hardware(
     device: Connected,
     path: PathBuf,
     wanted: CreateVault,
-) -> Result<Arc<Current>, Failure> {
+) -> Result<Founded, Failure> {
     let label = device.label();
     // Said before anybody types a PIN that could not be used.
     let looked_at = device.clone();
@@ -153,7 +172,7 @@ fn found(
     environment: &str,
     practice: bool,
     device: NewDevice<'_>,
-) -> Result<Arc<Current>, Failed> {
+) -> Result<Founded, Failed> {
     let new = NewVault {
         user_name: user.to_owned(),
         environment_name: environment.to_owned(),
@@ -167,8 +186,11 @@ fn found(
     let device = vault.devices().first().map(|device| device.id);
     let device = device.ok_or_else(|| Failed::Other(failure::locked()))?;
     let (current, _locked) = Current::load(path, agent.paths())?;
-    begin(agent, &current, vault, device, Kind::VaultCreated)?;
-    Ok(current)
+    Ok(Founded {
+        current,
+        vault,
+        device,
+    })
 }
 
 /// Opens a vault with the first enrolled device that is connected.
@@ -220,6 +242,7 @@ async fn open_with(
     (device, connected): Chosen,
 ) -> Result<(), Failure> {
     let label = device_label(&device);
+    let session = agent.devices().session();
     let what = Use {
         device: label.clone(),
         serial: device.serial.clone(),
@@ -236,9 +259,8 @@ async fn open_with(
         ),
         Some(_) => None,
     };
-    let (agent, current) = (Arc::clone(agent), Arc::clone(current));
-    let devices = Arc::clone(agent.devices());
-    let opened = devices.with(
+    let id = device.id;
+    let opened = agent.devices().with(
         what,
         move || match (software, connected) {
             (Some(software), _) => Ok(Opened::Software(software)),
@@ -246,13 +268,14 @@ async fn open_with(
             (None, None) => Err(Failed::Other(failure::locked())),
         },
         move |opened: &mut Opened, auth: Auth<'_>| {
-            let vault = locked
+            locked
                 .unlock(opened.device(), auth)
-                .map_err(failure::vault_or_device)?;
-            Ok(begin(&agent, &current, vault, device.id, Kind::Unlocked)?)
+                .map_err(failure::vault_or_device)
         },
     );
-    opened.await.map_err(|failed| failed.failure(&label))
+    // Not in the use itself: that goes on when whoever asked has gone or has refused the touch, and then nothing may open.
+    let vault = opened.await.map_err(|failed| failed.failure(&label))?;
+    begin(agent, current, vault, id, Kind::Unlocked, session).await
 }
 
 // The vault is open: from here on it is recorded, and its policy is in force.
@@ -263,13 +286,29 @@ fn did(kind: Kind) -> &'static str {
     }
 }
 
-fn begin(
+async fn begin(
     agent: &Arc<Agent>,
     current: &Arc<Current>,
     vault: Unlocked,
     device: DeviceId,
     kind: Kind,
+    session: Session,
 ) -> Result<(), Failure> {
+    let (agent, current) = (Arc::clone(agent), Arc::clone(current));
+    blocking(move || put_in_force(&agent, &current, vault, device, kind, session)).await?
+}
+
+fn put_in_force(
+    agent: &Arc<Agent>,
+    current: &Arc<Current>,
+    vault: Unlocked,
+    device: DeviceId,
+    kind: Kind,
+    session: Session,
+) -> Result<(), Failure> {
+    if agent.devices().session() != session {
+        return Err(locked_meanwhile());
+    }
     let log = log_of(current, &vault)?;
     log.hold_tag_key(vault.audit_identity())
         .map_err(|error| failure::read_log(&error))?;
@@ -286,7 +325,7 @@ fn begin(
         log: log.clone(),
         identity: vault.audit_identity().clone(),
     };
-    let pipeline = ports::line(agent, current, log);
+    let pipeline = ports::line(agent, current, log.clone());
     pipeline
         .set_policy(policy, &history)
         .map_err(|error| failure::read_log(&error))?;
@@ -300,8 +339,22 @@ fn begin(
         born: Instant::now(),
     };
     drop(current.replace(Some(Arc::new(open))));
+    // A lock ends the session first and closes then, so that one of the two sees the other.
+    if agent.devices().session() != session {
+        drop(current.replace(None));
+        log.drop_tag_key();
+        return Err(locked_meanwhile());
+    }
     tracing::info!("the vault is open");
     Ok(())
+}
+
+fn locked_meanwhile() -> Failure {
+    Failure::new(
+        Code::Locked,
+        "It was locked while it was being opened.",
+        "Unlock it again.",
+    )
 }
 
 fn log_of(current: &Current, vault: &Unlocked) -> Result<Log, Failure> {
