@@ -70,7 +70,7 @@ async fn watch(
                 }
                 if let Question::Touch { device, why } = &prompt.question {
                     output.say(&format!(
-                        "{} {}: {}",
+                        "{} {} whenever it blinks: {}",
                         output.err(Style::Warn, "Touch"),
                         visible(device),
                         visible(why)

@@ -26,6 +26,6 @@ try:
             withdrawal = bot.withdraw(asset, float(amount), address, params={"network": asset})
             print(f"withdrawal {withdrawal['id']} accepted")
         case _:
-            sys.exit("usage: ccxt.py order SYMBOL SIDE AMOUNT PRICE | withdraw ASSET AMOUNT ADDRESS")
+            sys.exit("usage: ccxt_binance.py order SYMBOL SIDE AMOUNT PRICE | withdraw ASSET AMOUNT ADDRESS")
 except ccxt.BaseError as error:
     sys.exit(f"{type(error).__name__}: {error}")
