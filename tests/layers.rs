@@ -164,3 +164,20 @@ fn pure_crates_do_no_io() {
         }
     }
 }
+
+#[test]
+fn nothing_listens_to_the_log_crate() {
+    // `yubikey` writes APDUs, VERIFY with its PIN among them, to `log` at trace level.
+    let metadata = MetadataCommand::new()
+        .other_options(["--locked".to_owned()])
+        .exec()
+        .unwrap();
+    for package in &metadata.packages {
+        assert!(
+            !["tracing-log", "env_logger", "fern", "simplelog", "log4rs"]
+                .contains(&package.name.as_str()),
+            "{} would print what yubikey logs",
+            package.name
+        );
+    }
+}
