@@ -200,9 +200,9 @@ impl<U: Upstream> Pipeline<U> {
             key,
             lasts,
         };
-        let allowed = self.allowed(&read).await?;
+        let (allowed, tell) = self.allowed(&read).await?;
         let parts = Arc::clone(&self.0);
-        let task = tokio::spawn(async move { parts.carry_out(allowed, read).await });
+        let task = tokio::spawn(async move { parts.carry_out(allowed, read, tell).await });
         task.await
             .unwrap_or_else(|_| Err(NotDone::Unknown("the request was interrupted".into())))
     }
@@ -252,8 +252,8 @@ impl<U: Upstream> Pipeline<U> {
         why.into()
     }
 
-    // From what was read to what may be signed.
-    async fn allowed(&self, read: &Read) -> Result<Allowed, NotSigned> {
+    // From what was read to what may be signed, and what a person is told once it is.
+    async fn allowed(&self, read: &Read) -> Result<(Allowed, Option<Question>), NotSigned> {
         let asked = Asked {
             request: read.incoming.request,
             digest: request_digest(&read.private, read.key.item),
@@ -268,10 +268,8 @@ impl<U: Upstream> Pipeline<U> {
             Verdict::Allow(allowed) => {
                 let question = self.question(read, allowed.digest(), allowed.rule(), Need::Click);
                 self.0.keys.make_ready(&question).await?;
-                if allowed.how() == How::RuleAndNotify {
-                    self.0.approver.tell(&question);
-                }
-                Ok(allowed)
+                let tell = (allowed.how() == How::RuleAndNotify).then_some(question);
+                Ok((allowed, tell))
             }
             Verdict::Ask(asks) => {
                 let question = self.question(read, asks.digest(), asks.rule(), asks.need());
@@ -286,7 +284,7 @@ impl<U: Upstream> Pipeline<U> {
                     at: self.0.clock.now(),
                     ..act
                 });
-                Ok(allowed)
+                Ok((allowed, None))
             }
         }
     }
@@ -378,6 +376,7 @@ impl<U: Upstream> Parts<U> {
         self: Arc<Self>,
         allowed: Allowed,
         read: Read,
+        tell: Option<Question>,
     ) -> Result<Done<U::Response>, NotDone> {
         let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
         let log = self.log.clone();
@@ -412,6 +411,9 @@ impl<U: Upstream> Parts<U> {
                 return Err(why.into());
             }
         };
+        if let Some(question) = &tell {
+            self.approver.tell(question);
+        }
         match self.upstream.send(outgoing, key.base_url.clone()).await {
             Ok(response) => {
                 let status = U::status(&response);

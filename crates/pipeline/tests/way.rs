@@ -718,8 +718,16 @@ async fn a_rule_that_tells_does_not_wait() {
     scene.pipeline.handle(cancel).await.unwrap();
     assert_eq!(
         scene.played.story.words(),
-        ["ready", "tell", "sign", "send"]
+        ["ready", "sign", "tell", "send"]
     );
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_a_signature_that_was_not_made() {
+    let scene = scene(|p| p.secret = || Err(DeviceError::Removed.into()));
+    let cancel = incoming("DELETE", "/api/v3/openOrders", "symbol=BTCUSDT", "");
+    scene.pipeline.handle(cancel).await.unwrap_err();
+    assert_eq!(scene.played.story.words(), ["ready", "sign"]);
 }
 
 #[tokio::test]

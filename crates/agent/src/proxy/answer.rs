@@ -1,17 +1,26 @@
 //! Bodies of answers: our own, whole, or the venue's, streamed as it comes.
 
-use std::{convert::Infallible, error::Error};
+use std::{
+    convert::Infallible,
+    error::Error,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{
     HeaderMap, Response,
-    body::Incoming,
+    body::{Body, Frame, Incoming, SizeHint},
     header::{
         CONNECTION, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
         TRANSFER_ENCODING, UPGRADE,
     },
 };
+
+/// A venue that has begun its answer sends more of it within this.
+const PART_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A body that goes to a bot.
 pub(crate) type Answer = BoxBody<Bytes, Box<dyn Error + Send + Sync>>;
@@ -41,7 +50,56 @@ pub(crate) fn passed_on(venue: Response<Incoming>) -> Response<Answer> {
     let (mut head, body) = venue.into_parts();
     strip(&mut head.headers);
     head.version = hyper::Version::HTTP_11;
-    Response::from_parts(head, body.map_err(Into::into).boxed())
+    Response::from_parts(head, BoxBody::new(Bounded::new(body, PART_TIMEOUT)))
+}
+
+// A body of which each part comes in time, or its end is an error: the bot's connection is closed in the middle, so that
+// nobody takes a part for the whole.
+struct Bounded<B> {
+    body: B,
+    within: Duration,
+    late: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl<B> Bounded<B> {
+    fn new(body: B, within: Duration) -> Self {
+        Self {
+            body,
+            within,
+            late: Box::pin(tokio::time::sleep(within)),
+        }
+    }
+}
+
+impl<B> Body for Bounded<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = self.get_mut();
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
+            let next = tokio::time::Instant::now() + this.within;
+            this.late.as_mut().reset(next);
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        ready!(this.late.as_mut().poll(context));
+        Poll::Ready(Some(Err("the venue stopped in the middle".into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 fn strip(headers: &mut HeaderMap) {
@@ -61,6 +119,31 @@ fn strip(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Stalled(Option<Bytes>);
+
+    impl Body for Stalled {
+        type Data = Bytes;
+        type Error = Infallible;
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            match self.0.take() {
+                Some(part) => Poll::Ready(Some(Ok(Frame::data(part)))),
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_venue_that_stops_in_the_middle_is_not_waited_for() {
+        let body = Stalled(Some(Bytes::from_static(b"{")));
+        let mut body = Bounded::new(body, Duration::from_millis(10));
+        assert!(body.frame().await.unwrap().is_ok());
+        let ended = tokio::time::timeout(Duration::from_secs(30), body.frame()).await;
+        assert!(ended.unwrap().unwrap().is_err());
+    }
 
     #[test]
     fn headers_of_the_connection_stay_behind() {
