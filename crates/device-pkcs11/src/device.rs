@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use age_core::format::{FileKey, Stanza};
+use age_core::{
+    format::{FILE_KEY_BYTES, FileKey, Stanza},
+    secrecy::ExposeSecret,
+};
 use aws_lc_rs::{
     digest::{SHA256, digest},
     rand,
@@ -115,6 +118,38 @@ impl Pkcs11Device {
             id: id.map_err(|_| DeviceError::NoKey(info.key.clone()))?,
             kind: kind_of(info.algorithm)?,
         })
+    }
+
+    // Has the token show that it holds the private half. Public objects are made without a PIN: a key with our label may be
+    // anybody's, and a vault that is encrypted to it is his.
+    fn prove(&mut self, purpose: Purpose, auth: Auth<'_>) -> Result<(), DeviceError> {
+        let mut of_purpose = self.info.keys.iter().filter(|info| info.purpose == purpose);
+        let (Some(info), None) = (of_purpose.next().cloned(), of_purpose.next()) else {
+            let text = format!(
+                "with more than one key that is called {:?}",
+                label_of(purpose)
+            );
+            return Err(DeviceError::Unexpected(text));
+        };
+        let random = |_| DeviceError::Middleware("no randomness".into());
+        if purpose == Purpose::SignVault {
+            let mut message = [0; 32];
+            rand::fill(&mut message).map_err(random)?;
+            let scheme = scheme_of(info.algorithm).ok_or_else(confused)?;
+            return self.sign(&info.key, scheme, &message, auth).map(drop);
+        }
+        let riddle =
+            FileKey::try_init_with_mut(|bytes: &mut [u8; FILE_KEY_BYTES]| rand::fill(bytes));
+        let riddle = riddle.map_err(random)?;
+        let wrapped = stanza::recipient(&info)?.wrap_file_key(&riddle);
+        let (stanzas, _) = wrapped.map_err(|_| confused())?;
+        let answer = self.unwrap_file_key(&info.key, &stanzas, auth)?;
+        // EXPOSE: both halves, to their comparison.
+        if answer.expose_secret() == riddle.expose_secret() {
+            Ok(())
+        } else {
+            Err(confused())
+        }
     }
 
     fn generate(
@@ -231,6 +266,9 @@ impl Provision for Pkcs11Device {
             }
         }
         self.read_keys()?;
+        for purpose in [Purpose::Unlock, Purpose::Seal, Purpose::SignVault] {
+            self.prove(purpose, auth)?;
+        }
         Ok(self.info.clone())
     }
 

@@ -98,6 +98,49 @@ impl SoftHsm {
     }
 }
 
+// Public objects are made without a PIN, so any program of this machine can put a public key on the token whose private
+// half it keeps, under our label. A vault that is encrypted to it would be open to that program.
+#[test]
+fn a_public_key_that_somebody_put_there_is_not_taken_for_ours() {
+    for name in ["unlock", "seal", "sign-vault"] {
+        let hsm = SoftHsm::new();
+        let choice = hsm.choice();
+        let (private, public) = (hsm.0.path().join("k.pem"), hsm.0.path().join("k.der"));
+        let openssl = |arguments: &[&str]| {
+            let output = Command::new("openssl").args(arguments).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        };
+        let (private, public) = (private.to_str().unwrap(), public.to_str().unwrap());
+        let curve = [
+            "ecparam",
+            "-name",
+            "prime256v1",
+            "-genkey",
+            "-noout",
+            "-out",
+        ];
+        openssl(&[&curve[..], &[private]].concat());
+        let half = ["ec", "-pubout", "-outform", "DER", "-in", private, "-out"];
+        openssl(&[&half[..], &[public]].concat());
+        let planted = Command::new("pkcs11-tool")
+            .args(["--module", MODULE, "--token-label", &choice.label])
+            .args(["--write-object", public, "--type", "pubkey", "--id", "00"])
+            .args(["--label", &format!("touchkeep {name}")])
+            .env("SOFTHSM2_CONF", hsm.config())
+            .output()
+            .unwrap();
+        assert!(planted.status.success(), "{planted:?}");
+        let mut device = hsm.open(hsm.launch(host())).unwrap();
+        assert_eq!(device.info().keys.len(), 1, "it is seen");
+        let pin = Pin::new(PIN.into());
+        let made = device.provision(Auth::Pin(&pin));
+        assert!(
+            matches!(&made, Err(DeviceError::Unexpected(_))),
+            "{name}: {made:?}"
+        );
+    }
+}
+
 fn host() -> PathBuf {
     let exe = env::current_exe().unwrap();
     let path = exe
