@@ -98,10 +98,8 @@ impl Terminal {
             match byte {
                 [b'\r' | b'\n'] => break Line::Typed(String::from_utf8_lossy(&line).into_owned()),
                 [0x03 | 0x1b | 0x04] => break Line::Cancelled,
-                [0x7f | 0x08] => {
-                    if pop_char(&mut line) {
-                        self.write("\x08 \x08");
-                    }
+                [0x7f | 0x08] if pop_char(&mut line) => {
+                    self.write("\x08 \x08");
                 }
                 [0x15] => {
                     while pop_char(&mut line) {

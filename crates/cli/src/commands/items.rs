@@ -143,7 +143,10 @@ fn age(item: &ItemSummary, now: UnixMillis) -> String {
     let days = now.since(item.created) / time::DAY_MS;
     match item.due {
         Some(due) if due <= now => format!("{days} d, overdue"),
-        Some(due) => format!("{days} d, due in {} d", due.since(now).div_ceil(time::DAY_MS)),
+        Some(due) => format!(
+            "{days} d, due in {} d",
+            due.since(now).div_ceil(time::DAY_MS)
+        ),
         None => format!("{days} d"),
     }
 }

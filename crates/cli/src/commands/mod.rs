@@ -40,17 +40,15 @@ pub(crate) fn run(cli: Cli, output: Output) -> Done {
                 "touchkeep",
                 &mut std::io::stdout(),
             );
-            return Ok(ExitCode::SUCCESS);
+            Ok(ExitCode::SUCCESS)
         }
-        Verb::Agent(agent) if agent.verb.is_none() => return be_the_agent(agent.background),
+        Verb::Agent(agent) if agent.verb.is_none() => be_the_agent(agent.background),
         Verb::Agent(crate::args::Agent {
             verb: Some(AgentVerb::Pkcs11Host { module }),
             ..
-        }) => {
-            return touchkeep_agent::pkcs11_host(&module)
-                .map(|()| ExitCode::SUCCESS)
-                .map_err(|error| Failure::new(Code::DeviceFailed, error.to_string(), ""));
-        }
+        }) => touchkeep_agent::pkcs11_host(&module)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(|error| Failure::new(Code::DeviceFailed, error.to_string(), "")),
         verb => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

@@ -165,8 +165,11 @@ impl Stage {
         output: Output,
     ) -> Result<bool, Failure> {
         let script = self.file("grid_bot.py");
-        fs::write(&script, include_str!("../../../../docs/clients/ccxt_binance.py"))
-            .map_err(|error| broken(error.to_string()))?;
+        fs::write(
+            &script,
+            include_str!("../../../../docs/clients/ccxt_binance.py"),
+        )
+        .map_err(|error| broken(error.to_string()))?;
         output.say(&output.err(
             Style::Quiet,
             &format!("  $ grid_bot.py {}", words.join(" ")),
