@@ -1,6 +1,6 @@
 //! The vault file on disk: locks, atomic saves, recipients, items and sealed values.
 //!
-//! [`create`] makes a vault; [`Locked::open`] reads one and verifies all that needs no key; [`Locked::unlock`] opens it with
+//! [`create()`] makes a vault; [`Locked::open`] reads one and verifies all that needs no key; [`Locked::unlock`] opens it with
 //! one operation of a device; [`Unlocked::save`] writes it. The bytes are `touchkeep-container`'s; here are files, keys and
 //! recipients, and recipients come from the signed membership chain alone. Nothing here knows of requests, rules or clients.
 //!

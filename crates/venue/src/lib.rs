@@ -4,7 +4,7 @@
 //! can be read in two ways is refused. What was read is written anew in one canonical form, and those bytes are what is
 //! judged, signed and sent.
 //!
-//! Read in this order: [`operation`], [`request`], [`dialect`], [`form`], [`binance`].
+//! Read in this order: [`operation`], [`request`], [`mod@dialect`], [`form`], [`binance`].
 #![cfg_attr(
     test,
     allow(
