@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::{
     card::{self, NotUsed, SLOTS, Slot, Use, Version},
     certificate::{Certificate, PinPolicy},
+    plan::{Flaw, flaw_for},
     reader::PcscTransport,
     transport::{Channel, Transport, transact},
 };
@@ -30,9 +31,18 @@ pub struct PivDevice {
     pub(crate) info: DeviceInfo,
     pub(crate) serial: u32,
     pub(crate) version: Version,
-    pins: Vec<(KeyRef, PinPolicy)>,
+    pub(crate) held: Vec<Held>,
     transport: Box<dyn Transport>,
     options: Options,
+}
+
+/// What else is known of a key.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) key: KeyRef,
+    pin: PinPolicy,
+    /// Why it is neither adopted nor used. It is still listed, so that it can be said.
+    pub(crate) flaw: Option<Flaw>,
 }
 
 impl PivDevice {
@@ -68,7 +78,7 @@ impl PivDevice {
             info,
             serial,
             version,
-            pins: Vec::new(),
+            held: Vec::new(),
             transport,
             options,
         };
@@ -99,10 +109,7 @@ impl PivDevice {
             }
             Ok(keys)
         })?;
-        (self.info.keys, self.pins) = keys
-            .into_iter()
-            .map(|(info, pin)| (info.clone(), (info.key, pin)))
-            .unzip();
+        (self.info.keys, self.held) = keys.into_iter().unzip();
         Ok(())
     }
 
@@ -118,14 +125,18 @@ impl PivDevice {
         })
     }
 
+    // A key that may be used. Asking what it demands is refused as well: before anybody types a PIN.
     fn known(&self, key: &KeyRef) -> Result<(KeyInfo, u8, PinPolicy), DeviceError> {
         let missing = || DeviceError::NoKey(key.clone());
         let info = self.info.keys.iter().find(|info| info.key == *key);
-        let pin = self.pins.iter().find(|(of, _)| of == key);
+        let held = self.held.iter().find(|held| held.key == *key);
         let slot = u8::from_str_radix(&key.0, 16).ok();
-        match (info, slot, pin) {
-            (Some(info), Some(slot), Some((_, pin))) => Ok((info.clone(), slot, *pin)),
-            _ => Err(missing()),
+        let (Some(info), Some(slot), Some(held)) = (info, slot, held) else {
+            return Err(missing());
+        };
+        match held.flaw {
+            Some(flaw) => Err(flaw.refused(&key.0)),
+            None => Ok((info.clone(), slot, held.pin)),
         }
     }
 
@@ -267,7 +278,7 @@ fn read_key(
     channel: &mut dyn Channel,
     serial: u32,
     slot: u8,
-) -> Result<Option<(KeyInfo, PinPolicy)>, DeviceError> {
+) -> Result<Option<(KeyInfo, Held)>, DeviceError> {
     let metadata = match card::metadata(channel, slot)? {
         Slot::Known(metadata) => metadata,
         Slot::Empty | Slot::Other => return Ok(None),
@@ -281,10 +292,16 @@ fn read_key(
         tracing::warn!(slot, "the certificate is not of the slot's key");
         return Ok(None);
     }
+    let key = KeyRef(format!("{slot:02x}"));
+    let held = Held {
+        key: key.clone(),
+        pin: metadata.pin,
+        flaw: flaw_for(purpose, &metadata),
+    };
     let files = matches!(purpose, Purpose::Unlock | Purpose::Seal);
     let point = P256Point::from_spki(&metadata.spki).filter(|_| files);
     let info = KeyInfo {
-        key: KeyRef(format!("{slot:02x}")),
+        key,
         purpose,
         algorithm: metadata.algorithm,
         spki: metadata.spki,
@@ -292,7 +309,7 @@ fn read_key(
         recipient: point.as_ref().map(stanza::yubikey_recipient),
         identity: point.map(|point| stanza::yubikey_identity(serial, slot, &point)),
     };
-    Ok(Some((info, metadata.pin)))
+    Ok(Some((info, held)))
 }
 
 // EMSA-PKCS1-v1_5 with SHA-256 to 2048 bits (RFC 8017, 9.2).

@@ -4,11 +4,12 @@
 //! by another program, in the next. Making keys, changing PINs and the management key is the `yubikey` crate's: it happens
 //! once, with a person beside it.
 //!
-//! What it refuses: to send a PIN that may be the last try, to keep a PIN, to trust a slot number, to return a signature
-//! that the exported key does not verify, and to log what goes over the wire. (The `yubikey` crate logs commands, PINs among
-//! them, at `log`'s trace level; this workspace speaks `tracing`, and no program of it may install a bridge from `log`.)
+//! What it refuses: to send a PIN that may be the last try, to keep a PIN, to trust a slot number, to use a vault's key
+//! that was not made on the card or has other policies than ours, to return a signature that the exported key does not
+//! verify, and to log what goes over the wire. (The `yubikey` crate logs commands, PINs among them, at `log`'s trace level;
+//! this workspace speaks `tracing`, and no program of it may install a bridge from `log`.)
 //!
-//! Read in this order: [`transport`], `apdu`, `card`, `certificate`, [`device`], `provision`, [`reader`].
+//! Read in this order: [`transport`], `apdu`, `card`, `certificate`, `plan`, [`device`], `provision`, [`reader`].
 
 #![cfg_attr(
     test,
@@ -26,6 +27,7 @@ mod ber;
 mod card;
 mod certificate;
 pub mod device;
+mod plan;
 mod provision;
 pub mod reader;
 pub mod transport;

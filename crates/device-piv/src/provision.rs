@@ -16,8 +16,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     card::{self, MANAGEMENT_KEY, PIN, PIN_BYTES, PUK, SLOTS, Slot, Version},
-    certificate::{PinPolicy, Unsigned},
+    certificate::Unsigned,
     device::{Options, PivDevice, verify_with_care},
+    plan::Plan,
     reader::explained,
 };
 
@@ -105,6 +106,15 @@ impl PivDevice {
         Ok(pin)
     }
 
+    /// An error when a key that is named as one of a vault's is not what such a key has to be.
+    fn adoptable(&self) -> Result<(), DeviceError> {
+        let flawed = self.held.iter().find_map(|held| {
+            let flaw = held.flaw?;
+            Some(flaw.refused(&held.key.0))
+        });
+        flawed.map_or(Ok(()), Err)
+    }
+
     /// A place for a key: where one of the same kind was made but never got its certificate (somebody pulled the card, or
     /// missed the touch), else a slot without key and certificate, the preferred one first.
     fn place(&mut self, plan: Plan, taken: &[u8]) -> Result<Place, DeviceError> {
@@ -117,10 +127,7 @@ impl PivDevice {
                 }
                 match card::metadata(channel, slot)? {
                     Slot::Empty => free = free.or(Some(slot)),
-                    Slot::Known(made)
-                        if made.generated
-                            && (made.algorithm, made.pin, made.touch) == plan.policy() =>
-                    {
+                    Slot::Known(made) if plan.flaw(&made).is_none() => {
                         let spki = Some(made.spki);
                         return Ok(Place { slot, spki });
                     }
@@ -190,8 +197,11 @@ impl PivDevice {
 }
 
 impl Provision for PivDevice {
-    /// Waits for two touches: each new key signs its certificate, two of them with a cached one.
+    /// Waits for two touches: each new key signs its certificate, two of them with a cached one. Refuses a card with a key
+    /// that has the name of one of the three and was not made on the card, or is not as it should be; no PIN is sent then.
     fn provision(&mut self, auth: Auth<'_>) -> Result<DeviceInfo, DeviceError> {
+        self.read_keys()?;
+        self.adoptable()?;
         let pin = self.admitted(auth)?;
         let missing: Vec<Plan> = Plan::VAULT
             .into_iter()
@@ -199,6 +209,8 @@ impl Provision for PivDevice {
             .collect();
         if !missing.is_empty() {
             self.make(&missing, pin)?;
+            // Keys were read again, and somebody could have been faster.
+            self.adoptable()?;
         }
         Ok(self.info.clone())
     }
@@ -227,36 +239,6 @@ impl Provision for PivDevice {
         keys.find(|info| Some(&info.key) == key.as_ref())
             .cloned()
             .ok_or_else(|| DeviceError::Unexpected("without the key that it made".into()))
-    }
-}
-
-/// A key that is to be.
-#[derive(Debug, Clone, Copy)]
-struct Plan {
-    purpose: Purpose,
-    algorithm: Algorithm,
-    touch: TouchPolicy,
-    preferred: u8,
-}
-
-impl Plan {
-    const VAULT: [Self; 3] = [
-        Self::vault(Purpose::Unlock, TouchPolicy::Cached, 0x82),
-        Self::vault(Purpose::Seal, TouchPolicy::Always, 0x83),
-        Self::vault(Purpose::SignVault, TouchPolicy::Cached, 0x84),
-    ];
-
-    const fn vault(purpose: Purpose, touch: TouchPolicy, preferred: u8) -> Self {
-        Self {
-            purpose,
-            algorithm: Algorithm::P256,
-            touch,
-            preferred,
-        }
-    }
-
-    const fn policy(self) -> (Algorithm, PinPolicy, TouchPolicy) {
-        (self.algorithm, PinPolicy::Once, self.touch)
     }
 }
 
