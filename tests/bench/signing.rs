@@ -61,7 +61,7 @@ fn main() {
     row("bare HMAC-SHA256 (aws-lc-rs)", &mut bare);
     row("decode + build + sign + finish", &mut ours);
     if ccxt.is_empty() {
-        println!("ccxt: NOT MEASURED, TOUCHKEEP_PYTHON has no ccxt");
+        println!("ccxt: NOT MEASURED, TOUCHKEEP_PYTHON has no ccxt that signs like 4.5.90");
     } else {
         row("ccxt Python sign()", &mut ccxt);
         println!("ccxt / ours: {:.1}", median(&mut ccxt) / median(&mut ours));
@@ -80,9 +80,9 @@ fn ccxt_per_call() -> Option<f64> {
 import ccxt, time
 bot = ccxt.binance({"apiKey": "k", "secret": "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"})
 order = dict(symbol="LTCBTC", side="BUY", type="LIMIT", timeInForce="GTC", quantity="1", price="0.1")
-assert "signature=" in bot.sign("order", "private", "POST", order)["body"]
+assert "signature=" in bot.sign("order", ["private"], "POST", order)["body"]
 start = time.perf_counter()
-for _ in range(5000): bot.sign("order", "private", "POST", order)
+for _ in range(5000): bot.sign("order", ["private"], "POST", order)
 print((time.perf_counter() - start) / 5000 * 1e6)
 "#;
     let python = std::env::var_os("TOUCHKEEP_PYTHON")?;
