@@ -380,8 +380,10 @@ impl Home {
         let mut command = self.touchkeep();
         command.arg("agent").stdout(Stdio::null()).stderr(log);
         self.agent = Some(Running::start(command));
+        // Not by the command line: it would start an agent of its own, faster than this one is there.
+        let socket = self.paths().agent_socket();
         wait_for("the agent", || {
-            self.cli(&["status"]).status.success().then_some(())
+            std::os::unix::net::UnixStream::connect(&socket).ok()
         });
     }
 
