@@ -30,7 +30,6 @@ mod devices;
 mod failure;
 mod hardening;
 mod instance;
-mod locked;
 mod logging;
 mod notify;
 mod ports;

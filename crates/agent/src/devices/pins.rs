@@ -7,8 +7,7 @@ use std::{
 };
 
 use touchkeep_core::Pin;
-
-use crate::locked::LockedBytes;
+use touchkeep_locked::LockedBytes;
 
 #[derive(Default)]
 pub(super) struct Pins(Mutex<Kept>);

@@ -1,0 +1,43 @@
+//! Memory for long-lived keys and kept PINs.
+//!
+//! [`LockedBytes`] lie in pages that are never swapped out, left out of core dumps, not handed to child processes, fenced in
+//! by pages that nobody can touch, and wiped before they are given back. Where the kernel has `memfd_secret` (Linux 5.14 and
+//! later) the pages are also taken out of the kernel's own map of memory: neither `/proc/PID/mem` nor `ptrace` nor a core
+//! dump reads them, not even for root. [`protection`] says which of both it is here.
+//!
+//! It never falls back to ordinary memory: where nothing can be locked, nothing is kept, and the caller gets an error.
+//! What is exposed and then copied by the caller is the caller's to wipe.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "tests may fail loudly"
+    )
+)]
+
+mod bytes;
+mod region;
+
+pub use bytes::{LockedBytes, protection};
+
+/// What keeps others from reading [`LockedBytes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Protection {
+    /// `memfd_secret`: no other process reads it, and the kernel itself not by accident.
+    SecretMemory,
+    /// `mlock`: never in swap or in a core dump, but root can read it. The kernel has no `memfd_secret`, or a sandbox
+    /// forbids it.
+    LockedPages,
+}
+
+impl std::fmt::Display for Protection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::SecretMemory => "memfd_secret",
+            Self::LockedPages => "mlock",
+        })
+    }
+}
