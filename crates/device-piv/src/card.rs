@@ -3,7 +3,8 @@
 
 use touchkeep_core::Pin;
 use touchkeep_device::{
-    Algorithm, DeviceError, TouchPolicy,
+    Algorithm, DeviceError, PinPolicy, TouchPolicy,
+    attestation::Firmware,
     public::{P256Point, rsa_spki, tlv},
 };
 use zeroize::Zeroizing;
@@ -11,7 +12,6 @@ use zeroize::Zeroizing;
 use crate::{
     apdu::{Command, OK, unexpected},
     ber,
-    certificate::{PinPolicy, touch_from_byte},
     transport::Channel,
 };
 
@@ -28,22 +28,16 @@ pub(crate) const PIN_BYTES: std::ops::RangeInclusive<usize> = 6..=8;
 
 const PIV_AID: &[u8] = &[0xa0, 0x00, 0x00, 0x03, 0x08];
 const FIRST_CERTIFICATE: u8 = 0x0d;
+/// The object of slot f9's certificate (Yubico's).
+const ATTESTATION_CERTIFICATE: [u8; 3] = [0x5f, 0xff, 0x01];
 
+const WRONG_DATA: u16 = 0x6a80;
+const WRONG_PARAMETERS: u16 = 0x6a86;
 const NOT_FOUND: u16 = 0x6a82;
 const NO_REFERENCE: u16 = 0x6a88;
 const UNKNOWN_COMMAND: u16 = 0x6d00;
 const BLOCKED: u16 = 0x6983;
 const NOT_SATISFIED: u16 = 0x6982;
-
-/// A firmware version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Version(pub(crate) u8, pub(crate) u8, pub(crate) u8);
-
-impl std::fmt::Display for Version {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}.{}", self.0, self.1, self.2)
-    }
-}
 
 /// Selects the PIV application. Forgets a verified PIN.
 pub(crate) fn select(channel: &mut dyn Channel) -> Result<(), DeviceError> {
@@ -56,10 +50,10 @@ pub(crate) fn select(channel: &mut dyn Channel) -> Result<(), DeviceError> {
 }
 
 /// The firmware's version.
-pub(crate) fn version(channel: &mut dyn Channel) -> Result<Version, DeviceError> {
+pub(crate) fn version(channel: &mut dyn Channel) -> Result<Firmware, DeviceError> {
     let data = Command::new(0xfd, 0, 0, &[]).send(channel)?.ok()?;
     match data[..] {
-        [major, minor, patch, ..] => Ok(Version(major, minor, patch)),
+        [major, minor, patch, ..] => Ok(Firmware(major, minor, patch)),
         _ => Err(DeviceError::Unexpected("without a version".into())),
     }
 }
@@ -223,7 +217,7 @@ fn read_metadata(data: &[u8]) -> Option<Metadata> {
     Some(Metadata {
         algorithm,
         pin: PinPolicy::from_byte(*pin)?,
-        touch: touch_from_byte(*touch)?,
+        touch: TouchPolicy::from_byte(*touch)?,
         generated: ber::find(0x03, data)? == [1],
         spki,
     })
@@ -245,10 +239,34 @@ pub(crate) fn certificate(
     slot: u8,
 ) -> Result<Option<Vec<u8>>, DeviceError> {
     let object = slot - SLOTS.start() + FIRST_CERTIFICATE;
-    let answer = Command::new(0xcb, 0x3f, 0xff, &[0x5c, 3, 0x5f, 0xc1, object]).send(channel)?;
+    certificate_in(channel, [0x5f, 0xc1, object])
+}
+
+/// The certificate of the key that attests others, as DER.
+pub(crate) fn attestation_certificate(
+    channel: &mut dyn Channel,
+) -> Result<Option<Vec<u8>>, DeviceError> {
+    certificate_in(channel, ATTESTATION_CERTIFICATE)
+}
+
+fn certificate_in(
+    channel: &mut dyn Channel,
+    [a, b, c]: [u8; 3],
+) -> Result<Option<Vec<u8>>, DeviceError> {
+    let answer = Command::new(0xcb, 0x3f, 0xff, &[0x5c, 3, a, b, c]).send(channel)?;
     match answer.status {
         OK => Ok(certificate_of(&answer.data)),
         NOT_FOUND => Ok(None),
+        status => Err(unexpected(status)),
+    }
+}
+
+/// What the card signs about the key in a slot, as DER; none about one that was imported, or by firmware before 4.3.
+pub(crate) fn attest(channel: &mut dyn Channel, slot: u8) -> Result<Option<Vec<u8>>, DeviceError> {
+    let answer = Command::new(0xf9, slot, 0, &[]).send(channel)?;
+    match answer.status {
+        OK => Ok(Some(answer.data.to_vec())),
+        UNKNOWN_COMMAND | WRONG_DATA | WRONG_PARAMETERS | NO_REFERENCE | NOT_FOUND => Ok(None),
         status => Err(unexpected(status)),
     }
 }

@@ -5,7 +5,7 @@
 //! stock `age` finds them. Unknown critical extensions would make it refuse the slot, so there are none.
 
 use touchkeep_device::{
-    Algorithm, Purpose, TouchPolicy,
+    Algorithm, PinPolicy, Purpose, TouchPolicy,
     public::{tlv, unsigned},
 };
 
@@ -30,50 +30,6 @@ const RSA_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b
 const POLICY: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0xc4, 0x0a, 0x03, 0x08];
 // From the first firmware of YubiKey 5 on, without an end (RFC 5280, 4.1.2.5): no clock is asked.
 const VALIDITY: [(u8, &[u8]); 2] = [(0x17, b"180101000000Z"), (0x18, b"99991231235959Z")];
-
-/// How often the PIN is asked for, as the card counts it (Yubico's PIV extensions).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PinPolicy {
-    Never,
-    Once,
-    Always,
-}
-
-impl PinPolicy {
-    pub(crate) const fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
-            1 => Some(Self::Never),
-            2 => Some(Self::Once),
-            3 => Some(Self::Always),
-            _ => None,
-        }
-    }
-
-    const fn byte(self) -> u8 {
-        match self {
-            Self::Never => 1,
-            Self::Once => 2,
-            Self::Always => 3,
-        }
-    }
-}
-
-pub(crate) const fn touch_from_byte(byte: u8) -> Option<TouchPolicy> {
-    match byte {
-        1 => Some(TouchPolicy::Never),
-        2 => Some(TouchPolicy::Always),
-        3 => Some(TouchPolicy::Cached),
-        _ => None,
-    }
-}
-
-const fn touch_byte(touch: TouchPolicy) -> u8 {
-    match touch {
-        TouchPolicy::Never => 1,
-        TouchPolicy::Always => 2,
-        TouchPolicy::Cached => 3,
-    }
-}
 
 /// What we read of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +87,9 @@ fn policy(extensions: &[u8]) -> Option<(PinPolicy, TouchPolicy)> {
     ber::each(list).find_map(|(_, extension)| {
         let (kind, _) = ber::expect(OID, extension)?;
         match (kind == POLICY, ber::find(OCTETS, extension)?) {
-            (true, [pin, touch]) => Some((PinPolicy::from_byte(*pin)?, touch_from_byte(*touch)?)),
+            (true, [pin, touch]) => {
+                Some((PinPolicy::from_byte(*pin)?, TouchPolicy::from_byte(*touch)?))
+            }
             _ => None,
         }
     })
@@ -170,7 +128,7 @@ impl Unsigned {
         };
         let algorithm = tlv(SEQUENCE, &algorithm);
         let validity = VALIDITY.map(|(tag, time)| tlv(tag, time)).concat();
-        let policy = tlv(OCTETS, &[pin.byte(), touch_byte(touch)]);
+        let policy = tlv(OCTETS, &[pin.byte(), touch.byte()]);
         let extension = tlv(SEQUENCE, &[tlv(OID, POLICY), policy].concat());
         let parts = [
             tlv(0xa0, &unsigned(&[2])),

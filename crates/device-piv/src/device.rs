@@ -4,16 +4,17 @@ use age_core::format::{FileKey, Stanza};
 use aws_lc_rs::digest::{SHA256, digest};
 use touchkeep_core::Pin;
 use touchkeep_device::{
-    Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose,
-    SecretDemand, SignatureScheme, TouchPolicy,
+    Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef,
+    PinPolicy, Purpose, SecretDemand, SignatureScheme, TouchPolicy,
+    attestation::Firmware,
     public::{P256Point, scheme_of, verifies},
     stanza,
 };
 use zeroize::Zeroizing;
 
 use crate::{
-    card::{self, NotUsed, SLOTS, Slot, Use, Version},
-    certificate::{Certificate, PinPolicy},
+    card::{self, NotUsed, SLOTS, Slot, Use},
+    certificate::Certificate,
     plan::{Flaw, flaw_for},
     reader::PcscTransport,
     transport::{Channel, Transport, transact},
@@ -30,7 +31,7 @@ pub struct Options {
 pub struct PivDevice {
     pub(crate) info: DeviceInfo,
     pub(crate) serial: u32,
-    pub(crate) version: Version,
+    pub(crate) version: Firmware,
     pub(crate) held: Vec<Held>,
     transport: Box<dyn Transport>,
     options: Options,
@@ -123,6 +124,14 @@ impl PivDevice {
             begin(channel, serial)?;
             work(channel)
         })
+    }
+
+    /// The slot of a key that is listed, flawed or not.
+    pub(crate) fn slot_of(&self, key: &KeyRef) -> Result<u8, DeviceError> {
+        let listed = self.info.keys.iter().any(|info| info.key == *key);
+        let slot = u8::from_str_radix(&key.0, 16).ok();
+        slot.filter(|_| listed)
+            .ok_or_else(|| DeviceError::NoKey(key.clone()))
     }
 
     // A key that may be used. Asking what it demands is refused as well: before anybody types a PIN.
@@ -247,6 +256,20 @@ impl Device for PivDevice {
         let policy = (info.algorithm, info.touch, pin);
         self.sign_with(slot, policy, &info.spki, message, auth)
     }
+
+    fn attest(&mut self, key: &KeyRef) -> Result<Vec<Vec<u8>>, DeviceError> {
+        let slot = self.slot_of(key)?;
+        self.transact(|channel| statements(channel, slot))
+    }
+}
+
+/// The two certificates of an attestation, or none.
+pub(crate) fn statements(channel: &mut dyn Channel, slot: u8) -> Result<Vec<Vec<u8>>, DeviceError> {
+    let Some(statement) = card::attest(channel, slot)? else {
+        return Ok(Vec::new());
+    };
+    let signer = card::attestation_certificate(channel)?;
+    Ok(signer.map_or_else(Vec::new, |signer| vec![statement, signer]))
 }
 
 fn begin(channel: &mut dyn Channel, serial: u32) -> Result<(), DeviceError> {

@@ -9,7 +9,7 @@
 //! verify, and to log what goes over the wire. (The `yubikey` crate logs commands, PINs among them, at `log`'s trace level;
 //! this workspace speaks `tracing`, and no program of it may install a bridge from `log`.)
 //!
-//! Read in this order: [`transport`], `apdu`, `card`, `certificate`, `plan`, [`device`], `provision`, [`reader`].
+//! Read in this order: [`transport`], `apdu`, `card`, `certificate`, `plan`, [`device`], `attested`, `provision`, [`reader`].
 
 #![cfg_attr(
     test,
@@ -23,6 +23,7 @@
 )]
 
 mod apdu;
+mod attested;
 mod ber;
 mod card;
 mod certificate;
@@ -32,5 +33,6 @@ mod provision;
 pub mod reader;
 pub mod transport;
 
+pub use attested::NotAttested;
 pub use device::{Options, PivDevice};
 pub use reader::{Found, list};

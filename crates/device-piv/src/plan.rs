@@ -3,9 +3,9 @@
 //! Whoever had the card while its management key was the factory's could have put keys there that he has copies of, or that
 //! need no finger, with certificates that carry our names. So the card is asked, and a name is not enough.
 
-use touchkeep_device::{Algorithm, DeviceError, Purpose, TouchPolicy};
+use touchkeep_device::{Algorithm, DeviceError, PinPolicy, Purpose, TouchPolicy};
 
-use crate::{card::Metadata, certificate::PinPolicy};
+use crate::card::Metadata;
 
 /// A key that is to be.
 #[derive(Debug, Clone, Copy)]

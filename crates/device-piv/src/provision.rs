@@ -4,6 +4,7 @@ use aws_lc_rs::rand;
 use touchkeep_core::Pin;
 use touchkeep_device::{
     Algorithm, Auth, DeviceError, DeviceInfo, KeyInfo, KeyRef, Provision, Purpose, TouchPolicy,
+    attestation::Firmware,
     public::{P256Point, tlv},
 };
 use yubikey::{
@@ -15,7 +16,7 @@ use yubikey::{
 use zeroize::Zeroizing;
 
 use crate::{
-    card::{self, MANAGEMENT_KEY, PIN, PIN_BYTES, PUK, SLOTS, Slot, Version},
+    card::{self, MANAGEMENT_KEY, PIN, PIN_BYTES, PUK, SLOTS, Slot},
     certificate::Unsigned,
     device::{Options, PivDevice, verify_with_care},
     plan::Plan,
@@ -25,7 +26,7 @@ use crate::{
 const FACTORY_PIN: &[u8] = b"123456";
 const FACTORY_PUK: &[u8] = b"12345678";
 const FIRST_REQUEST_SLOT: u8 = 0x85;
-const AES_BY_DEFAULT: Version = Version(5, 7, 0);
+const AES_BY_DEFAULT: Firmware = Firmware(5, 7, 0);
 
 impl PivDevice {
     /// Replaces what is still the factory's of PIN, PUK and management key. `pin` and `puk` are what they are afterwards: new

@@ -6,11 +6,11 @@
 use std::ffi::CString;
 
 use pcsc::{Context, Disposition, Protocols, Scope, ShareMode};
-use touchkeep_device::DeviceError;
+use touchkeep_device::{DeviceError, attestation::Firmware};
 use zeroize::Zeroizing;
 
 use crate::{
-    card::{self, Version},
+    card,
     transport::{Channel, Transport, Work},
 };
 
@@ -60,7 +60,7 @@ fn readers() -> Result<(Context, Vec<CString>), DeviceError> {
     }
 }
 
-fn open(context: &Context, reader: &CString) -> Result<(Leased, u32, Version), DeviceError> {
+fn open(context: &Context, reader: &CString) -> Result<(Leased, u32, Firmware), DeviceError> {
     let card = context
         .connect(reader, ShareMode::Shared, Protocols::ANY)
         .map_err(explained)?;
@@ -82,7 +82,7 @@ impl Leased {
         alive.then_some(self)
     }
 
-    fn identify(&mut self) -> Result<(u32, Version), DeviceError> {
+    fn identify(&mut self) -> Result<(u32, Firmware), DeviceError> {
         let transaction = self.card()?.transaction().map_err(explained)?;
         let channel: &mut dyn Channel = &mut PcscChannel(&transaction);
         card::select(channel)?;

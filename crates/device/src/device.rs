@@ -43,6 +43,64 @@ pub enum TouchPolicy {
     Always,
 }
 
+impl TouchPolicy {
+    /// From Yubico's byte for it.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Never),
+            2 => Some(Self::Always),
+            3 => Some(Self::Cached),
+            _ => None,
+        }
+    }
+
+    /// Yubico's byte for it.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        match self {
+            Self::Never => 1,
+            Self::Always => 2,
+            Self::Cached => 3,
+        }
+    }
+}
+
+/// How often a YubiKey wants its PIN for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PinPolicy {
+    /// Not at all.
+    Never,
+    /// Once, until the card is reset.
+    Once,
+    /// For each use.
+    Always,
+}
+
+impl PinPolicy {
+    /// From Yubico's byte for it.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Never),
+            2 => Some(Self::Once),
+            3 => Some(Self::Always),
+            _ => None,
+        }
+    }
+
+    /// Yubico's byte for it.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        match self {
+            Self::Never => 1,
+            Self::Once => 2,
+            Self::Always => 3,
+        }
+    }
+}
+
 /// Algorithms of device keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -184,6 +242,16 @@ pub trait Device: Send {
         message: &[u8],
         auth: Auth<'_>,
     ) -> Result<Vec<u8>, DeviceError>;
+
+    /// What the device's maker signed about this key: DER certificates, the key's own first, then that of the device's
+    /// attestation key. None from a device that cannot. [`attestation::verify`](crate::attestation::verify) says what it is
+    /// worth. Spends no PIN try and needs no touch.
+    ///
+    /// # Errors
+    /// When the device cannot be asked, or has no such key.
+    fn attest(&mut self, _key: &KeyRef) -> Result<Vec<Vec<u8>>, DeviceError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Making keys. Kept apart from [`Device`], so that code which only uses keys cannot make or replace one.

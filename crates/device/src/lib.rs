@@ -4,7 +4,7 @@
 //! in for the one use. Making keys is another trait, [`Provision`]. Calls block, through a touch for up to 15 seconds, so
 //! the agent gives each device a thread of its own.
 //!
-//! Read in this order: [`device`], [`stanza`], [`identity`], [`software`]. With the feature `conformance` there is the suite
+//! Read in this order: [`device`], [`stanza`], [`identity`], [`software`], [`attestation`]. With the feature `conformance` there is the suite
 //! that every backend runs.
 
 #![cfg_attr(
@@ -18,6 +18,7 @@
     )
 )]
 
+pub mod attestation;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod device;
@@ -29,7 +30,7 @@ pub mod stanza;
 
 pub use device::{
     Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef,
-    Provision, Purpose, SecretDemand, SignatureScheme, TouchPolicy,
+    PinPolicy, Provision, Purpose, SecretDemand, SignatureScheme, TouchPolicy,
 };
 pub use identity::DeviceIdentity;
 pub use software::SoftwareDevice;
