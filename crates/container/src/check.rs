@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    chain::Chain,
     commit::Commit,
     container::{Container, ContainerError, Member},
     hash::Hash,
@@ -13,6 +14,8 @@ use crate::{
     membership::{Membership, MembershipError},
     name::MemberName,
     note::NoteError,
+    past::Past,
+    tar::README_NAME,
     words::DeviceKind,
 };
 
@@ -23,47 +26,43 @@ impl Container {
         if heads.is_empty() {
             return Err(ContainerError::Missing("c/".into()));
         }
-        for head in heads {
-            self.check_head(head)?;
+        if let Some(told) = self.history.redundant().first() {
+            return Err(ContainerError::Unlisted(MemberName::Commit(*told).to_string()));
         }
-        let live = self.history.live(&self.history.all());
-        self.check_members(live.keys().collect())?;
-        let latest = self.membership()?;
+        let mut links = BTreeSet::new();
+        for head in heads {
+            links.extend(self.check_head(head)?);
+        }
+        if links.len() != self.chain.len() {
+            return Err(MembershipError::Place.into());
+        }
+        self.check_members()?;
         self.members
             .values()
-            .try_for_each(|member| check_owner(member, latest))
+            .try_for_each(|member| self.check_owner(member))
     }
 
-    // A head's list follows from its ancestors, and holds just the chain that it names.
-    fn check_head(&self, head: Hash) -> Result<(), ContainerError> {
-        let wrong = ContainerError::Contradiction(head);
-        let commit = self.history.commits().get(&head).ok_or(wrong.clone())?;
-        let live = self.history.live(&self.history.reach(head));
+    // A head's list follows from its ancestors, and holds just the chain that it names. Returns that chain.
+    fn check_head(&self, head: Hash) -> Result<BTreeSet<Hash>, ContainerError> {
+        let wrong = || ContainerError::Contradiction(head);
+        let commit = self.history.commits().get(&head).ok_or_else(wrong)?;
+        let reach = self.history.reach(head);
+        let live = self.history.live(&reach).ok_or_else(wrong)?;
         let stated = usize::try_from(commit.live_count).ok();
         if stated != Some(live.len()) || list_hash(live.keys()) != commit.live {
-            return Err(wrong);
+            return Err(wrong());
         }
-        let listed = live.keys().filter(|entry| is_link(&entry.name)).cloned();
-        let links = self.chain.iter().map(link_entry);
-        let mut known: BTreeSet<Entry> = BTreeSet::new();
-        for (link, entry) in self.chain.iter().zip(links) {
-            known.insert(entry);
-            if link.head == commit.members {
-                break;
-            }
-        }
+        let links = self.chain.reach(commit.members);
+        let known = self.chain.names(&links);
+        let known: BTreeSet<Entry> = known.map(|member| Entry::of(&member)).collect();
+        let listed = live.into_keys().filter(|entry| is_link(&entry.name));
         (listed.collect::<BTreeSet<_>>() == known)
-            .then_some(())
-            .ok_or(wrong)
+            .then_some(links)
+            .ok_or_else(wrong)
     }
 
-    fn check_members(&self, live: BTreeSet<&Entry>) -> Result<(), ContainerError> {
-        let mut listed: BTreeMap<&str, Hash> = BTreeMap::new();
-        for entry in live {
-            if listed.insert(&entry.name, entry.hash).is_some() {
-                return Err(ContainerError::Conflict(entry.name.clone()));
-            }
-        }
+    fn check_members(&self) -> Result<(), ContainerError> {
+        let mut listed = live_by_name(&self.history)?;
         for (name, member) in &self.members {
             match listed.remove(name.as_str()) {
                 None => return Err(ContainerError::Unlisted(name.clone())),
@@ -74,95 +73,119 @@ impl Container {
             }
         }
         match listed.first_key_value() {
-            Some((name, _)) => Err(ContainerError::Missing((*name).to_owned())),
+            Some((name, _)) => Err(ContainerError::Missing(name.clone())),
             None => Ok(()),
         }
     }
+
+    // Members belong to somebody whom the chain knows; keys under a passphrase only to a device that is marked software.
+    fn check_owner(&self, member: &Member) -> Result<(), ContainerError> {
+        let mut ends = self.chain.ends().into_iter();
+        ends.any(|end| is_owned(member.name, end))
+            .then_some(())
+            .ok_or_else(|| ContainerError::Unlisted(member.name.to_string()))
+    }
+}
+
+/// What is live by all commits, by name. No name is given twice, but for the page of words: of two the greater hash.
+pub(crate) fn live_by_name(history: &History) -> Result<BTreeMap<String, Hash>, ContainerError> {
+    let live = history
+        .live(&history.all())
+        .ok_or_else(|| ContainerError::Missing("c/".into()))?;
+    let mut listed: BTreeMap<String, Hash> = BTreeMap::new();
+    for entry in live.into_keys() {
+        // Ascending by name, then by hash.
+        let before = listed.insert(entry.name.clone(), entry.hash);
+        if before.is_some() && entry.name != README_NAME {
+            return Err(ContainerError::Conflict(entry.name));
+        }
+    }
+    Ok(listed)
 }
 
 fn is_link(name: &str) -> bool {
     name == "genesis" || name.starts_with("m/")
 }
 
-fn link_entry(link: &Membership) -> Entry {
-    let (number, hash) = (link.number, link.head);
-    let name = match number {
-        0 => MemberName::Genesis,
-        _ => MemberName::Membership { number, hash },
-    };
-    Entry {
-        name: name.to_string(),
-        hash,
-    }
-}
-
-// Members belong to somebody whom the chain knows; keys under a passphrase only to a device that is marked software.
-fn check_owner(member: &Member, known: &Membership) -> Result<(), ContainerError> {
-    let is_known = match member.name {
-        MemberName::User(user) => known.users.contains_key(&user),
-        MemberName::Device(id) => known
+fn is_owned(name: MemberName, known: &Membership) -> bool {
+    match name {
+        MemberName::User { user, .. } => known.users.contains_key(&user),
+        MemberName::Device { device, .. } => known
             .devices
-            .get(&id)
+            .get(&device)
             .is_some_and(|device| device.kind == DeviceKind::Software),
-        MemberName::EnvironmentKey { environment, epoch } => known
+        MemberName::EnvironmentKey {
+            environment, epoch, ..
+        } => known
             .environments
             .get(&environment)
-            .is_some_and(|known| epoch <= known.epoch),
+            .is_some_and(|known| epoch <= known.epoch()),
         MemberName::Segment(part) | MemberName::Snapshot(part) => {
             known.environments.contains_key(&part.environment)
         }
         _ => true,
-    };
-    is_known
-        .then_some(())
-        .ok_or_else(|| ContainerError::Unlisted(member.name.to_string()))
+    }
 }
 
-pub(crate) fn read_chain(
-    members: &BTreeMap<String, Member>,
-) -> Result<Vec<Membership>, ContainerError> {
+pub(crate) fn read_chain(members: &BTreeMap<String, Member>) -> Result<Chain, ContainerError> {
     let genesis = members
         .get("genesis")
         .ok_or_else(|| ContainerError::Missing("genesis".into()))?;
-    let mut links: Vec<(u32, &Member)> = members
+    let mut links: Vec<(u32, Hash, &Member)> = members
         .values()
         .filter_map(|member| match member.name {
-            MemberName::Membership { number, .. } => Some((number, member)),
+            MemberName::Membership { number, hash } => Some((number, hash, member)),
             _ => None,
         })
         .collect();
-    links.sort_by_key(|(number, _)| *number);
-    let mut chain = vec![Membership::found(&genesis.bytes)?];
-    for (_, member) in links {
-        let MemberName::Membership { number, hash } = member.name else {
-            continue;
-        };
-        let before = chain.last().ok_or(MembershipError::Place)?;
-        let link = before.next(&member.bytes)?;
+    // A link's number is greater than those of all that it names.
+    links.sort_by_key(|(number, hash, _)| (*number, *hash));
+    let mut chain = Chain::found(&genesis.bytes)?;
+    for (number, hash, member) in links {
+        let link = chain.add(&member.bytes)?;
         if link.number != number || link.head != hash {
             return Err(ContainerError::Changed(member.name.to_string()));
         }
-        chain.push(link);
     }
     Ok(chain)
 }
 
+pub(crate) fn read_pasts(
+    members: &BTreeMap<String, Member>,
+    chain: &Chain,
+) -> Result<BTreeMap<Hash, Arc<Past>>, ContainerError> {
+    let mut pasts = BTreeMap::new();
+    for member in members.values() {
+        let MemberName::Past(hash) = member.name else {
+            continue;
+        };
+        let changed = || ContainerError::Changed(member.name.to_string());
+        let past = Past::parse(&member.bytes).map_err(|_| changed())?;
+        if hash != member.hash || past.vault != chain.genesis().vault {
+            return Err(changed());
+        }
+        pasts.insert(hash, Arc::new(past));
+    }
+    Ok(pasts)
+}
+
 pub(crate) fn read_commits(
     commits: &BTreeMap<Hash, Arc<[u8]>>,
-    chain: &[Membership],
+    pasts: BTreeMap<Hash, Arc<Past>>,
+    chain: &Chain,
 ) -> Result<History, ContainerError> {
     let mut read = BTreeMap::new();
     for (hash, bytes) in commits {
         read.insert(*hash, Arc::new(read_commit(*hash, bytes, chain)?));
     }
     let missing = || ContainerError::Missing("c/".into());
-    let history = History::of(read).ok_or_else(missing)?;
-    let number = |commit: &Commit| chain.iter().position(|link| link.head == commit.members);
+    let history = History::of(read, pasts).ok_or_else(missing)?;
     for (hash, commit) in history.commits() {
         // Nobody forgets a membership change that a commit before him knew.
+        let known = chain.reach(commit.members);
         let parents = commit.parents.iter();
         let mut parents = parents.filter_map(|parent| history.commits().get(parent));
-        if parents.any(|parent| number(parent) > number(commit)) {
+        if parents.any(|parent| !known.contains(&parent.members)) {
             return Err(ContainerError::Contradiction(*hash));
         }
     }
@@ -173,21 +196,21 @@ pub(crate) fn read_commits(
 pub(crate) fn read_commit(
     hash: Hash,
     bytes: &[u8],
-    chain: &[Membership],
+    chain: &Chain,
 ) -> Result<Commit, ContainerError> {
     let refused = |source| ContainerError::Commit {
         commit: hash,
         source,
     };
     let (commit, note) = Commit::read(bytes).map_err(refused)?;
-    let known = chain.iter().find(|link| link.head == commit.members);
-    let known = known
+    let known = chain
+        .get(commit.members)
         .filter(|link| link.vault == commit.vault)
         .ok_or(ContainerError::Contradiction(hash))?;
-    let role = known.users.get(&commit.author).and_then(|user| user.role);
+    let may_write = known.role(commit.author).is_some_and(|role| role.may_write());
     let key = known
         .author_verify_key(commit.author)
-        .filter(|_| role.is_some_and(|role| role.may_write()))
+        .filter(|_| may_write)
         .ok_or_else(|| refused(NoteError::Unsigned))?;
     note.verify(&key).map_err(refused)?;
     Ok(commit)

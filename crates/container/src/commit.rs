@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use touchkeep_core::{UnixMillis, UserId, VaultId};
+use touchkeep_core::{Id, UnixMillis, UserId, VaultId};
 
 use crate::{
     hash::Hash,
@@ -19,9 +19,11 @@ pub const COMMIT_HEADER: &str = "touchkeep/commit/v1";
 /// Parents that one commit may have.
 pub const MAX_PARENTS: usize = 64;
 
-/// The audit log's head when a commit was made (RFC 6962 tree head).
+/// The head of the author's audit log when a commit was made (RFC 6962 tree head).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditHead {
+    /// Which log: each machine has its own. None: no log at all.
+    pub log: Option<Id>,
     /// Rows.
     pub size: u64,
     /// Root hash.
@@ -29,10 +31,11 @@ pub struct AuditHead {
 }
 
 impl AuditHead {
-    /// The head of an empty log (RFC 6962, 2.1).
+    /// The head where there is no log (of an empty one, RFC 6962, 2.1).
     #[must_use]
     pub fn empty() -> Self {
         Self {
+            log: None,
             size: 0,
             root: Hash::of(b""),
         }
@@ -60,7 +63,7 @@ pub struct Commit {
     pub time: UnixMillis,
     /// Members that it adds, ascending by name.
     pub added: Vec<(MemberName, Hash)>,
-    /// Members that it drops, ascending by name.
+    /// Members that it drops, ascending by name and hash.
     pub dropped: Vec<(MemberName, Hash)>,
 }
 
@@ -77,7 +80,8 @@ impl Commit {
             let _ = writeln!(text, "parent {parent}");
         }
         let _ = writeln!(text, "live {} {}", self.live_count, self.live);
-        let _ = writeln!(text, "audit {} {}", self.audit.size, self.audit.root);
+        let log = self.audit.log.map_or_else(|| "-".to_owned(), |log| log.to_string());
+        let _ = writeln!(text, "audit {log} {} {}", self.audit.size, self.audit.root);
         let _ = writeln!(text, "time {}", self.time.0);
         for (word, members) in [("add", &self.added), ("drop", &self.dropped)] {
             for (name, hash) in members {
@@ -110,14 +114,13 @@ impl Commit {
     }
 
     fn is_sorted(&self) -> bool {
-        let ascending = |members: &[(MemberName, Hash)]| {
-            let names: Vec<String> = members.iter().map(|(name, _)| name.to_string()).collect();
-            names.is_sorted_by(|a, b| a < b)
-        };
+        let text = |(name, hash): &(MemberName, Hash)| (name.to_string(), *hash);
+        let added: Vec<_> = self.added.iter().map(text).collect();
+        let dropped: Vec<_> = self.dropped.iter().map(text).collect();
         self.parents.is_sorted_by(|a, b| a < b)
             && self.parents.len() <= MAX_PARENTS
-            && ascending(&self.added)
-            && ascending(&self.dropped)
+            && added.is_sorted_by(|(a, _), (b, _)| a < b)
+            && dropped.is_sorted_by(|a, b| a < b)
     }
 }
 
@@ -132,7 +135,12 @@ fn read(text: &str) -> Option<Commit> {
         lines.next();
     }
     let (live_count, live) = after(lines.next()?, "live")?.split_once(' ')?;
-    let (size, root) = after(lines.next()?, "audit")?.split_once(' ')?;
+    let (log, head) = after(lines.next()?, "audit")?.split_once(' ')?;
+    let (size, root) = head.split_once(' ')?;
+    let log = match log {
+        "-" => None,
+        id => Some(id.parse().ok()?),
+    };
     let time = UnixMillis(after(lines.next()?, "time")?.parse().ok()?);
     let (mut added, mut dropped) = (Vec::new(), Vec::new());
     for line in lines {
@@ -153,6 +161,7 @@ fn read(text: &str) -> Option<Commit> {
         live_count: live_count.parse().ok()?,
         live: live.parse().ok()?,
         audit: AuditHead {
+            log,
             size: size.parse().ok()?,
             root: root.parse().ok()?,
         },
@@ -169,7 +178,7 @@ fn after<'a>(line: &'a str, word: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use touchkeep_core::{Id, ItemId};
+    use touchkeep_core::ItemId;
 
     use super::*;
 
@@ -185,7 +194,7 @@ mod tests {
             added.sort_by_key(|(name, _)| name.to_string());
             let commit = Commit {
                 vault: VaultId(id), author: UserId(id), members: hash, parents: parents.into_iter().map(Hash).collect(),
-                live_count: count, live: hash, audit: AuditHead { size, root: hash }, time: UnixMillis(size),
+                live_count: count, live: hash, audit: AuditHead { log: (size % 2 == 0).then_some(id), size, root: hash }, time: UnixMillis(size),
                 dropped: added.clone(), added,
             };
             prop_assert_eq!(Commit::parse(&commit.to_text()), Ok(commit));

@@ -8,13 +8,15 @@ use std::{collections::BTreeMap, sync::Arc};
 use touchkeep_core::{UnixMillis, UserId, VaultId};
 
 use crate::{
-    check::{read_chain, read_commit, read_commits},
+    chain::Chain,
+    check::{live_by_name, read_chain, read_commit, read_commits, read_pasts},
     commit::{AuditHead, Commit},
     hash::Hash,
     history::{Entry, History, list_hash},
     membership::{Membership, MembershipError},
     name::{MemberName, Part},
     note::{Note, NoteError, NoteSignature},
+    past::Past,
     tar::{self, TarError},
     words::VaultKind,
 };
@@ -52,7 +54,10 @@ pub enum ContainerError {
     /// A commit states something that does not follow from its ancestors and the chain.
     #[error("the commit {0} contradicts what came before it")]
     Contradiction(Hash),
-    /// Two files of different vaults, or a chain that was continued in two ways.
+    /// The membership chain was continued in two ways, and nobody has joined them.
+    #[error("the membership was changed in two places that did not know of each other")]
+    Forked,
+    /// Two files of different vaults.
     #[error("these are not two copies of one vault")]
     Strangers,
     /// Two commits give one name to different members.
@@ -74,7 +79,7 @@ pub struct Container {
     pub(crate) members: BTreeMap<String, Member>,
     pub(crate) commits: BTreeMap<Hash, Arc<[u8]>>,
     pub(crate) history: History,
-    pub(crate) chain: Vec<Membership>,
+    pub(crate) chain: Chain,
 }
 
 /// A segment or snapshot, with the commit that added it.
@@ -101,10 +106,30 @@ pub struct NewCommit {
     pub audit: AuditHead,
     /// When.
     pub time: UnixMillis,
-    /// Members that it adds. A name that is live already is replaced.
+    /// Members that it adds.
     pub add: Vec<(MemberName, Vec<u8>)>,
     /// Members that it drops.
     pub drop: Vec<MemberName>,
+    /// Links of the membership chain that it adds, in their order.
+    pub links: Vec<Vec<u8>>,
+    /// Whether old commits may be folded into a list, where there are many.
+    pub prune: bool,
+}
+
+impl NewCommit {
+    /// One that does nothing yet.
+    #[must_use]
+    pub const fn new(author: UserId, audit: AuditHead, time: UnixMillis) -> Self {
+        Self {
+            author,
+            audit,
+            time,
+            add: Vec::new(),
+            drop: Vec::new(),
+            links: Vec::new(),
+            prune: false,
+        }
+    }
 }
 
 impl Container {
@@ -114,21 +139,18 @@ impl Container {
     /// Whatever is not exactly a vault; nothing of it can then be used.
     pub fn parse(archive: &[u8]) -> Result<Self, ContainerError> {
         let (mut members, mut commits) = (BTreeMap::new(), BTreeMap::new());
-        for (text, bytes) in tar::read(archive)? {
-            let name: MemberName = text
-                .parse()
-                .map_err(|_| ContainerError::Name(text.to_owned()))?;
-            let (hash, bytes) = (Hash::of(bytes), Arc::from(bytes));
+        for (name, hash, bytes) in read_members(archive)? {
             match name {
                 MemberName::Commit(stated) if stated != hash => {
-                    return Err(ContainerError::Changed(text.to_owned()));
+                    return Err(ContainerError::Changed(name.to_string()));
                 }
                 MemberName::Commit(_) => drop(commits.insert(hash, bytes)),
-                _ => drop(members.insert(text.to_owned(), Member { name, hash, bytes })),
+                _ => drop(members.insert(name.to_string(), Member { name, hash, bytes })),
             }
         }
         let chain = read_chain(&members)?;
-        let history = read_commits(&commits, &chain)?;
+        let pasts = read_pasts(&members, &chain)?;
+        let history = read_commits(&commits, pasts, &chain)?;
         let container = Self {
             members,
             commits,
@@ -145,62 +167,66 @@ impl Container {
     /// What [`Container::parse`] would refuse.
     pub fn found(
         genesis: Vec<u8>,
-        changes: Vec<Vec<u8>>,
         mut first: NewCommit,
         sign: impl FnOnce(&[u8]) -> Vec<u8>,
     ) -> Result<Self, ContainerError> {
-        let mut chain = vec![Membership::found(&genesis)?];
-        first.add.push((MemberName::Genesis, genesis));
-        for change in changes {
-            let before = chain.last().ok_or(ContainerError::Strangers)?;
-            let link = before.next(&change)?;
-            let (number, hash) = (link.number, link.head);
-            let name = MemberName::Membership { number, hash };
-            first.add.push((name, change));
-            chain.push(link);
-        }
         let nothing = Self {
             members: BTreeMap::new(),
             commits: BTreeMap::new(),
             history: History::default(),
-            chain,
+            chain: Chain::found(&genesis)?,
         };
+        first.add.push((MemberName::Genesis, genesis));
         nothing.commit(first, sign)
     }
 
     /// The vault after one more commit, on top of all heads.
     ///
     /// # Errors
-    /// When the result would not be a vault.
+    /// When the result would not be a vault; [`ContainerError::Forked`] when the chain has several ends and nothing joins them.
     pub fn commit(
         &self,
         new: NewCommit,
         sign: impl FnOnce(&[u8]) -> Vec<u8>,
     ) -> Result<Self, ContainerError> {
         let mut next = self.clone();
-        let (mut added, mut dropped) = (Vec::new(), Vec::new());
+        let mut change = Change::default();
+        for link in new.links {
+            let state = next.chain.add(&link)?;
+            let (number, hash) = (state.number, state.head);
+            let name = MemberName::Membership { number, hash };
+            change.add(&mut next.members, name, link);
+        }
+        let [members] = next.chain.ends()[..] else {
+            return Err(ContainerError::Forked);
+        };
+        let (vault, members_head) = (members.vault, members.head);
+        let key = members
+            .author_verify_key(new.author)
+            .ok_or(MembershipError::Note(NoteError::Key))?;
         for name in &new.drop {
-            let gone = next.members.remove(&name.to_string());
-            let gone = gone.ok_or_else(|| ContainerError::Missing(name.to_string()))?;
-            dropped.push((gone.name, gone.hash));
+            change.drop(&mut next.members, name)?;
         }
         for (name, bytes) in new.add {
-            let (hash, bytes) = (Hash::of(&bytes), Arc::from(bytes));
-            let member = Member { name, hash, bytes };
-            added.push((name, hash));
-            if let Some(before) = next.members.insert(name.to_string(), member) {
-                dropped.push((before.name, before.hash));
-            }
+            change.add(&mut next.members, name, bytes);
         }
-        for list in [&mut added, &mut dropped] {
-            list.sort_by_key(|(name, _)| name.to_string());
+        // Two pages of words after a merge: both go, whatever comes.
+        change.drop_hidden_readme(&self.history, &next.members)?;
+        if new.prune
+            && let Some(live) = self.history.live(&self.history.all())
+            && let Some(past) = self.history.folded(vault, &change.left_of(live))
+        {
+            let text = past.to_text().into_bytes();
+            let hash = Hash::of(&text);
+            next.history = self.history.with_past(hash, past);
+            change.add(&mut next.members, MemberName::Past(hash), text);
         }
-        let members = self.membership()?;
         let live = next.entries();
+        let (added, dropped) = change.sorted();
         let commit = Commit {
-            vault: members.vault,
+            vault,
             author: new.author,
-            members: members.head,
+            members: members_head,
             parents: self.heads(),
             live_count: u32::try_from(live.len()).unwrap_or(u32::MAX),
             live: list_hash(&live),
@@ -209,9 +235,6 @@ impl Container {
             added,
             dropped,
         };
-        let key = members
-            .author_verify_key(new.author)
-            .ok_or(MembershipError::Note(NoteError::Key))?;
         let text = commit.to_text();
         let signature = NoteSignature::new(&key, sign(text.as_bytes()));
         let note = Note {
@@ -220,48 +243,60 @@ impl Container {
         };
         let bytes: Arc<[u8]> = Arc::from(note.to_string().into_bytes());
         let hash = Hash::of(&bytes);
-        let read = read_commit(hash, &bytes, &self.chain)?;
+        let read = read_commit(hash, &bytes, &next.chain)?;
         next.commits.insert(hash, bytes);
         let mut commits = self.history.commits().clone();
         commits.insert(hash, Arc::new(read));
-        next.history = History::of(commits).ok_or(ContainerError::Contradiction(hash))?;
+        next.take_history(commits, next.history.pasts().clone())
+            .ok_or(ContainerError::Contradiction(hash))?;
         next.check()?;
         Ok(next)
     }
 
-    /// The union of two copies of one vault. It may have two heads; the next commit joins them.
+    // The history of these, without whole commits that only say what lists say.
+    fn take_history(
+        &mut self,
+        mut commits: BTreeMap<Hash, Arc<Commit>>,
+        pasts: BTreeMap<Hash, Arc<Past>>,
+    ) -> Option<()> {
+        self.history = History::of(commits.clone(), pasts.clone())?;
+        let redundant = self.history.redundant();
+        if !redundant.is_empty() {
+            for hash in redundant {
+                commits.remove(&hash);
+                self.commits.remove(&hash);
+            }
+            self.history = History::of(commits, pasts)?;
+        }
+        Some(())
+    }
+
+    /// The union of two copies of one vault. It may have two heads, and its chain two ends; the next commit joins them. No key
+    /// is needed, and the result is the same whichever way round.
     ///
     /// # Errors
-    /// Copies of different vaults, or two changes that cannot both stand.
+    /// Copies of different vaults.
     pub fn merge(&self, other: &Self) -> Result<Self, ContainerError> {
-        let (long, short) = if self.chain.len() >= other.chain.len() {
-            (&self.chain, &other.chain)
-        } else {
-            (&other.chain, &self.chain)
+        let chain = self.chain.union(&other.chain);
+        let history = self.history.union(&other.history);
+        let mut merged = Self {
+            members: BTreeMap::new(),
+            commits: self.commits.clone(),
+            chain: chain.map_err(|_| ContainerError::Strangers)?,
+            history: history.ok_or(ContainerError::Strangers)?,
         };
-        if !long.starts_with(short) {
-            return Err(ContainerError::Strangers);
+        merged.commits.extend(other.commits.clone());
+        let (commits, pasts) = (merged.history.commits(), merged.history.pasts());
+        let (commits, pasts) = (commits.clone(), pasts.clone());
+        merged
+            .take_history(commits, pasts)
+            .ok_or(ContainerError::Strangers)?;
+        for (name, hash) in live_by_name(&merged.history)? {
+            let held = [self, other].map(|copy| copy.members.get(&name));
+            let held = held.into_iter().flatten().find(|m| m.hash == hash);
+            let member = held.ok_or_else(|| ContainerError::Missing(name.clone()))?;
+            merged.members.insert(name, member.clone());
         }
-        let mut all = self.history.commits().clone();
-        all.extend(other.history.commits().clone());
-        let history = History::of(all).ok_or(ContainerError::Strangers)?;
-        let mut commits = self.commits.clone();
-        commits.extend(other.commits.clone());
-        let mut members: BTreeMap<String, Member> = BTreeMap::new();
-        for entry in history.live(&history.all()).into_keys() {
-            let held = [self, other].map(|c| c.members.get(&entry.name));
-            let held = held.into_iter().flatten().find(|m| m.hash == entry.hash);
-            let member = held.ok_or_else(|| ContainerError::Missing(entry.name.clone()))?;
-            if members.insert(entry.name.clone(), member.clone()).is_some() {
-                return Err(ContainerError::Conflict(entry.name));
-            }
-        }
-        let merged = Self {
-            members,
-            commits,
-            history,
-            chain: long.clone(),
-        };
         merged.check()?;
         Ok(merged)
     }
@@ -286,22 +321,32 @@ impl Container {
 
     /// The vault's id.
     #[must_use]
-    pub fn id(&self) -> Option<VaultId> {
-        self.chain.first().map(|genesis| genesis.vault)
+    pub fn id(&self) -> VaultId {
+        self.chain.genesis().vault
     }
 
     /// Whether its genesis says that it is for trying out.
     #[must_use]
     pub fn is_practice(&self) -> bool {
-        self.chain.first().map(|genesis| genesis.kind) == Some(VaultKind::Practice)
+        self.chain.genesis().kind == VaultKind::Practice
     }
 
-    /// What the whole membership chain says.
-    ///
-    /// # Errors
-    /// Never for a container that exists; said in the type so that no caller invents a membership.
-    pub fn membership(&self) -> Result<&Membership, MembershipError> {
-        self.chain.last().ok_or(MembershipError::Place)
+    /// What the membership chain says; of a chain with several ends, its longest.
+    #[must_use]
+    pub fn membership(&self) -> &Membership {
+        self.chain.latest()
+    }
+
+    /// The membership chain.
+    #[must_use]
+    pub const fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Whether the chain was continued in two ways, so that an admin has to join them before anything is written.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        self.chain.ends().len() > 1
     }
 
     /// The commits that no other names.
@@ -330,7 +375,8 @@ impl Container {
     /// All segments and snapshots, with the commits that added them.
     #[must_use]
     pub fn parts(&self) -> Vec<LivePart<'_>> {
-        let live = self.history.live(&self.history.all());
+        // A container that exists has all of them.
+        let live = self.history.live(&self.history.all()).unwrap_or_default();
         live.into_iter()
             .filter_map(|(entry, commit)| {
                 let member = self.members.get(&entry.name)?;
@@ -359,6 +405,80 @@ impl Container {
             })
             .collect()
     }
+}
+
+// What a commit adds and drops, while it is put together.
+#[derive(Default)]
+struct Change {
+    added: Vec<(MemberName, Hash)>,
+    dropped: Vec<(MemberName, Hash)>,
+}
+
+impl Change {
+    fn add(&mut self, members: &mut BTreeMap<String, Member>, name: MemberName, bytes: Vec<u8>) {
+        let (hash, bytes) = (Hash::of(&bytes), Arc::from(bytes));
+        let member = Member { name, hash, bytes };
+        self.added.push((name, hash));
+        if let Some(before) = members.insert(name.to_string(), member) {
+            self.dropped.push((before.name, before.hash));
+        }
+    }
+
+    fn drop(
+        &mut self,
+        members: &mut BTreeMap<String, Member>,
+        name: &MemberName,
+    ) -> Result<(), ContainerError> {
+        let gone = members.remove(&name.to_string());
+        let gone = gone.ok_or_else(|| ContainerError::Missing(name.to_string()))?;
+        self.dropped.push((gone.name, gone.hash));
+        Ok(())
+    }
+
+    // Of two pages of words the file holds one; the other is live all the same.
+    fn drop_hidden_readme(
+        &mut self,
+        history: &History,
+        members: &BTreeMap<String, Member>,
+    ) -> Result<(), ContainerError> {
+        let name = MemberName::Readme;
+        let shown = members.get(&name.to_string()).map(|member| member.hash);
+        let live = history.live(&history.all()).unwrap_or_default();
+        for entry in live.into_keys().filter(|entry| entry.name == name.to_string()) {
+            let dropped = (name, entry.hash);
+            if Some(entry.hash) != shown && !self.dropped.contains(&dropped) {
+                self.dropped.push(dropped);
+            }
+        }
+        Ok(())
+    }
+
+    fn left_of(&self, mut live: BTreeMap<Entry, Hash>) -> BTreeMap<Entry, Hash> {
+        for member in &self.dropped {
+            live.remove(&Entry::of(member));
+        }
+        live
+    }
+
+    fn sorted(mut self) -> (Vec<(MemberName, Hash)>, Vec<(MemberName, Hash)>) {
+        for list in [&mut self.added, &mut self.dropped] {
+            list.sort_by_key(|(name, hash)| (name.to_string(), *hash));
+        }
+        (self.added, self.dropped)
+    }
+}
+
+// Hashing is most of what reading costs, so the cores share it.
+fn read_members(archive: &[u8]) -> Result<Vec<(MemberName, Hash, Arc<[u8]>)>, ContainerError> {
+    let named = tar::read(archive)?
+        .into_iter()
+        .map(|(text, bytes)| match text.parse() {
+            Ok(name) => Ok((name, bytes)),
+            Err(_) => Err(ContainerError::Name(text.to_owned())),
+        })
+        .collect::<Result<Vec<(MemberName, &[u8])>, _>>()?;
+    let hashed = |(name, bytes): &(MemberName, &[u8])| (*name, Hash::of(bytes), Arc::from(*bytes));
+    Ok(crate::parallel::map(&named, hashed))
 }
 
 #[cfg(test)]

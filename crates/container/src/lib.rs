@@ -4,7 +4,8 @@
 //! with the reason; the normative page is `docs/formats/vault.md`. Nothing here decrypts: members with the suffix `.age`
 //! are bytes whose hash is signed for.
 //!
-//! Read in this order: [`tar`], [`note`], [`name`], [`statement`], [`membership`], [`commit`], [`history`], [`container`];
+//! Read in this order: [`tar`], [`note`], [`name`], [`statement`], [`link`], [`membership`],
+//! [`chain`], [`commit`], [`past`], [`history`], [`container`];
 //! then [`op`] and [`state`] for what is inside the ciphertext.
 
 #![cfg_attr(
@@ -19,15 +20,19 @@
     )
 )]
 
+pub mod chain;
 mod check;
 pub mod commit;
 pub mod container;
 pub mod hash;
 pub mod history;
+pub mod link;
 pub mod membership;
 pub mod name;
 pub mod note;
 pub mod op;
+pub mod parallel;
+pub mod past;
 pub mod state;
 pub mod statement;
 pub mod tar;
@@ -38,10 +43,12 @@ pub mod words;
 pub use commit::{AuditHead, Commit};
 pub use container::{Container, ContainerError, LivePart, NewCommit};
 pub use hash::Hash;
-pub use history::History;
-pub use membership::{Change, EnrolledDevice, Genesis, Membership, MembershipError};
+pub use history::{Entry, History};
+pub use chain::Chain;
+pub use link::{Change, Genesis};
+pub use membership::{EnrolledDevice, Membership, MembershipError};
 pub use name::{MemberName, Part};
 pub use note::{Note, NoteError, NoteSignature, VerifyKey};
-pub use op::{Edit, HybridClock, Op, Value};
-pub use state::{SECRET_FIELD, State};
+pub use op::{Edit, HybridClock, Op, Text, Value};
+pub use state::{ReadPart, SECRET_FIELD, State};
 pub use statement::{DeviceKey, Statement};

@@ -1,24 +1,17 @@
-//! The membership chain: who belongs to a vault, with which devices, keys, roles and environments. Genesis is its first
-//! link and says who founded the vault; every further link names the hash of the one before it and is signed by a device
-//! of an admin. Recipients are read from here and from nowhere else.
+//! What the membership chain says up to one of its links: who belongs to a vault, with which devices, keys, roles and
+//! environments. Recipients are read from here and from nowhere else.
 
-use std::{collections::BTreeMap, fmt::Write as _, str::FromStr};
+use std::collections::{BTreeMap, BTreeSet};
 
-use touchkeep_core::{DeviceId, EnvironmentId, UnixMillis, UserId, VaultId};
+use touchkeep_core::{DeviceId, EnvironmentId, UserId, VaultId};
 
 use crate::{
     hash::Hash,
+    link::{Change, Genesis},
     note::{Note, NoteError, VerifyKey},
     statement::{DeviceKey, Statement},
     words::{DeviceKind, Purpose, Role, VaultKind},
 };
-
-/// First word of genesis' text. What is signed says what it is, so that no signature fits two purposes.
-pub const GENESIS_HEADER: &str = "touchkeep/vault/v1";
-/// First word of a membership change's text.
-pub const CHANGE_HEADER: &str = "touchkeep/members/v1";
-/// Statements that one link may make.
-pub const MAX_STATEMENTS: usize = 4096;
 
 /// Why a link does not belong to a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,148 +38,9 @@ pub enum MembershipError {
         /// From 1.
         statement: usize,
     },
-}
-
-/// Genesis.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Genesis {
-    /// The vault's id.
-    pub vault: VaultId,
-    /// What it is for.
-    pub kind: VaultKind,
-    /// When it was made.
-    pub time: UnixMillis,
-    /// The founder, his device and its keys.
-    pub statements: Vec<Statement>,
-}
-
-/// A further link of the chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The vault's id.
-    pub vault: VaultId,
-    /// From 1.
-    pub number: u32,
-    /// The hash of the link before it.
-    pub previous: Hash,
-    /// When it was made.
-    pub time: UnixMillis,
-    /// What it changes.
-    pub statements: Vec<Statement>,
-}
-
-impl Genesis {
-    /// The text to be signed.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        let head = format!(
-            "{GENESIS_HEADER} {}\nkind {}\ntime {}\n",
-            self.vault, self.kind, self.time.0
-        );
-        with_statements(head, &self.statements)
-    }
-
-    /// Reads a text.
-    ///
-    /// # Errors
-    /// Anything that [`Genesis::to_text`] would not have written.
-    pub fn parse(text: &str) -> Result<Self, MembershipError> {
-        let mut lines = Lines::of(text, GENESIS_HEADER)?;
-        Ok(Self {
-            vault: lines.value(GENESIS_HEADER)?,
-            kind: lines.value("kind")?,
-            time: lines.time()?,
-            statements: lines.statements()?,
-        })
-    }
-}
-
-impl Change {
-    /// The text to be signed.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        let head = format!(
-            "{CHANGE_HEADER} {}\nnumber {}\nprev {}\ntime {}\n",
-            self.vault, self.number, self.previous, self.time.0
-        );
-        with_statements(head, &self.statements)
-    }
-
-    /// Reads a text.
-    ///
-    /// # Errors
-    /// Anything that [`Change::to_text`] would not have written.
-    pub fn parse(text: &str) -> Result<Self, MembershipError> {
-        let mut lines = Lines::of(text, CHANGE_HEADER)?;
-        let change = Self {
-            vault: lines.value(CHANGE_HEADER)?,
-            number: lines.value("number")?,
-            previous: lines.value("prev")?,
-            time: lines.time()?,
-            statements: lines.statements()?,
-        };
-        // One text for each link: `+1` and `01` are not canonical.
-        (change.to_text() == text)
-            .then_some(change)
-            .ok_or(MembershipError::Line { line: 2 })
-    }
-}
-
-fn with_statements(mut text: String, statements: &[Statement]) -> String {
-    for statement in statements {
-        // Writing to a String does not fail.
-        let _ = writeln!(text, "{statement}");
-    }
-    text
-}
-
-struct Lines<'a> {
-    lines: std::str::Split<'a, char>,
-    at: usize,
-}
-
-impl<'a> Lines<'a> {
-    fn of(text: &'a str, header: &str) -> Result<Self, MembershipError> {
-        let (name, _) = header.rsplit_once('/').unwrap_or((header, ""));
-        let is_newer = text
-            .strip_prefix(name)
-            .is_some_and(|rest| rest.starts_with("/v") && !rest.starts_with("/v1 "));
-        if is_newer {
-            return Err(MembershipError::TooNew);
-        }
-        let text = text
-            .strip_suffix('\n')
-            .ok_or(MembershipError::Line { line: 1 })?;
-        Ok(Self {
-            lines: text.split('\n'),
-            at: 0,
-        })
-    }
-
-    fn value<T: FromStr>(&mut self, word: &str) -> Result<T, MembershipError> {
-        self.at += 1;
-        self.lines
-            .next()
-            .and_then(|line| line.strip_prefix(word)?.strip_prefix(' ')?.parse().ok())
-            .ok_or(MembershipError::Line { line: self.at })
-    }
-
-    fn time(&mut self) -> Result<UnixMillis, MembershipError> {
-        self.value("time").map(UnixMillis)
-    }
-
-    fn statements(&mut self) -> Result<Vec<Statement>, MembershipError> {
-        let mut statements = Vec::new();
-        for line in self.lines.by_ref() {
-            self.at += 1;
-            let bad = MembershipError::Line { line: self.at };
-            if statements.len() == MAX_STATEMENTS {
-                return Err(bad);
-            }
-            statements.push(line.parse().map_err(|_| bad)?);
-        }
-        Ok(statements)
-    }
+    /// It would leave too few admins with a device to sign the next link.
+    #[error("a membership note would leave the vault without enough admins who can sign")]
+    Ungoverned,
 }
 
 /// A member.
@@ -211,6 +65,10 @@ pub struct EnrolledDevice {
     pub serial: Option<String>,
     /// Its keys, one for each purpose.
     pub keys: Vec<DeviceKey>,
+    /// What its maker says of its keys, as DER, from the key's own certificate on. Not judged here.
+    pub attestations: BTreeMap<Purpose, Vec<Vec<u8>>>,
+    /// Lost or put away.
+    pub retired: bool,
 }
 
 impl EnrolledDevice {
@@ -224,10 +82,24 @@ impl EnrolledDevice {
 /// An environment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Environment {
-    /// 0 until it has a recipient.
-    pub epoch: u32,
-    /// What its segments are encrypted to.
-    pub recipient: Option<String>,
+    /// What its segments are encrypted to, one for each epoch; the last one holds.
+    pub recipients: Vec<String>,
+    /// Who may read it.
+    pub readers: BTreeSet<UserId>,
+}
+
+impl Environment {
+    /// The epoch that holds; 0 until it has a recipient.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        u32::try_from(self.recipients.len()).unwrap_or(u32::MAX)
+    }
+
+    /// What new segments are encrypted to.
+    #[must_use]
+    pub fn recipient(&self) -> Option<&str> {
+        self.recipients.last().map(String::as_str)
+    }
 }
 
 /// What the chain says up to one of its links.
@@ -241,12 +113,16 @@ pub struct Membership {
     pub number: u32,
     /// The last link's hash.
     pub head: Hash,
+    /// How many admins have to sign a link.
+    pub threshold: u32,
     /// Members.
     pub users: BTreeMap<UserId, User>,
     /// Devices.
     pub devices: BTreeMap<DeviceId, EnrolledDevice>,
     /// Environments.
     pub environments: BTreeMap<EnvironmentId, Environment>,
+    /// The environment that was stated first: it holds what is the whole vault's.
+    pub first_environment: Option<EnvironmentId>,
 }
 
 impl Membership {
@@ -265,19 +141,24 @@ impl Membership {
             kind: genesis.kind,
             number: 0,
             head: Hash::of(bytes),
+            threshold: 1,
             users: BTreeMap::new(),
             devices: BTreeMap::new(),
             environments: BTreeMap::new(),
+            first_environment: None,
         };
         let mut fresh = Vec::new();
         for (at, statement) in genesis.statements.iter().enumerate() {
             let allowed = matches!(
                 statement,
-                Statement::User(_) | Statement::Device { .. } | Statement::Key(..)
+                Statement::User(_)
+                    | Statement::Device { .. }
+                    | Statement::Key(..)
+                    | Statement::Attestation(..)
             );
             (allowed && founded.users.len() <= 1 && founded.devices.len() <= 1)
                 .then_some(())
-                .and_then(|()| founded.state(statement, &[], &mut fresh))
+                .and_then(|()| founded.state(statement, &mut fresh))
                 .ok_or(MembershipError::Contradiction { statement: at + 1 })?;
         }
         let nobody = MembershipError::Contradiction {
@@ -299,18 +180,17 @@ impl Membership {
     /// Reads the next link.
     ///
     /// # Errors
-    /// Not the next link of this chain, not signed by an admin's device, or in contradiction to what was said.
-    pub fn next(&self, bytes: &[u8]) -> Result<Self, MembershipError> {
+    /// Not the next link of this chain, not signed by enough admins' devices, or in contradiction to what was said. Whether the
+    /// branches that it joins are there is the chain's to say.
+    pub fn next(&self, bytes: &[u8]) -> Result<(Self, Change), MembershipError> {
         let note = canonical_note(bytes)?;
         let change = Change::parse(&note.text)?;
-        let follows = change.vault == self.vault
-            && Some(change.number) == self.number.checked_add(1)
-            && change.previous == self.head;
-        if !follows {
+        if change.vault != self.vault || change.previous != self.head {
             return Err(MembershipError::Place);
         }
         let signers = self.signers(&note)?;
-        if signers.is_empty() {
+        let admins = signers.iter().filter(|user| self.is_admin(**user)).count();
+        if u32::try_from(admins).unwrap_or(u32::MAX) < self.threshold {
             return Err(NoteError::Unsigned.into());
         }
         let mut next = Self {
@@ -319,11 +199,24 @@ impl Membership {
             ..self.clone()
         };
         let mut fresh = Vec::new();
+        let contradiction = |at: usize| MembershipError::Contradiction { statement: at + 1 };
         for (at, statement) in change.statements.iter().enumerate() {
-            next.state(statement, &signers, &mut fresh)
-                .ok_or(MembershipError::Contradiction { statement: at + 1 })?;
+            next.state(statement, &mut fresh)
+                .ok_or_else(|| contradiction(at))?;
         }
-        Ok(next)
+        // A device that is stated here may speak for its own user here.
+        let mut certifiers = next.signers(&note)?;
+        certifiers.extend(signers);
+        for (at, statement) in change.statements.iter().enumerate() {
+            if let Statement::Author(user, _) = statement
+                && !certifiers.contains(user)
+            {
+                return Err(contradiction(at));
+            }
+        }
+        next.is_governable()
+            .then_some((next, change))
+            .ok_or(MembershipError::Ungoverned)
     }
 
     /// The key under which a device signs notes of this vault.
@@ -339,15 +232,32 @@ impl Membership {
         VerifyKey::ed25519(user.to_string(), self.users.get(&user)?.author?).ok()
     }
 
-    // The users whose devices signed, each an admin. A wrong signature in the name of a known key spoils the note.
-    fn signers(&self, note: &Note) -> Result<Vec<UserId>, NoteError> {
-        let mut signers = Vec::new();
+    /// What a user may do; nothing where he is none.
+    #[must_use]
+    pub fn role(&self, user: UserId) -> Option<Role> {
+        self.users.get(&user)?.role
+    }
+
+    /// The devices of a user that are in use.
+    pub fn devices_of(&self, user: UserId) -> impl Iterator<Item = (&DeviceId, &EnrolledDevice)> {
+        self.devices
+            .iter()
+            .filter(move |(_, device)| device.user == user && !device.retired)
+    }
+
+    fn is_admin(&self, user: UserId) -> bool {
+        self.role(user) == Some(Role::Admin)
+    }
+
+    // The users whose devices signed. A wrong signature in the name of a known key spoils the note.
+    fn signers(&self, note: &Note) -> Result<BTreeSet<UserId>, NoteError> {
+        let mut signers = BTreeSet::new();
         for (id, device) in &self.devices {
             let Some(key) = self.device_verify_key(*id) else {
                 continue;
             };
             match note.verify(&key) {
-                Ok(()) if self.role(device.user) == Some(Role::Admin) => signers.push(device.user),
+                Ok(()) if !device.retired => drop(signers.insert(device.user)),
                 Ok(()) | Err(NoteError::Unsigned) => {}
                 Err(forged) => return Err(forged),
             }
@@ -355,17 +265,19 @@ impl Membership {
         Ok(signers)
     }
 
-    fn role(&self, user: UserId) -> Option<Role> {
-        self.users.get(&user)?.role
+    // Whether enough admins are left who can sign the next link.
+    fn is_governable(&self) -> bool {
+        let can_sign = |user: &UserId| {
+            self.devices_of(*user)
+                .any(|(_, device)| device.key(Purpose::SignVault).is_some())
+        };
+        let users = self.users.keys();
+        let able = users.filter(|user| self.is_admin(**user) && can_sign(user));
+        u32::try_from(able.count()).unwrap_or(u32::MAX) >= self.threshold.max(1)
     }
 
     // Takes a statement in. `None`: it contradicts what is known. Keys are stated in the note that states their device.
-    fn state(
-        &mut self,
-        statement: &Statement,
-        signers: &[UserId],
-        fresh: &mut Vec<DeviceId>,
-    ) -> Option<()> {
+    fn state(&mut self, statement: &Statement, fresh: &mut Vec<DeviceId>) -> Option<()> {
         match statement {
             Statement::User(user) => is_new(self.users.insert(*user, User::default())),
             Statement::Device {
@@ -381,29 +293,42 @@ impl Membership {
                     kind: *kind,
                     serial: serial.clone(),
                     keys: Vec::new(),
+                    attestations: BTreeMap::new(),
+                    retired: false,
                 };
                 is_new(self.devices.insert(*id, device))
             }
-            Statement::Key(id, key) => {
-                let known = self.devices.values().flat_map(|device| &device.keys);
-                let is_known = known.clone().any(|other| other.spki == key.spki);
-                let signs = key.purpose == Purpose::SignVault;
-                let usable = !signs || VerifyKey::from_spki(id.to_string(), &key.spki).is_ok();
+            Statement::Key(id, key) => self.state_key(*id, key, fresh),
+            Statement::Attestation(id, purpose, certificates) => {
+                let device = self.devices.get_mut(id).filter(|_| fresh.contains(id))?;
+                device.key(*purpose)?;
+                is_new(device.attestations.insert(*purpose, certificates.clone()))
+            }
+            Statement::Retired(id) => {
                 let device = self.devices.get_mut(id)?;
-                let once = device.key(key.purpose).is_none() && fresh.contains(id);
-                (once && usable && !is_known).then(|| device.keys.push(key.clone()))
+                (!device.retired && !fresh.contains(id)).then(|| device.retired = true)
             }
             Statement::Author(user, key) => {
-                let certified = signers.contains(user);
-                let user = self.users.get_mut(user)?;
-                certified.then(|| user.author = Some(*key))
+                self.users.get_mut(user)?.author = Some(*key);
+                Some(())
             }
             Statement::Role(user, role) => {
                 self.users.get_mut(user)?.role = Some(*role);
                 Some(())
             }
+            Statement::Threshold(admins) => (*admins > 0).then(|| self.threshold = *admins),
             Statement::Environment(id) => {
+                self.first_environment.get_or_insert(*id);
                 is_new(self.environments.insert(*id, Environment::default()))
+            }
+            Statement::Grant(environment, user) => {
+                self.users.get(user)?;
+                let readers = &mut self.environments.get_mut(environment)?.readers;
+                readers.insert(*user).then_some(())
+            }
+            Statement::Revoke(environment, user) => {
+                let readers = &mut self.environments.get_mut(environment)?.readers;
+                readers.remove(user).then_some(())
             }
             Statement::UserRecipient(user, recipient) => {
                 self.users.get_mut(user)?.recipient = Some(recipient.clone());
@@ -411,12 +336,20 @@ impl Membership {
             }
             Statement::EnvironmentRecipient(id, epoch, recipient) => {
                 let environment = self.environments.get_mut(id)?;
-                (Some(*epoch) == environment.epoch.checked_add(1)).then(|| {
-                    environment.epoch = *epoch;
-                    environment.recipient = Some(recipient.clone());
-                })
+                (Some(*epoch) == environment.epoch().checked_add(1))
+                    .then(|| environment.recipients.push(recipient.clone()))
             }
         }
+    }
+
+    fn state_key(&mut self, id: DeviceId, key: &DeviceKey, fresh: &[DeviceId]) -> Option<()> {
+        let mut known = self.devices.values().flat_map(|device| &device.keys);
+        let is_known = known.any(|other| other.spki == key.spki);
+        let signs = key.purpose == Purpose::SignVault;
+        let usable = !signs || VerifyKey::from_spki(id.to_string(), &key.spki).is_ok();
+        let device = self.devices.get_mut(&id)?;
+        let once = device.key(key.purpose).is_none() && fresh.contains(&id);
+        (once && usable && !is_known).then(|| device.keys.push(key.clone()))
     }
 }
 
@@ -433,31 +366,10 @@ fn canonical_note(bytes: &[u8]) -> Result<Note, NoteError> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use touchkeep_core::Id;
+    use touchkeep_core::UnixMillis;
 
     use super::*;
-    use crate::{statement::tests::any_statement, testing};
-
-    proptest! {
-        #[test]
-        fn parse_of_print_is_the_same(
-            id in any::<[u8; 16]>(), number in any::<u32>(), hash in any::<[u8; 32]>(), time in any::<u64>(),
-            statements in proptest::collection::vec(any_statement(), 0..5),
-        ) {
-            let vault = VaultId(Id::from_bytes(id));
-            let change = Change { vault, number, previous: Hash(hash), time: UnixMillis(time), statements: statements.clone() };
-            prop_assert_eq!(Change::parse(&change.to_text()), Ok(change));
-            let genesis = Genesis { vault, kind: VaultKind::Real, time: UnixMillis(time), statements };
-            prop_assert_eq!(Genesis::parse(&genesis.to_text()), Ok(genesis));
-        }
-
-        #[test]
-        fn arbitrary_texts_never_panic(text in ".{0,80}\n") {
-            let _ = Genesis::parse(&text);
-            let _ = Change::parse(&text);
-        }
-    }
+    use crate::testing;
 
     #[test]
     fn a_link_signed_by_nobody_known_is_refused() {
@@ -467,8 +379,8 @@ mod tests {
         let change = world.first_change(&founded);
         let note = stranger.sign_as_device(change.to_text(), world.device);
         assert_eq!(
-            founded.next(note.as_bytes()),
-            Err(NoteError::Unsigned.into())
+            founded.next(note.as_bytes()).unwrap_err(),
+            NoteError::Unsigned.into()
         );
         assert!(
             founded
@@ -488,17 +400,31 @@ mod tests {
                 ..change.clone()
             },
             Change {
-                number: 2,
-                ..change.clone()
-            },
-            Change {
                 previous: Hash([0; 32]),
                 ..change.clone()
             },
         ] {
             let note = world.sign(wrong.to_text());
-            assert_eq!(founded.next(note.as_bytes()), Err(MembershipError::Place));
+            let refused = founded.next(note.as_bytes()).unwrap_err();
+            assert_eq!(refused, MembershipError::Place);
         }
+    }
+
+    fn after(
+        members: &Membership,
+        world: &testing::World,
+        statements: Vec<Statement>,
+    ) -> Result<Membership, MembershipError> {
+        let change = Change {
+            vault: world.vault,
+            number: members.number + 1,
+            previous: members.head,
+            joined: vec![],
+            time: UnixMillis(0),
+            statements,
+        };
+        let next = members.next(world.sign(change.to_text()).as_bytes());
+        next.map(|(next, _)| next)
     }
 
     #[test]
@@ -513,25 +439,115 @@ mod tests {
             Statement::Author(stranger, [0; 32]),
             Statement::UserRecipient(stranger, "age1".into()),
             Statement::Key(world.device, key),
+            Statement::Attestation(world.device, Purpose::SignVault, vec![vec![1]]),
+            Statement::Retired(DeviceId::random()),
             Statement::EnvironmentRecipient(world.environment, 3, "age1".into()),
             Statement::Environment(world.environment),
+            Statement::Grant(world.environment, user),
+            Statement::Grant(world.environment, stranger),
+            Statement::Revoke(world.environment, stranger),
+            Statement::Threshold(0),
         ] {
-            let change = Change {
-                vault: world.vault,
-                number: members.number + 1,
-                previous: members.head,
-                time: UnixMillis(0),
-                statements: vec![wrong.clone()],
-            };
-            let refused = members.next(world.sign(change.to_text()).as_bytes());
+            let refused = after(&members, &world, vec![wrong.clone()]);
             let expected = MembershipError::Contradiction { statement: 1 };
             assert_eq!(refused, Err(expected), "{wrong}");
         }
     }
 
     #[test]
-    fn a_newer_format_is_said_to_be_newer() {
-        let text = "touchkeep/vault/v2 x\n";
-        assert_eq!(Genesis::parse(text), Err(MembershipError::TooNew));
+    fn nobody_is_locked_out_of_the_chain() {
+        let world = testing::World::new();
+        let members = world.membership();
+        for last in [
+            Statement::Retired(world.device),
+            Statement::Role(world.user, Role::Reader),
+            Statement::Role(world.user, Role::Gone),
+            Statement::Threshold(2),
+        ] {
+            let refused = after(&members, &world, vec![last]);
+            assert_eq!(refused, Err(MembershipError::Ungoverned));
+        }
+    }
+
+    // Another world's device, as one of this vault.
+    fn second_admin(world: &testing::World, other: &testing::World) -> Vec<Statement> {
+        let genesis = Membership::found(&other.genesis()).unwrap();
+        let key = genesis.devices[&other.device].keys[0].clone();
+        vec![
+            Statement::User(other.user),
+            Statement::Device {
+                id: other.device,
+                user: other.user,
+                kind: DeviceKind::Piv,
+                serial: None,
+            },
+            Statement::Key(other.device, key),
+            Statement::Role(other.user, Role::Admin),
+            Statement::Grant(world.environment, other.user),
+        ]
+    }
+
+    #[test]
+    fn an_author_key_is_certified_by_a_device_of_the_same_user() {
+        let [world, other] = [testing::World::new(), testing::World::new()];
+        let members = world.membership();
+        let mut statements = second_admin(&world, &other);
+        statements.push(Statement::Author(other.user, [7; 32]));
+        let alone = after(&members, &world, statements.clone());
+        assert_eq!(
+            alone,
+            Err(MembershipError::Contradiction { statement: 6 })
+        );
+        let change = Change {
+            vault: world.vault,
+            number: 2,
+            previous: members.head,
+            joined: vec![],
+            time: UnixMillis(0),
+            statements,
+        };
+        let note = world.sign_with(change.to_text(), &[&other]);
+        let (next, _) = members.next(note.as_bytes()).unwrap();
+        assert_eq!(next.users[&other.user].author, Some([7; 32]));
+    }
+
+    #[test]
+    fn two_admins_have_to_sign_where_the_threshold_says_so() {
+        let [world, other] = [testing::World::new(), testing::World::new()];
+        let members = after(&world.membership(), &world, second_admin(&world, &other)).unwrap();
+        let members = after(&members, &world, vec![Statement::Threshold(2)]).unwrap();
+        let change = Change {
+            vault: world.vault,
+            number: 4,
+            previous: members.head,
+            joined: vec![],
+            time: UnixMillis(0),
+            statements: vec![Statement::User(UserId::random())],
+        };
+        let alone = members.next(world.sign(change.to_text()).as_bytes());
+        assert_eq!(alone.unwrap_err(), NoteError::Unsigned.into());
+        let both = world.sign_with(change.to_text(), &[&other]);
+        assert!(members.next(both.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_retired_device_signs_nothing_any_more() {
+        let [world, other] = [testing::World::new(), testing::World::new()];
+        let members = after(&world.membership(), &world, second_admin(&world, &other)).unwrap();
+        let members = after(&members, &world, vec![Statement::Retired(other.device)]).unwrap();
+        assert_eq!(members.devices_of(other.user).count(), 0);
+        let change = Change {
+            vault: world.vault,
+            number: 4,
+            previous: members.head,
+            joined: vec![],
+            time: UnixMillis(0),
+            statements: vec![Statement::Role(world.user, Role::Writer)],
+        };
+        let note = other.sign(change.to_text());
+        assert_eq!(
+            members.next(note.as_bytes()).unwrap_err(),
+            NoteError::Unsigned.into()
+        );
     }
 }

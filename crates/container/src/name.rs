@@ -20,14 +20,21 @@ pub enum MemberName {
         /// The hash of its bytes.
         hash: Hash,
     },
-    /// `u/<id>.age`: a user's identity and author key.
-    User(UserId),
-    /// `k/<id>.<epoch>.age`: an environment's identity.
+    /// `u/<id>-<rev>.age`: a user's identity and author key.
+    User {
+        /// Whose.
+        user: UserId,
+        /// Random, one for each writing.
+        revision: Id,
+    },
+    /// `k/<id>.<epoch>-<rev>.age`: an environment's identity.
     EnvironmentKey {
         /// Whose.
         environment: EnvironmentId,
         /// From 1.
         epoch: u32,
+        /// Random, one for each writing.
+        revision: Id,
     },
     /// `s/<id>/<n>-<random>.age`: operations of one save.
     Segment(Part),
@@ -40,8 +47,15 @@ pub enum MemberName {
         /// Random, one for each value.
         revision: Id,
     },
-    /// `d/<id>.age`: the keys of a software device, under its passphrase.
-    Device(DeviceId),
+    /// `d/<id>-<rev>.age`: the keys of a software device, under its passphrase.
+    Device {
+        /// Whose.
+        device: DeviceId,
+        /// Random, one for each writing.
+        revision: Id,
+    },
+    /// `h/<hash>`: commits of which only this is left.
+    Past(Hash),
     /// `c/<hash>`: a commit.
     Commit(Hash),
 }
@@ -68,12 +82,17 @@ impl fmt::Display for MemberName {
             Self::Readme => f.write_str(README_NAME),
             Self::Genesis => f.write_str("genesis"),
             Self::Membership { number, hash } => write!(f, "m/{number}-{hash}"),
-            Self::User(id) => write!(f, "u/{id}.age"),
-            Self::EnvironmentKey { environment, epoch } => write!(f, "k/{environment}.{epoch}.age"),
+            Self::User { user, revision } => write!(f, "u/{user}-{revision}.age"),
+            Self::EnvironmentKey {
+                environment,
+                epoch,
+                revision,
+            } => write!(f, "k/{environment}.{epoch}-{revision}.age"),
             Self::Segment(part) => write!(f, "s/{part}"),
             Self::Snapshot(part) => write!(f, "b/{part}"),
             Self::Sealed { item, revision } => write!(f, "t/{item}-{revision}.age"),
-            Self::Device(id) => write!(f, "d/{id}.age"),
+            Self::Device { device, revision } => write!(f, "d/{device}-{revision}.age"),
+            Self::Past(hash) => write!(f, "h/{hash}"),
             Self::Commit(hash) => write!(f, "c/{hash}"),
         }
     }
@@ -109,6 +128,9 @@ fn read(text: &str) -> Option<MemberName> {
     if folder == "c" {
         return Some(MemberName::Commit(rest.parse().ok()?));
     }
+    if folder == "h" {
+        return Some(MemberName::Past(rest.parse().ok()?));
+    }
     if folder == "m" {
         let (number, hash) = rest.split_once('-')?;
         return Some(MemberName::Membership {
@@ -117,25 +139,34 @@ fn read(text: &str) -> Option<MemberName> {
         });
     }
     let rest = rest.strip_suffix(".age")?;
+    match folder {
+        "s" => return Some(MemberName::Segment(part(rest)?)),
+        "b" => return Some(MemberName::Snapshot(part(rest)?)),
+        _ => {}
+    }
+    let (whose, revision) = rest.split_once('-')?;
+    let revision = revision.parse().ok()?;
     Some(match folder {
-        "u" => MemberName::User(rest.parse().ok()?),
-        "d" => MemberName::Device(rest.parse().ok()?),
+        "u" => MemberName::User {
+            user: whose.parse().ok()?,
+            revision,
+        },
+        "d" => MemberName::Device {
+            device: whose.parse().ok()?,
+            revision,
+        },
         "k" => {
-            let (environment, epoch) = rest.split_once('.')?;
+            let (environment, epoch) = whose.split_once('.')?;
             MemberName::EnvironmentKey {
                 environment: environment.parse().ok()?,
                 epoch: positive(epoch)?,
+                revision,
             }
         }
-        "s" => MemberName::Segment(part(rest)?),
-        "b" => MemberName::Snapshot(part(rest)?),
-        "t" => {
-            let (item, revision) = rest.split_once('-')?;
-            MemberName::Sealed {
-                item: item.parse().ok()?,
-                revision: revision.parse().ok()?,
-            }
-        }
+        "t" => MemberName::Sealed {
+            item: whose.parse().ok()?,
+            revision,
+        },
         _ => return None,
     })
 }
@@ -173,10 +204,14 @@ mod tests {
                 number: u32::MAX,
                 hash,
             },
-            MemberName::User(UserId(id)),
+            MemberName::User {
+                user: UserId(id),
+                revision: id,
+            },
             MemberName::EnvironmentKey {
                 environment: EnvironmentId(id),
                 epoch: u32::MAX,
+                revision: id,
             },
             MemberName::Segment(part),
             MemberName::Snapshot(part),
@@ -184,7 +219,11 @@ mod tests {
                 item: ItemId(id),
                 revision: id,
             },
-            MemberName::Device(DeviceId(id)),
+            MemberName::Device {
+                device: DeviceId(id),
+                revision: id,
+            },
+            MemberName::Past(hash),
             MemberName::Commit(hash),
         ] {
             assert_eq!(name.to_string().parse(), Ok(name));
@@ -204,6 +243,8 @@ mod tests {
             format!("m/+1-{hash}"),
             format!("c/{hash}.age"),
             "u/x.age".into(),
+            format!("h/{hash}.age"),
+            format!("u/{}.age", Id::from_bytes([7; 16])),
             "s/x.age".into(),
         ] {
             assert_eq!(bad.parse::<MemberName>(), Err(BadName), "{bad}");

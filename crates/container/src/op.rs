@@ -1,14 +1,14 @@
-//! Operations: what a segment holds, one JSON object a line, each with its clock. One way to write each.
+//! Operations: what a segment or snapshot holds, one JSON object a line. One way to write each.
 //!
 //! ```text
-//! {"at":"1790000000000.0","item":"<id>","field":"<name>","value":"<text>"}       null instead of a text: empty
+//! {"at":"1790000000000.0","item":"<id>","set":{"<field>":"<text>","<field>":null}}     null: empty
 //! {"at":"1790000000000.1","item":"<id>","removed":true}
-//! {"at":"1790000000000.2","setting":"<name>","value":"<text>"}
+//! {"at":"1790000000000.2","set":{"<setting>":"<text>"}}
+//! {"from":"<hash>"}                        in a snapshot: the commit that made the operations that follow
 //! ```
-//! In a snapshot each ends with `,"from":"<hash>"`: the commit that made it first.
 //!
 //! # Why not serde
-//! Values are secrets. They are read straight into memory that is wiped, with no copy in a parser's scratch buffer.
+//! Values are secrets. They are read where they stand, in memory that is wiped, with no copy in a parser's scratch buffer.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -21,6 +21,8 @@ use crate::hash::Hash;
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
 /// Bytes that a field's or setting's name may have.
 pub const MAX_KEY_BYTES: usize = 128;
+/// Fields that one operation may set.
+pub const MAX_FIELDS: usize = 256;
 /// The last millisecond of the year 9999: clocks beyond it are refused.
 pub const MAX_CLOCK_MS: u64 = 253_402_300_799_999;
 
@@ -95,38 +97,63 @@ impl fmt::Debug for Value {
     }
 }
 
-/// What an operation changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Edit {
-    /// Sets a field of an item, or empties it.
-    Put {
-        /// Of which item.
-        item: ItemId,
-        /// Which field: `[a-z0-9._-]+`.
-        field: String,
-        /// To what.
-        value: Option<Value>,
-    },
-    /// Removes an item.
-    Remove(ItemId),
-    /// Sets a setting, or empties it.
-    Set {
-        /// Which: `[a-z0-9._-]+`.
-        name: String,
-        /// To what.
-        value: Option<Value>,
-    },
+/// A value as it stands in a line: escaped, between quotes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Text<'a>(&'a str);
+
+impl<'a> Text<'a> {
+    /// The value.
+    #[must_use]
+    pub fn to_value(self) -> Value {
+        let mut out = Zeroizing::new(String::with_capacity(self.0.len()));
+        // It was found canonical when the line was read.
+        let _ = unescape(self.0, |c| out.push(c));
+        Value::new(out)
+    }
+
+    /// What stands between the quotes.
+    #[must_use]
+    pub const fn escaped(self) -> &'a str {
+        self.0
+    }
 }
 
-/// One operation.
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Text(hidden)")
+    }
+}
+
+/// A field or setting, and what it is set to; none empties it.
+pub type Field<'a, V> = (&'a str, Option<V>);
+
+/// What an operation changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Op {
+pub enum Edit<'a, V> {
+    /// Sets fields of an item, or empties them. At least one, ascending.
+    Put(ItemId, Vec<Field<'a, V>>),
+    /// Removes an item.
+    Remove(ItemId),
+    /// Sets settings, or empties them. At least one, ascending.
+    Set(Vec<Field<'a, V>>),
+}
+
+/// One operation, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Op<'a> {
     /// When.
     pub at: HybridClock,
     /// What.
-    pub edit: Edit,
-    /// In a snapshot: the commit that made it first.
-    pub from: Option<Hash>,
+    pub edit: Edit<'a, Text<'a>>,
+}
+
+/// One line, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// The commit that made the operations that follow.
+    From(Hash),
+    /// An operation.
+    Op(Op<'a>),
 }
 
 /// Whether a text may be the name of a field or a setting.
@@ -137,155 +164,225 @@ pub fn is_key(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_KEY_BYTES && text.bytes().all(plain)
 }
 
-/// Writes operations, one a line. The buffer is wiped when it is dropped, and never moves while it grows.
-#[must_use]
-pub fn write(ops: &[Op]) -> Zeroizing<String> {
-    // The longest escape makes six bytes of one; with room for all, no half-written copy stays behind.
-    let values = ops.iter().filter_map(Op::value).map(|v| v.expose().len());
-    let mut out = Zeroizing::new(String::with_capacity(
-        values.map(|len| 6 * len).sum::<usize>() + ops.len() * (256 + MAX_KEY_BYTES),
-    ));
-    for op in ops {
-        write_op(&mut out, op);
-        out.push('\n');
-    }
-    out
+/// Writes lines into memory that is wiped; no half-written copy stays behind when it grows.
+#[derive(Default)]
+pub struct Writer {
+    text: Zeroizing<String>,
 }
 
-/// Reads operations.
-///
-/// # Errors
-/// Any line that [`write()`] would not have written.
-pub fn read(text: &str) -> Result<Vec<Op>, BadOp> {
-    let mut ops = Vec::new();
+/// A value to be written.
+#[derive(Clone, Copy)]
+pub enum Written<'a> {
+    /// As it is.
+    Plain(&'a str),
+    /// As it stood in another line.
+    Escaped(Text<'a>),
+}
+
+impl Writer {
+    /// Says which commit made what follows.
+    pub fn from(&mut self, commit: Hash) {
+        self.push("{\"from\":\"");
+        self.push(&commit.to_string());
+        self.push("\"}\n");
+    }
+
+    /// Writes an operation.
+    pub fn op(&mut self, at: HybridClock, edit: &Edit<'_, Written<'_>>) {
+        self.push(&format!("{{\"at\":\"{at}\","));
+        match edit {
+            Edit::Put(item, fields) => {
+                self.push(&format!("\"item\":\"{item}\","));
+                self.fields(fields);
+            }
+            Edit::Remove(item) => self.push(&format!("\"item\":\"{item}\",\"removed\":true}}\n")),
+            Edit::Set(fields) => self.fields(fields),
+        }
+    }
+
+    fn fields(&mut self, fields: &[Field<'_, Written<'_>>]) {
+        self.push("\"set\":{");
+        for (at, (name, value)) in fields.iter().enumerate() {
+            if at > 0 {
+                self.push(",");
+            }
+            self.push("\"");
+            self.push(name);
+            self.push("\":");
+            match value {
+                None => self.push("null"),
+                Some(Written::Escaped(text)) => {
+                    self.push("\"");
+                    self.push(text.escaped());
+                    self.push("\"");
+                }
+                Some(Written::Plain(text)) => self.quoted(text),
+            }
+        }
+        self.push("}}\n");
+    }
+
+    fn quoted(&mut self, text: &str) {
+        self.push("\"");
+        // EXPOSE: to the segment, which is encrypted before it leaves the process.
+        let mut rest = text;
+        while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
+            let (plain, special) = rest.split_at(at);
+            self.push(plain);
+            let mut chars = special.chars();
+            match chars.next() {
+                Some('"') => self.push("\\\""),
+                Some('\\') => self.push("\\\\"),
+                Some('\n') => self.push("\\n"),
+                Some('\r') => self.push("\\r"),
+                Some('\t') => self.push("\\t"),
+                Some(c) => self.push(&format!("\\u{:04x}", u32::from(c))),
+                None => {}
+            }
+            rest = chars.as_str();
+        }
+        self.push(rest);
+        self.push("\"");
+    }
+
+    fn push(&mut self, text: &str) {
+        let needed = self.text.len() + text.len();
+        if needed > self.text.capacity() {
+            let room = needed.max(self.text.capacity() * 2).max(4096);
+            let mut larger = Zeroizing::new(String::with_capacity(room));
+            larger.push_str(&self.text);
+            self.text = larger;
+        }
+        self.text.push_str(text);
+    }
+
+    /// Bytes so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether nothing was written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn finish(self) -> Zeroizing<String> {
+        self.text
+    }
+}
+
+/// Reads lines, strictly: any that [`Writer`] would not have written is refused.
+pub fn lines(text: &str) -> impl Iterator<Item = Result<Line<'_>, BadOp>> {
     let mut rest = text;
-    while !rest.is_empty() {
-        let bad = BadOp {
-            line: ops.len() + 1,
-        };
-        let (line, after) = rest.split_once('\n').ok_or(bad)?;
-        ops.push(read_op(line).ok_or(bad)?);
-        rest = after;
-    }
-    Ok(ops)
-}
-
-impl Op {
-    const fn value(&self) -> Option<&Value> {
-        match &self.edit {
-            Edit::Put { value, .. } | Edit::Set { value, .. } => value.as_ref(),
-            Edit::Remove(_) => None,
+    let mut line = 0;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
         }
-    }
-}
-
-fn write_op(out: &mut String, op: &Op) {
-    out.push_str(&format!("{{\"at\":\"{}\",", op.at));
-    match &op.edit {
-        Edit::Put { item, field, value } => {
-            out.push_str(&format!(
-                "\"item\":\"{item}\",\"field\":\"{field}\",\"value\":"
-            ));
-            write_value(out, value.as_ref());
+        line += 1;
+        let read = rest.split_once('\n').and_then(|(first, after)| {
+            rest = after;
+            read_line(first)
+        });
+        if read.is_none() {
+            rest = "";
         }
-        Edit::Remove(item) => out.push_str(&format!("\"item\":\"{item}\",\"removed\":true")),
-        Edit::Set { name, value } => {
-            out.push_str(&format!("\"setting\":\"{name}\",\"value\":"));
-            write_value(out, value.as_ref());
-        }
-    }
-    if let Some(from) = op.from {
-        out.push_str(&format!(",\"from\":\"{from}\""));
-    }
-    out.push('}');
-}
-
-fn write_value(out: &mut String, value: Option<&Value>) {
-    let Some(value) = value else {
-        return out.push_str("null");
-    };
-    out.push('"');
-    // EXPOSE: to the segment, which is encrypted before it leaves the process.
-    for c in value.expose().chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\0'..='\u{1f}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            _ => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
-fn read_op(line: &str) -> Option<Op> {
-    let (at, rest) = line.strip_prefix("{\"at\":\"")?.split_once("\",")?;
-    let (edit, rest) = if let Some(rest) = rest.strip_prefix("\"item\":\"") {
-        let (item, rest) = rest.split_once("\",")?;
-        let item = item.parse().ok()?;
-        if let Some(rest) = rest.strip_prefix("\"removed\":true") {
-            (Edit::Remove(item), rest)
-        } else {
-            let (field, rest) = rest.strip_prefix("\"field\":\"")?.split_once("\",")?;
-            let (value, rest) = read_value(rest)?;
-            let field = key(field)?;
-            (Edit::Put { item, field, value }, rest)
-        }
-    } else {
-        let (name, rest) = rest.strip_prefix("\"setting\":\"")?.split_once("\",")?;
-        let (value, rest) = read_value(rest)?;
-        let name = key(name)?;
-        (Edit::Set { name, value }, rest)
-    };
-    let from = match rest.strip_suffix('}')? {
-        "" => None,
-        from => Some(from.strip_prefix(",\"from\":\"")?.strip_suffix('"')?),
-    };
-    Some(Op {
-        at: clock(at)?,
-        edit,
-        from: from.map(str::parse).transpose().ok()?,
+        Some(read.ok_or(BadOp { line }))
     })
 }
 
-fn key(text: &str) -> Option<String> {
-    is_key(text).then(|| text.to_owned())
+fn read_line(line: &str) -> Option<Line<'_>> {
+    if let Some(from) = line.strip_prefix("{\"from\":\"") {
+        return from.strip_suffix("\"}")?.parse().ok().map(Line::From);
+    }
+    let (at, rest) = line.strip_prefix("{\"at\":\"")?.split_once("\",")?;
+    let edit = match rest.strip_prefix("\"item\":\"") {
+        Some(rest) => {
+            let (item, rest) = rest.split_once("\",")?;
+            let item = item.parse().ok()?;
+            match rest {
+                "\"removed\":true}" => Edit::Remove(item),
+                rest => Edit::Put(item, read_fields(rest)?),
+            }
+        }
+        None => Edit::Set(read_fields(rest)?),
+    };
+    let at = clock(at)?;
+    Some(Line::Op(Op { at, edit }))
+}
+
+fn read_fields(text: &str) -> Option<Vec<Field<'_, Text<'_>>>> {
+    let mut rest = text.strip_prefix("\"set\":{")?;
+    let mut fields: Vec<Field<'_, Text<'_>>> = Vec::new();
+    loop {
+        let (name, after) = rest.strip_prefix('"')?.split_once("\":")?;
+        let (value, after) = read_value(after)?;
+        let ascends = fields.last().is_none_or(|(before, _)| *before < name);
+        if !ascends || !is_key(name) || fields.len() == MAX_FIELDS {
+            return None;
+        }
+        fields.push((name, value));
+        match after.strip_prefix(',') {
+            Some(more) => rest = more,
+            None => return (after == "}}").then_some(fields),
+        }
+    }
+}
+
+// What stands after the colon, and what follows it. The value's end is the first quote without a backslash.
+fn read_value(text: &str) -> Option<(Option<Text<'_>>, &str)> {
+    if let Some(rest) = text.strip_prefix("null") {
+        return Some((None, rest));
+    }
+    let text = text.strip_prefix('"')?;
+    let bytes = text.as_bytes();
+    let (mut end, mut escapes) = (0, false);
+    loop {
+        match bytes.get(end)? {
+            b'"' => break,
+            b'\\' => {
+                escapes = true;
+                end += 2;
+            }
+            0..=0x1f => return None,
+            _ => end += 1,
+        }
+    }
+    let (quoted, rest) = text.split_at_checked(end)?;
+    let len = if escapes {
+        let mut len = 0;
+        unescape(quoted, |c| len += c.len_utf8())?;
+        len
+    } else {
+        quoted.len()
+    };
+    (len <= MAX_VALUE_BYTES).then_some((Some(Text(quoted)), rest.strip_prefix('"')?))
 }
 
 fn clock(text: &str) -> Option<HybridClock> {
     let (ms, count) = text.split_once('.')?;
     let clock = HybridClock {
-        ms: u64::from_str(ms).ok()?,
-        count: count.parse().ok()?,
+        ms: number(ms)?,
+        count: number(count)?,
     };
-    (clock.to_string() == text && clock.ms <= MAX_CLOCK_MS).then_some(clock)
+    (clock.ms <= MAX_CLOCK_MS).then_some(clock)
 }
 
-// `"value":` and what stands there; and what follows it. The value's end is the first quote without a backslash.
-fn read_value(text: &str) -> Option<(Option<Value>, &str)> {
-    let text = text.strip_prefix("\"value\":")?;
-    if let Some(rest) = text.strip_prefix("null") {
-        return Some((None, rest));
-    }
-    let text = text.strip_prefix('"')?;
-    let mut escaped = false;
-    let end = text.bytes().position(|b| {
-        let ends = b == b'"' && !escaped;
-        escaped = b == b'\\' && !escaped;
-        ends
-    })?;
-    let (quoted, rest) = text.split_at_checked(end)?;
-    Some((Some(unescape(quoted)?), rest.strip_prefix('"')?))
+// Digits without leading zeros.
+fn number<T: FromStr>(text: &str) -> Option<T> {
+    let plain = text == "0" || !text.starts_with(['0', '+']);
+    plain.then(|| text.parse().ok())?
 }
 
-// Only the escapes that `write_value` makes.
-fn unescape(quoted: &str) -> Option<Value> {
-    let mut out = Zeroizing::new(String::with_capacity(quoted.len()));
+// Only the escapes that `Writer` makes.
+fn unescape(quoted: &str, mut take: impl FnMut(char)) -> Option<()> {
     let mut rest = quoted.chars();
     while let Some(c) = rest.next() {
-        out.push(match c {
+        take(match c {
             '\\' => match rest.next()? {
                 '"' => '"',
                 '\\' => '\\',
@@ -307,55 +404,112 @@ fn unescape(quoted: &str) -> Option<Value> {
             _ => c,
         });
     }
-    (out.len() <= MAX_VALUE_BYTES).then(|| Value::new(out))
+    Some(())
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use proptest::prelude::*;
     use touchkeep_core::Id;
 
     use super::*;
 
-    pub(crate) fn any_value() -> impl Strategy<Value = Option<Value>> {
-        let text = any::<String>().prop_map(|text| Value::new(Zeroizing::new(text)));
-        proptest::option::of(text)
+    type Fields = std::collections::BTreeMap<String, Option<String>>;
+
+    #[derive(Debug, Clone, PartialEq)]
+    enum Owned {
+        From([u8; 32]),
+        Put([u8; 16], Fields),
+        Remove([u8; 16]),
+        Set(Fields),
     }
 
-    fn any_op() -> impl Strategy<Value = Op> {
-        let item = any::<[u8; 16]>().prop_map(|id| ItemId(Id::from_bytes(id)));
-        let edit = prop_oneof![
-            (item.clone(), "[a-z0-9._-]{1,12}", any_value())
-                .prop_map(|(item, field, value)| { Edit::Put { item, field, value } }),
-            item.prop_map(Edit::Remove),
-            ("[a-z0-9._-]{1,12}", any_value()).prop_map(|(name, value)| Edit::Set { name, value }),
+    fn any_line() -> impl Strategy<Value = (HybridClock, Owned)> {
+        let value = proptest::option::of(any::<String>());
+        let fields = || proptest::collection::btree_map("[a-z0-9._-]{1,12}", value.clone(), 1..4);
+        let line = prop_oneof![
+            any::<[u8; 32]>().prop_map(Owned::From),
+            (any::<[u8; 16]>(), fields()).prop_map(|(item, fields)| Owned::Put(item, fields)),
+            any::<[u8; 16]>().prop_map(Owned::Remove),
+            fields().prop_map(Owned::Set),
         ];
-        let from = proptest::option::of(any::<[u8; 32]>().prop_map(Hash));
-        (0..MAX_CLOCK_MS, any::<u32>(), edit, from).prop_map(|(ms, count, edit, from)| Op {
-            at: HybridClock { ms, count },
-            edit,
-            from,
-        })
+        (0..MAX_CLOCK_MS, any::<u32>(), line)
+            .prop_map(|(ms, count, line)| (HybridClock { ms, count }, line))
+    }
+
+    fn written(fields: &Fields) -> Vec<Field<'_, Written<'_>>> {
+        let plain = fields.iter();
+        plain
+            .map(|(name, value)| (name.as_str(), value.as_deref().map(Written::Plain)))
+            .collect()
+    }
+
+    fn write(lines: &[(HybridClock, Owned)]) -> String {
+        let mut writer = Writer::default();
+        for (at, line) in lines {
+            let item = |id: &[u8; 16]| ItemId(Id::from_bytes(*id));
+            match line {
+                Owned::From(hash) => writer.from(Hash(*hash)),
+                Owned::Put(id, fields) => writer.op(*at, &Edit::Put(item(id), written(fields))),
+                Owned::Remove(id) => writer.op(*at, &Edit::Remove(item(id))),
+                Owned::Set(fields) => writer.op(*at, &Edit::Set(written(fields))),
+            }
+        }
+        writer.finish().to_string()
+    }
+
+    fn owned(fields: &[Field<'_, Text<'_>>]) -> Fields {
+        let value = |text: &Text<'_>| text.to_value().expose().to_owned();
+        fields
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), text.as_ref().map(value)))
+            .collect()
+    }
+
+    fn read(text: &str) -> Result<Vec<Owned>, BadOp> {
+        let owned = |line| match line {
+            Line::From(hash) => Owned::From(hash.0),
+            Line::Op(op) => match op.edit {
+                Edit::Put(item, fields) => Owned::Put(*item.0.as_bytes(), owned(&fields)),
+                Edit::Remove(item) => Owned::Remove(*item.0.as_bytes()),
+                Edit::Set(fields) => Owned::Set(owned(&fields)),
+            },
+        };
+        lines(text).map(|line| line.map(owned)).collect()
     }
 
     proptest! {
         #[test]
-        fn parse_of_print_is_the_same(ops in proptest::collection::vec(any_op(), 0..5)) {
+        fn what_is_written_is_read_and_stock_tools_read_the_same(ops in proptest::collection::vec(any_line(), 0..5)) {
             let text = write(&ops);
-            prop_assert_eq!(read(&text), Ok(ops.clone()));
-            // Stock tools read the same: every line is JSON, and its value is the value.
-            for (line, op) in text.lines().zip(&ops) {
+            let expected: Vec<Owned> = ops.iter().map(|(_, line)| line.clone()).collect();
+            prop_assert_eq!(read(&text), Ok(expected));
+            for (line, (_, op)) in text.lines().zip(&ops) {
                 let json: serde_json::Value = serde_json::from_str(line).unwrap();
-                prop_assert_eq!(json.get("value").and_then(|v| v.as_str()), op.value().map(Value::expose));
+                if let Owned::Put(_, fields) | Owned::Set(fields) = op {
+                    prop_assert_eq!(&serde_json::to_value(fields).unwrap(), &json["set"]);
+                }
             }
         }
 
         #[test]
         fn arbitrary_lines_never_panic_and_are_canonical(
-            line in "\\{\"at\":\"[0-9]{1,3}\\.[0-9]{1,2}\",\"setting\":\"[a-z]{1,3}\",\"value\":\"([ -~]|\\\\u00[01][0-9a-f]|\\\\n){0,12}\"(,\"from\":\"[a-f0-9]{64}\")?\\}\n"
+            line in "\\{\"at\":\"[0-9]{1,3}\\.[0-9]{1,2}\",(\"item\":\"[a-z2-7]{26}\",)?\"set\":\\{(\"[a-z]{1,3}\":(null|\"([ -~]|\\\\u00[01][0-9a-f]|\\\\n){0,12}\"),?){1,3}\\}\\}\n"
         ) {
-            if let Ok(ops) = read(&line) {
-                let again = write(&ops);
+            if let Ok([line_read]) = lines(&line).collect::<Result<Vec<_>, _>>().as_deref() {
+                let mut again = Writer::default();
+                if let Line::Op(op) = line_read {
+                    let (Edit::Put(_, fields) | Edit::Set(fields)) = &op.edit else {
+                        unreachable!("the pattern has no removal")
+                    };
+                    let values = owned(fields);
+                    let fields = written(&values);
+                    again.op(op.at, &match op.edit {
+                        Edit::Put(item, _) => Edit::Put(item, fields),
+                        _ => Edit::Set(fields),
+                    });
+                }
+                let again = again.finish();
                 prop_assert_eq!(again.as_str(), line);
             }
         }
@@ -364,6 +518,28 @@ pub(crate) mod tests {
         fn arbitrary_texts_never_panic(text in any::<String>()) {
             let _ = read(&text);
         }
+    }
+
+    #[test]
+    fn what_is_not_canonical_is_refused() {
+        for bad in [
+            r#"{"at":"01.0","set":{"a":null}}"#,
+            r#"{"at":"+1.0","set":{"a":null}}"#,
+            r#"{"at":"1.0","set":{}}"#,
+            r#"{"at":"1.0","set":{"b":null,"a":null}}"#,
+            r#"{"at":"1.0","set":{"a":null,"a":null}}"#,
+            r#"{"at":"1.0","set":{"a":null},}"#,
+            r#"{"at":"1.0", "set":{"a":null}}"#,
+            r#"{"at":"1.0","set":{"a":"\u0041"}}"#,
+            r#"{"at":"1.0","set":{"a":"\u000a"}}"#,
+            r#"{"at":"1.0","set":{"a":"\/"}}"#,
+            r#"{"at":"1.0","set":{"a":1}}"#,
+            r#"{"at":"253402300800000.0","set":{"a":null}}"#,
+            r#"{"from":"aa"}"#,
+        ] {
+            assert!(read(&format!("{bad}\n")).is_err(), "{bad}");
+        }
+        assert!(read(r#"{"at":"1.0","set":{"a":null}}"#).is_err(), "no newline");
     }
 
     #[test]
@@ -385,10 +561,9 @@ pub(crate) mod tests {
 
     #[test]
     fn debug_does_not_show_a_value() {
-        let edit = Edit::Set {
-            name: "a".into(),
-            value: Some(Value::new(Zeroizing::new("secret".into()))),
-        };
-        assert!(!format!("{edit:?}").contains("secret"));
+        let line = r#"{"at":"1.0","set":{"a":"secret"}}"#.to_owned() + "\n";
+        let read: Vec<_> = lines(&line).collect();
+        let value = Value::new(Zeroizing::new("secret".into()));
+        assert!(!format!("{read:?}{value:?}").contains("secret"));
     }
 }

@@ -1,20 +1,34 @@
-//! What operations add up to. The order in which they are taken in makes no difference.
+//! What the operations of one environment add up to. The order in which they are taken in makes no difference.
 //!
 //! Per field the last writer wins, by (clock, commit). For the secret field a write is replaced only by one that knew it:
 //! two writes of which neither commit is the other's ancestor both stay, and the item is in conflict until a later write.
+//!
+//! # Why only an index
+//! A vault of a hundred thousand items must open at once, and a secret that nobody asks for has no place in memory. So lines
+//! stay where they are, in text that is wiped; an item is put together when somebody looks at it; and stored secrets are
+//! blotted out as soon as their line was read. Who needs one decrypts its part again.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
+};
 
 use touchkeep_core::ItemId;
+use zeroize::Zeroizing;
 
 use crate::{
     hash::Hash,
     history::History,
-    op::{Edit, HybridClock, Op, Value},
+    name::MemberName,
+    op::{self, BadOp, Edit, HybridClock, Line, Op, Text, Writer, Written},
 };
 
 /// The field whose concurrent writes are both kept.
 pub const SECRET_FIELD: &str = "secret";
+/// How the secret field begins where the secret itself follows.
+pub const STORED: &str = "stored:";
+
+const BLOT: u8 = b'*';
 
 /// When and by which commit something was written. Ordered as writes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,72 +39,336 @@ pub struct Stamp {
     pub commit: Hash,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Write {
-    stamp: Stamp,
-    value: Option<Value>,
+/// Why the plaintext of a segment or snapshot is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadPart {
+    /// Not UTF-8, or longer than 4 GiB.
+    #[error("it is not text")]
+    Text,
+    /// A line that is no operation.
+    #[error(transparent)]
+    Op(#[from] BadOp),
+    /// It speaks for a commit that it cannot speak for.
+    #[error("it speaks for a commit that did not come before it")]
+    From,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Register {
-    // Ascending. One, but for a secret in conflict.
-    writes: Vec<Write>,
+#[derive(Debug, Clone, Copy)]
+struct LineRef {
+    at: HybridClock,
+    // Index into `State::commits`.
+    commit: u32,
+    part: u32,
+    start: u32,
+    end: u32,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct ItemState {
-    fields: BTreeMap<String, Register>,
-    removed: Option<Stamp>,
+struct Indexed {
+    item: Option<ItemId>,
+    at: HybridClock,
+    from: Hash,
+    range: Range<u32>,
 }
 
-/// The state of one environment.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct State {
-    items: BTreeMap<ItemId, ItemState>,
-    settings: BTreeMap<String, Register>,
+/// A segment or snapshot that was read: where its operations stand. Its stored secrets are blotted out.
+pub struct ReadPart {
+    name: MemberName,
+    text: Zeroizing<Vec<u8>>,
+    lines: Vec<Indexed>,
     clock: HybridClock,
 }
 
+impl ReadPart {
+    /// Reads the plaintext of a part that `commit` added.
+    ///
+    /// # Errors
+    /// Whatever in it is not exactly as the format says.
+    pub fn read(
+        name: MemberName,
+        commit: Hash,
+        mut text: Zeroizing<Vec<u8>>,
+        history: &History,
+    ) -> Result<Self, BadPart> {
+        let (mut lines, mut secrets) = (Vec::new(), Vec::new());
+        let mut clock = HybridClock::default();
+        {
+            let text = std::str::from_utf8(&text).map_err(|_| BadPart::Text)?;
+            u32::try_from(text.len()).map_err(|_| BadPart::Text)?;
+            let is_snapshot = matches!(name, MemberName::Snapshot(_));
+            let mut past: Option<BTreeSet<Hash>> = None;
+            let (mut from, mut start) = (commit, 0);
+            for (line, raw) in op::lines(text).zip(text.split_inclusive('\n')) {
+                let range = start..start + raw.len();
+                start = range.end;
+                let op = match line? {
+                    Line::Op(op) => op,
+                    // Only a snapshot speaks for other commits, and only for ones that came before it.
+                    Line::From(said) => {
+                        let past = past.get_or_insert_with(|| history.reach(commit));
+                        if !is_snapshot || said == commit || !past.contains(&said) {
+                            return Err(BadPart::From);
+                        }
+                        from = said;
+                        continue;
+                    }
+                };
+                clock = clock.max(op.at);
+                secrets.extend(stored_in(&op).map(|secret| place_of(text, secret)));
+                lines.push(Indexed {
+                    item: match op.edit {
+                        Edit::Put(item, _) | Edit::Remove(item) => Some(item),
+                        Edit::Set(_) => None,
+                    },
+                    at: op.at,
+                    from,
+                    range: narrow(range),
+                });
+            }
+            if start != text.len() {
+                return Err(BadOp { line: lines.len() + 1 }.into());
+            }
+        }
+        for place in secrets {
+            if let Some(secret) = text.get_mut(place) {
+                secret.fill(BLOT);
+            }
+        }
+        Ok(Self {
+            name,
+            text,
+            lines,
+            clock,
+        })
+    }
+}
+
+fn narrow(range: Range<usize>) -> Range<u32> {
+    // The text was found short enough.
+    let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    narrow(range.start)..narrow(range.end)
+}
+
+// The secret in an operation that stores one, as it stands there.
+fn stored_in<'a>(op: &Op<'a>) -> Option<&'a str> {
+    let Edit::Put(_, fields) = &op.edit else {
+        return None;
+    };
+    let (_, text) = fields.iter().find(|(name, _)| *name == SECRET_FIELD)?;
+    text.as_ref()?.escaped().strip_prefix(STORED)
+}
+
+// Where a slice of a text stands in it.
+fn place_of(text: &str, slice: &str) -> Range<usize> {
+    let start = slice.as_ptr().addr().wrapping_sub(text.as_ptr().addr());
+    start..start + slice.len()
+}
+
+/// Where a stored secret stands: in the plaintext of a part, escaped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Which part.
+    pub part: MemberName,
+    /// Which bytes of its plaintext.
+    pub bytes: Range<u64>,
+}
+
+impl Place {
+    /// The secret in the bytes that stand there.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<op::Value> {
+        let line = Zeroizing::new([b"{\"at\":\"0.0\",\"set\":{\"x\":\"", bytes, b"\"}}\n"].concat());
+        let text = std::str::from_utf8(&line).ok()?;
+        match op::lines(text).next()?.ok()? {
+            Line::Op(Op {
+                edit: Edit::Set(fields),
+                ..
+            }) => Some(fields.first()?.1?.to_value()),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Write<'a> {
+    stamp: Stamp,
+    text: Option<Text<'a>>,
+    part: u32,
+}
+
+/// An item, put together.
+#[derive(Debug, Clone)]
+pub struct ItemState<'a> {
+    // Ascending by stamp. One, but for a secret in conflict.
+    fields: BTreeMap<&'a str, Vec<Write<'a>>>,
+    removed: Option<Stamp>,
+    state: &'a State,
+}
+
+impl<'a> ItemState<'a> {
+    /// Whether it is there: written after it was removed, or never removed.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        let written = self.fields.values().flatten().map(|write| write.stamp);
+        written.max() > self.removed
+    }
+
+    /// Its fields that are not empty. A stored secret is blotted out.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a str, Text<'a>)> {
+        self.fields
+            .iter()
+            .filter_map(|(name, writes)| Some((*name, writes.last()?.text?)))
+    }
+
+    /// Where its stored secret is.
+    #[must_use]
+    pub fn stored_secret(&self) -> Option<Place> {
+        let write = self.fields.get(SECRET_FIELD)?.last()?;
+        let secret = write.text?.escaped().strip_prefix(STORED)?;
+        let part = self.state.parts.get(&write.part)?;
+        let text = std::str::from_utf8(&part.text).ok()?;
+        let bytes = place_of(text, secret);
+        Some(Place {
+            part: part.name,
+            bytes: u64::try_from(bytes.start).ok()?..u64::try_from(bytes.end).ok()?,
+        })
+    }
+
+    /// The parts that hold a stored secret of it, of every write that is not replaced yet.
+    pub fn parts_with_secrets(&self) -> impl Iterator<Item = MemberName> {
+        let writes = self.fields.get(SECRET_FIELD).into_iter().flatten();
+        let stored = writes.filter(|write| write.text.is_some_and(|t| t.escaped().starts_with(STORED)));
+        stored.filter_map(|write| Some(self.state.parts.get(&write.part)?.name))
+    }
+
+    /// Whether two writers gave it different secrets without knowing of each other.
+    #[must_use]
+    pub fn is_in_conflict(&self) -> bool {
+        self.fields
+            .get(SECRET_FIELD)
+            .is_some_and(|writes| writes.len() > 1)
+    }
+
+    fn take(&mut self, op: &Op<'a>, stamp: Stamp, part: u32, history: &History) {
+        match &op.edit {
+            Edit::Put(_, fields) | Edit::Set(fields) => {
+                for (name, text) in fields {
+                    let text = *text;
+                    let writes = self.fields.entry(name).or_default();
+                    let write = Write { stamp, text, part };
+                    if *name == SECRET_FIELD {
+                        keep_unseen(writes, write, history);
+                    } else {
+                        keep_last(writes, write);
+                    }
+                }
+            }
+            Edit::Remove(_) => self.removed = self.removed.max(Some(stamp)),
+        }
+    }
+
+    fn holds(&self, name: &str, stamp: Stamp) -> bool {
+        let mut writes = self.fields.get(name).into_iter().flatten();
+        writes.any(|write| write.stamp == stamp) && (name != SECRET_FIELD || self.is_there())
+    }
+}
+
+fn keep_last<'a>(writes: &mut Vec<Write<'a>>, write: Write<'a>) {
+    if writes.last().is_none_or(|last| last.stamp < write.stamp) {
+        *writes = vec![write];
+    }
+}
+
+fn keep_unseen<'a>(writes: &mut Vec<Write<'a>>, write: Write<'a>, history: &History) {
+    let replaces = |new: Stamp, old: Stamp| {
+        if new.commit == old.commit {
+            new.at >= old.at
+        } else {
+            history.is_before(old.commit, new.commit)
+        }
+    };
+    if writes.iter().any(|old| replaces(old.stamp, write.stamp)) {
+        return;
+    }
+    writes.retain(|old| !replaces(write.stamp, old.stamp));
+    writes.push(write);
+    writes.sort_by_key(|write| write.stamp);
+}
+
+struct PartText {
+    name: MemberName,
+    text: Zeroizing<Vec<u8>>,
+}
+
+/// The state of one environment.
+#[derive(Default)]
+pub struct State {
+    parts: BTreeMap<u32, PartText>,
+    commits: Vec<Hash>,
+    known: HashMap<Hash, u32>,
+    items: BTreeMap<ItemId, Vec<LineRef>>,
+    settings: Vec<LineRef>,
+    clock: HybridClock,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "State({} items)", self.items.len())
+    }
+}
+
 impl State {
-    /// Takes an operation in, which `commit` added to the vault.
-    pub fn apply(&mut self, op: &Op, commit: Hash, history: &History) {
-        self.take(op, commit, &|earlier, later| {
-            history.is_before(earlier, later)
+    /// Takes a part in.
+    pub fn add(&mut self, part: ReadPart) {
+        let number = self.parts.last_key_value().map_or(0, |(last, _)| last + 1);
+        for line in part.lines {
+            let commit = self.commit(line.from);
+            let line_ref = LineRef {
+                at: line.at,
+                commit,
+                part: number,
+                start: line.range.start,
+                end: line.range.end,
+            };
+            match line.item {
+                Some(item) => self.items.entry(item).or_default().push(line_ref),
+                None => self.settings.push(line_ref),
+            }
+        }
+        self.clock = self.clock.max(part.clock);
+        let (name, text) = (part.name, part.text);
+        self.parts.insert(number, PartText { name, text });
+    }
+
+    fn commit(&mut self, hash: Hash) -> u32 {
+        let next = u32::try_from(self.commits.len()).unwrap_or(u32::MAX);
+        *self.known.entry(hash).or_insert_with(|| {
+            self.commits.push(hash);
+            next
+        })
+    }
+
+    /// Forgets parts that are no longer there; what still counted of them stands in others by now.
+    pub fn forget(&mut self, gone: &BTreeSet<String>) {
+        let is_gone = |part: &PartText| gone.contains(&part.name.to_string());
+        let numbers: BTreeSet<u32> = self
+            .parts
+            .iter()
+            .filter(|(_, part)| is_gone(part))
+            .map(|(number, _)| *number)
+            .collect();
+        self.parts.retain(|number, _| !numbers.contains(number));
+        let keeps = |line: &LineRef| !numbers.contains(&line.part);
+        self.settings.retain(keeps);
+        self.items.retain(|_, lines| {
+            lines.retain(keeps);
+            !lines.is_empty()
         });
     }
 
-    /// Takes an operation in that its writer made in knowledge of all that is here, under the name `commit`.
-    pub fn apply_on_top(&mut self, op: &Op, commit: Hash) {
-        self.take(op, commit, &|_, later| later == commit);
-    }
-
-    fn take(&mut self, op: &Op, commit: Hash, is_before: &dyn Fn(Hash, Hash) -> bool) {
-        self.clock = self.clock.max(op.at);
-        let stamp = Stamp {
-            at: op.at,
-            commit: op.from.unwrap_or(commit),
-        };
-        match &op.edit {
-            Edit::Put { item, field, value } => {
-                let value = value.clone();
-                let fields = &mut self.items.entry(*item).or_default().fields;
-                let register = fields.entry(field.clone()).or_default();
-                if field == SECRET_FIELD {
-                    register.keep_unseen(Write { stamp, value }, is_before);
-                } else {
-                    register.keep_last(Write { stamp, value });
-                }
-            }
-            Edit::Remove(item) => {
-                let removed = &mut self.items.entry(*item).or_default().removed;
-                *removed = (*removed).max(Some(stamp));
-            }
-            Edit::Set { name, value } => {
-                let value = value.clone();
-                let register = self.settings.entry(name.clone()).or_default();
-                register.keep_last(Write { stamp, value });
-            }
-        }
+    /// The parts that were taken in.
+    pub fn parts(&self) -> impl Iterator<Item = MemberName> {
+        self.parts.values().map(|part| part.name)
     }
 
     /// The latest clock that was taken in.
@@ -99,266 +377,195 @@ impl State {
         self.clock
     }
 
-    /// The items that are there: written after they were removed, or never removed.
-    pub fn items(&self) -> impl Iterator<Item = ItemId> {
-        self.items
-            .iter()
-            .filter(|(_, item)| item.is_there())
-            .map(|(id, _)| *id)
+    /// Every item that anything is known of, there or removed.
+    pub fn known_items(&self) -> impl Iterator<Item = ItemId> {
+        self.items.keys().copied()
     }
 
-    /// The fields of an item that are not empty.
-    pub fn fields(&self, item: ItemId) -> impl Iterator<Item = (&str, &Value)> {
-        let fields = self.items.get(&item).map(|item| item.fields.iter());
-        fields
-            .into_iter()
-            .flatten()
-            .filter_map(|(name, register)| Some((name.as_str(), register.value()?)))
-    }
-
-    /// Whether two writers gave the item different secrets without knowing of each other.
+    /// An item, there or removed; none where nothing is known of it.
     #[must_use]
-    pub fn is_in_conflict(&self, item: ItemId) -> bool {
-        let secret = self
-            .items
-            .get(&item)
-            .and_then(|item| item.fields.get(SECRET_FIELD));
-        secret.is_some_and(|register| register.writes.len() > 1)
+    pub fn item(&self, id: ItemId, history: &History) -> Option<ItemState<'_>> {
+        Some(self.resolved(self.items.get(&id)?, history))
+    }
+
+    /// Whether an item was written more than once, so that it may be in conflict.
+    #[must_use]
+    pub fn may_be_in_conflict(&self, id: ItemId) -> bool {
+        self.items.get(&id).is_some_and(|lines| lines.len() > 1)
     }
 
     /// The settings that are not empty.
-    pub fn settings(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.settings
-            .iter()
-            .filter_map(|(name, register)| Some((name.as_str(), register.value()?)))
-    }
-
-    /// Operations that add up to the same, each with the commit that made it. Secrets of removed items are not among them.
     #[must_use]
-    pub fn snapshot(&self) -> Vec<Op> {
-        let mut ops = Vec::new();
-        let op = |stamp: Stamp, edit| Op {
-            at: stamp.at,
-            edit,
-            from: Some(stamp.commit),
+    pub fn settings(&self, history: &History) -> Vec<(&str, Text<'_>)> {
+        self.resolved(&self.settings, history).fields().collect()
+    }
+
+    fn resolved(&self, lines: &[LineRef], history: &History) -> ItemState<'_> {
+        let mut item = ItemState {
+            fields: BTreeMap::new(),
+            removed: None,
+            state: self,
         };
-        for (id, item) in &self.items {
-            for (field, register) in &item.fields {
-                if field == SECRET_FIELD && !item.is_there() {
-                    continue;
+        for line in lines {
+            if let Some((op, stamp)) = self.read(line) {
+                item.take(&op, stamp, line.part, history);
+            }
+        }
+        item
+    }
+
+    // Every line was read once already.
+    fn read(&self, line: &LineRef) -> Option<(Op<'_>, Stamp)> {
+        let commit = *self.commits.get(usize::try_from(line.commit).ok()?)?;
+        let part = self.parts.get(&line.part)?;
+        let range = usize::try_from(line.start).ok()?..usize::try_from(line.end).ok()?;
+        let text = std::str::from_utf8(part.text.get(range)?).ok()?;
+        match op::lines(text).next()?.ok()? {
+            Line::Op(op) => Some((op, Stamp { at: line.at, commit })),
+            Line::From(_) => None,
+        }
+    }
+
+    /// What still counts of some parts, given their plaintexts with the commits that added them: texts of snapshots of about
+    /// `bytes` each. `replaced` says what the commit that is being made replaces. Secrets of removed items do not count.
+    #[must_use]
+    pub fn folded(
+        &self,
+        parts: &[(Hash, &str)],
+        history: &History,
+        replaced: &Replaced,
+        bytes: usize,
+    ) -> Vec<Zeroizing<String>> {
+        let mut by_commit: BTreeMap<Hash, Vec<Op<'_>>> = BTreeMap::new();
+        let settings = self.resolved(&self.settings, history);
+        for (commit, text) in parts {
+            let mut from = *commit;
+            for line in op::lines(text).flatten() {
+                match line {
+                    Line::From(said) => from = said,
+                    Line::Op(op) => {
+                        let stamp = Stamp {
+                            at: op.at,
+                            commit: from,
+                        };
+                        let left = self.left_of(op, stamp, &settings, history, replaced);
+                        by_commit.entry(from).or_default().extend(left);
+                    }
                 }
-                ops.extend(register.writes.iter().map(|write| {
-                    let edit = Edit::Put {
-                        item: *id,
-                        field: field.clone(),
-                        value: write.value.clone(),
-                    };
-                    op(write.stamp, edit)
-                }));
             }
-            ops.extend(item.removed.map(|stamp| op(stamp, Edit::Remove(*id))));
         }
-        for (name, register) in &self.settings {
-            ops.extend(register.writes.iter().map(|write| {
-                let edit = Edit::Set {
-                    name: name.clone(),
-                    value: write.value.clone(),
-                };
-                op(write.stamp, edit)
-            }));
-        }
-        ops
-    }
-}
-
-impl ItemState {
-    fn is_there(&self) -> bool {
-        let written = self.fields.values().flat_map(|register| &register.writes);
-        written.map(|write| write.stamp).max() > self.removed
-    }
-}
-
-impl Register {
-    fn value(&self) -> Option<&Value> {
-        self.writes.last()?.value.as_ref()
+        written(by_commit, bytes)
     }
 
-    fn keep_last(&mut self, write: Write) {
-        if self
-            .writes
-            .last()
-            .is_none_or(|last| last.stamp < write.stamp)
-        {
-            self.writes = vec![write];
-        }
-    }
-
-    fn keep_unseen(&mut self, write: Write, is_before: &dyn Fn(Hash, Hash) -> bool) {
-        let replaces = |new: Stamp, old: Stamp| {
-            if new.commit == old.commit {
-                new.at >= old.at
-            } else {
-                is_before(old.commit, new.commit)
+    fn left_of<'a>(
+        &self,
+        op: Op<'a>,
+        stamp: Stamp,
+        settings: &ItemState<'_>,
+        history: &History,
+        replaced: &Replaced,
+    ) -> Option<Op<'a>> {
+        let edit = match op.edit {
+            Edit::Put(id, mut fields) => {
+                let item = self.item(id, history)?;
+                let counts = |name: &str| item.holds(name, stamp) && !replaced.has(Some(id), name);
+                fields.retain(|(name, _)| counts(name));
+                Edit::Put(id, fields)
+            }
+            Edit::Set(mut fields) => {
+                let counts = |name: &str| settings.holds_setting(name, stamp) && !replaced.has(None, name);
+                fields.retain(|(name, _)| counts(name));
+                Edit::Set(fields)
+            }
+            Edit::Remove(id) => {
+                let counts = self.item(id, history)?.removed == Some(stamp);
+                counts.then_some(Edit::Remove(id))?
             }
         };
-        let mut known = self.writes.iter();
-        if known.any(|old| replaces(old.stamp, write.stamp)) {
-            return;
+        match &edit {
+            Edit::Put(_, fields) | Edit::Set(fields) if fields.is_empty() => None,
+            _ => Some(Op { at: op.at, edit }),
         }
-        self.writes.retain(|old| !replaces(write.stamp, old.stamp));
-        self.writes.push(write);
-        self.writes.sort_by_key(|write| write.stamp);
+    }
+}
+
+impl ItemState<'_> {
+    fn holds_setting(&self, name: &str, stamp: Stamp) -> bool {
+        let mut writes = self.fields.get(name).into_iter().flatten();
+        writes.any(|write| write.stamp == stamp)
+    }
+}
+
+/// What a commit that is being made replaces.
+#[derive(Debug, Default)]
+pub struct Replaced {
+    fields: BTreeSet<(Option<ItemId>, String)>,
+    secrets_of: BTreeSet<ItemId>,
+}
+
+impl Replaced {
+    /// A field of an item, or a setting.
+    pub fn field(&mut self, item: Option<ItemId>, name: &str) {
+        self.fields.insert((item, name.to_owned()));
+    }
+
+    /// The secret of an item that is removed.
+    pub fn removed(&mut self, item: ItemId) {
+        self.secrets_of.insert(item);
+    }
+
+    fn has(&self, item: Option<ItemId>, name: &str) -> bool {
+        self.fields.contains(&(item, name.to_owned()))
+            || (name == SECRET_FIELD && item.is_some_and(|item| self.secrets_of.contains(&item)))
+    }
+}
+
+// Operations of many commits, each said to be of its own.
+fn written(by_commit: BTreeMap<Hash, Vec<Op<'_>>>, bytes: usize) -> Vec<Zeroizing<String>> {
+    let (mut texts, mut writer) = (Vec::new(), Writer::default());
+    for (commit, mut ops) in by_commit {
+        // An operation may stand in two parts of a merged copy.
+        ops.sort_by(|a, b| (a.at, place(a)).cmp(&(b.at, place(b))));
+        ops.dedup();
+        let mut said = false;
+        for op in ops {
+            if writer.len() >= bytes {
+                texts.push(std::mem::take(&mut writer).finish());
+                said = false;
+            }
+            if !std::mem::replace(&mut said, true) {
+                writer.from(commit);
+            }
+            writer.op(op.at, &as_written(&op.edit));
+        }
+    }
+    if !writer.is_empty() {
+        texts.push(writer.finish());
+    }
+    texts
+}
+
+fn place(op: &Op<'_>) -> (Option<ItemId>, bool) {
+    match &op.edit {
+        Edit::Put(item, _) => (Some(*item), false),
+        Edit::Remove(item) => (Some(*item), true),
+        Edit::Set(_) => (None, false),
+    }
+}
+
+fn as_written<'a>(edit: &Edit<'a, Text<'a>>) -> Edit<'a, Written<'a>> {
+    let escaped = |fields: &[op::Field<'a, Text<'a>>]| {
+        let fields = fields.iter();
+        fields
+            .map(|(name, text)| (*name, text.map(Written::Escaped)))
+            .collect()
+    };
+    match edit {
+        Edit::Put(item, fields) => Edit::Put(*item, escaped(fields)),
+        Edit::Remove(item) => Edit::Remove(*item),
+        Edit::Set(fields) => Edit::Set(escaped(fields)),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use touchkeep_core::{Id, UnixMillis, UserId, VaultId};
-    use zeroize::Zeroizing;
-
-    use super::*;
-    use crate::commit::{AuditHead, Commit};
-
-    // A diamond and its tail: 0 before 1 and 2, both before 3.
-    fn history() -> History {
-        let commit = |parents: &[u8]| Commit {
-            vault: VaultId(Id::from_bytes([0; 16])),
-            author: UserId(Id::from_bytes([0; 16])),
-            members: hash(0),
-            parents: parents.iter().copied().map(hash).collect(),
-            live_count: 0,
-            live: hash(0),
-            audit: AuditHead::empty(),
-            time: UnixMillis(0),
-            added: vec![],
-            dropped: vec![],
-        };
-        let commits = [(0, &[][..]), (1, &[0]), (2, &[0]), (3, &[1, 2])];
-        History::of(
-            commits
-                .iter()
-                .map(|(n, p)| (hash(*n), std::sync::Arc::new(commit(p))))
-                .collect(),
-        )
-        .unwrap()
-    }
-
-    fn hash(n: u8) -> Hash {
-        Hash([n; 32])
-    }
-
-    fn value(text: &str) -> Option<Value> {
-        Some(Value::new(Zeroizing::new(text.into())))
-    }
-
-    fn item() -> ItemId {
-        ItemId(Id::from_bytes([1; 16]))
-    }
-
-    fn put(ms: u64, field: &str, text: &str) -> Op {
-        let edit = Edit::Put {
-            item: item(),
-            field: field.into(),
-            value: value(text),
-        };
-        Op {
-            at: HybridClock { ms, count: 0 },
-            edit,
-            from: None,
-        }
-    }
-
-    fn of(ops: &[(u8, Op)]) -> State {
-        let (mut state, history) = (State::default(), history());
-        for (commit, op) in ops {
-            state.apply(op, hash(*commit), &history);
-        }
-        state
-    }
-
-    #[test]
-    fn two_secrets_that_did_not_know_each_other_stay_until_one_knows_both() {
-        let mut ops = vec![
-            (0, put(1, SECRET_FIELD, "a")),
-            (1, put(5, SECRET_FIELD, "b")),
-            (2, put(3, SECRET_FIELD, "c")),
-        ];
-        let state = of(&ops);
-        assert!(state.is_in_conflict(item()));
-        let shown: Vec<_> = state
-            .fields(item())
-            .map(|(_, v)| v.expose().to_owned())
-            .collect();
-        assert_eq!(shown, ["b"]);
-        ops.push((3, put(2, SECRET_FIELD, "d")));
-        assert!(!of(&ops).is_in_conflict(item()));
-    }
-
-    #[test]
-    fn a_plain_field_has_one_value_the_last() {
-        let state = of(&[(1, put(5, "name", "b")), (2, put(3, "name", "c"))]);
-        assert!(!state.is_in_conflict(item()));
-        assert_eq!(state.fields(item()).next().unwrap().1.expose(), "b");
-    }
-
-    #[test]
-    fn a_removed_item_comes_back_only_by_a_later_write() {
-        let remove = |ms| Op {
-            at: HybridClock { ms, count: 0 },
-            edit: Edit::Remove(item()),
-            from: None,
-        };
-        let gone = of(&[(0, put(1, SECRET_FIELD, "a")), (1, remove(2))]);
-        assert_eq!(gone.items().count(), 0);
-        let left = gone.snapshot();
-        assert!(left.iter().all(|op| matches!(op.edit, Edit::Remove(_))));
-        let back = of(&[
-            (0, put(1, "name", "a")),
-            (1, remove(2)),
-            (2, put(3, "name", "b")),
-        ]);
-        assert_eq!(back.items().count(), 1);
-    }
-
-    fn any_op() -> impl Strategy<Value = (u8, Op)> {
-        let field = prop_oneof![Just("name"), Just(SECRET_FIELD)];
-        let op = prop_oneof![
-            4 => (field, "[ab]").prop_map(|(field, text)| put(0, field, &text).edit),
-            1 => Just(Edit::Remove(item())),
-            1 => "[ab]".prop_map(|text| Edit::Set { name: "s".into(), value: value(&text) }),
-        ];
-        (0u8..4, op).prop_map(|(commit, edit)| {
-            (
-                commit,
-                Op {
-                    at: HybridClock::default(),
-                    edit,
-                    from: None,
-                },
-            )
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn order_does_not_matter_and_a_snapshot_is_the_same(
-            ops in proptest::collection::vec(any_op(), 0..12), clocks in Just((0u64..12).collect::<Vec<_>>()).prop_shuffle(),
-            order in Just((0usize..12).collect::<Vec<_>>()).prop_shuffle(),
-        ) {
-            // Clocks of one author never repeat; here none does.
-            let ops: Vec<(u8, Op)> = ops.into_iter().zip(clocks).map(|((c, op), ms)| (c, Op { at: HybridClock { ms, count: 0 }, ..op })).collect();
-            let state = of(&ops);
-            let shuffled: Vec<_> = order.iter().filter_map(|at| ops.get(*at).cloned()).collect();
-            prop_assert_eq!(&of(&shuffled), &state);
-            // A snapshot by commit 3, and the segments that it replaced beside it (a copy that still had them).
-            let snapshot: Vec<_> = state.snapshot().into_iter().map(|op| (3, op)).collect();
-            let again = of(&snapshot);
-            prop_assert_eq!(again.snapshot(), state.snapshot());
-            prop_assert!(again.items().eq(state.items()));
-            let both = [snapshot, ops].concat();
-            prop_assert!(of(&both).items().eq(state.items()));
-            prop_assert_eq!(of(&both).is_in_conflict(item()), state.is_in_conflict(item()));
-        }
-    }
-}
+mod tests;

@@ -10,6 +10,10 @@ use crate::words::{Algorithm, BadWord, DeviceKind, Purpose, Role, Touch, from_wo
 
 /// Words that one line may have.
 const MAX_WORDS: usize = 12;
+/// Certificates that one attestation may have, from the key's own to the last that is on the device.
+pub const MAX_CERTIFICATES: usize = 4;
+/// Bytes that one certificate may have.
+pub const MAX_CERTIFICATE_BYTES: usize = 4096;
 
 /// One statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +33,23 @@ pub enum Statement {
     },
     /// `key <device> <purpose> <algorithm> <touch> <ref> <spki> <recipient> <identity>`: a key of a device.
     Key(DeviceId, DeviceKey),
+    /// `attest <device> <purpose> <certificate>…`: what the device's maker says of a key, as DER. Who encrypts to the key
+    /// judges it; the chain does not.
+    Attestation(DeviceId, Purpose, Vec<Vec<u8>>),
+    /// `retired <device>`: lost or put away. Its keys sign nothing any more, and nothing is encrypted to them.
+    Retired(DeviceId),
     /// `author <user> ed25519 <key>`: signs this user's commits. Certified by a device of his, which signs the note.
     Author(UserId, [u8; 32]),
     /// `role <user> <role>`.
     Role(UserId, Role),
+    /// `threshold <n>`: how many admins have to sign a link.
+    Threshold(u32),
     /// `environment <environment>`.
     Environment(EnvironmentId),
+    /// `grant <environment> <user>`: may read it.
+    Grant(EnvironmentId, UserId),
+    /// `revoke <environment> <user>`: may not read what is written in later epochs.
+    Revoke(EnvironmentId, UserId),
     /// `recipient user <user> <recipient>`: what an environment's identity is encrypted to for him.
     UserRecipient(UserId, String),
     /// `recipient environment <environment> <epoch> <recipient>`: what segments are encrypted to.
@@ -85,11 +100,21 @@ impl fmt::Display for Statement {
                 to_word(key.recipient.as_deref()),
                 to_word(key.identity.as_deref()),
             ),
+            Self::Attestation(device, purpose, certificates) => {
+                write!(f, "attest {device} {purpose}")?;
+                certificates
+                    .iter()
+                    .try_for_each(|der| write!(f, " {}", BASE64_STANDARD.encode(der)))
+            }
+            Self::Retired(device) => write!(f, "retired {device}"),
             Self::Author(user, key) => {
                 write!(f, "author {user} ed25519 {}", BASE64_STANDARD.encode(key))
             }
             Self::Role(user, role) => write!(f, "role {user} {role}"),
+            Self::Threshold(admins) => write!(f, "threshold {admins}"),
             Self::Environment(environment) => write!(f, "environment {environment}"),
+            Self::Grant(environment, user) => write!(f, "grant {environment} {user}"),
+            Self::Revoke(environment, user) => write!(f, "revoke {environment} {user}"),
             Self::UserRecipient(user, to) => {
                 write!(f, "recipient user {user} {}", to_word(Some(to)))
             }
@@ -145,12 +170,19 @@ fn read(words: &[&str]) -> Option<Statement> {
                 identity: from_word(identity).ok()?,
             },
         ),
+        ["attest", device, purpose, ref certificates @ ..] => {
+            Statement::Attestation(word(device)?, word(purpose)?, read_certificates(certificates)?)
+        }
+        ["retired", device] => Statement::Retired(word(device)?),
         ["author", user, "ed25519", key] => Statement::Author(
             word(user)?,
             BASE64_STANDARD.decode(key).ok()?.try_into().ok()?,
         ),
         ["role", user, role] => Statement::Role(word(user)?, word(role)?),
+        ["threshold", admins] => Statement::Threshold(word(admins)?),
         ["environment", environment] => Statement::Environment(word(environment)?),
+        ["grant", environment, user] => Statement::Grant(word(environment)?, word(user)?),
+        ["revoke", environment, user] => Statement::Revoke(word(environment)?, word(user)?),
         ["recipient", "user", user, to] => {
             Statement::UserRecipient(word(user)?, from_word(to).ok()??)
         }
@@ -159,6 +191,16 @@ fn read(words: &[&str]) -> Option<Statement> {
         }
         _ => return None,
     })
+}
+
+fn read_certificates(words: &[&str]) -> Option<Vec<Vec<u8>>> {
+    let read = |word: &&str| {
+        let der = BASE64_STANDARD.decode(word).ok()?;
+        (!der.is_empty() && der.len() <= MAX_CERTIFICATE_BYTES).then_some(der)
+    };
+    (1..=MAX_CERTIFICATES)
+        .contains(&words.len())
+        .then(|| words.iter().map(read).collect())?
 }
 
 fn word<T: FromStr>(text: &str) -> Option<T> {
@@ -202,7 +244,13 @@ pub(crate) mod tests {
                     }
                 )),
             (id(), any::<[u8; 32]>()).prop_map(|(id, key)| Statement::Author(UserId(id), key)),
-            id().prop_map(|id| Statement::Role(UserId(id), Role::Writer)),
+            (id(), proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..9), 1..=4))
+                .prop_map(|(id, der)| Statement::Attestation(DeviceId(id), Purpose::Seal, der)),
+            id().prop_map(|id| Statement::Retired(DeviceId(id))),
+            any::<u32>().prop_map(Statement::Threshold),
+            (id(), id()).prop_map(|(e, u)| Statement::Grant(EnvironmentId(e), UserId(u))),
+            (id(), id()).prop_map(|(e, u)| Statement::Revoke(EnvironmentId(e), UserId(u))),
+            id().prop_map(|id| Statement::Role(UserId(id), Role::Gone)),
             id().prop_map(|id| Statement::Environment(EnvironmentId(id))),
             (id(), text).prop_map(|(id, to)| Statement::UserRecipient(UserId(id), to)),
             (id(), any::<u32>(), text).prop_map(|(id, epoch, to)| {
@@ -218,7 +266,7 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn arbitrary_lines_never_panic(line in "(user|device|key|author|role|environment|recipient)?( [ -~]{0,30}){0,9}") {
+        fn arbitrary_lines_never_panic(line in "(user|device|key|attest|retired|author|role|threshold|environment|grant|revoke|recipient)?( [ -~]{0,30}){0,9}") {
             if let Ok(statement) = line.parse::<Statement>() {
                 prop_assert_eq!(statement.to_string(), line);
             }

@@ -6,7 +6,8 @@ use touchkeep_core::{DeviceId, EnvironmentId, Id, UnixMillis, UserId, VaultId};
 use crate::{
     commit::AuditHead,
     container::{Container, NewCommit},
-    membership::{Change, Genesis, Membership},
+    link::{Change, Genesis},
+    membership::Membership,
     name::{MemberName, Part},
     note::{Note, NoteSignature, VerifyKey},
     statement::{DeviceKey, Statement},
@@ -57,6 +58,22 @@ impl World {
         Note { text, signatures }.to_string()
     }
 
+    /// Signed by this world's device and by others'.
+    pub(crate) fn sign_with(&self, text: String, others: &[&World]) -> String {
+        let line = |world: &World| {
+            let key = VerifyKey::ed25519(world.device.to_string(), public(&world.device_pair));
+            let signature = world.device_pair.sign(text.as_bytes()).as_ref().to_vec();
+            NoteSignature::new(&key.unwrap(), signature)
+        };
+        let mut signatures = vec![line(self)];
+        signatures.extend(others.iter().map(|other| line(other)));
+        Note {
+            text: text.clone(),
+            signatures,
+        }
+        .to_string()
+    }
+
     pub(crate) fn genesis(&self) -> Vec<u8> {
         let spki = [
             &[
@@ -97,11 +114,13 @@ impl World {
             vault: self.vault,
             number: 1,
             previous: founded.head,
+            joined: vec![],
             time: UnixMillis(1_790_000_000_000),
             statements: vec![
                 Statement::Author(self.user, public(&self.author_pair)),
                 Statement::UserRecipient(self.user, "age1user".into()),
                 Statement::Environment(self.environment),
+                Statement::Grant(self.environment, self.user),
                 Statement::EnvironmentRecipient(self.environment, 1, "age1environment".into()),
             ],
         }
@@ -110,7 +129,7 @@ impl World {
     pub(crate) fn membership(&self) -> Membership {
         let founded = Membership::found(&self.genesis()).unwrap();
         let change = self.sign(self.first_change(&founded).to_text());
-        founded.next(change.as_bytes()).unwrap()
+        founded.next(change.as_bytes()).unwrap().0
     }
 
     pub(crate) fn new_commit(&self, ms: u64, add: Vec<(MemberName, Vec<u8>)>) -> NewCommit {
@@ -120,6 +139,8 @@ impl World {
             time: UnixMillis(ms),
             add,
             drop: vec![],
+            links: vec![],
+            prune: false,
         }
     }
 
@@ -139,19 +160,20 @@ impl World {
         let genesis = self.genesis();
         let founded = Membership::found(&genesis).unwrap();
         let change = self.sign(self.first_change(&founded).to_text());
-        let first = self.new_commit(
+        let mut first = self.new_commit(
             1_790_000_000_001,
             vec![
                 (MemberName::Readme, b"how to recover\n".to_vec()),
-                (MemberName::User(self.user), b"not quite age\n".to_vec()),
+                (
+                    MemberName::User {
+                        user: self.user,
+                        revision: Id::from_bytes([1; 16]),
+                    },
+                    b"not quite age\n".to_vec(),
+                ),
             ],
         );
-        Container::found(
-            genesis,
-            vec![change.into_bytes()],
-            first,
-            self.author_sign(),
-        )
-        .unwrap()
+        first.links = vec![change.into_bytes()];
+        Container::found(genesis, first, self.author_sign()).unwrap()
     }
 }

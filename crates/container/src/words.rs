@@ -46,6 +46,8 @@ words! {
         Piv = "piv",
         /// A token behind a PKCS#11 module.
         Pkcs11 = "pkcs11",
+        /// Keys on paper: the recovery kit.
+        Kit = "kit",
     }
     /// What a device's key is for.
     Purpose {
@@ -62,6 +64,10 @@ words! {
         P256 = "p256",
         /// RSA of 2048 bits.
         Rsa2048 = "rsa2048",
+        /// RSA of 3072 bits.
+        Rsa3072 = "rsa3072",
+        /// RSA of 4096 bits.
+        Rsa4096 = "rsa4096",
         /// Ed25519.
         Ed25519 = "ed25519",
         /// X25519.
@@ -84,6 +90,8 @@ words! {
         Writer = "writer",
         /// Read.
         Reader = "reader",
+        /// Nothing any more.
+        Gone = "gone",
     }
 }
 

@@ -29,6 +29,8 @@ pub enum DeviceKind {
     Piv,
     /// A token behind a PKCS#11 module.
     Pkcs11,
+    /// Keys on paper: the recovery kit.
+    Kit,
 }
 
 /// Whether the device waits for a touch before it uses a key.
@@ -109,6 +111,10 @@ pub enum Algorithm {
     P256,
     /// RSA with a modulus of 2048 bits.
     Rsa2048,
+    /// RSA with a modulus of 3072 bits.
+    Rsa3072,
+    /// RSA with a modulus of 4096 bits.
+    Rsa4096,
     /// Curve25519 for signatures (RFC 8032).
     Ed25519,
     /// Curve25519 for key agreement (RFC 7748).
@@ -172,6 +178,16 @@ impl DeviceInfo {
     #[must_use]
     pub fn key(&self, purpose: Purpose) -> Option<&KeyInfo> {
         self.keys.iter().find(|key| key.purpose == purpose)
+    }
+
+    /// The key of this name.
+    ///
+    /// # Errors
+    /// [`DeviceError::NoKey`] when there is none.
+    pub fn known(&self, key: &KeyRef) -> Result<&KeyInfo, DeviceError> {
+        let mut keys = self.keys.iter();
+        keys.find(|known| known.key == *key)
+            .ok_or_else(|| DeviceError::NoKey(key.clone()))
     }
 }
 

@@ -24,6 +24,7 @@ pub mod conformance;
 pub mod device;
 mod hpke;
 pub mod identity;
+pub mod kit;
 pub mod public;
 pub mod software;
 pub mod stanza;
@@ -33,4 +34,5 @@ pub use device::{
     PinPolicy, Provision, Purpose, SecretDemand, SignatureScheme, TouchPolicy,
 };
 pub use identity::DeviceIdentity;
+pub use kit::{KitDevice, RecoveryKit};
 pub use software::SoftwareDevice;

@@ -41,7 +41,7 @@ pub const MAX_WORK_FACTOR: u8 = 22;
 
 const SEAL_LINE: &str = "# seal ";
 const SIGN_LINE: &str = "# sign-ed25519 ";
-const SEED_BYTES: usize = 32;
+pub(crate) const SEED_BYTES: usize = 32;
 
 /// Makes the keys of a new software device: the file, and what is public of it.
 ///
@@ -77,12 +77,6 @@ impl SoftwareDevice {
         Self { info, sealed }
     }
 
-    fn known(&self, key: &KeyRef) -> Result<&KeyInfo, DeviceError> {
-        let mut keys = self.info.keys.iter();
-        keys.find(|known| known.key == *key)
-            .ok_or_else(|| DeviceError::NoKey(key.clone()))
-    }
-
     fn open(&self, auth: Auth<'_>) -> Result<Keys, DeviceError> {
         let Auth::Passphrase(passphrase) = auth else {
             return Err(DeviceError::NeedsSecret);
@@ -102,7 +96,7 @@ impl Device for SoftwareDevice {
     }
 
     fn demand(&mut self, key: &KeyRef) -> Result<Demand, DeviceError> {
-        let touch = self.known(key)?.touch;
+        let touch = self.info.known(key)?.touch;
         Ok(Demand {
             secret: SecretDemand::Passphrase,
             touch,
@@ -115,17 +109,13 @@ impl Device for SoftwareDevice {
         stanzas: &[Stanza],
         auth: Auth<'_>,
     ) -> Result<FileKey, DeviceError> {
-        let purpose = self.known(key)?.purpose;
+        let purpose = self.info.known(key)?.purpose;
         // An X25519 stanza does not say for whom it is; a file without any spends no second of scrypt.
         if !stanzas.iter().any(|stanza| stanza.tag == "X25519") {
             return Err(DeviceError::NotForThisKey);
         }
         let keys = self.open(auth)?;
-        let identity = match purpose {
-            Purpose::Unlock => &keys.unlock,
-            Purpose::Seal => &keys.seal,
-            Purpose::SignVault | Purpose::Request => return Err(DeviceError::NotForThisKey),
-        };
+        let identity = keys.identity(purpose)?;
         identity
             .unwrap_stanzas(stanzas)
             .and_then(Result::ok)
@@ -139,7 +129,7 @@ impl Device for SoftwareDevice {
         message: &[u8],
         auth: Auth<'_>,
     ) -> Result<Vec<u8>, DeviceError> {
-        let known = self.known(key)?;
+        let known = self.info.known(key)?;
         if known.algorithm != Algorithm::Ed25519 || scheme != SignatureScheme::Ed25519 {
             let text = format!("{scheme:?} with the key {:?}", key.0);
             return Err(DeviceError::Unsupported(text));
@@ -149,10 +139,11 @@ impl Device for SoftwareDevice {
     }
 }
 
-struct Keys {
-    unlock: age::x25519::Identity,
-    seal: age::x25519::Identity,
-    sign_seed: Zeroizing<[u8; SEED_BYTES]>,
+/// Three keys in memory, wiped with it.
+pub(crate) struct Keys {
+    pub(crate) unlock: age::x25519::Identity,
+    pub(crate) seal: age::x25519::Identity,
+    pub(crate) sign_seed: Zeroizing<[u8; SEED_BYTES]>,
 }
 
 impl Keys {
@@ -167,11 +158,20 @@ impl Keys {
         })
     }
 
-    fn signer(&self) -> Result<Ed25519KeyPair, DeviceError> {
+    /// What opens files of a purpose.
+    pub(crate) fn identity(&self, purpose: Purpose) -> Result<&age::x25519::Identity, DeviceError> {
+        match purpose {
+            Purpose::Unlock => Ok(&self.unlock),
+            Purpose::Seal => Ok(&self.seal),
+            Purpose::SignVault | Purpose::Request => Err(DeviceError::NotForThisKey),
+        }
+    }
+
+    pub(crate) fn signer(&self) -> Result<Ed25519KeyPair, DeviceError> {
         Ed25519KeyPair::from_seed_unchecked(&self.sign_seed[..]).map_err(|_| damaged())
     }
 
-    fn info(&self) -> Result<DeviceInfo, DeviceError> {
+    pub(crate) fn info(&self) -> Result<DeviceInfo, DeviceError> {
         let signer = self.signer()?;
         let public = signer.public_key().as_ref();
         let public = public.try_into().map_err(|_| damaged())?;

@@ -39,6 +39,7 @@ const TAG_BYTES: usize = 4;
 const AEAD_BYTES: usize = 16;
 
 const AGE: Hrp = Hrp::parse_unchecked("age");
+const AGE_SECRET_KEY: Hrp = Hrp::parse_unchecked("age-secret-key-");
 const AGE_TAG: Hrp = Hrp::parse_unchecked("age1tag");
 const AGE_YUBIKEY: Hrp = Hrp::parse_unchecked("age1yubikey");
 const PLUGIN_YUBIKEY: Hrp = Hrp::parse_unchecked("age-plugin-yubikey-");
@@ -68,7 +69,9 @@ pub fn recipient(key: &KeyInfo) -> Result<Box<dyn age::Recipient + Send>, Device
             let tag = tag_recipient(&point).parse().map_err(|_| odd())?;
             Ok(Box::new(P256Recipient { point, tag, piv }))
         }
-        Algorithm::Rsa2048 | Algorithm::Ed25519 => Err(odd()),
+        Algorithm::Rsa2048 | Algorithm::Rsa3072 | Algorithm::Rsa4096 | Algorithm::Ed25519 => {
+            Err(odd())
+        }
     }
 }
 
@@ -88,6 +91,12 @@ pub fn tag_recipient(point: &P256Point) -> String {
 #[must_use]
 pub fn x25519_recipient(raw: &[u8; 32]) -> String {
     bech32(AGE, raw)
+}
+
+/// `AGE-SECRET-KEY-1…`
+pub(crate) fn secret_key_line(raw: &[u8; 32]) -> Zeroizing<String> {
+    let lower = Zeroizing::new(bech32(AGE_SECRET_KEY, raw));
+    Zeroizing::new(lower.to_uppercase())
 }
 
 /// The raw key of an `age1…` recipient.

@@ -3,24 +3,22 @@
 use std::path::Path;
 
 use touchkeep_container::{
-    AuditHead, Change, Container, Edit, Genesis, Hash, MemberName, Membership, NewCommit, Note,
-    NoteSignature, Op, Part, Statement, Value, VerifyKey, op,
+    AuditHead, Change, Container, Genesis, Hash, HybridClock, MemberName, Membership, NewCommit,
+    Part, Statement, Value,
     words::{Role, VaultKind},
 };
 use touchkeep_core::{DeviceId, EnvironmentId, Id, Passphrase, UnixMillis, UserId, VaultId};
-use touchkeep_device::{
-    Algorithm, Auth, Device, DeviceInfo, DeviceKind, KeyInfo, Purpose, SignatureScheme,
-    SoftwareDevice, software, stanza,
-};
+use touchkeep_device::{Auth, Device, DeviceKind, Purpose, SoftwareDevice, software, stanza};
 use zeroize::Zeroizing;
 
 use crate::{
-    crypt::{self, Bundle},
-    enrolled,
+    crypt::{self, Bundle, LockedIdentity},
     error::VaultError,
     file::Lock,
+    hand::{Hand, Stated, needed},
     item::MAX_FIELD_BYTES,
     locked::Locked,
+    opened::Pending,
     pins, readme,
     unlocked::Unlocked,
 };
@@ -94,7 +92,7 @@ pub fn create(path: impl AsRef<Path>, new: NewVault<'_>) -> Result<Unlocked, Vau
     let container = Container::parse(&bytes)?;
     lock.create(&bytes)?;
     drop(lock);
-    Locked::of(path, None, container, Hash::of(&bytes))?.open_with(founding.user, bundle)
+    Locked::of(path, None, container, Hash::of(&bytes)).open_with(founding.user, bundle)
 }
 
 /// Like [`create`], and remembers in `pins` that this vault is here now, whatever was before, and what is saved into it: see
@@ -131,41 +129,41 @@ impl Founding {
         auth: Auth<'_>,
         sealed: Option<Vec<u8>>,
     ) -> Result<(Container, Bundle), VaultError> {
-        let info = device.info().clone();
-        if (info.kind == DeviceKind::Software) != sealed.is_some() {
+        let mut hand = Hand { device, auth };
+        let stated = Stated::of(&mut hand, self.device, self.practice)?;
+        if (stated.info.kind == DeviceKind::Software) != sealed.is_some() {
             return Err(VaultError::Invalid("a software device without its file"));
         }
-        let unlock = needed(&info, Purpose::Unlock)?;
-        let to_device = stanza::recipient(unlock)?;
-        stanza::recipient(needed(&info, Purpose::Seal)?)?;
-        let signer = Signer::of(device, auth, &info, self.device)?;
-        let genesis = self.genesis(&info).to_text();
-        let mut signer = signer;
-        let genesis = signer.sign(genesis)?;
+        let to_device = stanza::recipient(needed(&stated.info, Purpose::Unlock)?)?;
+        let genesis = hand.sign_as(self.device, self.genesis(&stated).to_text())?;
         let founded = Membership::found(&genesis)?;
 
-        let (bundle, bundle_text) = Bundle::generate()?;
-        let identity = age::x25519::Identity::generate();
-        let change = signer.sign(self.change(&founded, &bundle, &identity)?.to_text())?;
-        let members = founded.next(&change)?;
+        let bundle = Bundle::generate()?;
+        let identity = LockedIdentity::generate()?;
+        let change = self.change(&founded, &bundle, &identity);
+        let change = hand.sign_as(self.device, change.to_text())?;
+        let (members, _) = founded.next(&change)?;
 
-        let own = bundle.identity.to_public();
-        let own: [&dyn age::Recipient; 1] = [&own];
+        let own = bundle.identity.recipient();
         let to_device: [&dyn age::Recipient; 1] = [&*to_device];
-        let key = crypt::identity_line(&identity);
-        let environment = identity.to_public().to_string();
-        let mut add = vec![
+        let mut first = NewCommit::new(self.user, AuditHead::empty(), self.now);
+        first.links = vec![change];
+        first.add = vec![
             (MemberName::Readme, readme::text(&members).into_bytes()),
             (
-                MemberName::User(self.user),
-                crypt::encrypt(to_device.into_iter(), &bundle_text)?,
+                MemberName::User {
+                    user: self.user,
+                    revision: Id::random(),
+                },
+                crypt::encrypt(to_device.into_iter(), &bundle.to_plaintext())?,
             ),
             (
                 MemberName::EnvironmentKey {
                     environment: self.environment,
                     epoch: 1,
+                    revision: Id::random(),
                 },
-                crypt::encrypt(own.into_iter(), &key)?,
+                crypt::encrypt_to(own, &identity.to_plaintext())?,
             ),
             (
                 MemberName::Segment(Part {
@@ -173,37 +171,21 @@ impl Founding {
                     number: 1,
                     random: Id::random(),
                 }),
-                crypt::encrypt_to(&environment, op::write(&self.name_ops()).as_bytes())?,
+                crypt::encrypt_to(identity.recipient(), self.name_ops().as_bytes())?,
             ),
         ];
-        add.extend(sealed.map(|sealed| (MemberName::Device(self.device), sealed)));
-        let first = NewCommit {
-            author: self.user,
-            audit: AuditHead::empty(),
-            time: self.now,
-            add,
-            drop: vec![],
+        let device_file = MemberName::Device {
+            device: self.device,
+            revision: Id::random(),
         };
-        let sign = |text: &[u8]| bundle.author.sign(text).as_ref().to_vec();
-        let container = Container::found(genesis, vec![change], first, sign)?;
+        first.add.extend(sealed.map(|sealed| (device_file, sealed)));
+        let container = Container::found(genesis, first, |text| bundle.sign(text))?;
         Ok((container, bundle))
     }
 
-    fn genesis(&self, info: &DeviceInfo) -> Genesis {
-        let mut statements = vec![
-            Statement::User(self.user),
-            Statement::Device {
-                id: self.device,
-                user: self.user,
-                kind: enrolled::stated_kind(info.kind),
-                serial: info.serial.clone(),
-            },
-        ];
-        // One key for each purpose, as `DeviceInfo::key` finds it.
-        for purpose in [Purpose::Unlock, Purpose::Seal, Purpose::SignVault] {
-            let key = info.key(purpose).and_then(enrolled::stated_key);
-            statements.extend(key.map(|key| Statement::Key(self.device, key)));
-        }
+    fn genesis(&self, stated: &Stated) -> Genesis {
+        let mut statements = vec![Statement::User(self.user)];
+        statements.extend(stated.statements(self.device, self.user));
         Genesis {
             vault: self.vault,
             kind: if self.practice {
@@ -216,52 +198,36 @@ impl Founding {
         }
     }
 
-    fn change(
-        &self,
-        founded: &Membership,
-        bundle: &Bundle,
-        identity: &age::x25519::Identity,
-    ) -> Result<Change, VaultError> {
-        let author = bundle
-            .author_public_key()
-            .ok_or(VaultError::Invalid("an author key"))?;
-        let own = bundle.identity.to_public().to_string();
-        let environment = identity.to_public().to_string();
-        Ok(Change {
+    fn change(&self, founded: &Membership, bundle: &Bundle, identity: &LockedIdentity) -> Change {
+        let (user, environment) = (self.user, self.environment);
+        Change {
             vault: self.vault,
             number: founded.number + 1,
             previous: founded.head,
+            joined: vec![],
             time: self.now,
             statements: vec![
-                Statement::Author(self.user, author),
-                Statement::Role(self.user, Role::Admin),
-                Statement::UserRecipient(self.user, own),
-                Statement::Environment(self.environment),
-                Statement::EnvironmentRecipient(self.environment, 1, environment),
+                Statement::Author(user, bundle.author_public_key()),
+                Statement::Role(user, Role::Admin),
+                Statement::UserRecipient(user, bundle.identity.recipient().to_owned()),
+                Statement::Environment(environment),
+                Statement::Grant(environment, user),
+                Statement::EnvironmentRecipient(environment, 1, identity.recipient().to_owned()),
             ],
-        })
+        }
     }
 
-    fn name_ops(&self) -> Vec<Op> {
+    fn name_ops(&self) -> Zeroizing<String> {
         let [user, environment] = &self.names;
-        let named = [
+        let mut pending = Pending::default();
+        for (name, text) in [
             (user_name(self.user), user),
             (environment_name(self.environment), environment),
-        ];
-        (0..)
-            .zip(named)
-            .map(|(count, (name, text))| Op {
-                at: touchkeep_container::HybridClock {
-                    ms: self.now.0.min(op::MAX_CLOCK_MS),
-                    count,
-                },
-                edit: Edit::Set {
-                    name,
-                    value: Some(Value::new(Zeroizing::new(text.clone()))),
-                },
-                from: None,
-            })
-            .collect()
+        ] {
+            let value = Value::new(Zeroizing::new(text.clone()));
+            pending.settings.insert(name, Some(value));
+        }
+        pending.write(HybridClock::default(), self.now.0)
     }
 }
 
@@ -275,49 +241,4 @@ pub fn user_name(user: UserId) -> String {
 #[must_use]
 pub fn environment_name(environment: EnvironmentId) -> String {
     format!("environment.{environment}.name")
-}
-
-fn needed(info: &DeviceInfo, purpose: Purpose) -> Result<&KeyInfo, VaultError> {
-    info.key(purpose).ok_or(VaultError::NoKey(purpose))
-}
-
-struct Signer<'a, 'b> {
-    device: &'a mut dyn Device,
-    auth: Auth<'b>,
-    key: KeyInfo,
-    scheme: SignatureScheme,
-    verify: VerifyKey,
-}
-
-impl<'a, 'b> Signer<'a, 'b> {
-    fn of(
-        device: &'a mut dyn Device,
-        auth: Auth<'b>,
-        info: &DeviceInfo,
-        id: DeviceId,
-    ) -> Result<Self, VaultError> {
-        let key = needed(info, Purpose::SignVault)?.clone();
-        let unusable = VaultError::NoKey(Purpose::SignVault);
-        let scheme = match key.algorithm {
-            Algorithm::P256 => SignatureScheme::EcdsaP256Sha256,
-            Algorithm::Ed25519 => SignatureScheme::Ed25519,
-            Algorithm::Rsa2048 | Algorithm::X25519 => return Err(unusable),
-        };
-        let verify = VerifyKey::from_spki(id.to_string(), &key.spki).map_err(|_| unusable)?;
-        Ok(Self {
-            device,
-            auth,
-            key,
-            scheme,
-            verify,
-        })
-    }
-
-    fn sign(&mut self, text: String) -> Result<Vec<u8>, VaultError> {
-        let signature = self
-            .device
-            .sign(&self.key.key, self.scheme, text.as_bytes(), self.auth)?;
-        let signatures = vec![NoteSignature::new(&self.verify, signature)];
-        Ok(Note { text, signatures }.to_string().into_bytes())
-    }
 }

@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashSet,
-    io::{Read, Write},
+    io::{Cursor, Read, Seek, SeekFrom, Write},
+    ops::Range,
 };
 
 use age::{DecryptError, EncryptError};
@@ -13,6 +14,7 @@ use age_core::{
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use touchkeep_device::{Auth, Device, DeviceIdentity, KeyRef};
+use touchkeep_locked::LockedBytes;
 use zeroize::Zeroizing;
 
 use crate::error::VaultError;
@@ -57,10 +59,18 @@ pub(crate) fn decrypt(
     identity: &dyn age::Identity,
     bytes: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+    decrypt_with(std::iter::once(identity), bytes)
+}
+
+/// Decrypts with the first of these that can.
+pub(crate) fn decrypt_with<'a>(
+    identities: impl Iterator<Item = &'a dyn age::Identity>,
+    bytes: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
     let decryptor = age::Decryptor::new_buffered(bytes)?;
     let mut plaintext = Zeroizing::new(Vec::with_capacity(bytes.len()));
     decryptor
-        .decrypt(std::iter::once(identity))?
+        .decrypt(identities)?
         .read_to_end(&mut plaintext)?;
     Ok(plaintext)
 }
@@ -115,60 +125,178 @@ impl age::Recipient for Sealed {
     }
 }
 
-/// What `u/<id>.age` holds: a user's identity and what signs his commits.
+/// An X25519 identity in memory that nobody else can read. It is put together for each use.
+pub(crate) struct LockedIdentity {
+    line: LockedBytes,
+    recipient: String,
+}
+
+impl LockedIdentity {
+    pub(crate) fn generate() -> Result<Self, VaultError> {
+        Self::keep(&age::x25519::Identity::generate())
+    }
+
+    /// Reads an identity line, without its newline.
+    pub(crate) fn parse(line: &str) -> Result<Option<Self>, VaultError> {
+        match line.parse::<age::x25519::Identity>() {
+            Ok(identity) => Self::keep(&identity).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn keep(identity: &age::x25519::Identity) -> Result<Self, VaultError> {
+        // EXPOSE: to the locked copy; the text is wiped here.
+        let line = identity.to_string();
+        let line = LockedBytes::copy_of(line.expose_secret().as_bytes());
+        Ok(Self {
+            line: line.map_err(VaultError::Memory)?,
+            recipient: identity.to_public().to_string(),
+        })
+    }
+
+    /// The public half.
+    pub(crate) fn recipient(&self) -> &str {
+        &self.recipient
+    }
+
+    /// The identity, for a moment.
+    pub(crate) fn unlocked(&self) -> Option<age::x25519::Identity> {
+        // EXPOSE: to the age crate, which wipes its copy when it is dropped.
+        std::str::from_utf8(self.line.expose()).ok()?.parse().ok()
+    }
+
+    /// The plaintext that holds it.
+    pub(crate) fn to_plaintext(&self) -> Zeroizing<Vec<u8>> {
+        // EXPOSE: to the age file that seals it.
+        let line = self.line.expose();
+        let mut text = Zeroizing::new(Vec::with_capacity(line.len() + 1));
+        text.extend_from_slice(line);
+        text.push(b'\n');
+        text
+    }
+
+    /// Decrypts what is encrypted to it: a failure is damage.
+    pub(crate) fn open(&self, member: &str, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let identity = self.unlocked().ok_or_else(|| content(member))?;
+        open(&identity, member, bytes)
+    }
+
+    /// Decrypts some bytes of what is encrypted to it, without the rest (age's payload is in chunks of 64 KiB).
+    pub(crate) fn open_range(
+        &self,
+        member: &str,
+        bytes: &[u8],
+        range: Range<u64>,
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let damaged = || content(member);
+        let identity = self.unlocked().ok_or_else(damaged)?;
+        let decryptor =
+            age::Decryptor::new_buffered(Cursor::new(bytes)).map_err(|_| damaged())?;
+        let mut plaintext = decryptor
+            .decrypt(std::iter::once(&identity as &dyn age::Identity))
+            .map_err(|_| damaged())?;
+        let length = usize::try_from(range.end - range.start).map_err(|_| damaged())?;
+        let mut wanted = Zeroizing::new(vec![0; length]);
+        plaintext
+            .seek(SeekFrom::Start(range.start))
+            .and_then(|_| plaintext.read_exact(&mut wanted))
+            .map_err(|_| damaged())?;
+        Ok(wanted)
+    }
+}
+
+/// What `u/<id>-<rev>.age` holds: a user's identity and what signs his commits.
 pub(crate) struct Bundle {
-    pub(crate) identity: age::x25519::Identity,
-    pub(crate) author: Ed25519KeyPair,
+    pub(crate) identity: LockedIdentity,
+    author: LockedBytes,
+    author_public: [u8; 32],
 }
 
 impl Bundle {
-    /// A new user's, with the plaintext of the member.
-    pub(crate) fn generate() -> Result<(Self, Zeroizing<Vec<u8>>), VaultError> {
-        let identity = age::x25519::Identity::generate();
-        let mut seed = Zeroizing::new([0u8; SEED_BYTES]);
-        aws_lc_rs::rand::fill(&mut seed[..])
-            .map_err(|_| VaultError::Encrypt("no randomness".into()))?;
-        let author = Ed25519KeyPair::from_seed_unchecked(&seed[..])
+    /// A new user's.
+    pub(crate) fn generate() -> Result<Self, VaultError> {
+        let random = |seed: &mut [u8]| aws_lc_rs::rand::fill(seed);
+        let author = LockedBytes::fill(SEED_BYTES, |seed| {
+            random(seed).map_err(|_| std::io::Error::other("no randomness"))
+        });
+        Self::of(LockedIdentity::generate()?, author.map_err(VaultError::Memory)?)
+    }
+
+    fn of(identity: LockedIdentity, author: LockedBytes) -> Result<Self, VaultError> {
+        // EXPOSE: the seed, to the provider, which wipes its copy.
+        let pair = Ed25519KeyPair::from_seed_unchecked(author.expose())
             .map_err(|_| VaultError::Encrypt("no key from a seed".into()))?;
+        let public = pair.public_key().as_ref().try_into();
+        Ok(Self {
+            identity,
+            author,
+            author_public: public.map_err(|_| VaultError::Encrypt("no public key".into()))?,
+        })
+    }
+
+    /// Reads the plaintext of the member; none when it is not one.
+    pub(crate) fn parse(plaintext: &[u8]) -> Result<Option<Self>, VaultError> {
+        let lines = || {
+            let text = std::str::from_utf8(plaintext).ok()?;
+            let (identity, rest) = text.split_once('\n')?;
+            let seed = rest.strip_prefix(AUTHOR_LINE)?.strip_suffix('\n')?;
+            let seed = Zeroizing::new(BASE64_STANDARD.decode(seed).ok()?);
+            (seed.len() == SEED_BYTES).then_some((identity, seed))
+        };
+        let Some((identity, seed)) = lines() else {
+            return Ok(None);
+        };
+        let Some(identity) = LockedIdentity::parse(identity)? else {
+            return Ok(None);
+        };
+        let author = LockedBytes::copy_of(&seed).map_err(VaultError::Memory)?;
+        Self::of(identity, author).map(Some)
+    }
+
+    /// The plaintext of the member.
+    pub(crate) fn to_plaintext(&self) -> Zeroizing<Vec<u8>> {
         // EXPOSE: both, to the age file that seals them.
-        let (line, seed) = (
-            identity.to_string(),
-            Zeroizing::new(BASE64_STANDARD.encode(&seed[..])),
-        );
-        let text = [line.expose_secret(), "\n", AUTHOR_LINE, seed.as_str(), "\n"].concat();
-        Ok((Self { identity, author }, Zeroizing::new(text.into_bytes())))
+        let seed = Zeroizing::new(BASE64_STANDARD.encode(self.author.expose()));
+        let identity = self.identity.to_plaintext();
+        let parts = [&identity[..], AUTHOR_LINE.as_bytes(), seed.as_bytes(), b"\n"];
+        let mut text = Zeroizing::new(Vec::with_capacity(parts.iter().map(|p| p.len()).sum()));
+        parts.iter().for_each(|part| text.extend_from_slice(part));
+        text
     }
 
-    /// Reads the plaintext of the member.
-    pub(crate) fn parse(plaintext: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(plaintext).ok()?;
-        let mut lines = text.strip_suffix('\n')?.split('\n');
-        let identity = lines.next()?.parse().ok()?;
-        let seed = lines.next()?.strip_prefix(AUTHOR_LINE)?;
-        let seed = Zeroizing::new(BASE64_STANDARD.decode(seed).ok()?);
-        let author = Ed25519KeyPair::from_seed_unchecked(&seed).ok()?;
-        lines.next().is_none().then_some(Self { identity, author })
+    /// Another copy of it, in memory of its own.
+    pub(crate) fn again(&self) -> Result<Self, VaultError> {
+        let author = LockedBytes::copy_of(self.author.expose()).map_err(VaultError::Memory)?;
+        let line = LockedBytes::copy_of(self.identity.line.expose());
+        Ok(Self {
+            identity: LockedIdentity {
+                line: line.map_err(VaultError::Memory)?,
+                recipient: self.identity.recipient.clone(),
+            },
+            author,
+            author_public: self.author_public,
+        })
     }
 
-    pub(crate) fn author_public_key(&self) -> Option<[u8; 32]> {
-        self.author.public_key().as_ref().try_into().ok()
+    pub(crate) const fn author_public_key(&self) -> [u8; 32] {
+        self.author_public
     }
-}
 
-/// What `k/<id>.<epoch>.age` holds: one identity line.
-pub(crate) fn identity_line(identity: &age::x25519::Identity) -> Zeroizing<Vec<u8>> {
-    // EXPOSE: to the age file that seals it.
-    Zeroizing::new(
-        [identity.to_string().expose_secret(), "\n"]
-            .concat()
-            .into_bytes(),
-    )
+    /// Signs with the author key.
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        // EXPOSE: the seed, to the provider, which wipes its copy. It was found a key when it was read.
+        let pair = Ed25519KeyPair::from_seed_unchecked(self.author.expose());
+        pair.map_or_else(|_| Vec::new(), |pair| pair.sign(message).as_ref().to_vec())
+    }
 }
 
 /// Reads one identity line.
-pub(crate) fn parse_identity_line(plaintext: &[u8]) -> Option<age::x25519::Identity> {
-    let text = std::str::from_utf8(plaintext).ok()?;
-    text.strip_suffix('\n')?.parse().ok()
+pub(crate) fn parse_identity_line(plaintext: &[u8]) -> Result<Option<LockedIdentity>, VaultError> {
+    let text = std::str::from_utf8(plaintext).ok();
+    match text.and_then(|text| text.strip_suffix('\n')) {
+        Some(line) => LockedIdentity::parse(line),
+        None => Ok(None),
+    }
 }
 
 #[cfg(test)]
@@ -191,10 +319,25 @@ mod tests {
 
     #[test]
     fn a_bundle_is_two_lines_and_nothing_else() {
-        let (bundle, text) = Bundle::generate().unwrap();
-        let again = Bundle::parse(&text).unwrap();
+        let bundle = Bundle::generate().unwrap();
+        let text = bundle.to_plaintext();
+        let again = Bundle::parse(&text).unwrap().unwrap();
         assert_eq!(again.author_public_key(), bundle.author_public_key());
-        assert!(Bundle::parse(&[&text[..], b"\n"].concat()).is_none());
-        assert!(Bundle::parse(&text[..text.len() - 1]).is_none());
+        assert_eq!(again.identity.recipient(), bundle.identity.recipient());
+        assert!(Bundle::parse(&[&text[..], b"\n"].concat()).unwrap().is_none());
+        assert!(Bundle::parse(&text[..text.len() - 1]).unwrap().is_none());
+    }
+
+    #[test]
+    fn some_bytes_are_read_without_the_rest() {
+        let identity = LockedIdentity::generate().unwrap();
+        let plain: Vec<u8> = (0..300_000u32).flat_map(u32::to_be_bytes).collect();
+        let file = encrypt_to(identity.recipient(), &plain).unwrap();
+        for range in [0..4u64, 65_530..65_540, 1_199_990..1_200_000, 700_001..700_001] {
+            let read = identity.open_range("s/x", &file, range.clone()).unwrap();
+            let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
+            assert_eq!(read[..], plain[start..end]);
+        }
+        assert!(identity.open_range("s/x", &file, 1_199_999..1_200_001).is_err());
     }
 }

@@ -1,12 +1,43 @@
 //! Devices as the membership chain states them, and as the device drivers speak of them.
 
+use std::collections::BTreeMap;
+
 use touchkeep_container::{
-    membership,
+    Container, membership,
     statement::DeviceKey,
     words::{self, Purpose as Stated},
 };
 use touchkeep_core::{DeviceId, UserId};
-use touchkeep_device::{Algorithm, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose, TouchPolicy};
+use touchkeep_device::{
+    Algorithm, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose, TouchPolicy,
+    attestation::{self, Trust},
+};
+
+use crate::error::VaultError;
+
+/// The devices that a vault's chain names.
+pub(crate) fn all(container: &Container) -> Vec<EnrolledDevice> {
+    let trust = if container.is_practice() {
+        Trust::YubicoAndPractice
+    } else {
+        Trust::Yubico
+    };
+    let devices = container.membership().devices.iter();
+    devices
+        .map(|(id, stated)| EnrolledDevice::of(*id, stated, trust))
+        .collect()
+}
+
+/// What a sealed value costs to open with a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealClass {
+    /// A touch each time, and the device's maker vouches for that.
+    Touch,
+    /// The words of the recovery kit.
+    Kit,
+    /// The passphrase each time, or the PIN of a token that asks for nothing per use.
+    Session,
+}
 
 /// A device that the membership chain names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,17 +54,47 @@ pub struct EnrolledDevice {
     pub serial: Option<String>,
     /// Whether its keys are in the vault file under a passphrase.
     pub marked_software: bool,
+    /// Lost or put away: it opens nothing that is written from then on.
+    pub retired: bool,
+    /// What its maker says of its keys, as DER.
+    pub attestations: BTreeMap<Purpose, Vec<Vec<u8>>>,
+    /// What opening a sealed value with it costs; or why nothing is sealed to it.
+    pub seals: Result<SealClass, String>,
 }
 
 impl EnrolledDevice {
-    pub(crate) fn of(id: DeviceId, stated: &membership::EnrolledDevice) -> Self {
-        Self {
+    pub(crate) fn of(id: DeviceId, stated: &membership::EnrolledDevice, trust: Trust) -> Self {
+        let mut device = Self {
             id,
             user: stated.user,
             kind: kind(stated.kind),
             keys: stated.keys.iter().map(key).collect(),
             serial: stated.serial.clone(),
             marked_software: stated.kind == words::DeviceKind::Software,
+            retired: stated.retired,
+            attestations: stated
+                .attestations
+                .iter()
+                .map(|(stated, der)| (purpose(*stated), der.clone()))
+                .collect(),
+            seals: Err(VaultError::NoKey(Purpose::Seal).to_string()),
+        };
+        device.seals = device.judged(trust);
+        device
+    }
+
+    // A key that says of itself that it waits for a touch is believed when the device's maker says so too.
+    fn judged(&self, trust: Trust) -> Result<SealClass, String> {
+        let key = self.key(Purpose::Seal);
+        let key = key.ok_or_else(|| VaultError::NoKey(Purpose::Seal).to_string())?;
+        match self.kind {
+            DeviceKind::Kit => Ok(SealClass::Kit),
+            DeviceKind::Software | DeviceKind::Pkcs11 => Ok(SealClass::Session),
+            DeviceKind::Piv => {
+                let certificates = self.attestations.get(&Purpose::Seal);
+                let certificates = certificates.map_or(&[][..], Vec::as_slice);
+                attested_touch(key, certificates, trust).map(|()| SealClass::Touch)
+            }
         }
     }
 
@@ -62,26 +123,40 @@ impl EnrolledDevice {
     }
 }
 
+/// Whether the maker says that this key waits for a touch each time.
+pub(crate) fn attested_touch(
+    key: &KeyInfo,
+    certificates: &[Vec<u8>],
+    trust: Trust,
+) -> Result<(), String> {
+    let attested = attestation::verify(certificates, trust).map_err(|error| error.to_string())?;
+    if attested.spki != key.spki {
+        return Err("the attestation is of another key".into());
+    }
+    if attested.touch != TouchPolicy::Always || key.touch != TouchPolicy::Always {
+        return Err("the key does not wait for a touch each time".into());
+    }
+    Ok(())
+}
+
 pub(crate) fn stated_kind(kind: DeviceKind) -> words::DeviceKind {
     match kind {
         DeviceKind::Software => words::DeviceKind::Software,
         DeviceKind::Piv => words::DeviceKind::Piv,
         DeviceKind::Pkcs11 => words::DeviceKind::Pkcs11,
+        DeviceKind::Kit => words::DeviceKind::Kit,
     }
 }
 
 /// A key as the chain states it; `None` for keys that are not a vault's.
 pub(crate) fn stated_key(key: &KeyInfo) -> Option<DeviceKey> {
     Some(DeviceKey {
-        purpose: match key.purpose {
-            Purpose::Unlock => Stated::Unlock,
-            Purpose::Seal => Stated::Seal,
-            Purpose::SignVault => Stated::SignVault,
-            Purpose::Request => return None,
-        },
+        purpose: stated_purpose(key.purpose)?,
         algorithm: match key.algorithm {
             Algorithm::P256 => words::Algorithm::P256,
             Algorithm::Rsa2048 => words::Algorithm::Rsa2048,
+            Algorithm::Rsa3072 => words::Algorithm::Rsa3072,
+            Algorithm::Rsa4096 => words::Algorithm::Rsa4096,
             Algorithm::Ed25519 => words::Algorithm::Ed25519,
             Algorithm::X25519 => words::Algorithm::X25519,
         },
@@ -97,25 +172,41 @@ pub(crate) fn stated_key(key: &KeyInfo) -> Option<DeviceKey> {
     })
 }
 
+pub(crate) const fn stated_purpose(purpose: Purpose) -> Option<Stated> {
+    match purpose {
+        Purpose::Unlock => Some(Stated::Unlock),
+        Purpose::Seal => Some(Stated::Seal),
+        Purpose::SignVault => Some(Stated::SignVault),
+        Purpose::Request => None,
+    }
+}
+
+const fn purpose(stated: Stated) -> Purpose {
+    match stated {
+        Stated::Unlock => Purpose::Unlock,
+        Stated::Seal => Purpose::Seal,
+        Stated::SignVault => Purpose::SignVault,
+    }
+}
+
 fn kind(stated: words::DeviceKind) -> DeviceKind {
     match stated {
         words::DeviceKind::Software => DeviceKind::Software,
         words::DeviceKind::Piv => DeviceKind::Piv,
         words::DeviceKind::Pkcs11 => DeviceKind::Pkcs11,
+        words::DeviceKind::Kit => DeviceKind::Kit,
     }
 }
 
 fn key(stated: &DeviceKey) -> KeyInfo {
     KeyInfo {
         key: KeyRef(stated.key_ref.clone()),
-        purpose: match stated.purpose {
-            Stated::Unlock => Purpose::Unlock,
-            Stated::Seal => Purpose::Seal,
-            Stated::SignVault => Purpose::SignVault,
-        },
+        purpose: purpose(stated.purpose),
         algorithm: match stated.algorithm {
             words::Algorithm::P256 => Algorithm::P256,
             words::Algorithm::Rsa2048 => Algorithm::Rsa2048,
+            words::Algorithm::Rsa3072 => Algorithm::Rsa3072,
+            words::Algorithm::Rsa4096 => Algorithm::Rsa4096,
             words::Algorithm::Ed25519 => Algorithm::Ed25519,
             words::Algorithm::X25519 => Algorithm::X25519,
         },

@@ -76,6 +76,25 @@ pub enum VaultError {
     /// What was given cannot be stored.
     #[error("{0} cannot be stored")]
     Invalid(&'static str),
+    /// The membership chain was changed in two places that did not know of each other. Until an admin joins them the vault can
+    /// be read but not changed.
+    #[error("the membership of the vault was changed in two places that did not know of each other")]
+    Forked,
+    /// Somebody else changed the membership while this change was being signed. Nothing was written.
+    #[error("somebody else has changed the vault's membership meanwhile")]
+    MembersChanged,
+    /// His role does not let him.
+    #[error("this member of the vault may not do that")]
+    NotAllowed,
+    /// There would be nothing left that opens the vault.
+    #[error("the vault would be left without a device that can look after it")]
+    LastDevice,
+    /// The device's maker does not vouch for the key as it has to.
+    #[error("the device's maker does not vouch for its key: {0}")]
+    NotAttested(String),
+    /// The operating system locks no memory for keys.
+    #[error("no memory for keys can be locked: {0}")]
+    Memory(io::Error),
     /// The age library or the crypto provider refused.
     #[error("could not encrypt: {0}")]
     Encrypt(String),
@@ -88,10 +107,17 @@ impl VaultError {
         match self {
             Self::NoVault(_) => Code::NoVault,
             Self::Exists(_) => Code::VaultExists,
-            Self::NotAFile { .. } | Self::Io { .. } | Self::Encrypt(_) => Code::System,
+            Self::NotAFile { .. } | Self::Io { .. } | Self::Encrypt(_) | Self::Memory(_) => {
+                Code::System
+            }
             Self::Damaged(_) | Self::Content { .. } => Code::Damaged,
             Self::TooNew => Code::TooNew,
-            Self::ReadOnly => Code::NotPermitted,
+            Self::ReadOnly
+            | Self::Forked
+            | Self::MembersChanged
+            | Self::NotAllowed
+            | Self::LastDevice
+            | Self::NotAttested(_) => Code::NotPermitted,
             Self::NotEnrolled | Self::NoKey(_) => Code::NoDevice,
             Self::Device(error) => error.code(),
             Self::NotFound | Self::NoSecret => Code::NotFound,
@@ -105,6 +131,8 @@ impl From<ContainerError> for VaultError {
     fn from(error: ContainerError) -> Self {
         match error {
             ContainerError::Membership(MembershipError::TooNew) => Self::TooNew,
+            ContainerError::Membership(MembershipError::Ungoverned) => Self::LastDevice,
+            ContainerError::Forked => Self::Forked,
             error => Self::Damaged(error),
         }
     }

@@ -45,6 +45,13 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, VaultError> {
     Ok(bytes)
 }
 
+/// Where the backup of this number is.
+pub(crate) fn backup_path(path: &Path, number: u32) -> Result<PathBuf, VaultError> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or(VaultError::Invalid("a path without a name in UTF-8"))?;
+    Ok(path.with_file_name(format!("{name}.{number}")))
+}
+
 /// Holds the lock of a file; others wait.
 pub(crate) struct Lock<'a> {
     path: &'a Path,
@@ -96,16 +103,27 @@ impl<'a> Lock<'a> {
     pub(crate) fn replace(&self, bytes: &[u8], old: &[u8]) -> Result<(), VaultError> {
         self.sweep();
         let new = self.written(bytes)?;
-        let backup = self.written(old)?;
         for number in (1..BACKUPS).rev() {
             self.rename_backup(number, number + 1)?;
         }
         let first = self.backup(1);
-        backup
-            .persist(&first)
-            .map_err(|error| failed("keep", &first)(error.error))?;
-        new.persist(self.path)
-            .map_err(|error| failed("replace", self.path)(error.error))?;
+        let flags = rustix::fs::RenameFlags::EXCHANGE;
+        let here = rustix::fs::CWD;
+        // The two files change places at once; nothing is written twice. Some file systems cannot.
+        match rustix::fs::renameat_with(here, new.path(), here, self.path, flags) {
+            Ok(()) => {
+                // What the temporary file's name stands for now is the old vault.
+                new.persist(&first)
+                    .map_err(|error| failed("keep", &first)(error.error))?;
+            }
+            Err(_) => {
+                self.written(old)?
+                    .persist(&first)
+                    .map_err(|error| failed("keep", &first)(error.error))?;
+                new.persist(self.path)
+                    .map_err(|error| failed("replace", self.path)(error.error))?;
+            }
+        }
         self.sync()
     }
 

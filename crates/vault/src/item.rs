@@ -1,8 +1,11 @@
 //! Items: what the vault knows of one credential, and how that is written as fields.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use touchkeep_container::{SECRET_FIELD, State, Value};
-use touchkeep_core::{DeviceId, Id, ItemId, UnixMillis};
+use touchkeep_container::{
+    SECRET_FIELD, Value,
+    state::{ItemState, STORED},
+};
+use touchkeep_core::{DeviceId, EnvironmentId, Id, ItemId, UnixMillis};
 use touchkeep_device::KeyRef;
 use touchkeep_venue::KeyClass;
 use zeroize::Zeroizing;
@@ -46,6 +49,8 @@ pub enum SecretPlace {
 pub struct Item {
     /// Its id.
     pub id: ItemId,
+    /// The environment that it is in. It never moves.
+    pub environment: EnvironmentId,
     /// What a person calls it.
     pub name: String,
     /// The venue, as dialects name it.
@@ -68,9 +73,10 @@ pub struct Item {
     pub rotate_after_days: Option<u32>,
     /// Anything.
     pub note: String,
+    /// The devices that open its sealed secret, as of when it was sealed. Set by sealing alone.
+    pub sealed_to: Vec<DeviceId>,
 }
 
-const STORED: &str = "stored:";
 const SEALED: &str = "sealed:";
 const DEVICE: &str = "device:";
 
@@ -152,9 +158,14 @@ impl Item {
     }
 
     /// Reads an item; `None` when something that it needs is missing or of a version that is not known here.
-    pub(crate) fn read(id: ItemId, state: &State) -> Option<Self> {
+    pub(crate) fn read(
+        id: ItemId,
+        environment: EnvironmentId,
+        state: &ItemState<'_>,
+    ) -> Option<Self> {
         let mut item = Self {
             id,
+            environment,
             name: String::new(),
             venue: String::new(),
             key_set: String::new(),
@@ -166,10 +177,12 @@ impl Item {
             created: UnixMillis(0),
             rotate_after_days: None,
             note: String::new(),
+            sealed_to: Vec::new(),
         };
         let (mut class, mut auth, mut created) = (None, None, None);
-        for (field, value) in state.fields(id) {
-            // EXPOSE: fields that are not secret; the secret one is read by its first word.
+        for (field, text) in state.fields() {
+            let value = text.to_value();
+            // EXPOSE: fields that are not secret; a stored secret is blotted out here.
             let text = || value.expose().to_owned();
             match field {
                 "name" => item.name = text(),
@@ -182,7 +195,8 @@ impl Item {
                 "created" => created = Some(UnixMillis(text().parse().ok()?)),
                 "rotate-after-days" => item.rotate_after_days = Some(text().parse().ok()?),
                 "note" => item.note = text(),
-                SECRET_FIELD => item.secret = SecretPlace::of(value)?,
+                SECRET_FIELD => item.secret = SecretPlace::of(&value)?,
+                "sealed-to" => item.sealed_to = devices(value.expose())?,
                 // A field of a newer version: kept in the file, not shown.
                 _ => {}
             }
@@ -192,6 +206,10 @@ impl Item {
         item.created = created?;
         (!item.name.is_empty()).then_some(item)
     }
+}
+
+fn devices(text: &str) -> Option<Vec<DeviceId>> {
+    text.split(' ').map(|id| id.parse().ok()).collect()
 }
 
 fn word<T: Serialize>(value: &T) -> Option<String> {

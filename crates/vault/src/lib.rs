@@ -4,7 +4,8 @@
 //! one operation of a device; [`Unlocked::save`] writes it. The bytes are `touchkeep-container`'s; here are files, keys and
 //! recipients, and recipients come from the signed membership chain alone. Nothing here knows of requests, rules or clients.
 //!
-//! Read in this order: [`Locked`], [`Unlocked`], [`Item`], then `save` and `file`.
+//! Read in this order: [`Locked`], [`Unlocked`], [`Item`], `opened`, `save`, `file`; then `govern` for devices, members and
+//! environments, and `backup` for the way back.
 
 #![cfg_attr(
     test,
@@ -18,24 +19,33 @@
     )
 )]
 
+mod backup;
 mod create;
 mod crypt;
 mod enrolled;
 mod error;
 mod file;
+mod govern;
+mod hand;
 mod item;
 mod locked;
+mod opened;
 mod pins;
 mod readme;
 mod save;
+mod seal;
 mod unlocked;
 
+pub use backup::{Backup, backups, danger_restore, merge_into};
 pub use create::{NewDevice, NewVault, create, create_pinned, environment_name, user_name};
-pub use enrolled::EnrolledDevice;
+pub use enrolled::{EnrolledDevice, SealClass};
 pub use error::VaultError;
 pub use file::BACKUPS;
+pub use govern::{Newcomer, Retired};
+pub use hand::Hand;
 pub use item::{AuthMethod, Item, MAX_FIELD_BYTES, SecretPlace};
 pub use locked::Locked;
+pub use pins::ReadOnly;
 pub use save::MAX_SEGMENTS;
 pub use touchkeep_container::AuditHead;
 pub use unlocked::Unlocked;

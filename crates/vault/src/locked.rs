@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use touchkeep_container::{Container, Hash, MemberName, Membership, State, op};
-use touchkeep_core::{DeviceId, EnvironmentId, UserId, VaultId};
-use touchkeep_device::{Auth, Device, DeviceKind, Purpose, SoftwareDevice};
+use touchkeep_container::{Container, Hash, MemberName, Membership};
+use touchkeep_core::{DeviceId, UserId, VaultId};
+use touchkeep_device::{Auth, Device, DeviceError, DeviceKind, Purpose, SoftwareDevice};
 
 use crate::{
     crypt::{self, Bundle},
-    enrolled::EnrolledDevice,
+    enrolled::{self, EnrolledDevice},
     error::VaultError,
-    file, pins,
-    unlocked::{Opened, Unlocked},
+    file,
+    opened::Opened,
+    pins::{self, ReadOnly},
+    unlocked::Unlocked,
 };
 
 /// A vault file whose signatures, hashes and lists were all found right. What is inside its ciphertext is still closed.
@@ -24,7 +26,7 @@ pub struct Locked {
     /// The hash of the file as it was read.
     pub(crate) read: Hash,
     pub(crate) devices: Vec<EnrolledDevice>,
-    pub(crate) is_read_only: bool,
+    pub(crate) read_only: Option<ReadOnly>,
 }
 
 impl Locked {
@@ -35,7 +37,7 @@ impl Locked {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, VaultError> {
         let path = path.as_ref();
         let bytes = file::read(path)?;
-        Self::of(path, None, Container::parse(&bytes)?, Hash::of(&bytes))
+        Ok(Self::of(path, None, Container::parse(&bytes)?, Hash::of(&bytes)))
     }
 
     /// Like [`Locked::open`], and compares with what was seen here before: a copy that does not come after the heads that
@@ -47,10 +49,9 @@ impl Locked {
     pub fn open_pinned(path: impl AsRef<Path>, pins: impl AsRef<Path>) -> Result<Self, VaultError> {
         let pins = pins.as_ref();
         let mut locked = Self::open(path)?;
-        if pins::is_current(pins, &locked.path, &locked.container)? {
-            pins::remember(pins, &locked.path, &locked.container)?;
-        } else {
-            locked.is_read_only = true;
+        match pins::against(pins, &locked.path, &locked.container)? {
+            Some(why) => locked.read_only = Some(why),
+            None => pins::remember(pins, &locked.path, &locked.container)?,
         }
         locked.pins = Some(pins.into());
         Ok(locked)
@@ -61,19 +62,16 @@ impl Locked {
         pins: Option<PathBuf>,
         container: Container,
         read: Hash,
-    ) -> Result<Self, VaultError> {
-        let membership = container.membership()?;
-        let devices = membership.devices.iter();
-        let devices = devices.map(|(id, stated)| EnrolledDevice::of(*id, stated));
-        Ok(Self {
+    ) -> Self {
+        Self {
             path: path.into(),
             pins,
-            id: membership.vault,
-            devices: devices.collect(),
+            id: container.id(),
+            devices: enrolled::all(&container),
+            read_only: container.is_forked().then_some(ReadOnly::Forked),
             container,
             read,
-            is_read_only: false,
-        })
+        }
     }
 
     /// The vault's id, the same in every copy.
@@ -94,10 +92,10 @@ impl Locked {
         self.container.is_practice()
     }
 
-    /// Whether it can be read but not changed, because this machine has seen a later one, or another vault here.
+    /// Why it can be read but not changed, where that is so.
     #[must_use]
-    pub const fn is_read_only(&self) -> bool {
-        self.is_read_only
+    pub const fn read_only(&self) -> Option<ReadOnly> {
+        self.read_only
     }
 
     /// The devices that the membership chain names.
@@ -109,8 +107,7 @@ impl Locked {
     /// The members, by their ids: names are inside the ciphertext.
     #[must_use]
     pub fn members(&self) -> Vec<UserId> {
-        let membership = self.container.membership();
-        membership.map_or_else(|_| Vec::new(), |m| m.users.keys().copied().collect())
+        self.container.membership().users.keys().copied().collect()
     }
 
     /// What was signed, for who wants to look closer.
@@ -131,7 +128,9 @@ impl Locked {
             .ok_or(VaultError::NotEnrolled)?;
         let sealed = self
             .container
-            .member(&MemberName::Device(id))
+            .names()
+            .find(|name| matches!(name, MemberName::Device { device, .. } if *device == id))
+            .and_then(|name| self.container.member(&name))
             .ok_or(VaultError::NotEnrolled)?;
         Ok(SoftwareDevice::new(
             enrolled.info("Passphrase"),
@@ -150,88 +149,50 @@ impl Locked {
             Some((enrolled.user, key))
         });
         let (user, key) = found.next().ok_or(VaultError::NotEnrolled)?;
-        let name = MemberName::User(user);
-        let damaged = || crypt::content(&name.to_string());
-        let bytes = self.container.member(&name).ok_or_else(damaged)?;
-        let plaintext = crypt::open_with_device(device, &key, auth, &name.to_string(), bytes)?;
-        let bundle = Bundle::parse(&plaintext).ok_or_else(damaged)?;
-        self.open_with(user, bundle)
+        let damaged = || crypt::content(&format!("u/{user}"));
+        let mut last = damaged();
+        // Several only of a merge of two copies; the chain says which of them is in force.
+        for name in self.bundles_of(user) {
+            let bytes = self.container.member(&name).ok_or_else(damaged)?;
+            match crypt::open_with_device(device, &key, auth, &name.to_string(), bytes) {
+                Ok(plaintext) => {
+                    let bundle = Bundle::parse(&plaintext)?.ok_or_else(damaged)?;
+                    if is_of(user, &bundle, self.container.membership()) {
+                        return self.open_with(user, bundle);
+                    }
+                }
+                // It was written before this device was enrolled, or after it was retired.
+                Err(VaultError::Device(DeviceError::NotForThisKey) | VaultError::Content { .. }) => {}
+                Err(error) => last = error,
+            }
+            if matches!(last, VaultError::Device(_)) {
+                break;
+            }
+        }
+        Err(last)
+    }
+
+    fn bundles_of(&self, of: UserId) -> Vec<MemberName> {
+        let names = self.container.names();
+        names
+            .filter(|name| matches!(name, MemberName::User { user, .. } if *user == of))
+            .collect()
     }
 
     /// Opens the rest with a user's identity.
     pub(crate) fn open_with(self, user: UserId, bundle: Bundle) -> Result<Unlocked, VaultError> {
-        let membership = self.container.membership()?;
-        if !is_of(user, &bundle, membership) {
-            return Err(crypt::content(&MemberName::User(user).to_string()));
+        if !is_of(user, &bundle, self.container.membership()) {
+            return Err(crypt::content("u/"));
         }
-        let (environment, identity) = self.open_environment(&bundle)?;
-        let opened = Opened {
-            user,
-            bundle,
-            environment,
-            identity,
-        };
-        let state = read_state(&self.container, &opened)?;
-        Unlocked::of(self, opened, state)
-    }
-
-    // The first environment whose key this user can open.
-    fn open_environment(
-        &self,
-        bundle: &Bundle,
-    ) -> Result<(EnvironmentId, age::x25519::Identity), VaultError> {
-        for (id, environment) in &self.container.membership()?.environments {
-            let name = MemberName::EnvironmentKey {
-                environment: *id,
-                epoch: environment.epoch,
-            };
-            let Some(bytes) = self.container.member(&name) else {
-                continue;
-            };
-            let Ok(plaintext) = crypt::decrypt(&bundle.identity, bytes) else {
-                continue;
-            };
-            let identity = crypt::parse_identity_line(&plaintext)
-                .filter(|identity| Some(identity.to_public().to_string()) == environment.recipient)
-                .ok_or_else(|| crypt::content(&name.to_string()))?;
-            return Ok((*id, identity));
-        }
-        Err(crypt::content("k/"))
+        let opened = Opened::of(user, bundle, &self.container)?;
+        Ok(Unlocked::of(self, opened))
     }
 }
 
 // The bundle is the one whose public halves the chain states: nobody can put another in its place.
 fn is_of(user: UserId, bundle: &Bundle, membership: &Membership) -> bool {
     membership.users.get(&user).is_some_and(|stated| {
-        stated.author.is_some()
-            && stated.author == bundle.author_public_key()
-            && stated.recipient == Some(bundle.identity.to_public().to_string())
+        stated.author == Some(bundle.author_public_key())
+            && stated.recipient.as_deref() == Some(bundle.identity.recipient())
     })
-}
-
-/// Replays all segments and snapshots of the environment.
-pub(crate) fn read_state(container: &Container, opened: &Opened) -> Result<State, VaultError> {
-    let mut state = State::default();
-    for part in container.parts() {
-        if part.part.environment != opened.environment {
-            continue;
-        }
-        let name = part.name.to_string();
-        let plaintext = crypt::open(&opened.identity, &name, part.bytes)?;
-        let ops = std::str::from_utf8(&plaintext)
-            .ok()
-            .and_then(|text| op::read(text).ok())
-            .ok_or_else(|| crypt::content(&name))?;
-        for op in &ops {
-            // Only a snapshot speaks for other commits, and only for ones that came before it.
-            let is_own = op.from.is_none_or(|from| {
-                part.is_snapshot && container.history().is_before(from, part.commit)
-            });
-            if !is_own {
-                return Err(crypt::content(&name));
-            }
-            state.apply(op, part.commit, container.history());
-        }
-    }
-    Ok(state)
 }

@@ -21,28 +21,46 @@ struct Seen {
     places: BTreeMap<Hash, VaultId>,
 }
 
-/// Whether a copy at a path is of the vault that was seen there, and has all heads that were seen of it.
-pub(crate) fn is_current(
+/// Why a copy is opened for reading only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadOnly {
+    /// It lacks what this machine has seen: an older copy, or another branch of the vault.
+    Behind,
+    /// Another vault was seen in this place.
+    OtherVault,
+    /// The membership was changed in two places that did not know of each other.
+    Forked,
+}
+
+/// What speaks against writing to a copy at a path: another vault was seen there, or heads that it lacks.
+pub(crate) fn against(
     pins: &Path,
     path: &Path,
     container: &Container,
-) -> Result<bool, VaultError> {
+) -> Result<Option<ReadOnly>, VaultError> {
     let seen = read(pins)?;
     let is_there = seen.places.get(&place(path)?);
-    let commits = container.history().commits();
-    let mut of_vault = seen
-        .heads
-        .iter()
-        .filter(|(vault, _)| Some(*vault) == container.id());
-    let is_in_its_place = is_there.is_none_or(|vault| Some(*vault) == container.id());
-    Ok(is_in_its_place && of_vault.all(|(_, head)| commits.contains_key(head)))
+    if is_there.is_some_and(|vault| *vault != container.id()) {
+        return Ok(Some(ReadOnly::OtherVault));
+    }
+    let heads = seen.heads.iter();
+    let mut of_vault = heads.filter(|(vault, _)| *vault == container.id());
+    let lacks = of_vault.any(|(_, head)| !container.history().knows(*head));
+    Ok(lacks.then_some(ReadOnly::Behind))
+}
+
+/// Forgets which heads of a vault were seen: from now on the copy that is there counts. For the deliberate way back alone.
+pub(crate) fn danger_forget(pins: &Path, container: &Container) -> Result<(), VaultError> {
+    let lock = Lock::take(pins)?;
+    let mut seen = read(pins)?;
+    seen.heads.retain(|(vault, _)| *vault != container.id());
+    lock.overwrite(seen.to_text().as_bytes())
 }
 
 /// Remembers where a vault is, and its heads.
 pub(crate) fn remember(pins: &Path, path: &Path, container: &Container) -> Result<(), VaultError> {
-    let Some(id) = container.id() else {
-        return Ok(());
-    };
+    let id = container.id();
     let lock = Lock::take(pins)?;
     let seen = read(pins)?;
     let mut new = seen.clone();
@@ -54,16 +72,18 @@ pub(crate) fn remember(pins: &Path, path: &Path, container: &Container) -> Resul
     if new == seen {
         return Ok(());
     }
-    let heads = new
-        .heads
-        .iter()
-        .map(|(vault, head)| format!("{vault} {head}\n"));
-    let places = new
-        .places
-        .iter()
-        .map(|(path, vault)| format!("{path} {vault}\n"));
-    let lines: String = heads.chain(places).collect();
-    lock.overwrite(lines.as_bytes())
+    lock.overwrite(new.to_text().as_bytes())
+}
+
+impl Seen {
+    fn to_text(&self) -> String {
+        let heads = self.heads.iter();
+        let places = self.places.iter();
+        heads
+            .map(|(vault, head)| format!("{vault} {head}\n"))
+            .chain(places.map(|(path, vault)| format!("{path} {vault}\n")))
+            .collect()
+    }
 }
 
 fn place(path: &Path) -> Result<Hash, VaultError> {

@@ -15,36 +15,46 @@ that is not on a disk, and remove it afterwards:
 
     mkdir -m 700 /dev/shm/recovery && cd /dev/shm/recovery && tar xf /path/to/the/vault
 
-1. Open the user's bundle u/<user>.age with a device of the user.
+1. Open the user's bundle u/<user>-<revision>.age with a device of the user. (Of several of one user
+   the one that was written last opens the rest.)
 ";
 
 const SOFTWARE: &str = "
    Passphrase: age asks for it.
 
-       age -d -i d/<device>.age u/<user>.age > user.txt
+       age -d -i d/<device>-*.age u/<user>-*.age > user.txt
 ";
 
 const PLUGIN: &str = "
    YubiKey: install age-plugin-yubikey, and write the identity line from the end of this text,
    with the word unlock, into identity.txt. The key asks for its PIN and may ask for a touch.
 
-       age -d -i identity.txt u/<user>.age > user.txt
+       age -d -i identity.txt u/<user>-*.age > user.txt
+";
+
+const KIT: &str = "
+   Recovery kit: write the first AGE-SECRET-KEY-1 line of the paper into kit.txt. (The 24 words are
+   the same secret: BIP 39, English.)
+
+       age -d -i kit.txt u/<user>-*.age > user.txt
 ";
 
 const TOKEN: &str = "
    PKCS#11 token: stock age cannot ask the token by itself; the stanza is the standard one of
-   C2SP age (p256tag), and the key is the one on the token with the reference given below.
+   C2SP age (p256tag, or ssh-rsa for an RSA key), and the key is the one on the token with the
+   reference given below.
 ";
 
 const REST: &str = "
-2. Open the environment's key with what was in the bundle, and the operations with that key:
+2. Open the environments' keys with what was in the bundle (those of environments that the user may
+   not read do not open), and the operations with those keys:
 
-       age -d -i user.txt k/<environment>.1.age > environment.txt
-       for f in [bs]/*/*.age; do age -d -i environment.txt \"$f\"; done > operations.jsonl
+       for k in k/*.age; do age -d -i user.txt \"$k\" || true; done > environments.txt
+       for f in [bs]/*/*.age; do age -d -i environments.txt \"$f\" || true; done > operations.jsonl
 
-   Each line sets one field of one item, or one setting. Of several lines for one field the one
-   with the latest clock (\"at\", compared as two numbers) holds, and an item with a later
-   \"removed\" is gone. A secret that is stored is the text after \"stored:\".
+   Each line sets fields of one item, or settings. Of several lines for one field the one with the
+   latest clock (\"at\", compared as two numbers) holds, and an item with a later \"removed\" is
+   gone. A secret that is stored is the text after \"stored:\".
 
 3. A secret with \"sealed:<revision>\" is in t/<item>-<revision>.age, one file for each value.
 ";
@@ -52,7 +62,7 @@ const REST: &str = "
 const SEALED_SOFTWARE: &str = "
    Passphrase: the second line of the device's file is the identity that opens it.
 
-       age -d d/<device>.age | sed -n 's/^# seal //p' > seal.txt
+       age -d d/<device>-*.age | sed -n 's/^# seal //p' > seal.txt
        age -d -i seal.txt t/<item>-<revision>.age
 ";
 
@@ -62,19 +72,32 @@ const SEALED_PLUGIN: &str = "
        age -d -i seal.txt t/<item>-<revision>.age
 ";
 
+const SEALED_KIT: &str = "
+   Recovery kit: with the second AGE-SECRET-KEY-1 line of the paper in seal.txt.
+
+       age -d -i seal.txt t/<item>-<revision>.age
+";
+
 /// The text for a vault with these members. It names the chain's head, so that no two chains have the same text.
 pub(crate) fn text(members: &Membership) -> String {
     let mut text = INTRODUCTION.to_owned();
     let has = |kind| members.devices.values().any(|device| device.kind == kind);
-    let [software, piv, token] =
-        [DeviceKind::Software, DeviceKind::Piv, DeviceKind::Pkcs11].map(has);
+    let [software, piv, token, kit] = [
+        DeviceKind::Software,
+        DeviceKind::Piv,
+        DeviceKind::Pkcs11,
+        DeviceKind::Kit,
+    ]
+    .map(has);
     let parts = [
         (software, SOFTWARE),
         (piv, PLUGIN),
+        (kit, KIT),
         (token, TOKEN),
         (true, REST),
         (software, SEALED_SOFTWARE),
         (piv, SEALED_PLUGIN),
+        (kit, SEALED_KIT),
     ];
     for (is_there, part) in parts {
         if is_there {
@@ -87,8 +110,10 @@ pub(crate) fn text(members: &Membership) -> String {
         let serial = visible(device.serial.as_deref().unwrap_or("-"));
         let _ = writeln!(
             text,
-            "\n  device {id} of user {}: {}, serial {serial}",
-            device.user, device.kind
+            "\n  device {id} of user {}: {}, serial {serial}{}",
+            device.user,
+            device.kind,
+            if device.retired { ", retired" } else { "" }
         );
         for key in &device.keys {
             if key.purpose == Purpose::SignVault {

@@ -1,24 +1,48 @@
 //! Saving: under the lock, on top of what is in the file by now.
 
+use std::collections::BTreeSet;
+
 use touchkeep_container::{
-    AuditHead, Container, Hash, HybridClock, MemberName, NewCommit, Op, Part, op,
+    AuditHead, Container, LivePart, MemberName, NewCommit, Part,
+    state::{ReadPart, Replaced},
 };
-use touchkeep_core::{Id, UnixMillis};
+use touchkeep_core::{EnvironmentId, Id, UnixMillis};
+use zeroize::Zeroizing;
 
 use crate::{
-    crypt,
+    crypt::{self, Bundle},
+    enrolled,
     error::VaultError,
     file::Lock,
-    locked::read_state,
-    pins,
-    unlocked::{Pending, Unlocked},
+    opened::{OpenEnvironment, Opened, Pending},
+    pins::{self, ReadOnly},
+    unlocked::Unlocked,
 };
 
-/// Segments after which a save writes a snapshot in their place.
+/// Segments after which a save folds them into a snapshot.
 pub const MAX_SEGMENTS: usize = 64;
 
-// Stands for the commit that is being made: its hash is not known before its snapshot is written.
-const UPCOMING: Hash = Hash([0xff; 32]);
+/// Bytes of plaintext that a snapshot has, about: what is encrypted anew when a secret in it is replaced.
+const SNAPSHOT_BYTES: usize = 512 << 10;
+
+/// What a commit does beside the pending changes.
+#[derive(Default)]
+pub(crate) struct Extra {
+    pub(crate) links: Vec<Vec<u8>>,
+    pub(crate) add: Vec<(MemberName, Vec<u8>)>,
+    pub(crate) drop: Vec<MemberName>,
+    /// The user's keys from this commit on.
+    pub(crate) bundle: Option<Bundle>,
+}
+
+impl Extra {
+    fn is_empty(&self) -> bool {
+        self.links.is_empty() && self.add.is_empty() && self.drop.is_empty()
+    }
+}
+
+/// A part that is new: its name and its plaintext.
+type NewPart = (EnvironmentId, MemberName, Zeroizing<Vec<u8>>);
 
 impl Unlocked {
     /// Writes what was changed, with the audit log's head, as one commit. If somebody else has written meanwhile, both
@@ -27,22 +51,44 @@ impl Unlocked {
     /// # Errors
     /// The copy is read-only; the file was replaced by something else; the file system refused.
     pub fn save(&mut self, now: UnixMillis, audit: AuditHead) -> Result<(), VaultError> {
-        if self.locked.is_read_only {
-            return Err(VaultError::ReadOnly);
+        self.write(now, audit, Extra::default())
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        now: UnixMillis,
+        audit: AuditHead,
+        mut extra: Extra,
+    ) -> Result<(), VaultError> {
+        match self.locked.read_only {
+            // A link may be what joins the two.
+            Some(ReadOnly::Forked) if !extra.links.is_empty() => {}
+            Some(ReadOnly::Forked) => return Err(VaultError::Forked),
+            Some(_) => return Err(VaultError::ReadOnly),
+            None => {}
         }
         let path = self.locked.path.clone();
         let lock = Lock::take(&path)?;
         let on_disk = lock.read()?;
-        let is_changed = Hash::of(&on_disk) != self.locked.read;
+        let is_changed = touchkeep_container::Hash::of(&on_disk) != self.locked.read;
         let theirs = is_changed.then(|| Container::parse(&on_disk)).transpose()?;
-
-        let mine = self.with_own_commit(now, audit)?;
+        let known = self.locked.container.chain();
+        if !extra.links.is_empty() && theirs.as_ref().is_some_and(|it| it.chain() != known) {
+            return Err(VaultError::MembersChanged);
+        }
+        let bundle = extra.bundle.take();
+        let sign = |text: &[u8]| bundle.as_ref().unwrap_or(&self.opened.bundle).sign(text);
+        let mut new_parts = Vec::new();
+        let mine = self.with_own_commit(now, audit, extra, &mut new_parts, &sign)?;
         let mut merged = match &theirs {
             Some(theirs) => mine.merge(theirs)?,
             None => mine.clone(),
         };
-        if merged.heads().len() > 1 {
-            merged = merged.commit(self.new_commit(now, audit), self.signer())?;
+        // Who may not write any more leaves the joining to others.
+        let role = merged.membership().role(self.opened.user);
+        let may_join = !merged.is_forked() && role.is_some_and(|role| role.may_write());
+        if merged.heads().len() > 1 && may_join {
+            merged = merged.commit(NewCommit::new(self.opened.user, audit, now), sign)?;
         }
         let bytes = merged
             .to_bytes()
@@ -50,7 +96,8 @@ impl Unlocked {
         if bytes != on_disk {
             lock.replace(&bytes, &on_disk)?;
         }
-        self.take_over(mine, merged, Hash::of(&bytes), theirs.is_some(), now)?;
+        self.locked.read = touchkeep_container::Hash::of(&bytes);
+        self.take_over(mine, merged, new_parts, bundle, theirs.is_some())?;
         drop(lock);
         match &self.locked.pins {
             Some(pins) => pins::remember(pins, &self.locked.path, &self.locked.container),
@@ -59,7 +106,14 @@ impl Unlocked {
     }
 
     // The vault with a commit of what is pending, on top of what this session knew.
-    fn with_own_commit(&self, now: UnixMillis, audit: AuditHead) -> Result<Container, VaultError> {
+    fn with_own_commit(
+        &self,
+        now: UnixMillis,
+        audit: AuditHead,
+        extra: Extra,
+        new_parts: &mut Vec<NewPart>,
+        sign: &dyn Fn(&[u8]) -> Vec<u8>,
+    ) -> Result<Container, VaultError> {
         let container = &self.locked.container;
         let heads = container.heads();
         let commits = container.history().commits();
@@ -68,92 +122,105 @@ impl Unlocked {
                 .get(head)
                 .is_some_and(|commit| commit.audit == audit)
         });
-        if self.pending.is_empty() && is_known {
+        if !self.is_changed() && is_known && extra.is_empty() {
             return Ok(container.clone());
         }
-        let mut new = self.new_commit(now, audit);
-        if !self.pending.is_empty() {
-            self.add_operations(&mut new, now)?;
+        let mut new = NewCommit::new(self.opened.user, audit, now);
+        new.prune = true;
+        new.links = extra.links;
+        new.add = extra.add;
+        new.drop = extra.drop;
+        for environment in self.opened.environments.values() {
+            self.add_operations(&mut new, environment, now, new_parts)?;
         }
+        for (environment, name, text) in new_parts {
+            let environment = self.opened.environments.get(environment);
+            let recipient = environment.and_then(OpenEnvironment::recipient);
+            let recipient = recipient.ok_or(VaultError::NotAllowed)?;
+            new.add.push((*name, crypt::encrypt_to(recipient, text)?));
+        }
+        Ok(container.commit(new, sign)?)
+    }
+
+    fn add_operations(
+        &self,
+        new: &mut NewCommit,
+        environment: &OpenEnvironment,
+        now: UnixMillis,
+        new_parts: &mut Vec<NewPart>,
+    ) -> Result<(), VaultError> {
+        let (container, pending) = (&self.locked.container, &environment.pending);
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let parts = environment.parts(container);
+        let mut number = parts.last().map_or(0, |part| part.part.number);
+        let mut name = |is_snapshot: bool| {
+            number = number.saturating_add(1);
+            let part = Part {
+                environment: environment.id,
+                number,
+                random: Id::random(),
+            };
+            if is_snapshot {
+                MemberName::Snapshot(part)
+            } else {
+                MemberName::Segment(part)
+            }
+        };
+        let folded = to_fold(&parts, pending);
+        if !folded.is_empty() {
+            for text in self.folded(environment, &folded)? {
+                let text = Zeroizing::new(text.as_bytes().to_vec());
+                new_parts.push((environment.id, name(true), text));
+            }
+            new.drop.extend(folded.iter().map(|part| part.name));
+        }
+        let ops = pending.write(environment.state.clock(), now.0);
+        let ops = Zeroizing::new(ops.as_bytes().to_vec());
+        new_parts.push((environment.id, name(false), ops));
         for name in container.names() {
             if let MemberName::Sealed { item, .. } = name
-                && self.pending.unsealed.contains(&item)
+                && pending.unsealed.contains(&item)
             {
                 new.drop.push(name);
             }
         }
-        new.add.extend(self.pending.sealed.values().cloned());
-        Ok(container.commit(new, self.signer())?)
-    }
-
-    fn add_operations(&self, new: &mut NewCommit, now: UnixMillis) -> Result<(), VaultError> {
-        let parts = self.locked.container.parts();
-        let parts = parts.iter();
-        let mut parts: Vec<_> = parts
-            .filter(|part| part.part.environment == self.opened.environment)
-            .collect();
-        parts.sort_by_key(|part| part.part.number);
-        let last = parts.last().map_or(0, |part| part.part.number);
-        let part = Part {
-            environment: self.opened.environment,
-            number: last.saturating_add(1),
-            random: Id::random(),
-        };
-        let mut ops = self.stamped(now);
-        let name = if self.pending.forgets || parts.len() >= MAX_SEGMENTS {
-            new.drop.extend(parts.iter().map(|part| part.name));
-            ops = self.snapshot(&ops);
-            MemberName::Snapshot(part)
-        } else {
-            MemberName::Segment(part)
-        };
-        let recipient = self.opened.identity.to_public().to_string();
-        let file = crypt::encrypt_to(&recipient, op::write(&ops).as_bytes())?;
-        new.add.push((name, file));
+        new.add.extend(pending.sealed.values().cloned());
         Ok(())
     }
 
-    fn stamped(&self, now: UnixMillis) -> Vec<Op> {
-        let mut at = self.state.clock();
-        let mut next = |now_ms| -> HybridClock {
-            at = at.next(now_ms);
-            at
-        };
-        let edits = self.pending.edits.iter();
-        edits
-            .map(|edit| Op {
-                at: next(now.0),
-                edit: edit.clone(),
-                from: None,
-            })
-            .collect()
-    }
-
-    // All that is there, less what was replaced: with the segments before it gone, the file no longer holds it.
-    fn snapshot(&self, ops: &[Op]) -> Vec<Op> {
-        let mut state = self.state.clone();
-        for op in ops {
-            state.apply_on_top(op, UPCOMING);
+    // What still counts of some parts, less what the pending changes replace.
+    fn folded(
+        &self,
+        environment: &OpenEnvironment,
+        parts: &[&LivePart<'_>],
+    ) -> Result<Vec<Zeroizing<String>>, VaultError> {
+        let mut replaced = Replaced::default();
+        for (id, item) in &environment.pending.items {
+            if item.removed {
+                replaced.removed(*id);
+            }
+            for field in item.fields.keys() {
+                replaced.field(Some(*id), field);
+            }
         }
-        let mut all = state.snapshot();
-        for op in &mut all {
-            op.from = op.from.filter(|from| *from != UPCOMING);
+        for setting in environment.pending.settings.keys() {
+            replaced.field(None, setting);
         }
-        all
-    }
-
-    fn new_commit(&self, now: UnixMillis, audit: AuditHead) -> NewCommit {
-        NewCommit {
-            author: self.opened.user,
-            audit,
-            time: now,
-            add: vec![],
-            drop: vec![],
+        let mut texts = Vec::new();
+        for part in parts {
+            texts.push((part.commit, environment.open_part(part)?));
         }
-    }
-
-    fn signer(&self) -> impl FnOnce(&[u8]) -> Vec<u8> {
-        |text| self.author_sign(text).to_vec()
+        let damaged = |_| crypt::content("s/");
+        let borrowed = texts
+            .iter()
+            .map(|(commit, text)| Ok((*commit, std::str::from_utf8(text).map_err(damaged)?)))
+            .collect::<Result<Vec<_>, VaultError>>()?;
+        let history = self.locked.container.history();
+        Ok(environment
+            .state
+            .folded(&borrowed, history, &replaced, SNAPSHOT_BYTES))
     }
 
     // The file is written; now memory follows.
@@ -161,21 +228,63 @@ impl Unlocked {
         &mut self,
         mine: Container,
         merged: Container,
-        read: Hash,
+        new_parts: Vec<NewPart>,
+        bundle: Option<Bundle>,
         is_joined: bool,
-        now: UnixMillis,
     ) -> Result<(), VaultError> {
-        if is_joined {
-            self.state = read_state(&merged, &self.opened)?;
-        } else if let [own] = *mine.heads() {
-            for op in self.stamped(now) {
-                self.state.apply_on_top(&op, own);
-            }
-        }
-        self.pending = Pending::default();
+        let chain_changed = merged.chain() != self.locked.container.chain();
         self.locked.container = merged;
-        self.locked.read = read;
-        self.show_saved();
+        self.locked.read_only = None;
+        if is_joined || chain_changed || bundle.is_some() {
+            self.locked.devices = enrolled::all(&self.locked.container);
+            let user = self.opened.user;
+            let bundle = match bundle {
+                Some(bundle) => bundle,
+                None => self.opened.bundle.again()?,
+            };
+            self.opened = Opened::of(user, bundle, &self.locked.container)?;
+            self.show_saved();
+            return Ok(());
+        }
+        let gone = gone_parts(&mine, &self.opened);
+        let own = mine.heads().first().copied();
+        for environment in self.opened.environments.values_mut() {
+            environment.state.forget(&gone);
+            environment.pending = Pending::default();
+        }
+        for (id, name, text) in new_parts {
+            let Some((own, environment)) = own.zip(self.opened.environments.get_mut(&id)) else {
+                continue;
+            };
+            let read = ReadPart::read(name, own, text, self.locked.container.history());
+            let read = read.map_err(|_| crypt::content(&name.to_string()))?;
+            environment.state.add(read);
+        }
         Ok(())
     }
+}
+
+// Parts that states know and the vault no longer has.
+fn gone_parts(container: &Container, opened: &Opened) -> BTreeSet<String> {
+    let live: BTreeSet<String> = container.names().map(|name| name.to_string()).collect();
+    let known = opened.environments.values();
+    let known = known.flat_map(|environment| environment.state.parts());
+    known
+        .map(|name| name.to_string())
+        .filter(|name| !live.contains(name))
+        .collect()
+}
+
+// Parts that must not stay because of a secret in them; and, where there are many segments, these, with snapshots that are
+// less than half full.
+fn to_fold<'a, 'b>(parts: &'b [LivePart<'a>], pending: &Pending) -> Vec<&'b LivePart<'a>> {
+    let segments = parts.iter().filter(|part| !part.is_snapshot).count();
+    let many = segments >= MAX_SEGMENTS;
+    parts
+        .iter()
+        .filter(|part| {
+            let small = !part.is_snapshot || part.bytes.len() < SNAPSHOT_BYTES / 2;
+            (many && small) || pending.forgets.contains(&part.name.to_string())
+        })
+        .collect()
 }

@@ -1,102 +1,98 @@
-//! An unlocked vault: items, secrets and settings in memory, and what was changed since the last save.
+//! An unlocked vault: items, secrets and settings, and what was changed since the last save.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::Path,
+    sync::OnceLock,
 };
 
-use touchkeep_container::{Edit, MemberName, SECRET_FIELD, State, Value, op};
-use touchkeep_core::{ApiSecret, EnvironmentId, Id, ItemId, UserId, VaultId};
-use touchkeep_device::{Auth, Device, Purpose, TouchPolicy, stanza};
+use touchkeep_container::{MemberName, SECRET_FIELD, Value, op};
+use touchkeep_core::{ApiSecret, DeviceId, EnvironmentId, Id, ItemId, UserId, VaultId};
+use touchkeep_device::{Auth, Device, Purpose};
 use zeroize::Zeroizing;
 
 use crate::{
     create::{environment_name, user_name},
-    crypt::{self, Bundle, Sealed},
+    crypt::{self, LockedIdentity},
     enrolled::EnrolledDevice,
     error::VaultError,
     item::{self, Item, MAX_FIELD_BYTES, Secret, SecretPlace},
     locked::Locked,
+    opened::{OpenEnvironment, Opened},
+    pins::ReadOnly,
+    seal::Sealing,
 };
-
-/// What a device opened.
-pub(crate) struct Opened {
-    pub(crate) user: UserId,
-    pub(crate) bundle: Bundle,
-    pub(crate) environment: EnvironmentId,
-    pub(crate) identity: age::x25519::Identity,
-}
 
 /// A vault that is open until it is locked or dropped. Changes are in memory until [`Unlocked::save`].
 pub struct Unlocked {
     pub(crate) locked: Locked,
     pub(crate) opened: Opened,
-    /// As saved.
-    pub(crate) state: State,
-    /// What changed since.
-    pub(crate) pending: Pending,
-    // As it is now: the saved state and what changed since.
-    items: BTreeMap<ItemId, Item>,
-    secrets: BTreeMap<ItemId, Value>,
+    // As it is now: the saved state and what changed since. Put together when somebody looks.
+    shown: OnceLock<Shown>,
     settings: BTreeMap<String, Value>,
+}
+
+#[derive(Default)]
+struct Shown {
+    items: BTreeMap<ItemId, Item>,
     unreadable: Vec<ItemId>,
 }
 
-/// Changes that are not saved yet.
-#[derive(Default)]
-pub(crate) struct Pending {
-    pub(crate) edits: Vec<Edit>,
-    /// Sealed values that are new.
-    pub(crate) sealed: BTreeMap<ItemId, (MemberName, Vec<u8>)>,
-    /// Items whose sealed values so far are to go.
-    pub(crate) unsealed: BTreeSet<ItemId>,
-    /// Whether a stored secret was replaced or removed, so that old segments must not keep it.
-    pub(crate) forgets: bool,
-}
-
-impl Pending {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.edits.is_empty()
-    }
-}
-
 impl Unlocked {
-    pub(crate) fn of(locked: Locked, opened: Opened, state: State) -> Result<Self, VaultError> {
+    pub(crate) fn of(locked: Locked, opened: Opened) -> Self {
         let mut unlocked = Self {
             locked,
             opened,
-            state,
-            pending: Pending::default(),
-            items: BTreeMap::new(),
-            secrets: BTreeMap::new(),
+            shown: OnceLock::new(),
             settings: BTreeMap::new(),
-            unreadable: Vec::new(),
         };
         unlocked.show_saved();
-        Ok(unlocked)
+        unlocked
     }
 
     /// Makes the view that of the saved state.
     pub(crate) fn show_saved(&mut self) {
-        self.items.clear();
-        self.secrets.clear();
-        self.unreadable.clear();
-        for id in self.state.items() {
-            // Whoever may write may write any field: what a real vault cannot have is not read back either.
-            let is_allowed = |item: &Item| item.base_url.is_none() || self.locked.is_practice();
-            match Item::read(id, &self.state).filter(is_allowed) {
-                Some(item) => drop(self.items.insert(id, item)),
-                None => self.unreadable.push(id),
-            }
-            let mut fields = self.state.fields(id);
-            if let Some((_, value)) = fields.find(|(field, _)| *field == SECRET_FIELD) {
-                self.secrets.insert(id, value.clone());
-            }
-        }
-        let settings = self.state.settings();
+        self.shown = OnceLock::new();
+        let history = self.locked.container.history();
+        let main = self.opened.environments.get(&self.main());
+        let settings = main.map_or_else(Vec::new, |main| main.state.settings(history));
         self.settings = settings
-            .map(|(name, value)| (name.to_owned(), value.clone()))
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), text.to_value()))
             .collect();
+    }
+
+    fn shown(&self) -> &Shown {
+        self.shown.get_or_init(|| {
+            let mut shown = Shown::default();
+            for environment in self.opened.environments.values() {
+                for id in environment.state.known_items() {
+                    self.show_item(&mut shown, environment, id);
+                }
+            }
+            shown
+        })
+    }
+
+    fn show_item(&self, shown: &mut Shown, environment: &OpenEnvironment, id: ItemId) {
+        let history = self.locked.container.history();
+        let state = environment.state.item(id, history);
+        let Some(state) = state.filter(|state| state.is_there()) else {
+            return;
+        };
+        // Whoever may write may write any field: what a real vault cannot have is not read back either.
+        let is_allowed = |item: &Item| item.base_url.is_none() || self.locked.is_practice();
+        match Item::read(id, environment.id, &state).filter(is_allowed) {
+            Some(item) => drop(shown.items.insert(id, item)),
+            None => shown.unreadable.push(id),
+        }
+    }
+
+    fn change_shown(&mut self, change: impl FnOnce(&mut Shown)) {
+        self.shown();
+        if let Some(shown) = self.shown.get_mut() {
+            change(shown);
+        }
     }
 
     /// The vault's id.
@@ -117,10 +113,10 @@ impl Unlocked {
         self.locked.is_practice()
     }
 
-    /// Whether it can be read but not changed.
+    /// Why it can be read but not changed, where that is so.
     #[must_use]
-    pub const fn is_read_only(&self) -> bool {
-        self.locked.is_read_only
+    pub const fn read_only(&self) -> Option<ReadOnly> {
+        self.locked.read_only
     }
 
     /// The devices that the membership chain names.
@@ -148,29 +144,60 @@ impl Unlocked {
             .unwrap_or_default()
     }
 
-    /// The environment that is open.
+    /// The environments that this user can read: the main one first, the others by id.
     #[must_use]
-    pub const fn environment(&self) -> EnvironmentId {
-        self.opened.environment
+    pub fn environments(&self) -> Vec<EnvironmentId> {
+        let main = self.main();
+        let mut ids: Vec<_> = self.opened.environments.keys().copied().collect();
+        ids.sort_by_key(|id| (*id != main, *id));
+        ids
     }
 
-    /// The display name of the environment.
+    /// The environment that new items come into where none is named: the vault's first, or the first that this user can read.
     #[must_use]
-    pub fn environment_name(&self) -> &str {
-        let name = environment_name(self.opened.environment);
-        self.setting(&name).unwrap_or_default()
+    pub fn environment(&self) -> EnvironmentId {
+        let main = self.main();
+        let ids = &self.opened.environments;
+        match ids.first_key_value() {
+            Some((first, _)) if !ids.contains_key(&main) => *first,
+            _ => main,
+        }
+    }
+
+    // What is the whole vault's is kept in the environment that was stated first.
+    fn main(&self) -> EnvironmentId {
+        let stated = self.locked.container.membership().first_environment;
+        let first = self.opened.environments.keys().next();
+        stated
+            .or(first.copied())
+            .unwrap_or(EnvironmentId(Id::from_bytes([0; 16])))
+    }
+
+    /// The display name of an environment.
+    #[must_use]
+    pub fn environment_name(&self, environment: EnvironmentId) -> String {
+        let name = environment_name(environment);
+        if let Some(text) = self.setting(&name) {
+            return text.to_owned();
+        }
+        let history = self.locked.container.history();
+        let own = self.opened.environments.get(&environment);
+        let settings = own.map_or_else(Vec::new, |own| own.state.settings(history));
+        let found = settings.into_iter().find(|(known, _)| *known == name);
+        // EXPOSE: a name.
+        found.map_or_else(String::new, |(_, text)| text.to_value().expose().to_owned())
     }
 
     /// All items, by id.
     #[must_use]
     pub fn items(&self) -> Vec<&Item> {
-        self.items.values().collect()
+        self.shown().items.values().collect()
     }
 
     /// One item.
     #[must_use]
     pub fn item(&self, id: ItemId) -> Option<&Item> {
-        self.items.get(&id)
+        self.shown().items.get(&id)
     }
 
     /// The item of a name.
@@ -178,7 +205,8 @@ impl Unlocked {
     /// # Errors
     /// None has it, or more than one.
     pub fn find(&self, name: &str) -> Result<&Item, VaultError> {
-        let found: Vec<&Item> = self.items.values().filter(|i| i.name == name).collect();
+        let items = self.shown().items.values();
+        let found: Vec<&Item> = items.filter(|i| i.name == name).collect();
         match *found {
             [] => Err(VaultError::NotFound),
             [item] => Ok(item),
@@ -190,49 +218,65 @@ impl Unlocked {
     /// sets it again.
     #[must_use]
     pub fn conflicts(&self) -> Vec<ItemId> {
-        let items = self.items.keys().copied();
-        items.filter(|id| self.state.is_in_conflict(*id)).collect()
+        let history = self.locked.container.history();
+        let items = self.shown().items.values();
+        let in_conflict = |item: &&Item| {
+            let state = self.opened.environments.get(&item.environment);
+            state.is_some_and(|environment| {
+                environment.state.may_be_in_conflict(item.id)
+                    && environment
+                        .state
+                        .item(item.id, history)
+                        .is_some_and(|state| state.is_in_conflict())
+            })
+        };
+        items.filter(in_conflict).map(|item| item.id).collect()
     }
 
     /// Items that another program wrote and this one cannot read, or must not: an address of one's own outside of practice.
     /// They stay as they are until they are removed.
     #[must_use]
     pub fn unreadable(&self) -> &[ItemId] {
-        &self.unreadable
+        &self.shown().unreadable
     }
 
     /// Adds an item, or changes the fields that differ. A secret is set with [`Unlocked::set_secret`] or
     /// [`Unlocked::seal`]; here its place can become [`SecretPlace::OnDevice`] or [`SecretPlace::Missing`].
     ///
     /// # Errors
-    /// An empty or unprintable name, a field that is too long, an address of one's own outside of practice, or a place that
-    /// says that there is a secret where none was given.
+    /// An empty or unprintable name, a field that is too long, an address of one's own outside of practice, an environment that
+    /// is closed to this user or another one than it is in, or a place that says that there is a secret where none was given.
     pub fn put(&mut self, item: Item) -> Result<(), VaultError> {
         self.check(&item)?;
-        let before = self.items.get(&item.id);
+        let before = self.item(item.id);
         let place = before.map_or(&SecretPlace::Missing, |before| &before.secret);
         let moves = *place != item.secret;
         if moves && matches!(item.secret, SecretPlace::Stored | SecretPlace::Sealed) {
             return Err(VaultError::NoSecret);
         }
+        if before.is_some_and(|before| before.environment != item.environment) {
+            return Err(VaultError::Invalid("an item in another environment than it is in"));
+        }
         let old = before.map(Item::fields);
+        let environment = self.writable(item.environment)?;
         // An id that was there before: what it had then must not come back.
-        let was_there = self.state.fields(item.id).next().is_some();
+        let was_there = environment.state.known_items().any(|id| id == item.id);
+        let pending = environment.pending.items.entry(item.id).or_default();
         for (at, (field, value)) in item.fields().into_iter().enumerate() {
             let known = old.as_ref().and_then(|old| old.get(at));
             let is_changed = known.map(|(_, known)| known) != Some(&value);
             if is_changed && (known.is_some() || value.is_some() || was_there) {
-                self.pending.edits.push(Edit::Put {
-                    item: item.id,
-                    field: field.into(),
-                    value: value.map(|text| Value::new(Zeroizing::new(text))),
-                });
+                let value = value.map(|text| Value::new(Zeroizing::new(text)));
+                pending.fields.insert(field.into(), value);
             }
         }
-        if moves {
-            self.write_secret(item.id, item.secret.to_value());
+        if pending.fields.is_empty() && !pending.removed {
+            environment.pending.items.remove(&item.id);
         }
-        self.items.insert(item.id, item);
+        if moves {
+            self.write_secret(item.environment, item.id, item.secret.to_value())?;
+        }
+        self.change_shown(|shown| drop(shown.items.insert(item.id, item)));
         Ok(())
     }
 
@@ -250,63 +294,143 @@ impl Unlocked {
         Ok(())
     }
 
+    // An environment that this user may write in.
+    fn writable(&mut self, id: EnvironmentId) -> Result<&mut OpenEnvironment, VaultError> {
+        if !self.may_write() {
+            return Err(VaultError::NotAllowed);
+        }
+        let environment = self.opened.environments.get_mut(&id);
+        environment
+            .filter(|environment| environment.is_current)
+            .ok_or(VaultError::NotAllowed)
+    }
+
+    /// Whether this user's role lets him change items.
+    #[must_use]
+    pub fn may_write(&self) -> bool {
+        let role = self.locked.container.membership().role(self.opened.user);
+        role.is_some_and(|role| role.may_write())
+    }
+
+    fn environment_of(&self, id: ItemId) -> Result<EnvironmentId, VaultError> {
+        let item = self.item(id).ok_or(VaultError::NotFound)?;
+        Ok(item.environment)
+    }
+
     /// Removes an item. Its secret leaves the file at the next save; backups and other copies still have it.
     ///
     /// # Errors
-    /// There is no such item.
+    /// There is no such item, or this user may not.
     pub fn remove(&mut self, id: ItemId) -> Result<(), VaultError> {
-        if self.items.remove(&id).is_none() && !self.unreadable.contains(&id) {
-            return Err(VaultError::NotFound);
-        }
-        self.unreadable.retain(|unreadable| *unreadable != id);
-        // Emptied as well: should the item come back, its secret must not.
-        self.write_secret(id, None);
-        self.pending.edits.push(Edit::Remove(id));
+        let environment = match self.item(id) {
+            Some(item) => item.environment,
+            None if self.unreadable().contains(&id) => self.environment_knowing(id)?,
+            None => return Err(VaultError::NotFound),
+        };
+        self.writable(environment)?;
+        self.forget_secret(environment, id);
+        self.change_shown(|shown| {
+            shown.items.remove(&id);
+            shown.unreadable.retain(|unreadable| *unreadable != id);
+        });
+        let pending = &mut self.writable(environment)?.pending;
+        let item = pending.items.entry(id).or_default();
+        item.fields.clear();
+        item.removed = true;
         Ok(())
+    }
+
+    fn environment_knowing(&self, id: ItemId) -> Result<EnvironmentId, VaultError> {
+        let mut environments = self.opened.environments.values();
+        environments
+            .find(|environment| environment.state.known_items().any(|known| known == id))
+            .map(|environment| environment.id)
+            .ok_or(VaultError::NotFound)
     }
 
     /// Stores an item's secret inside the environment's ciphertext.
     ///
     /// # Errors
-    /// There is no such item, or the secret is empty or too long.
+    /// There is no such item, this user may not, or the secret is empty or too long.
     pub fn set_secret(&mut self, id: ItemId, secret: ApiSecret) -> Result<(), VaultError> {
         // EXPOSE: into the value that is saved.
         let value = item::stored(checked(&secret)?);
-        let item = self.items.get_mut(&id).ok_or(VaultError::NotFound)?;
-        item.secret = SecretPlace::Stored;
-        self.write_secret(id, Some(value));
+        let environment = self.environment_of(id)?;
+        self.write_secret(environment, id, Some(value))?;
+        self.write_field(environment, id, "sealed-to", None)?;
+        self.show_secret(id, SecretPlace::Stored);
         Ok(())
     }
 
-    /// An item's stored secret.
+    fn show_secret(&mut self, id: ItemId, place: SecretPlace) {
+        self.change_shown(|shown| {
+            if let Some(item) = shown.items.get_mut(&id) {
+                item.secret = place;
+                item.sealed_to.clear();
+            }
+        });
+    }
+
+    // The secret field as it is now, a stored one blotted out where it was saved.
+    fn secret_field(&self, environment: &OpenEnvironment, id: ItemId) -> Option<Value> {
+        let pending = environment.pending.items.get(&id);
+        if let Some(value) = pending.and_then(|item| item.fields.get(SECRET_FIELD)) {
+            return value.clone();
+        }
+        if pending.is_some_and(|item| item.removed) {
+            return None;
+        }
+        let state = environment.state.item(id, self.locked.container.history())?;
+        let mut fields = state.fields();
+        let (_, text) = fields.find(|(name, _)| *name == SECRET_FIELD)?;
+        Some(text.to_value())
+    }
+
+    /// An item's stored secret. It is decrypted for this call and nowhere kept.
     ///
     /// # Errors
     /// There is no such item, or its secret is not stored.
     pub fn secret(&self, id: ItemId) -> Result<ApiSecret, VaultError> {
-        self.items.get(&id).ok_or(VaultError::NotFound)?;
-        match self.secrets.get(&id).and_then(item::secret) {
-            Some(Secret::Stored(secret)) => Ok(ApiSecret::new(secret.to_owned())),
-            _ => Err(VaultError::NoSecret),
+        let environment = self.environment_of(id)?;
+        let environment = self.opened.environments.get(&environment);
+        let environment = environment.ok_or(VaultError::NotFound)?;
+        let value = self.secret_field(environment, id);
+        let Some(Secret::Stored(new)) = value.as_ref().and_then(item::secret) else {
+            return Err(VaultError::NoSecret);
+        };
+        let pending = environment.pending.items.get(&id);
+        if pending.is_some_and(|item| item.fields.contains_key(SECRET_FIELD)) {
+            return Ok(ApiSecret::new(new.to_owned()));
         }
+        let state = environment.state.item(id, self.locked.container.history());
+        let place = state.and_then(|state| state.stored_secret());
+        let place = place.ok_or(VaultError::NoSecret)?;
+        let secret = environment.read_secret(&self.locked.container, &place)?;
+        // EXPOSE: to who asked for it.
+        Ok(ApiSecret::new(secret.expose().to_owned()))
     }
 
     /// Encrypts an item's secret straight to the devices that seal: nothing that unlocking opens can read it.
     ///
     /// # Errors
-    /// There is no such item, no device with a seal key, or the secret is empty or too long.
+    /// There is no such item, no device that may seal, or the secret is empty or too long.
     pub fn seal(&mut self, id: ItemId, secret: ApiSecret) -> Result<(), VaultError> {
-        self.items.get(&id).ok_or(VaultError::NotFound)?;
-        let recipients = self.seal_recipients()?;
-        let recipients = recipients.iter().map(|to| to as &dyn age::Recipient);
+        let environment = self.environment_of(id)?;
+        let sealing = self.sealing(environment)?;
         // EXPOSE: to the age file that seals it.
-        let file = crypt::encrypt(recipients, checked(&secret)?.as_bytes())?;
+        let file = sealing.seal(checked(&secret)?.as_bytes())?;
         let revision = Id::random();
         let name = MemberName::Sealed { item: id, revision };
-        self.write_secret(id, Some(item::sealed(revision)));
-        self.pending.sealed.insert(id, (name, file));
-        if let Some(item) = self.items.get_mut(&id) {
-            item.secret = SecretPlace::Sealed;
-        }
+        self.write_secret(environment, id, Some(item::sealed(revision)))?;
+        self.write_field(environment, id, "sealed-to", Some(sealing.names()))?;
+        let pending = &mut self.writable(environment)?.pending;
+        pending.sealed.insert(id, (name, file));
+        self.change_shown(|shown| {
+            if let Some(item) = shown.items.get_mut(&id) {
+                item.secret = SecretPlace::Sealed;
+                item.sealed_to = sealing.devices();
+            }
+        });
         Ok(())
     }
 
@@ -320,12 +444,15 @@ impl Unlocked {
         device: &mut dyn Device,
         auth: Auth<'_>,
     ) -> Result<ApiSecret, VaultError> {
-        self.items.get(&id).ok_or(VaultError::NotFound)?;
-        let Some(Secret::Sealed(revision)) = self.secrets.get(&id).and_then(item::secret) else {
+        let environment = self.environment_of(id)?;
+        let environment = self.opened.environments.get(&environment);
+        let environment = environment.ok_or(VaultError::NotFound)?;
+        let value = self.secret_field(environment, id);
+        let Some(Secret::Sealed(revision)) = value.as_ref().and_then(item::secret) else {
             return Err(VaultError::NoSecret);
         };
         let name = MemberName::Sealed { item: id, revision };
-        let new = self.pending.sealed.get(&id);
+        let new = environment.pending.sealed.get(&id);
         let bytes = new
             .filter(|(new, _)| *new == name)
             .map(|(_, bytes)| bytes.as_slice())
@@ -341,46 +468,93 @@ impl Unlocked {
         Ok(ApiSecret::new(text.to_owned()))
     }
 
-    // The seal keys that the chain names. Where one waits for a touch each time, only such keys.
-    fn seal_recipients(&self) -> Result<Vec<Sealed>, VaultError> {
-        let keys = || self.devices().iter().filter_map(|d| d.key(Purpose::Seal));
-        let touched = keys().any(|key| key.touch == TouchPolicy::Always);
-        let recipients = keys()
-            .filter(|key| !touched || key.touch == TouchPolicy::Always)
-            .map(|key| Ok(Sealed(stanza::recipient(key)?)))
-            .collect::<Result<Vec<_>, VaultError>>()?;
-        if recipients.is_empty() {
-            return Err(VaultError::NoKey(Purpose::Seal));
-        }
-        Ok(recipients)
+    /// Opens a sealed secret and seals it again, to the devices that seal now.
+    ///
+    /// # Errors
+    /// As [`Unlocked::open_sealed`] and [`Unlocked::seal`].
+    pub fn reseal(
+        &mut self,
+        id: ItemId,
+        device: &mut dyn Device,
+        auth: Auth<'_>,
+    ) -> Result<(), VaultError> {
+        let secret = self.open_sealed(id, device, auth)?;
+        self.seal(id, secret)
     }
 
-    fn write_secret(&mut self, id: ItemId, value: Option<Value>) {
-        self.forget_secret(id);
-        match &value {
-            Some(value) => drop(self.secrets.insert(id, value.clone())),
-            None => drop(self.secrets.remove(&id)),
+    /// Sealed items that a device which seals now cannot open, because they were sealed before it was enrolled.
+    ///
+    /// # Errors
+    /// When no device may seal.
+    pub fn to_reseal(&self) -> Result<Vec<ItemId>, VaultError> {
+        let mut behind = Vec::new();
+        for item in self.items() {
+            if item.secret == SecretPlace::Sealed {
+                let wanted = self.sealing(item.environment)?.devices();
+                if wanted.iter().any(|device| !item.sealed_to.contains(device)) {
+                    behind.push(item.id);
+                }
+            }
         }
-        self.pending.edits.push(Edit::Put {
-            item: id,
-            field: SECRET_FIELD.into(),
-            value,
-        });
+        Ok(behind)
+    }
+
+    fn sealing(&self, environment: EnvironmentId) -> Result<Sealing, VaultError> {
+        let membership = self.locked.container.membership();
+        let readers = membership.environments.get(&environment);
+        let readers = readers.ok_or(VaultError::NotAllowed)?;
+        Sealing::to(
+            self.devices()
+                .iter()
+                .filter(|device| readers.readers.contains(&device.user)),
+        )
+    }
+
+    fn write_secret(
+        &mut self,
+        environment: EnvironmentId,
+        id: ItemId,
+        value: Option<Value>,
+    ) -> Result<(), VaultError> {
+        self.writable(environment)?;
+        self.forget_secret(environment, id);
+        let pending = &mut self.writable(environment)?.pending;
+        let item = pending.items.entry(id).or_default();
+        item.fields.insert(SECRET_FIELD.into(), value);
+        Ok(())
+    }
+
+    fn write_field(
+        &mut self,
+        environment: EnvironmentId,
+        id: ItemId,
+        field: &str,
+        value: Option<String>,
+    ) -> Result<(), VaultError> {
+        let known = self.item(id).is_some_and(|item| !item.sealed_to.is_empty());
+        if value.is_none() && !known {
+            return Ok(());
+        }
+        let pending = &mut self.writable(environment)?.pending;
+        let item = pending.items.entry(id).or_default();
+        let value = value.map(|text| Value::new(Zeroizing::new(text)));
+        item.fields.insert(field.into(), value);
+        Ok(())
     }
 
     // What an item's secret was so far must not stay in the file.
-    fn forget_secret(&mut self, id: ItemId) {
-        self.pending.sealed.remove(&id);
-        match self.secrets.get(&id).and_then(item::secret) {
-            Some(Secret::Stored(_)) => self.pending.forgets = true,
-            Some(Secret::Sealed(_)) => drop(self.pending.unsealed.insert(id)),
-            Some(Secret::OnDevice(..)) | None => {}
-        }
-        // Of two in conflict only one is shown.
-        if self.state.is_in_conflict(id) {
-            self.pending.forgets = true;
-            self.pending.unsealed.insert(id);
-        }
+    fn forget_secret(&mut self, environment: EnvironmentId, id: ItemId) {
+        let history = self.locked.container.history();
+        let Some(environment) = self.opened.environments.get_mut(&environment) else {
+            return;
+        };
+        environment.pending.sealed.remove(&id);
+        let Some(state) = environment.state.item(id, history) else {
+            return;
+        };
+        let parts: Vec<_> = state.parts_with_secrets().map(|name| name.to_string()).collect();
+        environment.pending.forgets.extend(parts);
+        environment.pending.unsealed.insert(id);
     }
 
     /// A setting.
@@ -390,10 +564,10 @@ impl Unlocked {
         self.settings.get(name).map(Value::expose)
     }
 
-    /// Sets a setting; an empty text removes it.
+    /// Sets a setting; an empty text removes it. What is the whole vault's is kept in the first environment.
     ///
     /// # Errors
-    /// The name is not `[a-z0-9._-]+`, or the text is too long.
+    /// The name is not `[a-z0-9._-]+`, the text is too long, or this user may not write there.
     pub fn set_setting(&mut self, name: &str, text: &str) -> Result<(), VaultError> {
         if !op::is_key(name) {
             return Err(VaultError::Invalid("a setting of that name"));
@@ -401,59 +575,77 @@ impl Unlocked {
         if text.len() > op::MAX_VALUE_BYTES {
             return Err(VaultError::Invalid("a setting that long"));
         }
+        let main = self.main();
         let value = Some(text).filter(|text| !text.is_empty());
         let value = value.map(|text| Value::new(Zeroizing::new(text.to_owned())));
-        match &value {
-            Some(value) => drop(self.settings.insert(name.into(), value.clone())),
+        let pending = &mut self.writable(main)?.pending;
+        pending.settings.insert(name.into(), value.clone());
+        match value {
+            Some(value) => drop(self.settings.insert(name.into(), value)),
             None => drop(self.settings.remove(name)),
         }
-        self.pending.edits.push(Edit::Set {
-            name: name.into(),
-            value,
-        });
         Ok(())
     }
 
     /// Whether anything was changed since the last save.
     #[must_use]
     pub fn is_changed(&self) -> bool {
-        !self.pending.is_empty()
+        let mut environments = self.opened.environments.values();
+        environments.any(|environment| !environment.pending.is_empty())
     }
 
     /// The public half of what signs this user's commits.
     #[must_use]
-    pub fn author_public_key(&self) -> [u8; 32] {
-        // The bundle was compared with the chain, so there is one.
-        self.opened.bundle.author_public_key().unwrap_or_default()
+    pub const fn author_public_key(&self) -> [u8; 32] {
+        self.opened.bundle.author_public_key()
     }
 
     /// Signs with the user's author key (Ed25519). The message says what it is: this key also signs commits.
     #[must_use]
-    pub fn author_sign(&self, message: &[u8]) -> [u8; 64] {
-        let signature = self.opened.bundle.author.sign(message);
-        let mut bytes = [0; 64];
-        for (to, from) in bytes.iter_mut().zip(signature.as_ref()) {
-            *to = *from;
-        }
-        bytes
+    pub fn author_sign(&self, message: &[u8]) -> Vec<u8> {
+        self.opened.bundle.sign(message)
     }
 
-    /// To whom audit rows are encrypted: the environment's recipient. It needs no unlocked vault.
+    /// To whom audit rows are encrypted: the first recipient of the environment. It needs no unlocked vault.
     #[must_use]
     pub fn audit_recipient(&self) -> String {
-        self.opened.identity.to_public().to_string()
+        let first = self.audit_key().map(LockedIdentity::recipient);
+        first.unwrap_or_default().to_owned()
     }
 
-    /// What opens audit rows.
-    #[must_use]
-    pub const fn audit_identity(&self) -> &age::x25519::Identity {
-        &self.opened.identity
+    /// What opens audit rows, for a moment.
+    ///
+    /// # Errors
+    /// Never for a vault that is open.
+    pub fn audit_identity(&self) -> Result<age::x25519::Identity, VaultError> {
+        let identity = self.audit_key().and_then(LockedIdentity::unlocked);
+        identity.ok_or_else(|| crypt::content("k/"))
+    }
+
+    // A log outlives epochs, so it is of the first.
+    fn audit_key(&self) -> Option<&LockedIdentity> {
+        let environment = self.opened.environments.get(&self.environment())?;
+        environment.identities.first()
     }
 
     /// Locks: all keys and values are dropped and wiped. What was not saved is lost.
     #[must_use]
     pub fn lock(self) -> Locked {
         self.locked
+    }
+
+    /// The devices of whoever unlocked it that are in use.
+    pub fn own_devices(&self) -> impl Iterator<Item = &EnrolledDevice> {
+        let user = self.opened.user;
+        self.devices()
+            .iter()
+            .filter(move |device| device.user == user && !device.retired)
+    }
+
+    /// A device by its id.
+    #[must_use]
+    pub fn device(&self, id: DeviceId) -> Option<&EnrolledDevice> {
+        self.devices().iter().find(|device| device.id == id)
     }
 }
 

@@ -15,7 +15,8 @@ use std::{fs, path::Path, process::Command};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use common::{Card, PASSPHRASE, Place, item, save};
 use touchkeep_core::ApiSecret;
-use touchkeep_device::Purpose;
+use touchkeep_device::{Auth, Purpose, RecoveryKit};
+use touchkeep_vault::{AuditHead, Hand, NewDevice};
 
 fn sh(folder: &Path, script: &str) -> String {
     let done = Command::new("sh")
@@ -47,7 +48,7 @@ fn sh_with_passphrase(folder: &Path, script: &str) {
 fn tar_and_age_get_every_value_back() {
     let place = Place::new();
     let mut vault = place.create(false);
-    let [stored, sealed] = ["stored", "sealed"].map(item);
+    let [stored, sealed] = ["stored", "sealed"].map(|name| item(vault.environment(), name));
     let ids = [stored.id, sealed.id];
     vault.put(stored.clone()).unwrap();
     vault.put(sealed).unwrap();
@@ -63,48 +64,111 @@ fn tar_and_age_get_every_value_back() {
 
     let out = tempfile::tempdir().unwrap();
     let folder = out.path();
-    sh(folder, &format!("tar xf '{}'", place.path.display()));
-    let readme = fs::read_to_string(folder.join("README.txt")).unwrap();
+    let readme = unpacked(&place, folder);
     // The commands are those of the README, with the ids filled in.
     let command = |starts: &str| {
-        let mut lines = readme.lines().map(str::trim);
-        let line = lines.find(|line| line.starts_with(starts)).unwrap();
-        line.replace("<user>", &vault.user().to_string())
+        command(&readme, starts)
+            .replace("<user>", &vault.user().to_string())
             .replace("<device>", &vault.devices()[0].id.to_string())
-            .replace("<environment>", &vault.environment().to_string())
             .replace("<item>-<revision>", &format!("{}-*", ids[1]))
     };
     sh_with_passphrase(folder, &command("age -d -i d/"));
-    sh(folder, &command("age -d -i user.txt"));
+    sh(folder, &command("for k in"));
     sh(folder, &command("for f in"));
-    let ops = fs::read_to_string(folder.join("operations.jsonl")).unwrap();
-    let value = |field: &str, of: &str| {
-        let ops = ops
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        let mut found =
-            ops.filter(|op| op["field"] == field && op["item"] == of || op["setting"] == field);
-        found.next().unwrap()["value"].as_str().unwrap().to_owned()
-    };
+    let ops = Operations::read(folder);
     let id = ids[0].to_string();
-    assert_eq!(value("secret", &id), format!("stored:{pem}"));
+    assert_eq!(ops.value("secret", &id), format!("stored:{pem}"));
     for (field, text) in [
         ("name", &stored.name),
         ("note", &stored.note),
         ("api-key", &stored.api_key),
     ] {
-        assert_eq!(&value(field, &id), text);
+        assert_eq!(&ops.value(field, &id), text);
     }
-    assert_eq!(value("policy", ""), "default = \"deny\"\n");
-    assert_eq!(value(&touchkeep_vault::user_name(vault.user()), ""), "Ada");
-    assert!(value("secret", &ids[1].to_string()).starts_with("sealed:"));
+    assert_eq!(ops.value("policy", ""), "default = \"deny\"\n");
+    assert_eq!(ops.value(&touchkeep_vault::user_name(vault.user()), ""), "Ada");
+    assert!(ops.value("secret", &ids[1].to_string()).starts_with("sealed:"));
 
     sh_with_passphrase(folder, &command("age -d d/"));
     let sealed = sh(folder, &command("age -d -i seal.txt"));
     assert_eq!(sealed, "the sealed value");
     // Nothing that unlocking gives opens it.
-    let opened = "age -d -i user.txt t/*.age || age -d -i environment.txt t/*.age || echo closed";
+    let opened = "age -d -i user.txt t/*.age || age -d -i environments.txt t/*.age || echo closed";
     assert_eq!(sh(folder, opened), "closed\n");
+}
+
+// The text of the README in an unpacked vault.
+fn unpacked(place: &Place, folder: &Path) -> String {
+    sh(folder, &format!("tar xf '{}'", place.path.display()));
+    fs::read_to_string(folder.join("README.txt")).unwrap()
+}
+
+// The first command of the README that begins so.
+fn command(readme: &str, starts: &str) -> String {
+    let mut lines = readme.lines().map(str::trim);
+    lines.find(|line| line.starts_with(starts)).unwrap().to_owned()
+}
+
+struct Operations(Vec<serde_json::Value>);
+
+impl Operations {
+    fn read(folder: &Path) -> Self {
+        let text = fs::read_to_string(folder.join("operations.jsonl")).unwrap();
+        Self(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    }
+
+    // Of an item, or of the settings where `item` is empty.
+    fn value(&self, field: &str, item: &str) -> String {
+        let of = |op: &&serde_json::Value| op.get("item").map_or("", |id| id.as_str().unwrap()) == item;
+        let mut found = self.0.iter().filter(of).filter_map(|op| op.get("set")?.get(field)?.as_str());
+        found.next().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn the_printed_lines_of_the_recovery_kit_get_every_value_back_with_age_and_with_rage() {
+    let place = Place::new();
+    let mut vault = place.create(false);
+    let kit = RecoveryKit::generate().unwrap();
+    let lines = kit.identity_lines();
+    let mut kit = kit.device().unwrap();
+    let passphrase = common::passphrase();
+    let mut own = vault.as_locked().software_device(vault.devices()[0].id).unwrap();
+    let hand = Hand {
+        device: &mut own,
+        auth: Auth::Passphrase(&passphrase),
+    };
+    let new = NewDevice::Hardware(&mut kit, Auth::Nothing);
+    vault.enroll(new, hand, common::NOW, AuditHead::empty()).unwrap();
+    let items = ["stored", "sealed"].map(|name| item(vault.environment(), name));
+    for item in &items {
+        vault.put(item.clone()).unwrap();
+    }
+    vault.set_secret(items[0].id, ApiSecret::new("a stored value".into())).unwrap();
+    vault.seal(items[1].id, ApiSecret::new("a sealed value".into())).unwrap();
+    save(&mut vault);
+
+    for tool in ["age", "rage"] {
+        let out = tempfile::tempdir().unwrap();
+        let folder = out.path();
+        let readme = unpacked(&place, folder);
+        for (name, line) in ["kit.txt", "seal.txt"].iter().zip(&lines) {
+            fs::write(folder.join(name), format!("{}\n", line.as_str())).unwrap();
+        }
+        let run = |starts: &str| {
+            let command = command(&readme, starts)
+                .replace("<user>", &vault.user().to_string())
+                .replace("<item>-<revision>", &format!("{}-*", items[1].id))
+                .replace("age -d", &format!("{tool} -d"));
+            sh(folder, &command)
+        };
+        run("age -d -i kit.txt");
+        run("for k in");
+        run("for f in");
+        let ops = Operations::read(folder);
+        assert_eq!(ops.value("secret", &items[0].id.to_string()), "stored:a stored value", "{tool}");
+        assert_eq!(run("age -d -i seal.txt"), "a sealed value", "{tool}");
+    }
 }
 
 #[test]
@@ -133,6 +197,5 @@ fn openssl_verifies_what_the_card_signed() {
         assert_eq!(sh(folder, verified), "Verified OK\n", "{note}");
     }
     let readme = fs::read_to_string(folder.join("README.txt")).unwrap();
-    assert!(readme.contains("AGE-PLUGIN-YUBIKEY-1") && readme.contains("age1yubikey1"));
-    assert!(!readme.contains("Passphrase"));
+    assert!(readme.contains("age1tag1") && !readme.contains("Passphrase"));
 }

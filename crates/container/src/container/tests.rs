@@ -26,7 +26,7 @@ fn what_is_written_is_read_and_written_the_same() {
     let archive = bytes(&container);
     let read = parse(&archive).unwrap();
     assert_eq!(bytes(&read), archive);
-    assert_eq!((read.id(), read.is_practice()), (Some(world.vault), true));
+    assert_eq!((read.id(), read.is_practice()), (world.vault, true));
     assert_eq!(read.heads().len(), 1);
     assert_eq!(read.member(&world.segment(1)), Some(&[1; 40][..]));
     assert_eq!(read.parts().len(), 1);
@@ -120,7 +120,10 @@ fn a_commit_by_somebody_else_is_refused() {
 #[test]
 fn keys_under_a_passphrase_belong_to_a_software_device() {
     let world = World::new();
-    let member = |id| (MemberName::Device(id), b"age".to_vec());
+    let member = |device| {
+        let revision = touchkeep_core::Id::from_bytes([1; 16]);
+        (MemberName::Device { device, revision }, b"age".to_vec())
+    };
     let container = world.container();
     let add = |id| container.commit(world.new_commit(2, vec![member(id)]), world.author_sign());
     assert!(add(world.device).is_ok());
@@ -162,17 +165,167 @@ fn what_one_copy_dropped_stays_dropped() {
 }
 
 #[test]
-fn one_name_for_two_members_is_a_conflict() {
+fn one_name_for_two_members_is_a_conflict_but_for_the_page_of_words() {
     let world = World::new();
     let common = world.container();
-    let [a, b] = [8, 9].map(|text| {
-        let add = vec![(MemberName::Readme, vec![text])];
+    let changed = |name: MemberName, text: u8| {
+        let add = vec![(name, vec![text])];
         common
             .commit(world.new_commit(u64::from(text), add), world.author_sign())
             .unwrap()
-    });
+    };
+    let [a, b] = [8, 9].map(|text| changed(world.segment(1), text));
     let refused = a.merge(&b).unwrap_err();
-    assert_eq!(refused, ContainerError::Conflict("README.txt".into()));
+    assert_eq!(refused, ContainerError::Conflict(world.segment(1).to_string()));
+
+    let [a, b] = [8, 9].map(|text| changed(MemberName::Readme, text));
+    let both = a.merge(&b).unwrap();
+    assert_eq!(bytes(&both), bytes(&b.merge(&a).unwrap()));
+    let shown = both.member(&MemberName::Readme).unwrap().to_vec();
+    let greater = [vec![8], vec![9]].into_iter().max_by_key(|text| Hash::of(text));
+    assert_eq!(Some(shown), greater);
+    let joined = parse(&bytes(&both))
+        .unwrap()
+        .commit(world.new_commit(5, vec![]), world.author_sign())
+        .unwrap();
+    assert_eq!(joined.member(&MemberName::Readme), both.member(&MemberName::Readme));
+    assert_eq!(joined.heads().len(), 1);
+    drop(parse(&bytes(&joined)).unwrap());
+}
+
+fn link(world: &World, container: &Container, joined: Vec<Hash>) -> Vec<u8> {
+    let before = container.membership();
+    let change = crate::link::Change {
+        vault: world.vault,
+        number: before.number + 1,
+        previous: before.head,
+        joined,
+        time: UnixMillis(9),
+        statements: vec![crate::Statement::User(UserId::random())],
+    };
+    world.sign(change.to_text()).into_bytes()
+}
+
+#[test]
+fn a_chain_that_went_on_in_two_ways_takes_no_commit_until_it_is_joined() {
+    let world = World::new();
+    let common = world.container();
+    let linked = |container: &Container, joined| {
+        let mut new = world.new_commit(9, vec![]);
+        new.links = vec![link(&world, container, joined)];
+        container.commit(new, world.author_sign())
+    };
+    let [a, b] = [(); 2].map(|()| linked(&common, vec![]).unwrap());
+    assert_eq!(a.membership().users.len(), 2);
+    let both = parse(&bytes(&a.merge(&b).unwrap())).unwrap();
+    assert_eq!(bytes(&both), bytes(&b.merge(&a).unwrap()));
+    assert!(both.is_forked());
+    let refused = both.commit(world.new_commit(9, vec![]), world.author_sign());
+    assert_eq!(refused.unwrap_err(), ContainerError::Forked);
+    let other = both.chain().ends().into_iter().map(|end| end.head);
+    let other = other.filter(|head| *head != both.membership().head);
+    let joined = linked(&both, other.collect()).unwrap();
+    let joined = parse(&bytes(&joined)).unwrap();
+    assert!(!joined.is_forked());
+    assert_eq!(joined.membership().users.len(), 3);
+    // Who has only one of the two gets the rest.
+    assert_eq!(bytes(&a.merge(&joined).unwrap()), bytes(&joined));
+}
+
+fn saved(world: &World, container: &Container, ms: u64, prune: bool) -> Container {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&ms.to_be_bytes());
+    let part = Part {
+        environment: world.environment,
+        number: 1,
+        random: touchkeep_core::Id::from_bytes(id),
+    };
+    let mut new = world.new_commit(ms, vec![(MemberName::Segment(part), vec![7])]);
+    // The segment before goes, so that the file stays small.
+    new.drop = container.parts().iter().map(|part| part.name).collect();
+    new.prune = prune;
+    container.commit(new, world.author_sign()).unwrap()
+}
+
+#[test]
+fn old_commits_are_folded_and_merging_with_an_old_copy_gives_the_same() {
+    let world = World::new();
+    let mut container = world.container();
+    let (mut copies, mut unfolded) = (vec![container.clone()], container.clone());
+    for ms in 1..300 {
+        container = saved(&world, &container, ms, true);
+        unfolded = unfolded.merge(&container).unwrap();
+        if ms % 37 == 0 {
+            copies.push(parse(&bytes(&container)).unwrap());
+        }
+    }
+    assert!(container.commits.len() < 140, "{}", container.commits.len());
+    assert_eq!(container.history().all().len(), 300);
+    assert_eq!(container.parts().len(), 1);
+    assert!(bytes(&container).len() < 500_000);
+    for copy in &copies {
+        // An older copy of the same adds nothing.
+        assert_eq!(bytes(&copy.merge(&container).unwrap()), bytes(&container));
+        assert_eq!(bytes(&container.merge(copy).unwrap()), bytes(&container));
+        // One that went on by itself is joined.
+        let branch = saved(&world, copy, 10_000, false);
+        let both = parse(&bytes(&branch.merge(&container).unwrap())).unwrap();
+        assert_eq!(bytes(&both), bytes(&container.merge(&branch).unwrap()));
+        assert_eq!(both.heads().len(), 2);
+        assert_eq!(both.parts().len(), 2);
+        let joined = both
+            .commit(world.new_commit(10_001, vec![]), world.author_sign())
+            .unwrap();
+        let joined = parse(&bytes(&joined)).unwrap();
+        assert_eq!((joined.heads().len(), joined.parts().len()), (1, 2));
+        assert!(joined.commits.len() < 200);
+    }
+}
+
+#[test]
+fn two_machines_that_fold_apart_lose_nothing_and_revive_nothing() {
+    let world = World::new();
+    let mut common = world.container();
+    for ms in 1..100 {
+        common = saved(&world, &common, ms, true);
+    }
+    let [mut a, mut b] = [common.clone(), common.clone()];
+    for ms in 1..100 {
+        a = saved(&world, &a, 1000 + ms, true);
+        b = saved(&world, &b, 2000 + ms, true);
+    }
+    assert!(a.commits.len() < 150 && b.commits.len() < 150);
+    let both = parse(&bytes(&a.merge(&b).unwrap())).unwrap();
+    assert_eq!(bytes(&both), bytes(&b.merge(&a).unwrap()));
+    // The segment that both had seen and dropped is gone; the newest of each is there.
+    assert_eq!(both.parts().len(), 2);
+    let joined = saved(&world, &both, 9000, true);
+    let joined = parse(&bytes(&joined)).unwrap();
+    assert_eq!((joined.heads().len(), joined.parts().len()), (1, 1));
+    assert_eq!(joined.history().all().len(), 299);
+    // The copy that both come from still fits.
+    assert_eq!(bytes(&common.merge(&joined).unwrap()), bytes(&joined));
+}
+
+#[test]
+fn a_commit_that_a_list_tells_of_is_not_kept_whole() {
+    let world = World::new();
+    let mut container = world.container();
+    let mut old = None;
+    for ms in 1..140 {
+        old = old.or_else(|| container.commits.iter().next().map(|(h, b)| (*h, Arc::clone(b))));
+        container = saved(&world, &container, ms, true);
+    }
+    let (hash, commit) = old.unwrap();
+    let archive = bytes(&container);
+    let mut members = tar::read(&archive).unwrap();
+    let name = MemberName::Commit(hash).to_string();
+    assert!(members.iter().all(|(known, _)| *known != name));
+    members.push((&name, &commit));
+    assert_eq!(
+        parse(&tar::write(members).unwrap()).unwrap_err(),
+        ContainerError::Unlisted(name.clone())
+    );
 }
 
 #[test]

@@ -17,7 +17,7 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair},
 };
-use touchkeep_core::{ItemId, Passphrase, Pin, UnixMillis};
+use touchkeep_core::{EnvironmentId, ItemId, Passphrase, Pin, UnixMillis};
 use touchkeep_device::{
     Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose,
     SecretDemand, SignatureScheme, TouchPolicy, public::P256Point, stanza,
@@ -89,7 +89,9 @@ fn new_vault(device: NewDevice<'_>, practice: bool) -> NewVault<'_> {
 }
 
 pub(crate) fn unlock(locked: Locked) -> Unlocked {
-    let mut device = locked.software_device(locked.devices()[0].id).unwrap();
+    let mut devices = locked.devices().iter();
+    let own = devices.find(|device| device.kind == DeviceKind::Software).unwrap();
+    let mut device = locked.software_device(own.id).unwrap();
     let passphrase = passphrase();
     locked
         .unlock(&mut device, Auth::Passphrase(&passphrase))
@@ -100,9 +102,10 @@ pub(crate) fn save(vault: &mut Unlocked) {
     vault.save(NOW, AuditHead::empty()).unwrap();
 }
 
-pub(crate) fn item(name: &str) -> Item {
+pub(crate) fn item(environment: EnvironmentId, name: &str) -> Item {
     Item {
         id: ItemId::random(),
+        environment,
         name: name.into(),
         venue: "binance".into(),
         key_set: "main".into(),
@@ -114,10 +117,11 @@ pub(crate) fn item(name: &str) -> Item {
         created: NOW,
         rotate_after_days: Some(90),
         note: "two\nlines \"quoted\" \\ é".into(),
+        sealed_to: vec![],
     }
 }
 
-/// A card with three P-256 keys and a PIN, in memory. It counts what it was asked to do.
+/// A token with three P-256 keys and a PIN, in memory. It counts what it was asked to do.
 pub(crate) struct Card {
     info: DeviceInfo,
     agreement: [agreement::PrivateKey; 2],
@@ -139,18 +143,17 @@ impl Card {
             algorithm: Algorithm::P256,
             spki: point.to_spki(),
             touch,
-            recipient: (purpose != Purpose::SignVault).then(|| stanza::yubikey_recipient(point)),
-            identity: (purpose != Purpose::SignVault)
-                .then(|| stanza::yubikey_identity(12_345_678, 0x82, point)),
+            recipient: (purpose != Purpose::SignVault).then(|| stanza::tag_recipient(point)),
+            identity: None,
         };
         let info = DeviceInfo {
-            kind: DeviceKind::Piv,
-            label: "YubiKey 5 (12345678)".into(),
+            kind: DeviceKind::Pkcs11,
+            label: "a token (12345678)".into(),
             serial: Some("12345678".into()),
             firmware: None,
             keys: vec![
                 key("82", Purpose::Unlock, &unlock, TouchPolicy::Never),
-                key("83", Purpose::Seal, &seal, TouchPolicy::Always),
+                key("83", Purpose::Seal, &seal, TouchPolicy::Never),
                 key("84", Purpose::SignVault, &signs, TouchPolicy::Cached),
             ],
         };

@@ -1,0 +1,258 @@
+//! What a user's identity opens: his environments, their keys of every epoch, and what their segments add up to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
+
+use touchkeep_container::{
+    Container, HybridClock, LivePart, MemberName, Membership, State, Value,
+    op::{Edit, Field, Writer, Written},
+    parallel,
+    state::{Place, ReadPart},
+};
+use touchkeep_core::{EnvironmentId, ItemId, UserId};
+use zeroize::Zeroizing;
+
+use crate::{
+    crypt::{self, Bundle, LockedIdentity},
+    error::VaultError,
+};
+
+/// What a device opened.
+pub(crate) struct Opened {
+    pub(crate) user: UserId,
+    pub(crate) bundle: Bundle,
+    // By id. At least one.
+    pub(crate) environments: BTreeMap<EnvironmentId, OpenEnvironment>,
+}
+
+/// An environment that this user can read.
+pub(crate) struct OpenEnvironment {
+    pub(crate) id: EnvironmentId,
+    // By epoch; the last is what new segments are encrypted to, unless a later epoch is closed to this user.
+    pub(crate) identities: Vec<LockedIdentity>,
+    pub(crate) is_current: bool,
+    /// As saved.
+    pub(crate) state: State,
+    /// What changed since.
+    pub(crate) pending: Pending,
+}
+
+impl Opened {
+    /// Opens everything that a user's bundle opens.
+    pub(crate) fn of(
+        user: UserId,
+        bundle: Bundle,
+        container: &Container,
+    ) -> Result<Self, VaultError> {
+        let mut opened = Self {
+            user,
+            bundle,
+            environments: BTreeMap::new(),
+        };
+        let membership = container.membership();
+        for id in membership.environments.keys() {
+            if let Some(environment) = opened.environment(*id, container, membership)? {
+                opened.environments.insert(*id, environment);
+            }
+        }
+        if opened.environments.is_empty() {
+            return Err(crypt::content("k/"));
+        }
+        opened.read_states(container)?;
+        Ok(opened)
+    }
+
+    fn environment(
+        &self,
+        id: EnvironmentId,
+        container: &Container,
+        membership: &Membership,
+    ) -> Result<Option<OpenEnvironment>, VaultError> {
+        let stated = membership.environments.get(&id);
+        let recipients = stated.map_or(&[][..], |stated| &stated.recipients);
+        let mut identities = Vec::new();
+        for (epoch, recipient) in (1..).zip(recipients) {
+            let Some(identity) = self.environment_key(id, epoch, recipient, container)? else {
+                break;
+            };
+            identities.push(identity);
+        }
+        Ok((!identities.is_empty()).then(|| OpenEnvironment {
+            id,
+            is_current: identities.len() == recipients.len(),
+            identities,
+            state: State::default(),
+            pending: Pending::default(),
+        }))
+    }
+
+    // Of an epoch there may be several members: of a merge, or of readers who came later.
+    fn environment_key(
+        &self,
+        id: EnvironmentId,
+        epoch: u32,
+        recipient: &str,
+        container: &Container,
+    ) -> Result<Option<LockedIdentity>, VaultError> {
+        let own = self.bundle.identity.unlocked();
+        let own = own.ok_or_else(|| crypt::content("u/"))?;
+        for name in container.names() {
+            let is_it = matches!(name, MemberName::EnvironmentKey { environment, epoch: of, .. }
+                if environment == id && of == epoch);
+            let Some(bytes) = container.member(&name).filter(|_| is_it) else {
+                continue;
+            };
+            let Ok(plaintext) = crypt::decrypt(&own, bytes) else {
+                continue;
+            };
+            let identity = crypt::parse_identity_line(&plaintext)?;
+            return identity
+                .filter(|identity| identity.recipient() == recipient)
+                .map(Some)
+                .ok_or_else(|| crypt::content(&name.to_string()));
+        }
+        Ok(None)
+    }
+
+    /// Replays all segments and snapshots.
+    pub(crate) fn read_states(&mut self, container: &Container) -> Result<(), VaultError> {
+        for environment in self.environments.values_mut() {
+            environment.read_state(container)?;
+        }
+        Ok(())
+    }
+}
+
+impl OpenEnvironment {
+    /// What new segments are encrypted to.
+    pub(crate) fn recipient(&self) -> Option<&str> {
+        let last = self.identities.last().filter(|_| self.is_current);
+        last.map(LockedIdentity::recipient)
+    }
+
+    /// Its parts in a container.
+    pub(crate) fn parts<'a>(&self, container: &'a Container) -> Vec<LivePart<'a>> {
+        let mut parts = container.parts();
+        parts.retain(|part| part.part.environment == self.id);
+        parts.sort_by_key(|part| (part.part.number, part.part.random));
+        parts
+    }
+
+    fn read_state(&mut self, container: &Container) -> Result<(), VaultError> {
+        let identities: Vec<_> = self.identities.iter().filter_map(LockedIdentity::unlocked).collect();
+        let parts = self.parts(container);
+        // Decrypting and reading are most of what unlocking costs, so the cores share them.
+        let read = parallel::map(&parts, |part| {
+            let name = part.name.to_string();
+            let identities = identities.iter().map(|i| i as &dyn age::Identity);
+            let Ok(text) = crypt::decrypt_with(identities, part.bytes) else {
+                // Of an epoch that is closed to this user.
+                return if self.is_current {
+                    Err(crypt::content(&name))
+                } else {
+                    Ok(None)
+                };
+            };
+            ReadPart::read(part.name, part.commit, text, container.history())
+                .map(Some)
+                .map_err(|_| crypt::content(&name))
+        });
+        self.state = State::default();
+        for part in read {
+            if let Some(part) = part? {
+                self.state.add(part);
+            }
+        }
+        Ok(())
+    }
+
+    /// The plaintext of a part.
+    pub(crate) fn open_part(&self, part: &LivePart<'_>) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let name = part.name.to_string();
+        let mut identities = self.identities.iter().rev();
+        identities
+            .find_map(|identity| identity.open(&name, part.bytes).ok())
+            .ok_or_else(|| crypt::content(&name))
+    }
+
+    /// A stored secret, read where it stands.
+    pub(crate) fn read_secret(
+        &self,
+        container: &Container,
+        place: &Place,
+    ) -> Result<Value, VaultError> {
+        let name = place.part.to_string();
+        let damaged = || crypt::content(&name);
+        let bytes = container.member(&place.part).ok_or_else(damaged)?;
+        let range = |identity: &LockedIdentity| -> Option<Zeroizing<Vec<u8>>> {
+            let wanted: Range<u64> = place.bytes.clone();
+            identity.open_range(&name, bytes, wanted).ok()
+        };
+        let text = self.identities.iter().rev().find_map(range);
+        Place::read(&text.ok_or_else(damaged)?).ok_or_else(damaged)
+    }
+}
+
+/// Changes that are not saved yet.
+#[derive(Default)]
+pub(crate) struct Pending {
+    pub(crate) items: BTreeMap<ItemId, PendingItem>,
+    pub(crate) settings: BTreeMap<String, Option<Value>>,
+    /// Sealed values that are new.
+    pub(crate) sealed: BTreeMap<ItemId, (MemberName, Vec<u8>)>,
+    /// Items whose sealed values so far are to go.
+    pub(crate) unsealed: BTreeSet<ItemId>,
+    /// Parts that hold a stored secret which was replaced or removed, by name.
+    pub(crate) forgets: BTreeSet<String>,
+}
+
+/// Changes of one item.
+#[derive(Default)]
+pub(crate) struct PendingItem {
+    /// Removed, and its secret emptied before: should the item come back, its secret must not.
+    pub(crate) removed: bool,
+    /// Set, after it was removed.
+    pub(crate) fields: BTreeMap<String, Option<Value>>,
+}
+
+impl Pending {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.settings.is_empty()
+    }
+
+    /// The changes as operations, each later than the one before.
+    pub(crate) fn write(&self, mut at: HybridClock, now_ms: u64) -> Zeroizing<String> {
+        let mut writer = Writer::default();
+        let mut next = || {
+            at = at.next(now_ms);
+            at
+        };
+        for (id, item) in &self.items {
+            if item.removed {
+                let emptied = vec![(touchkeep_container::SECRET_FIELD, None)];
+                writer.op(next(), &Edit::Put(*id, emptied));
+                writer.op(next(), &Edit::Remove(*id));
+            }
+            if !item.fields.is_empty() {
+                writer.op(next(), &Edit::Put(*id, written(&item.fields)));
+            }
+        }
+        if !self.settings.is_empty() {
+            writer.op(next(), &Edit::Set(written(&self.settings)));
+        }
+        writer.finish()
+    }
+}
+
+fn written(fields: &BTreeMap<String, Option<Value>>) -> Vec<Field<'_, Written<'_>>> {
+    // EXPOSE: to the segment, which is encrypted before it leaves the process.
+    fields
+        .iter()
+        .map(|(name, value)| {
+            let value = value.as_ref().map(|value| Written::Plain(value.expose()));
+            (name.as_str(), value)
+        })
+        .collect()
+}
