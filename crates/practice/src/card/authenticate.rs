@@ -70,7 +70,7 @@ impl Card {
         elements: &[tlv::Element<'_>],
         pin_fresh: bool,
     ) -> Result<Vec<u8>, Status> {
-        let slot = Slot::new(command.p2)?;
+        let slot = Slot::new(command.p2)?.for_use()?;
         let key = self.memory.keys.get(&slot).ok_or(Status::NO_REFERENCE)?;
         if command.p1 != key.private.algorithm().byte() {
             return Err(Status::BAD_PARAMETERS);

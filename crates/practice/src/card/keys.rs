@@ -39,11 +39,8 @@ impl Card {
         self.require_management()?;
         let slot = Slot::new(command.p2)?;
         let elements = tlv::all(&command.data)?;
-        let part = |tag| tlv::find(&elements, tag).ok_or(Status::BAD_DATA);
-        let private = match Algorithm::new(command.p1, self.memory.firmware)? {
-            Algorithm::P256 => Private::from_scalar(part(0x06)?)?,
-            Algorithm::Rsa2048 => Private::from_primes(part(0x01)?, part(0x02)?)?,
-        };
+        let algorithm = Algorithm::new(command.p1, self.memory.firmware)?;
+        let private = Private::import(algorithm, &elements)?;
         let policies = Policies::read(slot, &elements)?;
         self.memory.keys.insert(
             slot,

@@ -29,8 +29,6 @@ impl Card {
             0x80 => Ok(of_secret(&self.memory.pin, FACTORY_PIN)),
             0x81 => Ok(of_secret(&self.memory.puk, FACTORY_PUK)),
             0x9B => Ok(self.of_management_key()),
-            // The attestation key: a real slot, empty on the practice card.
-            0xF9 => Err(Status::NO_REFERENCE),
             reference => self.of_slot(Slot::new(reference)?),
         }
     }

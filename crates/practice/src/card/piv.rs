@@ -6,6 +6,7 @@ impl Card {
     /// Performs one complete command. Whatever it is, it spends the freshness of the PIN.
     pub(super) fn piv(&mut self, command: &Command) -> Result<Vec<u8>, Status> {
         let pin_fresh = std::mem::take(&mut self.session.pin_fresh);
+        self.prepare_attestation(command)?;
         match command.ins {
             0x20 => self.verify(command),
             0x24 => self.change_reference(command),
@@ -18,6 +19,7 @@ impl Card {
             0xF8 if self.memory.firmware >= (5, 0, 0) => {
                 Ok(self.memory.serial.to_be_bytes().to_vec())
             }
+            0xF9 => self.attest(command),
             0xFA => self.set_tries(command),
             0xFB => self.reset(),
             0xFD => {
@@ -26,7 +28,6 @@ impl Card {
             }
             0xFE => self.import(command),
             0xFF => self.set_management_key(command),
-            // F9 (attest) among them: a practice card has nothing to attest with.
             _ => Err(Status::UNKNOWN_INSTRUCTION),
         }
     }

@@ -1,5 +1,6 @@
 //! The card at its command interface, without any reader.
 
+mod attest;
 mod hostile;
 mod keys;
 mod memory;
