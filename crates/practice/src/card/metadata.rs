@@ -6,7 +6,7 @@ use super::{
     key::Origin,
     management::FACTORY_KEY,
     memory::{FACTORY_PIN, FACTORY_PUK},
-    policy::{PinPolicy, Policies},
+    policy::{PinPolicy, Policies, TouchPolicy},
     secret::Secret,
     slot::Slot,
     status::Status,
@@ -42,7 +42,8 @@ impl Card {
         let [_, touch] = policies.bytes();
         let mut out = tlv::element(ALGORITHM, &[key.kind.byte()]);
         tlv::push(&mut out, POLICY, &[0, touch]);
-        tlv::push(&mut out, DEFAULT, &[u8::from(key.bytes == FACTORY_KEY)]);
+        let factory = key.bytes == FACTORY_KEY && key.touch == TouchPolicy::Never;
+        tlv::push(&mut out, DEFAULT, &[u8::from(factory)]);
         out
     }
 

@@ -127,13 +127,10 @@ fn uncompressed(point: &[u8]) -> Result<&[u8], Status> {
     }
 }
 
-/// A shorter digest is padded on the left, as the number that it is.
+/// A shorter digest, an empty one too, is padded on the left, as the number that it is.
 fn padded<const BYTES: usize>(digest: &[u8]) -> Result<[u8; BYTES], Status> {
     let mut padded = [0; BYTES];
-    let start = BYTES
-        .checked_sub(digest.len())
-        .filter(|_| !digest.is_empty())
-        .ok_or(Status::BAD_DATA)?;
+    let start = BYTES.checked_sub(digest.len()).ok_or(Status::BAD_DATA)?;
     padded
         .get_mut(start..)
         .ok_or(Status::INTERNAL)?

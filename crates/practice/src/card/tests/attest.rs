@@ -161,13 +161,17 @@ fn only_keys_made_on_the_card_are_attested() {
     let mut older = Host::with_firmware((4, 2, 8));
     older.generate(0x82, 0x11, 1, 1);
     assert_eq!(older.status(attest, &[]), 0x6D00);
+    assert_eq!(
+        older.status([0x47, 0x00, 0xF9], &[0xAC, 3, 0x80, 1, 0x11]),
+        0x6B00
+    );
     assert_eq!(older.status([0xCB, 0x3F, 0xFF], &CERTIFICATE), 0x6A82);
 }
 
 #[test]
 fn firmware_4_tells_neither_serial_nor_form() {
     let mut host = Host::with_firmware((4, 3, 5));
-    host.generate(0x9C, 0x11, 0, 1);
+    host.generate(0x9C, 0x11, 3, 1);
     let chain = Chain::of(&mut host, 0x9C);
     assert!(chain.verifies("-CAfile LAB/piv-root-ca.pem"));
     let text = chain.text("leaf");
