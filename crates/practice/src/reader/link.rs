@@ -1,6 +1,10 @@
 //! The card's end of the virtual reader: vsmartcard's protocol over TCP, two bytes of length and then the message.
 //! Messages of one byte are 0 power off, 1 power on, 2 reset, 4 "your ATR?"; anything longer is a command APDU.
 
+use super::{
+    faults::{Fault, Faults},
+    presence::{self, Events, Place as Reader},
+};
 use crate::card::{ATR, Button, Card};
 use rustix::net::sockopt::{set_socket_linger, set_tcp_quickack};
 use std::{
@@ -13,6 +17,8 @@ use std::{
 
 /// Where libifdvpcd listens for the card of its first reader; in this namespace nobody else does.
 const PORT: u16 = 35963;
+/// Where it listens for the card of its second reader.
+const SECOND_PORT: u16 = 35964;
 /// The driver offers nothing to wait for before it listens, so it is tried this often.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(10);
 
@@ -21,28 +27,50 @@ const TORN_ANSWER: [u8; 2] = [0, 2];
 
 /// The slot of the reader: whether the card is in it.
 pub(super) struct Slot {
+    reader: Reader,
     place: Mutex<Place>,
     changed: Condvar,
     button: Arc<Button>,
+    faults: Faults,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Up,
+    Down,
 }
 
 #[derive(Default)]
 struct Place {
     inserted: bool,
     line: Option<TcpStream>,
+    /// What pcscd had seen when the card was pulled out.
+    pulled_at: Option<Events>,
 }
 
 impl Slot {
     /// A slot with the card in it.
-    pub(super) fn new(button: Arc<Button>) -> Self {
+    pub(super) fn new(reader: Reader, button: Arc<Button>) -> Self {
         Self {
+            reader,
             place: Mutex::new(Place {
                 inserted: true,
-                line: None,
+                ..Place::default()
             }),
             changed: Condvar::new(),
             button,
+            faults: Faults::default(),
         }
+    }
+
+    /// Which of the readers it belongs to.
+    pub(super) fn reader(&self) -> Reader {
+        self.reader
+    }
+
+    /// What goes wrong with the card in it.
+    pub(super) fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// Is the card in the slot?
@@ -52,8 +80,21 @@ impl Slot {
 
     /// Puts the card in.
     pub(super) fn insert(&self) {
-        self.lock().inserted = true;
+        let mut place = self.lock();
+        place.inserted = true;
+        place.pulled_at = None;
+        drop(place);
         self.changed.notify_all();
+    }
+
+    /// What pcscd had seen when the card was pulled out; `None` if it was in, or if that pcscd is gone.
+    pub(super) fn pulled_at(&self) -> Option<Events> {
+        self.lock().pulled_at
+    }
+
+    /// A new pcscd knows nothing of what the last one had seen.
+    pub(super) fn forget_pcscd(&self) {
+        self.lock().pulled_at = None;
     }
 
     /// Pulls the card out, even while it works or waits for a touch.
@@ -63,14 +104,17 @@ impl Slot {
     /// so does this driver when the connection is reset in the middle of an answer: so the answer is announced and then
     /// torn off, and closing without lingering is what resets.
     pub(super) fn remove(&self) {
+        let pulled_at = presence::events(self.reader);
         let mut place = self.lock();
         place.inserted = false;
+        place.pulled_at = pulled_at;
         if let Some(line) = place.line.take() {
             // A line that is down already is as good as cut.
             let _gone = set_socket_linger(&line, Some(Duration::ZERO));
             let _gone = line.shutdown(Shutdown::Read);
         }
         drop(place);
+        self.changed.notify_all();
         self.button.give_up();
     }
 
@@ -86,9 +130,10 @@ impl Slot {
             }
             drop(place);
             if let Some(line) = self.connect() {
-                // Every end of the line is the same to a card: no more power.
-                drop(self.converse(line, card));
-                card.forget();
+                // A line that breaks is no more power for the card.
+                if self.converse(line, card).is_err() {
+                    card.forget();
+                }
             } else {
                 thread::sleep(BETWEEN_ATTEMPTS);
             }
@@ -97,7 +142,11 @@ impl Slot {
 
     /// `None` while the driver does not listen, or if the card was pulled out in between.
     fn connect(&self) -> Option<TcpStream> {
-        let line = TcpStream::connect((Ipv4Addr::LOCALHOST, PORT)).ok()?;
+        let port = match self.reader {
+            Reader::First => PORT,
+            Reader::Second => SECOND_PORT,
+        };
+        let line = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
         line.set_nodelay(true).ok()?;
         let mut place = self.lock();
         if !place.inserted {
@@ -107,6 +156,7 @@ impl Slot {
         Some(line)
     }
 
+    /// Ends well only if the card itself let go of the line, and keeps its power.
     fn converse(&self, mut line: TcpStream, card: &mut Card) -> io::Result<()> {
         loop {
             let message = receive(&mut line)?;
@@ -114,20 +164,66 @@ impl Slot {
                 [4] => send(&mut line, &ATR)?,
                 [_] | [] => card.forget(),
                 apdu => {
-                    let answer = card.execute(apdu);
-                    if !self.is_inserted() {
-                        line.write_all(&TORN_ANSWER)?;
-                        return Err(io::ErrorKind::NotConnected.into());
+                    if self.answer(&mut line, card, apdu)? == Line::Down {
+                        return Ok(());
                     }
-                    send(&mut line, &answer)?;
                 }
             }
         }
     }
 
+    fn answer(&self, line: &mut TcpStream, card: &mut Card, apdu: &[u8]) -> io::Result<Line> {
+        let fault = self.faults.arrives();
+        let answer = match fault {
+            Some(Fault::RemoveBefore) => {
+                self.remove();
+                None
+            }
+            Some(Fault::Delay(time)) => self.stays(time).then(|| card.execute(apdu)),
+            Some(Fault::Answer(bytes)) => return nonsense(line, &bytes),
+            Some(Fault::RemoveDuring) => {
+                let lost = card.execute(apdu);
+                self.remove();
+                Some(lost)
+            }
+            Some(Fault::RemoveAfter) | None => Some(card.execute(apdu)),
+        };
+        match answer {
+            Some(answer) if self.is_inserted() => send(line, &answer)?,
+            Some(_) | None => {
+                line.write_all(&TORN_ANSWER)?;
+                return Err(io::ErrorKind::NotConnected.into());
+            }
+        }
+        if fault == Some(Fault::RemoveAfter) {
+            self.remove();
+        }
+        Ok(Line::Up)
+    }
+
+    /// Waits that long, or until the card is pulled out. Is it still there?
+    fn stays(&self, time: Duration) -> bool {
+        self.changed
+            .wait_timeout_while(self.lock(), time, |place| place.inserted)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .inserted
+    }
+
     fn lock(&self) -> MutexGuard<'_, Place> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The driver cannot take an empty answer: it waits for more, and lets go of the line when that does not come. It reports
+/// an empty answer then, and takes the card back when pcscd looks next (every 0.4 s).
+fn nonsense(line: &mut TcpStream, bytes: &[u8]) -> io::Result<Line> {
+    send(line, bytes)?;
+    Ok(if bytes.is_empty() {
+        Line::Down
+    } else {
+        Line::Up
+    })
 }
 
 fn receive(line: &mut TcpStream) -> io::Result<Vec<u8>> {

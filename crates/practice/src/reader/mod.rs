@@ -1,16 +1,19 @@
 //! The practice reader: a pcscd of its own, in a network and mount namespace of its own, with the practice card in it.
 //! Programs find it through `PCSCLITE_CSOCK_NAME`; nothing else on the machine notices it, and it notices nothing else.
 //!
-//! Read in this order: `needs` (can it work here?), `namespace` (the way inside), `rig` (what is started there), `ending`
-//! (how it stops), `link` (the card's end of the reader), `control` (the finger and the hand that pulls the card out).
+//! Read in this order: `needs` (can it work here?), `namespace` (the way inside), `rig` (what is started there), `pcscd`
+//! and `ending` (what keeps it running, and how it stops), `link` (the card's end of the reader), `control` (the finger and
+//! the hand that pulls the card out), `faults` (what goes wrong on demand).
 
 mod control;
 mod ending;
+mod faults;
 mod link;
 mod namespace;
 mod needs;
 mod parent;
 mod paths;
+mod pcscd;
 mod presence;
 mod rig;
 mod terminal;
@@ -36,6 +39,9 @@ pub(crate) struct Args {
     /// Serial number of the card. The default is above those of real keys.
     #[arg(long, default_value_t = 4_000_000_001)]
     serial: u32,
+    /// Put a second card, with this serial number, into the second slot of the reader.
+    #[arg(long, value_name = "SERIAL")]
+    second: Option<u32>,
     /// Firmware version to behave like.
     #[arg(long, default_value = "5.4.3", value_parser = firmware)]
     firmware: (u8, u8, u8),
@@ -48,7 +54,8 @@ pub(crate) struct Args {
     /// PUK of a new card.
     #[arg(long, default_value = card::FACTORY_PUK)]
     puk: String,
-    /// File that remembers the card; what it says counts more than serial, firmware, PIN and PUK above.
+    /// File that remembers the card; what it says counts more than serial, firmware, PIN and PUK above. A second card is
+    /// remembered in FILE.second.
     #[arg(long)]
     state: Option<PathBuf>,
     /// How long the key waits for a touch.
@@ -80,6 +87,12 @@ enum Touch {
 }
 
 impl Args {
+    fn second_state(&self) -> Option<PathBuf> {
+        let mut path = self.state.clone()?.into_os_string();
+        path.push(".second");
+        Some(path.into())
+    }
+
     fn times(&self) -> card::Times {
         card::Times {
             touch: Duration::from_millis(self.touch_timeout_ms),

@@ -9,10 +9,17 @@ use std::{
 /// pcscd offers nothing to wait for before it listens, so it is asked this often.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(10);
 
-/// What pcscd knows about its readers.
+/// One of the two readers of the virtual device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    First,
+    Second,
+}
+
+/// What pcscd knows about a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Report {
-    /// Is there a card that answers in any of them?
+    /// Is there a card in it that answers?
     present: bool,
     events: Events,
 }
@@ -26,16 +33,23 @@ struct Report {
 pub(super) struct Events(u32);
 
 /// How often a card has come or gone so far; `None` if pcscd does not answer.
-pub(super) fn events() -> Option<Events> {
-    report().ok().map(|report| report.events)
+pub(super) fn events(place: Place) -> Option<Events> {
+    report(place).ok().map(|report| report.events)
 }
 
 /// Waits until pcscd reports that a card is in (or out of) the reader, and has seen one come or go since `before`.
 /// `false` if it did not in time.
-pub(super) fn wait_for(present: bool, before: Option<Events>, patience: Duration) -> bool {
+pub(super) fn wait_for(
+    place: Place,
+    present: bool,
+    before: Option<Events>,
+    patience: Duration,
+) -> bool {
     let end = Instant::now() + patience;
     loop {
-        if report().is_ok_and(|report| report.present == present && Some(report.events) != before) {
+        if report(place)
+            .is_ok_and(|report| report.present == present && Some(report.events) != before)
+        {
             return true;
         }
         if Instant::now() >= end {
@@ -45,22 +59,29 @@ pub(super) fn wait_for(present: bool, before: Option<Events>, patience: Duration
     }
 }
 
-fn report() -> Result<Report, pcsc::Error> {
+fn report(place: Place) -> Result<Report, pcsc::Error> {
     let context = Context::establish(Scope::User)?;
-    let mut states: Vec<_> = context
+    let reader = context
         .list_readers_owned()?
         .into_iter()
-        .map(|name| ReaderState::new(name, State::UNAWARE))
-        .collect();
-    if states.is_empty() {
-        return Err(pcsc::Error::NoReadersAvailable);
-    }
+        .find(|name| name.to_bytes().ends_with(place.suffix()))
+        .ok_or(pcsc::Error::NoReadersAvailable)?;
+    let mut states = [ReaderState::new(reader, State::UNAWARE)];
     // The state that we claim to know is "unaware", so this returns at once with what pcscd knows.
     context.get_status_change(None, &mut states)?;
+    let [state] = &states;
     Ok(Report {
-        present: states
-            .iter()
-            .any(|state| state.event_state().contains(State::PRESENT) && !state.atr().is_empty()),
-        events: Events(states.iter().map(ReaderState::event_count).sum()),
+        present: state.event_state().contains(State::PRESENT) && !state.atr().is_empty(),
+        events: Events(state.event_count()),
     })
+}
+
+impl Place {
+    /// How pcscd ends the reader's name: number of the device, number of the slot.
+    fn suffix(self) -> &'static [u8] {
+        match self {
+            Self::First => b" 00 00",
+            Self::Second => b" 00 01",
+        }
+    }
 }

@@ -1,35 +1,32 @@
-//! Inside the namespaces: starts pcscd, connects the card, says when both are really there.
+//! Inside the namespaces: starts pcscd, connects the cards, says when all of it is really there.
 
 use super::{
     Args, Failure, Touch,
-    control::Control,
+    control::{Control, Target},
     ending::Ending,
     link::Slot,
     namespace::{self, EnterError},
     needs::{NotHere, Tools},
     parent,
     paths::{PathError, Paths},
-    presence, terminal,
+    pcscd::{Event, Pcscd},
+    presence::Place,
+    terminal,
 };
 use crate::card::{Button, Card, Memory, StateError, StateFile};
-use rustix::{
-    fs::{FlockOperation, flock},
-    process::Pid,
-};
+use rustix::fs::{FlockOperation, flock};
+use serde::Serialize;
 use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, mpsc},
+    process::ExitStatus,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
     thread,
-    time::Duration,
 };
-
-/// How the reader is called: what programs that look for a YubiKey by name expect.
-const READER_NAME: &str = "Yubico YubiKey OTP+FIDO+CCID";
-/// How long pcscd may take to report the card.
-const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why the reader did not start, or why it ended.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +78,8 @@ impl Failure for RigError {
 
 /// Runs the reader until it is told to stop or its parent is gone, which is no error.
 pub(super) fn run(args: &Args, dir: &Path, parent: i32) -> Result<(), RigError> {
-    let ending = Ending::on_signals().map_err(RigError::Watch)?;
+    let (wake, events) = channel();
+    let ending = Ending::on_signals(wake.clone()).map_err(RigError::Watch)?;
     parent::end_with(parent, Arc::clone(&ending)).map_err(RigError::Watch)?;
     let paths = Paths::new(dir)?;
     let lock = paths.lock();
@@ -89,30 +87,59 @@ pub(super) fn run(args: &Args, dir: &Path, parent: i32) -> Result<(), RigError> 
         io::ErrorKind::WouldBlock => RigError::InUse,
         _ => RigError::File { path: lock, source },
     })?;
-    let result = serve(args, &paths, &ending);
+    let result = serve(args, &paths, &ending, wake, &events);
     for socket in [paths.socket(), paths.pcscd_pid(), paths.control()] {
         remove(&socket)?;
     }
     if ending.is_wanted() { Ok(()) } else { result }
 }
 
-fn serve(args: &Args, paths: &Paths, ending: &Ending) -> Result<(), RigError> {
+fn serve(
+    args: &Args,
+    paths: &Paths,
+    ending: &Ending,
+    wake: Sender<Event>,
+    events: &Receiver<Event>,
+) -> Result<(), RigError> {
     let tools = Tools::find()?;
     namespace::prepare(&tools, paths)?;
-    let (card, button) = card(args)?;
-    let mut pcscd = start_pcscd(&tools, paths)?;
-    ending
-        .with_pcscd(Pid::from_child(&pcscd))
-        .map_err(RigError::Watch)?;
-    let serial = card.serial();
-    start_card(card, button, paths)?;
-    wait_until_ready(&mut pcscd, paths)?;
-    announce(paths, serial).map_err(RigError::Output)?;
-    let status = pcscd.wait().map_err(RigError::NoPcscd)?;
-    Err(RigError::PcscdEnded {
-        status,
-        log: paths.pcscd_log(),
-    })
+    remove(&paths.pcscd_log())?;
+    let mut cards = vec![card(args, Place::First, args.serial, args.state.clone())?];
+    if let Some(serial) = args.second {
+        cards.push(card(args, Place::Second, serial, args.second_state())?);
+    }
+    let targets: Vec<_> = cards.iter().map(Inserted::target).collect();
+    let slots = cards.iter().map(|card| Arc::clone(&card.slot)).collect();
+    let mut pcscd = Pcscd::new(&tools, paths, ending, slots, wake.clone());
+    for mut inserted in cards {
+        thread::spawn(move || inserted.slot.serve(&mut inserted.card));
+    }
+    let ready = Ready::new(paths, &targets);
+    let path = paths.control();
+    Control::new(targets, wake)
+        .listen(&path)
+        .map_err(|source| RigError::File { path, source })?;
+    pcscd.start()?;
+    announce(&ready).map_err(RigError::Output)?;
+    pcscd.serve(events)
+}
+
+/// A card and the slot that it is in.
+struct Inserted {
+    card: Card,
+    slot: Arc<Slot>,
+    button: Arc<Button>,
+}
+
+impl Inserted {
+    fn target(&self) -> Target {
+        Target {
+            button: Arc::clone(&self.button),
+            slot: Arc::clone(&self.slot),
+            ledger: self.card.ledger(),
+            serial: self.card.serial(),
+        }
+    }
 }
 
 fn hold(path: &Path) -> io::Result<File> {
@@ -125,10 +152,14 @@ fn hold(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn card(args: &Args) -> Result<(Card, Arc<Button>), RigError> {
-    let fresh =
-        Memory::new(args.serial, args.firmware, &args.pin, &args.puk).ok_or(RigError::BadPin)?;
-    let (file, memory) = match &args.state {
+fn card(
+    args: &Args,
+    place: Place,
+    serial: u32,
+    state: Option<PathBuf>,
+) -> Result<Inserted, RigError> {
+    let fresh = Memory::new(serial, args.firmware, &args.pin, &args.puk).ok_or(RigError::BadPin)?;
+    let (file, memory) = match &state {
         Some(path) => StateFile::open(path, fresh).map(|(file, memory)| (Some(file), memory))?,
         None => (None, fresh),
     };
@@ -138,48 +169,16 @@ fn card(args: &Args) -> Result<(Card, Arc<Button>), RigError> {
         Button::default()
     });
     if args.touch == Touch::Terminal {
-        terminal::take_touches(Arc::clone(&button)).map_err(RigError::NoTerminal)?;
+        terminal::take_touches(Arc::clone(&button), place).map_err(RigError::NoTerminal)?;
     }
-    Ok((
-        Card::new(memory, file, Arc::clone(&button), args.times()),
+    Ok(Inserted {
+        card: Card::new(memory, file, Arc::clone(&button), args.times()),
+        slot: Arc::new(Slot::new(place, Arc::clone(&button))),
         button,
-    ))
+    })
 }
 
-/// Starts pcscd as our child. The kernel kills it when this thread ends, and this is the main thread: whatever ends
-/// this process, pcscd goes too.
-fn start_pcscd(tools: &Tools, paths: &Paths) -> Result<Child, RigError> {
-    for leftover in [paths.socket(), paths.pcscd_pid()] {
-        remove(&leftover)?;
-    }
-    let configuration = paths.configuration().join("reader.conf");
-    let text = format!(
-        "FRIENDLYNAME \"{READER_NAME}\"\nDEVICENAME /dev/null:0x8C7B\nLIBPATH {}\nCHANNELID 0x8C7B\n",
-        tools.driver.display()
-    );
-    fs::write(&configuration, text).map_err(|source| RigError::File {
-        path: configuration,
-        source,
-    })?;
-    let log = paths.pcscd_log();
-    let output = File::create(&log).map_err(|source| RigError::File { path: log, source })?;
-    Command::new(&tools.setpriv)
-        .args(["--pdeathsig", "KILL"])
-        .arg(&tools.pcscd)
-        .arg("--foreground")
-        .arg("-c")
-        .arg(paths.configuration())
-        // No drivers, no real reader: this pcscd must not even open what is plugged into the machine.
-        .env("PCSCLITE_HP_DROPDIR", paths.no_drivers())
-        .env_remove("PCSCLITE_CSOCK_NAME")
-        .stdin(Stdio::null())
-        .stdout(output.try_clone().map_err(RigError::NoPcscd)?)
-        .stderr(output)
-        .spawn()
-        .map_err(RigError::NoPcscd)
-}
-
-fn remove(path: &Path) -> Result<(), RigError> {
+pub(super) fn remove(path: &Path) -> Result<(), RigError> {
     match fs::remove_file(path) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => Err(RigError::File {
             path: path.to_owned(),
@@ -189,52 +188,31 @@ fn remove(path: &Path) -> Result<(), RigError> {
     }
 }
 
-fn start_card(mut card: Card, button: Arc<Button>, paths: &Paths) -> Result<(), RigError> {
-    let slot = Arc::new(Slot::new(Arc::clone(&button)));
-    let control = Control {
-        button,
-        slot: Arc::clone(&slot),
-        ledger: card.ledger(),
-        serial: card.serial(),
-    };
-    let path = paths.control();
-    control
-        .listen(&path)
-        .map_err(|source| RigError::File { path, source })?;
-    thread::spawn(move || slot.serve(&mut card));
-    Ok(())
+#[derive(Serialize)]
+struct Ready {
+    ready: bool,
+    pcsclite_csock_name: PathBuf,
+    control: PathBuf,
+    serial: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_serial: Option<u32>,
 }
 
-/// Waits until pcscd reports the card, or ends.
-fn wait_until_ready(pcscd: &mut Child, paths: &Paths) -> Result<(), RigError> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || sender.send(presence::wait_for(true, None, START_PATIENCE)));
-    loop {
-        match receiver.recv_timeout(Duration::from_millis(100)) {
-            Ok(true) => return Ok(()),
-            Ok(false) | Err(mpsc::RecvTimeoutError::Disconnected) => {
-                return Err(RigError::NoCard {
-                    log: paths.pcscd_log(),
-                });
-            }
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
-        }
-        if let Some(status) = pcscd.try_wait().map_err(RigError::NoPcscd)? {
-            return Err(RigError::PcscdEnded {
-                status,
-                log: paths.pcscd_log(),
-            });
+impl Ready {
+    fn new(paths: &Paths, targets: &[Target]) -> Self {
+        let serial = |n: usize| targets.get(n).map(|target| target.serial);
+        Self {
+            ready: true,
+            pcsclite_csock_name: paths.socket(),
+            control: paths.control(),
+            serial: serial(0),
+            second_serial: serial(1),
         }
     }
 }
 
-fn announce(paths: &Paths, serial: u32) -> io::Result<()> {
-    let line = serde_json::json!({
-        "ready": true,
-        "pcsclite_csock_name": paths.socket(),
-        "control": paths.control(),
-        "serial": serial,
-    });
+fn announce(ready: &Ready) -> io::Result<()> {
+    let line = serde_json::to_string(ready)?;
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()

@@ -1,5 +1,6 @@
 //! The finger of a person: Enter in the terminal, while the key blinks and not before.
 
+use super::presence::Place;
 use crate::card::Button;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -14,6 +15,7 @@ use std::{
 };
 
 const PROMPT: &[u8] = b"The key is blinking: press Enter to touch it\n";
+const SECOND_PROMPT: &[u8] = b"The second key is blinking: press Enter to touch it\n";
 /// How soon a wait that ended otherwise (time over, card pulled out) is noticed.
 const LOOK_AGAIN: Timespec = Timespec {
     tv_sec: 0,
@@ -21,13 +23,17 @@ const LOOK_AGAIN: Timespec = Timespec {
 };
 
 /// Takes touches from the controlling terminal, in a thread of its own. The terminal is read only while the card waits.
-pub(super) fn take_touches(button: Arc<Button>) -> io::Result<()> {
+pub(super) fn take_touches(button: Arc<Button>, place: Place) -> io::Result<()> {
+    let prompt = match place {
+        Place::First => PROMPT,
+        Place::Second => SECOND_PROMPT,
+    };
     let terminal = File::options().read(true).write(true).open("/dev/tty")?;
     thread::spawn(move || {
         loop {
             button.until_waiting();
             // Without a terminal there is no finger, and the card's own time-out ends the wait.
-            if one_wait(&terminal, &button).is_err() {
+            if one_wait(&terminal, &button, prompt).is_err() {
                 return;
             }
         }
@@ -35,10 +41,10 @@ pub(super) fn take_touches(button: Arc<Button>) -> io::Result<()> {
     Ok(())
 }
 
-fn one_wait(mut terminal: &File, button: &Button) -> io::Result<()> {
+fn one_wait(mut terminal: &File, button: &Button, prompt: &[u8]) -> io::Result<()> {
     // An Enter that was pressed before the key blinked is no touch.
     tcflush(terminal, QueueSelector::IFlush)?;
-    terminal.write_all(PROMPT)?;
+    terminal.write_all(prompt)?;
     while button.is_waiting() {
         let mut ready = [PollFd::new(&terminal, PollFlags::IN)];
         if poll(&mut ready, Some(&LOOK_AGAIN)).is_ok_and(|count| count > 0) {

@@ -1,0 +1,198 @@
+//! What goes wrong with a card, on demand: at the Nth command from now it is pulled out, answers late, or answers nonsense.
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+use serde::Deserialize;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// A message of the virtual reader's line carries its length in two bytes.
+const LONGEST_ANSWER_BYTES: usize = 65535;
+
+/// What happens instead of, or beside, an ordinary answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The card is pulled out as the command arrives, and does not execute it.
+    RemoveBefore,
+    /// The card executes the command and is pulled out before its answer leaves.
+    RemoveDuring,
+    /// The answer leaves, then the card is pulled out.
+    RemoveAfter,
+    /// The card takes this long before it starts.
+    Delay(Duration),
+    /// These bytes are answered; the command is not executed.
+    Answer(Vec<u8>),
+}
+
+/// How a fault is asked for on the control socket.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Order {
+    /// Which command from now on, 1 is the next; 0 disarms.
+    apdu: u64,
+    then: Option<Then>,
+    ms: Option<u64>,
+    hex: Option<String>,
+    sw: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Then {
+    RemoveBefore,
+    RemoveDuring,
+    RemoveAfter,
+    Delay,
+    Garbage,
+    Empty,
+    Status,
+}
+
+/// How many commands have reached a card, and which of the next ones goes wrong.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    arrived: u64,
+    /// How many commands are still to come, the faulty one included.
+    armed: Option<(u64, Fault)>,
+}
+
+impl Order {
+    /// What is asked for; `None` disarms.
+    pub(super) fn read(self) -> Result<Option<(u64, Fault)>, String> {
+        let fault = match (self.apdu, self.then, self.ms, self.hex, self.sw) {
+            (0, None, None, None, None) => return Ok(None),
+            (0, ..) => return Err("apdu 0 disarms and takes nothing else".to_owned()),
+            (_, Some(Then::RemoveBefore), None, None, None) => Fault::RemoveBefore,
+            (_, Some(Then::RemoveDuring), None, None, None) => Fault::RemoveDuring,
+            (_, Some(Then::RemoveAfter), None, None, None) => Fault::RemoveAfter,
+            (_, Some(Then::Delay), Some(ms), None, None) => Fault::Delay(Duration::from_millis(ms)),
+            (_, Some(Then::Garbage), None, Some(hex), None) => Fault::Answer(bytes(&hex)?),
+            (_, Some(Then::Empty), None, None, None) => Fault::Answer(Vec::new()),
+            (_, Some(Then::Status), None, None, Some(sw)) => Fault::Answer(status(&sw)?),
+            _ => {
+                return Err(
+                    "`then` is missing, or delay without ms, garbage without hex, status without sw, or one of them too many"
+                        .to_owned(),
+                );
+            }
+        };
+        Ok(Some((self.apdu, fault)))
+    }
+}
+
+impl Faults {
+    /// Arms a fault in place of what was armed before, or disarms.
+    pub(super) fn arm(&self, order: Option<(u64, Fault)>) {
+        self.lock().armed = order;
+    }
+
+    /// A command has arrived: what goes wrong with it?
+    pub(super) fn arrives(&self) -> Option<Fault> {
+        let mut state = self.lock();
+        state.arrived = state.arrived.saturating_add(1);
+        let (left, fault) = state.armed.take()?;
+        if left <= 1 {
+            return Some(fault);
+        }
+        state.armed = Some((left.saturating_sub(1), fault));
+        None
+    }
+
+    /// How many commands have reached the card so far.
+    pub(super) fn arrived(&self) -> u64 {
+        self.lock().arrived
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn bytes(hex: &str) -> Result<Vec<u8>, String> {
+    let bytes = HEXLOWER_PERMISSIVE
+        .decode(hex.as_bytes())
+        .map_err(|error| format!("hex: {error}"))?;
+    if bytes.len() > LONGEST_ANSWER_BYTES {
+        return Err(format!("hex: at most {LONGEST_ANSWER_BYTES} bytes"));
+    }
+    Ok(bytes)
+}
+
+fn status(sw: &str) -> Result<Vec<u8>, String> {
+    match bytes(sw) {
+        Ok(word) if word.len() == 2 => Ok(word),
+        _ => Err("sw: a status word has four hex digits".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Option<(u64, Fault)>, String> {
+        serde_json::from_str::<Order>(text)
+            .map_err(|error| error.to_string())?
+            .read()
+    }
+
+    #[test]
+    fn a_fault_strikes_the_command_that_was_counted_to_and_no_other() {
+        let faults = Faults::default();
+        assert_eq!(faults.arrives(), None);
+        faults.arm(Some((3, Fault::RemoveAfter)));
+        assert_eq!(faults.arrives(), None);
+        assert_eq!(faults.arrives(), None);
+        assert_eq!(faults.arrives(), Some(Fault::RemoveAfter));
+        assert_eq!(faults.arrives(), None);
+        assert_eq!(faults.arrived(), 5);
+    }
+
+    #[test]
+    fn arming_again_replaces_and_zero_disarms() {
+        let faults = Faults::default();
+        faults.arm(Some((1, Fault::RemoveBefore)));
+        faults.arm(Some((1, Fault::RemoveAfter)));
+        assert_eq!(faults.arrives(), Some(Fault::RemoveAfter));
+        faults.arm(Some((1, Fault::RemoveBefore)));
+        faults.arm(read(r#"{"apdu":0}"#).unwrap());
+        assert_eq!(faults.arrives(), None);
+    }
+
+    #[test]
+    fn orders_are_read_exactly() {
+        let some = |apdu, fault| Ok(Some((apdu, fault)));
+        assert_eq!(
+            read(r#"{"apdu":2,"then":"delay","ms":7}"#),
+            some(2, Fault::Delay(Duration::from_millis(7)))
+        );
+        assert_eq!(
+            read(r#"{"apdu":1,"then":"garbage","hex":"7Cff"}"#),
+            some(1, Fault::Answer(vec![0x7C, 0xFF]))
+        );
+        assert_eq!(
+            read(r#"{"apdu":1,"then":"empty"}"#),
+            some(1, Fault::Answer(vec![]))
+        );
+        assert_eq!(
+            read(r#"{"apdu":1,"then":"status","sw":"6982"}"#),
+            some(1, Fault::Answer(vec![0x69, 0x82]))
+        );
+        for wrong in [
+            r#"{"then":"empty"}"#,
+            r#"{"apdu":1}"#,
+            r#"{"apdu":0,"then":"empty"}"#,
+            r#"{"apdu":-1,"then":"empty"}"#,
+            r#"{"apdu":1,"then":"delay"}"#,
+            r#"{"apdu":1,"then":"empty","ms":1}"#,
+            r#"{"apdu":1,"then":"garbage","hex":"7"}"#,
+            r#"{"apdu":1,"then":"status","sw":"69"}"#,
+            r#"{"apdu":1,"then":"explode"}"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}
