@@ -176,7 +176,9 @@ pub fn verifies(scheme: SignatureScheme, spki: &[u8], message: &[u8], signature:
 pub const fn scheme_of(algorithm: Algorithm) -> Option<SignatureScheme> {
     match algorithm {
         Algorithm::P256 => Some(SignatureScheme::EcdsaP256Sha256),
-        Algorithm::Rsa2048 => Some(SignatureScheme::RsaPkcs1Sha256),
+        Algorithm::Rsa2048 | Algorithm::Rsa3072 | Algorithm::Rsa4096 => {
+            Some(SignatureScheme::RsaPkcs1Sha256)
+        }
         Algorithm::Ed25519 => Some(SignatureScheme::Ed25519),
         Algorithm::X25519 => None,
     }

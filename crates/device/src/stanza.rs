@@ -68,7 +68,9 @@ pub fn recipient(key: &KeyInfo) -> Result<Box<dyn age::Recipient + Send>, Device
             let tag = tag_recipient(&point).parse().map_err(|_| odd())?;
             Ok(Box::new(P256Recipient { point, tag, piv }))
         }
-        Algorithm::Rsa2048 | Algorithm::Ed25519 => Err(odd()),
+        Algorithm::Rsa2048 | Algorithm::Rsa3072 | Algorithm::Rsa4096 | Algorithm::Ed25519 => {
+            Err(odd())
+        }
     }
 }
 
