@@ -2,7 +2,7 @@
 //! without an account and without hardware. It shares no code with the product: what both got wrong in the same way
 //! would otherwise look right.
 //!
-//! Read in this order: `card` (what the key does), `reader` (how pcscd comes to see it), `venue` (the exchange).
+//! Read in this order: `card` (what the key does), `lab` (who vouches for it), `reader` (how pcscd comes to see it), `venue` (the exchange).
 #![cfg_attr(
     test,
     allow(
@@ -16,6 +16,7 @@
 )]
 
 mod card;
+mod lab;
 mod reader;
 mod venue;
 
@@ -39,11 +40,14 @@ enum What {
     Venue(venue::Args),
     /// Put a practice card into a reader of its own.
     Reader(reader::Args),
+    /// Write the certificates that attestations of practice cards end at.
+    LabCertificates(lab::Args),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().what {
         What::Venue(args) => venue::run(args),
         What::Reader(args) => reader::run(args),
+        What::LabCertificates(args) => lab::run(&args),
     }
 }

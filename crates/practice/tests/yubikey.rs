@@ -31,7 +31,7 @@ use std::{
     time::Duration,
 };
 use x509_cert::{
-    der::{Encode, referenced::OwnedToRef},
+    der::{Decode, Encode, EncodePem, referenced::OwnedToRef},
     name::Name,
     serial_number::SerialNumber,
     spki::SubjectPublicKeyInfoOwned,
@@ -233,8 +233,11 @@ fn a_self_signed_certificate_is_stored_and_found() {
     let signature = Signature::from_der(certificate.cert.signature().raw_bytes()).unwrap();
     verifying(&public).verify(&signed, &signature).unwrap();
     let keys = key.piv_keys().unwrap();
-    assert_eq!(keys.iter().map(piv::Key::slot).collect::<Vec<_>>(), [R1]);
-    assert_eq!(keys[0].certificate().cert, certificate.cert);
+    assert_eq!(
+        keys.iter().map(piv::Key::slot).collect::<Vec<_>>(),
+        [SlotId::Attestation, R1]
+    );
+    assert_eq!(keys[1].certificate().cert, certificate.cert);
 }
 
 #[test]
@@ -572,12 +575,12 @@ fn a_key_is_reset_once_pin_and_puk_are_blocked() {
 }
 
 #[test]
-fn what_the_card_lacks_is_an_error_and_no_surprise() {
-    let _rig = Rig::start(&["--firmware", "5.7.1"]);
+fn what_a_card_lacks_is_an_error_and_no_surprise() {
+    let _rig = Rig::start(&[]);
     let mut key = open(4_000_000_001);
     let management = MgmKey::get_default(&key).unwrap();
     key.authenticate(&management).unwrap();
-    assert!(
+    assert_eq!(
         piv::generate(
             &mut key,
             R1,
@@ -585,11 +588,64 @@ fn what_the_card_lacks_is_an_error_and_no_surprise() {
             PinPolicy::Never,
             TouchPolicy::Never
         )
-        .is_err()
+        .map(drop),
+        Err(Error::AlgorithmError)
     );
     assert_eq!(
         piv::attest(&mut key, R1).map(drop),
-        Err(Error::NotSupported)
+        Err(Error::GenericError)
     );
     assert!(matches!(key.chuid(), Err(Error::NotFound)));
+}
+
+#[test]
+fn an_attestation_comes_through_the_reader() {
+    let rig = Rig::start(&["--firmware", "5.7.4"]);
+    let mut key = open(4_000_000_001);
+    let public = generate(
+        &mut key,
+        AlgorithmId::EccP256,
+        PinPolicy::Once,
+        TouchPolicy::Always,
+    );
+    let attestation =
+        x509_cert::Certificate::from_der(&piv::attest(&mut key, R1).unwrap()).unwrap();
+    assert_eq!(
+        attestation.tbs_certificate().subject_public_key_info(),
+        &public
+    );
+    let by = Certificate::read(&mut key, SlotId::Attestation).unwrap();
+    assert_eq!(
+        attestation.tbs_certificate().issuer(),
+        by.cert.tbs_certificate().subject()
+    );
+    let folder = rig.folder.path().join("lab");
+    let output = Command::new(rig::PROGRAM)
+        .args(["lab-certificates", "--dir"])
+        .arg(&folder)
+        .status()
+        .unwrap();
+    assert!(output.success());
+    let chain = [
+        fs::read_to_string(folder.join("attestation-intermediate-b-1.pem")).unwrap(),
+        fs::read_to_string(folder.join("piv-attestation-b-1.pem")).unwrap(),
+        by.cert.to_pem(LineEnding::LF).unwrap(),
+    ];
+    fs::write(folder.join("chain"), chain.concat()).unwrap();
+    fs::write(
+        folder.join("leaf"),
+        attestation.to_pem(LineEnding::LF).unwrap(),
+    )
+    .unwrap();
+    let verify = |root: &str| {
+        Command::new("openssl")
+            .current_dir(&folder)
+            .args(["verify", "-CAfile", root, "-untrusted", "chain", "leaf"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    };
+    assert!(verify("attestation-root-1.pem"));
+    assert!(!verify("piv-root-ca.pem"));
 }

@@ -4,6 +4,7 @@ use super::{
     Card,
     apdu::Command,
     policy::{PinPolicy, Policies, TouchPolicy},
+    session::Proof,
     slot::Slot,
     status::Status,
     tlv,
@@ -30,37 +31,66 @@ impl Card {
         self.use_key(command, &elements, pin_fresh)
     }
 
-    /// Mutual authentication: the host shows that it can decrypt our witness, we that we can encrypt its challenge.
+    /// Proves the management key, in one or in both directions. A wrong proof, and already asking for a new one, take
+    /// away what was proved before.
     fn prove_management_key(
         &mut self,
         algorithm: u8,
         elements: &[tlv::Element<'_>],
     ) -> Result<Vec<u8>, Status> {
-        let witness = self.session.witness.take();
         // `00` is the old name of 3DES in SP 800-78.
         let named = self.memory.management.kind.byte();
         if algorithm != named && !(algorithm == 0x00 && named == 0x03) {
-            return Err(Status::BAD_PARAMETERS);
+            return Err(Status::BAD_DATA);
         }
-        match (tlv::find(elements, WITNESS), tlv::find(elements, CHALLENGE)) {
-            (Some([]), None) => {
-                let witness = self.memory.management.kind.random_block()?;
+        let find = |tag| tlv::find(elements, tag);
+        match (find(WITNESS), find(CHALLENGE), find(RESPONSE)) {
+            (Some([]), None, _) => {
+                let witness = self.ask(Proof::Witness)?;
                 let sealed = self.memory.management.encrypt(&witness)?;
-                self.session.witness = Some(witness);
                 Ok(answer(WITNESS, &sealed))
             }
-            (Some(presented), Some(challenge)) => {
-                self.session.managed = false;
-                if witness.as_deref() != Some(presented) {
-                    return Err(Status::NOT_ALLOWED);
-                }
+            (None, Some([]), _) => {
+                let challenge = self.ask(Proof::Response)?;
+                Ok(answer(CHALLENGE, &challenge))
+            }
+            (Some(presented), Some(challenge), _) => {
+                self.require_proof(Proof::Witness, presented)?;
                 let response = self.memory.management.encrypt(challenge)?;
                 self.require_touch(self.memory.management.touch)?;
                 self.session.managed = true;
                 Ok(answer(RESPONSE, &response))
             }
-            // Single authentication, which hosts of today do not use.
-            _ => Err(Status::NOT_EMULATED),
+            (None, None, Some(presented)) => {
+                self.require_proof(Proof::Response, presented)?;
+                self.require_touch(self.memory.management.touch)?;
+                self.session.managed = true;
+                Ok(Vec::new())
+            }
+            _ => Err(Status::BAD_DATA),
+        }
+    }
+
+    /// Draws a block that only a host with the management key can answer.
+    fn ask(&mut self, proof: Proof) -> Result<Vec<u8>, Status> {
+        self.session.managed = false;
+        let block = self.memory.management.kind.random_block()?;
+        let expected = match proof {
+            Proof::Witness => block.clone(),
+            Proof::Response => self.memory.management.encrypt(&block)?,
+        };
+        self.session.proof = Some((proof, expected));
+        Ok(block)
+    }
+
+    /// A block that was asked for is good for one attempt.
+    fn require_proof(&mut self, proof: Proof, presented: &[u8]) -> Result<(), Status> {
+        let expected = self.session.proof.take();
+        self.session.managed = false;
+        if expected.is_some_and(|expected| expected == (proof, presented.to_vec())) {
+            Ok(())
+        } else {
+            Err(Status::NOT_ALLOWED)
         }
     }
 
@@ -70,20 +100,30 @@ impl Card {
         elements: &[tlv::Element<'_>],
         pin_fresh: bool,
     ) -> Result<Vec<u8>, Status> {
-        let slot = Slot::new(command.p2)?;
+        let slot = Slot::new(command.p2)?.for_use()?;
         let key = self.memory.keys.get(&slot).ok_or(Status::NO_REFERENCE)?;
         if command.p1 != key.private.algorithm().byte() {
-            return Err(Status::BAD_PARAMETERS);
+            return Err(Status::BAD_DATA);
         }
-        self.require_pin(key.policies, pin_fresh)?;
-        let result = match (tlv::find(elements, CHALLENGE), tlv::find(elements, POINT)) {
-            (Some(input), None) => key.private.sign(input),
-            (None, Some(point)) => key.private.agree(point),
-            _ => Err(Status::BAD_DATA),
-        }?;
+        let policies = key.policies;
+        self.require_pin(policies, pin_fresh)?;
+        // The first of the two says what is wanted.
+        let wanted = elements
+            .iter()
+            .find(|(tag, _)| [CHALLENGE, POINT].contains(tag));
+        let result = match wanted {
+            Some((CHALLENGE, input)) => key.private.sign(input),
+            Some((_, point)) => key.private.agree(point),
+            None => return Err(Status::BAD_DATA),
+        };
         // Nothing leaves the card before the touch; what cannot be done is refused without asking for one.
-        self.require_touch(key.policies.touch)?;
-        Ok(answer(RESPONSE, &result))
+        if result.is_ok() {
+            self.require_touch(policies.touch)?;
+        }
+        if policies.pin != PinPolicy::Never {
+            self.session.pin_fresh = false;
+        }
+        Ok(answer(RESPONSE, &result?))
     }
 
     fn require_pin(&self, policies: Policies, pin_fresh: bool) -> Result<(), Status> {

@@ -1,4 +1,4 @@
-//! Making and importing keys: GENERATE ASYMMETRIC KEY PAIR, Yubico's IMPORT and SET MANAGEMENT KEY.
+//! Making and importing keys: GENERATE ASYMMETRIC KEY PAIR, Yubico's IMPORT, MOVE KEY and SET MANAGEMENT KEY.
 
 use super::{
     Card,
@@ -10,6 +10,9 @@ use super::{
     status::Status,
     tlv,
 };
+
+/// Where MOVE KEY moves a key that is to be deleted.
+const DELETE: u8 = 0xFF;
 
 impl Card {
     /// Makes a key in a slot. Its policies are fixed from now on.
@@ -39,11 +42,8 @@ impl Card {
         self.require_management()?;
         let slot = Slot::new(command.p2)?;
         let elements = tlv::all(&command.data)?;
-        let part = |tag| tlv::find(&elements, tag).ok_or(Status::BAD_DATA);
-        let private = match Algorithm::new(command.p1, self.memory.firmware)? {
-            Algorithm::P256 => Private::from_scalar(part(0x06)?)?,
-            Algorithm::Rsa2048 => Private::from_primes(part(0x01)?, part(0x02)?)?,
-        };
+        let algorithm = Algorithm::new(command.p1, self.memory.firmware)?;
+        let private = Private::import(algorithm, &elements)?;
         let policies = Policies::read(slot, &elements)?;
         self.memory.keys.insert(
             slot,
@@ -53,6 +53,26 @@ impl Card {
                 origin: Origin::Imported,
             },
         );
+        Ok(Vec::new())
+    }
+
+    /// Moves a key to another, empty slot (P1), or deletes it (P1 is `FF`). Its certificate stays where it is.
+    pub(super) fn move_key(&mut self, command: &Command) -> Result<Vec<u8>, Status> {
+        self.require_management()?;
+        let from = Slot::new(command.p2).map_err(|_| Status::NO_REFERENCE)?;
+        if command.p1 == DELETE {
+            return match self.memory.keys.remove(&from) {
+                Some(_) => Ok(Vec::new()),
+                None => Err(Status::NO_REFERENCE),
+            };
+        }
+        let from = from.for_use()?;
+        let to = Slot::new(command.p1)?.for_use()?;
+        if self.memory.keys.contains_key(&to) {
+            return Err(Status::BAD_SLOT);
+        }
+        let key = self.memory.keys.remove(&from).ok_or(Status::NO_REFERENCE)?;
+        self.memory.keys.insert(to, key);
         Ok(Vec::new())
     }
 

@@ -1,6 +1,6 @@
 //! The management key: 3DES (FIPS 46-3) or AES (FIPS 197), proved in both directions by encrypting a block.
 
-use super::{policy::TouchPolicy, status::Status};
+use super::{Firmware, policy::TouchPolicy, status::Status};
 use cipher::common::Generate;
 use cipher::{Block, BlockCipherEncrypt, KeyInit};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Reads an algorithm byte; AES came with firmware 5.4.2.
-    pub(crate) fn new(byte: u8, firmware: (u8, u8, u8)) -> Result<Self, Status> {
+    pub(crate) fn new(byte: u8, firmware: Firmware) -> Result<Self, Status> {
         match byte {
             0x03 => Ok(Self::TripleDes),
             0x08 | 0x0A | 0x0C if firmware < (5, 4, 2) => Err(Status::BAD_DATA),
@@ -34,7 +34,7 @@ impl Kind {
     }
 
     /// What a key of this firmware leaves the factory with.
-    pub(crate) fn factory(firmware: (u8, u8, u8)) -> Self {
+    pub(crate) fn factory(firmware: Firmware) -> Self {
         if firmware >= (5, 7, 0) {
             Self::Aes192
         } else {
@@ -93,7 +93,7 @@ impl ManagementKey {
     }
 
     /// The key that a key of this firmware leaves the factory with.
-    pub(crate) fn factory(firmware: (u8, u8, u8)) -> Self {
+    pub(crate) fn factory(firmware: Firmware) -> Self {
         Self {
             kind: Kind::factory(firmware),
             bytes: FACTORY_KEY.to_vec(),

@@ -1,6 +1,7 @@
 //! What survives a power cut: PIN, PUK, management key, keys and objects. Kept in a file if the card was given one.
 
 use super::{
+    Firmware, attest,
     key::{Algorithm, Origin, Private, SlotKey},
     management::{Kind, ManagementKey},
     policy::{Policies, TouchPolicy},
@@ -26,17 +27,19 @@ pub(crate) const FACTORY_PUK: &str = "12345678";
 #[derive(Clone)]
 pub(crate) struct Memory {
     pub(crate) serial: u32,
-    pub(crate) firmware: (u8, u8, u8),
+    pub(crate) firmware: Firmware,
     pub(crate) pin: Secret,
     pub(crate) puk: Secret,
     pub(crate) management: ManagementKey,
     pub(crate) keys: BTreeMap<Slot, SlotKey>,
     pub(crate) objects: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Was slot F9 filled, as the factory fills it?
+    pub(crate) attestation_made: bool,
 }
 
 impl Memory {
     /// An empty card; `None` if PIN or PUK do not have six to eight bytes.
-    pub(crate) fn new(serial: u32, firmware: (u8, u8, u8), pin: &str, puk: &str) -> Option<Self> {
+    pub(crate) fn new(serial: u32, firmware: Firmware, pin: &str, puk: &str) -> Option<Self> {
         Some(Self {
             serial,
             firmware,
@@ -45,12 +48,20 @@ impl Memory {
             management: ManagementKey::factory(firmware),
             keys: BTreeMap::new(),
             objects: BTreeMap::new(),
+            attestation_made: false,
         })
     }
 
-    /// Forgets everything but serial and firmware, as RESET does.
+    /// Forgets everything but serial, firmware and slot F9, as RESET does.
     pub(crate) fn wipe(&mut self) -> Option<()> {
-        *self = Self::new(self.serial, self.firmware, FACTORY_PIN, FACTORY_PUK)?;
+        let fresh = Self::new(self.serial, self.firmware, FACTORY_PIN, FACTORY_PUK)?;
+        let old = std::mem::replace(self, fresh);
+        self.attestation_made = old.attestation_made;
+        let key = |(slot, _): &(Slot, SlotKey)| *slot == Slot::ATTESTATION;
+        self.keys.extend(old.keys.into_iter().filter(key));
+        let certificate = |(id, _): &(Vec<u8>, Vec<u8>)| *id == attest::CERTIFICATE;
+        self.objects
+            .extend(old.objects.into_iter().filter(certificate));
         Some(())
     }
 }
@@ -139,7 +150,7 @@ impl StateFile {
 struct Stored {
     practice_card: u32,
     serial: u32,
-    firmware: (u8, u8, u8),
+    firmware: Firmware,
     pin: Secret,
     puk: Secret,
     management_kind: Kind,
@@ -147,6 +158,8 @@ struct Stored {
     management_touch: TouchPolicy,
     keys: Vec<StoredKey>,
     objects: BTreeMap<String, String>,
+    #[serde(default)]
+    attestation_made: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -190,6 +203,7 @@ impl From<&Memory> for Stored {
                 .iter()
                 .map(|(id, data)| (HEXLOWER.encode(id), HEXLOWER.encode(data)))
                 .collect(),
+            attestation_made: memory.attestation_made,
         }
     }
 }
@@ -239,6 +253,7 @@ fn read(text: &str) -> Result<Memory, String> {
         management,
         keys,
         objects,
+        attestation_made: stored.attestation_made,
     })
 }
 

@@ -6,7 +6,7 @@ use super::{
     key::Origin,
     management::FACTORY_KEY,
     memory::{FACTORY_PIN, FACTORY_PUK},
-    policy::{PinPolicy, Policies},
+    policy::{PinPolicy, Policies, TouchPolicy},
     secret::Secret,
     slot::Slot,
     status::Status,
@@ -29,8 +29,6 @@ impl Card {
             0x80 => Ok(of_secret(&self.memory.pin, FACTORY_PIN)),
             0x81 => Ok(of_secret(&self.memory.puk, FACTORY_PUK)),
             0x9B => Ok(self.of_management_key()),
-            // The attestation key: a real slot, empty on the practice card.
-            0xF9 => Err(Status::NO_REFERENCE),
             reference => self.of_slot(Slot::new(reference)?),
         }
     }
@@ -44,7 +42,8 @@ impl Card {
         let [_, touch] = policies.bytes();
         let mut out = tlv::element(ALGORITHM, &[key.kind.byte()]);
         tlv::push(&mut out, POLICY, &[0, touch]);
-        tlv::push(&mut out, DEFAULT, &[u8::from(key.bytes == FACTORY_KEY)]);
+        let factory = key.bytes == FACTORY_KEY && key.touch == TouchPolicy::Never;
+        tlv::push(&mut out, DEFAULT, &[u8::from(factory)]);
         out
     }
 

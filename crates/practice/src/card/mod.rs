@@ -8,8 +8,10 @@
 //! (what survives), `button` (the touch).
 
 mod apdu;
+mod attest;
 mod authenticate;
 mod button;
+mod der;
 mod key;
 mod keys;
 mod ledger;
@@ -44,6 +46,9 @@ pub(crate) const ATR: [u8; 23] =
 
 /// A chained command may not grow beyond this; the largest object of a real key is 3063 bytes.
 const LONGEST_COMMAND_BYTES: usize = 3072 + 64;
+
+/// A firmware version.
+pub(crate) type Firmware = (u8, u8, u8);
 
 /// How long things take that a real key fixes.
 #[derive(Clone, Copy, Debug)]

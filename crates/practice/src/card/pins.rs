@@ -21,8 +21,7 @@ impl Card {
                 Ok(Vec::new())
             }
             (0x00, PIN, presented) => self.verify_pin(presented),
-            (_, PIN, _) => Err(Status::BAD_PARAMETERS),
-            _ => Err(Status::NO_REFERENCE),
+            _ => Err(Status::BAD_DATA),
         }
     }
 
@@ -35,7 +34,10 @@ impl Card {
         }
     }
 
+    /// What cannot be a PIN costs no try, but whoever was logged in is not any more.
     fn verify_pin(&mut self, presented: &[u8]) -> Result<Vec<u8>, Status> {
+        self.session.pin_verified = false;
+        self.session.pin_fresh = false;
         if presented.len() != secret::SECRET_BYTES {
             return Err(Status::BAD_DATA);
         }
@@ -45,19 +47,15 @@ impl Card {
         self.after_check(checked)
     }
 
+    /// Changes PIN or PUK. Neither success nor failure changes whether the PIN was proved.
     pub(super) fn change_reference(&mut self, command: &Command) -> Result<Vec<u8>, Status> {
-        let (old, new) = secret::old_and_new(&command.data)?;
         let which = match (command.p1, command.p2) {
             (0x00, PIN) => &mut self.memory.pin,
             (0x00, PUK) => &mut self.memory.puk,
             _ => return Err(Status::NO_REFERENCE),
         };
-        let checked = which.check(old);
-        if checked.is_ok() {
-            which.replace(new);
-        } else if command.p2 == PIN {
-            self.session.pin_verified = false;
-        }
+        let (old, new) = secret::old_and_new(&command.data)?;
+        let checked = which.check(old).and_then(|()| which.replace(new));
         self.after_check(checked)
     }
 
@@ -67,9 +65,13 @@ impl Card {
             return Err(Status::NO_REFERENCE);
         }
         let (puk, new_pin) = secret::old_and_new(&command.data)?;
-        let checked = self.memory.puk.check(puk);
+        let pin = &mut self.memory.pin;
+        let checked = self
+            .memory
+            .puk
+            .check(puk)
+            .and_then(|()| pin.replace(new_pin));
         if checked.is_ok() {
-            self.memory.pin.replace(new_pin);
             self.session.pin_verified = false;
         }
         self.after_check(checked)

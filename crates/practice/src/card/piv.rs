@@ -1,11 +1,24 @@
 //! The PIV applet: which instruction goes where.
 
-use super::{Card, apdu::Command, status::Status};
+use super::{Card, Firmware, apdu::Command, status::Status};
+
+/// From this firmware on, a fresh PIN is spent by the keys that want one, and by nothing else.
+const KEYS_SPEND_FRESHNESS: Firmware = (5, 7, 0);
+/// The first firmware that moves and deletes keys.
+const MOVES_KEYS: Firmware = (5, 7, 0);
 
 impl Card {
-    /// Performs one complete command. Whatever it is, it spends the freshness of the PIN.
+    /// Performs one complete command. Before firmware 5.7, whatever it is, it spends the freshness of the PIN; from then
+    /// on only using a key that wants a PIN does.
     pub(super) fn piv(&mut self, command: &Command) -> Result<Vec<u8>, Status> {
-        let pin_fresh = std::mem::take(&mut self.session.pin_fresh);
+        let pin_fresh = self.session.pin_fresh;
+        if self.memory.firmware < KEYS_SPEND_FRESHNESS {
+            self.session.pin_fresh = false;
+        }
+        if command.data.len() == 1 {
+            return Err(Status::BAD_DATA);
+        }
+        self.prepare_attestation(command)?;
         match command.ins {
             0x20 => self.verify(command),
             0x24 => self.change_reference(command),
@@ -14,10 +27,12 @@ impl Card {
             0x87 => self.general_authenticate(command, pin_fresh),
             0xCB => self.read_object(command),
             0xDB => self.write_object(command),
+            0xF6 if self.memory.firmware >= MOVES_KEYS => self.move_key(command),
             0xF7 => self.metadata(command),
             0xF8 if self.memory.firmware >= (5, 0, 0) => {
                 Ok(self.memory.serial.to_be_bytes().to_vec())
             }
+            0xF9 => self.attest(command),
             0xFA => self.set_tries(command),
             0xFB => self.reset(),
             0xFD => {
@@ -26,7 +41,6 @@ impl Card {
             }
             0xFE => self.import(command),
             0xFF => self.set_management_key(command),
-            // F9 (attest) among them: a practice card has nothing to attest with.
             _ => Err(Status::UNKNOWN_INSTRUCTION),
         }
     }
@@ -45,6 +59,6 @@ impl Card {
 pub(super) fn changes_or_uses(ins: u8) -> bool {
     matches!(
         ins,
-        0x24 | 0x2C | 0x47 | 0x87 | 0xDB | 0xFA | 0xFB | 0xFE | 0xFF
+        0x24 | 0x2C | 0x47 | 0x87 | 0xDB | 0xF6 | 0xFA | 0xFB | 0xFE | 0xFF
     )
 }

@@ -39,14 +39,14 @@ impl Policies {
     /// Reads the policies from the elements of GENERATE or IMPORT; what is not said is the slot's default.
     pub(crate) fn read(slot: Slot, elements: &[tlv::Element<'_>]) -> Result<Self, Status> {
         let pin = match tlv::find(elements, PIN_TAG) {
-            None | Some([0]) => slot.default_pin_policy(),
+            None => slot.default_pin_policy(),
             Some([1]) => PinPolicy::Never,
             Some([2]) => PinPolicy::Once,
             Some([3]) => PinPolicy::Always,
             Some(_) => return Err(Status::BAD_DATA),
         };
         let touch = match tlv::find(elements, TOUCH_TAG) {
-            None | Some([0 | 1]) => TouchPolicy::Never,
+            None | Some([1]) => TouchPolicy::Never,
             Some([2]) => TouchPolicy::Always,
             Some([3]) => TouchPolicy::Cached,
             Some(_) => return Err(Status::BAD_DATA),

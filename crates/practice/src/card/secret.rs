@@ -44,10 +44,14 @@ impl Secret {
         Err(Status::tries(self.left))
     }
 
-    /// Replaces the value and refills the counter. The format is checked by the caller's parser.
-    pub(crate) fn replace(&mut self, value: [u8; SECRET_BYTES]) {
+    /// Replaces the value and refills the counter. A value of a wrong form changes nothing.
+    pub(crate) fn replace(&mut self, value: [u8; SECRET_BYTES]) -> Result<(), Status> {
+        if !is_well_formed(&value) {
+            return Err(Status::BAD_DATA);
+        }
         self.value = value;
         self.left = self.tries;
+        Ok(())
     }
 
     /// Does it still have this value?
@@ -61,17 +65,13 @@ impl Secret {
     }
 }
 
-/// Splits "old value, new value"; the new one must be well formed.
+/// Splits "old value, new value". The old one is judged before the form of the new one.
 pub(crate) fn old_and_new(data: &[u8]) -> Result<(&[u8], [u8; SECRET_BYTES]), Status> {
     let (old, new) = data
         .split_at_checked(SECRET_BYTES)
         .ok_or(Status::BAD_DATA)?;
     let new = <[u8; SECRET_BYTES]>::try_from(new).map_err(|_| Status::BAD_DATA)?;
-    if is_well_formed(&new) {
-        Ok((old, new))
-    } else {
-        Err(Status::BAD_DATA)
-    }
+    Ok((old, new))
 }
 
 fn is_well_formed(value: &[u8; SECRET_BYTES]) -> bool {

@@ -23,6 +23,15 @@ pub(crate) enum Applet {
     Management,
 }
 
+/// How a host proves the management key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Mutual authentication: it decrypts a block of ours, and then has one of its own encrypted.
+    Witness,
+    /// Single authentication: it encrypts a block of ours.
+    Response,
+}
+
 /// What has been proved since the applet was selected.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
@@ -31,8 +40,8 @@ pub(crate) struct Session {
     /// The PIN was the very last command: what the PIN policy "always" wants.
     pub(crate) pin_fresh: bool,
     pub(crate) managed: bool,
-    /// The block whose knowledge proves the management key.
-    pub(crate) witness: Option<Vec<u8>>,
+    /// The block whose knowledge proves the management key, and how it was asked for.
+    pub(crate) proof: Option<(Proof, Vec<u8>)>,
     /// When a touch was last given for a key with the policy "cached".
     pub(crate) touched: Option<Instant>,
 }

@@ -1,4 +1,4 @@
-//! Key slots: 9A, 9C, 9D, 9E and the twenty retired ones, 82 to 95 (NIST SP 800-73-4 part 1, table 4b).
+//! Key slots: 9A, 9C, 9D, 9E, the twenty retired ones, 82 to 95 (NIST SP 800-73-4 part 1, table 4b), and Yubico's F9.
 
 use super::{policy::PinPolicy, status::Status};
 
@@ -7,11 +7,23 @@ use super::{policy::PinPolicy, status::Status};
 pub(crate) struct Slot(u8);
 
 impl Slot {
-    /// The slot with this reference; F9 (attestation) is not there on the practice card.
+    /// The slot whose key signs attestations.
+    pub(crate) const ATTESTATION: Self = Self(0xF9);
+
+    /// The slot with this reference.
     pub(crate) fn new(reference: u8) -> Result<Self, Status> {
         match reference {
-            0x9A | 0x9C | 0x9D | 0x9E | 0x82..=0x95 => Ok(Self(reference)),
+            0x9A | 0x9C | 0x9D | 0x9E | 0x82..=0x95 | 0xF9 => Ok(Self(reference)),
             _ => Err(Status::BAD_SLOT),
+        }
+    }
+
+    /// Slot F9 does nothing but attest.
+    pub(crate) fn for_use(self) -> Result<Self, Status> {
+        if self == Self::ATTESTATION {
+            Err(Status::BAD_SLOT)
+        } else {
+            Ok(self)
         }
     }
 

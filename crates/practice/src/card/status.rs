@@ -12,8 +12,6 @@ impl Status {
     pub(crate) const BLOCKED: Self = Self(0x6983);
     pub(crate) const CONDITIONS: Self = Self(0x6985);
     pub(crate) const BAD_DATA: Self = Self(0x6A80);
-    /// A real key might do this; the practice card does not.
-    pub(crate) const NOT_EMULATED: Self = Self(0x6A81);
     pub(crate) const NOT_FOUND: Self = Self(0x6A82);
     pub(crate) const NO_SPACE: Self = Self(0x6A84);
     pub(crate) const BAD_PARAMETERS: Self = Self(0x6A86);

@@ -1,9 +1,12 @@
 //! The card at its command interface, without any reader.
 
+mod algorithms;
+mod attest;
 mod hostile;
 mod keys;
 mod memory;
 mod pins;
+mod profiles;
 mod rules;
 
 use super::{Button, Card, FACTORY_PIN, FACTORY_PUK, Memory, StateFile, Times, tlv};

@@ -118,6 +118,61 @@ fn tries_are_set_with_management_key_and_pin() {
 }
 
 #[test]
+fn what_cannot_be_a_pin_costs_no_try_but_ends_the_login() {
+    let mut host = Host::new();
+    host.pin();
+    assert_eq!(host.status(VERIFY, b"123456"), 0x6A80);
+    assert_eq!(host.status(VERIFY, &[]), 0x63C3);
+    host.pin();
+    for head in [[0x20, 0x01, 0x80], [0x20, 0x00, 0x81], [0x20, 0xFF, 0x80]] {
+        assert_eq!(host.status(head, PIN), 0x6A80, "{head:02x?}");
+        assert_eq!(host.status(VERIFY, &[]), OK);
+    }
+    assert_eq!(host.status(VERIFY, b"1"), 0x6A80);
+    assert_eq!(
+        host.status(VERIFY, &[]),
+        OK,
+        "one byte is no command at all"
+    );
+}
+
+#[test]
+fn the_old_value_is_judged_before_the_new_one() {
+    let mut host = Host::new();
+    let empty = [0xFF; 8];
+    assert_eq!(
+        host.status([0x24, 0x00, 0x80], &pair(WRONG, &empty)),
+        0x63C2
+    );
+    assert_eq!(
+        host.status([0x2C, 0x00, 0x80], &pair(&empty, &empty)),
+        0x63C2
+    );
+    assert_eq!(host.status([0x24, 0x00, 0x80], &pair(PIN, &empty)), 0x6A80);
+    assert_eq!(
+        host.status(VERIFY, &[]),
+        0x63C3,
+        "the right old one refills"
+    );
+    assert_eq!(host.status([0x24, 0x00, 0x80], &PIN[..]), 0x6A80);
+    for head in [[0x24, 0x00, 0x82], [0x24, 0x01, 0x80], [0x2C, 0x00, 0x81]] {
+        assert_eq!(host.status(head, &pair(PIN, PIN)), 0x6A88);
+    }
+}
+
+#[test]
+fn only_a_refused_verify_ends_the_login() {
+    let mut host = Host::new();
+    host.generate(0x82, 0x11, 2, 1);
+    host.pin();
+    host.status([0x24, 0x00, 0x80], &pair(WRONG, PIN));
+    host.status([0x2C, 0x00, 0x80], &pair(WRONG, PIN));
+    assert_eq!(host.sign(0x82, &[1; 32]).1, OK);
+    host.status(VERIFY, WRONG);
+    assert_eq!(host.sign(0x82, &[1; 32]).1, 0x6982);
+}
+
+#[test]
 fn the_ledger_counts_presented_pins_only() {
     let mut host = Host::new();
     host.status(VERIFY, &[]);

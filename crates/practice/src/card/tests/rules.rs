@@ -32,6 +32,156 @@ fn pin_policy_always_is_spent_by_any_other_command() {
 }
 
 #[test]
+fn from_firmware_5_7_only_keys_that_want_a_pin_spend_it() {
+    let mut host = Host::with_firmware((5, 7, 4));
+    host.generate(0x82, 0x11, 3, 1);
+    host.generate(0x83, 0x11, 1, 1);
+    host.generate(0x84, 0x11, 2, 1);
+    host.pin();
+    host.ok([0xFD, 0, 0], &[]);
+    assert_eq!(host.status([0x20, 0x00, 0x80], &[]), OK);
+    assert_eq!(host.sign(0x83, &DIGEST).1, OK);
+    assert_eq!(host.sign(0x85, &DIGEST).1, 0x6A88);
+    assert_eq!(host.sign(0x82, &DIGEST).1, OK);
+    assert_eq!(host.sign(0x82, &DIGEST).1, 0x6982);
+    assert_eq!(host.sign(0x84, &DIGEST).1, OK, "the login itself stays");
+    host.pin();
+    assert_eq!(host.sign(0x84, &DIGEST).1, OK);
+    assert_eq!(host.sign(0x82, &DIGEST).1, 0x6982, "spent by the other key");
+    host.pin();
+    assert_eq!(host.sign(0x84, &[1; 33]).1, 0x6A80);
+    assert_eq!(
+        host.sign(0x82, &DIGEST).1,
+        0x6982,
+        "a failed use spends too"
+    );
+}
+
+#[test]
+fn a_missed_touch_spends_no_fresh_pin() {
+    let mut host = Host::with_firmware((5, 7, 4));
+    host.generate(0x82, 0x11, 3, 2);
+    host.generate(0x83, 0x11, 3, 1);
+    host.pin();
+    assert_eq!(host.sign(0x82, &DIGEST).1, 0x6982);
+    assert_eq!(host.sign(0x83, &DIGEST).1, OK);
+}
+
+#[test]
+fn the_first_operation_in_a_command_counts() {
+    let mut host = Host::new();
+    let public = host.generate(0x9D, 0x11, 1, 1);
+    let point = tlv::only(0x86, &public[3..]).unwrap().to_vec();
+    let mut use_it = |parts: &[(u8, &[u8])]| {
+        let mut inner = tlv::element(&[0x82], &[]);
+        for (tag, value) in parts {
+            tlv::push(&mut inner, &[*tag], value);
+        }
+        let answer = host.ok([0x87, 0x11, 0x9D], &tlv::element(&[0x7C], &inner));
+        tlv::only(0x82, tlv::only(0x7C, &answer).unwrap())
+            .unwrap()
+            .to_vec()
+    };
+    assert_eq!(use_it(&[(0x85, &point), (0x81, &[])]).len(), 32);
+    assert_eq!(
+        use_it(&[(0x81, &[]), (0x85, &point)])[0],
+        0x30,
+        "a signature"
+    );
+}
+
+#[test]
+fn keys_are_moved_and_deleted_from_firmware_5_7() {
+    let mut host = Host::with_firmware((5, 7, 4));
+    host.generate(0x9A, 0x11, 1, 2);
+    let metadata = host.ok([0xF7, 0x00, 0x9A], &[]);
+    host.ok([0xDB, 0x3F, 0xFF], &[0x5C, 3, 0x5F, 0xC1, 0x05, 0x53, 1, 7]);
+    host.ok([0xF6, 0x82, 0x9A], &[]);
+    assert_eq!(host.status([0xF7, 0x00, 0x9A], &[]), 0x6A88);
+    assert_eq!(host.ok([0xF7, 0x00, 0x82], &[]), metadata);
+    assert_eq!(
+        host.ok([0xCB, 0x3F, 0xFF], &[0x5C, 3, 0x5F, 0xC1, 0x05]),
+        [0x53, 1, 7]
+    );
+    host.generate(0x9C, 0x11, 1, 1);
+    assert_eq!(host.status([0xF6, 0x9C, 0x82], &[]), 0x6B00, "not empty");
+    assert_eq!(host.status([0xF6, 0x82, 0x82], &[]), 0x6B00);
+    assert_eq!(
+        host.status([0xF6, 0x83, 0x9A], &[]),
+        0x6A88,
+        "nothing to move"
+    );
+    assert_eq!(host.status([0xF6, 0xFF, 0x9B], &[]), 0x6A88);
+    assert_eq!(host.status([0xF6, 0x83, 0xF9], &[]), 0x6B00);
+    host.ok([0xF6, 0xFF, 0x82], &[]);
+    assert_eq!(host.status([0xF6, 0xFF, 0x82], &[]), 0x6A88);
+    host.ok([0xF6, 0xFF, 0xF9], &[]);
+    assert_eq!(
+        host.status([0xF7, 0x00, 0xF9], &[]),
+        0x6A88,
+        "gone for good"
+    );
+    host.select();
+    assert_eq!(host.status([0xF6, 0xFF, 0x9C], &[]), 0x6982);
+    let mut older = Host::new();
+    older.manage();
+    assert_eq!(older.status([0xF6, 0xFF, 0x9C], &[]), 0x6D00);
+}
+
+#[test]
+fn the_management_key_is_proved_in_one_direction_too() {
+    let mut host = Host::with_firmware((5, 7, 4));
+    let head = [0x87, 0x0A, 0x9B];
+    let answer = host.ok(head, &[0x7C, 0x02, 0x81, 0x00]);
+    let challenge = tlv::only(0x81, tlv::only(0x7C, &answer).unwrap())
+        .unwrap()
+        .to_vec();
+    let response = host.card.memory.management.encrypt(&challenge).unwrap();
+    let with = |tag: u8, block: &[u8]| tlv::element(&[0x7C], &tlv::element(&[tag], block));
+    host.ok(head, &with(0x82, &response));
+    assert_eq!(host.status([0xF6, 0xFF, 0x9A], &[]), 0x6A88, "proved");
+    host.ok(head, &[0x7C, 0x02, 0x81, 0x00]);
+    assert_eq!(
+        host.status([0xF6, 0xFF, 0x9A], &[]),
+        0x6982,
+        "asking anew takes the proof away"
+    );
+    assert_eq!(
+        host.status(head, &with(0x82, &response)),
+        0x6982,
+        "an old answer"
+    );
+    // The plain challenge of one way must not do as the witness of the other.
+    let answer = host.ok(head, &[0x7C, 0x02, 0x81, 0x00]);
+    let challenge = tlv::only(0x81, tlv::only(0x7C, &answer).unwrap())
+        .unwrap()
+        .to_vec();
+    let mut replayed = tlv::element(&[0x80], &challenge);
+    tlv::push(&mut replayed, &[0x81], &[7; 16]);
+    assert_eq!(host.status(head, &tlv::element(&[0x7C], &replayed)), 0x6982);
+    assert_eq!(
+        host.status(head, &with(0x81, &challenge)),
+        0x6A80,
+        "no oracle"
+    );
+}
+
+#[test]
+fn policies_are_left_out_or_meant() {
+    let mut host = Host::new();
+    host.manage();
+    for bad in [[0xAA, 1, 0], [0xAB, 1, 0], [0xAA, 1, 4], [0xAB, 1, 9]] {
+        let template = [&[0xAC, 6, 0x80, 1, 0x11][..], &bad].concat();
+        assert_eq!(host.status([0x47, 0x00, 0x82], &template), 0x6A80);
+    }
+    assert_eq!(
+        host.status([0xF7, 0x00, 0x82], &[]),
+        0x6A88,
+        "nothing was made"
+    );
+}
+
+#[test]
 fn pin_policy_always_survives_the_parts_of_a_chained_command() {
     let mut host = Host::new();
     host.generate(0x82, 0x07, 3, 1);
@@ -109,7 +259,7 @@ fn a_touch_is_not_asked_for_what_cannot_be_done() {
     host.generate(0x82, 0x11, 2, 2);
     assert_eq!(host.sign(0x82, &DIGEST).1, 0x6982, "no PIN, no blinking");
     host.pin();
-    assert_eq!(host.sign(0x82, &[]).1, 0x6A80);
+    assert_eq!(host.sign(0x82, &[1; 33]).1, 0x6A80);
     assert_eq!(host.sign(0x83, &DIGEST).1, 0x6A88);
 }
 
