@@ -1,45 +1,43 @@
 //! The PIV commands that we send, each as one function (NIST SP 800-73-4 and Yubico's extensions). All of them expect to be
-//! in a transaction that began with [`select`].
+//! in a transaction that began with [`select`]. PIN and PUK are in `reference`, the management key in `management`.
 
-use touchkeep_core::Pin;
 use touchkeep_device::{
     Algorithm, DeviceError, PinPolicy, TouchPolicy,
     attestation::Firmware,
-    public::{P256Point, rsa_spki, tlv},
+    public::{P256Point, ed25519_spki, rsa_spki, tlv},
 };
 use zeroize::Zeroizing;
 
 use crate::{
     apdu::{Command, OK, unexpected},
     ber,
+    limits::no_metadata,
     transport::Channel,
 };
 
 /// The retired key management slots: the only ones that age plugins look at, and so the only ones that we use.
 pub(crate) const SLOTS: std::ops::RangeInclusive<u8> = 0x82..=0x95;
+/// The other slots for keys: authentication, signature, key management, card authentication.
+pub(crate) const STANDARD_SLOTS: [u8; 4] = [0x9a, 0x9c, 0x9d, 0x9e];
 
-/// References of what GET METADATA knows beside keys.
-pub(crate) const PIN: u8 = 0x80;
-pub(crate) const PUK: u8 = 0x81;
+/// The reference of the management key, as of a key's slot.
 pub(crate) const MANAGEMENT_KEY: u8 = 0x9b;
 
-/// Bytes that a PIN or PUK may have.
-pub(crate) const PIN_BYTES: std::ops::RangeInclusive<usize> = 6..=8;
-
 const PIV_AID: &[u8] = &[0xa0, 0x00, 0x00, 0x03, 0x08];
-const FIRST_CERTIFICATE: u8 = 0x0d;
 /// The object of slot f9's certificate (Yubico's).
 const ATTESTATION_CERTIFICATE: [u8; 3] = [0x5f, 0xff, 0x01];
 
+pub(crate) const BLOCKED: u16 = 0x6983;
+const NOT_SATISFIED: u16 = 0x6982;
 const WRONG_DATA: u16 = 0x6a80;
-const WRONG_PARAMETERS: u16 = 0x6a86;
+const NOT_SUPPORTED: u16 = 0x6a81;
 const NOT_FOUND: u16 = 0x6a82;
+const NO_SPACE: u16 = 0x6a84;
+const WRONG_PARAMETERS: u16 = 0x6a86;
 const NO_REFERENCE: u16 = 0x6a88;
 const UNKNOWN_COMMAND: u16 = 0x6d00;
-const BLOCKED: u16 = 0x6983;
-const NOT_SATISFIED: u16 = 0x6982;
 
-/// Selects the PIV application. Forgets a verified PIN.
+/// Selects the PIV application. May forget a verified PIN.
 pub(crate) fn select(channel: &mut dyn Channel) -> Result<(), DeviceError> {
     let answer = Command::new(0xa4, 4, 0, PIV_AID).send(channel)?;
     match answer.status {
@@ -60,53 +58,22 @@ pub(crate) fn version(channel: &mut dyn Channel) -> Result<Firmware, DeviceError
 
 /// The number that is printed on the key (firmware 5).
 pub(crate) fn serial(channel: &mut dyn Channel) -> Result<u32, DeviceError> {
-    let data = Command::new(0xf8, 0, 0, &[]).send(channel)?.ok()?;
+    let answer = Command::new(0xf8, 0, 0, &[]).send(channel)?;
+    if answer.status == UNKNOWN_COMMAND {
+        let text = "this firmware does not tell its serial number to PIV; that needs 5 or later";
+        return Err(DeviceError::Unsupported(text.into()));
+    }
+    let data = answer.ok()?;
     let bytes: Result<[u8; 4], _> = data[..].try_into();
     bytes
         .map(u32::from_be_bytes)
         .map_err(|_| DeviceError::Unexpected("without a serial number".into()))
 }
 
-/// Tries that the PIN has left. Spends none.
-pub(crate) fn tries_left(channel: &mut dyn Channel) -> Result<u8, DeviceError> {
-    match Command::new(0x20, 0, PIN, &[]).send(channel)?.status {
-        status @ 0x63c0..=0x63cf => Ok(tries_of(status)),
-        BLOCKED => Ok(0),
-        status => Err(unexpected(status)),
-    }
-}
-
-/// Sends the PIN, once.
-pub(crate) fn verify(channel: &mut dyn Channel, pin: &Pin) -> Result<(), DeviceError> {
-    let data = padded(pin);
-    match Command::new(0x20, 0, PIN, &data[..]).send(channel)?.status {
-        OK => Ok(()),
-        status @ 0x63c0..=0x63cf => Err(DeviceError::WrongPin {
-            tries_left: tries_of(status),
-        }),
-        BLOCKED => Err(DeviceError::PinBlocked),
-        status => Err(unexpected(status)),
-    }
-}
-
-fn padded(pin: &Pin) -> Zeroizing<[u8; 8]> {
-    let mut data = Zeroizing::new([0xff; 8]);
-    // EXPOSE: the PIN, to the command that sends it to the card.
-    for (to, from) in data.iter_mut().zip(pin.expose().as_bytes()) {
-        *to = *from;
-    }
-    data
-}
-
-fn tries_of(status: u16) -> u8 {
-    let [_, low] = status.to_be_bytes();
-    low & 0x0f
-}
-
 /// What a key is used for in GENERAL AUTHENTICATE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// Sign a padded or hashed message.
+    /// Sign a padded or hashed message, or with Ed25519 the message.
     Sign,
     /// Multiply a point.
     Agree,
@@ -154,11 +121,49 @@ fn result(data: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(Zeroizing::new(value.to_vec()))
 }
 
+/// The card's number for an algorithm; none for those that we make no keys of.
 const fn algorithm_id(algorithm: Algorithm) -> Option<u8> {
     match algorithm {
         Algorithm::Rsa2048 => Some(0x07),
+        Algorithm::Rsa3072 => Some(0x05),
+        Algorithm::Rsa4096 => Some(0x16),
         Algorithm::P256 => Some(0x11),
-        Algorithm::Ed25519 | Algorithm::X25519 => None,
+        Algorithm::Ed25519 => Some(0xe0),
+        Algorithm::X25519 => None,
+    }
+}
+
+const fn algorithm_of(id: u8) -> Option<Algorithm> {
+    match id {
+        0x07 => Some(Algorithm::Rsa2048),
+        0x05 => Some(Algorithm::Rsa3072),
+        0x16 => Some(Algorithm::Rsa4096),
+        0x11 => Some(Algorithm::P256),
+        0xe0 => Some(Algorithm::Ed25519),
+        _ => None,
+    }
+}
+
+/// What a person calls the card's number for an algorithm.
+pub(crate) const fn algorithm_name(id: u8) -> &'static str {
+    match id {
+        0x06 => "RSA-1024",
+        0x07 => "RSA-2048",
+        0x05 => "RSA-3072",
+        0x16 => "RSA-4096",
+        0x11 => "P-256",
+        0x14 => "P-384",
+        0xe0 => "Ed25519",
+        0xe1 => "X25519",
+        _ => "unknown",
+    }
+}
+
+/// What a person calls an algorithm.
+pub(crate) const fn name(algorithm: Algorithm) -> &'static str {
+    match algorithm_id(algorithm) {
+        Some(id) => algorithm_name(id),
+        None => "X25519",
     }
 }
 
@@ -179,38 +184,40 @@ pub(crate) enum Slot {
     Empty,
     /// A key of a kind that we use.
     Known(Metadata),
-    /// Another key.
-    Other,
+    /// Another key, as the card describes it.
+    Other(Vec<u8>),
 }
 
 /// What is in a slot; an error for firmware before 5.3, which cannot say.
 pub(crate) fn metadata(channel: &mut dyn Channel, slot: u8) -> Result<Slot, DeviceError> {
     let answer = Command::new(0xf7, 0, slot, &[]).send(channel)?;
     match answer.status {
-        OK => Ok(read_metadata(&answer.data).map_or(Slot::Other, Slot::Known)),
+        OK => Ok(read_metadata(&answer.data)
+            .map_or_else(|| Slot::Other(answer.data.to_vec()), Slot::Known)),
         NO_REFERENCE | NOT_FOUND => Ok(Slot::Empty),
         UNKNOWN_COMMAND => Err(no_metadata()),
         status => Err(unexpected(status)),
     }
 }
 
-fn no_metadata() -> DeviceError {
-    DeviceError::Unsupported("GET METADATA, which firmware has from 5.3 on".into())
+/// What the card knows of PIN, PUK or management key.
+pub(crate) fn metadata_of(
+    channel: &mut dyn Channel,
+    reference: u8,
+) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
+    let answer = Command::new(0xf7, 0, reference, &[]).send(channel)?;
+    match answer.status {
+        OK => Ok(answer.data),
+        UNKNOWN_COMMAND => Err(no_metadata()),
+        status => Err(unexpected(status)),
+    }
 }
 
 fn read_metadata(data: &[u8]) -> Option<Metadata> {
-    let public = ber::find(0x04, data)?;
-    let (algorithm, spki) = match ber::find(0x01, data)? {
-        [0x11] => {
-            let point = P256Point::from_uncompressed(ber::find(0x86, public)?)?;
-            (Algorithm::P256, point.to_spki())
-        }
-        [0x07] => {
-            let (modulus, exponent) = (ber::find(0x81, public)?, ber::find(0x82, public)?);
-            (Algorithm::Rsa2048, rsa_spki(modulus, exponent))
-        }
-        _ => return None,
+    let [id] = ber::find(0x01, data)? else {
+        return None;
     };
+    let algorithm = algorithm_of(*id)?;
     let [pin, touch] = ber::find(0x02, data)? else {
         return None;
     };
@@ -219,18 +226,81 @@ fn read_metadata(data: &[u8]) -> Option<Metadata> {
         pin: PinPolicy::from_byte(*pin)?,
         touch: TouchPolicy::from_byte(*touch)?,
         generated: ber::find(0x03, data)? == [1],
-        spki,
+        spki: public_key(algorithm, ber::find(0x04, data)?)?,
     })
 }
 
-/// Whether PIN, PUK or management key are still those of the factory.
-pub(crate) fn is_factory(channel: &mut dyn Channel, reference: u8) -> Result<bool, DeviceError> {
-    let answer = Command::new(0xf7, 0, reference, &[]).send(channel)?;
+/// The SubjectPublicKeyInfo of a public key as the card has it.
+fn public_key(algorithm: Algorithm, public: &[u8]) -> Option<Vec<u8>> {
+    match algorithm {
+        Algorithm::P256 => {
+            let point = P256Point::from_uncompressed(ber::find(0x86, public)?)?;
+            Some(point.to_spki())
+        }
+        Algorithm::Ed25519 => {
+            let raw = ber::find(0x86, public)?.try_into().ok()?;
+            Some(ed25519_spki(raw))
+        }
+        Algorithm::Rsa2048 | Algorithm::Rsa3072 | Algorithm::Rsa4096 => {
+            let (modulus, exponent) = (ber::find(0x81, public)?, ber::find(0x82, public)?);
+            let bytes = rsa_bytes(algorithm)?;
+            (modulus.len() == bytes).then(|| rsa_spki(modulus, exponent))
+        }
+        Algorithm::X25519 => None,
+    }
+}
+
+/// Bytes of the modulus of an RSA key.
+pub(crate) const fn rsa_bytes(algorithm: Algorithm) -> Option<usize> {
+    match algorithm {
+        Algorithm::Rsa2048 => Some(256),
+        Algorithm::Rsa3072 => Some(384),
+        Algorithm::Rsa4096 => Some(512),
+        Algorithm::P256 | Algorithm::Ed25519 | Algorithm::X25519 => None,
+    }
+}
+
+/// Makes a key in a slot; its SubjectPublicKeyInfo. Needs the management key. Replaces what is there: look first.
+pub(crate) fn generate(
+    channel: &mut dyn Channel,
+    slot: u8,
+    algorithm: Algorithm,
+    policy: (PinPolicy, TouchPolicy),
+) -> Result<Vec<u8>, DeviceError> {
+    let unsupported = || DeviceError::Unsupported(format!("making keys of kind {algorithm:?}"));
+    let id = algorithm_id(algorithm).ok_or_else(unsupported)?;
+    let template = [tlv(0x80, &[id]), policies(policy)].concat();
+    let answer = Command::new(0x47, 0, slot, &tlv(0xac, &template)).send(channel)?;
     match answer.status {
-        OK => Ok(ber::find(0x05, &answer.data) == Some(&[1])),
-        UNKNOWN_COMMAND => Err(no_metadata()),
+        OK => answer
+            .data
+            // Tag 7F49 has two bytes; what follows is one element like any.
+            .strip_prefix(&[0x7f])
+            .and_then(|rest| ber::expect(0x49, rest))
+            .and_then(|(public, _)| public_key(algorithm, public))
+            .ok_or_else(|| DeviceError::Unexpected("with a public key that is none".into())),
+        WRONG_DATA | NOT_SUPPORTED => Err(unsupported()),
         status => Err(unexpected(status)),
     }
+}
+
+/// Puts a P-256 key into a slot. Needs the management key. Replaces what is there: look first.
+pub(crate) fn import_p256(
+    channel: &mut dyn Channel,
+    slot: u8,
+    scalar: &Zeroizing<Vec<u8>>,
+    policy: (PinPolicy, TouchPolicy),
+) -> Result<(), DeviceError> {
+    let secret = Zeroizing::new(tlv(0x06, scalar));
+    let data = Zeroizing::new([&secret[..], &policies(policy)].concat());
+    Command::new(0xfe, 0x11, slot, &data)
+        .send(channel)?
+        .ok()
+        .map(drop)
+}
+
+fn policies((pin, touch): (PinPolicy, TouchPolicy)) -> Vec<u8> {
+    [tlv(0xaa, &[pin.byte()]), tlv(0xab, &[touch.byte()])].concat()
 }
 
 /// The certificate object of a slot, as DER.
@@ -238,8 +308,17 @@ pub(crate) fn certificate(
     channel: &mut dyn Channel,
     slot: u8,
 ) -> Result<Option<Vec<u8>>, DeviceError> {
-    let object = slot - SLOTS.start() + FIRST_CERTIFICATE;
-    certificate_in(channel, [0x5f, 0xc1, object])
+    certificate_in(channel, certificate_object(slot))
+}
+
+/// Writes the certificate of a slot. Needs the management key.
+pub(crate) fn put_certificate(
+    channel: &mut dyn Channel,
+    slot: u8,
+    der: &[u8],
+) -> Result<(), DeviceError> {
+    let parts = [tlv(0x70, der), tlv(0x71, &[0]), tlv(0xfe, &[])];
+    put_object(channel, certificate_object(slot), &parts.concat())
 }
 
 /// The certificate of the key that attests others, as DER.
@@ -249,15 +328,56 @@ pub(crate) fn attestation_certificate(
     certificate_in(channel, ATTESTATION_CERTIFICATE)
 }
 
-fn certificate_in(
+const fn certificate_object(slot: u8) -> [u8; 3] {
+    let last = match slot {
+        0x9a => 0x05,
+        0x9c => 0x0a,
+        0x9d => 0x0b,
+        0x9e => 0x01,
+        retired => retired.wrapping_sub(0x82).wrapping_add(0x0d),
+    };
+    [0x5f, 0xc1, last]
+}
+
+fn certificate_in(channel: &mut dyn Channel, id: [u8; 3]) -> Result<Option<Vec<u8>>, DeviceError> {
+    Ok(object(channel, id)?.and_then(|content| certificate_of(&content)))
+}
+
+// SP 800-73-4, appendix A: 70 certificate, 71 "not compressed", FE.
+fn certificate_of(content: &[u8]) -> Option<Vec<u8>> {
+    let plain = ber::find(0x71, content).is_none_or(|info| info == [0]);
+    plain.then(|| ber::find(0x70, content).map(<[u8]>::to_vec))?
+}
+
+/// What is in an object.
+pub(crate) fn object(
     channel: &mut dyn Channel,
     [a, b, c]: [u8; 3],
-) -> Result<Option<Vec<u8>>, DeviceError> {
+) -> Result<Option<Zeroizing<Vec<u8>>>, DeviceError> {
     let answer = Command::new(0xcb, 0x3f, 0xff, &[0x5c, 3, a, b, c]).send(channel)?;
     match answer.status {
-        OK => Ok(certificate_of(&answer.data)),
+        OK => {
+            let content = ber::expect(0x53, &answer.data).map(|(content, _)| content.to_vec());
+            let odd = || DeviceError::Unexpected("with an object that is none".into());
+            Ok(Some(Zeroizing::new(content.ok_or_else(odd)?)))
+        }
         NOT_FOUND => Ok(None),
         status => Err(unexpected(status)),
+    }
+}
+
+/// Writes an object. Needs the management key.
+pub(crate) fn put_object(
+    channel: &mut dyn Channel,
+    [a, b, c]: [u8; 3],
+    content: &[u8],
+) -> Result<(), DeviceError> {
+    let content = Zeroizing::new(tlv(0x53, content));
+    let data = Zeroizing::new([&[0x5c, 3, a, b, c][..], &content].concat());
+    let answer = Command::new(0xdb, 0x3f, 0xff, &data).send(channel)?;
+    match answer.status {
+        NO_SPACE => Err(DeviceError::Unsupported("more objects: it is full".into())),
+        _ => answer.ok().map(drop),
     }
 }
 
@@ -266,14 +386,8 @@ pub(crate) fn attest(channel: &mut dyn Channel, slot: u8) -> Result<Option<Vec<u
     let answer = Command::new(0xf9, slot, 0, &[]).send(channel)?;
     match answer.status {
         OK => Ok(Some(answer.data.to_vec())),
-        UNKNOWN_COMMAND | WRONG_DATA | WRONG_PARAMETERS | NO_REFERENCE | NOT_FOUND => Ok(None),
+        UNKNOWN_COMMAND | WRONG_DATA | NOT_SUPPORTED | WRONG_PARAMETERS | NO_REFERENCE
+        | NOT_FOUND => Ok(None),
         status => Err(unexpected(status)),
     }
-}
-
-// SP 800-73-4, appendix A: 53 { 70 certificate, 71 "not compressed", FE }.
-fn certificate_of(object: &[u8]) -> Option<Vec<u8>> {
-    let (content, _) = ber::expect(0x53, object)?;
-    let plain = ber::find(0x71, content).is_none_or(|info| info == [0]);
-    plain.then(|| ber::find(0x70, content).map(<[u8]>::to_vec))?
 }

@@ -22,19 +22,43 @@ const PRINTABLE: u8 = 0x13;
 const OCTETS: u8 = 0x04;
 const BITS: u8 = 0x03;
 
-// RFC 5280, appendix A.1; RFC 5758; RFC 4055; Yubico's PIV attestation page.
+// RFC 5280, appendix A.1; RFC 5758; RFC 4055; RFC 8410; Yubico's PIV attestation page.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
 const ECDSA_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 const RSA_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b];
 const POLICY: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0xc4, 0x0a, 0x03, 0x08];
 // From the first firmware of YubiKey 5 on, without an end (RFC 5280, 4.1.2.5): no clock is asked.
 const VALIDITY: [(u8, &[u8]); 2] = [(0x17, b"180101000000Z"), (0x18, b"99991231235959Z")];
 
+/// Where a key was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// In the card: nobody has a copy.
+    Generated,
+    /// Somewhere else: whoever had it then may have it still.
+    Imported,
+}
+
+impl Origin {
+    const fn mark(self) -> &'static str {
+        match self {
+            Self::Generated => "",
+            Self::Imported => " imported",
+        }
+    }
+}
+
 /// What we read of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Certificate {
+    /// What its subject says that the key is for, when it is one of ours.
     pub(crate) purpose: Option<Purpose>,
+    /// Whether `age-plugin-yubikey` made it for itself.
+    pub(crate) age_plugin: bool,
+    /// The common name, as somebody wrote it.
+    pub(crate) name: Option<String>,
     pub(crate) spki: Vec<u8>,
     pub(crate) policy: Option<(PinPolicy, TouchPolicy)>,
 }
@@ -52,8 +76,12 @@ impl Certificate {
         let (subject, rest) = ber::expect(SEQUENCE, rest)?;
         let (spki, rest) = ber::expect(SEQUENCE, rest)?;
         let name = |kind| attribute(kind, subject);
+        let (organization, common_name) = (name(ORGANIZATION), name(COMMON_NAME));
+        let purpose = organization.and_then(|organization| purpose(organization, common_name?));
         Some(Self {
-            purpose: purpose(name(ORGANIZATION)?, name(COMMON_NAME)?),
+            purpose,
+            age_plugin: purpose.is_none() && organization == Some(AGE_ORGANIZATION),
+            name: common_name.map(str::to_owned),
             spki: tlv(SEQUENCE, spki),
             policy: ber::find(0xa3, rest).and_then(policy),
         })
@@ -109,13 +137,17 @@ impl Unsigned {
         algorithm: Algorithm,
         spki: &[u8],
         (pin, touch): (PinPolicy, TouchPolicy),
+        origin: Origin,
         serial: [u8; 16],
     ) -> Self {
         let (organization, common_name) = match purpose {
             Purpose::Unlock => (AGE_ORGANIZATION, "touchkeep unlock".into()),
             Purpose::Seal => (AGE_ORGANIZATION, "touchkeep seal".into()),
             Purpose::SignVault => (OUR_ORGANIZATION, "touchkeep sign-vault".into()),
-            Purpose::Request => (OUR_ORGANIZATION, format!("touchkeep request-{slot:02x}")),
+            Purpose::Request => (
+                OUR_ORGANIZATION,
+                format!("touchkeep request-{slot:02x}{}", origin.mark()),
+            ),
         };
         let name = [
             name_part(ORGANIZATION, organization),
@@ -123,8 +155,11 @@ impl Unsigned {
         ];
         let name = tlv(SEQUENCE, &name.concat());
         let algorithm = match algorithm {
-            Algorithm::Rsa2048 => [tlv(OID, RSA_SHA256), vec![0x05, 0]].concat(),
-            Algorithm::P256 | Algorithm::Ed25519 | Algorithm::X25519 => tlv(OID, ECDSA_SHA256),
+            Algorithm::Rsa2048 | Algorithm::Rsa3072 | Algorithm::Rsa4096 => {
+                [tlv(OID, RSA_SHA256), vec![0x05, 0]].concat()
+            }
+            Algorithm::Ed25519 => tlv(OID, ED25519),
+            Algorithm::P256 | Algorithm::X25519 => tlv(OID, ECDSA_SHA256),
         };
         let algorithm = tlv(SEQUENCE, &algorithm);
         let validity = VALIDITY.map(|(tag, time)| tlv(tag, time)).concat();
@@ -183,7 +218,15 @@ mod tests {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
         let spki = AsDer::as_der(key.public_key()).unwrap().as_ref().to_vec();
         let policy = (PinPolicy::Once, TouchPolicy::Always);
-        let unsigned = Unsigned::new(purpose, 0x85, Algorithm::P256, &spki, policy, [0x7f; 16]);
+        let unsigned = Unsigned::new(
+            purpose,
+            0x85,
+            Algorithm::P256,
+            &spki,
+            policy,
+            Origin::Generated,
+            [0x7f; 16],
+        );
         let signature = key.sign(&SystemRandom::new(), unsigned.to_sign()).unwrap();
         (unsigned.signed(signature.as_ref()), spki)
     }

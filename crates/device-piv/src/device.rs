@@ -1,29 +1,27 @@
 //! A YubiKey as a device.
 
 use age_core::format::{FileKey, Stanza};
-use aws_lc_rs::digest::{SHA256, digest};
-use touchkeep_core::Pin;
 use touchkeep_device::{
-    Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef,
-    PinPolicy, Purpose, SecretDemand, SignatureScheme, TouchPolicy,
-    attestation::Firmware,
-    public::{P256Point, scheme_of, verifies},
+    Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyRef, PinPolicy,
+    Purpose, SecretDemand, SignatureScheme, TouchPolicy, attestation::Firmware, public::scheme_of,
     stanza,
 };
 use zeroize::Zeroizing;
 
 use crate::{
     card::{self, NotUsed, SLOTS, Slot, Use},
-    certificate::Certificate,
-    plan::{Flaw, flaw_for},
+    certificate::Origin,
+    held::{Held, Listed, read_key},
     reader::PcscTransport,
+    reference::{self, verify_with_care},
+    sign,
     transport::{Channel, Transport, transact},
 };
 
 /// Choices of whoever opens a device.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Send a PIN although it may be the last try. A person has to have said so in words.
+    /// Send a PIN or PUK although it may be the last try. A person has to have said so in words.
     pub danger_allow_last_try: bool,
 }
 
@@ -31,19 +29,24 @@ pub struct Options {
 pub struct PivDevice {
     pub(crate) info: DeviceInfo,
     pub(crate) serial: u32,
-    pub(crate) version: Firmware,
+    pub(crate) firmware: Firmware,
+    /// What else is known of the keys of [`PivDevice::info`], and of those of `age-plugin-yubikey`, which are usable when
+    /// they are what an unlock key has to be.
     pub(crate) held: Vec<Held>,
+    /// The slot of a key of `age-plugin-yubikey` that its owner wants for unlocking.
+    pub(crate) adopted: Option<u8>,
+    pub(crate) options: Options,
     transport: Box<dyn Transport>,
-    options: Options,
 }
 
-/// What else is known of a key.
-#[derive(Debug, Clone)]
-pub(crate) struct Held {
-    pub(crate) key: KeyRef,
-    pin: PinPolicy,
-    /// Why it is neither adopted nor used. It is still listed, so that it can be said.
-    pub(crate) flaw: Option<Flaw>,
+/// A key as it has to be found when it is used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) slot: u8,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) pin: PinPolicy,
+    pub(crate) touch: TouchPolicy,
+    pub(crate) spki: &'a [u8],
 }
 
 impl PivDevice {
@@ -64,53 +67,52 @@ impl PivDevice {
         serial: u32,
         options: Options,
     ) -> Result<Self, DeviceError> {
-        let version = transact(&mut *transport, |channel| {
+        let firmware = transact(&mut *transport, |channel| {
             begin(channel, serial)?;
             card::version(channel)
         })?;
         let info = DeviceInfo {
             kind: DeviceKind::Piv,
-            label: format!("YubiKey {} ({serial})", version.0),
+            label: format!("YubiKey {} ({serial})", firmware.0),
             serial: Some(serial.to_string()),
-            firmware: Some(version.to_string()),
+            firmware: Some(firmware.to_string()),
             keys: Vec::new(),
         };
         let mut device = Self {
             info,
             serial,
-            version,
+            firmware,
             held: Vec::new(),
-            transport,
+            adopted: None,
             options,
+            transport,
         };
         device.read_keys()?;
         Ok(device)
     }
 
-    /// How the PIN stands: tries left, and whether it is still the factory's. Spends no try.
+    /// Whether a key was made in the card or put there.
     ///
     /// # Errors
-    /// Why the card could not be asked.
-    pub fn pin_state(&mut self) -> Result<(u8, bool), DeviceError> {
-        self.transact(|channel| {
-            Ok((
-                card::tries_left(channel)?,
-                card::is_factory(channel, card::PIN)?,
-            ))
-        })
+    /// [`DeviceError::NoKey`].
+    pub fn origin(&self, key: &KeyRef) -> Result<Origin, DeviceError> {
+        let held = self.held.iter().find(|held| held.info.key == *key);
+        held.map(|held| held.origin)
+            .ok_or_else(|| DeviceError::NoKey(key.clone()))
     }
 
     /// Reads again which keys are there.
     pub(crate) fn read_keys(&mut self) -> Result<(), DeviceError> {
-        let serial = self.serial;
-        let keys = self.transact(|channel| {
+        let (serial, adopted) = (self.serial, self.adopted);
+        self.held = self.transact(|channel| {
             let mut keys = Vec::new();
             for slot in SLOTS {
-                keys.extend(read_key(channel, serial, slot)?);
+                keys.extend(read_key(channel, serial, slot, adopted)?);
             }
             Ok(keys)
         })?;
-        (self.info.keys, self.held) = keys.into_iter().unzip();
+        let ours = self.held.iter().filter(|held| held.listed == Listed::Ours);
+        self.info.keys = ours.map(|held| held.info.clone()).collect();
         Ok(())
     }
 
@@ -126,81 +128,72 @@ impl PivDevice {
         })
     }
 
-    /// The slot of a key that is listed, flawed or not.
+    /// The slot of a key that is there, flawed or not.
     pub(crate) fn slot_of(&self, key: &KeyRef) -> Result<u8, DeviceError> {
-        let listed = self.info.keys.iter().any(|info| info.key == *key);
-        let slot = u8::from_str_radix(&key.0, 16).ok();
-        slot.filter(|_| listed)
+        let held = self.held.iter().find(|held| held.info.key == *key);
+        held.map(|held| held.slot)
             .ok_or_else(|| DeviceError::NoKey(key.clone()))
     }
 
     // A key that may be used. Asking what it demands is refused as well: before anybody types a PIN.
-    fn known(&self, key: &KeyRef) -> Result<(KeyInfo, u8, PinPolicy), DeviceError> {
-        let missing = || DeviceError::NoKey(key.clone());
-        let info = self.info.keys.iter().find(|info| info.key == *key);
-        let held = self.held.iter().find(|held| held.key == *key);
-        let slot = u8::from_str_radix(&key.0, 16).ok();
-        let (Some(info), Some(slot), Some(held)) = (info, slot, held) else {
-            return Err(missing());
-        };
+    fn known(&self, key: &KeyRef) -> Result<Held, DeviceError> {
+        let held = self.held.iter().find(|held| held.info.key == *key);
+        let held = held.ok_or_else(|| DeviceError::NoKey(key.clone()))?;
         match held.flaw {
             Some(flaw) => Err(flaw.refused(&key.0)),
-            None => Ok((info.clone(), slot, held.pin)),
+            None => Ok(held.clone()),
         }
     }
 
-    /// VERIFY and one use of a key, with nobody in between.
-    pub(crate) fn use_key(
+    /// VERIFY and one use of a key, with nobody in between, and only when the slot still holds that key.
+    pub(crate) fn with_key<T>(
         &mut self,
-        slot: u8,
-        (algorithm, touch, pin): (Algorithm, TouchPolicy, PinPolicy),
-        what: Use,
-        input: &[u8],
+        target: Target<'_>,
         auth: Auth<'_>,
-    ) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
-        let pin = match (pin, auth) {
+        work: impl FnOnce(&mut dyn Channel) -> Result<T, DeviceError>,
+    ) -> Result<T, DeviceError> {
+        let pin = match (target.pin, auth) {
             (PinPolicy::Never, _) => None,
             (_, Auth::Pin(pin)) => Some(pin),
             (_, Auth::Nothing | Auth::Passphrase(_)) => return Err(DeviceError::NeedsSecret),
         };
-        let options = self.options;
+        let allow = self.options.danger_allow_last_try;
         self.transact(|channel| {
+            target.is_there(channel)?;
             if let Some(pin) = pin {
-                verify_with_care(channel, pin, options)?;
+                verify_with_care(channel, pin, allow)?;
             }
-            card::use_key(channel, slot, algorithm, what, input).map_err(|not| match not {
-                NotUsed::NotSatisfied if touch != TouchPolicy::Never => DeviceError::NoTouch,
-                NotUsed::NotSatisfied => DeviceError::NeedsSecret,
-                NotUsed::Failed(error) => error,
-            })
+            work(channel)
         })
     }
+}
 
-    /// Signs with a key, whatever it is for, and looks at the signature before it goes anywhere: a fault in a signature can
-    /// give the key away.
-    pub(crate) fn sign_with(
-        &mut self,
-        slot: u8,
-        (algorithm, touch, pin): (Algorithm, TouchPolicy, PinPolicy),
-        spki: &[u8],
-        message: &[u8],
-        auth: Auth<'_>,
-    ) -> Result<Vec<u8>, DeviceError> {
-        let unsupported = || DeviceError::Unsupported(format!("signatures with {algorithm:?}"));
-        let scheme = scheme_of(algorithm).ok_or_else(unsupported)?;
-        let hash = digest(&SHA256, message);
-        let input = match scheme {
-            SignatureScheme::EcdsaP256Sha256 => hash.as_ref().to_vec(),
-            SignatureScheme::RsaPkcs1Sha256 => pkcs1_padded(hash.as_ref()),
-            SignatureScheme::Ed25519 => return Err(unsupported()),
-        };
-        let policy = (algorithm, touch, pin);
-        let signature = self.use_key(slot, policy, Use::Sign, &input, auth)?;
-        if !verifies(scheme, spki, message, &signature) {
-            let text = "with a signature that is not its key's";
-            return Err(DeviceError::Unexpected(text.into()));
+impl Target<'_> {
+    /// An error when the slot holds another key by now: one that was made there since, or that of a card with the same number.
+    fn is_there(&self, channel: &mut dyn Channel) -> Result<(), DeviceError> {
+        match card::metadata(channel, self.slot)? {
+            Slot::Known(found)
+                if found.spki == self.spki
+                    && (found.pin, found.touch) == (self.pin, self.touch) =>
+            {
+                Ok(())
+            }
+            _ => Err(DeviceError::NoKey(KeyRef(format!("{:02x}", self.slot)))),
         }
-        Ok(signature.to_vec())
+    }
+
+    /// Uses it once; the PIN was verified in this transaction.
+    pub(crate) fn operate(
+        &self,
+        channel: &mut dyn Channel,
+        what: Use,
+        input: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
+        card::use_key(channel, self.slot, self.algorithm, what, input).map_err(|not| match not {
+            NotUsed::NotSatisfied if self.touch != TouchPolicy::Never => DeviceError::NoTouch,
+            NotUsed::NotSatisfied => DeviceError::NeedsSecret,
+            NotUsed::Failed(error) => error,
+        })
     }
 }
 
@@ -210,16 +203,16 @@ impl Device for PivDevice {
     }
 
     fn demand(&mut self, key: &KeyRef) -> Result<Demand, DeviceError> {
-        let (info, _, pin) = self.known(key)?;
-        let secret = match pin {
+        let held = self.known(key)?;
+        let secret = match held.pin {
             PinPolicy::Never => SecretDemand::Nothing,
             PinPolicy::Once | PinPolicy::Always => SecretDemand::Pin {
-                tries_left: Some(self.transact(card::tries_left)?),
+                tries_left: Some(self.transact(reference::tries_left)?),
             },
         };
         Ok(Demand {
             secret,
-            touch: info.touch,
+            touch: held.info.touch,
         })
     }
 
@@ -229,14 +222,16 @@ impl Device for PivDevice {
         stanzas: &[Stanza],
         auth: Auth<'_>,
     ) -> Result<FileKey, DeviceError> {
-        let (info, slot, pin) = self.known(key)?;
-        if !matches!(info.purpose, Purpose::Unlock | Purpose::Seal) {
+        let held = self.known(key)?;
+        if !matches!(held.info.purpose, Purpose::Unlock | Purpose::Seal) {
             return Err(DeviceError::NotForThisKey);
         }
-        let stanza = stanza::addressed(&info, stanzas)?;
+        let stanza = stanza::addressed(&held.info, stanzas)?;
         let point = stanza.share().uncompressed();
-        let policy = (info.algorithm, info.touch, pin);
-        let x = self.use_key(slot, policy, Use::Agree, point, auth)?;
+        let target = held.target();
+        let x = self.with_key(target, auth, |channel| {
+            target.operate(channel, Use::Agree, point)
+        })?;
         stanza.open(&x)
     }
 
@@ -247,14 +242,14 @@ impl Device for PivDevice {
         message: &[u8],
         auth: Auth<'_>,
     ) -> Result<Vec<u8>, DeviceError> {
-        let (info, slot, pin) = self.known(key)?;
-        let signs = matches!(info.purpose, Purpose::SignVault | Purpose::Request);
-        if !signs || scheme_of(info.algorithm) != Some(scheme) {
+        let held = self.known(key)?;
+        let signs = matches!(held.info.purpose, Purpose::SignVault | Purpose::Request);
+        if !signs || scheme_of(held.info.algorithm) != Some(scheme) {
             let text = format!("{scheme:?} with the key {:?}", key.0);
             return Err(DeviceError::Unsupported(text));
         }
-        let policy = (info.algorithm, info.touch, pin);
-        self.sign_with(slot, policy, &info.spki, message, auth)
+        let target = held.target();
+        self.with_key(target, auth, |channel| sign::sign(channel, target, message))
     }
 
     fn attest(&mut self, key: &KeyRef) -> Result<Vec<Vec<u8>>, DeviceError> {
@@ -272,78 +267,13 @@ pub(crate) fn statements(channel: &mut dyn Channel, slot: u8) -> Result<Vec<Vec<
     Ok(signer.map_or_else(Vec::new, |signer| vec![statement, signer]))
 }
 
-fn begin(channel: &mut dyn Channel, serial: u32) -> Result<(), DeviceError> {
+/// Selects PIV on a card, and refuses another card than ours.
+pub(crate) fn begin(channel: &mut dyn Channel, serial: u32) -> Result<(), DeviceError> {
     card::select(channel)?;
     // Readers are named alike, and a slot number says nothing: another card in the same reader is not ours.
     (card::serial(channel)? == serial)
         .then_some(())
         .ok_or(DeviceError::Removed)
-}
-
-/// Sends the PIN once, and not at all when it cannot be one, or when it would be the last try and nobody said so.
-pub(crate) fn verify_with_care(
-    channel: &mut dyn Channel,
-    pin: &Pin,
-    options: Options,
-) -> Result<(), DeviceError> {
-    let tries_left = card::tries_left(channel)?;
-    // EXPOSE: to a look at its length.
-    let possible = card::PIN_BYTES.contains(&pin.expose().len());
-    match tries_left {
-        0 => Err(DeviceError::PinBlocked),
-        1 if !options.danger_allow_last_try => Err(DeviceError::LastTry),
-        _ if !possible => Err(DeviceError::WrongPin { tries_left }),
-        _ => card::verify(channel, pin),
-    }
-}
-
-fn read_key(
-    channel: &mut dyn Channel,
-    serial: u32,
-    slot: u8,
-) -> Result<Option<(KeyInfo, Held)>, DeviceError> {
-    let metadata = match card::metadata(channel, slot)? {
-        Slot::Known(metadata) => metadata,
-        Slot::Empty | Slot::Other => return Ok(None),
-    };
-    let certificate = card::certificate(channel, slot)?.and_then(|der| Certificate::read(&der));
-    let Some((certificate, purpose)) = certificate.and_then(|c| Some((c.clone(), c.purpose?)))
-    else {
-        return Ok(None);
-    };
-    if certificate.spki != metadata.spki {
-        tracing::warn!(slot, "the certificate is not of the slot's key");
-        return Ok(None);
-    }
-    let key = KeyRef(format!("{slot:02x}"));
-    let held = Held {
-        key: key.clone(),
-        pin: metadata.pin,
-        flaw: flaw_for(purpose, &metadata),
-    };
-    let files = matches!(purpose, Purpose::Unlock | Purpose::Seal);
-    let point = P256Point::from_spki(&metadata.spki).filter(|_| files);
-    let info = KeyInfo {
-        key,
-        purpose,
-        algorithm: metadata.algorithm,
-        spki: metadata.spki,
-        touch: metadata.touch,
-        recipient: point.as_ref().map(stanza::yubikey_recipient),
-        identity: point.map(|point| stanza::yubikey_identity(serial, slot, &point)),
-    };
-    Ok(Some((info, held)))
-}
-
-// EMSA-PKCS1-v1_5 with SHA-256 to 2048 bits (RFC 8017, 9.2).
-fn pkcs1_padded(hash: &[u8]) -> Vec<u8> {
-    const MODULUS_BYTES: usize = 256;
-    const DIGEST_INFO: [u8; 19] = [
-        0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01,
-        0x05, 0x00, 0x04, 0x20,
-    ];
-    let padding = MODULUS_BYTES.saturating_sub(3 + DIGEST_INFO.len() + hash.len());
-    [&[0, 1], &vec![0xff; padding][..], &[0], &DIGEST_INFO, hash].concat()
 }
 
 #[cfg(test)]
@@ -389,13 +319,5 @@ mod tests {
         fn whatever_a_card_answers_it_is_opened_or_refused(answers in proptest::collection::vec(answer(), 1..40)) {
             let _ = PivDevice::over(Box::new(Liar(answers, 0)), 7, Options::default());
         }
-    }
-
-    #[test]
-    fn a_message_is_padded_to_the_modulus() {
-        let padded = pkcs1_padded(&[7; 32]);
-        assert_eq!(padded.len(), 256);
-        assert_eq!(padded[..3], [0, 1, 0xff]);
-        assert_eq!(padded[256 - 52], 0);
     }
 }

@@ -1,15 +1,14 @@
 //! YubiKey PIV over PC/SC: VERIFY and use in one transaction.
 //!
-//! Using keys is our own thin layer over `pcsc`, because a PIN that was verified in one transaction can be gone, or be used
-//! by another program, in the next. Making keys, changing PINs and the management key is the `yubikey` crate's: it happens
-//! once, with a person beside it.
+//! A thin layer of our own over `pcsc`: a PIN that was verified in one transaction can be gone, or be used by another
+//! program, in the next, so whatever needs a PIN is one transaction and sends it once.
 //!
-//! What it refuses: to send a PIN that may be the last try, to keep a PIN, to trust a slot number, to use a vault's key
-//! that was not made on the card or has other policies than ours, to return a signature that the exported key does not
-//! verify, and to log what goes over the wire. (The `yubikey` crate logs commands, PINs among them, at `log`'s trace level;
-//! this workspace speaks `tracing`, and no program of it may install a bridge from `log`.)
+//! What it refuses: to send a PIN or PUK that may be the last try, to keep a PIN, to trust a slot number, to use a vault's
+//! key that was not made on the card or has other policies than ours, to return a signature that the exported key does not
+//! verify, and to log what goes over the wire.
 //!
-//! Read in this order: [`transport`], `apdu`, `card`, `certificate`, `plan`, [`device`], `attested`, `provision`, [`reader`].
+//! Read in this order: [`transport`], `apdu`, `card`, `reference`, `certificate`, `plan`, `held`, [`device`], `sign`, [`pin`],
+//! `attested`, [`management`], `provision`, [`limits`], [`inspect`], [`holders`], [`reader`].
 
 #![cfg_attr(
     test,
@@ -28,11 +27,24 @@ mod ber;
 mod card;
 mod certificate;
 pub mod device;
+mod held;
+pub mod holders;
+pub mod inspect;
+pub mod limits;
+pub mod management;
+pub mod pin;
 mod plan;
 mod provision;
 pub mod reader;
+mod reference;
+mod sign;
 pub mod transport;
 
 pub use attested::NotAttested;
+pub use certificate::Origin;
 pub use device::{Options, PivDevice};
+pub use inspect::{Inspection, inspect};
+pub use management::Keeping;
+pub use pin::PinState;
 pub use reader::{Found, list};
+pub use reference::Tries;

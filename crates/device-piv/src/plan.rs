@@ -61,6 +61,16 @@ pub(crate) fn flaw_for(purpose: Purpose, key: &Metadata) -> Option<Flaw> {
     plans.find(|plan| plan.purpose == purpose)?.flaw(key)
 }
 
+/// What a key of `age-plugin-yubikey` is not that it has to be to unlock a vault: its touch may also be asked for each time.
+pub(crate) fn adoption_flaw(key: &Metadata) -> Option<Flaw> {
+    let [unlock, ..] = Plan::VAULT;
+    let touch = match key.touch {
+        TouchPolicy::Always => TouchPolicy::Always,
+        TouchPolicy::Never | TouchPolicy::Cached => unlock.touch,
+    };
+    Plan { touch, ..unlock }.flaw(key)
+}
+
 /// Why a key is not taken for one of ours. What is has the first place, what has to be the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
@@ -77,6 +87,14 @@ impl Flaw {
             "slot {slot} holds {self}; it is neither taken for a vault nor used. For a new vault: reset PIV (ykman piv reset, \
              which deletes all PIV keys), or, if you know who put it there, take its certificate away (ykman piv \
              certificates delete {slot}). For a vault that has it: use another device of it, and make a new vault"
+        ))
+    }
+
+    /// The error when somebody wants a key of `age-plugin-yubikey` for unlocking.
+    pub(crate) fn not_adopted(self, slot: &str) -> DeviceError {
+        DeviceError::Unsupported(format!(
+            "slot {slot} holds {self}; it stays with age-plugin-yubikey and unlocks no vault. Without adopting it, a key of its own is \
+             made in another slot"
         ))
     }
 }
@@ -145,6 +163,17 @@ mod tests {
             };
             assert_eq!(keys, [only], "{purpose:?}");
         }
+    }
+
+    #[test]
+    fn a_key_to_adopt_was_made_here_wants_the_pin_once_and_a_touch() {
+        let mut keys = every_key();
+        keys.retain(|key| adoption_flaw(key).is_none());
+        let touches: Vec<_> = keys.iter().map(|key| key.touch).collect();
+        assert_eq!(touches, [TouchPolicy::Cached, TouchPolicy::Always]);
+        assert!(keys.iter().all(|key| {
+            key.generated && key.pin == PinPolicy::Once && key.algorithm == Algorithm::P256
+        }));
     }
 
     #[test]

@@ -1,199 +1,191 @@
-//! Making keys, and leaving the factory's secrets: through the `yubikey` crate, once, with a person beside it.
+//! Making keys, taking keys in, and leaving the factory's secrets: with a person beside it, each in one transaction and with
+//! each secret sent once.
 
-use aws_lc_rs::rand;
+use aws_lc_rs::{
+    agreement::{ECDH_P256, PrivateKey},
+    encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, PublicKeyX509Der},
+};
 use touchkeep_core::Pin;
 use touchkeep_device::{
-    Algorithm, Auth, DeviceError, DeviceInfo, KeyInfo, KeyRef, Provision, Purpose, TouchPolicy,
-    attestation::Firmware,
-    public::{P256Point, tlv},
-};
-use yubikey::{
-    Certificate, MgmAlgorithmId, MgmKey, PinPolicy as CardPin, Serial, TouchPolicy as CardTouch,
-    YubiKey,
-    certificate::CertInfo,
-    piv::{self, AlgorithmId, SlotId},
+    Algorithm, Auth, DeviceError, DeviceInfo, KeyInfo, KeyRef, PinPolicy, Provision, Purpose,
+    TouchPolicy,
 };
 use zeroize::Zeroizing;
 
 use crate::{
-    card::{self, MANAGEMENT_KEY, PIN, PIN_BYTES, PUK, SLOTS, Slot},
-    certificate::Unsigned,
-    device::{Options, PivDevice, verify_with_care},
+    card::{self, SLOTS, Slot},
+    certificate::{Origin, Unsigned},
+    device::{PivDevice, Target},
+    held::Listed,
+    limits::can_make,
+    management::{self, Keeping, ManagementKey},
+    pin::{self, FACTORY_PIN, FACTORY_PUK, PinState},
     plan::Plan,
-    reader::explained,
+    reference::{self, Reference, verify_with_care},
+    sign,
+    transport::Channel,
 };
 
-const FACTORY_PIN: &[u8] = b"123456";
-const FACTORY_PUK: &[u8] = b"12345678";
 const FIRST_REQUEST_SLOT: u8 = 0x85;
-const AES_BY_DEFAULT: Firmware = Firmware(5, 7, 0);
 
 impl PivDevice {
     /// Replaces what is still the factory's of PIN, PUK and management key. `pin` and `puk` are what they are afterwards: new
     /// ones where they are the factory's, else the present ones. The management key becomes random and is kept on the card
-    /// under the PIN, as Yubico's own tools do it.
+    /// under the PIN, as Yubico's own tools do it. When the card is pulled out in the middle, the same call does the rest.
     ///
     /// # Errors
     /// [`DeviceError::FactoryPin`] when `pin` or `puk` are the factory's again; [`DeviceError::Unsupported`] when they are not
     /// 6 to 8 ASCII characters; else why the card did not.
     pub fn change_factory_secrets(&mut self, pin: &Pin, puk: &Pin) -> Result<(), DeviceError> {
-        // EXPOSE: PIN and PUK, to the command that sets them, which wipes its copy.
-        let (pin_text, puk_text) = (pin.expose().as_bytes(), puk.expose().as_bytes());
-        let fits = |text: &[u8]| PIN_BYTES.contains(&text.len()) && text.is_ascii();
-        if !fits(pin_text) || !fits(puk_text) {
-            let text = "a PIN or PUK that is not 6 to 8 ASCII characters";
-            return Err(DeviceError::Unsupported(text.into()));
-        }
-        if pin_text == FACTORY_PIN || puk_text == FACTORY_PUK {
-            return Err(DeviceError::FactoryPin);
-        }
-        let [factory_pin, factory_puk, factory_key] = self.factory_secrets()?;
-        if !factory_pin {
-            self.transact(|channel| verify_with_care(channel, pin, Options::default()))?;
-        }
-        let mut lease = Lease::open(self.serial)?;
-        let yubikey = lease.get()?;
-        if factory_pin {
-            yubikey.change_pin(FACTORY_PIN, pin_text).map_err(failed)?;
-        }
-        if factory_puk {
-            yubikey.change_puk(FACTORY_PUK, puk_text).map_err(failed)?;
-        }
-        if factory_key {
-            yubikey.verify_pin(pin_text).map_err(failed)?;
-            let old = MgmKey::get_default(yubikey).map_err(failed)?;
-            yubikey.authenticate(&old).map_err(failed)?;
-            self.random_management_key()?
-                .set_protected(yubikey)
-                .map_err(failed)?;
-            // The crate only logs a failure to store it; a key that nobody has would be lost.
-            yubikey.verify_pin(pin_text).map_err(failed)?;
-            let kept = MgmKey::get_protected(yubikey).map_err(failed)?;
-            yubikey.authenticate(&kept).map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    fn factory_secrets(&mut self) -> Result<[bool; 3], DeviceError> {
+        pin::allowed(Reference::Pin, pin)?;
+        pin::allowed(Reference::Puk, puk)?;
+        let firmware = self.firmware;
         self.transact(|channel| {
-            Ok([
-                card::is_factory(channel, PIN)?,
-                card::is_factory(channel, PUK)?,
-                card::is_factory(channel, MANAGEMENT_KEY)?,
-            ])
+            let state = PinState::read(channel)?;
+            let factory = state.management_key == Keeping::Factory;
+            if state.pin_is_factory {
+                let old = Pin::new(FACTORY_PIN.into());
+                reference::change(channel, Reference::Pin, &old, pin)?;
+            }
+            // A PIN that was there before may be another: nothing is changed after a wrong one.
+            if factory || !state.pin_is_factory {
+                verify_with_care(channel, pin, false)?;
+            }
+            if state.puk_is_factory {
+                let old = Pin::new(FACTORY_PUK.into());
+                reference::change(channel, Reference::Puk, &old, puk)?;
+            }
+            if factory {
+                ManagementKey::factory(channel)?.authenticate(channel)?;
+                let new = ManagementKey::random(firmware)?;
+                new.keep(channel)?;
+                new.set(channel)?;
+                // What is kept is what the card has now; else nobody would have it.
+                ManagementKey::kept(channel)?.authenticate(channel)?;
+            }
+            Ok(())
         })
     }
 
-    fn random_management_key(&self) -> Result<MgmKey, DeviceError> {
-        let mut bytes = Zeroizing::new([0; 24]);
-        rand::fill(&mut bytes[..]).map_err(|_| no_randomness())?;
-        let algorithm = if self.version < AES_BY_DEFAULT {
-            MgmAlgorithmId::ThreeDes
-        } else {
-            MgmAlgorithmId::Aes192
-        };
-        MgmKey::from_bytes(&bytes[..], Some(algorithm)).map_err(failed)
+    /// Takes the key of `age-plugin-yubikey` in this slot for unlocking, instead of making one. It stays the plugin's as well:
+    /// neither the key nor its certificate is changed. The choice is for this value; a vault that was made with it names it.
+    ///
+    /// # Errors
+    /// [`DeviceError::NoKey`] when there is no such key; [`DeviceError::Unsupported`] when it is not what an unlock key has to be
+    /// (made on the card, PIN once, touch cached or always), or when the card has an unlock key of ours.
+    pub fn adopt_for_unlock(&mut self, key: &KeyRef) -> Result<KeyInfo, DeviceError> {
+        self.read_keys()?;
+        let unlock = |info: &&KeyInfo| info.purpose == Purpose::Unlock && info.key != *key;
+        if let Some(ours) = self.info.keys.iter().find(unlock) {
+            return Err(DeviceError::Unsupported(format!(
+                "another unlock key beside that in slot {}",
+                ours.key.0
+            )));
+        }
+        let held = self.held.iter().find(|held| held.info.key == *key);
+        let held = held.ok_or_else(|| DeviceError::NoKey(key.clone()))?;
+        if let Some(flaw) = held.flaw {
+            return Err(flaw.not_adopted(&key.0));
+        }
+        if held.info.purpose != Purpose::Unlock {
+            return Err(DeviceError::NoKey(key.clone()));
+        }
+        let info = held.info.clone();
+        self.adopted = Some(held.slot);
+        self.read_keys()?;
+        Ok(info)
     }
 
-    /// The PIN, when it is right and nothing is the factory's any more.
+    /// Puts a P-256 key that was made elsewhere into a free slot, for requests: a venue handed it out. `der` is PKCS#8 or SEC 1
+    /// (RFC 5958, RFC 5915). Whoever handed it out can have a copy, so it is marked and never attested; it never becomes a key
+    /// of a vault. Waits for a touch where the key will: it signs its certificate.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn import_request_key(
+        &mut self,
+        der: &Zeroizing<Vec<u8>>,
+        touch: TouchPolicy,
+        auth: Auth<'_>,
+    ) -> Result<KeyInfo, DeviceError> {
+        let (scalar, spki) = p256_of(der)?;
+        let pin = self.admitted(auth)?;
+        let plan = Plan::request(Algorithm::P256, touch);
+        let allow = self.options.danger_allow_last_try;
+        let slot = self.transact(|channel| {
+            managing(channel, pin, allow)?;
+            let place = place_for_import(channel, plan, &spki)?;
+            if place.spki.is_none() {
+                let (_, pin_policy, touch) = plan.policy();
+                card::import_p256(channel, place.slot, &scalar, (pin_policy, touch))?;
+            }
+            let target = plan.target(place.slot, &spki);
+            let certificate = certified(channel, plan, target, Origin::Imported)?;
+            card::put_certificate(channel, place.slot, &certificate)?;
+            Ok(place.slot)
+        })?;
+        self.made(slot)
+    }
+
+    /// The PIN, when nothing is the factory's any more and the management key is where we find it. Nothing was sent yet.
     fn admitted<'a>(&mut self, auth: Auth<'a>) -> Result<&'a Pin, DeviceError> {
         let Auth::Pin(pin) = auth else {
             return Err(DeviceError::NeedsSecret);
         };
-        if self.factory_secrets()?.contains(&true) {
+        let state = self.pin_state()?;
+        if state.has_factory_secret() {
             return Err(DeviceError::FactoryPin);
         }
-        self.transact(|channel| verify_with_care(channel, pin, Options::default()))?;
-        Ok(pin)
+        match state.management_key {
+            Keeping::Elsewhere => Err(management::kept_elsewhere()),
+            Keeping::Factory | Keeping::Protected => Ok(pin),
+        }
     }
 
     /// An error when a key that is named as one of a vault's is not what such a key has to be.
     fn adoptable(&self) -> Result<(), DeviceError> {
-        let flawed = self.held.iter().find_map(|held| {
-            let flaw = held.flaw?;
-            Some(flaw.refused(&held.key.0))
-        });
-        flawed.map_or(Ok(()), Err)
-    }
-
-    /// A place for a key: where one of the same kind was made but never got its certificate (somebody pulled the card, or
-    /// missed the touch), else a slot without key and certificate, the preferred one first.
-    fn place(&mut self, plan: Plan, taken: &[u8]) -> Result<Place, DeviceError> {
-        self.transact(|channel| {
-            let mut free = None;
-            let later = SLOTS.filter(|slot| *slot >= FIRST_REQUEST_SLOT);
-            for slot in std::iter::once(plan.preferred).chain(later) {
-                if taken.contains(&slot) || card::certificate(channel, slot)?.is_some() {
-                    continue;
-                }
-                match card::metadata(channel, slot)? {
-                    Slot::Empty => free = free.or(Some(slot)),
-                    Slot::Known(made) if plan.flaw(&made).is_none() => {
-                        let spki = Some(made.spki);
-                        return Ok(Place { slot, spki });
-                    }
-                    Slot::Known(_) | Slot::Other => {}
-                }
-            }
-            free.map(|slot| Place { slot, spki: None })
-                .ok_or_else(|| DeviceError::Unsupported("another key: every slot is used".into()))
-        })
+        let ours = self.held.iter().filter(|held| held.listed == Listed::Ours);
+        let flawed = ours.filter_map(|held| Some(held.flaw?.refused(&held.info.key.0)));
+        flawed.take(1).map(Err).next().unwrap_or(Ok(()))
     }
 
     /// Makes keys by these plans. First all keys, then all certificates, so that one touch is good for all keys that cache it.
     fn make(&mut self, plans: &[Plan], pin: &Pin) -> Result<Vec<u8>, DeviceError> {
-        let mut places = Vec::new();
-        for plan in plans {
-            let taken: Vec<u8> = places.iter().map(|place: &Place| place.slot).collect();
-            places.push(self.place(*plan, &taken)?);
-        }
-        let mut lease = Lease::managing(self.serial, pin)?;
-        for (plan, place) in plans.iter().zip(&mut places) {
-            if place.spki.is_none() {
-                place.spki = Some(generate(lease.get()?, *plan, place.slot)?);
+        let allow = self.options.danger_allow_last_try;
+        let slots = self.transact(|channel| {
+            managing(channel, pin, allow)?;
+            let mut made: Vec<(Plan, u8, Vec<u8>)> = Vec::new();
+            for plan in plans {
+                let taken: Vec<u8> = made.iter().map(|(_, slot, _)| *slot).collect();
+                let place = place(channel, *plan, &taken)?;
+                let (algorithm, pin_policy, touch) = plan.policy();
+                let spki = match place.spki {
+                    Some(spki) => spki,
+                    None => card::generate(channel, place.slot, algorithm, (pin_policy, touch))?,
+                };
+                made.push((*plan, place.slot, spki));
             }
-        }
-        drop(lease);
-
-        let mut made = Vec::new();
-        for (plan, place) in plans.iter().zip(places) {
-            let spki = place.spki.unwrap_or_default();
-            made.push((place.slot, self.certified(*plan, place.slot, &spki, pin)?));
-        }
-        let mut lease = Lease::managing(self.serial, pin)?;
-        for (slot, der) in &made {
-            let certificate = Certificate::from_bytes(der.clone()).map_err(failed)?;
-            certificate
-                .write(lease.get()?, slot_id(*slot)?, CertInfo::Uncompressed)
-                .map_err(failed)?;
-        }
-        drop(lease);
+            let mut certificates = Vec::new();
+            for (plan, slot, spki) in &made {
+                let target = plan.target(*slot, spki);
+                certificates.push((*slot, certified(channel, *plan, target, Origin::Generated)?));
+            }
+            for (slot, certificate) in &certificates {
+                card::put_certificate(channel, *slot, certificate)?;
+            }
+            Ok(certificates.into_iter().map(|(slot, _)| slot).collect())
+        })?;
         self.read_keys()?;
-        Ok(made.into_iter().map(|(slot, _)| slot).collect())
+        Ok(slots)
     }
 
-    fn certified(
-        &mut self,
-        plan: Plan,
-        slot: u8,
-        spki: &[u8],
-        pin: &Pin,
-    ) -> Result<Vec<u8>, DeviceError> {
-        let mut serial = [0; 16];
-        rand::fill(&mut serial).map_err(|_| no_randomness())?;
-        let [first, ..] = &mut serial;
-        *first &= 0x7f;
-        let (algorithm, pin_policy, touch) = plan.policy();
-        let policy = (pin_policy, touch);
-        let unsigned = Unsigned::new(plan.purpose, slot, algorithm, spki, policy, serial);
-        let signature = self.sign_with(
-            slot,
-            (algorithm, touch, pin_policy),
-            spki,
-            unsigned.to_sign(),
-            Auth::Pin(pin),
-        )?;
-        Ok(unsigned.signed(&signature))
+    fn made(&mut self, slot: u8) -> Result<KeyInfo, DeviceError> {
+        self.read_keys()?;
+        let key = KeyRef(format!("{slot:02x}"));
+        let mut keys = self.info.keys.iter();
+        keys.find(|info| info.key == key)
+            .cloned()
+            .ok_or_else(|| DeviceError::Unexpected("without the key that it made".into()))
     }
 }
 
@@ -208,7 +200,10 @@ impl Provision for PivDevice {
             .into_iter()
             .filter(|plan| self.info.key(plan.purpose).is_none())
             .collect();
-        if !missing.is_empty() {
+        if missing.is_empty() {
+            let allow = self.options.danger_allow_last_try;
+            self.transact(|channel| verify_with_care(channel, pin, allow))?;
+        } else {
             self.make(&missing, pin)?;
             // Keys were read again, and somebody could have been faster.
             self.adoptable()?;
@@ -223,23 +218,32 @@ impl Provision for PivDevice {
         touch: TouchPolicy,
         auth: Auth<'_>,
     ) -> Result<KeyInfo, DeviceError> {
-        if !matches!(algorithm, Algorithm::Rsa2048 | Algorithm::P256) {
-            let text = format!("request keys with {algorithm:?}");
-            return Err(DeviceError::Unsupported(text));
-        }
+        can_make(self.firmware, algorithm)?;
         let pin = self.admitted(auth)?;
-        let plan = Plan {
+        let slots = self.make(&[Plan::request(algorithm, touch)], pin)?;
+        self.made(slots.first().copied().unwrap_or_default())
+    }
+}
+
+impl Plan {
+    const fn request(algorithm: Algorithm, touch: TouchPolicy) -> Self {
+        Self {
             purpose: Purpose::Request,
             algorithm,
             touch,
             preferred: FIRST_REQUEST_SLOT,
-        };
-        let slots = self.make(&[plan], pin)?;
-        let key = slots.first().map(|slot| KeyRef(format!("{slot:02x}")));
-        let mut keys = self.info.keys.iter();
-        keys.find(|info| Some(&info.key) == key.as_ref())
-            .cloned()
-            .ok_or_else(|| DeviceError::Unexpected("without the key that it made".into()))
+        }
+    }
+
+    fn target(self, slot: u8, spki: &[u8]) -> Target<'_> {
+        let (algorithm, pin, touch) = self.policy();
+        Target {
+            slot,
+            algorithm,
+            pin,
+            touch,
+            spki,
+        }
     }
 }
 
@@ -248,89 +252,86 @@ struct Place {
     spki: Option<Vec<u8>>,
 }
 
-fn generate(yubikey: &mut YubiKey, plan: Plan, slot: u8) -> Result<Vec<u8>, DeviceError> {
-    let algorithm = match plan.algorithm {
-        Algorithm::Rsa2048 => AlgorithmId::Rsa2048,
-        Algorithm::P256 | Algorithm::Ed25519 | Algorithm::X25519 => AlgorithmId::EccP256,
-    };
-    let touch = match plan.touch {
-        TouchPolicy::Never => CardTouch::Never,
-        TouchPolicy::Cached => CardTouch::Cached,
-        TouchPolicy::Always => CardTouch::Always,
-    };
-    let made = piv::generate(yubikey, slot_id(slot)?, algorithm, CardPin::Once, touch);
-    let made = made.map_err(failed)?;
-    let key = made.subject_public_key.raw_bytes();
-    let spki = match plan.algorithm {
-        Algorithm::Rsa2048 => Some(rsa_spki_of(key)),
-        _ => P256Point::from_uncompressed(key).map(|point| point.to_spki()),
-    };
-    spki.ok_or_else(|| DeviceError::Unexpected("with a public key that is none".into()))
+/// Sends the PIN once, and shows the card the management key that it keeps under it.
+fn managing(channel: &mut dyn Channel, pin: &Pin, allow: bool) -> Result<(), DeviceError> {
+    verify_with_care(channel, pin, allow)?;
+    ManagementKey::kept(channel)?.authenticate(channel)
 }
 
-// The crate gives the RSAPublicKey; what wraps it is constant (RFC 3279).
-fn rsa_spki_of(key: &[u8]) -> Vec<u8> {
-    const RSA_ENCRYPTION: [u8; 15] = [
-        0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
-    ];
-    let bits = tlv(0x03, &[&[0], key].concat());
-    tlv(0x30, &[&RSA_ENCRYPTION[..], &bits].concat())
+/// A place for a key: where one of the same kind was made but never got its certificate (somebody pulled the card, or
+/// missed the touch), else a slot without key and certificate, the preferred one first.
+fn place(channel: &mut dyn Channel, plan: Plan, taken: &[u8]) -> Result<Place, DeviceError> {
+    place_where(channel, plan, taken, |made| plan.flaw(made).is_none())
 }
 
-fn slot_id(slot: u8) -> Result<SlotId, DeviceError> {
-    SlotId::try_from(slot).map_err(failed)
+/// The same for a key that comes from elsewhere: where it was put but never got its certificate, or a free slot.
+fn place_for_import(
+    channel: &mut dyn Channel,
+    plan: Plan,
+    spki: &[u8],
+) -> Result<Place, DeviceError> {
+    let (algorithm, pin, touch) = plan.policy();
+    place_where(channel, plan, &[], |found| {
+        let policy = (found.algorithm, found.pin, found.touch) == (algorithm, pin, touch);
+        policy && !found.generated && found.spki == spki
+    })
 }
 
-/// The `yubikey` crate's handle, which resets the card when it is dropped; ours leaves it as it is.
-struct Lease(Option<YubiKey>);
-
-impl Lease {
-    fn open(serial: u32) -> Result<Self, DeviceError> {
-        let opened = YubiKey::open_by_serial(Serial(serial));
-        opened.map(|yubikey| Self(Some(yubikey))).map_err(failed)
-    }
-
-    /// With the management key shown to the card.
-    fn managing(serial: u32, pin: &Pin) -> Result<Self, DeviceError> {
-        let mut lease = Self::open(serial)?;
-        let yubikey = lease.get()?;
-        // EXPOSE: the PIN, to the crate's VERIFY; its copy is wiped when the lease ends.
-        yubikey
-            .verify_pin(pin.expose().as_bytes())
-            .map_err(failed)?;
-        let key = MgmKey::get_protected(yubikey).map_err(|error| match error {
-            yubikey::Error::PcscError { .. } => failed(error),
-            _ => DeviceError::Unsupported("a management key that is not kept under the PIN".into()),
-        })?;
-        yubikey.authenticate(&key).map_err(failed)?;
-        Ok(lease)
-    }
-
-    fn get(&mut self) -> Result<&mut YubiKey, DeviceError> {
-        self.0.as_mut().ok_or(DeviceError::Removed)
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(yubikey) = self.0.take() {
-            let _ = yubikey.disconnect(pcsc::Disposition::LeaveCard);
+fn place_where(
+    channel: &mut dyn Channel,
+    plan: Plan,
+    taken: &[u8],
+    suits: impl Fn(&card::Metadata) -> bool,
+) -> Result<Place, DeviceError> {
+    let mut free = None;
+    let later = SLOTS.filter(|slot| *slot >= FIRST_REQUEST_SLOT);
+    for slot in std::iter::once(plan.preferred).chain(later) {
+        if taken.contains(&slot) || card::certificate(channel, slot)?.is_some() {
+            continue;
+        }
+        match card::metadata(channel, slot)? {
+            Slot::Empty => free = free.or(Some(slot)),
+            Slot::Known(made) if suits(&made) => {
+                let spki = Some(made.spki);
+                return Ok(Place { slot, spki });
+            }
+            Slot::Known(_) | Slot::Other(_) => {}
         }
     }
+    free.map(|slot| Place { slot, spki: None })
+        .ok_or_else(|| DeviceError::Unsupported("another key: every slot is used".into()))
 }
 
-fn failed(error: yubikey::Error) -> DeviceError {
-    use yubikey::Error as E;
-    match error {
-        E::WrongPin { tries: 0 } | E::PinLocked => DeviceError::PinBlocked,
-        E::WrongPin { tries } => DeviceError::WrongPin { tries_left: tries },
-        E::PcscError { inner: Some(error) } => explained(error),
-        E::NotFound | E::PcscError { inner: None } => DeviceError::Removed,
-        E::NotSupported | E::AlgorithmError => DeviceError::Unsupported(error.to_string()),
-        other => DeviceError::Unexpected(format!("with an error: {other}")),
-    }
+/// The certificate of a key, signed by itself.
+fn certified(
+    channel: &mut dyn Channel,
+    plan: Plan,
+    target: Target<'_>,
+    origin: Origin,
+) -> Result<Vec<u8>, DeviceError> {
+    let mut serial = [0; 16];
+    management::random(&mut serial)?;
+    let [first, ..] = &mut serial;
+    *first &= 0x7f;
+    let (algorithm, pin, touch) = plan.policy();
+    let policy: (PinPolicy, TouchPolicy) = (pin, touch);
+    let (slot, spki) = (target.slot, target.spki);
+    let unsigned = Unsigned::new(plan.purpose, slot, algorithm, spki, policy, origin, serial);
+    let signature = sign::sign(channel, target, unsigned.to_sign())?;
+    Ok(unsigned.signed(&signature))
 }
 
-fn no_randomness() -> DeviceError {
-    DeviceError::Middleware("no randomness".into())
+/// The scalar of a private key, and its public half.
+fn p256_of(der: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), DeviceError> {
+    let none =
+        || DeviceError::Unsupported("a key that is not a P-256 key in PKCS#8 or SEC 1".into());
+    let key = PrivateKey::from_private_key_der(&ECDH_P256, der).map_err(|_| none())?;
+    let scalar: EcPrivateKeyBin<'_> = key.as_be_bytes().map_err(|_| none())?;
+    let public = key.compute_public_key().map_err(|_| none())?;
+    let spki: PublicKeyX509Der<'_> = public.as_der().map_err(|_| none())?;
+    // EXPOSE: the private key, to the command that puts it into the card.
+    Ok((
+        Zeroizing::new(scalar.as_ref().to_vec()),
+        spki.as_ref().to_vec(),
+    ))
 }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     card,
+    holders::holders,
     transport::{Channel, Transport, Work},
 };
 
@@ -41,12 +42,12 @@ pub fn list() -> Result<Vec<Found>, DeviceError> {
                 firmware: version.to_string(),
                 reader: reader.to_string_lossy().into_owned(),
             }),
-            Err(DeviceError::Busy) => busy = true,
+            Err(DeviceError::Busy { .. }) => busy = true,
             Err(error) => tracing::debug!(?reader, %error, "no YubiKey"),
         }
     }
     match (found.is_empty(), busy) {
-        (true, true) => Err(DeviceError::Busy),
+        (true, true) => Err(self::busy()),
         _ => Ok(found),
     }
 }
@@ -75,11 +76,6 @@ struct Leased(Option<pcsc::Card>);
 impl Leased {
     fn card(&mut self) -> Result<&mut pcsc::Card, DeviceError> {
         self.0.as_mut().ok_or(DeviceError::Removed)
-    }
-
-    fn alive(mut self) -> Option<Self> {
-        let alive = self.card().is_ok_and(|card| card.transaction().is_ok());
-        alive.then_some(self)
     }
 
     fn identify(&mut self) -> Result<(u32, Firmware), DeviceError> {
@@ -128,6 +124,7 @@ impl PcscTransport {
         }
     }
 
+    /// A fresh connection, on a fresh context: those of a pcscd that ended are dead, and pcscd does not tell.
     fn find(&self) -> Result<Leased, DeviceError> {
         let (context, readers) = readers()?;
         let mut best = DeviceError::Removed;
@@ -135,33 +132,65 @@ impl PcscTransport {
             match open(&context, &reader) {
                 Ok((leased, serial, _)) if serial == self.serial => return Ok(leased),
                 // It may be the one; without it nobody can say.
-                Err(DeviceError::Busy) => best = DeviceError::Busy,
+                Err(DeviceError::Busy { .. }) => best = busy(),
                 Ok(_) | Err(_) => {}
             }
         }
         Err(best)
     }
+
+    /// Does `work` in a transaction on this connection; gives it back, untouched, when it is dead.
+    fn attempt(&mut self, mut leased: Leased, work: Work<'_>) -> Attempt {
+        let result = {
+            let card = match leased.card() {
+                Ok(card) => card,
+                Err(error) => return Attempt::Done(Err(error)),
+            };
+            match card.transaction().map_err(explained) {
+                Ok(transaction) => work(&mut PcscChannel(&transaction)),
+                Err(error) => return Attempt::Dead(error),
+            }
+        };
+        // After an answer that makes no sense the card is looked for again as well: a reset, a reader that lost its place.
+        if !matches!(
+            result,
+            Err(DeviceError::Removed | DeviceError::Middleware(_) | DeviceError::Unexpected(_))
+        ) {
+            self.leased = Some(leased);
+        }
+        Attempt::Done(result)
+    }
+}
+
+enum Attempt {
+    Done(Result<(), DeviceError>),
+    Dead(DeviceError),
 }
 
 impl Transport for PcscTransport {
     fn exclusive(&mut self, work: Work<'_>) -> Result<(), DeviceError> {
-        // A handle from before a removal or a reset is dead, and says so before anything was sent: then a fresh one is tried.
-        let mut leased = match self.leased.take().and_then(Leased::alive) {
-            Some(leased) => leased,
-            None => self.find()?,
-        };
-        let result = {
-            let transaction = leased.card()?.transaction().map_err(explained)?;
-            work(&mut PcscChannel(&transaction))
-        };
-        if !matches!(
-            result,
-            Err(DeviceError::Removed | DeviceError::Middleware(_))
-        ) {
-            self.leased = Some(leased);
+        // A handle from before a removal, a reset or the end of pcscd says that it is dead before anything was sent; then a
+        // fresh one is tried. So is one more, should the card be reset just in between.
+        let mut last = DeviceError::Removed;
+        for _ in 0..ATTEMPTS {
+            let leased = match self.leased.take() {
+                Some(leased) => leased,
+                None => self.find()?,
+            };
+            match self.attempt(leased, work) {
+                Attempt::Done(result) => return result,
+                Attempt::Dead(error) => last = error,
+            }
         }
-        result
+        Err(last)
     }
+}
+
+/// An old handle, a fresh one, and one for a card that was reset in between.
+const ATTEMPTS: usize = 3;
+
+fn busy() -> DeviceError {
+    DeviceError::Busy { holders: holders() }
 }
 
 /// What a PC/SC error means to a person. Which error comes for a removed card depends on when it is asked.
@@ -178,7 +207,7 @@ pub(crate) fn explained(error: pcsc::Error) -> DeviceError {
         | E::UnpoweredCard
         | E::UnresponsiveCard
         | E::InvalidHandle => DeviceError::Removed,
-        E::SharingViolation | E::ServerTooBusy => DeviceError::Busy,
+        E::SharingViolation | E::ServerTooBusy => busy(),
         E::NoService | E::ServiceStopped | E::Shutdown | E::CommError => {
             DeviceError::Middleware("pcscd is not running".into())
         }

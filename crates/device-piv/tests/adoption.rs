@@ -119,7 +119,7 @@ fn taken_over(card: &Card) -> (PivDevice, Pin) {
 
 /// Provisioning is refused with these words, and the card has seen no PIN and nothing that changes it.
 fn is_refused(card: &Card, device: &mut PivDevice, pin: &Pin, words: &str) {
-    let before = card.ask(r#"{"do":"state"}"#);
+    let before = card.standing();
     for _ in 0..2 {
         let refused = device.provision(Auth::Pin(pin));
         let Err(DeviceError::Unsupported(text)) = refused else {
@@ -127,7 +127,7 @@ fn is_refused(card: &Card, device: &mut PivDevice, pin: &Pin, words: &str) {
         };
         assert!(text.starts_with(words), "{text}");
     }
-    assert_eq!(card.ask(r#"{"do":"state"}"#), before);
+    assert_eq!(card.standing(), before);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_key_that_was_imported_is_neither_adopted_nor_used() {
             let file_key = age_core::format::FileKey::new(Box::new([7; 16]));
             let recipient = stanza::recipient(&planted).unwrap();
             let (stanzas, _) = recipient.wrap_file_key(&file_key).unwrap();
-            let before = card.ask(r#"{"do":"state"}"#);
+            let before = card.standing();
             let demanded = device.demand(&planted.key).map(drop);
             let opened = device.unwrap_file_key(&planted.key, &stanzas, Auth::Pin(&pin));
             for refused in [demanded, opened.map(drop)] {
@@ -156,7 +156,7 @@ fn a_key_that_was_imported_is_neither_adopted_nor_used() {
                     "{refused:?}"
                 );
             }
-            assert_eq!(card.ask(r#"{"do":"state"}"#), before);
+            assert_eq!(card.standing(), before);
 
             // What the error says to do: without its certificate the key is left alone, and ours is made elsewhere.
             let mut yubikey = YubiKey::open_by_serial(Serial(card.serial())).unwrap();
@@ -202,7 +202,7 @@ fn a_key_with_a_weaker_pin_policy_is_neither_adopted_nor_used() {
             let words = "slot 95 holds a key with PIN policy Never where Once belongs";
             is_refused(card, &mut device, &pin, words);
             let scheme = SignatureScheme::EcdsaP256Sha256;
-            let before = card.ask(r#"{"do":"state"}"#);
+            let before = card.standing();
             let signed = device.sign(
                 &KeyRef("95".into()),
                 scheme,
@@ -210,7 +210,7 @@ fn a_key_with_a_weaker_pin_policy_is_neither_adopted_nor_used() {
                 Auth::Pin(&pin),
             );
             assert!(matches!(signed, Err(DeviceError::Unsupported(_))));
-            assert_eq!(card.ask(r#"{"do":"state"}"#), before);
+            assert_eq!(card.standing(), before);
         },
     );
 }

@@ -254,10 +254,10 @@ fn a_card_that_somebody_keeps_is_busy_and_no_pin_is_spent() {
                 .connect(&name, pcsc::ShareMode::Exclusive, pcsc::Protocols::ANY)
                 .unwrap();
             let opened = PivDevice::open(serial, Options::default());
-            assert!(matches!(opened, Err(DeviceError::Busy)));
+            assert!(matches!(opened, Err(DeviceError::Busy { .. })));
             assert!(matches!(
                 touchkeep_device_piv::list(),
-                Err(DeviceError::Busy)
+                Err(DeviceError::Busy { .. })
             ));
             kept.disconnect(pcsc::Disposition::ResetCard)
                 .map_err(|(_, e)| e)

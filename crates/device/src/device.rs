@@ -291,6 +291,31 @@ pub trait Provision {
     ) -> Result<KeyInfo, DeviceError>;
 }
 
+/// A process that may be holding a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its name, as the system has it: `scdaemon`.
+    pub name: String,
+    /// Its process id.
+    pub pid: u32,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (pid {})", self.name, self.pid)
+    }
+}
+
+fn listed(holders: &[Holder]) -> String {
+    match holders {
+        [] => String::new(),
+        some => {
+            let names: Vec<String> = some.iter().map(Holder::to_string).collect();
+            format!(": {} may be holding it", names.join(", "))
+        }
+    }
+}
+
 /// Why a device did not, sorted by what a person can do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -299,8 +324,11 @@ pub enum DeviceError {
     #[error("the device is not connected")]
     Removed,
     /// Somebody else holds it.
-    #[error("another program is using the device")]
-    Busy,
+    #[error("another program is using the device{}", listed(.holders))]
+    Busy {
+        /// Who that may be.
+        holders: Vec<Holder>,
+    },
     /// A PIN or passphrase is needed.
     #[error("the device asks for its PIN or passphrase")]
     NeedsSecret,
@@ -308,6 +336,12 @@ pub enum DeviceError {
     #[error("wrong PIN, {tries_left} tries left")]
     WrongPin {
         /// Tries left before the PIN is blocked.
+        tries_left: u8,
+    },
+    /// The PUK was wrong.
+    #[error("wrong PUK, {tries_left} tries left")]
+    WrongPuk {
+        /// Tries left before the PUK is blocked.
         tries_left: u8,
     },
     /// The PIN was wrong, and the device does not count its tries aloud.
@@ -319,9 +353,15 @@ pub enum DeviceError {
     /// The PIN is blocked.
     #[error("the PIN is blocked")]
     PinBlocked,
+    /// The PUK is blocked.
+    #[error("the PUK is blocked")]
+    PukBlocked,
     /// One try is left, and it is not spent without an explicit word. Nothing was sent.
     #[error("one PIN try is left")]
     LastTry,
+    /// The same of the PUK.
+    #[error("one PUK try is left")]
+    LastPukTry,
     /// PIN, PUK or management key are those of the factory.
     #[error("the PIN is still the factory's")]
     FactoryPin,
@@ -351,10 +391,14 @@ impl DeviceError {
     pub const fn code(&self) -> Code {
         match self {
             Self::Removed => Code::DeviceRemoved,
-            Self::Busy => Code::DeviceBusy,
-            Self::WrongPin { .. } | Self::WrongPinUncounted => Code::WrongPin,
+            Self::Busy { .. } => Code::DeviceBusy,
+            Self::WrongPin { .. } | Self::WrongPuk { .. } | Self::WrongPinUncounted => {
+                Code::WrongPin
+            }
             Self::WrongPassphrase => Code::WrongPassphrase,
-            Self::PinBlocked | Self::LastTry => Code::PinBlocked,
+            Self::PinBlocked | Self::PukBlocked | Self::LastTry | Self::LastPukTry => {
+                Code::PinBlocked
+            }
             Self::FactoryPin => Code::FactoryPin,
             Self::NoTouch => Code::NoTouch,
             Self::NoKey(_) | Self::NotForThisKey => Code::NoDevice,

@@ -30,7 +30,7 @@ pub mod software;
 pub mod stanza;
 
 pub use device::{
-    Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef,
+    Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, Holder, KeyInfo, KeyRef,
     PinPolicy, Provision, Purpose, SecretDemand, SignatureScheme, TouchPolicy,
 };
 pub use identity::DeviceIdentity;

@@ -7,7 +7,7 @@ use touchkeep_wire::Failure;
 pub(crate) fn device_failure(error: &DeviceError, device: &str) -> Failure {
     let fix = match error {
         DeviceError::Removed => "Plug it in and try again.".into(),
-        DeviceError::Busy => "Close the other program (gpg-agent, ykman, an authenticator) and try again.".into(),
+        DeviceError::Busy { holders } => touchkeep_device_piv::holders::what_to_do(holders),
         DeviceError::NeedsSecret => "Try again and type what is asked for.".into(),
         DeviceError::WrongPin { .. } => "Try again with the right PIN; it was not sent twice.".into(),
         DeviceError::WrongPassphrase => "Try again with the right passphrase.".into(),

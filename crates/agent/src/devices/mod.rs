@@ -92,7 +92,7 @@ impl Failed {
     const fn leaves_pin_good(&self) -> bool {
         matches!(
             self,
-            Self::Device(DeviceError::NoTouch | DeviceError::Busy | DeviceError::NoKey(_))
+            Self::Device(DeviceError::NoTouch | DeviceError::Busy { .. } | DeviceError::NoKey(_))
         )
     }
 }

@@ -74,7 +74,7 @@ impl Opened {
 impl Opened {
     fn tries_left(&mut self) -> Result<Option<u8>, DeviceError> {
         match self {
-            Self::Piv(card) => Ok(Some(card.pin_state()?.0)),
+            Self::Piv(card) => Ok(Some(card.pin_state()?.pin.left)),
             Self::Software(_) | Self::Pkcs11(_) => Ok(None),
         }
     }
@@ -101,9 +101,9 @@ impl Connected {
         match self.open() {
             Ok(Opened::Piv(mut card)) => card.pin_state().map_or_else(
                 |_| PinState::default(),
-                |(tries, factory)| PinState {
-                    tries_left: Some(tries),
-                    factory: Some(factory),
+                |state| PinState {
+                    tries_left: Some(state.pin.left),
+                    factory: Some(state.pin_is_factory),
                 },
             ),
             Ok(mut other) => match other.first_demand() {

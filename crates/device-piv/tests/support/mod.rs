@@ -117,6 +117,13 @@ impl Card {
         ask(&self.dir, question)
     }
 
+    /// All that the card knows of itself, but for how often it was asked.
+    pub(crate) fn standing(&self) -> Value {
+        let mut state = self.ask(r#"{"do":"state"}"#);
+        state.as_object_mut().unwrap().remove("apdus");
+        state
+    }
+
     /// How often a PIN was presented, and tries that it has left, as the card counts them.
     pub(crate) fn verified(&self) -> (u64, u64) {
         let state = self.ask(r#"{"do":"state"}"#);
