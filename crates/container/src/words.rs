@@ -62,6 +62,10 @@ words! {
         P256 = "p256",
         /// RSA of 2048 bits.
         Rsa2048 = "rsa2048",
+        /// RSA of 3072 bits.
+        Rsa3072 = "rsa3072",
+        /// RSA of 4096 bits.
+        Rsa4096 = "rsa4096",
         /// Ed25519.
         Ed25519 = "ed25519",
         /// X25519.

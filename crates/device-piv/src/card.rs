@@ -164,7 +164,7 @@ const fn algorithm_id(algorithm: Algorithm) -> Option<u8> {
     match algorithm {
         Algorithm::Rsa2048 => Some(0x07),
         Algorithm::P256 => Some(0x11),
-        Algorithm::Ed25519 | Algorithm::X25519 => None,
+        Algorithm::Rsa3072 | Algorithm::Rsa4096 | Algorithm::Ed25519 | Algorithm::X25519 => None,
     }
 }
 

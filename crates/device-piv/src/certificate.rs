@@ -166,7 +166,7 @@ impl Unsigned {
         let name = tlv(SEQUENCE, &name.concat());
         let algorithm = match algorithm {
             Algorithm::Rsa2048 => [tlv(OID, RSA_SHA256), vec![0x05, 0]].concat(),
-            Algorithm::P256 | Algorithm::Ed25519 | Algorithm::X25519 => tlv(OID, ECDSA_SHA256),
+            _ => tlv(OID, ECDSA_SHA256),
         };
         let algorithm = tlv(SEQUENCE, &algorithm);
         let validity = VALIDITY.map(|(tag, time)| tlv(tag, time)).concat();

@@ -250,7 +250,7 @@ struct Place {
 fn generate(yubikey: &mut YubiKey, plan: Plan, slot: u8) -> Result<Vec<u8>, DeviceError> {
     let algorithm = match plan.algorithm {
         Algorithm::Rsa2048 => AlgorithmId::Rsa2048,
-        Algorithm::P256 | Algorithm::Ed25519 | Algorithm::X25519 => AlgorithmId::EccP256,
+        _ => AlgorithmId::EccP256,
     };
     let touch = match plan.touch {
         TouchPolicy::Never => CardTouch::Never,

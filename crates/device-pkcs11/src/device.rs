@@ -332,7 +332,7 @@ fn kind_of(algorithm: Algorithm) -> Result<Kind, DeviceError> {
     match algorithm {
         Algorithm::P256 => Ok(Kind::P256),
         Algorithm::Rsa2048 => Ok(Kind::Rsa2048),
-        Algorithm::Ed25519 | Algorithm::X25519 => {
+        _ => {
             Err(DeviceError::Unsupported(format!("{algorithm:?} keys")))
         }
     }

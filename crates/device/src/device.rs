@@ -51,6 +51,10 @@ pub enum Algorithm {
     P256,
     /// RSA with a modulus of 2048 bits.
     Rsa2048,
+    /// RSA with a modulus of 3072 bits.
+    Rsa3072,
+    /// RSA with a modulus of 4096 bits.
+    Rsa4096,
     /// Curve25519 for signatures (RFC 8032).
     Ed25519,
     /// Curve25519 for key agreement (RFC 7748).
@@ -136,6 +140,8 @@ pub enum SecretDemand {
         /// Tries left before the PIN is blocked.
         tries_left: Option<u8>,
     },
+    /// The PIN, at keys of the device itself: it asks when it is used, and no secret is given.
+    PinPad,
     /// The passphrase.
     Passphrase,
 }
@@ -161,6 +167,13 @@ pub trait Device: Send {
     /// # Errors
     /// When the device cannot be asked, or has no such key.
     fn demand(&mut self, key: &KeyRef) -> Result<Demand, DeviceError>;
+
+    /// Whether each use of this key waits for a person: for a touch, or for the PIN anew. Anything else is open to whoever has
+    /// the session.
+    fn asks_each_time(&self, key: &KeyRef) -> bool {
+        let mut keys = self.info().keys.iter();
+        keys.any(|info| info.key == *key && info.touch == TouchPolicy::Always)
+    }
 
     /// Opens a file key. Picks the one stanza that is for this key before it touches hardware.
     ///

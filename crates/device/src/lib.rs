@@ -23,6 +23,7 @@ pub mod conformance;
 pub mod device;
 mod hpke;
 pub mod identity;
+mod oaep;
 pub mod public;
 pub mod software;
 pub mod stanza;

@@ -301,7 +301,10 @@ impl<'a, 'b> Signer<'a, 'b> {
         let scheme = match key.algorithm {
             Algorithm::P256 => SignatureScheme::EcdsaP256Sha256,
             Algorithm::Ed25519 => SignatureScheme::Ed25519,
-            Algorithm::Rsa2048 | Algorithm::X25519 => return Err(unusable),
+            Algorithm::Rsa2048
+            | Algorithm::Rsa3072
+            | Algorithm::Rsa4096
+            | Algorithm::X25519 => return Err(unusable),
         };
         let verify = VerifyKey::from_spki(id.to_string(), &key.spki).map_err(|_| unusable)?;
         Ok(Self {

@@ -82,6 +82,8 @@ pub(crate) fn stated_key(key: &KeyInfo) -> Option<DeviceKey> {
         algorithm: match key.algorithm {
             Algorithm::P256 => words::Algorithm::P256,
             Algorithm::Rsa2048 => words::Algorithm::Rsa2048,
+            Algorithm::Rsa3072 => words::Algorithm::Rsa3072,
+            Algorithm::Rsa4096 => words::Algorithm::Rsa4096,
             Algorithm::Ed25519 => words::Algorithm::Ed25519,
             Algorithm::X25519 => words::Algorithm::X25519,
         },
@@ -116,6 +118,8 @@ fn key(stated: &DeviceKey) -> KeyInfo {
         algorithm: match stated.algorithm {
             words::Algorithm::P256 => Algorithm::P256,
             words::Algorithm::Rsa2048 => Algorithm::Rsa2048,
+            words::Algorithm::Rsa3072 => Algorithm::Rsa3072,
+            words::Algorithm::Rsa4096 => Algorithm::Rsa4096,
             words::Algorithm::Ed25519 => Algorithm::Ed25519,
             words::Algorithm::X25519 => Algorithm::X25519,
         },
