@@ -106,7 +106,7 @@ impl Module {
             None => self.opened(entry)?,
         };
         let outcome = self
-            .log_in(&session, entry, lost)
+            .log_in(&mut session, entry, lost)
             .and_then(|()| work(&self.raw, &mut session));
         // Closing the last session of the process logs out.
         if entry.login.keep && keeps_session(&outcome) {
@@ -132,7 +132,7 @@ impl Module {
 
     fn log_in(
         &self,
-        session: &Opened,
+        session: &mut Opened,
         entry: &mut Entry<'_>,
         lost: Option<Failure>,
     ) -> Result<(), Failure> {
@@ -142,7 +142,7 @@ impl Module {
             How::Kept => return Err(Failure::NotLoggedIn),
             How::Pad if logged_in => return Ok(()),
             How::Pin if logged_in && (entry.asks || entry.spent) => return Ok(()),
-            How::Pin if logged_in => session.inner.logout().map_err(failed)?,
+            How::Pin if logged_in => session.log_out()?,
             How::Pin | How::Pad => {}
         }
         if entry.spent {
@@ -212,6 +212,12 @@ impl Opened {
         let info = self.inner.get_session_info().map_err(failed)?;
         let state = info.session_state();
         Ok(matches!(state, SessionState::RoUser | SessionState::RwUser))
+    }
+
+    fn log_out(&mut self) -> Result<(), Failure> {
+        // Handles of private objects end with the login.
+        self.compared.clear();
+        self.inner.logout().map_err(failed)
     }
 
     /// The key that is meant, after its public half was compared; once for each session.

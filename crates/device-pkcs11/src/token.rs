@@ -54,17 +54,17 @@ impl Module {
         Ok(all.into_iter().map(|(_, info)| described(&info)).collect())
     }
 
+    // A token that is just being taken out, or that the module does not know, hides no other one.
     fn all(&self) -> Result<Vec<(Slot, TokenInfo)>, Failure> {
-        let slots = self.context.get_slots_with_token().map_err(failed)?;
-        let infos = slots
-            .into_iter()
-            .map(|slot| Ok((slot, self.context.get_token_info(slot)?)))
-            .collect::<Result<Vec<_>, Error>>()
-            .map_err(failed)?;
-        Ok(infos
-            .into_iter()
-            .filter(|(_, info)| info.token_initialized())
-            .collect())
+        let mut all = Vec::new();
+        for slot in self.context.get_slots_with_token().map_err(failed)? {
+            match self.context.get_token_info(slot).map_err(failed) {
+                Ok(info) => all.extend(info.token_initialized().then_some((slot, info))),
+                Err(Failure::NoToken) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(all)
     }
 
     pub(crate) fn find(&self, choice: &TokenChoice) -> Result<(Slot, TokenInfo), Failure> {
