@@ -12,9 +12,9 @@ use age_core::{
     secrecy::ExposeSecret,
 };
 use touchkeep_core::Code;
-use touchkeep_device::{DeviceKind, KeyRef, Purpose, TouchPolicy, stanza};
+use touchkeep_device::{DeviceKind, KeyRef, Purpose, stanza};
 use touchkeep_pipeline::Consent;
-use touchkeep_vault::EnrolledDevice;
+use touchkeep_vault::{EnrolledDevice, SealClass};
 use touchkeep_wire::Failure;
 
 use crate::{
@@ -65,9 +65,8 @@ pub(crate) async fn consent_with(
     open: impl FnOnce() -> Result<Opened, Failed> + Send + 'static,
     riddle: Riddle,
 ) -> Result<Consent, Failed> {
-    let touched = device
-        .key(Purpose::Seal)
-        .is_some_and(|key| key.touch == TouchPolicy::Always);
+    // A touch counts where the device's maker says that the key waits for one.
+    let touched = device.seals == Ok(SealClass::Touch);
     let mut what = use_of(device, Purpose::Seal, why);
     // Without a touch, typing is the consent, and a PIN that is remembered would be none.
     what.fresh = !touched;

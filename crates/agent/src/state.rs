@@ -7,7 +7,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OptionalExtension, params};
-use touchkeep_core::{ClientId, ItemId, UnixMillis};
+use touchkeep_core::{ClientId, Id, ItemId, UnixMillis, VaultId};
 
 /// The shape of the tables. An older program refuses a newer file.
 const VERSION: i64 = 1;
@@ -86,6 +86,28 @@ impl State {
         self.lock().execute(
             "INSERT INTO fact VALUES ('vault', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             [path.to_string_lossy()],
+        )?;
+        Ok(())
+    }
+
+    /// The id of the log that this machine keeps for a vault.
+    pub(crate) fn log(&self, vault: VaultId) -> Option<Id> {
+        let value = self
+            .lock()
+            .query_row(
+                "SELECT value FROM fact WHERE name = ?1",
+                [format!("log.{vault}")],
+                |row| row.get::<_, String>(0),
+            )
+            .optional();
+        value.ok().flatten()?.parse().ok()
+    }
+
+    /// Keeps it, where none is kept yet.
+    pub(crate) fn keep_log(&self, vault: VaultId, log: Id) -> Result<(), StateError> {
+        self.lock().execute(
+            "INSERT OR IGNORE INTO fact VALUES (?1, ?2)",
+            [format!("log.{vault}"), log.to_string()],
         )?;
         Ok(())
     }

@@ -312,13 +312,13 @@ fn say_touched(path: &Path, softhsm: &str, setting: &str) {
         args: vec!["agent".into(), "pkcs11-host".into()],
         env: vec![("SOFTHSM2_CONF".into(), softhsm.into())],
     };
-    let found = tokens(&launch, MODULE.into()).unwrap();
+    let found = tokens(&launch, std::path::PathBuf::from(MODULE)).unwrap();
     let choice = found
         .into_iter()
         .map(|token| token.choice)
         .find(|choice| choice.label == "agent-test");
     let mut device =
-        Pkcs11Device::spawn(launch, MODULE.into(), choice.unwrap(), Options::default()).unwrap();
+        Pkcs11Device::spawn(launch, std::path::PathBuf::from(MODULE), choice.unwrap(), Options::default()).unwrap();
     let locked = touchkeep_vault::Locked::open(path).unwrap();
     let pin = Pin::new(PIN.into());
     let mut vault = locked.unlock(&mut device, Auth::Pin(&pin)).unwrap();

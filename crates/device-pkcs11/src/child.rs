@@ -3,8 +3,8 @@
 use std::{
     ffi::OsString,
     io,
-    path::PathBuf,
-    process::{Child, ChildStdin, Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::Duration,
@@ -14,16 +14,17 @@ use touchkeep_device::DeviceError;
 use zeroize::Zeroizing;
 
 use crate::{
-    module,
-    wire::{self, Failure, Frame, Reply, Request, Tries},
+    confine,
+    module::{self, ModuleFile, ModuleHash},
+    wire::{self, Failure, Frame, How, Load, Reply, Request, Tries, Use},
 };
 
 /// How long a module may take to load and find its tokens.
 const LOADING: Duration = Duration::from_secs(20);
 /// How long it may take for anything else.
 const ANSWERING: Duration = Duration::from_secs(5);
-/// How long it may take to make a key.
-const GENERATING: Duration = Duration::from_secs(60);
+/// How long it may take to make a key, or a person to type a PIN at the token.
+const WAITING: Duration = Duration::from_secs(60);
 /// How long it may take to end by itself.
 const ENDING: Duration = Duration::from_millis(500);
 
@@ -34,24 +35,31 @@ pub struct Launch {
     pub program: PathBuf,
     /// What comes before `--module`.
     pub args: Vec<OsString>,
-    /// Set for the child alone, beside what it inherits.
+    /// Set for the child alone, beside the little that it gets of our own environment.
     pub env: Vec<(OsString, OsString)>,
 }
 
 /// The way to a module.
 pub(crate) struct Host {
     launch: Launch,
-    module: PathBuf,
+    module: ModuleFile,
+    loaded: Option<ModuleHash>,
     running: Option<Running>,
 }
 
 impl Host {
-    pub(crate) const fn new(launch: Launch, module: PathBuf) -> Self {
+    pub(crate) const fn new(launch: Launch, module: ModuleFile) -> Self {
         Self {
             launch,
             module,
+            loaded: None,
             running: None,
         }
+    }
+
+    /// What was loaded.
+    pub(crate) const fn loaded(&self) -> Option<ModuleHash> {
+        self.loaded
     }
 
     /// Asks once. A child that does not answer is ended, and the next question starts another.
@@ -61,56 +69,62 @@ impl Host {
         secret: &[u8],
         body: &[u8],
     ) -> Result<(Reply, Zeroizing<Vec<u8>>), DeviceError> {
-        let mut running = match self.running.take() {
+        let mut running = match self.running.take().and_then(Running::alive) {
             Some(running) => running,
             None => self.start()?,
         };
-        let deadline = match question {
-            Request::Generate(_) => GENERATING,
-            _ => ANSWERING,
-        };
-        let answer = running.ask(question, secret, body, deadline)?;
+        let answer = running.ask(question, secret, body, patience(question))?;
         self.running = Some(running);
-        let reply = serde_json::from_slice(&answer.head)
-            .map_err(|error| DeviceError::Middleware(error.to_string()))?;
-        match reply {
-            Reply::Failed(failure) => Err(explained(failure)),
-            reply => Ok((reply, answer.body)),
-        }
+        answered(&answer.head).map(|reply| (reply, answer.body))
     }
 
-    fn start(&self) -> Result<Running, DeviceError> {
-        let module = module::checked(&self.module)
+    fn start(&mut self) -> Result<Running, DeviceError> {
+        let path = module::checked(&self.module.path)
             .map_err(|error| DeviceError::Middleware(error.to_string()))?;
-        let mut child = Command::new(&self.launch.program)
+        let mut running = Running::start(self.command(&path))?;
+        let load = Request::Load(Load {
+            // Another child of this device loads what the first did.
+            sha256: self.module.sha256.or(self.loaded),
+            init: self.module.init.clone(),
+        });
+        let answer = running.ask(&load, &[], &[], LOADING)?;
+        let Reply::Loaded(hash) = answered(&answer.head)? else {
+            return Err(broken("answered something else"));
+        };
+        self.loaded = Some(hash);
+        // Looking for tokens is slow with some modules; after it every answer is quick.
+        running.ask(&Request::Tokens, &[], &[], LOADING)?;
+        Ok(running)
+    }
+
+    fn command(&self, module: &Path) -> Command {
+        let mut command = Command::new(&self.launch.program);
+        command
             .args(&self.launch.args)
             .arg("--module")
             .arg(module)
+            .env_clear()
+            .envs(confine::environment())
             .envs(self.launch.env.iter().cloned())
+            .current_dir("/")
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| broken(&format!("did not start: {error}")))?;
-        let (Some(stdin), Some(mut stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(broken("has no pipes"));
-        };
-        let (sender, answers) = mpsc::channel();
-        thread::spawn(move || {
-            while let Some(answer) = Frame::read(&mut stdout).transpose() {
-                let broken = answer.is_err();
-                if sender.send(answer).is_err() || broken {
-                    break;
-                }
-            }
-        });
-        let mut running = Running {
-            child,
-            stdin: Some(stdin),
-            answers,
-        };
-        // Loading is slow with some modules; after it every answer is quick.
-        running.ask(&Request::Tokens, &[], &[], LOADING)?;
-        Ok(running)
+            .stdout(Stdio::piped());
+        command
+    }
+}
+
+const fn patience(question: &Request) -> Duration {
+    match question {
+        Request::Generate(_) => WAITING,
+        Request::Login(_, login)
+        | Request::Agree(Use { login, .. })
+        | Request::Decrypt(Use { login, .. })
+        | Request::Sign(Use { login, .. })
+            if matches!(login.how, How::Pad) =>
+        {
+            WAITING
+        }
+        _ => ANSWERING,
     }
 }
 
@@ -121,6 +135,36 @@ struct Running {
 }
 
 impl Running {
+    // The child ends with the thread that started it, so that is the one which reads its answers until their end.
+    fn start(mut command: Command) -> Result<Self, DeviceError> {
+        let (sender, answers) = mpsc::channel();
+        let (started, child) = mpsc::channel();
+        thread::spawn(move || {
+            let mut spawned = command.spawn();
+            let stdout = spawned.as_mut().ok().and_then(|child| child.stdout.take());
+            if started.send(spawned).is_ok()
+                && let Some(stdout) = stdout
+            {
+                pass_on(stdout, &sender);
+            }
+        });
+        let mut child = child
+            .recv()
+            .map_err(|_| broken("did not start"))?
+            .map_err(|error| broken(&format!("did not start: {error}")))?;
+        let stdin = child.stdin.take();
+        Ok(Self {
+            child,
+            stdin,
+            answers,
+        })
+    }
+
+    // One that ended by itself while nobody asked is no error of the next question.
+    fn alive(mut self) -> Option<Self> {
+        matches!(self.child.try_wait(), Ok(None)).then_some(self)
+    }
+
     fn ask(
         &mut self,
         question: &Request,
@@ -139,6 +183,15 @@ impl Running {
     }
 }
 
+fn pass_on(mut stdout: ChildStdout, answers: &mpsc::Sender<io::Result<Frame>>) {
+    while let Some(answer) = Frame::read(&mut stdout).transpose() {
+        let broken = answer.is_err();
+        if answers.send(answer).is_err() || broken {
+            break;
+        }
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         drop(self.stdin.take());
@@ -153,10 +206,23 @@ fn broken(how: &str) -> DeviceError {
     DeviceError::Middleware(format!("the process of the PKCS#11 module {how}"))
 }
 
+fn answered(head: &[u8]) -> Result<Reply, DeviceError> {
+    let reply = serde_json::from_slice(head);
+    match reply.map_err(|error| DeviceError::Middleware(error.to_string()))? {
+        Reply::Failed(failure) => Err(explained(failure)),
+        reply => Ok(reply),
+    }
+}
+
 fn explained(failure: Failure) -> DeviceError {
     match failure {
         Failure::NoToken => DeviceError::Removed,
         Failure::NoKey => DeviceError::Unexpected("that the key is gone".into()),
+        Failure::OtherKey => {
+            DeviceError::Unexpected("with another key in the place of this one".into())
+        }
+        Failure::NotLoggedIn => DeviceError::NeedsSecret,
+        Failure::NotOpened => DeviceError::NotForThisKey,
         Failure::WrongPin(Tries::Some) => DeviceError::WrongPinUncounted,
         Failure::WrongPin(Tries::Last) => DeviceError::WrongPin { tries_left: 1 },
         Failure::WrongPin(Tries::Locked) => DeviceError::WrongPin { tries_left: 0 },

@@ -1,46 +1,57 @@
 //! A PKCS#11 token as a device.
 
-use std::path::PathBuf;
-
-use age_core::{
-    format::{FILE_KEY_BYTES, FileKey, Stanza},
-    secrecy::ExposeSecret,
-};
-use aws_lc_rs::{
-    digest::{SHA256, digest},
-    rand,
-};
+use age_core::format::{FileKey, Stanza};
+use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
 use touchkeep_core::Pin;
 use touchkeep_device::{
-    Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef,
-    Provision, Purpose, SecretDemand, SignatureScheme, TouchPolicy,
-    public::{P256Point, scheme_of, tlv, unsigned, verifies},
+    Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose,
+    SecretDemand, SignatureScheme, TouchPolicy,
+    public::{P256Point, RsaPublic, scheme_of, tlv, unsigned, verifies},
     stanza,
 };
 
 use crate::{
     child::{Host, Launch},
-    token::LABEL_PREFIX,
+    keys::LABEL_PREFIX,
+    module::{ModuleFile, ModuleHash},
     wire::{
-        Generate, Kind, Login, MAX_BODY_BYTES, Reply, Request, Token, TokenChoice, TokenKey, Tries,
-        Use,
+        How, Kind, Login, MAX_BODY_BYTES, Reply, Request, Standing, Token, TokenChoice, TokenKey,
+        Tries, Use, Wanted,
     },
 };
 
 /// Choices of whoever opens a device.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Send a PIN although the token says that it is the last try. A person has to have said so in words.
     pub danger_allow_last_try: bool,
+    /// What enrolment makes to open files with. When nothing is asked for: P-256, or RSA where the token does not agree on
+    /// keys or does not let the result be read.
+    pub file_keys: Option<Algorithm>,
+    /// Have enrolment make a seal key that asks for the PIN at each use. Key agreement has no place for that, so it is RSA.
+    pub seal_asks_each_time: bool,
+    /// The keys to use, where somebody else made them; then keys are not looked for by label, and none is made.
+    pub named: Vec<NamedKey>,
+}
+
+/// A key that somebody else made, by its CKA_ID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedKey {
+    /// Its CKA_ID, in hex.
+    pub key: KeyRef,
+    /// What it is used for.
+    pub purpose: Purpose,
+    /// It asks for the PIN at each use (CKA_ALWAYS_AUTHENTICATE). One that is said to and does not is not used.
+    pub asks_each_time: bool,
 }
 
 /// The tokens that a module sees.
 ///
 /// # Errors
 /// [`DeviceError::Middleware`] when the module cannot be loaded or does not answer.
-pub fn tokens(launch: &Launch, module: PathBuf) -> Result<Vec<Token>, DeviceError> {
-    list(&mut Host::new(launch.clone(), module))
+pub fn tokens(launch: &Launch, module: impl Into<ModuleFile>) -> Result<Vec<Token>, DeviceError> {
+    list(&mut Host::new(launch.clone(), module.into()))
 }
 
 fn list(host: &mut Host) -> Result<Vec<Token>, DeviceError> {
@@ -52,10 +63,13 @@ fn list(host: &mut Host) -> Result<Vec<Token>, DeviceError> {
 
 /// A token, known by its serial number and label, and by its public keys.
 pub struct Pkcs11Device {
-    info: DeviceInfo,
-    host: Host,
-    choice: TokenChoice,
-    login: Login,
+    pub(crate) info: DeviceInfo,
+    pub(crate) host: Host,
+    pub(crate) choice: TokenChoice,
+    pub(crate) options: Options,
+    pub(crate) keeps: bool,
+    asking: Vec<KeyRef>,
+    pad: bool,
 }
 
 impl Pkcs11Device {
@@ -66,11 +80,11 @@ impl Pkcs11Device {
     /// loaded.
     pub fn spawn(
         launch: Launch,
-        module: PathBuf,
+        module: impl Into<ModuleFile>,
         choice: TokenChoice,
         options: Options,
     ) -> Result<Self, DeviceError> {
-        let mut host = Host::new(launch, module);
+        let mut host = Host::new(launch, module.into());
         let tokens = list(&mut host)?;
         let token = tokens.into_iter().find(|token| token.choice == choice);
         let token = token.ok_or(DeviceError::Removed)?;
@@ -84,22 +98,72 @@ impl Pkcs11Device {
             },
             host,
             choice,
-            login: Login {
-                allow_last_try: options.danger_allow_last_try,
-            },
+            options,
+            keeps: false,
+            asking: Vec::new(),
+            pad: false,
         };
+        device.pad = device.standing()?.pad;
         device.read_keys()?;
         Ok(device)
     }
 
-    fn read_keys(&mut self) -> Result<(), DeviceError> {
-        let question = Request::Keys(self.choice.clone());
-        let (Reply::Keys(keys), _) = self.host.ask(&question, &[], &[])? else {
+    /// What the module is that was loaded: what an enrolment pins (see [`ModuleFile::sha256`]).
+    #[must_use]
+    pub const fn module_hash(&self) -> Option<ModuleHash> {
+        self.host.loaded()
+    }
+
+    /// Whether the PIN is typed at the token itself.
+    #[must_use]
+    pub const fn has_pin_pad(&self) -> bool {
+        self.pad
+    }
+
+    /// Keeps the session of the next use with a PIN, until [`Self::end_session`]: what follows needs none
+    /// ([`SecretDemand::Nothing`], [`Auth::Nothing`]). A PIN that is given all the same is proved anew, and a wrong one ends the
+    /// session. A session that the token lost is opened again once, with the PIN of that use if there is one.
+    pub const fn keep_session(&mut self) {
+        self.keeps = true;
+    }
+
+    /// Logs out, and keeps no session any more.
+    ///
+    /// # Errors
+    /// When the child does not answer; then it was ended, and the session with it.
+    pub fn end_session(&mut self) -> Result<(), DeviceError> {
+        self.keeps = false;
+        match self.host.ask(&Request::Logout, &[], &[])? {
+            (Reply::Done, _) => Ok(()),
+            _ => Err(confused()),
+        }
+    }
+
+    fn standing(&mut self) -> Result<Standing, DeviceError> {
+        let question = Request::Standing(self.choice.clone());
+        match self.host.ask(&question, &[], &[])? {
+            (Reply::Standing(standing), _) => Ok(standing),
+            _ => Err(confused()),
+        }
+    }
+
+    pub(crate) fn read_keys(&mut self) -> Result<(), DeviceError> {
+        let ids = self.options.named.iter().map(|named| id_of(&named.key));
+        let question = Request::Keys(Wanted {
+            token: self.choice.clone(),
+            ids: ids.collect::<Result<_, _>>()?,
+        });
+        let (Reply::Keys(found), _) = self.host.ask(&question, &[], &[])? else {
             return Err(confused());
         };
-        let mut keys: Vec<_> = keys.iter().filter_map(described).collect();
-        keys.sort_by(|a, b| (a.purpose, &a.key.0).cmp(&(b.purpose, &b.key.0)));
-        self.info.keys = keys;
+        let mut keys: Vec<_> = found
+            .iter()
+            .filter_map(|key| described(key, &self.options.named))
+            .collect();
+        keys.sort_by(|(a, _), (b, _)| (a.purpose, &a.key.0).cmp(&(b.purpose, &b.key.0)));
+        let asking = keys.iter().filter(|(_, asks)| *asks);
+        self.asking = asking.map(|(info, _)| info.key.clone()).collect();
+        self.info.keys = keys.into_iter().map(|(info, _)| info).collect();
         Ok(())
     }
 
@@ -110,69 +174,36 @@ impl Pkcs11Device {
             .ok_or_else(|| DeviceError::NoKey(key.clone()))
     }
 
-    fn use_of(&self, info: &KeyInfo) -> Result<Use, DeviceError> {
-        let id = HEXLOWER.decode(info.key.0.as_bytes());
-        Ok(Use {
-            token: self.choice.clone(),
-            login: self.login,
-            id: id.map_err(|_| DeviceError::NoKey(info.key.clone()))?,
-            kind: kind_of(info.algorithm)?,
+    /// How to log in with what a person gave.
+    pub(crate) const fn login(&self, auth: Auth<'_>) -> Result<Login, DeviceError> {
+        let how = match auth {
+            Auth::Pin(_) => How::Pin,
+            Auth::Nothing if self.pad => How::Pad,
+            Auth::Nothing if self.keeps => How::Kept,
+            Auth::Nothing | Auth::Passphrase(_) => return Err(DeviceError::NeedsSecret),
+        };
+        Ok(Login {
+            how,
+            allow_last_try: self.options.danger_allow_last_try,
+            keep: self.keeps,
+            write: false,
         })
     }
 
-    // Has the token show that it holds the private half. Public objects are made without a PIN: a key with our label may be
-    // anybody's, and a vault that is encrypted to it is his.
-    fn prove(&mut self, purpose: Purpose, auth: Auth<'_>) -> Result<(), DeviceError> {
-        let mut of_purpose = self.info.keys.iter().filter(|info| info.purpose == purpose);
-        let (Some(info), None) = (of_purpose.next().cloned(), of_purpose.next()) else {
-            let text = format!(
-                "with more than one key that is called {:?}",
-                label_of(purpose)
-            );
-            return Err(DeviceError::Unexpected(text));
-        };
-        let random = |_| DeviceError::Middleware("no randomness".into());
-        if purpose == Purpose::SignVault {
-            let mut message = [0; 32];
-            rand::fill(&mut message).map_err(random)?;
-            let scheme = scheme_of(info.algorithm).ok_or_else(confused)?;
-            return self.sign(&info.key, scheme, &message, auth).map(drop);
+    fn use_of(&self, info: &KeyInfo, auth: Auth<'_>) -> Result<Use, DeviceError> {
+        let login = self.login(auth)?;
+        let asks = self.asking.contains(&info.key);
+        if asks && login.how == How::Kept {
+            return Err(DeviceError::NeedsSecret);
         }
-        let riddle =
-            FileKey::try_init_with_mut(|bytes: &mut [u8; FILE_KEY_BYTES]| rand::fill(bytes));
-        let riddle = riddle.map_err(random)?;
-        let wrapped = stanza::recipient(&info)?.wrap_file_key(&riddle);
-        let (stanzas, _) = wrapped.map_err(|_| confused())?;
-        let answer = self.unwrap_file_key(&info.key, &stanzas, auth)?;
-        // EXPOSE: both halves, to their comparison.
-        if answer.expose_secret() == riddle.expose_secret() {
-            Ok(())
-        } else {
-            Err(confused())
-        }
-    }
-
-    fn generate(
-        &mut self,
-        purpose: Purpose,
-        kind: Kind,
-        label: String,
-        pin: &Pin,
-    ) -> Result<KeyInfo, DeviceError> {
-        let mut id = vec![0; 16];
-        rand::fill(&mut id).map_err(|_| DeviceError::Middleware("no randomness".into()))?;
-        let question = Request::Generate(Generate {
+        Ok(Use {
             token: self.choice.clone(),
-            login: self.login,
-            id,
-            label,
-            kind,
-            agrees: matches!(purpose, Purpose::Unlock | Purpose::Seal),
-        });
-        match self.host.ask(&question, pin_bytes(pin), &[])? {
-            (Reply::Made(key), _) => described(&key).ok_or_else(confused),
-            _ => Err(confused()),
-        }
+            login,
+            id: id_of(&info.key)?,
+            kind: kind_of(info.algorithm)?,
+            public: info.spki.clone(),
+            asks,
+        })
     }
 }
 
@@ -183,17 +214,25 @@ impl Device for Pkcs11Device {
 
     fn demand(&mut self, key: &KeyRef) -> Result<Demand, DeviceError> {
         let touch = self.known(key)?.touch;
-        let question = Request::Tries(self.choice.clone());
-        let (Reply::Tries(tries), _) = self.host.ask(&question, &[], &[])? else {
-            return Err(confused());
-        };
-        let tries_left = match tries {
+        let standing = self.standing()?;
+        let asks = self.asking.contains(key);
+        let tries_left = match standing.tries {
             Tries::Some => None,
             Tries::Last => Some(1),
             Tries::Locked => Some(0),
         };
-        let secret = SecretDemand::Pin { tries_left };
+        let secret = if self.keeps && standing.logged_in && !asks {
+            SecretDemand::Nothing
+        } else if standing.pad {
+            SecretDemand::PinPad
+        } else {
+            SecretDemand::Pin { tries_left }
+        };
         Ok(Demand { secret, touch })
+    }
+
+    fn asks_each_time(&self, key: &KeyRef) -> bool {
+        self.asking.contains(key)
     }
 
     fn unwrap_file_key(
@@ -206,12 +245,20 @@ impl Device for Pkcs11Device {
         if !matches!(info.purpose, Purpose::Unlock | Purpose::Seal) {
             return Err(DeviceError::NotForThisKey);
         }
-        let stanza = stanza::addressed(&info, stanzas)?;
-        let pin = pin_of(auth)?;
-        let question = Request::Agree(self.use_of(&info)?);
-        let point = stanza.share().uncompressed();
-        match self.host.ask(&question, pin_bytes(pin), point)? {
-            (Reply::Body, x) => stanza.open(&x),
+        if info.algorithm == Algorithm::P256 {
+            let stanza = stanza::addressed(&info, stanzas)?;
+            let question = Request::Agree(self.use_of(&info, auth)?);
+            let point = stanza.share().uncompressed();
+            return match self.host.ask(&question, pin_bytes(auth), point)? {
+                (Reply::Body, x) => stanza.open(&x),
+                _ => Err(confused()),
+            };
+        }
+        let sealed = stanza::addressed_rsa(&info, stanzas)?;
+        let question = Request::Decrypt(self.use_of(&info, auth)?);
+        match self.host.ask(&question, pin_bytes(auth), sealed)? {
+            (Reply::Body, text) => stanza::rsa_file_key(&text),
+            (Reply::Block, block) => stanza::rsa_file_key_of_block(&block),
             _ => Err(confused()),
         }
     }
@@ -232,15 +279,14 @@ impl Device for Pkcs11Device {
         if message.len() > MAX_BODY_BYTES {
             return Err(DeviceError::Unsupported("a message of over 1 MiB".into()));
         }
-        let pin = pin_of(auth)?;
-        let question = Request::Sign(self.use_of(&info)?);
+        let question = Request::Sign(self.use_of(&info, auth)?);
         let hash = digest(&SHA256, message);
         // Tokens seldom hash for ECDSA, and always for RSA.
         let input = match scheme {
             SignatureScheme::EcdsaP256Sha256 => hash.as_ref(),
             SignatureScheme::RsaPkcs1Sha256 | SignatureScheme::Ed25519 => message,
         };
-        let (Reply::Body, signed) = self.host.ask(&question, pin_bytes(pin), input)? else {
+        let (Reply::Body, signed) = self.host.ask(&question, pin_bytes(auth), input)? else {
             return Err(confused());
         };
         let signature = match scheme {
@@ -256,98 +302,92 @@ impl Device for Pkcs11Device {
     }
 }
 
-impl Provision for Pkcs11Device {
-    fn provision(&mut self, auth: Auth<'_>) -> Result<DeviceInfo, DeviceError> {
-        let pin = pin_of(auth)?;
-        self.read_keys()?;
-        for purpose in [Purpose::Unlock, Purpose::Seal, Purpose::SignVault] {
-            if self.info.key(purpose).is_none() {
-                self.generate(purpose, Kind::P256, label_of(purpose), pin)?;
-            }
-        }
-        self.read_keys()?;
-        for purpose in [Purpose::Unlock, Purpose::Seal, Purpose::SignVault] {
-            self.prove(purpose, auth)?;
-        }
-        Ok(self.info.clone())
-    }
+/// Ends the label of a key that asks for the PIN at each use. It says what to expect; the token is what says that it is so.
+const EACH_TIME: &str = " (PIN each time)";
 
-    fn generate_request_key(
-        &mut self,
-        algorithm: Algorithm,
-        touch: TouchPolicy,
-        auth: Auth<'_>,
-    ) -> Result<KeyInfo, DeviceError> {
-        if touch != TouchPolicy::Never {
-            return Err(DeviceError::Unsupported("touch".into()));
-        }
-        let pin = pin_of(auth)?;
-        let kind = kind_of(algorithm)?;
-        let mut suffix = [0; 4];
-        rand::fill(&mut suffix).map_err(|_| DeviceError::Middleware("no randomness".into()))?;
-        let label = format!("{}{}", label_of(Purpose::Request), HEXLOWER.encode(&suffix));
-        let made = self.generate(Purpose::Request, kind, label, pin)?;
-        self.read_keys()?;
-        Ok(made)
-    }
-}
-
-fn label_of(purpose: Purpose) -> String {
+/// The label of a key; request keys have a name behind it.
+pub(crate) fn label_of(purpose: Purpose, asks: bool) -> String {
     let name = match purpose {
         Purpose::Unlock => "unlock",
         Purpose::Seal => "seal",
         Purpose::SignVault => "sign-vault",
         Purpose::Request => "request-",
     };
-    format!("{LABEL_PREFIX}{name}")
+    let end = if asks { EACH_TIME } else { "" };
+    format!("{LABEL_PREFIX}{name}{end}")
 }
 
-fn described(key: &TokenKey) -> Option<KeyInfo> {
-    let purpose = match key.label.strip_prefix(LABEL_PREFIX)? {
+// What a label says a key is for, and whether it asks each time.
+fn labelled(label: &str) -> Option<(Purpose, bool)> {
+    let name = label.strip_prefix(LABEL_PREFIX)?;
+    let (name, asks) = match name.strip_suffix(EACH_TIME) {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let purpose = match name {
         "unlock" => Purpose::Unlock,
         "seal" => Purpose::Seal,
         "sign-vault" => Purpose::SignVault,
         name if name.starts_with("request-") => Purpose::Request,
         _ => return None,
     };
+    Some((purpose, asks))
+}
+
+/// A key as others see it, and whether it asks each time.
+pub(crate) fn described(key: &TokenKey, named: &[NamedKey]) -> Option<(KeyInfo, bool)> {
+    let place = KeyRef(HEXLOWER.encode(&key.id));
+    let (purpose, asks) = match named.iter().find(|named| named.key == place) {
+        Some(named) => (named.purpose, named.asks_each_time),
+        None if named.is_empty() => labelled(&key.label)?,
+        None => return None,
+    };
     let files = matches!(purpose, Purpose::Unlock | Purpose::Seal);
-    let point = P256Point::from_spki(&key.spki);
-    Some(KeyInfo {
-        key: KeyRef(HEXLOWER.encode(&key.id)),
+    let recipient = match key.kind {
+        Kind::P256 => P256Point::from_spki(&key.spki).map(|point| stanza::tag_recipient(&point)),
+        _ => RsaPublic::from_spki(&key.spki).map(|public| public.ssh_text()),
+    };
+    let info = KeyInfo {
+        key: place,
         purpose,
         algorithm: match key.kind {
             Kind::P256 => Algorithm::P256,
+            Kind::Ed25519 => Algorithm::Ed25519,
             Kind::Rsa2048 => Algorithm::Rsa2048,
+            Kind::Rsa3072 => Algorithm::Rsa3072,
+            Kind::Rsa4096 => Algorithm::Rsa4096,
+            Kind::HmacSha256 | Kind::HmacSha384 | Kind::HmacSha512 => return None,
         },
         spki: key.spki.clone(),
         touch: TouchPolicy::Never,
-        recipient: point
-            .filter(|_| files)
-            .map(|point| stanza::tag_recipient(&point)),
+        recipient: recipient.filter(|_| files),
         identity: None,
-    })
+    };
+    Some((info, asks))
 }
 
-fn kind_of(algorithm: Algorithm) -> Result<Kind, DeviceError> {
+pub(crate) fn kind_of(algorithm: Algorithm) -> Result<Kind, DeviceError> {
     match algorithm {
         Algorithm::P256 => Ok(Kind::P256),
         Algorithm::Rsa2048 => Ok(Kind::Rsa2048),
-        Algorithm::Rsa3072 | Algorithm::Rsa4096 | Algorithm::Ed25519 | Algorithm::X25519 => {
-            Err(DeviceError::Unsupported(format!("{algorithm:?} keys")))
-        }
+        Algorithm::Rsa3072 => Ok(Kind::Rsa3072),
+        Algorithm::Rsa4096 => Ok(Kind::Rsa4096),
+        Algorithm::Ed25519 => Ok(Kind::Ed25519),
+        Algorithm::X25519 => Err(DeviceError::Unsupported(format!("{algorithm:?} keys"))),
     }
 }
 
-fn pin_of<'a>(auth: Auth<'a>) -> Result<&'a Pin, DeviceError> {
+pub(crate) fn id_of(key: &KeyRef) -> Result<Vec<u8>, DeviceError> {
+    let id = HEXLOWER.decode(key.0.as_bytes());
+    id.map_err(|_| DeviceError::NoKey(key.clone()))
+}
+
+pub(crate) fn pin_bytes(auth: Auth<'_>) -> &[u8] {
     match auth {
-        Auth::Pin(pin) => Ok(pin),
-        Auth::Nothing | Auth::Passphrase(_) => Err(DeviceError::NeedsSecret),
+        // EXPOSE: the PIN, to the pipe of the child that logs in with it.
+        Auth::Pin(pin) => Pin::expose(pin).as_bytes(),
+        Auth::Nothing | Auth::Passphrase(_) => &[],
     }
-}
-
-fn pin_bytes(pin: &Pin) -> &[u8] {
-    // EXPOSE: the PIN, to the pipe of the child that logs in with it.
-    pin.expose().as_bytes()
 }
 
 // PKCS#11 gives r and s side by side; everybody else wants ECDSA-Sig-Value (RFC 3279).
@@ -356,6 +396,6 @@ fn ecdsa_der(raw: &[u8]) -> Option<Vec<u8>> {
     (s.len() == 32).then(|| tlv(0x30, &[unsigned(r), unsigned(s)].concat()))
 }
 
-fn confused() -> DeviceError {
+pub(crate) fn confused() -> DeviceError {
     DeviceError::Middleware("the process of the PKCS#11 module answered something else".into())
 }

@@ -9,31 +9,30 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use zeroize::Zeroizing;
 
 use crate::{
-    module,
+    confine, keys,
+    module::Image,
+    session::Entry,
     token::Module,
-    wire::{self, Failure, Frame, Kind, Reply, Request},
+    wire::{self, Failure, Frame, Kind, Load, Reply, Request},
 };
 
 /// How long a module may take to finish once the agent is gone.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How much processor time a question may cost: more than the agent waits for any answer.
+const SECONDS_EACH: u64 = 120;
 
 /// Runs the child: `program --module PATH`, with the agent at standard input and output.
 ///
-/// The module gets standard error as its output, because some print; the process leaves no core and cannot be traced.
+/// Called first of all, before the program opens anything: descriptors other than the three are closed. The module gets standard
+/// error as its output, because some print.
 ///
 /// # Errors
 /// When the pipes fail. A module that cannot be loaded is told to the agent.
 pub fn run(module: &Path) -> io::Result<()> {
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    rustix::process::setrlimit(Resource::Core, none)?;
+    confine::this_process()?;
     let answers = std::fs::File::from(rustix::io::dup(io::stdout())?);
     rustix::stdio::dup2_stdout(io::stderr().as_fd())?;
     serve(module, io::stdin(), answers)
@@ -49,19 +48,24 @@ pub fn serve(
     mut to: impl Write,
 ) -> io::Result<()> {
     let questions = read_ahead(from);
-    let loaded = module::checked(module)
-        .map_err(|error| Failure::Module(error.to_string()))
-        .and_then(|path| Module::load(&path));
+    let mut loaded = None;
     while let Ok(question) = questions.recv() {
         let question = question?;
-        let (reply, body) = match &loaded {
-            Ok(module) => answer(module, &question),
-            Err(failure) => Err(failure.clone()),
-        }
-        .unwrap_or_else(|failure| (Reply::Failed(failure), Zeroizing::default()));
+        confine::allow_seconds(SECONDS_EACH)?;
+        let answered = parsed(&question).and_then(|asked| match (asked, &mut loaded) {
+            (Request::Load(load), None) => {
+                let (module, reply) = load_once(module, &load)?;
+                loaded = Some(module);
+                Ok((reply, Zeroizing::default()))
+            }
+            (asked, Some(module)) => answer(module, asked, &question),
+            (_, None) => Err(Failure::Module("no module is loaded".into())),
+        });
+        let (reply, body) =
+            answered.unwrap_or_else(|failure| (Reply::Failed(failure), Zeroizing::default()));
         wire::write(&mut to, &reply, &[], &body)?;
     }
-    if let Ok(module) = loaded {
+    if let Some(module) = loaded {
         module.finalize();
     }
     Ok(())
@@ -84,20 +88,61 @@ fn read_ahead(mut from: impl Read + Send + 'static) -> mpsc::Receiver<io::Result
     receiver
 }
 
-fn answer(module: &Module, question: &Frame) -> Result<(Reply, Zeroizing<Vec<u8>>), Failure> {
-    let asked = serde_json::from_slice(&question.head)
-        .map_err(|error| Failure::Unexpected(error.to_string()))?;
+fn parsed(question: &Frame) -> Result<Request, Failure> {
+    serde_json::from_slice(&question.head).map_err(|error| Failure::Unexpected(error.to_string()))
+}
+
+fn load_once(path: &Path, load: &Load) -> Result<(Module, Reply), Failure> {
+    let image = Image::of(path, load.sha256).map_err(|error| Failure::Module(error.to_string()))?;
+    let module = Module::load(image, load.init.as_deref())?;
+    let reply = Reply::Loaded(module.hash());
+    Ok((module, reply))
+}
+
+fn answer(
+    module: &mut Module,
+    asked: Request,
+    question: &Frame,
+) -> Result<(Reply, Zeroizing<Vec<u8>>), Failure> {
     let (pin, body) = (&question.secret[..], &question.body[..]);
-    let none = Zeroizing::default;
-    Ok(match asked {
-        Request::Tokens => (Reply::Tokens(module.tokens()?), none()),
-        Request::Keys(token) => (Reply::Keys(module.keys(&token)?), none()),
-        Request::Tries(token) => (Reply::Tries(module.tries(&token)?), none()),
+    let reply = match asked {
+        Request::Load(_) => return Err(Failure::Unexpected("a second module".into())),
+        Request::Tokens => Reply::Tokens(module.tokens()?),
+        Request::Keys(wanted) => Reply::Keys(module.keys(&wanted)?),
+        Request::Standing(token) => Reply::Standing(module.standing(&token)?),
+        Request::Login(token, login) => {
+            module.within(Entry::new(&token, login, pin), |_, _| Ok(()))?;
+            Reply::Done
+        }
+        Request::Logout => {
+            module.kept = None;
+            Reply::Done
+        }
         Request::Agree(what) if what.kind == Kind::P256 => {
-            (Reply::Body, module.agree(&what, pin, body)?)
+            return Ok((Reply::Body, module.agree(&what, pin, body)?));
         }
         Request::Agree(_) => return Err(Failure::Unsupported("key agreement with RSA".into())),
-        Request::Sign(what) => (Reply::Body, Zeroizing::new(module.sign(&what, pin, body)?)),
-        Request::Generate(what) => (Reply::Made(module.generate(&what, pin)?), none()),
-    })
+        Request::Decrypt(what) => return module.decrypt(&what, pin, body),
+        Request::Sign(what) => {
+            let signature = module.sign(&what, pin, body)?;
+            return Ok((Reply::Body, Zeroizing::new(signature)));
+        }
+        Request::Generate(what) => {
+            let entry = Entry::new(&what.token, what.login, pin);
+            Reply::Made(module.within(entry, |_, session| keys::generate(&session.inner, &what))?)
+        }
+        Request::Discard(what) => {
+            let entry = Entry::new(&what.token, what.login, pin);
+            module.within(entry, |_, session| keys::discard(&session.inner, &what))?;
+            Reply::Done
+        }
+        Request::Import(what) => {
+            let entry = Entry::new(&what.token, what.login, pin);
+            module.within(entry, |_, session| {
+                keys::import(&session.inner, &what, body)
+            })?;
+            Reply::Done
+        }
+    };
+    Ok((reply, Zeroizing::default()))
 }

@@ -24,12 +24,21 @@
 )]
 
 mod child;
+mod confine;
 pub mod device;
+mod enrol;
 pub mod host;
+mod keys;
+mod mac;
 pub mod module;
+mod operate;
+mod raw;
+mod session;
 mod token;
 mod wire;
 
 pub use child::Launch;
-pub use device::{Options, Pkcs11Device, tokens};
+pub use device::{NamedKey, Options, Pkcs11Device, tokens};
+pub use mac::{HmacHash, HmacKey};
+pub use module::{ModuleFile, ModuleHash};
 pub use wire::{Token, TokenChoice};

@@ -7,6 +7,8 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::module::ModuleHash;
+
 const MAX_HEAD_BYTES: usize = 256 * 1024;
 const MAX_SECRET_BYTES: usize = 1024;
 /// The longest message that is signed.
@@ -37,18 +39,47 @@ pub struct Token {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Request {
+    /// Loads the module: the first question to every child.
+    Load(Load),
     Tokens,
-    Keys(TokenChoice),
-    /// What is known of the PIN's tries.
-    Tries(TokenChoice),
+    Keys(Wanted),
+    /// What is known of the PIN and the session.
+    Standing(TokenChoice),
+    /// Logs in for what is asked next.
+    Login(TokenChoice, Login),
+    /// Ends the session that is kept.
+    Logout,
     /// ECDH with the point in the body; the answer's body is the x-coordinate.
     Agree(Use),
+    /// RSA decryption of the body with the label of `ssh-rsa` stanzas.
+    Decrypt(Use),
     /// Signs the body; the answer's body is the signature as the token gave it.
     Sign(Use),
     Generate(Generate),
+    /// Destroys a key pair that was made a moment ago and is no good.
+    Discard(Generate),
+    /// Stores the body as an HMAC secret.
+    Import(Generate),
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Load {
+    /// What the module's SHA-256 has to be.
+    pub(crate) sha256: Option<ModuleHash>,
+    /// What the module is initialised with (the reserved argument of C_Initialize).
+    pub(crate) init: Option<String>,
+}
+
+/// Which public keys are asked for: ours by their labels, or these by their CKA_ID.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    pub(crate) token: TokenChoice,
+    pub(crate) ids: Vec<Vec<u8>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Use {
     pub(crate) token: TokenChoice,
@@ -56,9 +87,13 @@ pub(crate) struct Use {
     /// CKA_ID.
     pub(crate) id: Vec<u8>,
     pub(crate) kind: Kind,
+    /// What the key's public half has to be; for an HMAC secret, the MAC of [`MAC_CHECK`].
+    pub(crate) public: Vec<u8>,
+    /// Whether the key has to ask for the PIN at each use.
+    pub(crate) asks: bool,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Generate {
     pub(crate) token: TokenChoice,
@@ -66,22 +101,50 @@ pub(crate) struct Generate {
     pub(crate) id: Vec<u8>,
     pub(crate) label: String,
     pub(crate) kind: Kind,
-    pub(crate) agrees: bool,
+    /// Whether it opens files, and signs nothing.
+    pub(crate) opens: bool,
+    /// Whether it asks for the PIN at each use.
+    pub(crate) asks: bool,
 }
 
-/// How the PIN in the frame's second part may be spent.
+/// How the PIN in the frame's second part may be spent, and what becomes of the session.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Login {
+    pub(crate) how: How,
     pub(crate) allow_last_try: bool,
+    /// Keep the session for what is asked next.
+    pub(crate) keep: bool,
+    /// Whether keys are made or stored.
+    pub(crate) write: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum How {
+    /// With the PIN, which is proved anew although a session may be open.
+    Pin,
+    /// At the token's own keys, unless a session is open.
+    Pad,
+    /// Not at all: a session must be open.
+    Kept,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
     P256,
+    Ed25519,
     Rsa2048,
+    Rsa3072,
+    Rsa4096,
+    HmacSha256,
+    HmacSha384,
+    HmacSha512,
 }
+
+/// What is signed to see which HMAC secret it is: nothing that a venue would take for a request.
+pub(crate) const MAC_CHECK: &[u8] = b"touchkeep: which secret is this?";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,13 +158,27 @@ pub(crate) struct TokenKey {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Reply {
+    Loaded(ModuleHash),
     Tokens(Vec<Token>),
     Keys(Vec<TokenKey>),
-    Tries(Tries),
+    Standing(Standing),
     /// What was asked for is the body.
     Body,
+    /// The body was decrypted; its padding is still on.
+    Block,
     Made(TokenKey),
+    Done,
     Failed(Failure),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Standing {
+    pub(crate) tries: Tries,
+    /// The PIN is typed at the token.
+    pub(crate) pad: bool,
+    /// A session is kept and logged in.
+    pub(crate) logged_in: bool,
 }
 
 /// PKCS#11 does not count tries; it says when they run out.
@@ -120,6 +197,13 @@ pub(crate) enum Failure {
     NoToken,
     #[error("no such key")]
     NoKey,
+    #[error("another key in its place")]
+    OtherKey,
+    #[error("not logged in")]
+    NotLoggedIn,
+    /// What was to be decrypted is not for the key; says no more, because more would help to decrypt it.
+    #[error("not decrypted")]
+    NotOpened,
     #[error("wrong PIN")]
     WrongPin(Tries),
     #[error("PIN locked")]

@@ -8,86 +8,24 @@
     reason = "tests may fail loudly"
 )]
 
+mod support;
+
 use std::{
-    env, fs,
+    fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
-use tempfile::TempDir;
+use support::{MODULE, PIN, SoftHsm, children, host, sign};
 use touchkeep_core::Pin;
-use touchkeep_device::{
-    Algorithm, Auth, Device, DeviceError, Provision, Purpose, SignatureScheme, TouchPolicy,
-    conformance,
+use touchkeep_device::{Algorithm, Auth, Device, DeviceError, Provision, TouchPolicy, conformance};
+use touchkeep_device_pkcs11::{
+    Launch, ModuleFile, Options, Pkcs11Device, TokenChoice, module, tokens,
 };
-use touchkeep_device_pkcs11::{Launch, Options, Pkcs11Device, TokenChoice, tokens};
-
-const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
-const PIN: &str = "271828";
-
-/// A SoftHSM of this test's own, with one token. Its configuration is in the children's environment alone.
-struct SoftHsm(TempDir);
 
 impl SoftHsm {
-    fn new() -> Self {
-        assert!(
-            Path::new(MODULE).exists(),
-            "SoftHSM 2 is missing: apt install softhsm2"
-        );
-        let hsm = Self(tempfile::tempdir().unwrap());
-        let store = hsm.0.path().join("tokens");
-        fs::create_dir(&store).unwrap();
-        let text = format!(
-            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
-            store.display()
-        );
-        fs::write(hsm.config(), text).unwrap();
-        hsm.init("touchkeep test");
-        hsm
-    }
-
-    fn config(&self) -> PathBuf {
-        self.0.path().join("softhsm2.conf")
-    }
-
-    fn init(&self, label: &str) {
-        let output = Command::new("softhsm2-util")
-            .args(["--init-token", "--free", "--label", label])
-            .args(["--so-pin", "31415926", "--pin", PIN])
-            .env("SOFTHSM2_CONF", self.config())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-    }
-
-    fn launch(&self, program: PathBuf) -> Launch {
-        let config = self.config().into_os_string();
-        Launch {
-            program,
-            args: Vec::new(),
-            env: vec![("SOFTHSM2_CONF".into(), config)],
-        }
-    }
-
-    fn choice(&self) -> TokenChoice {
-        let found = tokens(&self.launch(host()), MODULE.into()).unwrap();
-        assert_eq!(found.len(), 1);
-        found[0].choice.clone()
-    }
-
-    fn open(&self, launch: Launch) -> Result<Pkcs11Device, DeviceError> {
-        Pkcs11Device::spawn(launch, MODULE.into(), self.choice(), Options::default())
-    }
-
-    fn enrolled(&self) -> (Pkcs11Device, Pin) {
-        let pin = Pin::new(PIN.into());
-        let mut device = self.open(self.launch(host())).unwrap();
-        device.provision(Auth::Pin(&pin)).unwrap();
-        (device, pin)
-    }
-
     /// A child that crashes or hangs in place of its `at`th answer, once; and the file that says that it did.
     fn faulty(&self, fault: &str, at: u32) -> (Launch, PathBuf) {
         let mark = self.0.path().join(format!("{fault}-{at}"));
@@ -141,30 +79,12 @@ fn a_public_key_that_somebody_put_there_is_not_taken_for_ours() {
     }
 }
 
-fn host() -> PathBuf {
-    let exe = env::current_exe().unwrap();
-    let path = exe
-        .parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples/pkcs11-host");
-    assert!(path.exists(), "{}: build the examples", path.display());
-    path
-}
-
-fn sign(device: &mut Pkcs11Device, pin: &Pin) -> Result<Vec<u8>, DeviceError> {
-    let key = device.info().key(Purpose::SignVault).unwrap().key.clone();
-    let scheme = SignatureScheme::EcdsaP256Sha256;
-    device.sign(&key, scheme, b"a statement", Auth::Pin(pin))
-}
-
 #[test]
 fn a_token_of_softhsm_conforms() {
     let hsm = SoftHsm::new();
     let (mut device, pin) = hsm.enrolled();
     let never = TouchPolicy::Never;
-    for algorithm in [Algorithm::Rsa2048, Algorithm::P256] {
+    for algorithm in [Algorithm::Rsa2048, Algorithm::P256, Algorithm::Ed25519] {
         device
             .generate_request_key(algorithm, never, Auth::Pin(&pin))
             .unwrap();
@@ -195,7 +115,7 @@ fn a_token_is_chosen_by_serial_and_label_and_never_by_slot() {
     let choice = hsm.choice();
     hsm.init("another");
     let launch = hsm.launch(host());
-    let found = tokens(&launch, MODULE.into()).unwrap();
+    let found = tokens(&launch, PathBuf::from(MODULE)).unwrap();
     assert_eq!(found.len(), 2);
     for label in ["another", "touchkeep tes"] {
         let stranger = TokenChoice {
@@ -203,10 +123,15 @@ fn a_token_is_chosen_by_serial_and_label_and_never_by_slot() {
             ..choice.clone()
         };
         let options = Options::default();
-        let opened = Pkcs11Device::spawn(launch.clone(), MODULE.into(), stranger, options);
+        let opened = Pkcs11Device::spawn(launch.clone(), PathBuf::from(MODULE), stranger, options);
         assert!(matches!(opened, Err(DeviceError::Removed)));
     }
-    let opened = Pkcs11Device::spawn(launch, MODULE.into(), choice.clone(), Options::default());
+    let opened = Pkcs11Device::spawn(
+        launch,
+        PathBuf::from(MODULE),
+        choice.clone(),
+        Options::default(),
+    );
     assert_eq!(opened.unwrap().info().serial, Some(choice.serial));
 }
 
@@ -214,20 +139,20 @@ fn a_token_is_chosen_by_serial_and_label_and_never_by_slot() {
 fn a_crash_at_any_answer_is_an_error_and_the_next_use_works() {
     let hsm = SoftHsm::new();
     let (_, pin) = hsm.enrolled();
-    // Opening takes three answers; the fourth is the signature.
-    for at in 1..=4 {
+    // Opening takes five answers; the sixth is the signature.
+    for at in 1..=6 {
         let (launch, mark) = hsm.faulty("crash", at);
-        if at < 4 {
+        if at < 6 {
             let crashed = hsm.open(launch.clone());
             assert!(matches!(crashed, Err(DeviceError::Middleware(_))), "{at}");
         }
         let mut device = hsm.open(launch).unwrap();
-        if at == 4 {
-            let crashed = sign(&mut device, &pin);
+        if at == 6 {
+            let crashed = sign(&mut device, Auth::Pin(&pin));
             assert!(matches!(crashed, Err(DeviceError::Middleware(_))));
         }
         assert!(mark.exists());
-        sign(&mut device, &pin).unwrap();
+        sign(&mut device, Auth::Pin(&pin)).unwrap();
     }
 }
 
@@ -235,10 +160,10 @@ fn a_crash_at_any_answer_is_an_error_and_the_next_use_works() {
 fn a_child_that_hangs_is_given_up_and_ended() {
     let hsm = SoftHsm::new();
     let (_, pin) = hsm.enrolled();
-    let (launch, mark) = hsm.faulty("hang", 4);
+    let (launch, mark) = hsm.faulty("hang", 6);
     let mut device = hsm.open(launch).unwrap();
     let started = Instant::now();
-    let hung = sign(&mut device, &pin);
+    let hung = sign(&mut device, Auth::Pin(&pin));
     assert!(matches!(hung, Err(DeviceError::Middleware(_))));
     assert!(started.elapsed() < Duration::from_secs(7));
     let child = fs::read_to_string(mark).unwrap();
@@ -246,7 +171,7 @@ fn a_child_that_hangs_is_given_up_and_ended() {
         !Path::new("/proc").join(child).exists(),
         "the child is still there"
     );
-    sign(&mut device, &pin).unwrap();
+    sign(&mut device, Auth::Pin(&pin)).unwrap();
 }
 
 #[test]
@@ -257,7 +182,8 @@ fn a_module_that_everybody_may_replace_is_not_loaded() {
     let launch = hsm.launch(host());
     assert_eq!(tokens(&launch, copy.clone()).unwrap().len(), 1);
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o777)).unwrap();
-    for bad in [copy, "libsofthsm2.so".into(), "/nonexistent.so".into()] {
+    let others = ["libsofthsm2.so", "/nonexistent.so"].map(PathBuf::from);
+    for bad in [copy].into_iter().chain(others) {
         assert!(matches!(
             tokens(&launch, bad),
             Err(DeviceError::Middleware(_))
@@ -281,8 +207,92 @@ fn the_child_ends_with_the_device() {
     assert!(children().is_empty());
 }
 
-/// The child processes that this thread started.
-fn children() -> Vec<String> {
-    let children = fs::read_to_string("/proc/thread-self/children").unwrap();
-    children.split_whitespace().map(String::from).collect()
+#[test]
+fn a_module_that_was_changed_since_its_enrolment_is_not_loaded() {
+    let hsm = SoftHsm::new();
+    let path = hsm.0.path().join("module.so");
+    fs::copy(MODULE, &path).unwrap();
+    let open = |sha256| {
+        let module = ModuleFile {
+            sha256,
+            ..ModuleFile::from(path.clone())
+        };
+        Pkcs11Device::spawn(hsm.launch(host()), module, hsm.choice(), Options::default())
+    };
+    let mut device = open(None).unwrap();
+    let enrolled = device.module_hash().unwrap();
+    assert_eq!(enrolled, module::hash_of(Path::new(MODULE)).unwrap());
+    let pin = Pin::new(PIN.into());
+    device.provision(Auth::Pin(&pin)).unwrap();
+    assert!(open(Some(enrolled)).is_ok());
+
+    // A byte behind the end changes nothing but the hash.
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.push(0);
+    fs::write(&path, bytes).unwrap();
+    let changed = module::hash_of(&path).unwrap();
+    let refused = open(Some(enrolled)).err().unwrap().to_string();
+    for hash in [enrolled, changed] {
+        assert!(refused.contains(&hash.to_string()[..16]), "{refused}");
+    }
+    assert!(refused.contains("enrol the token again"), "{refused}");
+    // What was looked at and accepted is loaded.
+    assert!(open(Some(changed)).is_ok());
+
+    // The child that runs has its copy; another one of the same device would not take what is there now.
+    sign(&mut device, Auth::Pin(&pin)).unwrap();
+    let child: i32 = children().pop().unwrap().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(child).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    while fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| !stat.contains(") Z"))
+    {
+        std::thread::yield_now();
+    }
+    let refused = sign(&mut device, Auth::Pin(&pin))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(refused.contains("enrolled"), "{refused}");
+}
+
+// Read by the test from /proc, which shows root the child although it is not dumpable.
+#[test]
+fn the_child_has_given_up_what_it_does_not_need() {
+    let hsm = SoftHsm::new();
+    // What this process has open without close-on-exec, a child would get.
+    let secret = fs::File::open(hsm.config()).unwrap();
+    rustix::io::fcntl_setfd(&secret, rustix::io::FdFlags::empty()).unwrap();
+    let mut launch = hsm.launch(host());
+    launch.env.push(("LD_BIND_NOW".into(), "1".into()));
+    let device = hsm.open(launch).unwrap();
+    let child = PathBuf::from("/proc").join(children().pop().unwrap());
+    let status = fs::read_to_string(child.join("status")).unwrap();
+    assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    let limits = fs::read_to_string(child.join("limits")).unwrap();
+    let limit = |name: &str| {
+        let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
+        let words: Vec<_> = line[name.len()..].split_whitespace().collect();
+        words[0].to_string()
+    };
+    assert_eq!(limit("Max core file size"), "0");
+    assert_eq!(limit("Max address space"), (4u64 << 30).to_string());
+    assert!(limit("Max cpu time").parse::<u64>().unwrap() < 200);
+    let links: Vec<_> = fs::read_dir(child.join("fd"))
+        .unwrap()
+        .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
+        .collect();
+    assert!(!links.contains(&hsm.config()), "{links:?}");
+    let environment = fs::read_to_string(child.join("environ")).unwrap();
+    let names: Vec<_> = environment
+        .split_terminator('\0')
+        .filter_map(|entry| entry.split_once('='))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(names.contains(&"SOFTHSM2_CONF") && names.contains(&"LD_BIND_NOW"));
+    assert!(
+        !names.iter().any(|name| name.starts_with("CARGO")),
+        "{names:?}"
+    );
+    assert!(std::env::vars().any(|(name, _)| name.starts_with("CARGO")));
+    drop(device);
 }

@@ -37,7 +37,13 @@ pub struct Bench<'a> {
 
 /// Runs all of it.
 pub fn run(bench: &mut Bench<'_>) {
-    purposes_never_share_a_key(bench);
+    run_for(bench, &ALL);
+}
+
+/// Runs it for a device that has keys for `purposes` and no others. Why it cannot have the others is for the caller to show;
+/// that it has none is looked at here.
+pub fn run_for(bench: &mut Bench<'_>, purposes: &[Purpose]) {
+    purposes_never_share_a_key(bench, purposes);
     what_is_wrapped_opens(bench);
     what_is_for_nobody_here_costs_nothing(bench);
     nothing_goes_without_the_secret(bench);
@@ -47,12 +53,17 @@ pub fn run(bench: &mut Bench<'_>) {
     an_unknown_key_is_named(bench);
 }
 
-/// Unlock, seal and sign-vault exist, and are three keys in three places.
-pub fn purposes_never_share_a_key(bench: &mut Bench<'_>) {
+/// There is one key for each of `purposes`, none for the others, and all are in places of their own.
+pub fn purposes_never_share_a_key(bench: &mut Bench<'_>, purposes: &[Purpose]) {
     let info = bench.device.info();
-    for purpose in [Purpose::Unlock, Purpose::Seal, Purpose::SignVault] {
+    assert!(!purposes.is_empty());
+    for purpose in ALL {
         let count = info.keys.iter().filter(|k| k.purpose == purpose).count();
-        assert_eq!(count, 1, "{purpose:?}");
+        assert_eq!(
+            count,
+            usize::from(purposes.contains(&purpose)),
+            "{purpose:?}"
+        );
     }
     for (at, one) in info.keys.iter().enumerate() {
         for other in info.keys.iter().skip(at + 1) {
@@ -64,45 +75,60 @@ pub fn purposes_never_share_a_key(bench: &mut Bench<'_>) {
 
 /// A file key that is wrapped to the recipient comes back, from our own stanzas and from each of them alone.
 pub fn what_is_wrapped_opens(bench: &mut Bench<'_>) {
-    for purpose in [Purpose::Unlock, Purpose::Seal] {
-        let key = key(bench, purpose);
+    for key in openers(bench) {
         let stanzas = wrapped(&key);
         for at in 0..stanzas.len() {
             (bench.before_use)(&key);
             let stanzas = stanzas.get(at..).unwrap();
             let opened = bench.device.unwrap_file_key(&key.key, stanzas, bench.right);
-            assert_eq!(opened.unwrap().expose_secret(), SECRET, "{purpose:?}");
+            assert_eq!(opened.unwrap().expose_secret(), SECRET, "{:?}", key.purpose);
+        }
+        // What is forged is refused in one way, whatever was changed.
+        for at in [0, 7, 31] {
+            let mut forged = wrapped(&key);
+            for stanza in &mut forged {
+                if let Some(byte) = stanza.body.get_mut(at) {
+                    *byte ^= 1;
+                }
+            }
+            (bench.before_use)(&key);
+            let refused = bench.device.unwrap_file_key(&key.key, &forged, bench.right);
+            assert!(matches!(refused, Err(DeviceError::NotForThisKey)), "{at}");
         }
     }
 }
 
 /// A file for somebody else is refused by its stanzas, before a secret is sent.
 pub fn what_is_for_nobody_here_costs_nothing(bench: &mut Bench<'_>) {
-    let key = key(bench, Purpose::Unlock);
-    let stranger = age_core::format::grease_the_joint();
+    let stranger = [age_core::format::grease_the_joint()];
     let before = sent(bench);
-    for stanzas in [&[][..], &[stranger]] {
-        let refused = bench.device.unwrap_file_key(&key.key, stanzas, bench.right);
-        assert!(matches!(refused, Err(DeviceError::NotForThisKey)));
+    for key in openers(bench) {
+        for stanzas in [&[][..], &stranger] {
+            let refused = bench.device.unwrap_file_key(&key.key, stanzas, bench.right);
+            assert!(matches!(refused, Err(DeviceError::NotForThisKey)));
+        }
     }
     assert_eq!(sent(bench), before);
 }
 
 /// Without PIN or passphrase nothing is opened or signed.
 pub fn nothing_goes_without_the_secret(bench: &mut Bench<'_>) {
-    let (unlock, sign) = (key(bench, Purpose::Unlock), key(bench, Purpose::SignVault));
-    let scheme = scheme_of(sign.algorithm).unwrap();
-    let opened = bench
-        .device
-        .unwrap_file_key(&unlock.key, &wrapped(&unlock), Auth::Nothing);
-    assert!(matches!(opened, Err(DeviceError::NeedsSecret)));
-    let signed = bench.device.sign(&sign.key, scheme, MESSAGE, Auth::Nothing);
-    assert!(matches!(signed, Err(DeviceError::NeedsSecret)));
+    for key in openers(bench) {
+        let opened = bench
+            .device
+            .unwrap_file_key(&key.key, &wrapped(&key), Auth::Nothing);
+        assert!(matches!(opened, Err(DeviceError::NeedsSecret)));
+    }
+    for key in signers(bench) {
+        let scheme = scheme_of(key.algorithm).unwrap();
+        let signed = bench.device.sign(&key.key, scheme, MESSAGE, Auth::Nothing);
+        assert!(matches!(signed, Err(DeviceError::NeedsSecret)));
+    }
 }
 
 /// A wrong PIN spends exactly one try, a wrong passphrase nothing; the right one works afterwards.
 pub fn a_wrong_secret_is_refused_and_costs_one_try(bench: &mut Bench<'_>) {
-    let key = key(bench, Purpose::Unlock);
+    let key = openers(bench).first().expect("a key that opens").clone();
     let stanzas = wrapped(&key);
     let (sent_before, tries_before) = (sent(bench), tries(bench, &key.key));
     let refused = bench
@@ -117,7 +143,10 @@ pub fn a_wrong_secret_is_refused_and_costs_one_try(bench: &mut Bench<'_>) {
             assert!(matches!(refused, DeviceError::WrongPin { tries_left } if tries_left == left));
             assert_eq!(tries(bench, &key.key), Some(left));
         }
-        (_, None) => assert!(matches!(refused, DeviceError::WrongPinUncounted)),
+        (_, None) => assert!(
+            matches!(refused, DeviceError::WrongPinUncounted),
+            "{refused}"
+        ),
     }
     if let (Some(before), Some(after)) = (sent_before, sent(bench)) {
         assert_eq!(after, before + 1, "a secret is sent once per entry");
@@ -220,8 +249,30 @@ const SCHEMES: [SignatureScheme; 3] = [
     SignatureScheme::Ed25519,
 ];
 
-fn key(bench: &Bench<'_>, purpose: Purpose) -> KeyInfo {
-    bench.device.info().key(purpose).unwrap().clone()
+const ALL: [Purpose; 3] = [Purpose::Unlock, Purpose::Seal, Purpose::SignVault];
+
+fn openers(bench: &Bench<'_>) -> Vec<KeyInfo> {
+    let opens = |info: &&KeyInfo| matches!(info.purpose, Purpose::Unlock | Purpose::Seal);
+    bench
+        .device
+        .info()
+        .keys
+        .iter()
+        .filter(opens)
+        .cloned()
+        .collect()
+}
+
+fn signers(bench: &Bench<'_>) -> Vec<KeyInfo> {
+    let signs = |info: &&KeyInfo| matches!(info.purpose, Purpose::SignVault | Purpose::Request);
+    bench
+        .device
+        .info()
+        .keys
+        .iter()
+        .filter(signs)
+        .cloned()
+        .collect()
 }
 
 fn wrapped(key: &KeyInfo) -> Vec<Stanza> {
@@ -237,6 +288,6 @@ fn sent(bench: &mut Bench<'_>) -> Option<u64> {
 fn tries(bench: &mut Bench<'_>, key: &KeyRef) -> Option<u8> {
     match bench.device.demand(key).unwrap().secret {
         SecretDemand::Pin { tries_left } => tries_left,
-        SecretDemand::Nothing | SecretDemand::Passphrase => None,
+        SecretDemand::Nothing | SecretDemand::PinPad | SecretDemand::Passphrase => None,
     }
 }

@@ -210,6 +210,8 @@ pub enum SecretDemand {
         /// Tries left before the PIN is blocked.
         tries_left: Option<u8>,
     },
+    /// The PIN, at keys of the device itself: it asks when it is used, and no secret is given.
+    PinPad,
     /// The passphrase.
     Passphrase,
 }
@@ -235,6 +237,13 @@ pub trait Device: Send {
     /// # Errors
     /// When the device cannot be asked, or has no such key.
     fn demand(&mut self, key: &KeyRef) -> Result<Demand, DeviceError>;
+
+    /// Whether each use of this key waits for a person: for a touch, or for the PIN anew. Anything else is open to whoever has
+    /// the session.
+    fn asks_each_time(&self, key: &KeyRef) -> bool {
+        let mut keys = self.info().keys.iter();
+        keys.any(|info| info.key == *key && info.touch == TouchPolicy::Always)
+    }
 
     /// Opens a file key. Picks the one stanza that is for this key before it touches hardware.
     ///

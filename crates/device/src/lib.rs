@@ -25,6 +25,7 @@ pub mod device;
 mod hpke;
 pub mod identity;
 pub mod kit;
+mod oaep;
 pub mod public;
 pub mod software;
 pub mod stanza;

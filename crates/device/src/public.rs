@@ -6,6 +6,7 @@ use aws_lc_rs::{
     agreement::{self, ParsedPublicKey},
     signature::{self, UnparsedPublicKey},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use num_bigint::BigUint;
 
 use crate::device::{Algorithm, SignatureScheme};
@@ -26,6 +27,8 @@ const X25519_PREFIX: [u8; 12] = [
 const ED25519_PREFIX: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
+/// The name of RSA keys in SSH, and of the stanza for them in age.
+pub(crate) const SSH_RSA: &str = "ssh-rsa";
 // AlgorithmIdentifier of rsaEncryption with its NULL (RFC 3279).
 const RSA_ALGORITHM: [u8; 15] = [
     0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
@@ -130,6 +133,81 @@ pub fn rsa_spki(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
     let key = tlv(0x30, &[unsigned(modulus), unsigned(exponent)].concat());
     let bits = tlv(0x03, &[&[0], &key[..]].concat());
     tlv(0x30, &[&RSA_ALGORITHM[..], &bits].concat())
+}
+
+/// An RSA public key: big-endian numbers without leading zeros.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RsaPublic {
+    modulus: Vec<u8>,
+    exponent: Vec<u8>,
+}
+
+impl RsaPublic {
+    /// From a SubjectPublicKeyInfo in DER. What would be written in another way is refused.
+    #[must_use]
+    pub fn from_spki(spki: &[u8]) -> Option<Self> {
+        let bits = element(0x30, spki)?.0.strip_prefix(&RSA_ALGORITHM)?;
+        let key = element(0x03, bits)?.0.strip_prefix(&[0])?;
+        let (modulus, rest) = element(0x02, element(0x30, key)?.0)?;
+        let (exponent, _) = element(0x02, rest)?;
+        let bare = |number: &[u8]| number.strip_prefix(&[0]).unwrap_or(number).to_vec();
+        let (modulus, exponent) = (bare(modulus), bare(exponent));
+        (rsa_spki(&modulus, &exponent) == spki).then_some(Self { modulus, exponent })
+    }
+
+    /// The algorithm, where it is one of ours.
+    #[must_use]
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        let full = self.modulus.first().is_some_and(|first| *first >= 0x80);
+        match self.modulus.len() {
+            256 if full => Some(Algorithm::Rsa2048),
+            384 if full => Some(Algorithm::Rsa3072),
+            512 if full => Some(Algorithm::Rsa4096),
+            _ => None,
+        }
+    }
+
+    /// Bytes of the modulus, and of everything that is encrypted to the key.
+    #[must_use]
+    pub const fn modulus_bytes(&self) -> usize {
+        self.modulus.len()
+    }
+
+    /// As OpenSSH writes it (RFC 4253, 6.6): name, exponent, modulus.
+    #[must_use]
+    pub fn ssh_wire(&self) -> Vec<u8> {
+        let mut wire = Vec::new();
+        for (field, number) in [
+            (SSH_RSA.as_bytes(), false),
+            (&self.exponent, true),
+            (&self.modulus, true),
+        ] {
+            // A number whose first bit is set would be read as negative.
+            let pad = number && field.first().is_some_and(|first| *first >= 0x80);
+            let length = u32::try_from(field.len() + usize::from(pad)).unwrap_or_default();
+            wire.extend_from_slice(&length.to_be_bytes());
+            wire.extend(pad.then_some(0));
+            wire.extend_from_slice(field);
+        }
+        wire
+    }
+
+    /// `ssh-rsa AAAA…`
+    #[must_use]
+    pub fn ssh_text(&self) -> String {
+        format!("{SSH_RSA} {}", BASE64_STANDARD.encode(self.ssh_wire()))
+    }
+}
+
+// The content of a DER element of up to 65535 bytes, and what follows it.
+fn element(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = match bytes.strip_prefix(&[tag])? {
+        [0x82, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
+        [0x81, low, rest @ ..] => (usize::from(*low), rest),
+        [low @ 0..=0x7f, rest @ ..] => (usize::from(*low), rest),
+        _ => return None,
+    };
+    rest.split_at_checked(length)
 }
 
 /// One DER element (X.690) of up to 65535 bytes, which is more than anything here has.
@@ -253,5 +331,48 @@ mod tests {
         );
         let theirs: PublicKeyX509Der = public.as_der().unwrap();
         assert_eq!(ours, theirs.as_ref());
+        let read = RsaPublic::from_spki(theirs.as_ref()).unwrap();
+        assert_eq!(read.algorithm(), Some(Algorithm::Rsa2048));
+    }
+
+    // The file and its public key are those of ssh-keygen.
+    #[test]
+    fn an_ssh_key_is_written_as_openssh_writes_it() {
+        use std::process::Command;
+        for (bits, algorithm) in [
+            ("2048", Algorithm::Rsa2048),
+            ("3072", Algorithm::Rsa3072),
+            ("4096", Algorithm::Rsa4096),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("key");
+            let run = |program: &str, arguments: &[&str]| {
+                let output = Command::new(program).args(arguments).output().unwrap();
+                assert!(output.status.success(), "{output:?}");
+                output.stdout
+            };
+            let path = path.to_str().unwrap();
+            let make = ["-q", "-t", "rsa", "-m", "PKCS8", "-N", "", "-b", bits, "-f"];
+            run("ssh-keygen", &[&make[..], &[path]].concat());
+            let der = ["rsa", "-pubout", "-outform", "DER", "-in", path];
+            let read = RsaPublic::from_spki(&run("openssl", &der)).unwrap();
+            assert_eq!(read.algorithm(), Some(algorithm));
+            let text = std::fs::read_to_string(format!("{path}.pub")).unwrap();
+            let (ours, theirs) = (read.ssh_text(), text.trim());
+            assert!(theirs.starts_with(&format!("{ours} ")), "{ours} {theirs}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_rsa_key_is_refused() {
+        let good = rsa_spki(&[0xc1; 256], &[1, 0, 1]);
+        assert!(RsaPublic::from_spki(&good).is_some());
+        for cut in 0..good.len() {
+            assert_eq!(RsaPublic::from_spki(&good[..cut]), None);
+        }
+        let longer = [&good[..], &[0]].concat();
+        assert_eq!(RsaPublic::from_spki(&longer), None);
+        let odd = RsaPublic::from_spki(&rsa_spki(&[0x41; 256], &[3])).unwrap();
+        assert_eq!(odd.algorithm(), None, "2047 bits are not 2048");
     }
 }

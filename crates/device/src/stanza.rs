@@ -6,9 +6,10 @@
 //! | `piv-p256` | SHA-256(recipient)[..4], ephemeral point | ChaCha20-Poly1305 under HKDF-SHA256(x, salt = both points, "piv-p256"), zero nonce |
 //! | `p256tag` | 4 bytes of HKDF-Extract, encapsulated key | HPKE base mode, C2SP age `p256tag` |
 //! | `X25519` | as age v1 | as age v1 |
+//! | `ssh-rsa` | SHA-256(key as SSH writes it)[..4] | RSA-OAEP with SHA-256, as stock age |
 //!
 //! `piv-p256` is what released `age-plugin-yubikey` opens (0.5.1, no written standard); points in it are compressed. A
-//! YubiKey's key is written to in both forms, a PKCS#11 key in the second. Base64 is without padding.
+//! YubiKey's key is written to in both forms, a PKCS#11 key in the second, or in the last when it is RSA. Base64 is without padding.
 
 use std::{collections::HashSet, io};
 
@@ -21,6 +22,7 @@ use aws_lc_rs::{
     agreement::{self, ECDH_P256, EphemeralPrivateKey},
     digest::{SHA256, digest},
     rand::SystemRandom,
+    rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey},
 };
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 use bech32::{Bech32, Hrp};
@@ -28,8 +30,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     device::{Algorithm, DeviceError, KeyInfo},
-    hpke,
-    public::{P256Point, x25519_raw},
+    hpke, oaep,
+    public::{P256Point, RsaPublic, SSH_RSA, x25519_raw},
 };
 
 const PIV_TAG: &str = "piv-p256";
@@ -69,9 +71,16 @@ pub fn recipient(key: &KeyInfo) -> Result<Box<dyn age::Recipient + Send>, Device
             let tag = tag_recipient(&point).parse().map_err(|_| odd())?;
             Ok(Box::new(P256Recipient { point, tag, piv }))
         }
-        Algorithm::Rsa2048 | Algorithm::Rsa3072 | Algorithm::Rsa4096 | Algorithm::Ed25519 => {
-            Err(odd())
+        Algorithm::Rsa2048 | Algorithm::Rsa3072 | Algorithm::Rsa4096 => {
+            let public = RsaPublic::from_spki(&key.spki).ok_or_else(odd)?;
+            if public.algorithm() != Some(key.algorithm) || text != public.ssh_text() {
+                return Err(odd());
+            }
+            let sealing = PublicEncryptingKey::from_der(&key.spki).map_err(|_| odd())?;
+            let sealing = OaepPublicEncryptingKey::new(sealing).map_err(|_| odd())?;
+            Ok(Box::new(RsaRecipient { public, sealing }))
         }
+        Algorithm::Ed25519 => Err(odd()),
     }
 }
 
@@ -158,6 +167,88 @@ fn wrap_piv(recipient: &P256Point, file_key: &FileKey) -> Option<Stanza> {
         // EXPOSE: the file key, to the cipher that wraps it.
         body: aead_encrypt(&key, file_key.expose_secret()),
     })
+}
+
+/// What stock age calls the use of the key in `ssh-rsa` stanzas: the label of RSA-OAEP.
+pub const SSH_RSA_LABEL: &[u8] = b"age-encryption.org/v1/ssh-rsa";
+
+struct RsaRecipient {
+    public: RsaPublic,
+    sealing: OaepPublicEncryptingKey,
+}
+
+impl age::Recipient for RsaRecipient {
+    fn wrap_file_key(
+        &self,
+        file_key: &FileKey,
+    ) -> Result<(Vec<Stanza>, HashSet<String>), age::EncryptError> {
+        let mut body = vec![0; self.sealing.ciphertext_size()];
+        // EXPOSE: the file key, to the cipher that wraps it.
+        let text = file_key.expose_secret();
+        self.sealing
+            .encrypt(
+                &OAEP_SHA256_MGF1SHA256,
+                text,
+                &mut body,
+                Some(SSH_RSA_LABEL),
+            )
+            .map_err(|_| io::Error::other("no RSA encryption"))?;
+        let stanza = Stanza {
+            tag: SSH_RSA.into(),
+            args: vec![BASE64_STANDARD_NO_PAD.encode(ssh_tag(&self.public))],
+            body,
+        };
+        Ok((vec![stanza], HashSet::new()))
+    }
+}
+
+fn ssh_tag(public: &RsaPublic) -> [u8; TAG_BYTES] {
+    first_four(digest(&SHA256, &public.ssh_wire()).as_ref())
+}
+
+/// The body of the one `ssh-rsa` stanza that a device with this RSA key should decrypt: RSA-OAEP with SHA-256, MGF1 with SHA-256
+/// and [`SSH_RSA_LABEL`]. No hardware was asked yet.
+///
+/// # Errors
+/// [`DeviceError::NotForThisKey`] when none is well-formed and addressed to it.
+pub fn addressed_rsa<'a>(key: &KeyInfo, stanzas: &'a [Stanza]) -> Result<&'a [u8], DeviceError> {
+    let public = RsaPublic::from_spki(&key.spki).ok_or(DeviceError::NotForThisKey)?;
+    let tag = BASE64_STANDARD_NO_PAD.encode(ssh_tag(&public));
+    stanzas
+        .iter()
+        .find(|stanza| {
+            stanza.tag == SSH_RSA
+                && stanza.args == [tag.as_str()]
+                && stanza.body.len() == public.modulus_bytes()
+        })
+        .map(|stanza| &stanza.body[..])
+        .ok_or(DeviceError::NotForThisKey)
+}
+
+/// The file key in what a device decrypted with RSA-OAEP itself.
+///
+/// # Errors
+/// [`DeviceError::NotForThisKey`] when it is none.
+pub fn rsa_file_key(decrypted: &[u8]) -> Result<FileKey, DeviceError> {
+    file_key(decrypted)
+}
+
+/// The file key in the block, as long as the modulus, that a device decrypted without looking at its padding.
+///
+/// # Errors
+/// [`DeviceError::NotForThisKey`], whatever is wrong with it.
+pub fn rsa_file_key_of_block(block: &[u8]) -> Result<FileKey, DeviceError> {
+    let opened = oaep::unpad::<FILE_KEY_BYTES>(block, SSH_RSA_LABEL);
+    file_key(&opened.ok_or(DeviceError::NotForThisKey)?[..])
+}
+
+fn file_key(bytes: &[u8]) -> Result<FileKey, DeviceError> {
+    let mut bytes: [u8; FILE_KEY_BYTES] =
+        bytes.try_into().map_err(|_| DeviceError::NotForThisKey)?;
+    Ok(FileKey::init_with_mut(|place| {
+        place.copy_from_slice(&bytes);
+        bytes.zeroize();
+    }))
 }
 
 fn piv_key(x: &[u8], share: &P256Point, recipient: &P256Point) -> [u8; 32] {
@@ -256,14 +347,7 @@ impl<'a> Addressed<'a> {
                 self.body,
             ),
         };
-        let opened = opened.ok_or(DeviceError::NotForThisKey)?;
-        let mut bytes: [u8; FILE_KEY_BYTES] = opened[..]
-            .try_into()
-            .map_err(|_| DeviceError::NotForThisKey)?;
-        Ok(FileKey::init_with_mut(|place| {
-            place.copy_from_slice(&bytes);
-            bytes.zeroize();
-        }))
+        file_key(&opened.ok_or(DeviceError::NotForThisKey)?)
     }
 }
 
@@ -303,7 +387,7 @@ mod tests {
         })
     }
 
-    fn file_key() -> FileKey {
+    fn submarine() -> FileKey {
         FileKey::init_with_mut(|key| key.copy_from_slice(b"yellow submarine"))
     }
 
@@ -312,7 +396,7 @@ mod tests {
         let (private, info) = key_pair(yubikey_recipient);
         let (stanzas, labels) = recipient(&info)
             .unwrap()
-            .wrap_file_key(&file_key())
+            .wrap_file_key(&submarine())
             .unwrap();
         assert!(labels.is_empty());
         let tags: Vec<_> = stanzas.iter().map(|s| s.tag.as_str()).collect();
@@ -327,7 +411,7 @@ mod tests {
     fn what_the_age_crate_writes_to_a_tag_recipient_opens() {
         let (private, info) = key_pair(tag_recipient);
         let theirs: age::tag::Recipient = info.recipient.as_deref().unwrap().parse().unwrap();
-        let (stanzas, _) = theirs.wrap_file_key(&file_key()).unwrap();
+        let (stanzas, _) = theirs.wrap_file_key(&submarine()).unwrap();
         let opened = open(&private, &info, &stanzas).unwrap();
         assert_eq!(opened.expose_secret(), b"yellow submarine");
     }
@@ -338,7 +422,7 @@ mod tests {
         let (_, other) = key_pair(yubikey_recipient);
         let (stanzas, _) = recipient(&other)
             .unwrap()
-            .wrap_file_key(&file_key())
+            .wrap_file_key(&submarine())
             .unwrap();
         assert!(matches!(
             open(&private, &info, &stanzas),
@@ -351,7 +435,7 @@ mod tests {
         let (private, info) = key_pair(yubikey_recipient);
         let (stanzas, _) = recipient(&info)
             .unwrap()
-            .wrap_file_key(&file_key())
+            .wrap_file_key(&submarine())
             .unwrap();
         for mut stanza in stanzas {
             stanza.body[7] ^= 1;
@@ -380,5 +464,103 @@ mod tests {
             x25519_recipient(&x25519_of_recipient(&theirs).unwrap()),
             theirs
         );
+    }
+
+    // Stock age encrypts to our recipient text; it opens what we encrypt with the key of ssh-keygen.
+    #[test]
+    fn stock_age_and_we_open_each_others_ssh_rsa_files() {
+        use std::{
+            io::{Read, Write},
+            process::{Command, Stdio},
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key").to_str().unwrap().to_string();
+        let run = |program: &str, arguments: &[&str], input: &[u8]| {
+            let mut child = Command::new(program)
+                .args(arguments)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            child.stdin.take().unwrap().write_all(input).unwrap();
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{program}");
+            output.stdout
+        };
+        let make = [
+            "-q", "-t", "rsa", "-m", "PEM", "-N", "", "-b", "3072", "-f", &path,
+        ];
+        run("ssh-keygen", &make, b"");
+        let der = ["rsa", "-pubout", "-outform", "DER", "-in", &path];
+        let spki = run("openssl", &der, b"");
+        let public = RsaPublic::from_spki(&spki).unwrap();
+        let info = KeyInfo {
+            key: KeyRef("01".into()),
+            purpose: Purpose::Unlock,
+            algorithm: Algorithm::Rsa3072,
+            spki,
+            touch: TouchPolicy::Never,
+            recipient: Some(public.ssh_text()),
+            identity: None,
+        };
+
+        let ours = recipient(&info).unwrap();
+        let encryptor = age::Encryptor::with_recipients(std::iter::once(&*ours as _)).unwrap();
+        let mut file = Vec::new();
+        let mut writer = encryptor.wrap_output(&mut file).unwrap();
+        writer.write_all(b"for age").unwrap();
+        writer.finish().unwrap();
+        assert_eq!(run("age", &["-d", "-i", &path], &file), b"for age");
+
+        let theirs = run("age", &["-r", &public.ssh_text()], b"from age");
+        let identity = OpenSsl { info, path };
+        let mut text = Vec::new();
+        let decryptor = age::Decryptor::new(&theirs[..]).unwrap();
+        decryptor
+            .decrypt(std::iter::once(&identity as _))
+            .unwrap()
+            .read_to_end(&mut text)
+            .unwrap();
+        assert_eq!(text, b"from age");
+    }
+
+    /// A key that OpenSSL decrypts with, either way that a token may.
+    struct OpenSsl {
+        info: KeyInfo,
+        path: String,
+    }
+
+    impl age::Identity for OpenSsl {
+        fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, age::DecryptError>> {
+            let body = addressed_rsa(&self.info, std::slice::from_ref(stanza)).ok()?;
+            let label: String = SSH_RSA_LABEL.iter().map(|b| format!("{b:02x}")).collect();
+            let label = format!("rsa_oaep_label:{label}");
+            let oaep = [
+                "rsa_padding_mode:oaep",
+                "rsa_oaep_md:sha256",
+                "rsa_mgf1_md:sha256",
+                &label,
+            ];
+            let opened = rsa_file_key(&self.decrypt(body, &oaep)).unwrap();
+            let block = self.decrypt(body, &["rsa_padding_mode:none"]);
+            let unpadded = rsa_file_key_of_block(&block).unwrap();
+            assert_eq!(opened.expose_secret(), unpadded.expose_secret());
+            Some(Ok(opened))
+        }
+    }
+
+    impl OpenSsl {
+        fn decrypt(&self, body: &[u8], options: &[&str]) -> Vec<u8> {
+            let sealed = format!("{}.sealed", self.path);
+            std::fs::write(&sealed, body).unwrap();
+            let mut command = std::process::Command::new("openssl");
+            command.args(["pkeyutl", "-decrypt", "-inkey", &self.path, "-in", &sealed]);
+            for option in options {
+                command.args(["-pkeyopt", option]);
+            }
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            output.stdout
+        }
     }
 }

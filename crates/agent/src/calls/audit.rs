@@ -43,7 +43,7 @@ pub(crate) async fn list(agent: &Arc<Agent>, call: ListAudit) -> Result<AuditPag
         };
         let identity = current
             .peek()
-            .map(|open| open.read().audit_identity().clone());
+            .and_then(|open| open.read().audit_identity().ok());
         let rows = log
             .list(&query, identity.as_ref())
             .map_err(|error| failure::read_log(&error))?;

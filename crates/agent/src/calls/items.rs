@@ -93,8 +93,13 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddItem) -> Result<ItemSummary
             "Give the public half too.",
         ));
     }
+    let environment = {
+        let (_, open) = open_vault(agent)?;
+        open.read().environment()
+    };
     let item = Item {
         id: ItemId::random(),
+        environment,
         name: call.name,
         venue: call.venue,
         key_set: call.key_set,
@@ -109,6 +114,7 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddItem) -> Result<ItemSummary
         created: call.created.unwrap_or_else(|| SystemClock.now()),
         rotate_after_days: call.rotate_after_days,
         note: String::new(),
+        sealed_to: Vec::new(),
     };
     let added = change(agent, move |agent| {
         let (current, _) = open_vault(agent)?;
@@ -177,7 +183,7 @@ async fn make_key(
             "Look at: touchkeep device list",
         )
     })?;
-    if device.kind == DeviceKind::Software {
+    if matches!(device.kind, DeviceKind::Software | DeviceKind::Kit) {
         return Err(failure::invalid(
             "The software device makes no keys for requests.",
             "Use a YubiKey or an HSM, or store the venue's secret sealed.",
@@ -185,7 +191,7 @@ async fn make_key(
     }
     let touch = match device.kind {
         DeviceKind::Piv => TouchPolicy::Always,
-        DeviceKind::Pkcs11 | DeviceKind::Software => TouchPolicy::Never,
+        _ => TouchPolicy::Never,
     };
     let label = device_label(&device);
     let what = Use {

@@ -13,7 +13,7 @@ use crate::{
     agent::Agent,
     consent, failure,
     ports::LogHistory,
-    vault::{POLICY_SETTING, policy_of},
+    vault::{POLICY_SETTING, audit_identity, policy_of},
 };
 
 pub(crate) fn get(agent: &Arc<Agent>) -> Result<PolicyText, Failure> {
@@ -46,7 +46,7 @@ pub(crate) async fn set(agent: &Arc<Agent>, text: String) -> Result<Done, Failur
             .detail("sha256", HEXLOWER.encode(hash.as_ref()))
             .detail("consent", how)
             .detail("device", device.to_string());
-        let identity = open.read().audit_identity().clone();
+        let identity = audit_identity(&open)?;
         current.change(event, |vault| {
             vault
                 .set_setting(POLICY_SETTING, &text)

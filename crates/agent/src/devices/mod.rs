@@ -226,7 +226,7 @@ impl Devices {
     async fn given(&self, what: &Use, secret: SecretDemand) -> Result<Given, Failure> {
         let why = what.why.clone();
         match secret {
-            SecretDemand::Nothing => Ok(Given::Nothing),
+            SecretDemand::Nothing | SecretDemand::PinPad => Ok(Given::Nothing),
             SecretDemand::Passphrase => {
                 let typed = self.typed(Question::Passphrase { why }).await?;
                 Ok(Given::Passphrase(Passphrase::new(typed)))

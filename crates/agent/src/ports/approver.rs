@@ -221,8 +221,8 @@ fn was_used(destination: &str, current: Option<&Current>, log: &Log) -> bool {
     let Some(open) = current.and_then(Current::peek) else {
         return false;
     };
-    let identity = open.read().audit_identity().clone();
-    let rows = log.list(&intents(LOOKS_BACK), Some(&identity));
+    let identity = open.read().audit_identity().ok();
+    let rows = log.list(&intents(LOOKS_BACK), identity.as_ref());
     let rows = rows.unwrap_or_default();
     let mut operations = rows
         .iter()

@@ -10,7 +10,7 @@ use touchkeep_pipeline::{
     Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Signer,
 };
 use touchkeep_policy::Need;
-use touchkeep_vault::{AuthMethod, EnrolledDevice, Item, SecretPlace, Unlocked};
+use touchkeep_vault::{AuthMethod, EnrolledDevice, Item, SealClass, SecretPlace, Unlocked};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::Failure;
 
@@ -56,9 +56,11 @@ impl VaultKeys {
     fn sealing_device(&self) -> Result<EnrolledDevice, KeyError> {
         let (current, open) = self.vault()?;
         let touched = touches(&current);
-        let able = |device: &&EnrolledDevice| {
-            let key = device.key(Purpose::Seal);
-            key.is_some_and(|key| !touched || key.touch == TouchPolicy::Always)
+        let able = |device: &&EnrolledDevice| match device.seals {
+            _ if device.retired => false,
+            Ok(SealClass::Touch) => true,
+            Ok(SealClass::Session) => !touched,
+            Ok(SealClass::Kit) | Err(_) => false,
         };
         let own = current
             .devices()
@@ -411,8 +413,7 @@ fn touches(current: &Current) -> bool {
 }
 
 fn seals_by_touch(device: &EnrolledDevice) -> bool {
-    let key = device.key(Purpose::Seal);
-    key.is_some_and(|key| key.touch == TouchPolicy::Always)
+    !device.retired && device.seals == Ok(SealClass::Touch)
 }
 
 fn key_error(failed: Failed) -> KeyError {

@@ -2,6 +2,7 @@
 
 use touchkeep_audit::{CheckpointSigner, Head, Log};
 use touchkeep_container::note::VerifyKey;
+use touchkeep_core::Id;
 use touchkeep_vault::{Locked, Unlocked};
 use touchkeep_wire::Failure;
 
@@ -18,7 +19,7 @@ impl CheckpointSigner for Author<'_> {
     }
 
     fn sign(&self, text: &[u8]) -> Result<Vec<u8>, String> {
-        Ok(self.vault.author_sign(text).to_vec())
+        Ok(self.vault.author_sign(text))
     }
 }
 
@@ -31,8 +32,8 @@ pub(super) fn sign(log: &Log, vault: &Unlocked) -> Result<(), Failure> {
         return Ok(());
     }
     let locked = vault.as_locked();
-    let membership = locked.container().membership().ok();
-    let Some(key) = membership.and_then(|chain| chain.author_verify_key(vault.user())) else {
+    let chain = locked.container().membership();
+    let Some(key) = chain.author_verify_key(vault.user()) else {
         return Ok(());
     };
     log.checkpoint(&Author { key, vault })
@@ -42,9 +43,7 @@ pub(super) fn sign(log: &Log, vault: &Unlocked) -> Result<(), Failure> {
 
 /// The keys under which checkpoints of this vault are signed: every author's and every device's.
 pub(super) fn keys(vault: &Locked) -> Vec<VerifyKey> {
-    let Ok(chain) = vault.container().membership() else {
-        return Vec::new();
-    };
+    let chain = vault.container().membership();
     let authors = chain
         .users
         .keys()
@@ -56,12 +55,13 @@ pub(super) fn keys(vault: &Locked) -> Vec<VerifyKey> {
     authors.chain(devices).collect()
 }
 
-/// The longest log that a commit of the vault has seen: what is shorter has lost rows.
-pub(super) fn seen_head(vault: &Locked) -> Option<Head> {
+/// The longest state of this log that a commit of the vault has seen: what is shorter has lost rows. Other machines have logs
+/// of their own.
+pub(super) fn seen_head(vault: &Locked, log: Id) -> Option<Head> {
     let commits = vault.container().history().commits();
     let seen = commits.values().map(|commit| commit.audit);
-    seen.max_by_key(|audit| audit.size)
-        .filter(|audit| audit.size > 0)
+    seen.filter(|audit| audit.log == Some(log) && audit.size > 0)
+        .max_by_key(|audit| audit.size)
         .map(|audit| Head {
             size: audit.size,
             root: audit.root.0,

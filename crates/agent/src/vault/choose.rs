@@ -25,6 +25,7 @@ pub(super) async fn choose(
     let mut candidates: Vec<EnrolledDevice> = current
         .devices()
         .iter()
+        .filter(|device| !device.retired && device.kind != DeviceKind::Kit)
         .filter(|device| wanted.is_none_or(|wanted| device.id == wanted))
         .cloned()
         .collect();
@@ -72,7 +73,7 @@ pub(crate) async fn find(
     let modules = agent.modules();
     let found = blocking(move || match kind {
         DeviceKind::Piv => yubikeys(),
-        DeviceKind::Pkcs11 | DeviceKind::Software => Ok(connected(&modules)),
+        DeviceKind::Pkcs11 | DeviceKind::Software | DeviceKind::Kit => Ok(connected(&modules)),
     })
     .await?
     .map_err(|error| device_failure(&error, "The YubiKey"))?;

@@ -310,7 +310,10 @@ fn put_in_force(
         return Err(locked_meanwhile());
     }
     let log = log_of(current, &vault)?;
-    log.hold_tag_key(vault.audit_identity())
+    keep_log_id(agent, current, &log)?;
+    let identity = vault.audit_identity();
+    let identity = identity.map_err(|error| failure::vault(&error))?;
+    log.hold_tag_key(&identity)
         .map_err(|error| failure::read_log(&error))?;
     let opened_by = current.devices().iter().find(|one| one.id == device);
     let text = opened_by.map_or_else(String::new, |one| {
@@ -323,7 +326,7 @@ fn put_in_force(
     let (policy, _, _) = policy_of(&vault);
     let history = LogHistory {
         log: log.clone(),
-        identity: vault.audit_identity().clone(),
+        identity,
     };
     let pipeline = ports::line(agent, current, log.clone());
     pipeline
@@ -369,6 +372,15 @@ fn log_of(current: &Current, vault: &Unlocked) -> Result<Log, Failure> {
     let log = Log::create(current.log_path(), &current.id().to_string(), &recipient)
         .map_err(|error| failure::open_log(&error))?;
     Ok(current.log.get_or_init(|| log).clone())
+}
+
+// A log that takes another one's place is found by this.
+fn keep_log_id(agent: &Agent, current: &Current, log: &Log) -> Result<(), Failure> {
+    let Some(id) = super::log_id(log.origin()) else {
+        return Ok(());
+    };
+    let kept = agent.state().keep_log(current.id(), id);
+    kept.map_err(|error| failure::state(&error))
 }
 
 /// Locks: keys and PINs are wiped. Whether anything was open.
@@ -430,9 +442,10 @@ pub(crate) struct Witnesses {
 /// When there is no vault, or it cannot be read.
 pub(crate) fn witnesses(agent: &Agent) -> Result<Witnesses, Failure> {
     let locked = super::read(&agent.vault_path(), agent.paths())?;
+    let own = agent.state().log(locked.id());
     Ok(Witnesses {
         keys: checkpoint::keys(&locked),
-        seen: checkpoint::seen_head(&locked),
+        seen: own.and_then(|own| checkpoint::seen_head(&locked, own)),
         log: super::log_path(agent.paths(), locked.id()),
     })
 }

@@ -19,7 +19,7 @@ use std::{
 use touchkeep_audit::{Decision, Event, Kind, Log, OpenError, Seq};
 use touchkeep_client::Paths;
 use touchkeep_container::Hash;
-use touchkeep_core::{Clock, DeviceId, SystemClock, VaultId};
+use touchkeep_core::{Clock, DeviceId, Id, SystemClock, VaultId};
 use touchkeep_device::DeviceKind;
 use touchkeep_policy::Policy;
 use touchkeep_vault::{AuditHead, EnrolledDevice, Item, Locked, Unlocked};
@@ -163,7 +163,9 @@ impl Current {
 
     fn save(&self, vault: &mut Unlocked) -> Result<(), Failure> {
         let head = self.log().map(Log::head);
+        let log = self.log().and_then(|log| log_id(log.origin()));
         let audit = head.map_or_else(AuditHead::empty, |head| AuditHead {
+            log,
             size: head.size,
             root: Hash(head.root),
         });
@@ -232,6 +234,17 @@ impl Open {
     }
 }
 
+/// What opens the rows of the vault's log.
+pub(crate) fn audit_identity(open: &Open) -> Result<age::x25519::Identity, Failure> {
+    let identity = open.read().audit_identity();
+    identity.map_err(|error| failure::vault(&error))
+}
+
+/// The id in a log's origin line.
+pub(crate) fn log_id(origin: &str) -> Option<Id> {
+    origin.rsplit('/').next()?.parse().ok()
+}
+
 /// The policy that a vault's setting says, its text, and whether that could be read.
 pub(crate) fn policy_of(vault: &Unlocked) -> (Policy, String, bool) {
     match vault.setting(POLICY_SETTING) {
@@ -250,6 +263,7 @@ pub(crate) fn policy_of(vault: &Unlocked) -> (Policy, String, bool) {
 pub(crate) fn device_label(device: &EnrolledDevice) -> String {
     let kind = match device.kind {
         DeviceKind::Software => return "Passphrase (software device)".to_owned(),
+        DeviceKind::Kit => return "Recovery kit".to_owned(),
         DeviceKind::Piv => "YubiKey",
         DeviceKind::Pkcs11 => "HSM token",
     };
@@ -264,6 +278,7 @@ pub(crate) const fn kind_word(kind: DeviceKind) -> &'static str {
         DeviceKind::Software => "software",
         DeviceKind::Piv => "piv",
         DeviceKind::Pkcs11 => "pkcs11",
+        DeviceKind::Kit => "kit",
     }
 }
 

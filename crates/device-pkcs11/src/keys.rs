@@ -1,0 +1,272 @@
+//! Key objects of a token: reading, finding, making, storing, in the child process.
+
+use cryptoki::{
+    error::Error,
+    mechanism::Mechanism,
+    object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
+    session::Session,
+};
+use touchkeep_device::public::{P256Point, ed25519_spki, rsa_spki};
+use zeroize::Zeroize;
+
+use crate::{
+    token::failed,
+    wire::{Failure, Generate, Kind, TokenKey, Use},
+};
+
+/// Labels of our keys begin with this.
+pub(crate) const LABEL_PREFIX: &str = "touchkeep ";
+
+// CKA_EC_PARAMS: the DER of an object identifier (RFC 5480, RFC 8410).
+const P256_PARAMS: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+const ED25519_PARAMS: [u8; 5] = [0x06, 0x03, 0x2b, 0x65, 0x70];
+// The other form of PKCS#11 3.0: a PrintableString.
+const ED25519_NAME: &[u8] = b"\x13\x0cedwards25519";
+
+/// Our public keys by their labels, or those of `ids`.
+pub(crate) fn listed(session: &Session, ids: &[Vec<u8>]) -> Result<Vec<TokenKey>, Failure> {
+    if ids.is_empty() {
+        let mut all = public(session, None)?;
+        all.retain(|key| key.label.starts_with(LABEL_PREFIX));
+        return Ok(all);
+    }
+    let mut found = Vec::new();
+    for id in ids {
+        found.extend(public(session, Some(id))?.into_iter().take(1));
+    }
+    Ok(found)
+}
+
+/// Public keys of kinds that we use.
+pub(crate) fn public(session: &Session, id: Option<&[u8]>) -> Result<Vec<TokenKey>, Failure> {
+    let mut template = vec![
+        Attribute::Class(ObjectClass::PUBLIC_KEY),
+        Attribute::Token(true),
+    ];
+    template.extend(id.map(|id| Attribute::Id(id.to_vec())));
+    let mut keys = Vec::new();
+    for object in session.find_objects(&template).map_err(failed)? {
+        keys.extend(public_key(session, object)?);
+    }
+    Ok(keys)
+}
+
+/// The private key or secret of that CKA_ID.
+pub(crate) fn private(session: &Session, what: &Use) -> Result<ObjectHandle, Failure> {
+    let class = match what.kind {
+        Kind::HmacSha256 | Kind::HmacSha384 | Kind::HmacSha512 => ObjectClass::SECRET_KEY,
+        _ => ObjectClass::PRIVATE_KEY,
+    };
+    let template = [
+        Attribute::Class(class),
+        Attribute::Token(true),
+        Attribute::Id(what.id.clone()),
+    ];
+    let found = session.find_objects(&template).map_err(failed)?;
+    match found[..] {
+        [key] => Ok(key),
+        _ => Err(Failure::NoKey),
+    }
+}
+
+pub(crate) fn asks_each_time(session: &Session, key: ObjectHandle) -> Result<bool, Error> {
+    let read = session.get_attributes(key, &[AttributeType::AlwaysAuthenticate])?;
+    Ok(read.contains(&Attribute::AlwaysAuthenticate(true)))
+}
+
+/// A public key; `None` when it is of a kind that we do not use.
+pub(crate) fn public_key(
+    session: &Session,
+    object: ObjectHandle,
+) -> Result<Option<TokenKey>, Failure> {
+    let attributes = [
+        AttributeType::Id,
+        AttributeType::Label,
+        AttributeType::EcParams,
+        AttributeType::EcPoint,
+        AttributeType::Modulus,
+        AttributeType::PublicExponent,
+    ];
+    let mut read = Parts::default();
+    // What a token does not have it leaves out, without saying so.
+    for attribute in session
+        .get_attributes(object, &attributes)
+        .map_err(failed)?
+    {
+        match attribute {
+            Attribute::Id(id) => read.id = id,
+            Attribute::Label(label) => read.label = label,
+            Attribute::EcParams(params) => read.ec_params = params,
+            Attribute::EcPoint(point) => read.ec_point = point,
+            Attribute::Modulus(modulus) => read.modulus = modulus,
+            Attribute::PublicExponent(exponent) => read.exponent = exponent,
+            _ => {}
+        }
+    }
+    Ok(read.key())
+}
+
+#[derive(Default)]
+struct Parts {
+    id: Vec<u8>,
+    label: Vec<u8>,
+    ec_params: Vec<u8>,
+    ec_point: Vec<u8>,
+    modulus: Vec<u8>,
+    exponent: Vec<u8>,
+}
+
+impl Parts {
+    fn key(self) -> Option<TokenKey> {
+        let (kind, spki) = if self.ec_params == P256_PARAMS {
+            // A DER OCTET STRING by the standard, the bare point with some modules.
+            let point = self.ec_point.strip_prefix(&[0x04, 0x41]);
+            let point = P256Point::from_uncompressed(point.unwrap_or(&self.ec_point))?;
+            (Kind::P256, point.to_spki())
+        } else if self.ec_params == ED25519_PARAMS || self.ec_params == ED25519_NAME {
+            let point = self.ec_point.strip_prefix(&[0x04, 0x20]);
+            let raw = point.unwrap_or(&self.ec_point).try_into().ok()?;
+            (Kind::Ed25519, ed25519_spki(raw))
+        } else {
+            let kind = match self.modulus.iter().skip_while(|byte| **byte == 0).count() {
+                256 => Kind::Rsa2048,
+                384 => Kind::Rsa3072,
+                512 => Kind::Rsa4096,
+                _ => return None,
+            };
+            (kind, rsa_spki(&self.modulus, &self.exponent))
+        };
+        Some(TokenKey {
+            id: self.id,
+            label: String::from_utf8(self.label).ok()?,
+            kind,
+            spki,
+        })
+    }
+}
+
+/// Makes a key pair, and looks whether the token made it itself, keeps it, and asks where it should.
+pub(crate) fn generate(session: &Session, what: &Generate) -> Result<TokenKey, Failure> {
+    let (public, private) = generate_pair(session, what).map_err(failed)?;
+    let read = public_key(session, public);
+    let kept = kept_by_token(session, private, what.asks);
+    match (read, kept) {
+        (Ok(Some(key)), Ok(true)) => Ok(key),
+        (read, kept) => {
+            for object in [public, private] {
+                session.destroy_object(object).map_err(failed)?;
+            }
+            read?;
+            kept.map_err(failed)?;
+            let text = "a key that it did not make itself, would give away, or does not ask for";
+            Err(Failure::Unexpected(text.into()))
+        }
+    }
+}
+
+fn named(what: &Generate) -> Vec<Attribute> {
+    vec![
+        Attribute::Token(true),
+        Attribute::Label(what.label.clone().into_bytes()),
+        Attribute::Id(what.id.clone()),
+    ]
+}
+
+fn generate_pair(
+    session: &Session,
+    what: &Generate,
+) -> Result<(ObjectHandle, ObjectHandle), Error> {
+    let rsa = |bits: u64| (Mechanism::RsaPkcsKeyPairGen, Some(bits));
+    let (mechanism, bits) = match what.kind {
+        Kind::P256 => (Mechanism::EccKeyPairGen, None),
+        Kind::Ed25519 => (Mechanism::EccEdwardsKeyPairGen, None),
+        Kind::Rsa2048 => rsa(2048),
+        Kind::Rsa3072 => rsa(3072),
+        Kind::Rsa4096 => rsa(4096),
+        Kind::HmacSha256 | Kind::HmacSha384 | Kind::HmacSha512 => return Err(Error::NotSupported),
+    };
+    let (mut public, mut private) = (named(what), named(what));
+    public.extend([Attribute::Private(false), Attribute::Verify(!what.opens)]);
+    private.extend([
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Sign(!what.opens),
+        Attribute::Decrypt(what.opens && bits.is_some()),
+        Attribute::Unwrap(false),
+    ]);
+    // Left out where it is not wanted: some tokens do not know it.
+    private.extend(what.asks.then_some(Attribute::AlwaysAuthenticate(true)));
+    if let Some(bits) = bits {
+        public.push(Attribute::ModulusBits(bits.into()));
+        public.push(Attribute::PublicExponent(vec![1, 0, 1]));
+        public.push(Attribute::Encrypt(what.opens));
+    } else {
+        let params: &[u8] = match what.kind {
+            Kind::Ed25519 => &ED25519_PARAMS,
+            _ => &P256_PARAMS,
+        };
+        public.push(Attribute::EcParams(params.to_vec()));
+        private.push(Attribute::Derive(what.opens));
+    }
+    session.generate_key_pair(&mechanism, &public, &private)
+}
+
+fn kept_by_token(session: &Session, private: ObjectHandle, asks: bool) -> Result<bool, Error> {
+    let attributes = [
+        AttributeType::Local,
+        AttributeType::AlwaysSensitive,
+        AttributeType::NeverExtractable,
+    ];
+    let read = session.get_attributes(private, &attributes)?;
+    let kept = [
+        Attribute::Local(true),
+        Attribute::AlwaysSensitive(true),
+        Attribute::NeverExtractable(true),
+    ];
+    let kept = kept.iter().all(|wanted| read.contains(wanted));
+    Ok(kept && asks_each_time(session, private)? == asks)
+}
+
+/// Destroys what was made under this CKA_ID and label.
+pub(crate) fn discard(session: &Session, what: &Generate) -> Result<(), Failure> {
+    for object in session.find_objects(&named(what)).map_err(failed)? {
+        session.destroy_object(object).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Stores an HMAC secret, from which on it does not leave the token.
+pub(crate) fn import(session: &Session, what: &Generate, secret: &[u8]) -> Result<(), Failure> {
+    let mut template = named(what);
+    template.extend([
+        Attribute::Class(ObjectClass::SECRET_KEY),
+        Attribute::KeyType(KeyType::GENERIC_SECRET),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Sign(true),
+        Attribute::Verify(false),
+        // EXPOSE: the secret, to the token that keeps it; wiped below.
+        Attribute::Value(secret.to_vec()),
+    ]);
+    let stored = session.create_object(&template);
+    for attribute in &mut template {
+        if let Attribute::Value(value) = attribute {
+            value.zeroize();
+        }
+    }
+    let object = stored.map_err(failed)?;
+    let read = session.get_attributes(
+        object,
+        &[AttributeType::Sensitive, AttributeType::Extractable],
+    );
+    let read = read.map_err(failed)?;
+    let kept = [Attribute::Sensitive(true), Attribute::Extractable(false)];
+    if kept.iter().all(|wanted| read.contains(wanted)) {
+        return Ok(());
+    }
+    session.destroy_object(object).map_err(failed)?;
+    let text = "a secret that it would give away again";
+    Err(Failure::Unexpected(text.into()))
+}

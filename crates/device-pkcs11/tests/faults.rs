@@ -1,0 +1,357 @@
+//! What a module does that no real one does on demand: it loses sessions, fails, crashes, hangs, takes memory, at any call. The shim
+//! (`shim/shim.c`) does so and else forwards to a SoftHSM of the test's own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod support;
+
+use std::{
+    env, fs,
+    path::PathBuf,
+    process::Command,
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
+
+use support::{MODULE, PIN, SoftHsm, children, host, sign, unwrap};
+use touchkeep_core::Pin;
+use touchkeep_device::{Algorithm, Auth, Device, DeviceError, Provision, Purpose, SecretDemand};
+use touchkeep_device_pkcs11::{Launch, Options, Pkcs11Device, tokens};
+
+/// A SoftHSM behind the shim.
+struct Shimmed {
+    hsm: SoftHsm,
+    shim: PathBuf,
+    specs: u32,
+}
+
+/// What is done with the token while the fault waits.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Unlock,
+    Seal,
+    Sign,
+}
+
+impl Shimmed {
+    fn new() -> Self {
+        let hsm = SoftHsm::new();
+        let shim = hsm.0.path().join("shim.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shim/shim.c");
+        let built = Command::new("cc")
+            .args(["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
+            .args([shim.as_os_str(), source.as_ref()])
+            .output()
+            .unwrap();
+        assert!(built.status.success(), "{built:?}");
+        Self {
+            hsm,
+            shim,
+            specs: 0,
+        }
+    }
+
+    fn launch(&self) -> Launch {
+        let mut launch = self.hsm.launch(host());
+        let dir = self.hsm.0.path().into();
+        launch.env.push(("PKCS11_SHIM_DIR".into(), dir));
+        launch
+            .env
+            .push(("PKCS11_SHIM_MODULE".into(), MODULE.into()));
+        launch
+    }
+
+    fn open(&self, launch: Launch, options: Options) -> Pkcs11Device {
+        let found = tokens(&launch, self.shim.clone()).unwrap();
+        let choice = found[0].choice.clone();
+        Pkcs11Device::spawn(launch, self.shim.clone(), choice, options).unwrap()
+    }
+
+    fn enrolled(&self, options: Options) -> (Pkcs11Device, Pin) {
+        let pin = Pin::new(PIN.into());
+        let mut device = self.open(self.launch(), options);
+        device.provision(Auth::Pin(&pin)).unwrap();
+        (device, pin)
+    }
+
+    fn spec(&self) -> PathBuf {
+        self.hsm.0.path().join("spec")
+    }
+
+    fn arm(&mut self, fault: &str, at: usize) {
+        self.specs += 1;
+        let part = self.spec().with_extension("part");
+        fs::write(&part, format!("{fault} {at} {}", self.specs)).unwrap();
+        fs::rename(part, self.spec()).unwrap();
+    }
+
+    /// Whether the fault came; takes it back where it did not.
+    fn fired(&self) -> bool {
+        fs::remove_file(self.spec()).is_err()
+    }
+
+    /// Logins with a PIN since the last question.
+    fn logins(&self) -> usize {
+        let log = self.hsm.0.path().join("logins");
+        let count = fs::read(&log).map_or(0, |bytes| bytes.len());
+        let _ = fs::remove_file(log);
+        count
+    }
+}
+
+fn act(device: &mut Pkcs11Device, act: Act, auth: Auth<'_>) -> Result<(), DeviceError> {
+    match act {
+        Act::Unlock => unwrap(device, Purpose::Unlock, auth),
+        Act::Seal => unwrap(device, Purpose::Seal, auth),
+        Act::Sign => sign(device, auth).map(drop),
+    }
+}
+
+fn soak() -> usize {
+    let times = env::var("TOUCHKEEP_SOAK").ok();
+    times.map_or(1, |times| {
+        times.parse().expect("a number in TOUCHKEEP_SOAK")
+    })
+}
+
+/// The fault at each call of each use: counts how often the use went well all the same, and how often it was an error.
+fn at_each_call(fault: &str, calls: impl Fn(usize) -> bool) -> (usize, usize) {
+    let mut shimmed = Shimmed::new();
+    // The seal key is RSA, so that decryption is among the uses.
+    let (mut device, pin) = shimmed.enrolled(Options {
+        seal_asks_each_time: true,
+        file_keys: None,
+        ..Options::default()
+    });
+    let (mut recovered, mut failed) = (0, 0);
+    for what in [Act::Unlock, Act::Seal, Act::Sign] {
+        for kept in [false, true] {
+            for at in (1..).filter(|at| calls(*at)) {
+                if kept {
+                    device.keep_session();
+                    act(&mut device, what, Auth::Pin(&pin)).unwrap();
+                }
+                shimmed.logins();
+                shimmed.arm(fault, at);
+                let asked = matches!(what, Act::Seal) || !kept;
+                let auth = if asked {
+                    Auth::Pin(&pin)
+                } else {
+                    Auth::Nothing
+                };
+                let started = Instant::now();
+                let outcome = act(&mut device, what, auth);
+                let took = started.elapsed();
+                if !shimmed.fired() {
+                    outcome.unwrap();
+                    assert!(at > 3, "{fault} {what:?}: only {at} calls");
+                    break;
+                }
+                let place = format!("{fault} at call {at} of {what:?}, kept: {kept}");
+                assert!(took < Duration::from_millis(6500), "{place}: {took:?}");
+                let logins = shimmed.logins();
+                assert!(logins <= usize::from(asked), "{place}: {logins} logins");
+                match outcome {
+                    Ok(()) => recovered += 1,
+                    Err(
+                        DeviceError::Removed
+                        | DeviceError::NeedsSecret
+                        | DeviceError::Middleware(_)
+                        | DeviceError::Unsupported(_)
+                        | DeviceError::NotForThisKey,
+                    ) => failed += 1,
+                    Err(other) => panic!("{place}: {other:?}"),
+                }
+                // The next use works, and nothing waits to be noticed by a person.
+                act(&mut device, what, Auth::Pin(&pin)).unwrap_or_else(|error| {
+                    panic!("after {place}: {error}");
+                });
+                assert!(shimmed.logins() <= 1);
+                assert!(children().len() <= 1, "{place}");
+            }
+            device.end_session().unwrap();
+        }
+    }
+    (recovered, failed)
+}
+
+#[test]
+fn a_lost_session_is_opened_again_once_or_is_an_error() {
+    for fault in [
+        "session-handle-invalid",
+        "device-removed",
+        "token-not-present",
+    ] {
+        let (recovered, failed) = at_each_call(fault, |_| true);
+        assert!(
+            recovered > 10 && failed > 10,
+            "{fault}: {recovered} {failed}"
+        );
+    }
+}
+
+#[test]
+fn a_lost_login_is_an_error_or_is_made_up_for_with_the_pin_of_the_entry() {
+    let (recovered, failed) = at_each_call("user-not-logged-in", |_| true);
+    assert!(recovered > 10 && failed > 10, "{recovered} {failed}");
+}
+
+// The token says that something is lost, and it is not: then the PIN is not needed again.
+#[test]
+fn a_hiccup_is_recovered_from() {
+    for fault in ["handle-hiccup", "login-hiccup"] {
+        let (recovered, failed) = at_each_call(fault, |_| true);
+        assert!(recovered > 30, "{fault}: {recovered} {failed}");
+    }
+}
+
+#[test]
+fn an_error_at_any_call_is_an_error_of_that_use_alone() {
+    let (_, failed) = at_each_call("general-error", |_| true);
+    assert!(failed > 30, "{failed}");
+}
+
+#[test]
+fn a_crash_or_an_exit_at_any_call_is_an_error_of_that_use_alone() {
+    for fault in ["crash", "exit"] {
+        let (recovered, failed) = at_each_call(fault, |_| true);
+        assert!(
+            recovered == 0 && failed > 30,
+            "{fault}: {recovered} {failed}"
+        );
+    }
+}
+
+#[test]
+fn memory_that_a_module_wants_too_much_of_is_not_given() {
+    let (_, failed) = at_each_call("allocate", |_| true);
+    assert!(failed > 30, "{failed}");
+}
+
+// Each costs the five seconds that are waited; all calls in the long campaign.
+#[test]
+fn a_module_that_hangs_is_given_up_in_five_seconds() {
+    let long = soak() > 1;
+    let (recovered, failed) = at_each_call("hang", |at| long || at == 9 || at > 60);
+    assert!(recovered == 0 && failed >= 3, "{recovered} {failed}");
+}
+
+// Somebody replaces the key under its CKA_ID while a session is open, and the session is lost: the new key is not used.
+#[test]
+fn a_key_that_was_exchanged_is_not_used_after_the_session_was_lost() {
+    let mut shimmed = Shimmed::new();
+    let (mut device, pin) = shimmed.enrolled(Options::default());
+    device.keep_session();
+    sign(&mut device, Auth::Pin(&pin)).unwrap();
+    let key = device.info().key(Purpose::SignVault).unwrap().clone();
+    let login = ["--login", "--pin", PIN, "--id", &key.key.0];
+    for kind in ["privkey", "pubkey"] {
+        let delete = ["--delete-object", "--type", kind];
+        shimmed.hsm.tool(&[&login[..], &delete].concat());
+    }
+    let make = ["--keypairgen", "--key-type", "EC:prime256v1"];
+    let label = ["--label", "touchkeep sign-vault"];
+    shimmed.hsm.tool(&[&login[..], &make, &label].concat());
+
+    shimmed.arm("session-handle-invalid", 2);
+    let refused = sign(&mut device, Auth::Pin(&pin));
+    assert!(shimmed.fired());
+    assert!(
+        matches!(refused, Err(DeviceError::Unexpected(_))),
+        "{refused:?}"
+    );
+    let refused = sign(&mut device, Auth::Pin(&pin));
+    assert!(
+        matches!(refused, Err(DeviceError::Unexpected(_))),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_token_with_keys_of_its_own_is_logged_in_there() {
+    let shimmed = Shimmed::new();
+    let (_, pin) = shimmed.enrolled(Options::default());
+    let mut launch = shimmed.launch();
+    launch.env.push(("PKCS11_SHIM_PAD".into(), PIN.into()));
+    let mut device = shimmed.open(launch, Options::default());
+    assert!(device.has_pin_pad());
+    let key = device.info().key(Purpose::Unlock).unwrap().key.clone();
+    let secret = |device: &mut Pkcs11Device| device.demand(&key).unwrap().secret;
+    assert_eq!(secret(&mut device), SecretDemand::PinPad);
+    shimmed.logins();
+    for what in [Act::Unlock, Act::Seal, Act::Sign] {
+        act(&mut device, what, Auth::Nothing).unwrap();
+    }
+    device.keep_session();
+    sign(&mut device, Auth::Nothing).unwrap();
+    assert_eq!(secret(&mut device), SecretDemand::Nothing);
+    sign(&mut device, Auth::Nothing).unwrap();
+    device.end_session().unwrap();
+    let never = touchkeep_device::TouchPolicy::Never;
+    device
+        .generate_request_key(Algorithm::P256, never, Auth::Nothing)
+        .unwrap();
+    let made = device
+        .generate_asking_request_key(Algorithm::P256, Auth::Nothing)
+        .unwrap();
+    assert!(device.asks_each_time(&made.key));
+    assert_eq!(shimmed.logins(), 0, "no PIN came from us");
+
+    // One that is typed there and wrong is wrong.
+    let mut launch = shimmed.launch();
+    launch.env.push(("PKCS11_SHIM_PAD".into(), "000000".into()));
+    let mut device = shimmed.open(launch, Options::default());
+    let refused = sign(&mut device, Auth::Nothing);
+    assert!(
+        matches!(refused, Err(DeviceError::WrongPinUncounted)),
+        "{refused:?}"
+    );
+    // A PIN that is given all the same is used.
+    sign(&mut device, Auth::Pin(&pin)).unwrap();
+}
+
+// Sixteen threads, half of them with a token and a child of their own, half of them at one; sessions kept and not. (SoftHSM says
+// GENERAL_ERROR when several processes log in to one token at once, so there is one child for a token, as in the agent.) Every
+// signature is verified by the device before it is given out, and here once more.
+#[test]
+fn sixteen_threads_sign_and_every_signature_is_good() {
+    let hsm = SoftHsm::new();
+    let (device, pin) = hsm.enrolled();
+    let (shared, each) = (Mutex::new(device), 25 * soak());
+    thread::scope(|scope| {
+        for number in 0..16_usize {
+            let (shared, pin) = (&shared, &pin);
+            scope.spawn(move || {
+                let own_hsm = (number % 2 == 0).then(SoftHsm::new);
+                let own = own_hsm.as_ref().map(|hsm| Mutex::new(hsm.enrolled().0));
+                let device = own.as_ref().unwrap_or(shared);
+                for at in 0..each {
+                    let mut device = device.lock().unwrap();
+                    match at % 10 {
+                        3 => device.keep_session(),
+                        8 => device.end_session().unwrap(),
+                        _ => {}
+                    }
+                    signs(&mut device, &format!("{number} signs {at}"), pin);
+                }
+            });
+        }
+    });
+}
+
+fn signs(device: &mut Pkcs11Device, message: &str, pin: &Pin) {
+    let key = device.info().key(Purpose::SignVault).unwrap().clone();
+    let scheme = touchkeep_device::SignatureScheme::EcdsaP256Sha256;
+    let message = message.as_bytes();
+    let signature = device
+        .sign(&key.key, scheme, message, Auth::Pin(pin))
+        .unwrap();
+    let good = touchkeep_device::public::verifies(scheme, &key.spki, message, &signature);
+    assert!(good, "{message:?}");
+}
