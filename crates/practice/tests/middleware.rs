@@ -23,9 +23,13 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+use yubikey::{MgmAlgorithmId, MgmKey, YubiKey};
 
 const PIN: &str = "123456";
 const PUK: &str = "12345678";
+const MANAGEMENT_KEY_BYTES: [u8; 24] = [
+    1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8,
+];
 const MANAGEMENT_KEY: &str = "010203040506070801020304050607080102030405060708";
 const OPENSC: &str = "opensc-pkcs11.so";
 const YKCS11: &str = "libykcs11.so";
@@ -290,6 +294,19 @@ fn yubico_piv_tool_2_2_does_not_know_the_management_key_of_firmware_5_7() {
         refused.text
     );
     assert!(desk.must_piv_tool("-a status").contains("Version:\t5.7.4"));
+
+    // With a management key of the older kind it works there too.
+    rig::use_socket(desk.rig.socket(), desk.folder());
+    let mut key = YubiKey::open().unwrap();
+    key.authenticate(&MgmKey::get_default(&key).unwrap())
+        .unwrap();
+    let older = MgmKey::from_bytes(MANAGEMENT_KEY_BYTES, Some(MgmAlgorithmId::ThreeDes)).unwrap();
+    older.set_manual(&mut key, false).unwrap();
+    drop(key);
+    desk.provision("9c", "ECCP256");
+    desk.must_piv_tool(&format!(
+        "-P {PIN} -a verify-pin -a test-signature -s 9c -i 9c.pem"
+    ));
 }
 
 #[test]
