@@ -405,7 +405,7 @@ fn path_with_plugin() -> OsString {
 }
 
 /// Runs a command on a terminal where somebody types the PIN. The plugin throws away what was typed before it asks.
-fn typed(desk: &Desk, command: &str) -> String {
+fn typed(desk: &Desk, command: &str) -> Said {
     desk.write(
         "typed.exp",
         format!(
@@ -429,19 +429,41 @@ exit [lindex [wait] 3]
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{command}: {said}");
-    said
+    Said {
+        ok: output.status.success(),
+        text: String::from_utf8_lossy(&output.stdout).into_owned(),
+    }
+}
+
+const GENERATE: &str = "age-plugin-yubikey --generate --slot 1 --name practice --pin-policy once --touch-policy always --force";
+
+#[test]
+fn age_plugin_yubikey_0_5_1_does_not_know_the_management_key_of_firmware_5_7() {
+    let arguments = [
+        "--pin",
+        "111111",
+        "--puk",
+        "22222222",
+        "--firmware",
+        "5.7.4",
+    ];
+    let desk = Desk::new(&arguments);
+    let said = typed(&desk, GENERATE);
+    assert!(!said.ok, "{}", said.text);
+    let state = desk.rig.state();
+    assert_eq!(
+        state["operations"].as_array().unwrap().last().unwrap(),
+        &json!({ "ins": "87", "slot": "9b", "status": "6a80" })
+    );
 }
 
 #[test]
 fn age_plugin_yubikey_makes_an_identity_and_age_opens_with_it() {
     let arguments = ["--pin", "111111", "--puk", "22222222", "--touch", "auto"];
     let desk = Desk::new(&arguments);
-    let said = typed(
-        &desk,
-        "age-plugin-yubikey --generate --slot 1 --name practice --pin-policy once --touch-policy always --force",
-    );
+    let said = typed(&desk, GENERATE);
+    assert!(said.ok, "{}", said.text);
+    let said = said.text;
     let word = |start: &str| {
         said.split_whitespace()
             .find(|word| word.starts_with(start))
@@ -460,7 +482,8 @@ fn age_plugin_yubikey_makes_an_identity_and_age_opens_with_it() {
         .unwrap();
     assert!(encrypted.status.success(), "{encrypted:?}");
     let touches = desk.rig.state()["touches"].as_u64().unwrap();
-    typed(&desk, "age -d -i identity -o plain file.age");
+    let opened = typed(&desk, "age -d -i identity -o plain file.age");
+    assert!(opened.ok, "{}", opened.text);
     assert_eq!(desk.read("plain"), desk.read("message"));
     assert_eq!(desk.rig.state()["touches"], touches + 1);
 }
