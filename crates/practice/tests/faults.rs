@@ -177,6 +177,21 @@ fn pulling_the_card_out_ends_a_delay() {
     assert_eq!(rig.state()["pin_tries"], 3, "never executed");
 }
 
+#[test]
+fn a_card_pulled_out_twice_at_once_is_put_back_once() {
+    let rig = Rig::start(&["--touch-timeout-ms", "60000"]);
+    let mut key = touch_key(4_000_000_001);
+    rig.ask(&json!({ "do": "at", "apdu": 1, "then": "remove-during" }));
+    let signer = thread::spawn(move || sign(&mut key));
+    while rig.state()["waiting"] == false {
+        thread::yield_now();
+    }
+    assert_eq!(rig.ask(&json!({ "do": "remove" })), yes());
+    signer.join().unwrap().unwrap_err();
+    assert_eq!(rig.ask(&json!({ "do": "insert" })), yes());
+    YubiKey::open().unwrap();
+}
+
 /// Makes a key that wants a touch, in the card with this serial number.
 fn touch_key(serial: u32) -> YubiKey {
     let mut key = YubiKey::open_by_serial(Serial(serial)).unwrap();

@@ -23,9 +23,13 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+use yubikey::{MgmAlgorithmId, MgmKey, YubiKey};
 
 const PIN: &str = "123456";
 const PUK: &str = "12345678";
+const MANAGEMENT_KEY_BYTES: [u8; 24] = [
+    1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8,
+];
 const MANAGEMENT_KEY: &str = "010203040506070801020304050607080102030405060708";
 const OPENSC: &str = "opensc-pkcs11.so";
 const YKCS11: &str = "libykcs11.so";
@@ -290,6 +294,19 @@ fn yubico_piv_tool_2_2_does_not_know_the_management_key_of_firmware_5_7() {
         refused.text
     );
     assert!(desk.must_piv_tool("-a status").contains("Version:\t5.7.4"));
+
+    // With a management key of the older kind it works there too.
+    rig::use_socket(desk.rig.socket(), desk.folder());
+    let mut key = YubiKey::open().unwrap();
+    key.authenticate(&MgmKey::get_default(&key).unwrap())
+        .unwrap();
+    let older = MgmKey::from_bytes(MANAGEMENT_KEY_BYTES, Some(MgmAlgorithmId::ThreeDes)).unwrap();
+    older.set_manual(&mut key, false).unwrap();
+    drop(key);
+    desk.provision("9c", "ECCP256");
+    desk.must_piv_tool(&format!(
+        "-P {PIN} -a verify-pin -a test-signature -s 9c -i 9c.pem"
+    ));
 }
 
 #[test]
@@ -388,7 +405,7 @@ fn path_with_plugin() -> OsString {
 }
 
 /// Runs a command on a terminal where somebody types the PIN. The plugin throws away what was typed before it asks.
-fn typed(desk: &Desk, command: &str) -> String {
+fn typed(desk: &Desk, command: &str) -> Said {
     desk.write(
         "typed.exp",
         format!(
@@ -412,19 +429,41 @@ exit [lindex [wait] 3]
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{command}: {said}");
-    said
+    Said {
+        ok: output.status.success(),
+        text: String::from_utf8_lossy(&output.stdout).into_owned(),
+    }
+}
+
+const GENERATE: &str = "age-plugin-yubikey --generate --slot 1 --name practice --pin-policy once --touch-policy always --force";
+
+#[test]
+fn age_plugin_yubikey_0_5_1_does_not_know_the_management_key_of_firmware_5_7() {
+    let arguments = [
+        "--pin",
+        "111111",
+        "--puk",
+        "22222222",
+        "--firmware",
+        "5.7.4",
+    ];
+    let desk = Desk::new(&arguments);
+    let said = typed(&desk, GENERATE);
+    assert!(!said.ok, "{}", said.text);
+    let state = desk.rig.state();
+    assert_eq!(
+        state["operations"].as_array().unwrap().last().unwrap(),
+        &json!({ "ins": "87", "slot": "9b", "status": "6a80" })
+    );
 }
 
 #[test]
 fn age_plugin_yubikey_makes_an_identity_and_age_opens_with_it() {
     let arguments = ["--pin", "111111", "--puk", "22222222", "--touch", "auto"];
     let desk = Desk::new(&arguments);
-    let said = typed(
-        &desk,
-        "age-plugin-yubikey --generate --slot 1 --name practice --pin-policy once --touch-policy always --force",
-    );
+    let said = typed(&desk, GENERATE);
+    assert!(said.ok, "{}", said.text);
+    let said = said.text;
     let word = |start: &str| {
         said.split_whitespace()
             .find(|word| word.starts_with(start))
@@ -443,7 +482,8 @@ fn age_plugin_yubikey_makes_an_identity_and_age_opens_with_it() {
         .unwrap();
     assert!(encrypted.status.success(), "{encrypted:?}");
     let touches = desk.rig.state()["touches"].as_u64().unwrap();
-    typed(&desk, "age -d -i identity -o plain file.age");
+    let opened = typed(&desk, "age -d -i identity -o plain file.age");
+    assert!(opened.ok, "{}", opened.text);
     assert_eq!(desk.read("plain"), desk.read("message"));
     assert_eq!(desk.rig.state()["touches"], touches + 1);
 }

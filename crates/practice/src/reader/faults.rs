@@ -32,6 +32,8 @@ pub(super) struct Order {
     /// Which command from now on, 1 is the next; 0 disarms.
     apdu: u64,
     then: Option<Then>,
+    /// How many commands in a row; one if it is not said.
+    times: Option<u64>,
     ms: Option<u64>,
     hex: Option<String>,
     sw: Option<String>,
@@ -56,15 +58,23 @@ pub(super) struct Faults(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     arrived: u64,
-    /// How many commands are still to come, the faulty one included.
-    armed: Option<(u64, Fault)>,
+    armed: Option<Armed>,
+}
+
+/// What goes wrong, when, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Armed {
+    /// How many commands are still to come, the first faulty one included.
+    apdu: u64,
+    times: u64,
+    fault: Fault,
 }
 
 impl Order {
     /// What is asked for; `None` disarms.
-    pub(super) fn read(self) -> Result<Option<(u64, Fault)>, String> {
+    pub(super) fn read(self) -> Result<Option<Armed>, String> {
         let fault = match (self.apdu, self.then, self.ms, self.hex, self.sw) {
-            (0, None, None, None, None) => return Ok(None),
+            (0, None, None, None, None) if self.times.is_none() => return Ok(None),
             (0, ..) => return Err("apdu 0 disarms and takes nothing else".to_owned()),
             (_, Some(Then::RemoveBefore), None, None, None) => Fault::RemoveBefore,
             (_, Some(Then::RemoveDuring), None, None, None) => Fault::RemoveDuring,
@@ -80,13 +90,20 @@ impl Order {
                 );
             }
         };
-        Ok(Some((self.apdu, fault)))
+        match self.times.unwrap_or(1) {
+            0 => Err("times: at least 1".to_owned()),
+            times => Ok(Some(Armed {
+                apdu: self.apdu,
+                times,
+                fault,
+            })),
+        }
     }
 }
 
 impl Faults {
     /// Arms a fault in place of what was armed before, or disarms.
-    pub(super) fn arm(&self, order: Option<(u64, Fault)>) {
+    pub(super) fn arm(&self, order: Option<Armed>) {
         self.lock().armed = order;
     }
 
@@ -94,12 +111,17 @@ impl Faults {
     pub(super) fn arrives(&self) -> Option<Fault> {
         let mut state = self.lock();
         state.arrived = state.arrived.saturating_add(1);
-        let (left, fault) = state.armed.take()?;
-        if left <= 1 {
-            return Some(fault);
+        let armed = state.armed.as_mut()?;
+        if armed.apdu > 1 {
+            armed.apdu = armed.apdu.saturating_sub(1);
+            return None;
         }
-        state.armed = Some((left.saturating_sub(1), fault));
-        None
+        let fault = armed.fault.clone();
+        armed.times = armed.times.saturating_sub(1);
+        if armed.times == 0 {
+            state.armed = None;
+        }
+        Some(fault)
     }
 
     /// How many commands have reached the card so far.
@@ -133,7 +155,15 @@ fn status(sw: &str) -> Result<Vec<u8>, String> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Option<(u64, Fault)>, String> {
+    fn once(apdu: u64, fault: Fault) -> Option<Armed> {
+        Some(Armed {
+            apdu,
+            times: 1,
+            fault,
+        })
+    }
+
+    fn read(text: &str) -> Result<Option<Armed>, String> {
         serde_json::from_str::<Order>(text)
             .map_err(|error| error.to_string())?
             .read()
@@ -143,7 +173,7 @@ mod tests {
     fn a_fault_strikes_the_command_that_was_counted_to_and_no_other() {
         let faults = Faults::default();
         assert_eq!(faults.arrives(), None);
-        faults.arm(Some((3, Fault::RemoveAfter)));
+        faults.arm(once(3, Fault::RemoveAfter));
         assert_eq!(faults.arrives(), None);
         assert_eq!(faults.arrives(), None);
         assert_eq!(faults.arrives(), Some(Fault::RemoveAfter));
@@ -152,19 +182,28 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_goes_on_for_as_long_as_it_is_told_to() {
+        let faults = Faults::default();
+        let order = r#"{"apdu":2,"times":3,"then":"status","sw":"6100"}"#;
+        faults.arm(read(order).unwrap());
+        let struck = [false, true, true, true, false].map(|_| faults.arrives().is_some());
+        assert_eq!(struck, [false, true, true, true, false]);
+    }
+
+    #[test]
     fn arming_again_replaces_and_zero_disarms() {
         let faults = Faults::default();
-        faults.arm(Some((1, Fault::RemoveBefore)));
-        faults.arm(Some((1, Fault::RemoveAfter)));
+        faults.arm(once(1, Fault::RemoveBefore));
+        faults.arm(once(1, Fault::RemoveAfter));
         assert_eq!(faults.arrives(), Some(Fault::RemoveAfter));
-        faults.arm(Some((1, Fault::RemoveBefore)));
+        faults.arm(once(1, Fault::RemoveBefore));
         faults.arm(read(r#"{"apdu":0}"#).unwrap());
         assert_eq!(faults.arrives(), None);
     }
 
     #[test]
     fn orders_are_read_exactly() {
-        let some = |apdu, fault| Ok(Some((apdu, fault)));
+        let some = |apdu, fault| Ok(once(apdu, fault));
         assert_eq!(
             read(r#"{"apdu":2,"then":"delay","ms":7}"#),
             some(2, Fault::Delay(Duration::from_millis(7)))
@@ -184,6 +223,8 @@ mod tests {
         for wrong in [
             r#"{"then":"empty"}"#,
             r#"{"apdu":1}"#,
+            r#"{"apdu":0,"times":2}"#,
+            r#"{"apdu":1,"then":"empty","times":0}"#,
             r#"{"apdu":0,"then":"empty"}"#,
             r#"{"apdu":-1,"then":"empty"}"#,
             r#"{"apdu":1,"then":"delay"}"#,

@@ -106,6 +106,10 @@ impl Slot {
     pub(super) fn remove(&self) {
         let pulled_at = presence::events(self.reader);
         let mut place = self.lock();
+        // Whoever pulled it out first knows what pcscd had seen before.
+        if !place.inserted {
+            return;
+        }
         place.inserted = false;
         place.pulled_at = pulled_at;
         if let Some(line) = place.line.take() {

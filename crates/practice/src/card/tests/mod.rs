@@ -2,6 +2,7 @@
 
 mod algorithms;
 mod attest;
+mod commands;
 mod hostile;
 mod keys;
 mod memory;
