@@ -234,6 +234,20 @@ fn a_vault_with_a_passphrase_leaves_nothing_in_memory() {
 }
 
 #[test]
+fn an_unlocked_vault_on_a_card_can_be_read_by_nobody() {
+    let desk = Desk::on_a_card();
+    desk.work();
+    assert_nothing(&desk.search());
+}
+
+#[test]
+fn an_unlocked_vault_with_a_passphrase_can_be_read_by_nobody() {
+    let desk = Desk::with_a_passphrase();
+    desk.work();
+    assert_nothing(&desk.search());
+}
+
+#[test]
 fn a_crash_leaves_no_core_dump() {
     let dumps = "ulimit -c unlimited; cd \"$FOLDER\"; exec \"$@\"";
     let folder = tempfile::tempdir().unwrap();
