@@ -10,6 +10,7 @@
     reason = "a test rig fails loudly"
 )]
 
+mod memory;
 mod person;
 mod screen;
 
@@ -17,10 +18,11 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
+pub use memory::{Canary, Found, assert_nothing, need_root, search_files, search_memory};
 pub use person::{Mind, Person};
 pub use screen::{Bus, Dunst, Screen};
 use serde_json::Value;
@@ -372,12 +374,25 @@ impl Home {
 
     /// Starts the agent (again).
     pub fn start_agent(&mut self) {
+        self.start_agent_under(&[]);
+    }
+
+    /// Starts the agent (again) by a program that becomes it: `strace -D`, `setpriv`.
+    pub fn start_agent_under(&mut self, program: &[&str]) {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.path("agent.log"))
             .unwrap();
-        let mut command = self.touchkeep();
+        let mut command = match program {
+            [] => self.touchkeep(),
+            [program, args @ ..] => {
+                let mut command = Command::new(program);
+                command.args(args).arg(binary("touchkeep"));
+                command.envs(self.environment());
+                command
+            }
+        };
         command.arg("agent").stdout(Stdio::null()).stderr(log);
         self.agent = Some(Running::start(command));
         // Not by the command line: it would start an agent of its own, faster than this one is there.
@@ -390,6 +405,18 @@ impl Home {
     /// Ends the agent as a crash would.
     pub fn kill_agent(&mut self) {
         self.agent.take().unwrap().kill();
+    }
+
+    /// Ends the agent by a signal, and says how it ended.
+    pub fn signal_agent(&mut self, signal: &str) -> ExitStatus {
+        let mut agent = self.agent.take().unwrap();
+        let pid = agent.pid().to_string();
+        // Rust's runtime takes a first SIGSEGV for a possible stack overflow, and dies of the second.
+        wait_for("the agent's end", || {
+            let sent = Command::new("kill").args([signal, &pid]).status();
+            assert!(sent.unwrap().success());
+            agent.0.try_wait().unwrap()
+        })
     }
 
     /// The agent's process id.

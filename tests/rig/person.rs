@@ -23,6 +23,8 @@ pub struct Mind {
     pub touches: bool,
     /// The PIN that is typed.
     pub pin: String,
+    /// The PUK that is typed.
+    pub puk: String,
     /// The passphrase that is typed.
     pub passphrase: String,
 }
@@ -33,6 +35,7 @@ impl Default for Mind {
             approves: true,
             touches: true,
             pin: "294173".into(),
+            puk: "58203917".into(),
             passphrase: "correct horse battery staple".into(),
         }
     }
@@ -155,7 +158,7 @@ async fn answer(
                 value: SecretText::new(mind.pin),
             },
             Question::NewPin { which, .. } if which == "PUK" => Answer::Secret {
-                value: SecretText::new("58203917".into()),
+                value: SecretText::new(mind.puk),
             },
             Question::NewPin { .. } => Answer::Secret {
                 value: SecretText::new(mind.pin),

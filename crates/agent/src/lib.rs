@@ -46,6 +46,7 @@ use std::{
 
 use tokio::signal::unix::{SignalKind, signal};
 use touchkeep_client::{FolderError, Paths, folder};
+use touchkeep_locked::WipingAllocator;
 
 pub use config::ConfigError;
 pub use state::StateError;
@@ -57,6 +58,10 @@ use crate::{
     instance::Instance,
     state::State,
 };
+
+/// In the agent, and in every program that is built with it, freed memory holds no secrets.
+#[global_allocator]
+static MEMORY: WipingAllocator = WipingAllocator;
 
 /// Which variable says at which port the proxy listens, before the configuration.
 const PROXY_PORT: &str = "TOUCHKEEP_PROXY_PORT";

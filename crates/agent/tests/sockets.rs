@@ -191,5 +191,5 @@ async fn say(agent: &Agent, body: &[u8]) -> Option<String> {
         .unwrap();
     frames::write(&mut stream, body).await.unwrap();
     let answer = frames::read(&mut stream).await.ok()??;
-    Some(String::from_utf8(answer).unwrap())
+    Some(String::from_utf8(answer.to_vec()).unwrap())
 }

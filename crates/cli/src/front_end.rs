@@ -12,7 +12,7 @@ use std::{
 use touchkeep_client::{Connection, Event, front_end::Events};
 use touchkeep_core::{Clock, PromptId, SystemClock, UnixMillis, text::visible};
 use touchkeep_wire::{Answer, Approval, Prompt, Question, SecretText};
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use crate::{
     output::{Output, Style},
@@ -165,9 +165,7 @@ fn ask_secret(
         .read_line(Echo::Dots, stop, Some(until), |_, _| {})
         .ok()?
     {
-        Line::Typed(value) => Some(Answer::Secret {
-            value: SecretText::new(value),
-        }),
+        Line::Typed(value) => Some(secret(value)),
         Line::Cancelled => Some(Answer::Refuse {}),
         Line::Ended => None,
     }
@@ -192,19 +190,17 @@ fn ask_twice(
             Line::Ended => return None,
         };
         match again {
-            Line::Typed(mut second) => {
-                let same = first == second;
-                second.zeroize();
-                if same {
-                    return Some(Answer::Secret {
-                        value: SecretText::new(first),
-                    });
-                }
-                terminal.write("They differ. Again.\r\n");
-            }
+            Line::Typed(second) if first == second => return Some(secret(first)),
+            Line::Typed(_) => terminal.write("They differ. Again.\r\n"),
             Line::Cancelled => return Some(Answer::Refuse {}),
             Line::Ended => return None,
         }
+    }
+}
+
+fn secret(mut typed: Zeroizing<String>) -> Answer {
+    Answer::Secret {
+        value: SecretText::new(std::mem::take(&mut *typed)),
     }
 }
 

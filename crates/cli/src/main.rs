@@ -27,17 +27,29 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::Parser;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use touchkeep_core::Code;
+use touchkeep_wire::Failure;
 
 use crate::{args::Cli, output::Output};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let output = Output::new(cli.global.json);
-    match commands::run(cli, output) {
+    match hide_memory().and_then(|()| commands::run(cli, output)) {
         Ok(code) => code,
         Err(failure) => {
             output.failure(&failure);
             ExitCode::from(failure.code.exit_code())
         }
     }
+}
+
+/// PINs are typed here, too: no core dump of this process, and no look into it by other programs of the user.
+fn hide_memory() -> Result<(), Failure> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| {
+        let what =
+            format!("the operating system does not let this program protect its memory: {error}");
+        Failure::new(Code::System, what, "")
+    })
 }

@@ -18,13 +18,13 @@ use rustix::{
         tcsetattr,
     },
 };
-use zeroize::Zeroize;
+use touchkeep_wire::wiped;
+use zeroize::Zeroizing;
 
-/// How a line ended.
-#[derive(Debug)]
+/// How a line ended. Not `Debug`: it may be a PIN.
 pub(crate) enum Line {
     /// With Enter.
-    Typed(String),
+    Typed(Zeroizing<String>),
     /// With Esc or Ctrl-C.
     Cancelled,
     /// Because it is not wanted any more, or too late.
@@ -72,7 +72,7 @@ impl Terminal {
         let _raw = Raw::enter(&self.file)?;
         // What was typed before the question was shown is no answer to it.
         tcflush(&self.file, QueueSelector::IFlush)?;
-        let mut line = Vec::with_capacity(256);
+        let mut line = Zeroizing::new(Vec::with_capacity(256));
         let ended = loop {
             if stop.load(Ordering::Relaxed) || until.is_some_and(|end| Instant::now() >= end) {
                 break Line::Ended;
@@ -96,7 +96,7 @@ impl Terminal {
                 break Line::Cancelled;
             }
             match byte {
-                [b'\r' | b'\n'] => break Line::Typed(String::from_utf8_lossy(&line).into_owned()),
+                [b'\r' | b'\n'] => break Line::Typed(text_of(&line)),
                 [0x03 | 0x1b | 0x04] => break Line::Cancelled,
                 [0x7f | 0x08] if pop_char(&mut line) => {
                     self.write("\x08 \x08");
@@ -107,6 +107,7 @@ impl Terminal {
                     }
                 }
                 [b] if b >= 0x20 && line.len() < MAX_BYTES => {
+                    wiped::reserve(&mut line, 1);
                     line.push(b);
                     let starts_char = b & 0xc0 != 0x80;
                     match echo {
@@ -120,7 +121,6 @@ impl Terminal {
                 _ => {}
             }
         };
-        line.zeroize();
         self.write("\r\n");
         Ok(ended)
     }
@@ -130,6 +130,10 @@ impl Terminal {
         std::thread::sleep(guard);
         let _gone = tcflush(&self.file, QueueSelector::IFlush);
     }
+}
+
+fn text_of(line: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(String::from_utf8_lossy(line).into_owned())
 }
 
 fn pop_char(line: &mut Vec<u8>) -> bool {

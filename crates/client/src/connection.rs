@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-use serde_json::value::{RawValue, to_raw_value};
+use serde::Serialize;
+use serde_json::value::RawValue;
 use tokio::{
     net::{
         UnixStream,
@@ -22,10 +23,9 @@ use tokio::{
 };
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    Call, Failure, Hello, Message, Notification, PROTOCOL, Request, Response, Welcome,
-    rpc::Version2,
+    Call, Failure, Hello, Message, Notification, PROTOCOL, Response, Welcome, rpc::Version2, wiped,
 };
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     folder::{self, FolderError},
@@ -131,7 +131,7 @@ type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Response>>>>>;
 /// A connection. Calls may run side by side; dropping it ends them.
 #[derive(Debug)]
 pub struct Connection {
-    outbox: mpsc::Sender<Vec<u8>>,
+    outbox: mpsc::Sender<Zeroizing<Vec<u8>>>,
     waiting: Waiting,
     next_id: AtomicU64,
     welcome: Welcome,
@@ -189,15 +189,12 @@ impl Connection {
     /// The agent's failure, or that there was no answer.
     pub async fn call<C: Call>(&self, call: C) -> Result<C::Result, CallError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let mut frame = frame_of(id, &call).map_err(|_| CallError::Unreadable)?;
+        let frame = frame_of(id, &call).map_err(|_| CallError::Unreadable)?;
         drop(call);
         let (answer, answered) = oneshot::channel();
         match lock(&self.waiting).as_mut() {
             Some(waiting) => waiting.insert(id, answer),
-            None => {
-                frame.zeroize();
-                return Err(CallError::Gone);
-            }
+            None => return Err(CallError::Gone),
         };
         self.outbox.send(frame).await.map_err(|_| CallError::Gone)?;
         let response = answered.await.map_err(|_| CallError::Gone)?;
@@ -268,19 +265,25 @@ async fn checked_stream(socket: &Path) -> Result<UnixStream, ConnectError> {
     Ok(stream)
 }
 
-fn frame_of<C: Call>(id: u64, call: &C) -> Result<Vec<u8>, serde_json::Error> {
-    let request = Request {
-        jsonrpc: Version2,
-        id,
-        method: C::METHOD.to_owned(),
-        params: to_raw_value(call)?,
-    };
-    let frame = serde_json::to_vec(&request);
-    wipe(request.params);
-    frame
+/// A [`touchkeep_wire::Request`] as it is written: the parameters go straight into the frame.
+#[derive(Serialize)]
+struct Asked<'a, C> {
+    jsonrpc: Version2,
+    id: u64,
+    method: &'static str,
+    params: &'a C,
 }
 
 // A frame may hold a PIN that a person typed.
+fn frame_of<C: Call>(id: u64, call: &C) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
+    wiped::to_json(&Asked {
+        jsonrpc: Version2,
+        id,
+        method: C::METHOD,
+        params: call,
+    })
+}
+
 fn wipe(json: Box<RawValue>) {
     Box::<str>::from(json).into_string().zeroize();
 }
@@ -289,21 +292,20 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn write_all(mut to: OwnedWriteHalf, mut frames_to_write: mpsc::Receiver<Vec<u8>>) {
-    while let Some(mut frame) = frames_to_write.recv().await {
-        let written = frames::write(&mut to, &frame).await;
-        frame.zeroize();
-        if written.is_err() {
+async fn write_all(
+    mut to: OwnedWriteHalf,
+    mut frames_to_write: mpsc::Receiver<Zeroizing<Vec<u8>>>,
+) {
+    while let Some(frame) = frames_to_write.recv().await {
+        if frames::write(&mut to, &frame).await.is_err() {
             return;
         }
     }
 }
 
 async fn read_all(mut from: OwnedReadHalf, waiting: Waiting, news: mpsc::Sender<Notification>) {
-    while let Ok(Some(mut frame)) = frames::read(&mut from).await {
-        let message = Message::parse(&frame);
-        frame.zeroize();
-        match message {
+    while let Ok(Some(frame)) = frames::read(&mut from).await {
+        match Message::parse(&frame) {
             Ok(Message::Response(response)) => {
                 let asked = lock(&waiting)
                     .as_mut()

@@ -3,13 +3,17 @@
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use touchkeep_wire::{Frame, frame::HEADER_BYTES};
+use touchkeep_wire::{Frame, frame::HEADER_BYTES, wiped};
+use zeroize::Zeroizing;
 
-/// Reads one frame; none at a clean end of the stream. The caller wipes what it read where it may hold a secret.
+/// Room for a frame before any byte of it has come. Longer ones grow, so that a header alone does not take megabytes.
+const AT_FIRST: usize = 16 * 1024;
+
+/// Reads one frame, which may hold a secret; none at a clean end of the stream.
 ///
 /// # Errors
 /// When the stream ends inside a frame, or the frame is too long.
-pub async fn read<R: AsyncRead + Unpin>(from: &mut R) -> io::Result<Option<Vec<u8>>> {
+pub async fn read<R: AsyncRead + Unpin>(from: &mut R) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut header = [0u8; HEADER_BYTES];
     match from.read_exact(&mut header).await {
         Ok(_) => {}
@@ -18,11 +22,14 @@ pub async fn read<R: AsyncRead + Unpin>(from: &mut R) -> io::Result<Option<Vec<u
     }
     let len = Frame::body_len(header)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    // Grown as bytes come, so that a header alone does not take megabytes.
-    let mut body = Vec::new();
-    let read = from.take(len as u64).read_to_end(&mut body).await?;
-    if read < len {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+    let mut body = Zeroizing::new(Vec::with_capacity(len.min(AT_FIRST)));
+    while body.len() < len {
+        let missing = len - body.len();
+        wiped::reserve(&mut body, missing.min(AT_FIRST));
+        let mut rest = (&mut *from).take(missing as u64);
+        if rest.read_buf(&mut *body).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
     }
     Ok(Some(body))
 }
@@ -49,9 +56,11 @@ mod tests {
         let writer = tokio::spawn(async move {
             write(&mut a, b"{}").await.unwrap();
             write(&mut a, &[7; 1000]).await.unwrap();
+            write(&mut a, &[8; 100_000]).await.unwrap();
         });
-        assert_eq!(read(&mut b).await.unwrap().unwrap(), b"{}");
-        assert_eq!(read(&mut b).await.unwrap().unwrap(), [7; 1000]);
+        assert_eq!(*read(&mut b).await.unwrap().unwrap(), b"{}");
+        assert_eq!(*read(&mut b).await.unwrap().unwrap(), [7; 1000]);
+        assert_eq!(*read(&mut b).await.unwrap().unwrap(), [8; 100_000]);
         writer.await.unwrap();
         assert!(read(&mut b).await.unwrap().is_none());
     }

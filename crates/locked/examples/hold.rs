@@ -1,9 +1,9 @@
 //! Holds one secret, in one way after the other, so that somebody else can look for it in this process.
 //!
 //! The secret comes masked as the first argument and is written in plain where it is held and nowhere else. Each line on
-//! standard input is an order, and is answered by one line: `heap` and `wipe` (an ordinary buffer), `lock` and `drop`
-//! (`LockedBytes`), `fork` (a child that only waits: its process id). With `--sandboxed` the process denies itself
-//! `memfd_secret`, as a container may.
+//! standard input is an order, and is answered by one line: `heap` and `free` (an ordinary buffer, and `grow`, which moves
+//! it), `lock` and `drop` (`LockedBytes`), `stack` and `clean` (a local variable, the second time `on_wiped_stack`), `fork` (a child that only waits: its process id). With `--sandboxed` the process
+//! denies itself `memfd_secret`, as a container may.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -12,8 +12,10 @@
 
 use std::io::{BufRead, stdin};
 
-use touchkeep_locked::{LockedBytes, protection};
-use zeroize::Zeroizing;
+use touchkeep_locked::{LockedBytes, WipingAllocator, on_wiped_stack, protection};
+
+#[global_allocator]
+static MEMORY: WipingAllocator = WipingAllocator;
 
 /// What is in the argument is not what is looked for.
 const MASK: u8 = 0x5a;
@@ -28,12 +30,13 @@ fn main() {
             *plain = masked ^ MASK;
         }
     };
-    let (mut heap, mut locked) = (None, None);
+    let (mut heap, mut locked): (Option<Vec<u8>>, _) = (None, None);
     println!("{}", protection().unwrap());
     for order in stdin().lock().lines() {
         match order.unwrap().as_str() {
-            "heap" => unmask(heap.insert(Zeroizing::new(vec![0; masked.len()]))),
-            "wipe" => heap = None,
+            "heap" => unmask(heap.insert(vec![0; masked.len()])),
+            "grow" => heap.iter_mut().for_each(|heap| heap.reserve(1 << 12)),
+            "free" => heap = None,
             "lock" => {
                 let kept = LockedBytes::fill(masked.len(), |place| {
                     unmask(place);
@@ -42,6 +45,8 @@ fn main() {
                 locked = Some(kept.unwrap());
             }
             "drop" => locked = None,
+            "stack" => on_stack(&unmask),
+            "clean" => on_wiped_stack(|| on_stack(&unmask)),
             "fork" => {
                 println!("{}", sandbox::fork_and_wait());
                 continue;
@@ -51,6 +56,14 @@ fn main() {
         println!("done");
     }
     drop((heap, locked));
+}
+
+/// Leaves the secret behind, deep enough that what follows does not write over it.
+#[inline(never)]
+fn on_stack(unmask: &impl Fn(&mut [u8])) {
+    let mut local = [0; 16 * 1024];
+    unmask(&mut local);
+    std::hint::black_box(&local);
 }
 
 mod sandbox {

@@ -6,7 +6,8 @@
 //! dump reads them, not even for root. [`protection`] says which of both it is here.
 //!
 //! It never falls back to ordinary memory: where nothing can be locked, nothing is kept, and the caller gets an error.
-//! What is exposed and then copied by the caller is the caller's to wipe.
+//! What is exposed and then copied by the caller is the caller's to wipe. [`WipingAllocator`] does it for what lies on the
+//! heap, [`on_wiped_stack`] for what code that is not ours leaves on the stack.
 
 #![cfg_attr(
     test,
@@ -17,10 +18,14 @@
     )
 )]
 
+mod allocator;
 mod bytes;
 mod region;
+mod stack;
 
+pub use allocator::WipingAllocator;
 pub use bytes::{LockedBytes, protection};
+pub use stack::on_wiped_stack;
 
 /// What keeps others from reading [`LockedBytes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

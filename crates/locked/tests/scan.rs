@@ -93,7 +93,7 @@ fn secret_memory_is_not_read_by_others_and_is_empty_after_drop() {
     assert_eq!(holder.copies(), 1, "the search finds an ordinary buffer");
     holder.order("lock");
     assert_eq!(holder.copies(), 1, "and not the locked one");
-    holder.order("wipe");
+    holder.order("free");
     assert_eq!(holder.copies(), 0);
     holder.order("drop");
     assert_eq!(holder.copies(), 0);
@@ -128,4 +128,24 @@ fn a_child_process_inherits_none_of_it() {
             "{sandbox:?}: an ordinary buffer is inherited"
         );
     }
+}
+
+#[test]
+fn what_is_freed_or_moved_by_the_wiping_allocator_leaves_nothing() {
+    let mut holder = Holder::start(&[]);
+    holder.order("heap");
+    assert_eq!(holder.copies(), 1);
+    holder.order("grow");
+    assert_eq!(holder.copies(), 1, "the old place is wiped");
+    holder.order("free");
+    assert_eq!(holder.copies(), 0);
+}
+
+#[test]
+fn what_is_left_on_the_stack_is_wiped() {
+    let mut holder = Holder::start(&[]);
+    holder.order("stack");
+    assert_eq!(holder.copies(), 1, "a function leaves its variables behind");
+    holder.order("clean");
+    assert_eq!(holder.copies(), 0);
 }

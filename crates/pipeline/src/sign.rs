@@ -4,6 +4,7 @@ use aws_lc_rs::hmac;
 use touchkeep_audit::Recorded;
 use touchkeep_core::Clock;
 use touchkeep_device::{Auth, Device, Purpose, SignatureScheme, public::verifies};
+use touchkeep_locked::on_wiped_stack;
 use touchkeep_policy::{Mismatch, request_digest};
 use touchkeep_venue::{Dialect, Outgoing, Private, SignatureForm};
 
@@ -30,9 +31,12 @@ pub(crate) async fn sign(
             // The time is put in after the touch that the secret may have waited for.
             let window = settings.recv_window_ms;
             let to_sign = dialect.prepare(&private, &key.api_key, clock.now(), window);
-            // EXPOSE: to the key of this one HMAC.
-            let mac_key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
-            let tag = hmac::sign(&mac_key, to_sign.payload());
+            // The key's two halves are computed on the stack.
+            let tag = on_wiped_stack(|| {
+                // EXPOSE: to the key of this one HMAC.
+                let mac_key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
+                hmac::sign(&mac_key, to_sign.payload())
+            });
             Ok(dialect.finish(to_sign, tag.as_ref(), SignatureForm::Hmac))
         }
         Signer::Device {

@@ -12,6 +12,7 @@ pub mod rpc;
 pub mod secret_text;
 #[cfg(test)]
 mod typescript;
+pub mod wiped;
 
 pub use call::*;
 pub use frame::{Frame, FrameError, MAX_FRAME_BYTES};

@@ -16,8 +16,9 @@ use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{
     Call, Failure, Hello, Message, PROTOCOL, Request, Response, Welcome,
     rpc::{RpcError, Version2},
+    wiped,
 };
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{Channel, methods};
 use crate::agent::{Agent, stopped};
@@ -32,7 +33,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// JSON-RPC: a [`Failure`] of ours.
 const FAILED: i32 = -32_000;
 
-type Outbox = mpsc::Sender<Vec<u8>>;
+type Frame = Zeroizing<Vec<u8>>;
+type Outbox = mpsc::Sender<Frame>;
 
 pub(super) async fn serve(
     agent: Arc<Agent>,
@@ -146,14 +148,14 @@ async fn answer(agent: Arc<Agent>, request: Request, outbox: Outbox, channel: Ch
 async fn tell(agent: Arc<Agent>, outbox: Outbox) {
     let mut seat = agent.prompts().seat();
     for frame in std::mem::take(&mut seat.open) {
-        if outbox.send(frame.to_vec()).await.is_err() {
+        if outbox.send(Zeroizing::new(frame.to_vec())).await.is_err() {
             return;
         }
     }
     loop {
         match seat.news.recv().await {
             Ok(frame) => {
-                if outbox.send(frame.to_vec()).await.is_err() {
+                if outbox.send(Zeroizing::new(frame.to_vec())).await.is_err() {
                     return;
                 }
             }
@@ -168,19 +170,15 @@ async fn tell(agent: Arc<Agent>, outbox: Outbox) {
 }
 
 async fn next(from: &mut OwnedReadHalf) -> std::io::Result<Option<Message>> {
-    let Some(mut frame) = frames::read(from).await? else {
-        return Ok(None);
-    };
-    let message = Message::parse(&frame);
-    frame.zeroize();
-    Ok(Some(message?))
+    match frames::read(from).await? {
+        Some(frame) => Ok(Some(Message::parse(&frame)?)),
+        None => Ok(None),
+    }
 }
 
-async fn write_all(mut to: OwnedWriteHalf, mut frames_to_write: mpsc::Receiver<Vec<u8>>) {
-    while let Some(mut frame) = frames_to_write.recv().await {
-        let written = frames::write(&mut to, &frame).await;
-        frame.zeroize();
-        if written.is_err() {
+async fn write_all(mut to: OwnedWriteHalf, mut frames_to_write: mpsc::Receiver<Frame>) {
+    while let Some(frame) = frames_to_write.recv().await {
+        if frames::write(&mut to, &frame).await.is_err() {
             return;
         }
     }
@@ -215,7 +213,7 @@ pub(super) fn raw<T: serde::Serialize>(value: &T) -> Result<Box<RawValue>, Failu
     })
 }
 
-fn response(id: u64, answer: Result<Box<RawValue>, Failure>) -> Vec<u8> {
+fn response(id: u64, answer: Result<Box<RawValue>, Failure>) -> Frame {
     let (result, error) = match answer {
         Ok(result) => (Some(result), None),
         Err(failure) => (
@@ -233,7 +231,7 @@ fn response(id: u64, answer: Result<Box<RawValue>, Failure>) -> Vec<u8> {
         result,
         error,
     };
-    let frame = serde_json::to_vec(&response).unwrap_or_default();
+    let frame = wiped::to_json(&response).unwrap_or_default();
     if let Some(result) = response.result {
         Box::<str>::from(result).into_string().zeroize();
     }

@@ -13,6 +13,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use touchkeep_core::{Code, Passphrase, Pin};
 use touchkeep_device::{Auth, DeviceError, KeyRef, SecretDemand, TouchPolicy};
+use touchkeep_locked::on_wiped_stack;
 use touchkeep_wire::{Failure, Question};
 
 use self::pins::Pins;
@@ -312,10 +313,11 @@ impl Devices {
     }
 }
 
-/// Runs what blocks on a thread for such.
+/// Runs what blocks on a thread for such. Keys and typed secrets are used in here, and leave nothing on its stack.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
+    let work = move || on_wiped_stack(work);
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         tracing::error!(
             panicked = error.is_panic(),

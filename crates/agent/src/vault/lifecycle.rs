@@ -111,10 +111,11 @@ pub(crate) async fn create(
     Ok(current.summary())
 }
 
-// A vault that was made, and is not in force yet.
+// A vault that was made, and is not in force yet. Boxed, as wherever an open vault is on its way: moved by itself it would
+// leave its keys on the stack of each thread that it comes by.
 struct Founded {
     current: Arc<Current>,
-    vault: Unlocked,
+    vault: Box<Unlocked>,
     device: DeviceId,
 }
 
@@ -188,7 +189,7 @@ fn found(
     let (current, _locked) = Current::load(path, agent.paths())?;
     Ok(Founded {
         current,
-        vault,
+        vault: Box::new(vault),
         device,
     })
 }
@@ -270,6 +271,7 @@ async fn open_with(
         move |opened: &mut Opened, auth: Auth<'_>| {
             locked
                 .unlock(opened.device(), auth)
+                .map(Box::new)
                 .map_err(failure::vault_or_device)
         },
     );
@@ -289,7 +291,7 @@ fn did(kind: Kind) -> &'static str {
 async fn begin(
     agent: &Arc<Agent>,
     current: &Arc<Current>,
-    vault: Unlocked,
+    vault: Box<Unlocked>,
     device: DeviceId,
     kind: Kind,
     session: Session,
@@ -301,7 +303,7 @@ async fn begin(
 fn put_in_force(
     agent: &Arc<Agent>,
     current: &Arc<Current>,
-    vault: Unlocked,
+    vault: Box<Unlocked>,
     device: DeviceId,
     kind: Kind,
     session: Session,
@@ -334,7 +336,7 @@ fn put_in_force(
         .map_err(|error| failure::read_log(&error))?;
     let clients = client::Client::read_all(vault.setting(client::SETTING));
     let open = Open {
-        vault: RwLock::new(vault),
+        vault: RwLock::new(*vault),
         device,
         pipeline,
         clients: RwLock::new(clients.into()),

@@ -7,6 +7,7 @@ use touchkeep_wire::{
     AddItem, ExportPublicKey, Failure, ItemSummary, ListItems, NewSecret, RemoveItem, SecretText,
     SetApiKey,
 };
+use zeroize::Zeroizing;
 
 use super::{Context, Done};
 use crate::{
@@ -53,7 +54,7 @@ pub(super) async fn add(context: &Context<'_>, args: Add) -> Done {
 }
 
 fn read_secret(context: &Context<'_>, args: &Add) -> Result<SecretText, Failure> {
-    let text = match args.secret_fd {
+    let mut text = match args.secret_fd {
         Some(fd) => read_fd(fd)?,
         None if context.global.no_interaction => {
             return Err(Failure::new(
@@ -87,10 +88,10 @@ fn read_secret(context: &Context<'_>, args: &Add) -> Result<SecretText, Failure>
             "Paste what the venue showed when it made the key.",
         ));
     }
-    Ok(SecretText::new(text))
+    Ok(SecretText::new(std::mem::take(&mut *text)))
 }
 
-fn read_fd(fd: i32) -> Result<String, Failure> {
+fn read_fd(fd: i32) -> Result<Zeroizing<String>, Failure> {
     if fd < 0 || fd == 1 || fd == 2 {
         return Err(Failure::new(
             Code::Invalid,
@@ -104,7 +105,7 @@ fn read_fd(fd: i32) -> Result<String, Failure> {
     )]
     // SAFETY: the number was given to this process for this purpose, nothing else here uses it, and a bad one only fails to read.
     let file = unsafe { File::from_raw_fd(fd) };
-    let mut text = String::with_capacity(4096);
+    let mut text = Zeroizing::new(String::with_capacity(4096));
     file.take(MAX_SECRET_BYTES)
         .read_to_string(&mut text)
         .map_err(|error| {
@@ -190,5 +191,5 @@ fn confirmed(context: &Context<'_>, item: &str) -> bool {
     terminal.write(&format!(
         "Remove {item}? Programs that use it stop working. Type its name: "
     ));
-    matches!(terminal.read_line(Echo::Shown, &AtomicBool::new(false), None, |_, _| {}), Ok(Line::Typed(name)) if name == item)
+    matches!(terminal.read_line(Echo::Shown, &AtomicBool::new(false), None, |_, _| {}), Ok(Line::Typed(name)) if *name == item)
 }
