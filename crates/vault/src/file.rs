@@ -6,7 +6,10 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
-    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{MetadataExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -112,7 +115,9 @@ impl<'a> Lock<'a> {
         // The two files change places at once; nothing is written twice. Some file systems cannot.
         match rustix::fs::renameat_with(here, new.path(), here, self.path, flags) {
             Ok(()) => {
-                // What the temporary file's name stands for now is the old vault.
+                // What the temporary file's name stands for now is the old vault; somebody may have opened it to others.
+                let private = fs::Permissions::from_mode(0o600);
+                fs::set_permissions(new.path(), private).map_err(failed("keep", &first))?;
                 new.persist(&first)
                     .map_err(|error| failed("keep", &first)(error.error))?;
             }

@@ -26,7 +26,7 @@ fn files_are_private_and_three_older_ones_are_kept() {
     let mut versions = vec![fs::read(&place.path).unwrap()];
     for number in 0..5 {
         fs::set_permissions(&place.path, fs::Permissions::from_mode(0o644)).unwrap();
-        vault.put(item(&number.to_string())).unwrap();
+        vault.put(item(vault.environment(), &number.to_string())).unwrap();
         save(&mut vault);
         versions.push(fs::read(&place.path).unwrap());
     }
@@ -47,7 +47,7 @@ fn files_are_private_and_three_older_ones_are_kept() {
 fn links_pipes_and_folders_are_refused() {
     let place = Place::new();
     let mut vault = place.create(false);
-    vault.put(item("x")).unwrap();
+    vault.put(item(vault.environment(), "x")).unwrap();
     let beside = |name: &str| place.folder.path().join(name);
     let real = beside("real");
     let refuses = |vault: &mut touchkeep_vault::Unlocked| {
@@ -116,7 +116,7 @@ fn what_a_killed_save_left_is_swept_by_the_next() {
     let others = place.folder.path().join(".team.vault.2026.tmp.bak");
     fs::write(&left, "half").unwrap();
     fs::write(&others, "mine").unwrap();
-    vault.put(item("x")).unwrap();
+    vault.put(item(vault.environment(), "x")).unwrap();
     save(&mut vault);
     assert!(!left.exists() && others.exists());
 }
@@ -128,7 +128,7 @@ fn another_vault_in_the_file_is_not_merged_into_this_one() {
     drop(other.create(false));
     fs::copy(&other.path, &place.path).unwrap();
     let there = fs::read(&place.path).unwrap();
-    vault.put(item("x")).unwrap();
+    vault.put(item(vault.environment(), "x")).unwrap();
     let refused = vault.save(NOW, AuditHead::empty()).err().unwrap();
     assert!(matches!(refused, VaultError::Damaged(_)), "{refused}");
     assert_eq!(fs::read(&place.path).unwrap(), there);
@@ -138,7 +138,7 @@ fn another_vault_in_the_file_is_not_merged_into_this_one() {
 fn every_flipped_byte_and_every_truncation_is_refused() {
     let place = Place::new();
     let mut vault = place.create(false);
-    let item = item("x");
+    let item = item(vault.environment(), "x");
     let id = item.id;
     vault.put(item).unwrap();
     vault
