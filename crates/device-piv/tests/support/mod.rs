@@ -81,7 +81,8 @@ impl Drop for Reader {
     }
 }
 
-fn practice() -> PathBuf {
+/// The binary of the practice card.
+pub(crate) fn practice() -> PathBuf {
     let beside = || {
         let deps = env::current_exe().unwrap();
         deps.parent()
