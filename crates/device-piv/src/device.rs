@@ -101,7 +101,14 @@ impl PivDevice {
             .ok_or_else(|| DeviceError::NoKey(key.clone()))
     }
 
-    /// Reads again which keys are there.
+    /// Reads again which keys are there: another program may have made or removed some.
+    ///
+    /// # Errors
+    /// Why the card could not be read.
+    pub fn refresh(&mut self) -> Result<(), DeviceError> {
+        self.read_keys()
+    }
+
     pub(crate) fn read_keys(&mut self) -> Result<(), DeviceError> {
         let (serial, adopted) = (self.serial, self.adopted);
         self.held = self.transact(|channel| {
@@ -249,7 +256,10 @@ impl Device for PivDevice {
             return Err(DeviceError::Unsupported(text));
         }
         let target = held.target();
-        self.with_key(target, auth, |channel| sign::sign(channel, target, message))
+        let input = sign::prepared(target.algorithm, message)?;
+        self.with_key(target, auth, |channel| {
+            sign::sign(channel, target, message, &input)
+        })
     }
 
     fn attest(&mut self, key: &KeyRef) -> Result<Vec<Vec<u8>>, DeviceError> {

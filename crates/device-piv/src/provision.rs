@@ -317,7 +317,8 @@ fn certified(
     let policy: (PinPolicy, TouchPolicy) = (pin, touch);
     let (slot, spki) = (target.slot, target.spki);
     let unsigned = Unsigned::new(plan.purpose, slot, algorithm, spki, policy, origin, serial);
-    let signature = sign::sign(channel, target, unsigned.to_sign())?;
+    let input = sign::prepared(algorithm, unsigned.to_sign())?;
+    let signature = sign::sign(channel, target, unsigned.to_sign(), &input)?;
     Ok(unsigned.signed(&signature))
 }
 
