@@ -192,6 +192,10 @@ pub(crate) enum Slot {
 pub(crate) fn metadata(channel: &mut dyn Channel, slot: u8) -> Result<Slot, DeviceError> {
     let answer = Command::new(0xf7, 0, slot, &[]).send(channel)?;
     match answer.status {
+        // Without its kind it is no description of a key.
+        OK if ber::find(0x01, &answer.data).is_none() => {
+            Err(DeviceError::Unexpected("without the kind of a key".into()))
+        }
         OK => Ok(read_metadata(&answer.data)
             .map_or_else(|| Slot::Other(answer.data.to_vec()), Slot::Known)),
         NO_REFERENCE | NOT_FOUND => Ok(Slot::Empty),

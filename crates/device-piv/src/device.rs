@@ -9,9 +9,9 @@ use touchkeep_device::{
 use zeroize::Zeroizing;
 
 use crate::{
-    card::{self, NotUsed, SLOTS, Slot, Use},
+    card::{self, NotUsed, Slot, Use},
     certificate::Origin,
-    held::{Held, Listed, read_key},
+    held::{Held, Listed, read_keys},
     reader::PcscTransport,
     reference::{self, verify_with_care},
     sign,
@@ -87,7 +87,7 @@ impl PivDevice {
             options,
             transport,
         };
-        device.read_keys()?;
+        device.refresh()?;
         Ok(device)
     }
 
@@ -106,21 +106,18 @@ impl PivDevice {
     /// # Errors
     /// Why the card could not be read.
     pub fn refresh(&mut self) -> Result<(), DeviceError> {
-        self.read_keys()
+        let (serial, adopted) = (self.serial, self.adopted);
+        let held = self.transact(|channel| read_keys(channel, serial, adopted))?;
+        self.holds(held);
+        Ok(())
     }
 
-    pub(crate) fn read_keys(&mut self) -> Result<(), DeviceError> {
-        let (serial, adopted) = (self.serial, self.adopted);
-        self.held = self.transact(|channel| {
-            let mut keys = Vec::new();
-            for slot in SLOTS {
-                keys.extend(read_key(channel, serial, slot, adopted)?);
-            }
-            Ok(keys)
-        })?;
+    /// Takes note of what is on the card.
+    pub(crate) fn holds(&mut self, mut held: Vec<Held>) {
+        held.sort_by_key(|held| held.slot);
+        self.held = held;
         let ours = self.held.iter().filter(|held| held.listed == Listed::Ours);
         self.info.keys = ours.map(|held| held.info.clone()).collect();
-        Ok(())
     }
 
     /// One transaction with our card, the PIV application selected and its serial number compared.

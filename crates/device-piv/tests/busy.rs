@@ -13,7 +13,7 @@ use std::{
     env,
     ffi::CString,
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     process::{Child, Command, Stdio},
 };
 
@@ -55,7 +55,7 @@ fn keep(share: &str) {
     let readers = context.list_readers_owned().unwrap();
     let name = CString::new(readers[0].to_bytes()).unwrap();
     let card = context.connect(&name, share, pcsc::Protocols::ANY).unwrap();
-    println!("\nkept");
+    std::io::stdout().write_all(b"\nkept\n").unwrap();
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
     card.disconnect(pcsc::Disposition::LeaveCard)
         .map_err(|(_, error)| error)
