@@ -12,6 +12,7 @@ use crate::{
     card::{self, NotUsed, Slot, Use},
     certificate::Origin,
     held::{Held, Listed, read_keys},
+    objects,
     reader::PcscTransport,
     reference::{self, verify_with_care},
     sign,
@@ -270,7 +271,7 @@ pub(crate) fn statements(channel: &mut dyn Channel, slot: u8) -> Result<Vec<Vec<
     let Some(statement) = card::attest(channel, slot)? else {
         return Ok(Vec::new());
     };
-    let signer = card::attestation_certificate(channel)?;
+    let signer = objects::attestation_certificate(channel)?;
     Ok(signer.map_or_else(Vec::new, |signer| vec![statement, signer]))
 }
 

@@ -8,6 +8,7 @@ use crate::{
     card::{self, Metadata, SLOTS, Slot},
     certificate::{Certificate, Origin},
     device::Target,
+    objects,
     plan::{Flaw, adoption_flaw, flaw_for},
     transport::Channel,
 };
@@ -101,7 +102,7 @@ fn read_key(
         Slot::Known(metadata) => metadata,
         Slot::Empty | Slot::Other(_) => return Ok(None),
     };
-    let certificate = card::certificate(channel, slot)?.and_then(|der| Certificate::read(&der));
+    let certificate = objects::certificate(channel, slot)?.and_then(|der| Certificate::read(&der));
     let Some(certificate) = certificate else {
         return Ok(None);
     };

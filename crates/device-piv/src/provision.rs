@@ -19,6 +19,7 @@ use crate::{
     held::{Held, Listed, read_keys},
     limits::can_make,
     management::{self, Keeping, ManagementKey},
+    objects,
     pin::{self, FACTORY_PIN, FACTORY_PUK, PinState},
     plan::Plan,
     reference::{self, Reference, verify_with_care},
@@ -121,7 +122,7 @@ impl PivDevice {
             }
             let target = plan.target(place.slot, &spki);
             let certificate = certified(channel, plan, target, Origin::Imported)?;
-            card::put_certificate(channel, place.slot, &certificate)?;
+            objects::put_certificate(channel, place.slot, &certificate)?;
             Ok(place.slot)
         })?;
         Ok(self.note(plan.held(self.serial, slot, spki, Origin::Imported)))
@@ -232,7 +233,7 @@ fn make(channel: &mut dyn Channel, serial: u32, plans: &[Plan]) -> Result<Vec<He
         certificates.push((*slot, certified(channel, *plan, target, Origin::Generated)?));
     }
     for (slot, certificate) in &certificates {
-        card::put_certificate(channel, *slot, certificate)?;
+        objects::put_certificate(channel, *slot, certificate)?;
     }
     let held = made
         .into_iter()
@@ -308,7 +309,7 @@ fn place_where(
     let mut free = None;
     let later = SLOTS.filter(|slot| *slot >= FIRST_REQUEST_SLOT);
     for slot in std::iter::once(plan.preferred).chain(later) {
-        if taken.contains(&slot) || card::certificate(channel, slot)?.is_some() {
+        if taken.contains(&slot) || objects::certificate(channel, slot)?.is_some() {
             continue;
         }
         match card::metadata(channel, slot)? {
