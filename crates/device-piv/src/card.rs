@@ -1,5 +1,5 @@
 //! The PIV commands that we send, each as one function (NIST SP 800-73-4 and Yubico's extensions). All of them expect to be
-//! in a transaction that began with [`select`]. PIN and PUK are in `reference`, the management key in `management`.
+//! in a transaction that began with [`select`]. PIN and PUK are in `reference`, the management key in `management`, objects and certificates in `objects`.
 
 use touchkeep_device::{
     Algorithm, DeviceError, PinPolicy, TouchPolicy,
@@ -24,15 +24,12 @@ pub(crate) const STANDARD_SLOTS: [u8; 4] = [0x9a, 0x9c, 0x9d, 0x9e];
 pub(crate) const MANAGEMENT_KEY: u8 = 0x9b;
 
 const PIV_AID: &[u8] = &[0xa0, 0x00, 0x00, 0x03, 0x08];
-/// The object of slot f9's certificate (Yubico's).
-const ATTESTATION_CERTIFICATE: [u8; 3] = [0x5f, 0xff, 0x01];
 
 pub(crate) const BLOCKED: u16 = 0x6983;
 const NOT_SATISFIED: u16 = 0x6982;
 const WRONG_DATA: u16 = 0x6a80;
 const NOT_SUPPORTED: u16 = 0x6a81;
-const NOT_FOUND: u16 = 0x6a82;
-const NO_SPACE: u16 = 0x6a84;
+pub(crate) const NOT_FOUND: u16 = 0x6a82;
 const WRONG_PARAMETERS: u16 = 0x6a86;
 const NO_REFERENCE: u16 = 0x6a88;
 const UNKNOWN_COMMAND: u16 = 0x6d00;
@@ -192,6 +189,10 @@ pub(crate) enum Slot {
 pub(crate) fn metadata(channel: &mut dyn Channel, slot: u8) -> Result<Slot, DeviceError> {
     let answer = Command::new(0xf7, 0, slot, &[]).send(channel)?;
     match answer.status {
+        // Without its kind it is no description of a key.
+        OK if ber::find(0x01, &answer.data).is_none() => {
+            Err(DeviceError::Unexpected("without the kind of a key".into()))
+        }
         OK => Ok(read_metadata(&answer.data)
             .map_or_else(|| Slot::Other(answer.data.to_vec()), Slot::Known)),
         NO_REFERENCE | NOT_FOUND => Ok(Slot::Empty),
@@ -301,84 +302,6 @@ pub(crate) fn import_p256(
 
 fn policies((pin, touch): (PinPolicy, TouchPolicy)) -> Vec<u8> {
     [tlv(0xaa, &[pin.byte()]), tlv(0xab, &[touch.byte()])].concat()
-}
-
-/// The certificate object of a slot, as DER.
-pub(crate) fn certificate(
-    channel: &mut dyn Channel,
-    slot: u8,
-) -> Result<Option<Vec<u8>>, DeviceError> {
-    certificate_in(channel, certificate_object(slot))
-}
-
-/// Writes the certificate of a slot. Needs the management key.
-pub(crate) fn put_certificate(
-    channel: &mut dyn Channel,
-    slot: u8,
-    der: &[u8],
-) -> Result<(), DeviceError> {
-    let parts = [tlv(0x70, der), tlv(0x71, &[0]), tlv(0xfe, &[])];
-    put_object(channel, certificate_object(slot), &parts.concat())
-}
-
-/// The certificate of the key that attests others, as DER.
-pub(crate) fn attestation_certificate(
-    channel: &mut dyn Channel,
-) -> Result<Option<Vec<u8>>, DeviceError> {
-    certificate_in(channel, ATTESTATION_CERTIFICATE)
-}
-
-const fn certificate_object(slot: u8) -> [u8; 3] {
-    let last = match slot {
-        0x9a => 0x05,
-        0x9c => 0x0a,
-        0x9d => 0x0b,
-        0x9e => 0x01,
-        retired => retired.wrapping_sub(0x82).wrapping_add(0x0d),
-    };
-    [0x5f, 0xc1, last]
-}
-
-fn certificate_in(channel: &mut dyn Channel, id: [u8; 3]) -> Result<Option<Vec<u8>>, DeviceError> {
-    Ok(object(channel, id)?.and_then(|content| certificate_of(&content)))
-}
-
-// SP 800-73-4, appendix A: 70 certificate, 71 "not compressed", FE.
-fn certificate_of(content: &[u8]) -> Option<Vec<u8>> {
-    let plain = ber::find(0x71, content).is_none_or(|info| info == [0]);
-    plain.then(|| ber::find(0x70, content).map(<[u8]>::to_vec))?
-}
-
-/// What is in an object.
-pub(crate) fn object(
-    channel: &mut dyn Channel,
-    [a, b, c]: [u8; 3],
-) -> Result<Option<Zeroizing<Vec<u8>>>, DeviceError> {
-    let answer = Command::new(0xcb, 0x3f, 0xff, &[0x5c, 3, a, b, c]).send(channel)?;
-    match answer.status {
-        OK => {
-            let content = ber::expect(0x53, &answer.data).map(|(content, _)| content.to_vec());
-            let odd = || DeviceError::Unexpected("with an object that is none".into());
-            Ok(Some(Zeroizing::new(content.ok_or_else(odd)?)))
-        }
-        NOT_FOUND => Ok(None),
-        status => Err(unexpected(status)),
-    }
-}
-
-/// Writes an object. Needs the management key.
-pub(crate) fn put_object(
-    channel: &mut dyn Channel,
-    [a, b, c]: [u8; 3],
-    content: &[u8],
-) -> Result<(), DeviceError> {
-    let content = Zeroizing::new(tlv(0x53, content));
-    let data = Zeroizing::new([&[0x5c, 3, a, b, c][..], &content].concat());
-    let answer = Command::new(0xdb, 0x3f, 0xff, &data).send(channel)?;
-    match answer.status {
-        NO_SPACE => Err(DeviceError::Unsupported("more objects: it is full".into())),
-        _ => answer.ok().map(drop),
-    }
 }
 
 /// What the card signs about the key in a slot, as DER; none about one that was imported, or by firmware before 4.3.

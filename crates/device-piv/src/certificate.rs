@@ -68,7 +68,8 @@ impl Certificate {
     pub(crate) fn read(der: &[u8]) -> Option<Self> {
         let (certificate, _) = ber::expect(SEQUENCE, der)?;
         let (to_sign, _) = ber::expect(SEQUENCE, certificate)?;
-        let (_version, rest) = ber::expect(0xa0, to_sign)?;
+        // Version 1 is the one that is not written.
+        let rest = ber::expect(0xa0, to_sign).map_or(to_sign, |(_version, rest)| rest);
         let (_serial, rest) = ber::expect(0x02, rest)?;
         let (_algorithm, rest) = ber::expect(SEQUENCE, rest)?;
         let (_issuer, rest) = ber::expect(SEQUENCE, rest)?;

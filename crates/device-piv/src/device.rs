@@ -9,9 +9,10 @@ use touchkeep_device::{
 use zeroize::Zeroizing;
 
 use crate::{
-    card::{self, NotUsed, SLOTS, Slot, Use},
+    card::{self, NotUsed, Slot, Use},
     certificate::Origin,
-    held::{Held, Listed, read_key},
+    held::{Held, Listed, read_keys},
+    objects,
     reader::PcscTransport,
     reference::{self, verify_with_care},
     sign,
@@ -87,7 +88,7 @@ impl PivDevice {
             options,
             transport,
         };
-        device.read_keys()?;
+        device.refresh()?;
         Ok(device)
     }
 
@@ -101,19 +102,23 @@ impl PivDevice {
             .ok_or_else(|| DeviceError::NoKey(key.clone()))
     }
 
-    /// Reads again which keys are there.
-    pub(crate) fn read_keys(&mut self) -> Result<(), DeviceError> {
+    /// Reads again which keys are there: another program may have made or removed some.
+    ///
+    /// # Errors
+    /// Why the card could not be read.
+    pub fn refresh(&mut self) -> Result<(), DeviceError> {
         let (serial, adopted) = (self.serial, self.adopted);
-        self.held = self.transact(|channel| {
-            let mut keys = Vec::new();
-            for slot in SLOTS {
-                keys.extend(read_key(channel, serial, slot, adopted)?);
-            }
-            Ok(keys)
-        })?;
+        let held = self.transact(|channel| read_keys(channel, serial, adopted))?;
+        self.holds(held);
+        Ok(())
+    }
+
+    /// Takes note of what is on the card.
+    pub(crate) fn holds(&mut self, mut held: Vec<Held>) {
+        held.sort_by_key(|held| held.slot);
+        self.held = held;
         let ours = self.held.iter().filter(|held| held.listed == Listed::Ours);
         self.info.keys = ours.map(|held| held.info.clone()).collect();
-        Ok(())
     }
 
     /// One transaction with our card, the PIV application selected and its serial number compared.
@@ -249,7 +254,10 @@ impl Device for PivDevice {
             return Err(DeviceError::Unsupported(text));
         }
         let target = held.target();
-        self.with_key(target, auth, |channel| sign::sign(channel, target, message))
+        let input = sign::prepared(target.algorithm, message)?;
+        self.with_key(target, auth, |channel| {
+            sign::sign(channel, target, message, &input)
+        })
     }
 
     fn attest(&mut self, key: &KeyRef) -> Result<Vec<Vec<u8>>, DeviceError> {
@@ -263,7 +271,7 @@ pub(crate) fn statements(channel: &mut dyn Channel, slot: u8) -> Result<Vec<Vec<
     let Some(statement) = card::attest(channel, slot)? else {
         return Ok(Vec::new());
     };
-    let signer = card::attestation_certificate(channel)?;
+    let signer = objects::attestation_certificate(channel)?;
     Ok(signer.map_or_else(Vec::new, |signer| vec![statement, signer]))
 }
 

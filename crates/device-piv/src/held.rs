@@ -5,9 +5,10 @@ use touchkeep_device::{
 };
 
 use crate::{
-    card::{self, Metadata, Slot},
+    card::{self, Metadata, SLOTS, Slot},
     certificate::{Certificate, Origin},
     device::Target,
+    objects,
     plan::{Flaw, adoption_flaw, flaw_for},
     transport::Channel,
 };
@@ -34,6 +35,39 @@ pub(crate) enum Listed {
 }
 
 impl Held {
+    /// From what the card says of it, or of a key that was just made there.
+    pub(crate) fn new(
+        metadata: Metadata,
+        (serial, slot): (u32, u8),
+        purpose: Purpose,
+        flaw: Option<Flaw>,
+        listed: Listed,
+    ) -> Self {
+        let files = matches!(purpose, Purpose::Unlock | Purpose::Seal);
+        let point = P256Point::from_spki(&metadata.spki).filter(|_| files);
+        let origin = if metadata.generated {
+            Origin::Generated
+        } else {
+            Origin::Imported
+        };
+        Self {
+            info: KeyInfo {
+                key: KeyRef(format!("{slot:02x}")),
+                purpose,
+                algorithm: metadata.algorithm,
+                spki: metadata.spki,
+                touch: metadata.touch,
+                recipient: point.as_ref().map(stanza::yubikey_recipient),
+                identity: point.map(|point| stanza::yubikey_identity(serial, slot, &point)),
+            },
+            slot,
+            pin: metadata.pin,
+            origin,
+            flaw,
+            listed,
+        }
+    }
+
     pub(crate) fn target(&self) -> Target<'_> {
         Target {
             slot: self.slot,
@@ -45,8 +79,20 @@ impl Held {
     }
 }
 
-/// The key in a slot, when it concerns us. `adopted` is the slot of one of `age-plugin-yubikey` that is to be listed.
-pub(crate) fn read_key(
+/// The keys that concern us. `adopted` is the slot of one of `age-plugin-yubikey` that is to be listed.
+pub(crate) fn read_keys(
+    channel: &mut dyn Channel,
+    serial: u32,
+    adopted: Option<u8>,
+) -> Result<Vec<Held>, DeviceError> {
+    let mut keys = Vec::new();
+    for slot in SLOTS {
+        keys.extend(read_key(channel, serial, slot, adopted)?);
+    }
+    Ok(keys)
+}
+
+fn read_key(
     channel: &mut dyn Channel,
     serial: u32,
     slot: u8,
@@ -56,7 +102,7 @@ pub(crate) fn read_key(
         Slot::Known(metadata) => metadata,
         Slot::Empty | Slot::Other(_) => return Ok(None),
     };
-    let certificate = card::certificate(channel, slot)?.and_then(|der| Certificate::read(&der));
+    let certificate = objects::certificate(channel, slot)?.and_then(|der| Certificate::read(&der));
     let Some(certificate) = certificate else {
         return Ok(None);
     };
@@ -76,37 +122,11 @@ pub(crate) fn read_key(
         tracing::warn!(slot, "the certificate is not of the slot's key");
         return Ok(None);
     }
-    Ok(Some(held(metadata, (serial, slot), purpose, flaw, listed)))
-}
-
-fn held(
-    metadata: Metadata,
-    (serial, slot): (u32, u8),
-    purpose: Purpose,
-    flaw: Option<Flaw>,
-    listed: Listed,
-) -> Held {
-    let files = matches!(purpose, Purpose::Unlock | Purpose::Seal);
-    let point = P256Point::from_spki(&metadata.spki).filter(|_| files);
-    let origin = if metadata.generated {
-        Origin::Generated
-    } else {
-        Origin::Imported
-    };
-    Held {
-        info: KeyInfo {
-            key: KeyRef(format!("{slot:02x}")),
-            purpose,
-            algorithm: metadata.algorithm,
-            spki: metadata.spki,
-            touch: metadata.touch,
-            recipient: point.as_ref().map(stanza::yubikey_recipient),
-            identity: point.map(|point| stanza::yubikey_identity(serial, slot, &point)),
-        },
-        slot,
-        pin: metadata.pin,
-        origin,
+    Ok(Some(Held::new(
+        metadata,
+        (serial, slot),
+        purpose,
         flaw,
         listed,
-    }
+    )))
 }

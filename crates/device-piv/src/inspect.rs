@@ -12,6 +12,7 @@ use crate::{
     certificate::{Certificate, Origin},
     device::{PivDevice, begin, statements},
     limits::limits,
+    objects,
     pin::PinState,
     plan::{adoption_flaw, flaw_for},
     reader::PcscTransport,
@@ -114,7 +115,7 @@ fn look(channel: &mut dyn Channel, serial: u32, trust: Trust) -> Result<Inspecti
     let tells = firmware >= Firmware(5, 3, 0);
     let (mut slots, mut facts) = (Vec::new(), None);
     for slot in STANDARD_SLOTS.into_iter().chain(SLOTS) {
-        let certificate = card::certificate(channel, slot)?;
+        let certificate = objects::certificate(channel, slot)?;
         let key = match (tells, &certificate) {
             (true, _) => card::metadata(channel, slot)?,
             // Nobody can say; a certificate is taken for a sign of a key that nothing more is known of.

@@ -7,7 +7,7 @@
 //! key that was not made on the card or has other policies than ours, to return a signature that the exported key does not
 //! verify, and to log what goes over the wire.
 //!
-//! Read in this order: [`transport`], `apdu`, `card`, `reference`, `certificate`, `plan`, `held`, [`device`], `sign`, [`pin`],
+//! Read in this order: [`transport`], `apdu`, `card`, `objects`, `reference`, `certificate`, `plan`, `held`, [`device`], `sign`, [`pin`],
 //! `attested`, [`management`], `provision`, [`limits`], [`inspect`], [`holders`], [`reader`].
 
 #![cfg_attr(
@@ -32,6 +32,7 @@ pub mod holders;
 pub mod inspect;
 pub mod limits;
 pub mod management;
+mod objects;
 pub mod pin;
 mod plan;
 mod provision;

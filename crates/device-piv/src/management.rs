@@ -24,6 +24,7 @@ use crate::{
     apdu::{Command, OK, unexpected},
     ber,
     card::{self, MANAGEMENT_KEY},
+    objects,
     transport::Channel,
 };
 
@@ -53,7 +54,7 @@ pub(crate) fn keeping(channel: &mut dyn Channel) -> Result<Keeping, DeviceError>
     if ber::find(0x05, &metadata) == Some(&[1]) {
         return Ok(Keeping::Factory);
     }
-    let flags = card::object(channel, ADMIN)?;
+    let flags = objects::object(channel, ADMIN)?;
     let flags = flags.as_ref().and_then(|admin| {
         let data = ber::find(0x80, admin)?;
         ber::find(0x81, data)?.first().copied()
@@ -167,7 +168,7 @@ impl ManagementKey {
     /// The one that the card keeps under its PIN, which was verified in this transaction.
     pub(crate) fn kept(channel: &mut dyn Channel) -> Result<Self, DeviceError> {
         let cipher = cipher_of(channel)?;
-        let printed = card::object(channel, PRINTED)?.ok_or_else(kept_elsewhere)?;
+        let printed = objects::object(channel, PRINTED)?.ok_or_else(kept_elsewhere)?;
         let key = ber::find(0x88, &printed).and_then(|data| ber::find(0x89, data));
         Self::new(cipher, key.ok_or_else(kept_elsewhere)?)
     }
@@ -218,7 +219,7 @@ impl ManagementKey {
     /// Writes it to where it is kept, before [`ManagementKey::set`]: a card that goes in between still has its old key, and one
     /// that goes afterwards keeps the new one where it is found.
     pub(crate) fn keep(&self, channel: &mut dyn Channel) -> Result<(), DeviceError> {
-        let printed = card::object(channel, PRINTED)?;
+        let printed = objects::object(channel, PRINTED)?;
         if printed.is_some_and(|printed| ber::find(0x88, &printed).is_none()) {
             return Err(DeviceError::Unsupported(
                 "keeping the management key: the card has other printed information in that place"
@@ -226,8 +227,8 @@ impl ManagementKey {
             ));
         }
         let kept = Zeroizing::new(tlv(0x89, &self.bytes));
-        card::put_object(channel, PRINTED, &Zeroizing::new(tlv(0x88, &kept)))?;
-        let admin = card::object(channel, ADMIN)?;
+        objects::put_object(channel, PRINTED, &Zeroizing::new(tlv(0x88, &kept)))?;
+        let admin = objects::object(channel, ADMIN)?;
         let data = admin.as_ref().and_then(|admin| ber::find(0x80, admin));
         let data = data.unwrap_or_default();
         let flags = ber::find(0x81, data).and_then(|flags| flags.first().copied());
@@ -236,7 +237,7 @@ impl ManagementKey {
         for (tag, value) in ber::each(data).filter(|(tag, _)| !matches!(tag, 0x81 | 0x82)) {
             new.extend(tlv(tag, value));
         }
-        card::put_object(channel, ADMIN, &tlv(0x80, &new))
+        objects::put_object(channel, ADMIN, &tlv(0x80, &new))
     }
 
     /// Makes it the card's.

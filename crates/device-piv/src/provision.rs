@@ -16,9 +16,10 @@ use crate::{
     card::{self, SLOTS, Slot},
     certificate::{Origin, Unsigned},
     device::{PivDevice, Target},
-    held::Listed,
+    held::{Held, Listed, read_keys},
     limits::can_make,
     management::{self, Keeping, ManagementKey},
+    objects,
     pin::{self, FACTORY_PIN, FACTORY_PUK, PinState},
     plan::Plan,
     reference::{self, Reference, verify_with_care},
@@ -74,7 +75,7 @@ impl PivDevice {
     /// [`DeviceError::NoKey`] when there is no such key; [`DeviceError::Unsupported`] when it is not what an unlock key has to be
     /// (made on the card, PIN once, touch cached or always), or when the card has an unlock key of ours.
     pub fn adopt_for_unlock(&mut self, key: &KeyRef) -> Result<KeyInfo, DeviceError> {
-        self.read_keys()?;
+        self.refresh()?;
         let unlock = |info: &&KeyInfo| info.purpose == Purpose::Unlock && info.key != *key;
         if let Some(ours) = self.info.keys.iter().find(unlock) {
             return Err(DeviceError::Unsupported(format!(
@@ -92,7 +93,7 @@ impl PivDevice {
         }
         let info = held.info.clone();
         self.adopted = Some(held.slot);
-        self.read_keys()?;
+        self.refresh()?;
         Ok(info)
     }
 
@@ -109,7 +110,7 @@ impl PivDevice {
         auth: Auth<'_>,
     ) -> Result<KeyInfo, DeviceError> {
         let (scalar, spki) = p256_of(der)?;
-        let pin = self.admitted(auth)?;
+        let pin = pin_of(auth)?;
         let plan = Plan::request(Algorithm::P256, touch);
         let allow = self.options.danger_allow_last_try;
         let slot = self.transact(|channel| {
@@ -121,71 +122,20 @@ impl PivDevice {
             }
             let target = plan.target(place.slot, &spki);
             let certificate = certified(channel, plan, target, Origin::Imported)?;
-            card::put_certificate(channel, place.slot, &certificate)?;
+            objects::put_certificate(channel, place.slot, &certificate)?;
             Ok(place.slot)
         })?;
-        self.made(slot)
+        Ok(self.note(plan.held(self.serial, slot, spki, Origin::Imported)))
     }
 
-    /// The PIN, when nothing is the factory's any more and the management key is where we find it. Nothing was sent yet.
-    fn admitted<'a>(&mut self, auth: Auth<'a>) -> Result<&'a Pin, DeviceError> {
-        let Auth::Pin(pin) = auth else {
-            return Err(DeviceError::NeedsSecret);
-        };
-        let state = self.pin_state()?;
-        if state.has_factory_secret() {
-            return Err(DeviceError::FactoryPin);
-        }
-        match state.management_key {
-            Keeping::Elsewhere => Err(management::kept_elsewhere()),
-            Keeping::Factory | Keeping::Protected => Ok(pin),
-        }
-    }
-
-    /// An error when a key that is named as one of a vault's is not what such a key has to be.
-    fn adoptable(&self) -> Result<(), DeviceError> {
-        let ours = self.held.iter().filter(|held| held.listed == Listed::Ours);
-        let flawed = ours.filter_map(|held| Some(held.flaw?.refused(&held.info.key.0)));
-        flawed.take(1).map(Err).next().unwrap_or(Ok(()))
-    }
-
-    /// Makes keys by these plans. First all keys, then all certificates, so that one touch is good for all keys that cache it.
-    fn make(&mut self, plans: &[Plan], pin: &Pin) -> Result<Vec<u8>, DeviceError> {
-        let allow = self.options.danger_allow_last_try;
-        let slots = self.transact(|channel| {
-            managing(channel, pin, allow)?;
-            let mut made: Vec<(Plan, u8, Vec<u8>)> = Vec::new();
-            for plan in plans {
-                let taken: Vec<u8> = made.iter().map(|(_, slot, _)| *slot).collect();
-                let place = place(channel, *plan, &taken)?;
-                let (algorithm, pin_policy, touch) = plan.policy();
-                let spki = match place.spki {
-                    Some(spki) => spki,
-                    None => card::generate(channel, place.slot, algorithm, (pin_policy, touch))?,
-                };
-                made.push((*plan, place.slot, spki));
-            }
-            let mut certificates = Vec::new();
-            for (plan, slot, spki) in &made {
-                let target = plan.target(*slot, spki);
-                certificates.push((*slot, certified(channel, *plan, target, Origin::Generated)?));
-            }
-            for (slot, certificate) in &certificates {
-                card::put_certificate(channel, *slot, certificate)?;
-            }
-            Ok(certificates.into_iter().map(|(slot, _)| slot).collect())
-        })?;
-        self.read_keys()?;
-        Ok(slots)
-    }
-
-    fn made(&mut self, slot: u8) -> Result<KeyInfo, DeviceError> {
-        self.read_keys()?;
-        let key = KeyRef(format!("{slot:02x}"));
-        let mut keys = self.info.keys.iter();
-        keys.find(|info| info.key == key)
-            .cloned()
-            .ok_or_else(|| DeviceError::Unexpected("without the key that it made".into()))
+    /// Lists a key that was made. It is not read again: a card that goes now has it all the same.
+    fn note(&mut self, made: Held) -> KeyInfo {
+        let info = made.info.clone();
+        let mut held = std::mem::take(&mut self.held);
+        held.retain(|other| other.slot != made.slot);
+        held.push(made);
+        self.holds(held);
+        info
     }
 }
 
@@ -193,20 +143,24 @@ impl Provision for PivDevice {
     /// Waits for two touches: each new key signs its certificate, two of them with a cached one. Refuses a card with a key
     /// that has the name of one of the three and was not made on the card, or is not as it should be; no PIN is sent then.
     fn provision(&mut self, auth: Auth<'_>) -> Result<DeviceInfo, DeviceError> {
-        self.read_keys()?;
-        self.adoptable()?;
-        let pin = self.admitted(auth)?;
-        let missing: Vec<Plan> = Plan::VAULT
-            .into_iter()
-            .filter(|plan| self.info.key(plan.purpose).is_none())
-            .collect();
-        if missing.is_empty() {
-            let allow = self.options.danger_allow_last_try;
-            self.transact(|channel| verify_with_care(channel, pin, allow))?;
-        } else {
-            self.make(&missing, pin)?;
-            // Keys were read again, and somebody could have been faster.
-            self.adoptable()?;
+        let (serial, adopted) = (self.serial, self.adopted);
+        let allow = self.options.danger_allow_last_try;
+        let (held, made) = self.transact(|channel| {
+            let held = read_keys(channel, serial, adopted)?;
+            adoptable(&held)?;
+            let pin = pin_of(auth)?;
+            let has = |plan: &Plan| {
+                let mut ours = held.iter().filter(|held| held.listed == Listed::Ours);
+                ours.any(|held| held.info.purpose == plan.purpose)
+            };
+            let missing: Vec<Plan> = Plan::VAULT.into_iter().filter(|plan| !has(plan)).collect();
+            managing(channel, pin, allow)?;
+            let made = make(channel, serial, &missing)?;
+            Ok((held, made))
+        })?;
+        self.holds(held);
+        for made in made {
+            self.note(made);
         }
         Ok(self.info.clone())
     }
@@ -219,10 +173,72 @@ impl Provision for PivDevice {
         auth: Auth<'_>,
     ) -> Result<KeyInfo, DeviceError> {
         can_make(self.firmware, algorithm)?;
-        let pin = self.admitted(auth)?;
-        let slots = self.make(&[Plan::request(algorithm, touch)], pin)?;
-        self.made(slots.first().copied().unwrap_or_default())
+        let pin = pin_of(auth)?;
+        let (serial, allow) = (self.serial, self.options.danger_allow_last_try);
+        let made = self.transact(|channel| {
+            managing(channel, pin, allow)?;
+            make(channel, serial, &[Plan::request(algorithm, touch)])
+        })?;
+        let made = made.into_iter().next();
+        made.map(|made| self.note(made))
+            .ok_or_else(|| DeviceError::Unexpected("without the key that it made".into()))
     }
+}
+
+fn pin_of(auth: Auth<'_>) -> Result<&Pin, DeviceError> {
+    match auth {
+        Auth::Pin(pin) => Ok(pin),
+        Auth::Nothing | Auth::Passphrase(_) => Err(DeviceError::NeedsSecret),
+    }
+}
+
+/// An error when a key that is named as one of a vault's is not what such a key has to be.
+fn adoptable(held: &[Held]) -> Result<(), DeviceError> {
+    let mut ours = held.iter().filter(|held| held.listed == Listed::Ours);
+    match ours.find_map(|held| Some(held.flaw?.refused(&held.info.key.0))) {
+        Some(refused) => Err(refused),
+        None => Ok(()),
+    }
+}
+
+/// When nothing is the factory's any more: sends the PIN once, and shows the card the management key that it keeps under it.
+fn managing(channel: &mut dyn Channel, pin: &Pin, allow: bool) -> Result<(), DeviceError> {
+    let state = PinState::read(channel)?;
+    if state.has_factory_secret() {
+        return Err(DeviceError::FactoryPin);
+    }
+    if state.management_key == Keeping::Elsewhere {
+        return Err(management::kept_elsewhere());
+    }
+    verify_with_care(channel, pin, allow)?;
+    ManagementKey::kept(channel)?.authenticate(channel)
+}
+
+/// Makes keys by these plans. First all keys, then all certificates, so that one touch is good for all keys that cache it.
+fn make(channel: &mut dyn Channel, serial: u32, plans: &[Plan]) -> Result<Vec<Held>, DeviceError> {
+    let mut made: Vec<(Plan, u8, Vec<u8>)> = Vec::new();
+    for plan in plans {
+        let taken: Vec<u8> = made.iter().map(|(_, slot, _)| *slot).collect();
+        let place = place(channel, *plan, &taken)?;
+        let (algorithm, pin_policy, touch) = plan.policy();
+        let spki = match place.spki {
+            Some(spki) => spki,
+            None => card::generate(channel, place.slot, algorithm, (pin_policy, touch))?,
+        };
+        made.push((*plan, place.slot, spki));
+    }
+    let mut certificates = Vec::new();
+    for (plan, slot, spki) in &made {
+        let target = plan.target(*slot, spki);
+        certificates.push((*slot, certified(channel, *plan, target, Origin::Generated)?));
+    }
+    for (slot, certificate) in &certificates {
+        objects::put_certificate(channel, *slot, certificate)?;
+    }
+    let held = made
+        .into_iter()
+        .map(|(plan, slot, spki)| plan.held(serial, slot, spki, Origin::Generated));
+    Ok(held.collect())
 }
 
 impl Plan {
@@ -233,6 +249,19 @@ impl Plan {
             touch,
             preferred: FIRST_REQUEST_SLOT,
         }
+    }
+
+    /// A key that was made by this plan.
+    fn held(self, serial: u32, slot: u8, spki: Vec<u8>, origin: Origin) -> Held {
+        let (algorithm, pin, touch) = self.policy();
+        let metadata = card::Metadata {
+            algorithm,
+            pin,
+            touch,
+            generated: origin == Origin::Generated,
+            spki,
+        };
+        Held::new(metadata, (serial, slot), self.purpose, None, Listed::Ours)
     }
 
     fn target(self, slot: u8, spki: &[u8]) -> Target<'_> {
@@ -250,12 +279,6 @@ impl Plan {
 struct Place {
     slot: u8,
     spki: Option<Vec<u8>>,
-}
-
-/// Sends the PIN once, and shows the card the management key that it keeps under it.
-fn managing(channel: &mut dyn Channel, pin: &Pin, allow: bool) -> Result<(), DeviceError> {
-    verify_with_care(channel, pin, allow)?;
-    ManagementKey::kept(channel)?.authenticate(channel)
 }
 
 /// A place for a key: where one of the same kind was made but never got its certificate (somebody pulled the card, or
@@ -286,7 +309,7 @@ fn place_where(
     let mut free = None;
     let later = SLOTS.filter(|slot| *slot >= FIRST_REQUEST_SLOT);
     for slot in std::iter::once(plan.preferred).chain(later) {
-        if taken.contains(&slot) || card::certificate(channel, slot)?.is_some() {
+        if taken.contains(&slot) || objects::certificate(channel, slot)?.is_some() {
             continue;
         }
         match card::metadata(channel, slot)? {
@@ -317,7 +340,8 @@ fn certified(
     let policy: (PinPolicy, TouchPolicy) = (pin, touch);
     let (slot, spki) = (target.slot, target.spki);
     let unsigned = Unsigned::new(plan.purpose, slot, algorithm, spki, policy, origin, serial);
-    let signature = sign::sign(channel, target, unsigned.to_sign())?;
+    let input = sign::prepared(algorithm, unsigned.to_sign())?;
+    let signature = sign::sign(channel, target, unsigned.to_sign(), &input)?;
     Ok(unsigned.signed(&signature))
 }
 

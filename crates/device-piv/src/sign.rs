@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use touchkeep_device::{
-    DeviceError, SignatureScheme,
+    Algorithm, DeviceError, SignatureScheme,
     public::{scheme_of, verifies},
 };
 
@@ -12,32 +12,36 @@ use crate::{
     transport::Channel,
 };
 
+/// What the card is to sign for this message; an error for what it could not sign, before a PIN is asked for.
+pub(crate) fn prepared(algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, DeviceError> {
+    let unsupported = || DeviceError::Unsupported(format!("signatures with {algorithm:?}"));
+    let hash = || digest(&SHA256, message);
+    match scheme_of(algorithm).ok_or_else(unsupported)? {
+        SignatureScheme::EcdsaP256Sha256 => Ok(hash().as_ref().to_vec()),
+        SignatureScheme::RsaPkcs1Sha256 => {
+            let bytes = rsa_bytes(algorithm).ok_or_else(unsupported)?;
+            Ok(pkcs1_padded(hash().as_ref(), bytes))
+        }
+        // The card hashes, so it gets the whole message.
+        SignatureScheme::Ed25519 if message.len() <= MAX_MESSAGE_BYTES => Ok(message.to_vec()),
+        SignatureScheme::Ed25519 => Err(DeviceError::Unsupported(format!(
+            "Ed25519 over more than {MAX_MESSAGE_BYTES} bytes"
+        ))),
+    }
+}
+
 /// Signs with a key, whatever it is for, and looks at the signature before it goes anywhere: a fault in a signature can give
 /// the key away. The PIN was verified in this transaction.
 pub(crate) fn sign(
     channel: &mut dyn Channel,
     target: Target<'_>,
     message: &[u8],
+    prepared: &[u8],
 ) -> Result<Vec<u8>, DeviceError> {
-    let unsupported =
-        || DeviceError::Unsupported(format!("signatures with {:?}", target.algorithm));
-    let scheme = scheme_of(target.algorithm).ok_or_else(unsupported)?;
-    let input = match scheme {
-        SignatureScheme::EcdsaP256Sha256 => digest(&SHA256, message).as_ref().to_vec(),
-        SignatureScheme::RsaPkcs1Sha256 => {
-            let bytes = rsa_bytes(target.algorithm).ok_or_else(unsupported)?;
-            pkcs1_padded(digest(&SHA256, message).as_ref(), bytes)
-        }
-        // The card hashes, so it gets the whole message; one that is too long for one element is too long for the card.
-        SignatureScheme::Ed25519 if message.len() <= MAX_MESSAGE_BYTES => message.to_vec(),
-        SignatureScheme::Ed25519 => {
-            return Err(DeviceError::Unsupported(format!(
-                "Ed25519 over more than {MAX_MESSAGE_BYTES} bytes"
-            )));
-        }
-    };
-    let signature = target.operate(channel, Use::Sign, &input)?;
-    if !verifies(scheme, target.spki, message, &signature) {
+    let signature = target.operate(channel, Use::Sign, prepared)?;
+    let good = scheme_of(target.algorithm)
+        .is_some_and(|scheme| verifies(scheme, target.spki, message, &signature));
+    if !good {
         let text = "with a signature that is not its key's";
         return Err(DeviceError::Unexpected(text.into()));
     }

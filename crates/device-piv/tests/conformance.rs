@@ -9,19 +9,33 @@
 
 mod support;
 
+use std::process::Command;
+
 use support::{Card, PIN, PUK, on_a_card};
 use touchkeep_core::Pin;
 use touchkeep_device::{
-    Algorithm, Auth, Device, DeviceError, Provision, Purpose, TouchPolicy, conformance,
+    Algorithm, Auth, Device, DeviceError, KeyInfo, KeyRef, Provision, Purpose, SignatureScheme,
+    TouchPolicy, conformance, conformance::openssl_verifies,
 };
+use touchkeep_device_piv::{Origin, PivDevice};
+use x509_cert::der::Encode;
+use yubikey::{Certificate, MgmKey, YubiKey, piv::SlotId};
+use zeroize::Zeroizing;
 
-fn conforms(card: &Card) {
+/// Request keys of each kind that the firmware has; the suite has openssl verify what they sign.
+fn conforms(card: &Card, algorithms: &[Algorithm]) {
     let (mut device, pin) = card.enrolled();
-    for touch in [TouchPolicy::Always, TouchPolicy::Never] {
-        device
-            .generate_request_key(Algorithm::Rsa2048, touch, Auth::Pin(&pin))
-            .unwrap();
+    for algorithm in algorithms {
+        for touch in [TouchPolicy::Always, TouchPolicy::Never] {
+            let made = device
+                .generate_request_key(*algorithm, touch, Auth::Pin(&pin))
+                .unwrap();
+            assert_eq!((made.algorithm, made.touch), (*algorithm, touch));
+            certifies_itself(card, &made);
+        }
     }
+    let imported = imported(&mut device, Auth::Pin(&pin));
+    assert_eq!(device.origin(&imported.key).unwrap(), Origin::Imported);
     // What another process reads of the card is the same.
     assert_eq!(device.info(), card.open().info());
     let wrong = Pin::new("000000".into());
@@ -34,12 +48,144 @@ fn conforms(card: &Card) {
     });
 }
 
+/// A key that was made elsewhere, from both of the forms in which one is handed out.
+fn imported(device: &mut PivDevice, auth: Auth<'_>) -> KeyInfo {
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).output().unwrap();
+        assert!(output.status.success());
+        output.stdout
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("key.pem").to_str().unwrap().to_owned();
+    openssl(&[
+        "ecparam",
+        "-name",
+        "prime256v1",
+        "-genkey",
+        "-noout",
+        "-out",
+        &path,
+    ]);
+    let spki = openssl(&["ec", "-in", &path, "-pubout", "-outform", "DER"]);
+    let sec1 = openssl(&["ec", "-in", &path, "-outform", "DER"]);
+    let pkcs8 = openssl(&[
+        "pkcs8", "-topk8", "-nocrypt", "-in", &path, "-outform", "DER",
+    ]);
+    let keys = [sec1, pkcs8].map(|der| {
+        let touch = TouchPolicy::Always;
+        device
+            .import_request_key(&Zeroizing::new(der), touch, auth)
+            .unwrap()
+    });
+    for key in &keys {
+        assert_eq!(key.spki, spki);
+        assert_eq!(
+            (key.algorithm, key.purpose),
+            (Algorithm::P256, Purpose::Request)
+        );
+    }
+    // The suite wants each key once.
+    let [first, second] = keys;
+    delete(&second.key);
+    device.refresh().unwrap();
+    first
+}
+
+/// Takes a certificate away, as its owner would with another tool.
+fn delete(key: &KeyRef) {
+    let mut yubikey = YubiKey::open().unwrap();
+    yubikey.verify_pin(PIN.as_bytes()).unwrap();
+    let management = MgmKey::get_protected(&mut yubikey).unwrap();
+    yubikey.authenticate(&management).unwrap();
+    let slot = u8::from_str_radix(&key.0, 16).unwrap();
+    Certificate::delete(&mut yubikey, SlotId::try_from(slot).unwrap()).unwrap();
+}
+
+/// The certificate in the slot is that key's and signed by it, for openssl.
+fn certifies_itself(card: &Card, key: &KeyInfo) {
+    let mut yubikey = YubiKey::open().unwrap();
+    let slot = SlotId::try_from(u8::from_str_radix(&key.key.0, 16).unwrap()).unwrap();
+    let certificate = Certificate::read(&mut yubikey, slot).unwrap();
+    drop(yubikey);
+    let path = |name: &str| card.dir.join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("der"), certificate.cert.to_der().unwrap()).unwrap();
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    openssl(&[
+        "x509",
+        "-inform",
+        "DER",
+        "-in",
+        &path("der"),
+        "-out",
+        &path("pem"),
+    ]);
+    openssl(&[
+        "verify",
+        "-check_ss_sig",
+        "-CAfile",
+        &path("pem"),
+        &path("pem"),
+    ]);
+}
+
 #[test]
 fn a_yubikey_of_firmware_5_4_conforms() {
     on_a_card(
         "a_yubikey_of_firmware_5_4_conforms",
         &["--touch", "auto"],
-        conforms,
+        |card| {
+            conforms(card, &[Algorithm::Rsa2048, Algorithm::P256]);
+            let (mut device, pin) = (card.open(), Pin::new(PIN.into()));
+            let before = card.standing();
+            for newer in [Algorithm::Ed25519, Algorithm::Rsa3072, Algorithm::Rsa4096] {
+                let refused =
+                    device.generate_request_key(newer, TouchPolicy::Never, Auth::Pin(&pin));
+                let words = refused.unwrap_err().to_string();
+                assert!(
+                    words.contains("firmware 5.7 or later, this is 5.4.3"),
+                    "{words}"
+                );
+            }
+            assert_eq!(card.standing(), before, "said before anything was sent");
+        },
+    );
+}
+
+#[test]
+fn ed25519_signs_messages_of_any_length_that_fits_the_card() {
+    on_a_card(
+        "ed25519_signs_messages_of_any_length_that_fits_the_card",
+        &["--touch", "auto", "--firmware", "5.7.1"],
+        |card| {
+            let (mut device, pin) = card.enrolled();
+            let touch = TouchPolicy::Never;
+            let key = device
+                .generate_request_key(Algorithm::Ed25519, touch, Auth::Pin(&pin))
+                .unwrap();
+            let scheme = SignatureScheme::Ed25519;
+            // Around every length at which a command or an element takes another form.
+            for length in [
+                0, 1, 110, 127, 128, 240, 255, 256, 257, 510, 1010, 1024, 2000, 3000,
+            ] {
+                let message = vec![0xa5; length];
+                let signed = device
+                    .sign(&key.key, scheme, &message, Auth::Pin(&pin))
+                    .unwrap();
+                if length > 0 {
+                    assert!(
+                        openssl_verifies(scheme, &key.spki, &message, &signed),
+                        "{length}"
+                    );
+                }
+            }
+            let (before, _) = card.verified();
+            let long = device.sign(&key.key, scheme, &[0; 3001], Auth::Pin(&pin));
+            assert!(matches!(long, Err(DeviceError::Unsupported(_))));
+            assert_eq!(card.verified().0, before, "no PIN for what cannot be");
+        },
     );
 }
 
@@ -48,7 +194,16 @@ fn a_yubikey_of_firmware_5_7_conforms() {
     on_a_card(
         "a_yubikey_of_firmware_5_7_conforms",
         &["--touch", "auto", "--firmware", "5.7.1"],
-        conforms,
+        |card| {
+            let algorithms = [
+                Algorithm::Ed25519,
+                Algorithm::Rsa2048,
+                Algorithm::Rsa3072,
+                Algorithm::Rsa4096,
+                Algorithm::P256,
+            ];
+            conforms(card, &algorithms);
+        },
     );
 }
 

@@ -40,8 +40,10 @@ pub enum Root {
     YubicoU2f,
     /// `Yubico Attestation Root 1`: firmware 5.7.4 and later.
     YubicoAttestation1,
-    /// The practice card's lab. Proves nothing.
-    PracticeLab,
+    /// The practice card's lab, in the place of the first. Proves nothing.
+    PracticePiv,
+    /// The practice card's lab, in the place of the third. Proves nothing.
+    PracticeAttestation1,
 }
 
 impl Root {
@@ -52,8 +54,15 @@ impl Root {
             Self::YubicoPiv => "Yubico PIV Root CA Serial 263751",
             Self::YubicoU2f => "Yubico U2F Root CA Serial 457200631",
             Self::YubicoAttestation1 => "Yubico Attestation Root 1",
-            Self::PracticeLab => "Touchkeep practice lab root",
+            Self::PracticePiv => "Touchkeep Practice PIV Root CA",
+            Self::PracticeAttestation1 => "Touchkeep Practice Attestation Root 1",
         }
+    }
+
+    /// Whether anybody can sign what ends in it.
+    #[must_use]
+    pub const fn is_practice(self) -> bool {
+        matches!(self, Self::PracticePiv | Self::PracticeAttestation1)
     }
 }
 
@@ -235,9 +244,13 @@ fn anchored(
 
 /// Whether this is the certificate of an attestation key: Yubico's roots sign other things as well.
 fn signs_statements(f9: &Certificate<'_>, chain: Root) -> Result<(), AttestationError> {
-    let named = f9
-        .subject_name()
-        .is_some_and(|name| issuers::F9_NAMES.contains(&name));
+    let named = f9.subject_name().is_some_and(|name| {
+        if chain.is_practice() {
+            name == issuers::PRACTICE_F9_NAME
+        } else {
+            issuers::F9_NAMES.contains(&name)
+        }
+    });
     let legacy = matches!(chain, Root::YubicoPiv | Root::YubicoU2f)
         && f9.may_sign.is_none()
         && statement::firmware(f9).is_some_and(|firmware| firmware.0 == 4);

@@ -39,10 +39,23 @@ pub(crate) fn on_a_card(test: &str, reader_options: &[&str], body: fn(&Card)) {
     }
     let dir = tempfile::tempdir().unwrap();
     let _reader = Reader::start(dir.path(), reader_options);
+    in_a_process(test, dir.path());
+}
+
+/// The same without a reader: the body starts readers in this folder itself, one after the other.
+pub(crate) fn in_a_folder(test: &str, body: fn(&Path)) {
+    if let Some(dir) = env::var_os(RIG) {
+        return body(Path::new(&dir));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    in_a_process(test, dir.path());
+}
+
+fn in_a_process(test: &str, dir: &Path) {
     let output = Command::new(env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture"])
-        .env(RIG, dir.path())
-        .env(SOCKET, dir.path().join("run/pcscd.comm"))
+        .env(RIG, dir)
+        .env(SOCKET, dir.join("run/pcscd.comm"))
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -53,10 +66,11 @@ pub(crate) fn on_a_card(test: &str, reader_options: &[&str], body: fn(&Card)) {
     );
 }
 
-struct Reader(Child);
+/// A practice reader that ends with this value.
+pub(crate) struct Reader(Child);
 
 impl Reader {
-    fn start(dir: &Path, options: &[&str]) -> Self {
+    pub(crate) fn start(dir: &Path, options: &[&str]) -> Self {
         let mut child = Command::new(practice())
             .args(["reader", "--dir"])
             .arg(dir)
@@ -81,7 +95,8 @@ impl Drop for Reader {
     }
 }
 
-fn practice() -> PathBuf {
+/// The binary of the practice card.
+pub(crate) fn practice() -> PathBuf {
     let beside = || {
         let deps = env::current_exe().unwrap();
         deps.parent()
@@ -97,6 +112,13 @@ fn practice() -> PathBuf {
         path.display()
     );
     path
+}
+
+/// How many times more than usual the long tests go round: `TOUCHKEEP_SOAK`, for campaigns.
+pub(crate) fn soak() -> usize {
+    env::var("TOUCHKEEP_SOAK").map_or(1, |times| {
+        times.parse().expect("TOUCHKEEP_SOAK is a number")
+    })
 }
 
 /// The card of this test.

@@ -4,6 +4,7 @@ use super::{Attested, Firmware, FormFactor, Root, x509::Certificate};
 use crate::device::{PinPolicy, TouchPolicy};
 
 const SUBJECT: &str = "YubiKey PIV Attestation ";
+const PRACTICE_SUBJECT: &str = "Touchkeep Practice PIV Attestation ";
 const FIPS_FLAG: u8 = 0x80;
 
 // The last arc under Yubico's PIV attestation; see the page that `attestation` names.
@@ -23,7 +24,7 @@ pub(super) fn read(leaf: &Certificate<'_>, chain: Root) -> Option<Attested> {
     };
     Some(Attested {
         spki: leaf.spki.to_vec(),
-        slot: slot(leaf.subject_name()?)?,
+        slot: slot(leaf.subject_name()?, chain)?,
         serial: match yubico(leaf, SERIAL) {
             None => None,
             Some(integer) => Some(number(integer)?),
@@ -50,8 +51,11 @@ fn yubico<'a>(certificate: &Certificate<'a>, arc: u8) -> Option<&'a [u8]> {
     certificate.extension(&oid)
 }
 
-fn slot(subject: &str) -> Option<u8> {
-    let digits = subject.strip_prefix(SUBJECT)?;
+fn slot(subject: &str, chain: Root) -> Option<u8> {
+    let digits = match chain.is_practice() {
+        true => subject.strip_prefix(PRACTICE_SUBJECT)?,
+        false => subject.strip_prefix(SUBJECT)?,
+    };
     let plain = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     plain.then(|| u8::from_str_radix(digits, 16).ok())?
 }

@@ -68,9 +68,15 @@ fn each_certificate_between_leads_to_a_root_and_each_root_is_named_as_we_name_it
         match issuer.root {
             Some((root, _)) => assert_eq!(certificate.subject_name(), Some(root.name())),
             None => {
-                let trust = Trust::Yubico;
+                let trust = Trust::YubicoAndPractice;
                 let root = anchored(&certificate, 1, trust).unwrap();
-                assert_eq!(root, Root::YubicoAttestation1);
+                let expected = match issuer.practice {
+                    true => Root::PracticeAttestation1,
+                    false => Root::YubicoAttestation1,
+                };
+                assert_eq!(root, expected);
+                let without_practice = anchored(&certificate, 1, Trust::Yubico);
+                assert_eq!(without_practice.is_ok(), !issuer.practice);
                 // One more below it than its path length, or the root's, admits.
                 assert_eq!(
                     anchored(&certificate, 3, trust),

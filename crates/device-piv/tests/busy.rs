@@ -1,0 +1,130 @@
+//! When another process keeps the card, it is named, and what lets go of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod support;
+
+use std::{
+    env,
+    ffi::CString,
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, Command, Stdio},
+};
+
+use support::{Card, on_a_card};
+use touchkeep_device::{Auth, Device, DeviceError, Holder, Purpose, SignatureScheme};
+use touchkeep_device_piv::{
+    Options, PivDevice,
+    holders::{holders, what_to_do},
+    list,
+};
+
+const NAME: &str = "another_process_that_keeps_the_card_is_named";
+const ROLE: &str = "TOUCHKEEP_TEST_ROLE";
+
+/// This test's own program under another name, in the role of one that keeps the card.
+fn keeper(card: &Card, name: &str, share: &str) -> Child {
+    let program = card.dir.join(name);
+    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    let mut child = Command::new(program)
+        .args([NAME, "--exact", "--nocapture"])
+        .env(ROLE, share)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lines = lines.map(Result::unwrap);
+    assert!(lines.any(|line| line.ends_with("kept")));
+    child
+}
+
+/// Connects, and keeps the card until standard input ends.
+fn keep(share: &str) {
+    let share = match share {
+        "exclusive" => pcsc::ShareMode::Exclusive,
+        _ => pcsc::ShareMode::Shared,
+    };
+    let context = pcsc::Context::establish(pcsc::Scope::System).unwrap();
+    let readers = context.list_readers_owned().unwrap();
+    let name = CString::new(readers[0].to_bytes()).unwrap();
+    let card = context.connect(&name, share, pcsc::Protocols::ANY).unwrap();
+    std::io::stdout().write_all(b"\nkept\n").unwrap();
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    card.disconnect(pcsc::Disposition::LeaveCard)
+        .map_err(|(_, error)| error)
+        .unwrap();
+}
+
+fn ended(mut child: Child) {
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
+#[test]
+fn another_process_that_keeps_the_card_is_named() {
+    on_a_card(NAME, &["--touch", "auto"], |card| {
+        if let Ok(share) = env::var(ROLE) {
+            return keep(&share);
+        }
+        let (mut device, pin) = card.enrolled();
+        let key = device.info().key(Purpose::SignVault).unwrap().key.clone();
+        let sign = |device: &mut PivDevice| {
+            let scheme = SignatureScheme::EcdsaP256Sha256;
+            device.sign(&key, scheme, b"a statement", Auth::Pin(&pin))
+        };
+        assert_eq!(others(), [], "nobody else uses this pcscd");
+
+        // Beside one that shares nothing is wrong; it can be seen all the same.
+        let shares = keeper(card, "sharer", "shared");
+        sign(&mut device).unwrap();
+        assert_eq!(others(), [holder("sharer", &shares)]);
+        ended(shares);
+        assert_eq!(others(), []);
+
+        drop(device);
+        let before = card.verified();
+        let keeps = keeper(card, "scdaemon", "exclusive");
+        for refused in [
+            PivDevice::open(4_000_000_001, Options::default())
+                .err()
+                .unwrap(),
+            list().unwrap_err(),
+        ] {
+            let words = format!(
+                "another program is using the device: scdaemon (pid {})",
+                keeps.id()
+            );
+            assert!(refused.to_string().starts_with(&words), "{refused}");
+            let DeviceError::Busy { holders } = refused else {
+                panic!("{refused}");
+            };
+            assert_eq!(holders[0], holder("scdaemon", &keeps));
+            let fix = what_to_do(&holders);
+            assert!(fix.contains("gpgconf --kill scdaemon"), "{fix}");
+        }
+        assert_eq!(card.verified(), before);
+        ended(keeps);
+        sign(&mut card.open()).unwrap();
+    });
+}
+
+/// Those that may be holding the card, but for the practice reader, which looks at it as well.
+fn others() -> Vec<Holder> {
+    let mut holders = holders();
+    holders.retain(|holder| holder.name != "touchkeep-pract");
+    holders
+}
+
+fn holder(name: &str, child: &Child) -> Holder {
+    Holder {
+        name: name.into(),
+        pid: child.id(),
+    }
+}
