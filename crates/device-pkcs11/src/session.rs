@@ -6,10 +6,11 @@
 //! error, unless the token still knows the login.
 
 use cryptoki::{
+    context::Pkcs11,
     error::{Error, RvError},
     object::ObjectHandle,
     session::{Session, SessionState, UserType},
-    slot::TokenInfo,
+    slot::{Slot, TokenInfo},
     types::AuthPin,
 };
 
@@ -23,6 +24,7 @@ use crate::{
 /// An open session with one token, found by its serial number and label, and the keys that were compared in it.
 pub(crate) struct Opened {
     pub(crate) inner: Session,
+    context: Pkcs11,
     pub(crate) token: TokenChoice,
     writes: bool,
     compared: Vec<Compared>,
@@ -109,7 +111,12 @@ impl Module {
             .log_in(&mut session, entry, lost)
             .and_then(|()| work(&self.raw, &mut session));
         // Closing the last session of the process logs out.
-        if entry.login.keep && keeps_session(&outcome) {
+        let clean = match &outcome {
+            Ok(_) => true,
+            Err(Failure::NotOpened | Failure::Unsupported(_)) => session.renew().is_ok(),
+            Err(_) => false,
+        };
+        if entry.login.keep && clean {
             self.kept = Some(session);
         }
         outcome
@@ -117,15 +124,12 @@ impl Module {
 
     fn opened(&self, entry: &Entry<'_>) -> Result<Opened, Failure> {
         let (slot, _) = self.find(entry.token)?;
-        let inner = if entry.login.write {
-            self.context.open_rw_session(slot)
-        } else {
-            self.context.open_ro_session(slot)
-        };
+        let writes = entry.login.write;
         Ok(Opened {
-            inner: inner.map_err(failed)?,
+            inner: session(&self.context, slot, writes)?,
+            context: self.context.clone(),
             token: entry.token.clone(),
-            writes: entry.login.write,
+            writes,
             compared: Vec::new(),
         })
     }
@@ -163,8 +167,13 @@ impl Module {
     }
 }
 
-fn keeps_session<T>(outcome: &Result<T, Failure>) -> bool {
-    matches!(outcome, Ok(_) | Err(Failure::NotOpened))
+fn session(context: &Pkcs11, slot: Slot, writes: bool) -> Result<Session, Failure> {
+    let opened = if writes {
+        context.open_rw_session(slot)
+    } else {
+        context.open_ro_session(slot)
+    };
+    opened.map_err(failed)
 }
 
 fn may_be_spent(info: &TokenInfo, login: Login) -> Result<(), Failure> {
@@ -212,6 +221,13 @@ impl Opened {
         let info = self.inner.get_session_info().map_err(failed)?;
         let state = info.session_state();
         Ok(matches!(state, SessionState::RoUser | SessionState::RwUser))
+    }
+
+    /// Takes another session of the same login in the place of one in which an operation may have got stuck.
+    pub(crate) fn renew(&mut self) -> Result<(), Failure> {
+        let slot = self.inner.get_session_info().map_err(failed)?.slot_id();
+        self.inner = session(&self.context, slot, self.writes)?;
+        Ok(())
     }
 
     fn log_out(&mut self) -> Result<(), Failure> {

@@ -13,13 +13,12 @@ mod support;
 use std::{
     env, fs,
     path::PathBuf,
-    process::Command,
     sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
 
-use support::{MODULE, PIN, SoftHsm, children, host, sign, unwrap};
+use support::{MODULE, PIN, SoftHsm, children, host, shim, sign, unwrap};
 use touchkeep_core::Pin;
 use touchkeep_device::{Algorithm, Auth, Device, DeviceError, Provision, Purpose, SecretDemand};
 use touchkeep_device_pkcs11::{Launch, Options, Pkcs11Device, tokens};
@@ -42,14 +41,7 @@ enum Act {
 impl Shimmed {
     fn new() -> Self {
         let hsm = SoftHsm::new();
-        let shim = hsm.0.path().join("shim.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shim/shim.c");
-        let built = Command::new("cc")
-            .args(["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
-            .args([shim.as_os_str(), source.as_ref()])
-            .output()
-            .unwrap();
-        assert!(built.status.success(), "{built:?}");
+        let shim = shim(hsm.0.path());
         Self {
             hsm,
             shim,

@@ -244,6 +244,10 @@ fn a_module_that_was_changed_since_its_enrolment_is_not_loaded() {
     let child: i32 = children().pop().unwrap().parse().unwrap();
     let pid = rustix::process::Pid::from_raw(child).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    // It is gone for good when its last thread is.
+    while threads_of(child) > 1 {
+        std::thread::yield_now();
+    }
     while fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| !stat.contains(") Z"))
     {
         std::thread::yield_now();
@@ -295,4 +299,8 @@ fn the_child_has_given_up_what_it_does_not_need() {
     );
     assert!(std::env::vars().any(|(name, _)| name.starts_with("CARGO")));
     drop(device);
+}
+
+fn threads_of(child: i32) -> usize {
+    fs::read_dir(format!("/proc/{child}/task")).map_or(0, Iterator::count)
 }

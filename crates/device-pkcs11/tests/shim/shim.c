@@ -3,6 +3,7 @@
  * PKCS11_SHIM_MODULE  the module behind it
  * PKCS11_SHIM_DIR     where the test says what to do, and where is written what was done:
  *                       spec    "FAULT N ID": at the Nth call from now on; gone once it was done. Another ID counts anew.
+ *                       decrypts  the mechanism of each decryption that was begun, one a line
  *                       logins  one byte for each login of the user that carried a PIN
  * PKCS11_SHIM_PAD     a PIN: then the token has keys of its own for it, and a person types that one there
  *
@@ -18,7 +19,8 @@
 
 typedef unsigned long W;
 typedef W (*Function)(W, W, W, W, W, W, W, W);
-enum { FUNCTIONS = 68, GET_TOKEN_INFO = 6, OPEN_SESSION = 12, CLOSE_ALL = 14, LOGIN = 18, LOGOUT = 19 };
+enum { FUNCTIONS = 68, GET_TOKEN_INFO = 6, OPEN_SESSION = 12, CLOSE_ALL = 14, LOGIN = 18, LOGOUT = 19,
+       DECRYPT_INIT = 33 };
 struct List {
     unsigned char version[2];
     Function functions[FUNCTIONS];
@@ -99,6 +101,11 @@ static W forward(int function, W a, W b, W c, W d, W e, W f, W g, W h) {
     if (function == OPEN_SESSION && !value) {
         slot = a;
         session = *(W *)e;
+    }
+    if (function == DECRYPT_INIT && !value) {
+        FILE *log = fopen(at("decrypts"), "a");
+        fprintf(log, "%lu\n", *(W *)b);
+        fclose(log);
     }
     /* CKF_PROTECTED_AUTHENTICATION_PATH, behind label, manufacturer, model and serial number. */
     if (function == GET_TOKEN_INFO && !value && pad) *(W *)((char *)b + 96) |= 0x100;
