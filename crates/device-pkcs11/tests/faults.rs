@@ -347,3 +347,51 @@ fn signs(device: &mut Pkcs11Device, message: &str, pin: &Pin) {
     let good = touchkeep_device::public::verifies(scheme, &key.spki, message, &signature);
     assert!(good, "{message:?}");
 }
+
+// Told by the module, from inside; and by /proc, what that shows of a process that is not dumpable.
+#[test]
+fn the_child_has_given_up_what_it_does_not_need() {
+    let shimmed = Shimmed::new();
+    // What this process has open without close-on-exec, a child would get.
+    let config = shimmed.hsm.config();
+    let inherited = fs::File::open(&config).unwrap();
+    rustix::io::fcntl_setfd(&inherited, rustix::io::FdFlags::empty()).unwrap();
+    assert!(env::vars().any(|(name, _)| name.starts_with("CARGO")));
+    let _device = shimmed.open(shimmed.launch(), Options::default());
+
+    let text = fs::read_to_string(shimmed.hsm.0.path().join("process")).unwrap();
+    let told = |what: &str| {
+        let lines = text.lines().filter_map(move |line| line.strip_prefix(what));
+        lines.map(str::trim).collect::<Vec<_>>()
+    };
+    assert_eq!(told("dumpable"), ["0"]);
+    let open = told("fd ");
+    assert!(
+        open.iter()
+            .any(|target| target.starts_with("/memfd:pkcs11-module")),
+        "{open:?}"
+    );
+    assert!(!open.contains(&config.to_str().unwrap()), "{open:?}");
+    let variables: Vec<_> = told("env ");
+    let has = |start: &str| variables.iter().any(|variable| variable.starts_with(start));
+    assert!(
+        has("SOFTHSM2_CONF=") && has("PKCS11_SHIM_DIR="),
+        "{variables:?}"
+    );
+    assert!(!has("CARGO") && !has("LD_"), "{variables:?}");
+
+    let child = PathBuf::from("/proc").join(children().pop().unwrap());
+    let status = fs::read_to_string(child.join("status")).unwrap();
+    assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    let limits = fs::read_to_string(child.join("limits")).unwrap();
+    let limit = |name: &str| {
+        let line = limits
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
+        line.split_whitespace().next().unwrap().to_string()
+    };
+    assert_eq!(limit("Max core file size"), "0");
+    assert_eq!(limit("Max address space"), (4_u64 << 30).to_string());
+    assert!(limit("Max cpu time").parse::<u64>().unwrap() < 200);
+}

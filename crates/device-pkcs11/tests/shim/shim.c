@@ -3,18 +3,22 @@
  * PKCS11_SHIM_MODULE  the module behind it
  * PKCS11_SHIM_DIR     where the test says what to do, and where is written what was done:
  *                       spec    "FAULT N ID": at the Nth call from now on; gone once it was done. Another ID counts anew.
+ *                       process  what the process that loaded it has: DUMPABLE, descriptors, environment, one a line
  *                       decrypts  the mechanism of each decryption that was begun, one a line
  *                       logins  one byte for each login of the user that carried a PIN
  * PKCS11_SHIM_PAD     a PIN: then the token has keys of its own for it, and a person types that one there
  *
  * All functions have at most eight arguments, each an integer or a pointer; they are passed on as eight machine words.
  */
+#define _GNU_SOURCE /* environ */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 typedef unsigned long W;
@@ -121,10 +125,26 @@ static W forward(int function, W a, W b, W c, W d, W e, W f, W g, W h) {
     X(65) X(66) X(67)
 ALL(ONE)
 
+static void report(void) {
+    FILE *out = fopen(at("process"), "w");
+    fprintf(out, "dumpable %d\n", prctl(PR_GET_DUMPABLE));
+    DIR *folder = opendir("/proc/self/fd");
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        char name[300], target[4096];
+        snprintf(name, sizeof name, "/proc/self/fd/%s", entry->d_name);
+        ssize_t length = readlink(name, target, sizeof target);
+        if (length > 0) fprintf(out, "fd %.*s\n", (int)length, target);
+    }
+    closedir(folder);
+    for (char **variable = environ; *variable; variable++) fprintf(out, "env %s\n", *variable);
+    fclose(out);
+}
+
 W C_GetFunctionList(struct List **list) {
 #define NAME(n) f##n,
     static const Function table[FUNCTIONS] = {ALL(NAME)};
     if (!real) {
+        report();
         void *module = dlopen(getenv("PKCS11_SHIM_MODULE"), RTLD_NOW);
         W (*get)(struct List **) = module ? (W(*)(struct List **))dlsym(module, "C_GetFunctionList") : 0;
         if (!get || get(&real)) return 0x05;
