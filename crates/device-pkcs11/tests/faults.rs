@@ -12,7 +12,8 @@ mod support;
 
 use std::{
     env, fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::Command,
     sync::Mutex,
     thread,
     time::{Duration, Instant},
@@ -121,6 +122,11 @@ fn at_each_call(fault: &str, calls: impl Fn(usize) -> bool) -> (usize, usize) {
         file_keys: None,
         ..Options::default()
     });
+    assert_eq!(
+        shimmed.logins(),
+        1,
+        "one entry made all keys and proved them"
+    );
     let (mut recovered, mut failed) = (0, 0);
     for what in [Act::Unlock, Act::Seal, Act::Sign] {
         for kept in [false, true] {
@@ -232,6 +238,96 @@ fn a_module_that_hangs_is_given_up_in_five_seconds() {
     let long = soak() > 1;
     let (recovered, failed) = at_each_call("hang", |at| long || at == 9 || at > 60);
     assert!(recovered == 0 && failed >= 3, "{recovered} {failed}");
+}
+
+// What is half made is completed by the next enrolment, and nothing is there twice.
+#[test]
+fn an_enrolment_that_was_interrupted_is_completed_by_the_next() {
+    let step = if soak() > 1 { 1 } else { 19 };
+    for fault in ["general-error", "crash", "device-removed"] {
+        for at in (1..).step_by(step) {
+            let mut shimmed = Shimmed::new();
+            let pin = Pin::new(PIN.into());
+            let mut device = shimmed.open(shimmed.launch(), Options::default());
+            shimmed.arm(fault, at);
+            let first = device.provision(Auth::Pin(&pin));
+            if !shimmed.fired() {
+                first.unwrap();
+                assert!(at > 50, "{at}");
+                break;
+            }
+            assert!(shimmed.logins() <= 1, "{fault} at call {at}");
+            let info = device.provision(Auth::Pin(&pin)).unwrap_or_else(|error| {
+                panic!("after {fault} at call {at} ({first:?}): {error}");
+            });
+            let purposes: Vec<_> = info.keys.iter().map(|key| key.purpose).collect();
+            let all = [Purpose::Unlock, Purpose::Seal, Purpose::SignVault];
+            assert_eq!(purposes, all, "{fault} at call {at}");
+        }
+    }
+}
+
+const VICTIM: &str = "TOUCHKEEP_TEST_VICTIM";
+
+// This test starts itself as the agent that is killed, while its module hangs.
+#[test]
+fn the_child_ends_with_an_agent_that_is_killed() {
+    if let Some(place) = env::var_os(VICTIM) {
+        return hang_until_killed(&PathBuf::from(place));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("child");
+    let test = "the_child_ends_with_an_agent_that_is_killed";
+    let mut agent = Command::new(env::current_exe().unwrap())
+        .args([test, "--exact"])
+        .env(VICTIM, &place)
+        .spawn()
+        .unwrap();
+    let waited = Instant::now();
+    let child = loop {
+        let text = fs::read_to_string(&place).unwrap_or_default();
+        match text.strip_suffix('\n') {
+            Some(child) => break PathBuf::from("/proc").join(child),
+            None => assert!(
+                waited.elapsed() < Duration::from_secs(20),
+                "it does not hang"
+            ),
+        }
+        thread::yield_now();
+    };
+    assert!(child.exists());
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    // Sooner than it would notice the end of its questions.
+    let waited = Instant::now();
+    let gone = || {
+        let stat = fs::read_to_string(child.join("stat"));
+        stat.is_ok_and(|stat| stat.contains(") Z")) || !child.exists()
+    };
+    while !gone() {
+        assert!(
+            waited.elapsed() < Duration::from_millis(1500),
+            "{child:?} is still there"
+        );
+        thread::yield_now();
+    }
+}
+
+fn hang_until_killed(place: &Path) {
+    let mut shimmed = Shimmed::new();
+    let (mut device, pin) = shimmed.enrolled(Options::default());
+    shimmed.arm("hang", 9);
+    let spec = shimmed.spec();
+    let place = place.to_owned();
+    let watch = thread::spawn(move || {
+        while spec.exists() {
+            thread::yield_now();
+        }
+        fs::write(place, format!("{}\n", children().pop().unwrap())).unwrap();
+    });
+    let hung = sign(&mut device, Auth::Pin(&pin));
+    watch.join().unwrap();
+    panic!("not killed: {hung:?}");
 }
 
 // Somebody replaces the key under its CKA_ID while a session is open, and the session is lost: the new key is not used.
