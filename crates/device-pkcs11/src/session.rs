@@ -5,6 +5,8 @@
 //! more at that use, after it was found good. So what is lost before the login is opened again, and what is lost after it is an
 //! error, unless the token still knows the login.
 
+use std::cell::Cell;
+
 use cryptoki::{
     context::Pkcs11,
     error::{Error, RvError},
@@ -28,6 +30,8 @@ pub(crate) struct Opened {
     pub(crate) token: TokenChoice,
     writes: bool,
     compared: Vec<Compared>,
+    /// A key got the PIN: it is not sent again for this entry.
+    consented: Cell<bool>,
 }
 
 struct Compared {
@@ -111,12 +115,8 @@ impl Module {
             .log_in(&mut session, entry, lost)
             .and_then(|()| work(&self.raw, &mut session));
         // Closing the last session of the process logs out.
-        let clean = match &outcome {
-            Ok(_) => true,
-            Err(Failure::NotOpened | Failure::Unsupported(_)) => session.renew().is_ok(),
-            Err(_) => false,
-        };
-        if entry.login.keep && clean {
+        entry.again &= !session.consented.get();
+        if entry.login.keep && session.is_fit_after(&outcome) {
             self.kept = Some(session);
         }
         outcome
@@ -131,6 +131,7 @@ impl Module {
             token: entry.token.clone(),
             writes,
             compared: Vec::new(),
+            consented: Cell::new(false),
         })
     }
 
@@ -145,7 +146,11 @@ impl Module {
             How::Kept if logged_in => return Ok(()),
             How::Kept => return Err(Failure::NotLoggedIn),
             How::Pad if logged_in => return Ok(()),
-            How::Pin if logged_in && (entry.asks || entry.spent) => return Ok(()),
+            How::Pin if logged_in && entry.spent => return Ok(()),
+            // The key will prove it.
+            How::Pin if logged_in && entry.asks => {
+                return may_be_spent(&self.find(entry.token)?.1, entry.login);
+            }
             How::Pin if logged_in => session.log_out()?,
             How::Pin | How::Pad => {}
         }
@@ -223,6 +228,16 @@ impl Opened {
         Ok(matches!(state, SessionState::RoUser | SessionState::RwUser))
     }
 
+    // After a failure that is no fault of the session it goes on; an operation may have got stuck in it.
+    fn is_fit_after<T>(&mut self, outcome: &Result<T, Failure>) -> bool {
+        self.consented.set(false);
+        match outcome {
+            Ok(_) => true,
+            Err(Failure::NotOpened | Failure::Unsupported(_)) => self.renew().is_ok(),
+            Err(_) => false,
+        }
+    }
+
     /// Takes another session of the same login in the place of one in which an operation may have got stuck.
     pub(crate) fn renew(&mut self) -> Result<(), Failure> {
         let slot = self.inner.get_session_info().map_err(failed)?.slot_id();
@@ -274,6 +289,7 @@ impl Opened {
             How::Pad => None,
             How::Pin => Some(as_pin(pin, Tries::Some)?),
         };
+        self.consented.set(true);
         // EXPOSE: the PIN, to the module, for this one operation.
         let consented = self.inner.login(UserType::ContextSpecific, pin.as_ref());
         consented.map_err(|error| login_failed(error, || Ok(Tries::Some)))

@@ -89,12 +89,12 @@ impl Shimmed {
         fs::remove_file(self.spec()).is_err()
     }
 
-    /// Logins with a PIN since the last question.
-    fn logins(&self) -> usize {
+    /// Logins with a PIN since the last question: of the user, and for one operation.
+    fn logins(&self) -> (usize, usize) {
         let log = self.hsm.0.path().join("logins");
-        let count = fs::read(&log).map_or(0, |bytes| bytes.len());
+        let text = fs::read_to_string(&log).unwrap_or_default();
         let _ = fs::remove_file(log);
-        count
+        (text.matches('U').count(), text.matches('C').count())
     }
 }
 
@@ -122,11 +122,8 @@ fn at_each_call(fault: &str, calls: impl Fn(usize) -> bool) -> (usize, usize) {
         file_keys: None,
         ..Options::default()
     });
-    assert_eq!(
-        shimmed.logins(),
-        1,
-        "one entry made all keys and proved them"
-    );
+    // One entry made all keys and proved them; the seal key asked at its making and at the end.
+    assert_eq!(shimmed.logins(), (1, 2));
     let (mut recovered, mut failed) = (0, 0);
     for what in [Act::Unlock, Act::Seal, Act::Sign] {
         for kept in [false, true] {
@@ -153,8 +150,13 @@ fn at_each_call(fault: &str, calls: impl Fn(usize) -> bool) -> (usize, usize) {
                 }
                 let place = format!("{fault} at call {at} of {what:?}, kept: {kept}");
                 assert!(took < Duration::from_millis(6500), "{place}: {took:?}");
-                let logins = shimmed.logins();
-                assert!(logins <= usize::from(asked), "{place}: {logins} logins");
+                let (user, operation) = shimmed.logins();
+                assert!(user <= usize::from(asked), "{place}: {user} logins");
+                let asks = matches!(what, Act::Seal);
+                assert!(
+                    operation <= usize::from(asks),
+                    "{place}: {operation} consents"
+                );
                 match outcome {
                     Ok(()) => recovered += 1,
                     Err(
@@ -170,7 +172,7 @@ fn at_each_call(fault: &str, calls: impl Fn(usize) -> bool) -> (usize, usize) {
                 act(&mut device, what, Auth::Pin(&pin)).unwrap_or_else(|error| {
                     panic!("after {place}: {error}");
                 });
-                assert!(shimmed.logins() <= 1);
+                assert!(shimmed.logins().0 <= 1);
                 assert!(children().len() <= 1, "{place}");
             }
             device.end_session().unwrap();
@@ -256,7 +258,7 @@ fn an_enrolment_that_was_interrupted_is_completed_by_the_next() {
                 assert!(at > 50, "{at}");
                 break;
             }
-            assert!(shimmed.logins() <= 1, "{fault} at call {at}");
+            assert!(shimmed.logins().0 <= 1, "{fault} at call {at}");
             let info = device.provision(Auth::Pin(&pin)).unwrap_or_else(|error| {
                 panic!("after {fault} at call {at} ({first:?}): {error}");
             });
@@ -389,7 +391,7 @@ fn a_token_with_keys_of_its_own_is_logged_in_there() {
         .generate_asking_request_key(Algorithm::P256, Auth::Nothing)
         .unwrap();
     assert!(device.asks_each_time(&made.key));
-    assert_eq!(shimmed.logins(), 0, "no PIN came from us");
+    assert_eq!(shimmed.logins(), (0, 0), "no PIN came from us");
 
     // One that is typed there and wrong is wrong.
     let mut launch = shimmed.launch();

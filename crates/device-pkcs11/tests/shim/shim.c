@@ -5,7 +5,7 @@
  *                       spec    "FAULT N ID": at the Nth call from now on; gone once it was done. Another ID counts anew.
  *                       process  what the process that loaded it has: DUMPABLE, descriptors, environment, one a line
  *                       decrypts  the mechanism of each decryption that was begun, one a line
- *                       logins  one byte for each login of the user that carried a PIN
+ *                       logins  U for each login of the user that carried a PIN, C for each of one operation
  * PKCS11_SHIM_PAD     a PIN: then the token has keys of its own for it, and a person types that one there
  *
  * All functions have at most eight arguments, each an integer or a pointer; they are passed on as eight machine words.
@@ -90,9 +90,9 @@ static W misbehave(const char *fault) {
 
 static W forward(int function, W a, W b, W c, W d, W e, W f, W g, W h) {
     char fault[32];
-    if (function == LOGIN && b == 1 && c) {
+    if (function == LOGIN && c) {
         int log = open(at("logins"), O_WRONLY | O_CREAT | O_APPEND, 0600);
-        if (write(log, "L", 1) != 1) abort();
+        if (write(log, b == 1 ? "U" : "C", 1) != 1) abort();
         close(log);
     }
     if (due(fault)) return misbehave(fault);
