@@ -102,8 +102,9 @@ fn limit(what: Resource, most: u64) -> io::Result<()> {
 /// Allows so many more seconds of processor time; one that computes on after its answer is ended by the kernel.
 pub(crate) fn allow_seconds(more: u64) -> io::Result<()> {
     let now = rustix::process::getrlimit(Resource::Cpu);
+    let wanted = used_seconds()? + more;
     let limit = Rlimit {
-        current: Some(used_seconds()? + more),
+        current: Some(now.maximum.map_or(wanted, |maximum| maximum.min(wanted))),
         maximum: now.maximum,
     };
     Ok(rustix::process::setrlimit(Resource::Cpu, limit)?)

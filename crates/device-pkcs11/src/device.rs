@@ -26,6 +26,9 @@ use crate::{
 pub struct Options {
     /// Send a PIN although the token says that it is the last try. A person has to have said so in words.
     pub danger_allow_last_try: bool,
+    /// Make keys and store secrets although the token does not say that it keeps them (sensitive, never extractable, made in
+    /// it). A key database in software, such as NSS's, does not; its keys are worth what its file is.
+    pub danger_keys_may_leave: bool,
     /// What enrolment makes to open files with. When nothing is asked for: P-256, or RSA where the token does not agree on
     /// keys or does not let the result be read.
     pub file_keys: Option<Algorithm>,

@@ -161,6 +161,7 @@ impl Pkcs11Device {
             id: random::<16>()?.to_vec(),
             label,
             kind: kind_of(algorithm)?,
+            may_leave: self.options.danger_keys_may_leave,
             opens: matches!(purpose, Purpose::Unlock | Purpose::Seal),
             asks,
         })

@@ -1,7 +1,7 @@
 //! Key objects of a token: reading, finding, making, storing, in the child process.
 
 use cryptoki::{
-    error::Error,
+    error::{Error, RvError},
     mechanism::Mechanism,
     object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
     session::Session,
@@ -117,8 +117,14 @@ struct Parts {
 }
 
 impl Parts {
+    // By its name, or with all parameters written out, as ykcs11 does; that the point is on this curve is checked anyway.
+    fn may_be_p256(&self) -> bool {
+        let written_out = self.ec_params.first() == Some(&0x30);
+        self.ec_params == P256_PARAMS || written_out
+    }
+
     fn key(self) -> Option<TokenKey> {
-        let (kind, spki) = if self.ec_params == P256_PARAMS {
+        let (kind, spki) = if self.may_be_p256() {
             // A DER OCTET STRING by the standard, the bare point with some modules.
             let point = self.ec_point.strip_prefix(&[0x04, 0x41]);
             let point = P256Point::from_uncompressed(point.unwrap_or(&self.ec_point))?;
@@ -147,9 +153,9 @@ impl Parts {
 
 /// Makes a key pair, and looks whether the token made it itself, keeps it, and asks where it should.
 pub(crate) fn generate(session: &Session, what: &Generate) -> Result<TokenKey, Failure> {
-    let (public, private) = generate_pair(session, what).map_err(failed)?;
+    let (public, private) = generate_pair(session, what).map_err(not_made)?;
     let read = public_key(session, public);
-    let kept = kept_by_token(session, private, what.asks);
+    let kept = is_as_ordered(session, private, what);
     match (read, kept) {
         (Ok(Some(key)), Ok(true)) => Ok(key),
         (read, kept) => {
@@ -161,6 +167,16 @@ pub(crate) fn generate(session: &Session, what: &Generate) -> Result<TokenKey, F
             let text = "a key that it did not make itself, would give away, or does not ask for";
             Err(Failure::Unexpected(text.into()))
         }
+    }
+}
+
+// Some say no more than that to a kind of key that they do not have; whoever asked tries the next.
+fn not_made(error: Error) -> Failure {
+    match error {
+        Error::Pkcs11(RvError::GeneralError | RvError::FunctionFailed, _) => {
+            Failure::Unsupported(error.to_string())
+        }
+        other => failed(other),
     }
 }
 
@@ -186,7 +202,7 @@ fn generate_pair(
         Kind::HmacSha256 | Kind::HmacSha384 | Kind::HmacSha512 => return Err(Error::NotSupported),
     };
     let (mut public, mut private) = (named(what), named(what));
-    public.extend([Attribute::Private(false), Attribute::Verify(!what.opens)]);
+    public.push(Attribute::Private(false));
     private.extend([
         Attribute::Private(true),
         Attribute::Sensitive(true),
@@ -200,7 +216,6 @@ fn generate_pair(
     if let Some(bits) = bits {
         public.push(Attribute::ModulusBits(bits.into()));
         public.push(Attribute::PublicExponent(vec![1, 0, 1]));
-        public.push(Attribute::Encrypt(what.opens));
     } else {
         let params: &[u8] = match what.kind {
             Kind::Ed25519 => &ED25519_PARAMS,
@@ -212,20 +227,20 @@ fn generate_pair(
     session.generate_key_pair(&mechanism, &public, &private)
 }
 
-fn kept_by_token(session: &Session, private: ObjectHandle, asks: bool) -> Result<bool, Error> {
-    let attributes = [
-        AttributeType::Local,
-        AttributeType::AlwaysSensitive,
-        AttributeType::NeverExtractable,
-    ];
-    let read = session.get_attributes(private, &attributes)?;
+fn is_as_ordered(session: &Session, private: ObjectHandle, what: &Generate) -> Result<bool, Error> {
     let kept = [
         Attribute::Local(true),
         Attribute::AlwaysSensitive(true),
         Attribute::NeverExtractable(true),
     ];
-    let kept = kept.iter().all(|wanted| read.contains(wanted));
-    Ok(kept && asks_each_time(session, private)? == asks)
+    let kept = what.may_leave || says(session, private, &kept)?;
+    Ok(kept && asks_each_time(session, private)? == what.asks)
+}
+
+fn says(session: &Session, object: ObjectHandle, wanted: &[Attribute]) -> Result<bool, Error> {
+    let types: Vec<_> = wanted.iter().map(Attribute::attribute_type).collect();
+    let read = session.get_attributes(object, &types)?;
+    Ok(wanted.iter().all(|wanted| read.contains(wanted)))
 }
 
 /// Destroys what was made under this CKA_ID and label.
@@ -257,13 +272,8 @@ pub(crate) fn import(session: &Session, what: &Generate, secret: &[u8]) -> Resul
         }
     }
     let object = stored.map_err(failed)?;
-    let read = session.get_attributes(
-        object,
-        &[AttributeType::Sensitive, AttributeType::Extractable],
-    );
-    let read = read.map_err(failed)?;
     let kept = [Attribute::Sensitive(true), Attribute::Extractable(false)];
-    if kept.iter().all(|wanted| read.contains(wanted)) {
+    if what.may_leave || says(session, object, &kept).map_err(failed)? {
         return Ok(());
     }
     session.destroy_object(object).map_err(failed)?;

@@ -1,16 +1,19 @@
 //! PKCS#11 modules, hosted in a child process.
 //!
-//! A module is foreign native code. It is loaded by a child ([`host`]) that holds no secret of ours but the PIN of the one
-//! command it runs, so that a crash, a hang or a leak of the module takes nothing else along. The agent's side
-//! ([`Pkcs11Device`]) speaks to it over pipes, with a deadline, and starts another one when it is gone.
+//! A module is foreign native code. It is loaded by a child ([`host`]) that has given up what it does not need, and holds no secret of
+//! ours but the PIN of the one command it runs, so that a crash, a hang or a leak of the module takes nothing else along. What was
+//! hashed is what is loaded ([`module`]). The agent's side ([`Pkcs11Device`]) speaks to it over pipes, with a deadline, and starts
+//! another one when it is gone.
 //!
-//! What it refuses: a module that is not at an absolute path, or that somebody else than root and this user could have
-//! written; a token by slot number; a signature that the exported key does not verify; the last try, unasked.
+//! What it refuses: a module that is not at an absolute path, that somebody else than root and this user could have written, or that
+//! is another than the one that was enrolled; a token by slot number; another key in the place of the one that is meant; a PIN sent
+//! twice for one entry; a signature that the exported key does not verify; the last try, unasked.
 //!
 //! An HSM has no touch, and PKCS#11 key agreement cannot ask for consent per use: its keys have the touch policy "never", and
-//! whoever has the PIN has them for the session.
+//! whoever has the PIN has them for the session. An RSA key can be made to ask for the PIN each time.
 //!
-//! Read in this order: [`module`], `wire`, `token`, [`host`], `child`, [`device`].
+//! Read in this order: [`module`], `wire`, `token`, `session`, `keys`, `operate`, `raw` (all `unsafe`), `confine`, [`host`], `child`,
+//! [`device`], `enrol`, `mac`.
 
 #![cfg_attr(
     test,

@@ -71,6 +71,7 @@ impl Pkcs11Device {
                 id: id.to_vec(),
                 label: format!("{LABEL_PREFIX}request-hmac-{}", HEXLOWER.encode(&id[..4])),
                 kind: hash.kind(),
+                may_leave: device.options.danger_keys_may_leave,
                 opens: false,
                 asks: false,
             };

@@ -113,6 +113,11 @@ pub enum ModuleError {
     /// No module is so large.
     #[error("{0} is too large to be a PKCS#11 module")]
     TooLarge(PathBuf),
+    /// No copy of it can be made in memory.
+    #[error(
+        "this system does not let the PKCS#11 module be loaded from memory (look at vm.memfd_noexec): {0}"
+    )]
+    NoCopy(io::Error),
     /// It is another file than the one that was enrolled.
     #[error(
         "{path} is not the PKCS#11 module that was enrolled: its SHA-256 begins with {}, not with {}. If you updated it, \
@@ -198,7 +203,7 @@ impl Image {
                 expected,
             });
         }
-        let copy = sealed(&bytes).map_err(ModuleError::Unreadable)?;
+        let copy = sealed(&bytes).map_err(ModuleError::NoCopy)?;
         Ok(Self { copy, hash: found })
     }
 

@@ -47,13 +47,22 @@ impl Module {
         self.within(Entry::of(what, pin), |raw, session| {
             let key = session.key(what, |session, _| has_public_half(session, what))?;
             let consent = |session: &Opened| session.consent(key, what.login.how, pin);
-            if let Some(text) = with_oaep(raw, session, key, sealed, consent)? {
-                return Ok((Reply::Body, text));
+            match with_oaep(raw, session, key, sealed, consent)? {
+                Oaep::Opened(text) => return Ok((Reply::Body, text)),
+                // A key that asks has been asked, and is not asked twice.
+                Oaep::Failed if key.asks => return Err(Failure::NotOpened),
+                Oaep::Failed => {
+                    session.renew()?;
+                    without_padding(raw, session, key, sealed, consent).map_err(|failure| {
+                        match failure {
+                            Failure::Unsupported(_) | Failure::Module(_) => Failure::NotOpened,
+                            lost => lost,
+                        }
+                    })
+                }
+                Oaep::Unknown => without_padding(raw, session, key, sealed, consent),
             }
-            Ok((
-                Reply::Block,
-                without_padding(raw, session, key, sealed, consent)?,
-            ))
+            .map(|block| (Reply::Block, block))
         })
     }
 
@@ -105,27 +114,35 @@ fn derived(session: &Opened, key: Key, point: &[u8]) -> Result<Zeroizing<Vec<u8>
     }
 }
 
-// `None` where the token does not know this kind of OAEP.
+enum Oaep {
+    Opened(Zeroizing<Vec<u8>>),
+    /// It was not opened. Perhaps it is not for the key; perhaps the token does OAEP in its own way (a TPM hashes labels with a
+    /// zero behind them). We look ourselves, if it lets us; whoever asks learns the same in either case.
+    Failed,
+    /// The token does not know this kind of OAEP.
+    Unknown,
+}
+
 fn with_oaep(
     raw: &Raw,
     session: &Opened,
     key: Key,
     sealed: &[u8],
     consent: impl Fn(&Opened) -> Result<(), Failure>,
-) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+) -> Result<Oaep, Failure> {
     let label = PkcsOaepSource::data_specified(SSH_RSA_LABEL);
     let parameters = PkcsOaepParams::new(MechanismType::SHA256, PkcsMgfType::MGF1_SHA256, label);
     let mechanism = Mechanism::RsaPkcsOaep(parameters);
     match raw.begin_to_decrypt(&session.inner, &mechanism, key.handle) {
-        Err(error) if is_of_the_mechanism(&error) => return Ok(None),
+        Err(error) if is_of_the_mechanism(&error) => return Ok(Oaep::Unknown),
         begun => begun.map_err(failed)?,
     }
     consent(session)?;
     match raw.decrypt(&session.inner, sealed) {
-        Ok(text) => Ok(Some(text)),
-        // Some say so late. A key that asks has been asked, and is not asked twice.
-        Err(error) if is_of_the_mechanism(&error) && !key.asks => Ok(None),
-        Err(error) if may_be_of_the_padding(&error) => Err(Failure::NotOpened),
+        Ok(text) => Ok(Oaep::Opened(text)),
+        Err(error) if is_of_the_mechanism(&error) || may_be_of_the_padding(&error) => {
+            Ok(Oaep::Failed)
+        }
         Err(error) => Err(failed(error)),
     }
 }

@@ -5,11 +5,14 @@
 //! more at that use, after it was found good. So what is lost before the login is opened again, and what is lost after it is an
 //! error, unless the token still knows the login.
 
+use std::cell::Cell;
+
 use cryptoki::{
+    context::Pkcs11,
     error::{Error, RvError},
     object::ObjectHandle,
     session::{Session, SessionState, UserType},
-    slot::TokenInfo,
+    slot::{Slot, TokenInfo},
     types::AuthPin,
 };
 
@@ -23,9 +26,12 @@ use crate::{
 /// An open session with one token, found by its serial number and label, and the keys that were compared in it.
 pub(crate) struct Opened {
     pub(crate) inner: Session,
+    context: Pkcs11,
     pub(crate) token: TokenChoice,
     writes: bool,
     compared: Vec<Compared>,
+    /// A key got the PIN: it is not sent again for this entry.
+    consented: Cell<bool>,
 }
 
 struct Compared {
@@ -109,7 +115,8 @@ impl Module {
             .log_in(&mut session, entry, lost)
             .and_then(|()| work(&self.raw, &mut session));
         // Closing the last session of the process logs out.
-        if entry.login.keep && keeps_session(&outcome) {
+        entry.again &= !session.consented.get();
+        if entry.login.keep && session.is_fit_after(&outcome) {
             self.kept = Some(session);
         }
         outcome
@@ -117,16 +124,14 @@ impl Module {
 
     fn opened(&self, entry: &Entry<'_>) -> Result<Opened, Failure> {
         let (slot, _) = self.find(entry.token)?;
-        let inner = if entry.login.write {
-            self.context.open_rw_session(slot)
-        } else {
-            self.context.open_ro_session(slot)
-        };
+        let writes = entry.login.write;
         Ok(Opened {
-            inner: inner.map_err(failed)?,
+            inner: session(&self.context, slot, writes)?,
+            context: self.context.clone(),
             token: entry.token.clone(),
-            writes: entry.login.write,
+            writes,
             compared: Vec::new(),
+            consented: Cell::new(false),
         })
     }
 
@@ -141,7 +146,11 @@ impl Module {
             How::Kept if logged_in => return Ok(()),
             How::Kept => return Err(Failure::NotLoggedIn),
             How::Pad if logged_in => return Ok(()),
-            How::Pin if logged_in && (entry.asks || entry.spent) => return Ok(()),
+            How::Pin if logged_in && entry.spent => return Ok(()),
+            // The key will prove it.
+            How::Pin if logged_in && entry.asks => {
+                return may_be_spent(&self.find(entry.token)?.1, entry.login);
+            }
             How::Pin if logged_in => session.log_out()?,
             How::Pin | How::Pad => {}
         }
@@ -163,8 +172,13 @@ impl Module {
     }
 }
 
-fn keeps_session<T>(outcome: &Result<T, Failure>) -> bool {
-    matches!(outcome, Ok(_) | Err(Failure::NotOpened))
+fn session(context: &Pkcs11, slot: Slot, writes: bool) -> Result<Session, Failure> {
+    let opened = if writes {
+        context.open_rw_session(slot)
+    } else {
+        context.open_ro_session(slot)
+    };
+    opened.map_err(failed)
 }
 
 fn may_be_spent(info: &TokenInfo, login: Login) -> Result<(), Failure> {
@@ -214,6 +228,23 @@ impl Opened {
         Ok(matches!(state, SessionState::RoUser | SessionState::RwUser))
     }
 
+    // After a failure that is no fault of the session it goes on; an operation may have got stuck in it.
+    fn is_fit_after<T>(&mut self, outcome: &Result<T, Failure>) -> bool {
+        self.consented.set(false);
+        match outcome {
+            Ok(_) => true,
+            Err(Failure::NotOpened | Failure::Unsupported(_)) => self.renew().is_ok(),
+            Err(_) => false,
+        }
+    }
+
+    /// Takes another session of the same login in the place of one in which an operation may have got stuck.
+    pub(crate) fn renew(&mut self) -> Result<(), Failure> {
+        let slot = self.inner.get_session_info().map_err(failed)?.slot_id();
+        self.inner = session(&self.context, slot, self.writes)?;
+        Ok(())
+    }
+
     fn log_out(&mut self) -> Result<(), Failure> {
         // Handles of private objects end with the login.
         self.compared.clear();
@@ -258,6 +289,7 @@ impl Opened {
             How::Pad => None,
             How::Pin => Some(as_pin(pin, Tries::Some)?),
         };
+        self.consented.set(true);
         // EXPOSE: the PIN, to the module, for this one operation.
         let consented = self.inner.login(UserType::ContextSpecific, pin.as_ref());
         consented.map_err(|error| login_failed(error, || Ok(Tries::Some)))

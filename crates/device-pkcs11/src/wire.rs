@@ -101,6 +101,8 @@ pub(crate) struct Generate {
     pub(crate) id: Vec<u8>,
     pub(crate) label: String,
     pub(crate) kind: Kind,
+    /// Whether it is taken although the token does not say that it keeps it.
+    pub(crate) may_leave: bool,
     /// Whether it opens files, and signs nothing.
     pub(crate) opens: bool,
     /// Whether it asks for the PIN at each use.

@@ -12,14 +12,14 @@ mod support;
 
 use std::{
     env, fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
 
-use support::{MODULE, PIN, SoftHsm, children, host, sign, unwrap};
+use support::{MODULE, PIN, SoftHsm, children, host, shim, sign, unwrap};
 use touchkeep_core::Pin;
 use touchkeep_device::{Algorithm, Auth, Device, DeviceError, Provision, Purpose, SecretDemand};
 use touchkeep_device_pkcs11::{Launch, Options, Pkcs11Device, tokens};
@@ -42,14 +42,7 @@ enum Act {
 impl Shimmed {
     fn new() -> Self {
         let hsm = SoftHsm::new();
-        let shim = hsm.0.path().join("shim.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shim/shim.c");
-        let built = Command::new("cc")
-            .args(["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
-            .args([shim.as_os_str(), source.as_ref()])
-            .output()
-            .unwrap();
-        assert!(built.status.success(), "{built:?}");
+        let shim = shim(hsm.0.path());
         Self {
             hsm,
             shim,
@@ -96,12 +89,12 @@ impl Shimmed {
         fs::remove_file(self.spec()).is_err()
     }
 
-    /// Logins with a PIN since the last question.
-    fn logins(&self) -> usize {
+    /// Logins with a PIN since the last question: of the user, and for one operation.
+    fn logins(&self) -> (usize, usize) {
         let log = self.hsm.0.path().join("logins");
-        let count = fs::read(&log).map_or(0, |bytes| bytes.len());
+        let text = fs::read_to_string(&log).unwrap_or_default();
         let _ = fs::remove_file(log);
-        count
+        (text.matches('U').count(), text.matches('C').count())
     }
 }
 
@@ -129,6 +122,8 @@ fn at_each_call(fault: &str, calls: impl Fn(usize) -> bool) -> (usize, usize) {
         file_keys: None,
         ..Options::default()
     });
+    // One entry made all keys and proved them; the seal key asked at its making and at the end.
+    assert_eq!(shimmed.logins(), (1, 2));
     let (mut recovered, mut failed) = (0, 0);
     for what in [Act::Unlock, Act::Seal, Act::Sign] {
         for kept in [false, true] {
@@ -155,8 +150,13 @@ fn at_each_call(fault: &str, calls: impl Fn(usize) -> bool) -> (usize, usize) {
                 }
                 let place = format!("{fault} at call {at} of {what:?}, kept: {kept}");
                 assert!(took < Duration::from_millis(6500), "{place}: {took:?}");
-                let logins = shimmed.logins();
-                assert!(logins <= usize::from(asked), "{place}: {logins} logins");
+                let (user, operation) = shimmed.logins();
+                assert!(user <= usize::from(asked), "{place}: {user} logins");
+                let asks = matches!(what, Act::Seal);
+                assert!(
+                    operation <= usize::from(asks),
+                    "{place}: {operation} consents"
+                );
                 match outcome {
                     Ok(()) => recovered += 1,
                     Err(
@@ -172,7 +172,7 @@ fn at_each_call(fault: &str, calls: impl Fn(usize) -> bool) -> (usize, usize) {
                 act(&mut device, what, Auth::Pin(&pin)).unwrap_or_else(|error| {
                     panic!("after {place}: {error}");
                 });
-                assert!(shimmed.logins() <= 1);
+                assert!(shimmed.logins().0 <= 1);
                 assert!(children().len() <= 1, "{place}");
             }
             device.end_session().unwrap();
@@ -242,6 +242,96 @@ fn a_module_that_hangs_is_given_up_in_five_seconds() {
     assert!(recovered == 0 && failed >= 3, "{recovered} {failed}");
 }
 
+// What is half made is completed by the next enrolment, and nothing is there twice.
+#[test]
+fn an_enrolment_that_was_interrupted_is_completed_by_the_next() {
+    let step = if soak() > 1 { 1 } else { 19 };
+    for fault in ["general-error", "crash", "device-removed"] {
+        for at in (1..).step_by(step) {
+            let mut shimmed = Shimmed::new();
+            let pin = Pin::new(PIN.into());
+            let mut device = shimmed.open(shimmed.launch(), Options::default());
+            shimmed.arm(fault, at);
+            let first = device.provision(Auth::Pin(&pin));
+            if !shimmed.fired() {
+                first.unwrap();
+                assert!(at > 50, "{at}");
+                break;
+            }
+            assert!(shimmed.logins().0 <= 1, "{fault} at call {at}");
+            let info = device.provision(Auth::Pin(&pin)).unwrap_or_else(|error| {
+                panic!("after {fault} at call {at} ({first:?}): {error}");
+            });
+            let purposes: Vec<_> = info.keys.iter().map(|key| key.purpose).collect();
+            let all = [Purpose::Unlock, Purpose::Seal, Purpose::SignVault];
+            assert_eq!(purposes, all, "{fault} at call {at}");
+        }
+    }
+}
+
+const VICTIM: &str = "TOUCHKEEP_TEST_VICTIM";
+
+// This test starts itself as the agent that is killed, while its module hangs.
+#[test]
+fn the_child_ends_with_an_agent_that_is_killed() {
+    if let Some(place) = env::var_os(VICTIM) {
+        return hang_until_killed(&PathBuf::from(place));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("child");
+    let test = "the_child_ends_with_an_agent_that_is_killed";
+    let mut agent = Command::new(env::current_exe().unwrap())
+        .args([test, "--exact"])
+        .env(VICTIM, &place)
+        .spawn()
+        .unwrap();
+    let waited = Instant::now();
+    let child = loop {
+        let text = fs::read_to_string(&place).unwrap_or_default();
+        match text.strip_suffix('\n') {
+            Some(child) => break PathBuf::from("/proc").join(child),
+            None => assert!(
+                waited.elapsed() < Duration::from_secs(20),
+                "it does not hang"
+            ),
+        }
+        thread::yield_now();
+    };
+    assert!(child.exists());
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    // Sooner than it would notice the end of its questions.
+    let waited = Instant::now();
+    let gone = || {
+        let stat = fs::read_to_string(child.join("stat"));
+        stat.is_ok_and(|stat| stat.contains(") Z")) || !child.exists()
+    };
+    while !gone() {
+        assert!(
+            waited.elapsed() < Duration::from_millis(1500),
+            "{child:?} is still there"
+        );
+        thread::yield_now();
+    }
+}
+
+fn hang_until_killed(place: &Path) {
+    let mut shimmed = Shimmed::new();
+    let (mut device, pin) = shimmed.enrolled(Options::default());
+    shimmed.arm("hang", 9);
+    let spec = shimmed.spec();
+    let place = place.to_owned();
+    let watch = thread::spawn(move || {
+        while spec.exists() {
+            thread::yield_now();
+        }
+        fs::write(place, format!("{}\n", children().pop().unwrap())).unwrap();
+    });
+    let hung = sign(&mut device, Auth::Pin(&pin));
+    watch.join().unwrap();
+    panic!("not killed: {hung:?}");
+}
+
 // Somebody replaces the key under its CKA_ID while a session is open, and the session is lost: the new key is not used.
 #[test]
 fn a_key_that_was_exchanged_is_not_used_after_the_session_was_lost() {
@@ -301,7 +391,7 @@ fn a_token_with_keys_of_its_own_is_logged_in_there() {
         .generate_asking_request_key(Algorithm::P256, Auth::Nothing)
         .unwrap();
     assert!(device.asks_each_time(&made.key));
-    assert_eq!(shimmed.logins(), 0, "no PIN came from us");
+    assert_eq!(shimmed.logins(), (0, 0), "no PIN came from us");
 
     // One that is typed there and wrong is wrong.
     let mut launch = shimmed.launch();
@@ -354,4 +444,52 @@ fn signs(device: &mut Pkcs11Device, message: &str, pin: &Pin) {
         .unwrap();
     let good = touchkeep_device::public::verifies(scheme, &key.spki, message, &signature);
     assert!(good, "{message:?}");
+}
+
+// Told by the module, from inside; and by /proc, what that shows of a process that is not dumpable.
+#[test]
+fn the_child_has_given_up_what_it_does_not_need() {
+    let shimmed = Shimmed::new();
+    // What this process has open without close-on-exec, a child would get.
+    let config = shimmed.hsm.config();
+    let inherited = fs::File::open(&config).unwrap();
+    rustix::io::fcntl_setfd(&inherited, rustix::io::FdFlags::empty()).unwrap();
+    assert!(env::vars().any(|(name, _)| name.starts_with("CARGO")));
+    let _device = shimmed.open(shimmed.launch(), Options::default());
+
+    let text = fs::read_to_string(shimmed.hsm.0.path().join("process")).unwrap();
+    let told = |what: &str| {
+        let lines = text.lines().filter_map(move |line| line.strip_prefix(what));
+        lines.map(str::trim).collect::<Vec<_>>()
+    };
+    assert_eq!(told("dumpable"), ["0"]);
+    let open = told("fd ");
+    assert!(
+        open.iter()
+            .any(|target| target.starts_with("/memfd:pkcs11-module")),
+        "{open:?}"
+    );
+    assert!(!open.contains(&config.to_str().unwrap()), "{open:?}");
+    let variables: Vec<_> = told("env ");
+    let has = |start: &str| variables.iter().any(|variable| variable.starts_with(start));
+    assert!(
+        has("SOFTHSM2_CONF=") && has("PKCS11_SHIM_DIR="),
+        "{variables:?}"
+    );
+    assert!(!has("CARGO") && !has("LD_"), "{variables:?}");
+
+    let child = PathBuf::from("/proc").join(children().pop().unwrap());
+    let status = fs::read_to_string(child.join("status")).unwrap();
+    assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    let limits = fs::read_to_string(child.join("limits")).unwrap();
+    let limit = |name: &str| {
+        let line = limits
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
+        line.split_whitespace().next().unwrap().to_string()
+    };
+    assert_eq!(limit("Max core file size"), "0");
+    assert_eq!(limit("Max address space"), (4_u64 << 30).to_string());
+    assert!(limit("Max cpu time").parse::<u64>().unwrap() < 200);
 }

@@ -3,22 +3,28 @@
  * PKCS11_SHIM_MODULE  the module behind it
  * PKCS11_SHIM_DIR     where the test says what to do, and where is written what was done:
  *                       spec    "FAULT N ID": at the Nth call from now on; gone once it was done. Another ID counts anew.
- *                       logins  one byte for each login of the user that carried a PIN
+ *                       process  what the process that loaded it has: DUMPABLE, descriptors, environment, one a line
+ *                       decrypts  the mechanism of each decryption that was begun, one a line
+ *                       logins  U for each login of the user that carried a PIN, C for each of one operation
  * PKCS11_SHIM_PAD     a PIN: then the token has keys of its own for it, and a person types that one there
  *
  * All functions have at most eight arguments, each an integer or a pointer; they are passed on as eight machine words.
  */
+#define _GNU_SOURCE /* environ */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 typedef unsigned long W;
 typedef W (*Function)(W, W, W, W, W, W, W, W);
-enum { FUNCTIONS = 68, GET_TOKEN_INFO = 6, OPEN_SESSION = 12, CLOSE_ALL = 14, LOGIN = 18, LOGOUT = 19 };
+enum { FUNCTIONS = 68, GET_TOKEN_INFO = 6, OPEN_SESSION = 12, CLOSE_ALL = 14, LOGIN = 18, LOGOUT = 19,
+       DECRYPT_INIT = 33 };
 struct List {
     unsigned char version[2];
     Function functions[FUNCTIONS];
@@ -84,9 +90,9 @@ static W misbehave(const char *fault) {
 
 static W forward(int function, W a, W b, W c, W d, W e, W f, W g, W h) {
     char fault[32];
-    if (function == LOGIN && b == 1 && c) {
+    if (function == LOGIN && c) {
         int log = open(at("logins"), O_WRONLY | O_CREAT | O_APPEND, 0600);
-        if (write(log, "L", 1) != 1) abort();
+        if (write(log, b == 1 ? "U" : "C", 1) != 1) abort();
         close(log);
     }
     if (due(fault)) return misbehave(fault);
@@ -99,6 +105,11 @@ static W forward(int function, W a, W b, W c, W d, W e, W f, W g, W h) {
     if (function == OPEN_SESSION && !value) {
         slot = a;
         session = *(W *)e;
+    }
+    if (function == DECRYPT_INIT && !value) {
+        FILE *log = fopen(at("decrypts"), "a");
+        fprintf(log, "%lu\n", *(W *)b);
+        fclose(log);
     }
     /* CKF_PROTECTED_AUTHENTICATION_PATH, behind label, manufacturer, model and serial number. */
     if (function == GET_TOKEN_INFO && !value && pad) *(W *)((char *)b + 96) |= 0x100;
@@ -114,10 +125,26 @@ static W forward(int function, W a, W b, W c, W d, W e, W f, W g, W h) {
     X(65) X(66) X(67)
 ALL(ONE)
 
+static void report(void) {
+    FILE *out = fopen(at("process"), "w");
+    fprintf(out, "dumpable %d\n", prctl(PR_GET_DUMPABLE));
+    DIR *folder = opendir("/proc/self/fd");
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        char name[300], target[4096];
+        snprintf(name, sizeof name, "/proc/self/fd/%s", entry->d_name);
+        ssize_t length = readlink(name, target, sizeof target);
+        if (length > 0) fprintf(out, "fd %.*s\n", (int)length, target);
+    }
+    closedir(folder);
+    for (char **variable = environ; *variable; variable++) fprintf(out, "env %s\n", *variable);
+    fclose(out);
+}
+
 W C_GetFunctionList(struct List **list) {
 #define NAME(n) f##n,
     static const Function table[FUNCTIONS] = {ALL(NAME)};
     if (!real) {
+        report();
         void *module = dlopen(getenv("PKCS11_SHIM_MODULE"), RTLD_NOW);
         W (*get)(struct List **) = module ? (W(*)(struct List **))dlsym(module, "C_GetFunctionList") : 0;
         if (!get || get(&real)) return 0x05;

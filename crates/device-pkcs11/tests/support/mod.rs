@@ -108,6 +108,19 @@ impl SoftHsm {
     }
 }
 
+/// Builds the module that forwards to another one (`shim/shim.c`).
+pub(crate) fn shim(dir: &Path) -> PathBuf {
+    let shim = dir.join("shim.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shim/shim.c");
+    let built = Command::new("cc")
+        .args(["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
+        .args([shim.as_os_str(), source.as_ref()])
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{built:?}");
+    shim
+}
+
 /// The child's program: an example of this crate, so that it is built with the tests.
 pub(crate) fn host() -> PathBuf {
     let exe = env::current_exe().unwrap();
