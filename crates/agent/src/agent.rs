@@ -11,6 +11,7 @@ use hyper::Response;
 use tokio::sync::watch;
 use touchkeep_client::Paths;
 use touchkeep_core::{ClientId, Clock, Code, RequestId, SystemClock, UnixMillis};
+use touchkeep_device_pkcs11::ModuleFile;
 use touchkeep_pipeline::{Client as Asker, Incoming, NotDone};
 use touchkeep_wire::Status;
 
@@ -99,11 +100,14 @@ impl Agent {
     }
 
     /// Where tokens are looked for: what is configured, and what a vault was made with.
-    pub(crate) fn modules(&self) -> Vec<PathBuf> {
-        let mut modules = self.config.device.pkcs11.modules.clone();
-        modules.extend(self.state.modules());
-        modules.sort();
-        modules.dedup();
+    pub(crate) fn modules(&self) -> Vec<ModuleFile> {
+        let mut modules = self.state.modules();
+        for path in &self.config.device.pkcs11.modules {
+            // A token's module is held to what it was when the token was enrolled.
+            if modules.iter().all(|known| known.path != *path) {
+                modules.push(ModuleFile::from(path.clone()));
+            }
+        }
         modules
     }
 

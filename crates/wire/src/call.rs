@@ -103,6 +103,11 @@ calls! {
         /// Only say what would follow.
         dry_run: bool,
     }
+    /// Takes a PKCS#11 module that was updated as the one that is meant from now on. A touch, or the passphrase.
+    AcceptModule = "device.accept-module" -> Done {
+        /// Its absolute path.
+        path: String,
+    }
     /// Seals again what an enrolled device cannot open yet. A touch for each.
     ResealItems = "item.reseal" -> Vec<ItemSummary> {
         /// Names or ids; all that are behind where empty.
