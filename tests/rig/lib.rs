@@ -283,6 +283,8 @@ pub struct Card {
     pub control: PathBuf,
     /// Its serial number.
     pub serial: String,
+    /// That of the second card, where there is one.
+    pub second: Option<String>,
     _folder: TempDir,
 }
 
@@ -290,6 +292,16 @@ impl Card {
     /// A card as it leaves the factory. It is touched only through `control`.
     #[must_use]
     pub fn insert() -> Self {
+        Self::with(&[])
+    }
+
+    /// Two of them, in two readers of one pcscd.
+    #[must_use]
+    pub fn two() -> Self {
+        Self::with(&["--second", "4000000002"])
+    }
+
+    fn with(args: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("tkc").tempdir().unwrap();
         let mut command = Command::new(binary("touchkeep-practice"));
         command
@@ -301,13 +313,15 @@ impl Card {
                 "4000",
                 "--dir",
             ])
-            .arg(folder.path().join("r"));
+            .arg(folder.path().join("r"))
+            .args(args);
         let (process, ready) = Running::ready(command);
         Self {
             _process: process,
             pcscd: ready["pcsclite_csock_name"].as_str().unwrap().into(),
             control: ready["control"].as_str().unwrap().into(),
             serial: ready["serial"].to_string(),
+            second: ready["second_serial"].as_u64().map(|n| n.to_string()),
             _folder: folder,
         }
     }

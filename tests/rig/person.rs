@@ -23,6 +23,8 @@ pub struct Mind {
     pub touches: bool,
     /// The PIN that is typed.
     pub pin: String,
+    /// The PIN that is chosen; the present one where empty.
+    pub new_pin: String,
     /// The PUK that is typed.
     pub puk: String,
     /// The passphrase that is typed.
@@ -35,6 +37,7 @@ impl Default for Mind {
             approves: true,
             touches: true,
             pin: "294173".into(),
+            new_pin: String::new(),
             puk: "58203917".into(),
             passphrase: "correct horse battery staple".into(),
         }
@@ -164,7 +167,11 @@ async fn answer(
                 value: SecretText::new(mind.puk),
             },
             Question::NewPin { .. } => Answer::Secret {
-                value: SecretText::new(mind.pin),
+                value: SecretText::new(if mind.new_pin.is_empty() {
+                    mind.pin
+                } else {
+                    mind.new_pin
+                }),
             },
             Question::Passphrase { .. } | Question::NewPassphrase {} => Answer::Secret {
                 value: SecretText::new(mind.passphrase),
@@ -172,14 +179,16 @@ async fn answer(
             Question::Touch { .. } => {
                 if let (true, Some(card)) = (mind.touches, card.clone()) {
                     // Several keys may be used under one question: it is over when the agent says so.
-                    let (id, closed) = (prompt.id, Arc::clone(&closed));
-                    let finger = Arc::clone(&fingers);
-                    tokio::spawn(async move {
-                        let _on_the_key = finger;
-                        while !closed.lock().unwrap().contains(&id) {
-                            touch(&card).await;
-                        }
-                    });
+                    for which in 1..=2 {
+                        let (id, closed) = (prompt.id, Arc::clone(&closed));
+                        let (finger, card) = (Arc::clone(&fingers), card.clone());
+                        tokio::spawn(async move {
+                            let _on_the_key = finger;
+                            while !closed.lock().unwrap().contains(&id) && touch(&card, which).await
+                            {
+                            }
+                        });
+                    }
                 }
                 continue;
             }
@@ -192,13 +201,13 @@ async fn answer(
     }
 }
 
-async fn touch(card: &Path) {
-    let (read, mut write) = UnixStream::connect(card).await.unwrap().into_split();
-    write
-        .write_all(b"{\"do\":\"touch\",\"wait_ms\":500}\n")
-        .await
-        .unwrap();
-    let _answer = BufReader::new(read).lines().next_line().await;
+// Whether there is such a card to be touched again.
+async fn touch(control: &Path, card: u8) -> bool {
+    let (read, mut write) = UnixStream::connect(control).await.unwrap().into_split();
+    let touch = format!("{{\"do\":\"touch\",\"wait_ms\":500,\"card\":{card}}}\n");
+    write.write_all(touch.as_bytes()).await.unwrap();
+    let answer = BufReader::new(read).lines().next_line().await;
+    !matches!(answer, Ok(Some(answer)) if answer.contains("no such card"))
 }
 
 /// One line to a card's control socket, one line back.

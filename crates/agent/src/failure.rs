@@ -35,15 +35,23 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         VaultError::Exists(_) => "Choose another path, or move that file away.",
         VaultError::NotAFile { .. } => "Put the vault's own file there.",
         VaultError::Damaged(_) | VaultError::Content { .. } => {
-            "Keep the file as it is, and restore a copy: the folder beside it holds backups."
+            "Keep the file as it is, and look at its older copies: touchkeep backup list"
         }
         VaultError::TooNew => "Update Touchkeep.",
         VaultError::ReadOnly => {
-            "Find the newer copy; to go back on purpose, restore it as a backup."
+            "Take the newer copy in: touchkeep merge PATH; or go back on purpose: touchkeep backup restore"
         }
         VaultError::NotEnrolled | VaultError::NoKey(_) => {
             "Use a device that is enrolled in this vault: touchkeep device list"
         }
+        VaultError::Forked => "Join the two: touchkeep device join",
+        VaultError::MembersChanged => "Look at it, and try again.",
+        VaultError::NotAllowed => "Ask an admin of the vault.",
+        VaultError::LastDevice => "Enroll another device first: touchkeep device enroll",
+        VaultError::NotAttested(_) => {
+            "Use a key that was made on the device, on a device of a maker who vouches for it."
+        }
+        VaultError::Memory(_) => "Raise the limit of locked memory: ulimit -l",
         VaultError::NotFound => "Look at: touchkeep list",
         VaultError::Ambiguous(_) => "Use the item's id: touchkeep list --json",
         VaultError::PracticeOnly => "Leave the address out, or make a practice vault.",

@@ -42,9 +42,15 @@ pub(crate) enum Verb {
     )]
     Init(Init),
     /// Open the vault.
+    #[command(
+        after_help = "Examples:\n  touchkeep unlock                        with the first of its devices that is connected, hardware first\n  touchkeep unlock --device 12345678\n  touchkeep unlock --device passphrase    while a key is connected, too"
+    )]
     Unlock {
         /// The vault file; the one used last where absent.
         path: Option<PathBuf>,
+        /// Which of its devices: a serial number, an id, or `passphrase`.
+        #[arg(long)]
+        device: Option<String>,
     },
     /// Forget every key.
     Lock,
@@ -316,6 +322,8 @@ pub(crate) enum Device {
         #[arg(long)]
         pem: bool,
     },
+    /// Join a membership that was changed in two places: the longer story holds, what only the other said is given up.
+    Join,
     /// Change the PIN (or the PUK).
     Pin {
         /// The number printed on the key.

@@ -463,7 +463,7 @@ impl Change {
         live
     }
 
-    fn sorted(mut self) -> (Vec<(MemberName, Hash)>, Vec<(MemberName, Hash)>) {
+    fn sorted(mut self) -> (NamedHashes, NamedHashes) {
         for list in [&mut self.added, &mut self.dropped] {
             list.sort_by_key(|(name, hash)| (name.to_string(), *hash));
         }
@@ -471,8 +471,11 @@ impl Change {
     }
 }
 
+type NamedHashes = Vec<(MemberName, Hash)>;
+type Read = (MemberName, Hash, Arc<[u8]>);
+
 // Hashing is most of what reading costs, so the cores share it.
-fn read_members(archive: &[u8]) -> Result<Vec<(MemberName, Hash, Arc<[u8]>)>, ContainerError> {
+fn read_members(archive: &[u8]) -> Result<Vec<Read>, ContainerError> {
     let named = tar::read(archive)?
         .into_iter()
         .map(|(text, bytes)| match text.parse() {

@@ -537,7 +537,7 @@ fn written(by_commit: BTreeMap<Hash, Vec<Op<'_>>>, bytes: usize) -> Vec<Zeroizin
     let (mut texts, mut writer) = (Vec::new(), Writer::default());
     for (commit, mut ops) in by_commit {
         // An operation may stand in two parts of a merged copy.
-        ops.sort_by(|a, b| (a.at, place(a)).cmp(&(b.at, place(b))));
+        ops.sort_by_key(|op| (op.at, place(op)));
         ops.dedup();
         let mut said = false;
         for op in ops {

@@ -453,6 +453,15 @@ impl Unlocked {
         now: UnixMillis,
         audit: AuditHead,
     ) -> Result<(), VaultError> {
+        let proposal = self.propose_join(now)?;
+        self.sign_and_enact(proposal, hand, now, audit)
+    }
+
+    /// The same, to be signed and enacted.
+    ///
+    /// # Errors
+    /// As [`Unlocked::join`].
+    pub fn propose_join(&self, now: UnixMillis) -> Result<Proposal, VaultError> {
         self.may_govern()?;
         let container = &self.locked.container;
         let latest = container.membership();
@@ -469,12 +478,11 @@ impl Unlocked {
                 .collect(),
             ..Extra::default()
         };
-        let proposal = Proposal {
+        Ok(Proposal {
             text: self.change(vec![], joined, now).to_text(),
             signatures: vec![],
             extra,
-        };
-        self.sign_and_enact(proposal, hand, now, audit)
+        })
     }
 
     fn may_govern(&self) -> Result<(), VaultError> {

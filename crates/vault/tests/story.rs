@@ -360,10 +360,10 @@ fn an_older_copy_can_be_read_but_not_changed() {
     vault.put(item(vault.environment(), "new")).unwrap();
     save(&mut vault);
     assert!(
-        !Locked::open_pinned(&place.path, &pins)
+        Locked::open_pinned(&place.path, &pins)
             .unwrap()
             .read_only()
-            .is_some()
+            .is_none()
     );
 
     std::fs::write(&place.path, &old).unwrap();
@@ -552,10 +552,10 @@ fn another_vault_in_the_place_of_a_seen_one_can_be_read_but_not_changed() {
     let pins = place.folder.path().join("pins");
     drop(place.create_on(&mut card).unwrap());
     assert!(
-        !Locked::open_pinned(&place.path, &pins)
+        Locked::open_pinned(&place.path, &pins)
             .unwrap()
             .read_only()
-            .is_some()
+            .is_none()
     );
 
     std::fs::remove_file(&place.path).unwrap();
@@ -607,7 +607,7 @@ fn a_vault_that_was_made_in_the_place_of_a_seen_one_is_known_from_its_first_save
     vault.put(item(vault.environment(), "x")).unwrap();
     save(&mut vault);
     let reopened = || Locked::open_pinned(&place.path, &pins).unwrap();
-    assert!(!reopened().read_only().is_some());
+    assert!(reopened().read_only().is_none());
     std::fs::write(&place.path, first).unwrap();
     assert!(reopened().read_only().is_some());
 }

@@ -57,8 +57,8 @@ calls! {
     UnlockVault = "vault.unlock" -> VaultSummary {
         /// Absolute path; the configured vault where absent.
         path: Option<String>,
-        /// Which device, where several could.
-        device: Option<DeviceId>,
+        /// Which device, where several could: its id, its serial number, or `passphrase`.
+        device: Option<String>,
     }
     /// Forgets every key.
     LockVault = "vault.lock" -> Done {}
@@ -103,6 +103,8 @@ calls! {
         /// Only say what would follow.
         dry_run: bool,
     }
+    /// Joins a membership that was changed in two places: the longer story holds. A touch, or the passphrase.
+    JoinMembership = "device.join" -> Done {}
     /// Takes a PKCS#11 module that was updated as the one that is meant from now on. A touch, or the passphrase.
     AcceptModule = "device.accept-module" -> Done {
         /// Its absolute path.

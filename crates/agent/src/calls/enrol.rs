@@ -17,7 +17,7 @@ use crate::{
     devices::{Connected, Failed, Opened, Use, blocking, device_failure},
     failure,
     ports::{open_enrolled, use_of},
-    vault::{Open, device_label, device_summary, find_device, find_token, keep_module},
+    vault::{Open, device_label, device_summary, find_device, find_token, is_called, keep_module},
 };
 
 /// The least work factor outside of practice.
@@ -178,6 +178,18 @@ pub(crate) async fn govern<T: Send + 'static>(
     Ok((open, result))
 }
 
+/// Joins a membership that was changed in two places.
+pub(crate) async fn join(agent: &Arc<Agent>) -> Result<Done, Failure> {
+    let why = "Join what was changed in two places".to_owned();
+    let event = Event::new(Kind::Merged, Decision::Done)
+        .text("Joined a membership that was changed in two places.");
+    govern(agent, why, event, |vault| {
+        Ok(((), vault.propose_join(SystemClock.now())?))
+    })
+    .await?;
+    Ok(Done {})
+}
+
 pub(crate) async fn retire(
     agent: &Arc<Agent>,
     name: String,
@@ -223,12 +235,7 @@ pub(crate) async fn retire(
 /// # Errors
 /// There is none, or more than one.
 pub(crate) fn enrolled_device(vault: &Unlocked, name: &str) -> Result<EnrolledDevice, Failure> {
-    let means = |device: &&EnrolledDevice| {
-        device.id.to_string() == name
-            || device.serial.as_deref() == Some(name)
-            || (name == "kit" && device.kind == DeviceKind::Kit)
-            || (name == "passphrase" && device.kind == DeviceKind::Software)
-    };
+    let means = |device: &&EnrolledDevice| is_called(device, name);
     let found: Vec<_> = vault.own_devices().filter(means).collect();
     match found[..] {
         [device] => Ok(device.clone()),

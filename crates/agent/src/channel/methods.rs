@@ -7,10 +7,10 @@ use touchkeep_core::Code;
 use touchkeep_wire::{
     AcceptModule, AddClient, AddItem, AnswerPrompt, AttestDevice, Call, ChangePin, CheckReminders,
     CreateVault, Done, EnrollDevice, ExportPublicKey, Failure, GetPolicy, GetStatus, Hello,
-    InspectDevice, ListAudit, ListBackups, ListClients, ListDevices, ListItems, ListPrompts,
-    ListRecovery, ListReminders, LockVault, MakeKit, MergeCopy, ProveDevice, ProveKit, RemoveItem,
-    ResealItems, RestoreBackup, RetireDevice, RevokeClient, SetApiKey, SetDevicePin, SetPolicy,
-    StopAgent, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    InspectDevice, JoinMembership, ListAudit, ListBackups, ListClients, ListDevices, ListItems,
+    ListPrompts, ListRecovery, ListReminders, LockVault, MakeKit, MergeCopy, ProveDevice, ProveKit,
+    RemoveItem, ResealItems, RestoreBackup, RetireDevice, RevokeClient, SetApiKey, SetDevicePin,
+    SetPolicy, StopAgent, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -73,6 +73,7 @@ pub(super) async fn dispatch(
             })
             .await
         }
+        JoinMembership::METHOD => call(params, |JoinMembership {}| enrol::join(agent)).await,
         AcceptModule::METHOD => {
             call(params, |AcceptModule { path }| {
                 enrol::accept_module(agent, path)

@@ -11,9 +11,16 @@ pub(crate) fn device_failure(error: &DeviceError, device: &str) -> Failure {
         DeviceError::NeedsSecret => "Try again and type what is asked for.".into(),
         DeviceError::WrongPin { .. } => "Try again with the right PIN; it was not sent twice.".into(),
         DeviceError::WrongPassphrase => "Try again with the right passphrase.".into(),
-        DeviceError::PinBlocked => "Unblock it with the PUK: ykman piv access unblock-pin".into(),
+        DeviceError::PinBlocked => "Unblock it with the PUK: touchkeep device unblock SERIAL".into(),
         DeviceError::LastTry => {
-            "Nothing was sent. Find the PIN first, or set a new one with the PUK: ykman piv access unblock-pin".into()
+            "Nothing was sent. Find the PIN first, or set a new one with the PUK: touchkeep device unblock SERIAL".into()
+        }
+        DeviceError::WrongPuk { .. } => "Try again with the right PUK; it was not sent twice.".into(),
+        DeviceError::LastPukTry => {
+            "Nothing was sent. Find the PUK first; without it only a reset is left, which destroys the keys on the device.".into()
+        }
+        DeviceError::PukBlocked => {
+            "Enroll another device, then reset this one, which destroys its keys: ykman piv reset".into()
         }
         DeviceError::FactoryPin => "Change it first: touchkeep device set-pin SERIAL".into(),
         DeviceError::NoTouch => "Try again and touch the device while it blinks.".into(),

@@ -10,7 +10,7 @@ use touchkeep_device_pkcs11::{Launch, ModuleFile, Pkcs11Device, TokenChoice};
 pub(crate) enum Opened {
     Software(SoftwareDevice),
     Piv(PivDevice),
-    Pkcs11(Pkcs11Device),
+    Pkcs11(Box<Pkcs11Device>),
     Kit(KitDevice),
 }
 
@@ -40,7 +40,7 @@ impl Opened {
         match self {
             Self::Software(device) => device,
             Self::Piv(device) => device,
-            Self::Pkcs11(device) => device,
+            Self::Pkcs11(device) => device.as_mut(),
             Self::Kit(device) => device,
         }
     }
@@ -50,7 +50,7 @@ impl Opened {
         match self {
             Self::Software(_) | Self::Kit(_) => None,
             Self::Piv(device) => Some(device),
-            Self::Pkcs11(device) => Some(device),
+            Self::Pkcs11(device) => Some(device.as_mut()),
         }
     }
 
@@ -95,7 +95,7 @@ impl Connected {
                 choice.clone(),
                 touchkeep_device_pkcs11::device::Options::default(),
             )
-            .map(Opened::Pkcs11),
+            .map(|device| Opened::Pkcs11(Box::new(device))),
         }
     }
 

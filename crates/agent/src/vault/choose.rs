@@ -2,13 +2,13 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use touchkeep_core::{Code, DeviceId};
+use touchkeep_core::Code;
 use touchkeep_device::DeviceKind;
 use touchkeep_device_pkcs11::ModuleFile;
 use touchkeep_vault::EnrolledDevice;
 use touchkeep_wire::Failure;
 
-use super::{Current, device_label};
+use super::{Current, device_label, is_called};
 use crate::{
     agent::Agent,
     devices::{Connected, blocking, connected, device_failure, tokens, yubikeys},
@@ -21,13 +21,13 @@ pub(super) type Chosen = (EnrolledDevice, Option<Connected>);
 pub(super) async fn choose(
     agent: &Arc<Agent>,
     current: &Arc<Current>,
-    wanted: Option<DeviceId>,
+    wanted: Option<&str>,
 ) -> Result<Chosen, Failure> {
     let mut candidates: Vec<EnrolledDevice> = current
         .devices()
         .iter()
         .filter(|device| !device.retired && device.kind != DeviceKind::Kit)
-        .filter(|device| wanted.is_none_or(|wanted| device.id == wanted))
+        .filter(|device| wanted.is_none_or(|wanted| is_called(device, wanted)))
         .cloned()
         .collect();
     candidates.sort_by_key(|device| device.kind == DeviceKind::Software);

@@ -207,7 +207,7 @@ fn found(
 pub(crate) async fn unlock(
     agent: &Arc<Agent>,
     path: Option<String>,
-    device: Option<DeviceId>,
+    device: Option<String>,
 ) -> Result<VaultSummary, Failure> {
     let _turn = agent.lifecycle().await;
     let path = match path {
@@ -226,7 +226,7 @@ pub(crate) async fn unlock(
     })
     .await??;
     agent.remember_vault(&current);
-    let chosen = choose(agent, &current, device).await?;
+    let chosen = choose(agent, &current, device.as_deref()).await?;
     let opened = open_with(agent, &current, locked, chosen.clone()).await;
     if let Err(failure) = &opened {
         let event = Event::new(Kind::UnlockFailed, Decision::Failed).text(format!(

@@ -340,6 +340,14 @@ const fn read_only_words(why: ReadOnly) -> &'static str {
     }
 }
 
+/// Whether a person means this device: by its id, its serial number, or as what there is mostly one of.
+pub(crate) fn is_called(device: &EnrolledDevice, name: &str) -> bool {
+    device.id.to_string() == name
+        || device.serial.as_deref() == Some(name)
+        || (name == "kit" && device.kind == DeviceKind::Kit)
+        || (name == "passphrase" && device.kind == DeviceKind::Software)
+}
+
 pub(crate) fn device_summary(device: &EnrolledDevice) -> DeviceSummary {
     DeviceSummary {
         id: device.id,

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use touchkeep_core::Code;
 use touchkeep_wire::{
     AcceptModule, AttestDevice, CardReport, ChangePin, ConnectedDevice, EnrollDevice, Enrolled,
-    EnrolledDevice, Failure, GetStatus, InspectDevice, ItemSummary, KeyAttestation, ListDevices,
-    PinReport, ResealItems, RetireDevice, RetireReport, SetDevicePin, SlotReport, UnblockPin,
+    EnrolledDevice, Failure, GetStatus, InspectDevice, ItemSummary, JoinMembership, KeyAttestation,
+    ListDevices, PinReport, ResealItems, RetireDevice, RetireReport, SetDevicePin, SlotReport,
+    UnblockPin,
 };
 
 use super::{
@@ -70,6 +71,13 @@ pub(super) async fn device(context: &Context<'_>, verb: Device) -> Done {
         Device::Reseal { items } => {
             let done = context.call_asking(ResealItems { items }).await?;
             context.output.result(&done, |done| resealed(done));
+            Ok(ExitCode::SUCCESS)
+        }
+        Device::Join => {
+            context.call_asking(JoinMembership {}).await?;
+            context
+                .output
+                .say("Joined. Look at what opens it now: touchkeep device list");
             Ok(ExitCode::SUCCESS)
         }
         Device::AcceptModule { path } => {

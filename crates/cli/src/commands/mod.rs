@@ -74,7 +74,7 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
     };
     match verb {
         Verb::Init(args) => vault::init(&context, args).await,
-        Verb::Unlock { path } => vault::unlock(&context, path).await,
+        Verb::Unlock { path, device } => vault::unlock(&context, path, device).await,
         Verb::Lock => vault::lock(&context).await,
         Verb::Status => vault::status(&context).await,
         Verb::Add(args) => items::add(&context, args).await,

@@ -95,11 +95,13 @@ pub(super) async fn choose_device(
     ))
 }
 
-pub(super) async fn unlock(context: &Context<'_>, path: Option<PathBuf>) -> Done {
+pub(super) async fn unlock(
+    context: &Context<'_>,
+    path: Option<PathBuf>,
+    device: Option<String>,
+) -> Done {
     let path = path.map(|path| absolute(&path)).transpose()?;
-    let summary = context
-        .call_asking(UnlockVault { path, device: None })
-        .await?;
+    let summary = context.call_asking(UnlockVault { path, device }).await?;
     context
         .output
         .result(&summary, |summary| format!("Open: {}", describe(summary)));

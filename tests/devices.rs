@@ -1,0 +1,451 @@
+//! More than one key, a piece of paper, and older copies: with the real binaries and two practice cards, whose own counters
+//! say what was sent to them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use serde_json::{Value, json};
+use touchkeep_client::FrontEnd;
+use touchkeep_tests::{Card, Home, Person};
+use touchkeep_wire::{Kit, MakeKit};
+
+const STORED: &str = "canary-stored-secret";
+const SEALED: &str = "canary-sealed-secret";
+
+/// A vault on the first of the cards, with one stored and one sealed secret in it.
+struct Desk {
+    home: Home,
+    card: Card,
+    person: Person,
+    vault: PathBuf,
+}
+
+impl Desk {
+    fn set(card: Card) -> Self {
+        let home = Home::new(Some(&card.pcscd));
+        let person = Person::sit_down(&home.paths(), Some(&card.control));
+        let vault = home.path("v.touchkeep");
+        for serial in [Some(&card.serial), card.second.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let _changed = home.json(&["device", "set-pin", serial]);
+        }
+        let device = format!("piv:{}", card.serial);
+        let path = vault.to_str().unwrap();
+        let _made = home.json(&["init", "--practice", "--path", path, "--device", &device]);
+        let desk = Self {
+            home,
+            card,
+            person,
+            vault,
+        };
+        desk.add("stored", &["--class", "trade"], STORED);
+        desk.add("money", &["--class", "move-money", "--sealed"], SEALED);
+        desk
+    }
+
+    fn add(&self, name: &str, args: &[&str], secret: &str) {
+        let fixed = ["--venue", "binance", "--api-key", name, "--secret-fd", "0"];
+        let args = [&["add", name], args, &fixed].concat();
+        let _added = self.home.json_with(&args, secret);
+    }
+
+    fn names(&self) -> Vec<String> {
+        let items = self.home.json(&["list"]);
+        let items = items.as_array().unwrap().iter();
+        items
+            .map(|item| item["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    fn verifies(&self, card: u8) -> u64 {
+        let state = self.card.ask(&json!({ "do": "state", "card": card }));
+        state["verify_count"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{state}"))
+    }
+
+    fn make_kit(&self) -> Kit {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let socket = self.home.paths().ui_socket();
+            let front = FrontEnd::connect(&socket, "kit").await.unwrap();
+            let (calls, _events) = front.split();
+            calls.call(MakeKit {}).await.unwrap()
+        })
+    }
+
+    /// Runs a command that is refused, and says why.
+    fn refused(&self, args: &[&str]) -> Value {
+        let done = self.home.cli(args);
+        assert!(!done.status.success(), "{args:?}");
+        let said = [done.stdout, done.stderr].concat();
+        serde_json::from_slice(&said)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&said)))
+    }
+}
+
+#[test]
+fn a_second_key_opens_what_the_first_one_wrote_and_stays_when_that_is_lost() {
+    let desk = Desk::set(Card::two());
+    let (home, second) = (&desk.home, desk.card.second.clone().unwrap());
+    assert_eq!(home.json(&["status"])["vault"]["rehearsed"], false);
+
+    let enrolled = home.json(&["device", "enroll", "piv"]);
+    assert_eq!(enrolled["device"]["serial"], second.as_str());
+    assert_eq!(enrolled["to_reseal"], json!(["money"]));
+    let resealed = home.json(&["device", "reseal"]);
+    assert_eq!(resealed[0]["name"], "money");
+    assert_eq!(home.json(&["device", "reseal"]), json!([]));
+    let tried = home.json(&["recover", "drill", "--device", &second]);
+    assert_eq!(
+        (&tried["items"], &tried["device"]["serial"]),
+        (&json!(2), &json!(second))
+    );
+    assert_eq!(home.json(&["status"])["vault"]["rehearsed"], true);
+
+    let keys = home.json(&["device", "attest", &second]);
+    let keys = keys.as_array().unwrap();
+    let purposes: Vec<_> = keys
+        .iter()
+        .map(|key| key["purpose"].as_str().unwrap())
+        .collect();
+    assert_eq!(purposes.len(), 3, "{purposes:?}");
+    assert!(keys.iter().all(|key| key["problem"].is_null()), "{keys:?}");
+
+    // The first one is lost.
+    let removed = desk.card.ask(&json!({ "do": "remove" }));
+    assert_eq!(removed["ok"], true);
+    let _locked = home.json(&["lock"]);
+    let _open = home.json(&["unlock"]);
+    let would = home.json(&["device", "retire", &desk.card.serial, "--dry-run"]);
+    assert_eq!(would["done"], false);
+    assert_eq!(
+        (&would["readable"], &would["sealed"]),
+        (&json!(["stored"]), &json!(["money"]))
+    );
+    let retired = home.json(&["device", "retire", &desk.card.serial, "--yes"]);
+    assert_eq!(retired["done"], true);
+    let last = desk.refused(&["device", "retire", &second, "--yes"]);
+    assert!(
+        last["what"].as_str().unwrap().contains("without a device"),
+        "{last}"
+    );
+
+    // Whoever finds it cannot open what is written from then on.
+    let _inserted = desk.card.ask(&json!({ "do": "insert" }));
+    let _locked = home.json(&["lock"]);
+    let found = desk.refused(&["unlock", "--device", &desk.card.serial]);
+    assert_eq!(found["code"], "NO_DEVICE", "{found}");
+    let _open = home.json(&["unlock", "--device", &second]);
+    assert_eq!(desk.names(), ["money", "stored"]);
+    let rows = home.json(&["audit", "list", "-n", "100"]).to_string();
+    for kind in ["device-added", "device-retired", "recovery-tried"] {
+        assert!(rows.contains(kind), "{kind}: {rows}");
+    }
+    assert_eq!(home.json(&["audit", "verify"])["sound"], true);
+}
+
+#[test]
+fn the_words_on_paper_open_the_vault_when_every_key_is_gone() {
+    let desk = Desk::set(Card::insert());
+    let kit = desk.make_kit();
+    let words = kit.words.expose();
+    assert_eq!(words.split(' ').count(), 24);
+    assert_eq!(kit.to_reseal, ["money"]);
+    let _resealed = desk.home.json(&["device", "reseal"]);
+
+    let drill = ["recover", "drill", "--words-fd", "0"];
+    let swapped = {
+        let mut words: Vec<_> = words.split(' ').collect();
+        words.reverse();
+        words.join(" ")
+    };
+    let wrong = run(&desk.home, &drill, &swapped);
+    assert!(!wrong.0, "{}", wrong.1);
+    assert!(
+        words
+            .split(' ')
+            .all(|word| !wrong.1.contains(&format!(" {word} "))),
+        "{}",
+        wrong.1
+    );
+    assert_eq!(desk.home.json_with(&drill, words)["items"], 2);
+    assert_eq!(desk.home.json(&["status"])["vault"]["rehearsed"], true);
+
+    let _removed = desk.card.ask(&json!({ "do": "remove" }));
+    let _locked = desk.home.json(&["lock"]);
+    assert_eq!(desk.refused(&["unlock"])["code"], "NO_DEVICE");
+    let open = desk
+        .home
+        .json_with(&["recover", "unlock", "--words-fd", "0"], words);
+    assert_eq!(open["items"], 2);
+    // It signs, too: another device is let in, and opens it alone.
+    let enrolled = desk
+        .home
+        .json(&["device", "enroll", "software", "--work-factor", "10"]);
+    assert_eq!(enrolled["device"]["kind"], "software");
+    let _retired = desk.home.json(&["device", "retire", "kit", "--yes"]);
+    let _locked = desk.home.json(&["lock"]);
+    let gone = run(&desk.home, &["recover", "unlock", "--words-fd", "0"], words);
+    assert!(
+        !gone.0 && gone.1.contains("none of this vault"),
+        "{}",
+        gone.1
+    );
+    let _open = desk.home.json(&["unlock", "--device", "passphrase"]);
+    assert_eq!(desk.names(), ["money", "stored"]);
+}
+
+// Whether it went well, and all it said.
+fn run(home: &Home, args: &[&str], stdin: &str) -> (bool, String) {
+    use std::io::Write;
+    let mut child = home
+        .touchkeep()
+        .args(args)
+        .arg("--no-interaction")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(stdin.as_bytes())
+        .unwrap();
+    let done = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+    (done.status.success(), said)
+}
+
+#[test]
+fn an_older_copy_comes_back_on_purpose_and_what_was_newer_is_merged() {
+    let desk = Desk::set(Card::insert());
+    let home = &desk.home;
+    let copies = home.json(&["backup", "list"]);
+    let copies = copies.as_array().unwrap();
+    assert!(copies.len() >= 2, "{copies:?}");
+    assert!(copies.iter().all(|copy| copy["problem"].is_null()));
+    // The newest copy is from before the last item.
+    assert_eq!(
+        (&copies[0]["items"], &copies[0]["missing"]),
+        (&json!(1), &json!(1))
+    );
+
+    // Put back by hand it is a rollback, and nothing is written to it.
+    let newer = home.path("newer");
+    std::fs::copy(&desk.vault, &newer).unwrap();
+    let _locked = home.json(&["lock"]);
+    std::fs::copy(beside(&desk.vault, 1), &desk.vault).unwrap();
+    let old = home.json(&["unlock"]);
+    assert!(old["read_only"].is_string(), "{old}");
+    assert_eq!(desk.names(), ["stored"]);
+    let refused = desk.refused(&["rm", "stored", "--yes"]);
+    assert!(
+        refused["fix"].as_str().unwrap().contains("touchkeep merge"),
+        "{refused}"
+    );
+    let merged = home.json(&["merge", newer.to_str().unwrap()]);
+    assert_eq!(
+        (&merged["changed"], &merged["conflicts"]),
+        (&json!(true), &json!([]))
+    );
+    assert_eq!(desk.names(), ["money", "stored"]);
+
+    // On purpose it is not.
+    let copies = home.json(&["backup", "list"]);
+    let older = copies
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|copy| copy["items"] == 1)
+        .unwrap();
+    let number = older["number"].to_string();
+    let touches = touches(&desk.card);
+    let _restored = home.json(&["backup", "restore", &number, "--yes"]);
+    assert!(
+        touches_since(&desk.card, touches) > 0,
+        "it asks for a touch"
+    );
+    let open = home.json(&["unlock"]);
+    assert!(open["read_only"].is_null(), "{open}");
+    assert_eq!(desk.names(), ["stored"]);
+    let merged = home.json(&["merge", beside(&desk.vault, 1).to_str().unwrap()]);
+    assert_eq!(merged["changed"], true);
+    assert_eq!(desk.names(), ["money", "stored"]);
+    assert_eq!(home.json(&["audit", "verify"])["sound"], true);
+}
+
+fn beside(vault: &Path, number: u32) -> PathBuf {
+    PathBuf::from(format!("{}.{number}", vault.display()))
+}
+
+fn touches(card: &Card) -> u64 {
+    card.ask(&json!({ "do": "state" }))["touches"]
+        .as_u64()
+        .unwrap()
+}
+
+fn touches_since(card: &Card, before: u64) -> u64 {
+    touches(card) - before
+}
+
+#[test]
+fn a_pin_is_changed_and_unblocked_and_its_last_try_is_never_spent_by_the_way() {
+    let desk = Desk::set(Card::insert());
+    let (home, serial) = (&desk.home, desk.card.serial.as_str());
+    let mind = |pin: &str, new: &str| {
+        let mut mind = desk.person.mind.lock().unwrap();
+        mind.pin = pin.into();
+        mind.new_pin = new.into();
+    };
+    mind("294173", "615243");
+    let _changed = home.json(&["device", "pin", serial]);
+    mind("615243", "");
+    let _locked = home.json(&["lock"]);
+    let before = desk.verifies(1);
+    let _open = home.json(&["unlock"]);
+    assert_eq!(
+        desk.verifies(1) - before,
+        1,
+        "one VERIFY for one PIN that was typed"
+    );
+
+    // Somebody keeps typing the wrong one.
+    let _locked = home.json(&["lock"]);
+    mind("000111", "");
+    let wrong = desk.refused(&["unlock"]);
+    assert!(
+        wrong["fix"]
+            .as_str()
+            .unwrap()
+            .contains("touchkeep device unblock"),
+        "{wrong}"
+    );
+    let report = home.json(&["device", "inspect", serial]);
+    assert_eq!(report["pin"]["pin_tries"][0], 1, "{report}");
+    let before = desk.verifies(1);
+    let _again = desk.refused(&["unlock"]);
+    assert_eq!(desk.verifies(1), before, "the last try is left");
+
+    mind("000111", "807060");
+    let _unblocked = home.json(&["device", "unblock", serial]);
+    mind("807060", "");
+    let _open = home.json(&["unlock"]);
+    let report = home.json(&["device", "inspect", serial]);
+    assert_eq!(report["pin"]["pin_tries"], json!([3, 3]), "{report}");
+    let text = report.to_string() + &home.log();
+    assert!(
+        ["615243", "000111", "807060"]
+            .iter()
+            .all(|pin| !text.contains(pin))
+    );
+}
+
+/// A finger on the card for as long as it lives.
+struct Finger {
+    lifted: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Finger {
+    fn on(card: &Arc<Card>) -> Self {
+        let lifted = Arc::new(AtomicBool::new(false));
+        let (card, until) = (Arc::clone(card), Arc::clone(&lifted));
+        let thread = std::thread::spawn(move || {
+            while !until.load(Ordering::Relaxed) {
+                let _touched = card.ask(&json!({ "do": "touch", "wait_ms": 200 }));
+            }
+        });
+        Self {
+            lifted,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Finger {
+    fn drop(&mut self) {
+        self.lifted.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+#[test]
+fn tar_age_and_the_plugin_get_back_what_a_card_has_locked() {
+    let mut desk = Desk::set(Card::insert());
+    desk.home.kill_agent();
+    let folder = desk.home.path("out");
+    std::fs::create_dir(&folder).unwrap();
+    let card = Arc::new(desk.card);
+    let shell = |script: &str| {
+        let dialog = "set timeout 30; spawn sh -euc $env(SCRIPT); \
+            expect { -nocase \"enter pin\" { after 400; send \"294173\\r\"; expect { timeout { exit 92 } eof } } timeout { exit 91 } eof }; \
+            exit [lindex [wait] 3]";
+        let plugin = std::env::var("TOUCHKEEP_AGE_PLUGIN_DIR").unwrap();
+        let path = format!("{plugin}:{}", std::env::var("PATH").unwrap());
+        let done = Command::new("expect")
+            .args(["-c", dialog])
+            .env("SCRIPT", script)
+            .env("PATH", path)
+            .env("PCSCLITE_CSOCK_NAME", &card.pcscd)
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "{script}: {}",
+            String::from_utf8_lossy(&done.stdout)
+        );
+    };
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    shell(&format!("tar xf '{}'", desk.vault.display()));
+    let readme = read("README.txt");
+    let command = |starts: &str| {
+        let mut lines = readme.lines().map(str::trim);
+        let line = lines.find(|line| line.starts_with(starts)).unwrap();
+        line.replace("<user>", "*")
+            .replace("<item>-<revision>", "*")
+    };
+    // The identity lines stand at the end of the README, each with what it is for.
+    let identity = |purpose: &str| {
+        let mut lines = readme
+            .lines()
+            .skip_while(|line| !line.starts_with("Devices"));
+        let line = lines
+            .find(|line| line.contains("AGE-PLUGIN-YUBIKEY-1") && line.contains(purpose))
+            .unwrap_or_else(|| panic!("{readme}"));
+        let mut words = line.split_whitespace();
+        words
+            .find(|word| word.starts_with("AGE-PLUGIN-YUBIKEY-1"))
+            .unwrap()
+            .to_owned()
+    };
+    for (file, purpose) in [("identity.txt", "unlock"), ("seal.txt", "seal")] {
+        std::fs::write(folder.join(file), identity(purpose) + "\n").unwrap();
+    }
+    let _finger = Finger::on(&card);
+    shell(&command("age -d -i identity.txt u/"));
+    shell(&command("for k in"));
+    shell(&command("for f in"));
+    assert!(read("operations.jsonl").contains(&format!("stored:{STORED}")));
+    shell(&format!("{} > sealed", command("age -d -i seal.txt t/")));
+    assert_eq!(read("sealed"), SEALED);
+}
