@@ -136,10 +136,30 @@ impl State {
             .unwrap_or_default()
     }
 
+    /// Keeps a module's place, and its SHA-256 as it is now.
     pub(crate) fn keep_module(&self, path: &str) -> Result<(), StateError> {
-        self.lock()
-            .execute("INSERT OR IGNORE INTO module VALUES (?1)", [path])?;
+        let hash = touchkeep_device_pkcs11::module::hash_of(Path::new(path)).ok();
+        let db = self.lock();
+        db.execute("INSERT OR IGNORE INTO module VALUES (?1)", [path])?;
+        if let Some(hash) = hash {
+            db.execute(
+                "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                [format!("module-sha256.{path}"), hash.to_string()],
+            )?;
+        }
         Ok(())
+    }
+
+    /// What a module was when a vault was last made with it: its SHA-256, in hex.
+    pub(crate) fn module_hash(&self, path: &Path) -> Option<String> {
+        let name = format!("module-sha256.{}", path.to_str()?);
+        let value = self
+            .lock()
+            .query_row("SELECT value FROM fact WHERE name = ?1", [name], |row| {
+                row.get(0)
+            })
+            .optional();
+        value.ok().flatten()
     }
 
     pub(crate) fn saw_client(&self, client: ClientId, at: UnixMillis) -> Result<(), StateError> {

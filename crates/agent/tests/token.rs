@@ -317,8 +317,13 @@ fn say_touched(path: &Path, softhsm: &str, setting: &str) {
         .into_iter()
         .map(|token| token.choice)
         .find(|choice| choice.label == "agent-test");
-    let mut device =
-        Pkcs11Device::spawn(launch, std::path::PathBuf::from(MODULE), choice.unwrap(), Options::default()).unwrap();
+    let mut device = Pkcs11Device::spawn(
+        launch,
+        std::path::PathBuf::from(MODULE),
+        choice.unwrap(),
+        Options::default(),
+    )
+    .unwrap();
     let locked = touchkeep_vault::Locked::open(path).unwrap();
     let pin = Pin::new(PIN.into());
     let mut vault = locked.unlock(&mut device, Auth::Pin(&pin)).unwrap();

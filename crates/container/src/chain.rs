@@ -179,7 +179,12 @@ mod tests {
     use super::*;
     use crate::{link::Change, statement::Statement, testing::World};
 
-    fn link(world: &World, before: &Membership, number: u32, joined: Vec<Hash>) -> (Vec<u8>, UserId) {
+    fn link(
+        world: &World,
+        before: &Membership,
+        number: u32,
+        joined: Vec<Hash>,
+    ) -> (Vec<u8>, UserId) {
         let user = UserId::random();
         let change = Change {
             vault: world.vault,

@@ -27,7 +27,9 @@ impl Container {
             return Err(ContainerError::Missing("c/".into()));
         }
         if let Some(told) = self.history.redundant().first() {
-            return Err(ContainerError::Unlisted(MemberName::Commit(*told).to_string()));
+            return Err(ContainerError::Unlisted(
+                MemberName::Commit(*told).to_string(),
+            ));
         }
         let mut links = BTreeSet::new();
         for head in heads {
@@ -207,7 +209,9 @@ pub(crate) fn read_commit(
         .get(commit.members)
         .filter(|link| link.vault == commit.vault)
         .ok_or(ContainerError::Contradiction(hash))?;
-    let may_write = known.role(commit.author).is_some_and(|role| role.may_write());
+    let may_write = known
+        .role(commit.author)
+        .is_some_and(|role| role.may_write());
     let key = known
         .author_verify_key(commit.author)
         .filter(|_| may_write)

@@ -80,7 +80,10 @@ impl Commit {
             let _ = writeln!(text, "parent {parent}");
         }
         let _ = writeln!(text, "live {} {}", self.live_count, self.live);
-        let log = self.audit.log.map_or_else(|| "-".to_owned(), |log| log.to_string());
+        let log = self
+            .audit
+            .log
+            .map_or_else(|| "-".to_owned(), |log| log.to_string());
         let _ = writeln!(text, "audit {log} {} {}", self.audit.size, self.audit.root);
         let _ = writeln!(text, "time {}", self.time.0);
         for (word, members) in [("add", &self.added), ("drop", &self.dropped)] {

@@ -444,7 +444,10 @@ impl Change {
         let name = MemberName::Readme;
         let shown = members.get(&name.to_string()).map(|member| member.hash);
         let live = history.live(&history.all()).unwrap_or_default();
-        for entry in live.into_keys().filter(|entry| entry.name == name.to_string()) {
+        for entry in live
+            .into_keys()
+            .filter(|entry| entry.name == name.to_string())
+        {
             let dropped = (name, entry.hash);
             if Some(entry.hash) != shown && !self.dropped.contains(&dropped) {
                 self.dropped.push(dropped);

@@ -50,8 +50,7 @@ impl History {
             pasts,
             parents,
         };
-        (history.is_whole() && history.in_order().len() == history.parents.len())
-            .then_some(history)
+        (history.is_whole() && history.in_order().len() == history.parents.len()).then_some(history)
     }
 
     fn is_whole(&self) -> bool {
@@ -185,12 +184,18 @@ impl History {
 
     /// A list of the older commits, when there are so many whole ones that it is worth it. `live` is what is live now.
     #[must_use]
-    pub fn folded(&self, vault: touchkeep_core::VaultId, live: &BTreeMap<Entry, Hash>) -> Option<Past> {
+    pub fn folded(
+        &self,
+        vault: touchkeep_core::VaultId,
+        live: &BTreeMap<Entry, Hash>,
+    ) -> Option<Past> {
         if self.commits.len() < FOLDED_FROM {
             return None;
         }
         let order = self.in_order().into_iter();
-        let whole: Vec<Hash> = order.filter(|hash| self.commits.contains_key(hash)).collect();
+        let whole: Vec<Hash> = order
+            .filter(|hash| self.commits.contains_key(hash))
+            .collect();
         let (old, _) = whole.split_at_checked(whole.len().checked_sub(KEPT_WHOLE)?)?;
         let traces = old.iter().filter_map(|hash| {
             let commit = self.commits.get(hash)?;

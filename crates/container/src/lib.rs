@@ -40,11 +40,11 @@ pub mod tar;
 pub(crate) mod testing;
 pub mod words;
 
+pub use chain::Chain;
 pub use commit::{AuditHead, Commit};
 pub use container::{Container, ContainerError, LivePart, NewCommit};
 pub use hash::Hash;
 pub use history::{Entry, History};
-pub use chain::Chain;
 pub use link::{Change, Genesis};
 pub use membership::{EnrolledDevice, Membership, MembershipError};
 pub use name::{MemberName, Part};

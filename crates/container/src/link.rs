@@ -4,9 +4,7 @@ use std::{fmt::Write as _, str::FromStr};
 
 use touchkeep_core::{UnixMillis, VaultId};
 
-use crate::{
-    hash::Hash, membership::MembershipError, statement::Statement, words::VaultKind,
-};
+use crate::{hash::Hash, membership::MembershipError, statement::Statement, words::VaultKind};
 
 /// First word of genesis' text. What is signed says what it is, so that no signature fits two purposes.
 pub const GENESIS_HEADER: &str = "touchkeep/vault/v1";

@@ -494,10 +494,7 @@ mod tests {
         let mut statements = second_admin(&world, &other);
         statements.push(Statement::Author(other.user, [7; 32]));
         let alone = after(&members, &world, statements.clone());
-        assert_eq!(
-            alone,
-            Err(MembershipError::Contradiction { statement: 6 })
-        );
+        assert_eq!(alone, Err(MembershipError::Contradiction { statement: 6 }));
         let change = Change {
             vault: world.vault,
             number: 2,

@@ -539,7 +539,10 @@ mod tests {
         ] {
             assert!(read(&format!("{bad}\n")).is_err(), "{bad}");
         }
-        assert!(read(r#"{"at":"1.0","set":{"a":null}}"#).is_err(), "no newline");
+        assert!(
+            read(r#"{"at":"1.0","set":{"a":null}}"#).is_err(),
+            "no newline"
+        );
     }
 
     #[test]

@@ -147,7 +147,10 @@ mod tests {
                 let mut added: Vec<_> = revisions
                     .into_iter()
                     .map(Id::from_bytes)
-                    .map(|revision| MemberName::Sealed { item: ItemId(id), revision })
+                    .map(|revision| MemberName::Sealed {
+                        item: ItemId(id),
+                        revision,
+                    })
                     .map(|name| (name, Hash([7; 32])))
                     .collect();
                 added.sort_by_key(|(name, _)| name.to_string());
@@ -155,7 +158,11 @@ mod tests {
                     commit: Hash(commit),
                     parents: match before.filter(|_| follows) {
                         Some(before) => vec![before],
-                        None => parents.into_iter().filter(|p| *p != commit).map(Hash).collect(),
+                        None => parents
+                            .into_iter()
+                            .filter(|p| *p != commit)
+                            .map(Hash)
+                            .collect(),
                     },
                     added,
                 });

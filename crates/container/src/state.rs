@@ -126,7 +126,10 @@ impl ReadPart {
                 });
             }
             if start != text.len() {
-                return Err(BadOp { line: lines.len() + 1 }.into());
+                return Err(BadOp {
+                    line: lines.len() + 1,
+                }
+                .into());
             }
         }
         for place in secrets {
@@ -177,7 +180,8 @@ impl Place {
     /// The secret in the bytes that stand there.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<op::Value> {
-        let line = Zeroizing::new([b"{\"at\":\"0.0\",\"set\":{\"x\":\"", bytes, b"\"}}\n"].concat());
+        let line =
+            Zeroizing::new([b"{\"at\":\"0.0\",\"set\":{\"x\":\"", bytes, b"\"}}\n"].concat());
         let text = std::str::from_utf8(&line).ok()?;
         match op::lines(text).next()?.ok()? {
             Line::Op(Op {
@@ -237,7 +241,8 @@ impl<'a> ItemState<'a> {
     /// The parts that hold a stored secret of it, of every write that is not replaced yet.
     pub fn parts_with_secrets(&self) -> impl Iterator<Item = MemberName> {
         let writes = self.fields.get(SECRET_FIELD).into_iter().flatten();
-        let stored = writes.filter(|write| write.text.is_some_and(|t| t.escaped().starts_with(STORED)));
+        let stored =
+            writes.filter(|write| write.text.is_some_and(|t| t.escaped().starts_with(STORED)));
         stored.filter_map(|write| Some(self.state.parts.get(&write.part)?.name))
     }
 
@@ -421,7 +426,13 @@ impl State {
         let range = usize::try_from(line.start).ok()?..usize::try_from(line.end).ok()?;
         let text = std::str::from_utf8(part.text.get(range)?).ok()?;
         match op::lines(text).next()?.ok()? {
-            Line::Op(op) => Some((op, Stamp { at: line.at, commit })),
+            Line::Op(op) => Some((
+                op,
+                Stamp {
+                    at: line.at,
+                    commit,
+                },
+            )),
             Line::From(_) => None,
         }
     }
@@ -473,7 +484,8 @@ impl State {
                 Edit::Put(id, fields)
             }
             Edit::Set(mut fields) => {
-                let counts = |name: &str| settings.holds_setting(name, stamp) && !replaced.has(None, name);
+                let counts =
+                    |name: &str| settings.holds_setting(name, stamp) && !replaced.has(None, name);
                 fields.retain(|(name, _)| counts(name));
                 Edit::Set(fields)
             }

@@ -170,9 +170,11 @@ fn read(words: &[&str]) -> Option<Statement> {
                 identity: from_word(identity).ok()?,
             },
         ),
-        ["attest", device, purpose, ref certificates @ ..] => {
-            Statement::Attestation(word(device)?, word(purpose)?, read_certificates(certificates)?)
-        }
+        ["attest", device, purpose, ref certificates @ ..] => Statement::Attestation(
+            word(device)?,
+            word(purpose)?,
+            read_certificates(certificates)?,
+        ),
         ["retired", device] => Statement::Retired(word(device)?),
         ["author", user, "ed25519", key] => Statement::Author(
             word(user)?,
@@ -244,8 +246,15 @@ pub(crate) mod tests {
                     }
                 )),
             (id(), any::<[u8; 32]>()).prop_map(|(id, key)| Statement::Author(UserId(id), key)),
-            (id(), proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..9), 1..=4))
-                .prop_map(|(id, der)| Statement::Attestation(DeviceId(id), Purpose::Seal, der)),
+            (
+                id(),
+                proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..9), 1..=4)
+            )
+                .prop_map(|(id, der)| Statement::Attestation(
+                    DeviceId(id),
+                    Purpose::Seal,
+                    der
+                )),
             id().prop_map(|id| Statement::Retired(DeviceId(id))),
             any::<u32>().prop_map(Statement::Threshold),
             (id(), id()).prop_map(|(e, u)| Statement::Grant(EnvironmentId(e), UserId(u))),

@@ -230,8 +230,14 @@ mod tests {
     fn wrong_words_are_told_apart() {
         let refused = |words: &str| RecoveryKit::from_words(words).err().unwrap();
         assert_eq!(refused("legal winner"), BadWords::Count(2));
-        assert_eq!(refused(&VECTOR.replace("title", "titel")), BadWords::Unknown(24));
-        assert_eq!(refused(&VECTOR.replace("title", "legal")), BadWords::Checksum);
+        assert_eq!(
+            refused(&VECTOR.replace("title", "titel")),
+            BadWords::Unknown(24)
+        );
+        assert_eq!(
+            refused(&VECTOR.replace("title", "legal")),
+            BadWords::Checksum
+        );
     }
 
     #[test]

@@ -248,7 +248,10 @@ fn item(environment: EnvironmentId, name: &str) -> Item {
 }
 
 fn finish(folder: &Path, name: &str, expected: &serde_json::Value) -> Result {
-    fs::write(folder.join(format!("{name}.json")), format!("{expected:#}\n"))?;
+    fs::write(
+        folder.join(format!("{name}.json")),
+        format!("{expected:#}\n"),
+    )?;
     remove_beside(folder, &format!("{name}.tar"))
 }
 

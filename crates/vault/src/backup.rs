@@ -38,7 +38,9 @@ pub struct Backup {
 /// The vault itself cannot be read: not for what it holds, but for what it is (a link, a folder).
 pub fn backups(path: &Path) -> Result<Vec<Backup>, VaultError> {
     // A vault that is damaged has backups all the same.
-    let vault = file::read(path).and_then(|bytes| Ok(Container::parse(&bytes)?)).ok();
+    let vault = file::read(path)
+        .and_then(|bytes| Ok(Container::parse(&bytes)?))
+        .ok();
     let mut found = Vec::new();
     for number in 1..=BACKUPS {
         let place = file::backup_path(path, number)?;
@@ -55,11 +57,15 @@ pub fn backups(path: &Path) -> Result<Vec<Backup>, VaultError> {
         let missing = match (&copy, &vault) {
             (Ok(copy), Some(vault)) => {
                 let heads = copy.history().all().into_iter();
-                heads.filter(|commit| !vault.history().knows(*commit)).count()
+                heads
+                    .filter(|commit| !vault.history().knows(*commit))
+                    .count()
             }
             _ => 0,
         };
-        let changed = std::fs::metadata(&place).and_then(|meta| meta.modified()).ok();
+        let changed = std::fs::metadata(&place)
+            .and_then(|meta| meta.modified())
+            .ok();
         found.push(Backup {
             number,
             replaced: changed.and_then(millis),
@@ -74,7 +80,10 @@ pub fn backups(path: &Path) -> Result<Vec<Backup>, VaultError> {
 
 fn newest(copy: &Container) -> UnixMillis {
     let commits = copy.history().commits().values();
-    commits.map(|commit| commit.time).max().unwrap_or(UnixMillis(0))
+    commits
+        .map(|commit| commit.time)
+        .max()
+        .unwrap_or(UnixMillis(0))
 }
 
 fn millis(time: SystemTime) -> Option<UnixMillis> {

@@ -69,9 +69,7 @@ pub(crate) fn decrypt_with<'a>(
 ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
     let decryptor = age::Decryptor::new_buffered(bytes)?;
     let mut plaintext = Zeroizing::new(Vec::with_capacity(bytes.len()));
-    decryptor
-        .decrypt(identities)?
-        .read_to_end(&mut plaintext)?;
+    decryptor.decrypt(identities)?.read_to_end(&mut plaintext)?;
     Ok(plaintext)
 }
 
@@ -176,7 +174,11 @@ impl LockedIdentity {
     }
 
     /// Decrypts what is encrypted to it: a failure is damage.
-    pub(crate) fn open(&self, member: &str, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    pub(crate) fn open(
+        &self,
+        member: &str,
+        bytes: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let identity = self.unlocked().ok_or_else(|| content(member))?;
         open(&identity, member, bytes)
     }
@@ -190,8 +192,7 @@ impl LockedIdentity {
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let damaged = || content(member);
         let identity = self.unlocked().ok_or_else(damaged)?;
-        let decryptor =
-            age::Decryptor::new_buffered(Cursor::new(bytes)).map_err(|_| damaged())?;
+        let decryptor = age::Decryptor::new_buffered(Cursor::new(bytes)).map_err(|_| damaged())?;
         let mut plaintext = decryptor
             .decrypt(std::iter::once(&identity as &dyn age::Identity))
             .map_err(|_| damaged())?;
@@ -219,7 +220,10 @@ impl Bundle {
         let author = LockedBytes::fill(SEED_BYTES, |seed| {
             random(seed).map_err(|_| std::io::Error::other("no randomness"))
         });
-        Self::of(LockedIdentity::generate()?, author.map_err(VaultError::Memory)?)
+        Self::of(
+            LockedIdentity::generate()?,
+            author.map_err(VaultError::Memory)?,
+        )
     }
 
     fn of(identity: LockedIdentity, author: LockedBytes) -> Result<Self, VaultError> {
@@ -258,7 +262,12 @@ impl Bundle {
         // EXPOSE: both, to the age file that seals them.
         let seed = Zeroizing::new(BASE64_STANDARD.encode(self.author.expose()));
         let identity = self.identity.to_plaintext();
-        let parts = [&identity[..], AUTHOR_LINE.as_bytes(), seed.as_bytes(), b"\n"];
+        let parts = [
+            &identity[..],
+            AUTHOR_LINE.as_bytes(),
+            seed.as_bytes(),
+            b"\n",
+        ];
         let mut text = Zeroizing::new(Vec::with_capacity(parts.iter().map(|p| p.len()).sum()));
         parts.iter().for_each(|part| text.extend_from_slice(part));
         text
@@ -324,7 +333,11 @@ mod tests {
         let again = Bundle::parse(&text).unwrap().unwrap();
         assert_eq!(again.author_public_key(), bundle.author_public_key());
         assert_eq!(again.identity.recipient(), bundle.identity.recipient());
-        assert!(Bundle::parse(&[&text[..], b"\n"].concat()).unwrap().is_none());
+        assert!(
+            Bundle::parse(&[&text[..], b"\n"].concat())
+                .unwrap()
+                .is_none()
+        );
         assert!(Bundle::parse(&text[..text.len() - 1]).unwrap().is_none());
     }
 
@@ -333,11 +346,20 @@ mod tests {
         let identity = LockedIdentity::generate().unwrap();
         let plain: Vec<u8> = (0..300_000u32).flat_map(u32::to_be_bytes).collect();
         let file = encrypt_to(identity.recipient(), &plain).unwrap();
-        for range in [0..4u64, 65_530..65_540, 1_199_990..1_200_000, 700_001..700_001] {
+        for range in [
+            0..4u64,
+            65_530..65_540,
+            1_199_990..1_200_000,
+            700_001..700_001,
+        ] {
             let read = identity.open_range("s/x", &file, range.clone()).unwrap();
             let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
             assert_eq!(read[..], plain[start..end]);
         }
-        assert!(identity.open_range("s/x", &file, 1_199_999..1_200_001).is_err());
+        assert!(
+            identity
+                .open_range("s/x", &file, 1_199_999..1_200_001)
+                .is_err()
+        );
     }
 }

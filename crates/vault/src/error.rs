@@ -78,7 +78,9 @@ pub enum VaultError {
     Invalid(&'static str),
     /// The membership chain was changed in two places that did not know of each other. Until an admin joins them the vault can
     /// be read but not changed.
-    #[error("the membership of the vault was changed in two places that did not know of each other")]
+    #[error(
+        "the membership of the vault was changed in two places that did not know of each other"
+    )]
     Forked,
     /// Somebody else changed the membership while this change was being signed. Nothing was written.
     #[error("somebody else has changed the vault's membership meanwhile")]

@@ -6,9 +6,7 @@ use touchkeep_container::{
     words::Role,
 };
 use touchkeep_core::{DeviceId, EnvironmentId, Id, ItemId, UnixMillis, UserId};
-use touchkeep_device::{
-    Device, DeviceKind, KeyInfo, Purpose, SoftwareDevice, software, stanza,
-};
+use touchkeep_device::{Device, DeviceKind, KeyInfo, Purpose, SoftwareDevice, software, stanza};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -48,11 +46,7 @@ impl Newcomer {
     ///
     /// # Errors
     /// The device lacks a key, or its maker does not vouch for it.
-    pub fn new(
-        name: String,
-        device: &mut dyn Device,
-        practice: bool,
-    ) -> Result<Self, VaultError> {
+    pub fn new(name: String, device: &mut dyn Device, practice: bool) -> Result<Self, VaultError> {
         let id = DeviceId::random();
         let mut hand = Hand {
             device,
@@ -109,7 +103,10 @@ impl Unlocked {
             NewDevice::Hardware(device, _) => (self.stated(device, id)?, None),
         };
         let known = self.devices().iter().flat_map(|device| &device.keys);
-        if known.clone().any(|key| stated.info.keys.iter().any(|new| new.spki == key.spki)) {
+        if known
+            .clone()
+            .any(|key| stated.info.keys.iter().any(|new| new.spki == key.spki))
+        {
             return Err(VaultError::Invalid("a device that is enrolled already"));
         }
         let mut extra = Extra::default();
@@ -154,7 +151,10 @@ impl Unlocked {
         if !self.own_devices().any(|device| device.id == id) {
             return Err(VaultError::NotEnrolled);
         }
-        let left: Vec<_> = self.own_devices().filter(|device| device.id != id).collect();
+        let left: Vec<_> = self
+            .own_devices()
+            .filter(|device| device.id != id)
+            .collect();
         if left.is_empty() {
             return Err(VaultError::LastDevice);
         }
@@ -174,9 +174,9 @@ impl Unlocked {
             self.next_epoch(environment, &bundle, &mut statements, &mut extra)?;
         }
         let names = self.locked.container.names();
-        extra.drop.extend(names.filter(
-            |name| matches!(name, MemberName::Device { device, .. } if *device == id),
-        ));
+        extra.drop.extend(
+            names.filter(|name| matches!(name, MemberName::Device { device, .. } if *device == id)),
+        );
         extra.bundle = Some(bundle);
         self.link(extra, statements, hand, now, audit)?;
         Ok(follows)
@@ -213,7 +213,11 @@ impl Unlocked {
             .unwrap_or(u32::MAX)
             .saturating_add(1);
         let recipient = new.recipient().to_owned();
-        statements.push(Statement::EnvironmentRecipient(environment.id, epoch, recipient));
+        statements.push(Statement::EnvironmentRecipient(
+            environment.id,
+            epoch,
+            recipient,
+        ));
         let all = environment.identities.iter().chain([&new]);
         for (epoch, identity) in (1..).zip(all) {
             self.rewrap_environment(extra, environment.id, epoch, identity, &recipients)?;
@@ -412,7 +416,10 @@ impl Unlocked {
         }
         joined.sort_unstable();
         let extra = Extra {
-            drop: container.names().filter(|name| !is_known(*name, latest)).collect(),
+            drop: container
+                .names()
+                .filter(|name| !is_known(*name, latest))
+                .collect(),
             ..Extra::default()
         };
         let text = self.change(vec![], joined, now).to_text();
@@ -426,12 +433,7 @@ impl Unlocked {
             .ok_or(VaultError::NotAllowed)
     }
 
-    fn change(
-        &self,
-        statements: Vec<Statement>,
-        joined: Vec<Hash>,
-        time: UnixMillis,
-    ) -> Change {
+    fn change(&self, statements: Vec<Statement>, joined: Vec<Hash>, time: UnixMillis) -> Change {
         let chain = self.locked.container.chain();
         let latest = self.locked.container.membership();
         let numbers = joined.iter().filter_map(|head| chain.get(*head));

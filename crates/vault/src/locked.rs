@@ -37,7 +37,12 @@ impl Locked {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, VaultError> {
         let path = path.as_ref();
         let bytes = file::read(path)?;
-        Ok(Self::of(path, None, Container::parse(&bytes)?, Hash::of(&bytes)))
+        Ok(Self::of(
+            path,
+            None,
+            Container::parse(&bytes)?,
+            Hash::of(&bytes),
+        ))
     }
 
     /// Like [`Locked::open`], and compares with what was seen here before: a copy that does not come after the heads that
@@ -57,12 +62,7 @@ impl Locked {
         Ok(locked)
     }
 
-    pub(crate) fn of(
-        path: &Path,
-        pins: Option<PathBuf>,
-        container: Container,
-        read: Hash,
-    ) -> Self {
+    pub(crate) fn of(path: &Path, pins: Option<PathBuf>, container: Container, read: Hash) -> Self {
         Self {
             path: path.into(),
             pins,
@@ -162,7 +162,9 @@ impl Locked {
                     }
                 }
                 // It was written before this device was enrolled, or after it was retired.
-                Err(VaultError::Device(DeviceError::NotForThisKey) | VaultError::Content { .. }) => {}
+                Err(
+                    VaultError::Device(DeviceError::NotForThisKey) | VaultError::Content { .. },
+                ) => {}
                 Err(error) => last = error,
             }
             if matches!(last, VaultError::Device(_)) {

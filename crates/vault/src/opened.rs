@@ -141,7 +141,11 @@ impl OpenEnvironment {
     }
 
     fn read_state(&mut self, container: &Container) -> Result<(), VaultError> {
-        let identities: Vec<_> = self.identities.iter().filter_map(LockedIdentity::unlocked).collect();
+        let identities: Vec<_> = self
+            .identities
+            .iter()
+            .filter_map(LockedIdentity::unlocked)
+            .collect();
         let parts = self.parts(container);
         // Decrypting and reading are most of what unlocking costs, so the cores share them.
         let read = parallel::map(&parts, |part| {

@@ -40,7 +40,9 @@ impl Sealing {
             sealing.devices.push(device.id);
         }
         if !opens {
-            let mut why = devices.iter().filter_map(|device| device.seals.as_ref().err());
+            let mut why = devices
+                .iter()
+                .filter_map(|device| device.seals.as_ref().err());
             let why = why.next().cloned();
             return Err(why.map_or(VaultError::NoKey(Purpose::Seal), VaultError::NotAttested));
         }

@@ -1,10 +1,6 @@
 //! An unlocked vault: items, secrets and settings, and what was changed since the last save.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    sync::OnceLock,
-};
+use std::{collections::BTreeMap, path::Path, sync::OnceLock};
 
 use touchkeep_container::{MemberName, SECRET_FIELD, Value, op};
 use touchkeep_core::{ApiSecret, DeviceId, EnvironmentId, Id, ItemId, UserId, VaultId};
@@ -255,7 +251,9 @@ impl Unlocked {
             return Err(VaultError::NoSecret);
         }
         if before.is_some_and(|before| before.environment != item.environment) {
-            return Err(VaultError::Invalid("an item in another environment than it is in"));
+            return Err(VaultError::Invalid(
+                "an item in another environment than it is in",
+            ));
         }
         let old = before.map(Item::fields);
         let environment = self.writable(item.environment)?;
@@ -380,7 +378,9 @@ impl Unlocked {
         if pending.is_some_and(|item| item.removed) {
             return None;
         }
-        let state = environment.state.item(id, self.locked.container.history())?;
+        let state = environment
+            .state
+            .item(id, self.locked.container.history())?;
         let mut fields = state.fields();
         let (_, text) = fields.find(|(name, _)| *name == SECRET_FIELD)?;
         Some(text.to_value())
@@ -552,7 +552,10 @@ impl Unlocked {
         let Some(state) = environment.state.item(id, history) else {
             return;
         };
-        let parts: Vec<_> = state.parts_with_secrets().map(|name| name.to_string()).collect();
+        let parts: Vec<_> = state
+            .parts_with_secrets()
+            .map(|name| name.to_string())
+            .collect();
         environment.pending.forgets.extend(parts);
         environment.pending.unsealed.insert(id);
     }

@@ -68,7 +68,12 @@ fn going_back_is_deliberate_and_can_be_undone() {
     touchkeep_vault::merge_into(&place.path, &found[0].path).unwrap();
     vault.put(item(vault.environment(), "c")).unwrap();
     save(&mut vault);
-    let names: Vec<_> = place.unlock().items().iter().map(|i| i.name.clone()).collect();
+    let names: Vec<_> = place
+        .unlock()
+        .items()
+        .iter()
+        .map(|i| i.name.clone())
+        .collect();
     assert_eq!(names.len(), 3);
 }
 
@@ -80,7 +85,10 @@ fn another_vault_is_no_backup() {
     fs::copy(&other.path, place.path.with_extension("vault.1")).unwrap();
     assert!(!backups(&place.path).unwrap()[0].is_same_vault);
     let refused = danger_restore(&place.path, &pins, 1);
-    assert!(matches!(refused, Err(VaultError::Damaged(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(VaultError::Damaged(_))),
+        "{refused:?}"
+    );
     let absent = danger_restore(&place.path, &pins, 2);
     assert!(matches!(absent, Err(VaultError::NoVault(_))));
 }
@@ -97,5 +105,8 @@ fn a_damaged_vault_is_replaced_by_a_backup_too() {
     assert_eq!(backups(&place.path).unwrap().len(), 2);
     danger_restore(&place.path, &pins, 1).unwrap();
     assert_eq!(place.unlock().items().len(), 1);
-    assert_eq!(fs::read(place.path.with_extension("vault.1")).unwrap(), b"not a vault");
+    assert_eq!(
+        fs::read(place.path.with_extension("vault.1")).unwrap(),
+        b"not a vault"
+    );
 }

@@ -145,7 +145,14 @@ fn place_with_one_item() -> Place {
 #[test]
 fn a_save_killed_anywhere_leaves_the_old_or_the_new_file() {
     let place = place_with_one_item();
-    let calls = ["openat", "write", "fsync", "rename", "renameat", "renameat2"];
+    let calls = [
+        "openat",
+        "write",
+        "fsync",
+        "rename",
+        "renameat",
+        "renameat2",
+    ];
     let (olds, news) = strike(&place, &calls, "signal=SIGKILL");
     // Both sides of the last rename were seen.
     assert!(olds >= 8 && news > 5, "{olds} old, {news} new");
@@ -160,7 +167,11 @@ fn a_save_killed_anywhere_leaves_the_old_or_the_new_file() {
 fn a_full_or_failing_disk_leaves_the_old_or_the_new_file_and_is_said() {
     let place = place_with_one_item();
     for fault in ["error=ENOSPC", "error=EIO"] {
-        let (olds, news) = strike(&place, &["write", "fsync", "rename", "renameat", "renameat2"], fault);
+        let (olds, news) = strike(
+            &place,
+            &["write", "fsync", "rename", "renameat", "renameat2"],
+            fault,
+        );
         assert!(olds >= 4 && news >= 3, "{fault}: {olds} old, {news} new");
     }
     assert!(place.names().iter().all(|name| !name.ends_with(".tmp")));

@@ -26,7 +26,9 @@ fn files_are_private_and_three_older_ones_are_kept() {
     let mut versions = vec![fs::read(&place.path).unwrap()];
     for number in 0..5 {
         fs::set_permissions(&place.path, fs::Permissions::from_mode(0o644)).unwrap();
-        vault.put(item(vault.environment(), &number.to_string())).unwrap();
+        vault
+            .put(item(vault.environment(), &number.to_string()))
+            .unwrap();
         save(&mut vault);
         versions.push(fs::read(&place.path).unwrap());
     }

@@ -34,7 +34,10 @@ fn secret(text: &str) -> ApiSecret {
 fn founder(vault: &Unlocked) -> SoftwareDevice {
     let mut devices = vault.own_devices();
     let device = devices.find(|device| device.kind == DeviceKind::Software);
-    vault.as_locked().software_device(device.unwrap().id).unwrap()
+    vault
+        .as_locked()
+        .software_device(device.unwrap().id)
+        .unwrap()
 }
 
 // What the founder's passphrase device does for the vault.
@@ -49,7 +52,12 @@ fn with_founder<T>(vault: &mut Unlocked, work: impl FnOnce(&mut Unlocked, Hand<'
 
 fn enrolled(vault: &mut Unlocked, new: &mut dyn Device) -> DeviceId {
     let id = with_founder(vault, |vault, hand| {
-        vault.enroll(NewDevice::Hardware(new, Auth::Nothing), hand, NOW, NO_AUDIT())
+        vault.enroll(
+            NewDevice::Hardware(new, Auth::Nothing),
+            hand,
+            NOW,
+            NO_AUDIT(),
+        )
     });
     id.unwrap()
 }
@@ -63,7 +71,9 @@ fn environment(vault: &mut Unlocked, name: &str) -> EnvironmentId {
 
 fn unlock_with(place: &Place, device: &mut dyn Device) -> Result<Unlocked, VaultError> {
     let pin = pin();
-    Locked::open(&place.path).unwrap().unlock(device, Auth::Pin(&pin))
+    Locked::open(&place.path)
+        .unwrap()
+        .unlock(device, Auth::Pin(&pin))
 }
 
 fn put(vault: &mut Unlocked, environment: EnvironmentId, name: &str, text: &str) {
@@ -116,7 +126,12 @@ fn a_device_is_not_enrolled_twice() {
     let mut card = Card::new();
     enrolled(&mut vault, &mut card);
     let again = with_founder(&mut vault, |vault, hand| {
-        vault.enroll(NewDevice::Hardware(&mut card, Auth::Nothing), hand, NOW, NO_AUDIT())
+        vault.enroll(
+            NewDevice::Hardware(&mut card, Auth::Nothing),
+            hand,
+            NOW,
+            NO_AUDIT(),
+        )
     });
     assert!(matches!(again, Err(VaultError::Invalid(_))));
 }
@@ -135,12 +150,24 @@ fn the_kit_lets_a_new_device_in_when_everything_else_is_lost() {
         auth: Auth::Pin(&pin),
     };
     let new = &mut kit.device().unwrap();
-    vault.enroll(NewDevice::Hardware(new, Auth::Nothing), hand, NOW, NO_AUDIT()).unwrap();
+    vault
+        .enroll(
+            NewDevice::Hardware(new, Auth::Nothing),
+            hand,
+            NOW,
+            NO_AUDIT(),
+        )
+        .unwrap();
     drop((vault, card));
 
     let mut kit = RecoveryKit::from_words(&words).unwrap().device().unwrap();
     let mut vault = unlock_with(&place, &mut kit).unwrap();
-    let lost = vault.devices().iter().find(|d| d.kind == DeviceKind::Pkcs11).unwrap().id;
+    let lost = vault
+        .devices()
+        .iter()
+        .find(|d| d.kind == DeviceKind::Pkcs11)
+        .unwrap()
+        .id;
     let hand = Hand {
         device: &mut kit,
         auth: Auth::Nothing,
@@ -170,7 +197,9 @@ fn a_lost_device_opens_nothing_that_is_written_from_then_on() {
     vault.seal(sealed_id, secret("sealed")).unwrap();
     put_main(&mut vault, "before", "old value");
     let older = fs::read(&place.path).unwrap();
-    let follows = with_founder(&mut vault, |vault, hand| vault.retire(lost, hand, NOW, NO_AUDIT()));
+    let follows = with_founder(&mut vault, |vault, hand| {
+        vault.retire(lost, hand, NOW, NO_AUDIT())
+    });
     let follows = follows.unwrap();
     assert_eq!(follows.sealed, [sealed_id]);
     assert_eq!(follows.readable, [vault.find("before").unwrap().id]);
@@ -187,7 +216,11 @@ fn a_lost_device_opens_nothing_that_is_written_from_then_on() {
     assert_eq!(names(&old), ["before", "sealed"]);
     let stolen = old.audit_identity().unwrap();
     let newer = Locked::open(&place.path).unwrap();
-    let newest = newer.container().parts().into_iter().max_by_key(|part| part.part.number);
+    let newest = newer
+        .container()
+        .parts()
+        .into_iter()
+        .max_by_key(|part| part.part.number);
     assert!(age::decrypt(&stolen, newest.unwrap().bytes).is_err());
 
     // It signs nothing either.
@@ -196,14 +229,21 @@ fn a_lost_device_opens_nothing_that_is_written_from_then_on() {
         device: &mut card,
         auth: Auth::Pin(&pin),
     };
-    let refused = vault.enroll(NewDevice::Hardware(&mut Card::new(), Auth::Nothing), hand, NOW, NO_AUDIT());
+    let refused = vault.enroll(
+        NewDevice::Hardware(&mut Card::new(), Auth::Nothing),
+        hand,
+        NOW,
+        NO_AUDIT(),
+    );
     assert!(matches!(refused, Err(VaultError::NotEnrolled)));
     // The owner has everything, in the old epoch and the new.
     let again = place.unlock();
     assert_eq!(names(&again), ["after", "before", "sealed"]);
     let id = again.find("before").unwrap().id;
     assert_eq!(again.secret(id).unwrap().expose(), "old value");
-    assert!(again.audit_identity().unwrap().to_public() == old.audit_identity().unwrap().to_public());
+    assert!(
+        again.audit_identity().unwrap().to_public() == old.audit_identity().unwrap().to_public()
+    );
 }
 
 #[test]
@@ -211,9 +251,14 @@ fn the_last_device_stays() {
     let place = Place::new();
     let mut vault = place.create(false);
     let only = vault.devices()[0].id;
-    let refused = with_founder(&mut vault, |vault, hand| vault.retire(only, hand, NOW, NO_AUDIT()));
+    let refused = with_founder(&mut vault, |vault, hand| {
+        vault.retire(only, hand, NOW, NO_AUDIT())
+    });
     assert!(matches!(refused, Err(VaultError::LastDevice)));
-    assert_eq!(refused.unwrap_err().code(), touchkeep_core::Code::NotPermitted);
+    assert_eq!(
+        refused.unwrap_err().code(),
+        touchkeep_core::Code::NotPermitted
+    );
     drop(place.unlock());
 }
 
@@ -232,7 +277,9 @@ fn sealed_values_wait_for_a_new_device_until_they_are_sealed_again() {
     let pin = pin();
     assert!(vault.open_sealed(id, &mut card, Auth::Pin(&pin)).is_err());
     let (mut own, words) = (founder(&vault), passphrase());
-    vault.reseal(id, &mut own, Auth::Passphrase(&words)).unwrap();
+    vault
+        .reseal(id, &mut own, Auth::Passphrase(&words))
+        .unwrap();
     save(&mut vault);
     assert!(vault.to_reseal().unwrap().is_empty());
     let vault = place.unlock();
@@ -274,7 +321,9 @@ fn team() -> Team {
             auth: Auth::Pin(&pin),
         };
         let when = (NOW, NO_AUDIT());
-        vault.admit(&newcomer, (role, environments), own, theirs, when).unwrap();
+        vault
+            .admit(&newcomer, (role, environments), own, theirs, when)
+            .unwrap();
     }
     Team {
         place,
@@ -295,7 +344,10 @@ fn three_members_see_and_change_what_they_may() {
     assert_eq!(names(&writer), ["prod key", "test key"]);
     put(&mut writer, team.prod, "from the writer", "x");
     let mut reader = unlock_with(&team.place, &mut team.reader).unwrap();
-    assert_eq!((reader.environments(), reader.may_write()), (vec![team.test], false));
+    assert_eq!(
+        (reader.environments(), reader.may_write()),
+        (vec![team.test], false)
+    );
     assert_eq!(names(&reader), ["test key"]);
     assert_eq!(reader.environment_name(team.test), "testnet");
     let id = reader.find("test key").unwrap().id;
@@ -303,7 +355,10 @@ fn three_members_see_and_change_what_they_may() {
     let refused = reader.put(item(team.test, "no"));
     assert!(matches!(refused, Err(VaultError::NotAllowed)));
     assert!(matches!(reader.remove(id), Err(VaultError::NotAllowed)));
-    assert!(matches!(reader.set_setting("x", "y"), Err(VaultError::NotAllowed)));
+    assert!(matches!(
+        reader.set_setting("x", "y"),
+        Err(VaultError::NotAllowed)
+    ));
     // The writer may not touch the membership.
     let pin = pin();
     let hand = Hand {
@@ -312,7 +367,10 @@ fn three_members_see_and_change_what_they_may() {
     };
     let refused = writer.add_environment("more", hand, NOW, NO_AUDIT());
     assert!(matches!(refused, Err(VaultError::NotAllowed)));
-    assert_eq!(names(&team.place.unlock()), ["from the writer", "prod key", "test key"]);
+    assert_eq!(
+        names(&team.place.unlock()),
+        ["from the writer", "prod key", "test key"]
+    );
 }
 
 #[test]
@@ -327,7 +385,10 @@ fn copies_of_three_members_merge_without_a_key() {
 
     assert!(merge_into(&team.place.path, &other.path).unwrap());
     assert!(merge_into(&other.path, &team.place.path).unwrap());
-    assert_eq!(fs::read(&other.path).unwrap(), fs::read(&team.place.path).unwrap());
+    assert_eq!(
+        fs::read(&other.path).unwrap(),
+        fs::read(&team.place.path).unwrap()
+    );
     let merged = Locked::open(&team.place.path).unwrap();
     assert_eq!(merged.container().heads().len(), 2);
     let reader = unlock_with(&team.place, &mut team.reader).unwrap();
@@ -379,7 +440,10 @@ fn a_membership_that_went_on_in_two_ways_is_read_only_until_an_admin_joins_it() 
     assert_eq!(vault.read_only(), Some(ReadOnly::Forked));
     assert_eq!(names(&vault), ["common", "here", "there"]);
     vault.put(item(vault.environment(), "no")).unwrap();
-    assert!(matches!(vault.save(NOW, NO_AUDIT()), Err(VaultError::Forked)));
+    assert!(matches!(
+        vault.save(NOW, NO_AUDIT()),
+        Err(VaultError::Forked)
+    ));
 
     let mut vault = place.unlock();
     with_founder(&mut vault, |vault, hand| vault.join(hand, NOW, NO_AUDIT())).unwrap();
@@ -401,7 +465,12 @@ fn a_change_of_the_membership_that_crossed_another_is_done_again() {
     enrolled(&mut here, &mut Card::new());
     let mut card = Card::new();
     let crossed = with_founder(&mut there, |there, hand| {
-        there.enroll(NewDevice::Hardware(&mut card, Auth::Nothing), hand, NOW, NO_AUDIT())
+        there.enroll(
+            NewDevice::Hardware(&mut card, Auth::Nothing),
+            hand,
+            NOW,
+            NO_AUDIT(),
+        )
     });
     assert!(matches!(crossed, Err(VaultError::MembersChanged)));
     let mut there = place.unlock();
@@ -419,7 +488,12 @@ fn a_wrong_passphrase_changes_nothing() {
         device: &mut own,
         auth: Auth::Passphrase(&wrong),
     };
-    let refused = vault.enroll(NewDevice::Hardware(&mut Card::new(), Auth::Nothing), hand, NOW, NO_AUDIT());
+    let refused = vault.enroll(
+        NewDevice::Hardware(&mut Card::new(), Auth::Nothing),
+        hand,
+        NOW,
+        NO_AUDIT(),
+    );
     assert!(matches!(refused, Err(VaultError::Device(_))));
     assert_eq!(fs::read(&place.path).unwrap(), before);
     assert_eq!(vault.devices().len(), 1);
@@ -440,6 +514,9 @@ fn items_of_two_environments_keep_to_themselves() {
     assert_eq!(vault.environment_name(test), "testnet");
     let [a, b] = ["a", "b"].map(|name| vault.find(name).unwrap());
     assert_eq!((a.environment, b.environment), (test, vault.environment()));
-    assert_eq!((&a.secret, &b.secret), (&SecretPlace::Stored, &SecretPlace::Stored));
+    assert_eq!(
+        (&a.secret, &b.secret),
+        (&SecretPlace::Stored, &SecretPlace::Stored)
+    );
     assert_eq!(vault.secret(a.id).unwrap().expose(), "in test");
 }

@@ -86,8 +86,14 @@ fn tar_and_age_get_every_value_back() {
         assert_eq!(&ops.value(field, &id), text);
     }
     assert_eq!(ops.value("policy", ""), "default = \"deny\"\n");
-    assert_eq!(ops.value(&touchkeep_vault::user_name(vault.user()), ""), "Ada");
-    assert!(ops.value("secret", &ids[1].to_string()).starts_with("sealed:"));
+    assert_eq!(
+        ops.value(&touchkeep_vault::user_name(vault.user()), ""),
+        "Ada"
+    );
+    assert!(
+        ops.value("secret", &ids[1].to_string())
+            .starts_with("sealed:")
+    );
 
     sh_with_passphrase(folder, &command("age -d d/"));
     let sealed = sh(folder, &command("age -d -i seal.txt"));
@@ -106,7 +112,10 @@ fn unpacked(place: &Place, folder: &Path) -> String {
 // The first command of the README that begins so.
 fn command(readme: &str, starts: &str) -> String {
     let mut lines = readme.lines().map(str::trim);
-    lines.find(|line| line.starts_with(starts)).unwrap().to_owned()
+    lines
+        .find(|line| line.starts_with(starts))
+        .unwrap()
+        .to_owned()
 }
 
 struct Operations(Vec<serde_json::Value>);
@@ -114,13 +123,22 @@ struct Operations(Vec<serde_json::Value>);
 impl Operations {
     fn read(folder: &Path) -> Self {
         let text = fs::read_to_string(folder.join("operations.jsonl")).unwrap();
-        Self(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+        Self(
+            text.lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect(),
+        )
     }
 
     // Of an item, or of the settings where `item` is empty.
     fn value(&self, field: &str, item: &str) -> String {
-        let of = |op: &&serde_json::Value| op.get("item").map_or("", |id| id.as_str().unwrap()) == item;
-        let mut found = self.0.iter().filter(of).filter_map(|op| op.get("set")?.get(field)?.as_str());
+        let of =
+            |op: &&serde_json::Value| op.get("item").map_or("", |id| id.as_str().unwrap()) == item;
+        let mut found = self
+            .0
+            .iter()
+            .filter(of)
+            .filter_map(|op| op.get("set")?.get(field)?.as_str());
         found.next().unwrap().to_owned()
     }
 }
@@ -133,19 +151,28 @@ fn the_printed_lines_of_the_recovery_kit_get_every_value_back_with_age_and_with_
     let lines = kit.identity_lines();
     let mut kit = kit.device().unwrap();
     let passphrase = common::passphrase();
-    let mut own = vault.as_locked().software_device(vault.devices()[0].id).unwrap();
+    let mut own = vault
+        .as_locked()
+        .software_device(vault.devices()[0].id)
+        .unwrap();
     let hand = Hand {
         device: &mut own,
         auth: Auth::Passphrase(&passphrase),
     };
     let new = NewDevice::Hardware(&mut kit, Auth::Nothing);
-    vault.enroll(new, hand, common::NOW, AuditHead::empty()).unwrap();
+    vault
+        .enroll(new, hand, common::NOW, AuditHead::empty())
+        .unwrap();
     let items = ["stored", "sealed"].map(|name| item(vault.environment(), name));
     for item in &items {
         vault.put(item.clone()).unwrap();
     }
-    vault.set_secret(items[0].id, ApiSecret::new("a stored value".into())).unwrap();
-    vault.seal(items[1].id, ApiSecret::new("a sealed value".into())).unwrap();
+    vault
+        .set_secret(items[0].id, ApiSecret::new("a stored value".into()))
+        .unwrap();
+    vault
+        .seal(items[1].id, ApiSecret::new("a sealed value".into()))
+        .unwrap();
     save(&mut vault);
 
     for tool in ["age", "rage"] {
@@ -166,7 +193,11 @@ fn the_printed_lines_of_the_recovery_kit_get_every_value_back_with_age_and_with_
         run("for k in");
         run("for f in");
         let ops = Operations::read(folder);
-        assert_eq!(ops.value("secret", &items[0].id.to_string()), "stored:a stored value", "{tool}");
+        assert_eq!(
+            ops.value("secret", &items[0].id.to_string()),
+            "stored:a stored value",
+            "{tool}"
+        );
         assert_eq!(run("age -d -i seal.txt"), "a sealed value", "{tool}");
     }
 }

@@ -39,7 +39,10 @@ fn everything_is_there_again_after_saving_and_unlocking() {
     let place = Place::new();
     let mut vault = place.create(false);
     assert_eq!(
-        (vault.user_name(), &*vault.environment_name(vault.environment())),
+        (
+            vault.user_name(),
+            &*vault.environment_name(vault.environment())
+        ),
         ("Ada", "prod")
     );
     let [stored, sealed] = seal_and_store(&mut vault);
@@ -359,7 +362,8 @@ fn an_older_copy_can_be_read_but_not_changed() {
     assert!(
         !Locked::open_pinned(&place.path, &pins)
             .unwrap()
-            .read_only().is_some()
+            .read_only()
+            .is_some()
     );
 
     std::fs::write(&place.path, &old).unwrap();
@@ -550,7 +554,8 @@ fn another_vault_in_the_place_of_a_seen_one_can_be_read_but_not_changed() {
     assert!(
         !Locked::open_pinned(&place.path, &pins)
             .unwrap()
-            .read_only().is_some()
+            .read_only()
+            .is_some()
     );
 
     std::fs::remove_file(&place.path).unwrap();

@@ -41,14 +41,19 @@ impl Frozen {
         let locked = self.locked();
         let passphrase = Passphrase::new(self.text("/passphrase"));
         let mut devices = locked.devices().iter();
-        let own = devices.find(|d| d.kind == DeviceKind::Software && !d.retired).unwrap();
+        let own = devices
+            .find(|d| d.kind == DeviceKind::Software && !d.retired)
+            .unwrap();
         let mut device = locked.software_device(own.id).unwrap();
-        locked.unlock(&mut device, Auth::Passphrase(&passphrase)).unwrap()
+        locked
+            .unlock(&mut device, Auth::Passphrase(&passphrase))
+            .unwrap()
     }
 
     fn by_words(&self, pointer: &str) -> Result<Unlocked, VaultError> {
         let kit = RecoveryKit::from_words(&self.text(pointer)).unwrap();
-        self.locked().unlock(&mut kit.device().unwrap(), Auth::Nothing)
+        self.locked()
+            .unlock(&mut kit.device().unwrap(), Auth::Nothing)
     }
 }
 
@@ -72,7 +77,10 @@ fn the_vault_of_one_member_opens_and_can_be_continued() {
     let passphrase = Passphrase::new(frozen.text("/passphrase"));
     let opened = vault.open_sealed(sealed.id, &mut device, Auth::Passphrase(&passphrase));
     assert_eq!(opened.unwrap().expose(), "a sealed secret");
-    assert_eq!(vault.setting("policy"), Some(frozen.text("/settings/policy").as_str()));
+    assert_eq!(
+        vault.setting("policy"),
+        Some(frozen.text("/settings/policy").as_str())
+    );
     assert_eq!(vault.user_name(), "Ada");
     assert_eq!(vault.environment_name(vault.environment()), "prod");
     assert_eq!(stored.note, "two\nlines");
@@ -90,7 +98,10 @@ fn the_vault_of_a_team_opens_to_each_member_as_far_as_he_may() {
         include_str!("../../container/tests/vectors/team-1.json"),
     );
     let environment = |name: &str| -> EnvironmentId {
-        frozen.text(&format!("/environments/{name}")).parse().unwrap()
+        frozen
+            .text(&format!("/environments/{name}"))
+            .parse()
+            .unwrap()
     };
     for vault in [
         frozen.by_passphrase(),
@@ -100,7 +111,10 @@ fn the_vault_of_a_team_opens_to_each_member_as_far_as_he_may() {
         for name in ["prod", "test", "here", "there"] {
             assert_eq!(secret(&vault, name), frozen.text(&format!("/items/{name}")));
         }
-        assert_eq!(vault.environments(), [environment("prod"), environment("testnet")]);
+        assert_eq!(
+            vault.environments(),
+            [environment("prod"), environment("testnet")]
+        );
         assert_eq!(vault.setting("count"), Some("129"));
     }
     let reader = frozen.by_words("/members/1/kit").unwrap();

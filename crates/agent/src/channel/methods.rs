@@ -5,10 +5,10 @@ use std::{future::Future, sync::Arc};
 use serde_json::value::RawValue;
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    AddClient, AddItem, AnswerPrompt, Call, CheckReminders, CreateVault, Done, ExportPublicKey,
-    Failure, GetPolicy, GetStatus, Hello, ListAudit, ListClients, ListDevices, ListItems,
-    ListPrompts, ListReminders, LockVault, RemoveItem, RevokeClient, SetApiKey, SetDevicePin,
-    SetPolicy, StopAgent, UnlockVault, VerifyAudit,
+    AddClient, AddItem, AnswerPrompt, Call, CheckReminders, CreateVault, Diagnose, Done,
+    ExportPublicKey, Failure, GetPolicy, GetStatus, Hello, ListAudit, ListClients, ListDevices,
+    ListItems, ListPrompts, ListReminders, LockVault, RemoveItem, RevokeClient, SetApiKey,
+    SetDevicePin, SetPolicy, StopAgent, UnlockVault, VerifyAudit,
 };
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     agent::Agent,
-    calls::{audit, clients, devices, items, policy, remind},
+    calls::{audit, clients, devices, doctor, items, policy, remind},
     vault,
 };
 
@@ -78,6 +78,7 @@ pub(super) async fn dispatch(
             call(params, |ListReminders {}| async { remind::list(agent) }).await
         }
         CheckReminders::METHOD => call(params, |CheckReminders {}| remind::check(agent)).await,
+        Diagnose::METHOD => call(params, |Diagnose {}| doctor::diagnose(agent)).await,
         ListPrompts::METHOD => {
             call(params, |ListPrompts {}| async {
                 Ok(agent.prompts().list())

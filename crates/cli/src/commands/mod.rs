@@ -3,6 +3,7 @@
 mod audit;
 mod clients;
 mod device;
+mod doctor;
 mod items;
 mod policy;
 mod remind;
@@ -63,6 +64,10 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
     if let Verb::Demo(args) = verb {
         return demo::run(args, global, output).await;
     }
+    // It has something to say without an agent, too.
+    if let Verb::Doctor { all } = verb {
+        return doctor::doctor(all, output).await;
+    }
     let session = Session::start(NAME).await?;
     let context = Context {
         session: &session,
@@ -90,7 +95,7 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
             output.say("The agent has locked and ended.");
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Demo(_) | Verb::Completions { .. } => Ok(ExitCode::SUCCESS),
+        Verb::Demo(_) | Verb::Doctor { .. } | Verb::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 

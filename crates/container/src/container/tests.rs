@@ -176,19 +176,27 @@ fn one_name_for_two_members_is_a_conflict_but_for_the_page_of_words() {
     };
     let [a, b] = [8, 9].map(|text| changed(world.segment(1), text));
     let refused = a.merge(&b).unwrap_err();
-    assert_eq!(refused, ContainerError::Conflict(world.segment(1).to_string()));
+    assert_eq!(
+        refused,
+        ContainerError::Conflict(world.segment(1).to_string())
+    );
 
     let [a, b] = [8, 9].map(|text| changed(MemberName::Readme, text));
     let both = a.merge(&b).unwrap();
     assert_eq!(bytes(&both), bytes(&b.merge(&a).unwrap()));
     let shown = both.member(&MemberName::Readme).unwrap().to_vec();
-    let greater = [vec![8], vec![9]].into_iter().max_by_key(|text| Hash::of(text));
+    let greater = [vec![8], vec![9]]
+        .into_iter()
+        .max_by_key(|text| Hash::of(text));
     assert_eq!(Some(shown), greater);
     let joined = parse(&bytes(&both))
         .unwrap()
         .commit(world.new_commit(5, vec![]), world.author_sign())
         .unwrap();
-    assert_eq!(joined.member(&MemberName::Readme), both.member(&MemberName::Readme));
+    assert_eq!(
+        joined.member(&MemberName::Readme),
+        both.member(&MemberName::Readme)
+    );
     assert_eq!(joined.heads().len(), 1);
     drop(parse(&bytes(&joined)).unwrap());
 }
@@ -313,7 +321,13 @@ fn a_commit_that_a_list_tells_of_is_not_kept_whole() {
     let mut container = world.container();
     let mut old = None;
     for ms in 1..140 {
-        old = old.or_else(|| container.commits.iter().next().map(|(h, b)| (*h, Arc::clone(b))));
+        old = old.or_else(|| {
+            container
+                .commits
+                .iter()
+                .next()
+                .map(|(h, b)| (*h, Arc::clone(b)))
+        });
         container = saved(&world, &container, ms, true);
     }
     let (hash, commit) = old.unwrap();

@@ -119,15 +119,24 @@ fn a_plain_field_has_one_value_the_last() {
 
 #[test]
 fn a_removed_item_comes_back_only_by_a_later_write() {
-    let gone = [
-        (0, 1, put(SECRET_FIELD, "stored:a")),
-        (1, 2, Act::Remove),
-    ];
+    let gone = [(0, 1, put(SECRET_FIELD, "stored:a")), (1, 2, Act::Remove)];
     let (state, history) = (of(&gone), history());
     assert!(!state.item(item(), &history).unwrap().is_there());
-    let texts = [(hash(0), &*text(1, &gone[0].2)), (hash(1), &*text(2, &gone[1].2))];
-    let folded = state.folded(&texts.map(|(c, t)| (c, t.as_str())), &history, &Replaced::default(), 1 << 20);
-    assert!(folded.iter().all(|text| !text.contains("stored") && text.contains("removed")));
+    let texts = [
+        (hash(0), &*text(1, &gone[0].2)),
+        (hash(1), &*text(2, &gone[1].2)),
+    ];
+    let folded = state.folded(
+        &texts.map(|(c, t)| (c, t.as_str())),
+        &history,
+        &Replaced::default(),
+        1 << 20,
+    );
+    assert!(
+        folded
+            .iter()
+            .all(|text| !text.contains("stored") && text.contains("removed"))
+    );
     let back = of(&[
         (0, 1, put("name", "a")),
         (1, 2, Act::Remove),
@@ -145,9 +154,14 @@ fn a_stored_secret_is_nowhere_in_memory_and_found_again_in_its_part() {
         let text = String::from_utf8_lossy(&part.text).into_owned();
         text.contains("stored:****") && !text.contains("quotes")
     }));
-    let place = state.item(item(), &history()).unwrap().stored_secret().unwrap();
+    let place = state
+        .item(item(), &history())
+        .unwrap()
+        .stored_secret()
+        .unwrap();
     assert_eq!(place.part, name(false, 0));
-    let range = usize::try_from(place.bytes.start).unwrap()..usize::try_from(place.bytes.end).unwrap();
+    let range =
+        usize::try_from(place.bytes.start).unwrap()..usize::try_from(place.bytes.end).unwrap();
     let read = Place::read(&plain.as_bytes()[range]).unwrap();
     assert_eq!(read.expose(), secret);
 }
@@ -163,7 +177,13 @@ fn only_a_snapshot_speaks_for_others_and_only_for_what_came_before() {
         ReadPart::read(name(snapshot, 1), hash(by), text, &history).map(drop)
     };
     assert_eq!(speak(true, 3, 1), Ok(()));
-    for (snapshot, by, of) in [(false, 3, 1), (true, 1, 2), (true, 1, 1), (true, 1, 3), (true, 3, 9)] {
+    for (snapshot, by, of) in [
+        (false, 3, 1),
+        (true, 1, 2),
+        (true, 1, 1),
+        (true, 1, 3),
+        (true, 3, 9),
+    ] {
         assert_eq!(speak(snapshot, by, of), Err(BadPart::From));
     }
 }
@@ -192,7 +212,9 @@ fn conflicts(state: &State) -> bool {
 
 fn settings(state: &State) -> Vec<String> {
     let settings = state.settings(&history()).into_iter();
-    settings.map(|(_, text)| text.to_value().expose().to_owned()).collect()
+    settings
+        .map(|(_, text)| text.to_value().expose().to_owned())
+        .collect()
 }
 
 proptest! {

@@ -90,7 +90,9 @@ fn new_vault(device: NewDevice<'_>, practice: bool) -> NewVault<'_> {
 
 pub(crate) fn unlock(locked: Locked) -> Unlocked {
     let mut devices = locked.devices().iter();
-    let own = devices.find(|device| device.kind == DeviceKind::Software).unwrap();
+    let own = devices
+        .find(|device| device.kind == DeviceKind::Software)
+        .unwrap();
     let mut device = locked.software_device(own.id).unwrap();
     let passphrase = passphrase();
     locked
