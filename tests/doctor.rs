@@ -20,7 +20,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use touchkeep_tests::{Card, Home, Person, Running, binary, wait_for};
+use touchkeep_tests::{Bus, Card, Dunst, Home, Person, Running, Screen, binary, wait_for};
 
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// What the test person types.
@@ -86,6 +86,11 @@ fn said(mut touchkeep: Command) -> Said {
         code: output.status.code().unwrap(),
         text,
     };
+    for finding in &said.findings {
+        let (_, what, fix) = parts_of(finding);
+        assert!(what.ends_with('.') && !what.starts_with("the "), "{what}");
+        assert!(!what.contains('\n') && !fix.contains('\n'), "{finding}");
+    }
     let sick = said
         .findings
         .iter()
@@ -634,6 +639,11 @@ fn an_agent_that_cannot_start_is_the_first_finding_and_not_the_last() {
     let words = said.facts("agent.reach", "its log ends with");
     assert!(words[0].contains("approval_secnods"), "{words:?}");
     assert_eq!(said.level("config.file"), "problem");
+    let why = said.facts("config.file", "why");
+    assert!(
+        why[0].contains("line 1") && why[0].contains("approval_secnods"),
+        "{why:?}"
+    );
     // What needs no agent was looked at all the same.
     for id in [
         "pcscd.socket",
@@ -643,6 +653,32 @@ fn an_agent_that_cannot_start_is_the_first_finding_and_not_the_last() {
         "folder.data",
     ] {
         assert_eq!(said.all(id).len(), 1, "{id}");
+    }
+}
+
+#[test]
+fn without_an_agent_devices_are_looked_at_all_the_same() {
+    let card = Card::insert();
+    let mut home = Home::new(Some(&card.pcscd));
+    let config = softhsm(&home);
+    home.set("SOFTHSM2_CONF", &config);
+    configure(&mut home, &[Path::new(SOFTHSM)]);
+    home.kill_agent();
+    let state = home.paths().data.join("state.sqlite");
+    for beside in ["state.sqlite-wal", "state.sqlite-shm"] {
+        let _gone = fs::remove_file(state.with_file_name(beside));
+    }
+    fs::write(&state, "no database, whatever its name says").unwrap();
+    let said = asked(&home);
+    assert_eq!(said.level("agent.reach"), "problem");
+    for id in [
+        "pcscd.socket",
+        "card.connected",
+        "card.pin",
+        "module.file",
+        "module.answers",
+    ] {
+        assert_eq!(said.level(id), "ok", "{}", said.text);
     }
 }
 
@@ -678,6 +714,17 @@ fn a_terminal_with_another_pcscd_than_the_agents_is_told() {
     let mut elsewhere = home.touchkeep();
     elsewhere.env("PCSCLITE_CSOCK_NAME", home.path("other"));
     assert_eq!(said(elsewhere).level("agent.environment"), "warning");
+}
+
+#[test]
+fn a_service_that_shows_reminders_is_named_and_shows_nothing_now() {
+    let (screen, bus) = (Screen::on(), Bus::start());
+    let dunst = Dunst::start(&screen, &bus);
+    let home = Home::with(&[("DBUS_SESSION_BUS_ADDRESS", &bus.address)]);
+    let said = asked(&home);
+    assert_eq!(said.level("desktop.notifications"), "ok");
+    assert!(said.facts("desktop.notifications", "service")[0].starts_with("dunst"));
+    assert_eq!(dunst.displayed(), 0);
 }
 
 /// pcsc-lite closes the connection of who is refused by polkit, without a byte: so does this.

@@ -74,7 +74,8 @@ async fn asked() -> Result<(Welcome, Diagnosis), Failure> {
 
 fn unreachable(failure: &Failure) -> Finding {
     let what = match failure.what.trim_end_matches('.') {
-        what if what.to_lowercase().contains("agent") => format!("{what}."),
+        what if what.starts_with("the agent") => format!("T{}.", what.trim_start_matches('t')),
+        what if what.starts_with("The agent") => format!("{what}."),
         what => format!("The agent cannot be used: {what}."),
     };
     FindingId::AgentReach.problem(what, failure.fix.clone())

@@ -240,8 +240,13 @@ fn keys(card: &Inspection, name: &str) -> Finding {
 pub(super) fn busy(holders: &[Holder]) -> Finding {
     let others = others(holders.to_vec());
     let what = match others.as_slice() {
-        [] => "Another program keeps a card to itself; it is not of this user, so its name cannot be seen.".to_owned(),
-        [one] => format!("Another program keeps a card to itself: {} (process {}).", one.name, one.pid),
+        [] => {
+            "Another program keeps a card to itself; which one cannot be seen from here.".to_owned()
+        }
+        [one] => format!(
+            "Another program keeps a card to itself: {} (process {}).",
+            one.name, one.pid
+        ),
         _ => "Another program keeps a card to itself; it is one of these.".to_owned(),
     };
     named(Id::CardBusy.problem(what, what_to_do(&others)), &others)
@@ -270,9 +275,14 @@ fn named(finding: Finding, others: &[Holder]) -> Finding {
     })
 }
 
-// Our own command line and the hosts of our modules have the library, too, and keep no card.
+// Our own command line and the hosts of our modules have the library, too, and keep no card; a newer one may have replaced
+// the program of an older one on disk.
 fn others(mut holders: Vec<Holder>) -> Vec<Holder> {
-    let program = |pid: &str| fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let program = |pid: &str| {
+        let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+        let text = path.to_string_lossy().into_owned();
+        Some(text.trim_end_matches(" (deleted)").to_owned())
+    };
     let own = program("self");
     holders.retain(|holder| {
         let of = program(&holder.pid.to_string());

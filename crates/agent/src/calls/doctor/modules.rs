@@ -56,11 +56,12 @@ fn file(module: &Module) -> Vec<Finding> {
         Ok(hash) => hash.to_string(),
         Err(error) => {
             let fix = what_to_do(&error, &shown);
-            return vec![
-                Id::ModuleFile
-                    .problem(format!("{error}."), fix)
-                    .fact("module", shown),
-            ];
+            let finding = Id::ModuleFile.problem(sentence(&error), fix);
+            let why = std::error::Error::source(&error).map(ToString::to_string);
+            let finding = why
+                .into_iter()
+                .fold(finding, |finding, why| finding.fact("why", why));
+            return vec![finding.fact("module", shown)];
         }
     };
     let name = name(&module.path);
@@ -131,13 +132,32 @@ fn answers(path: &Path, answer: Option<Result<Vec<Connected>, DeviceError>>) -> 
                 format!("{name} does not work."),
                 "See that it is a PKCS#11 module for this machine, and that what it needs (a service, a configuration) is there.",
             )
-            .fact("why", error),
+            .fact("why", reason(&error)),
         None => id.problem(
             format!("{name} did not answer within {} seconds.", ANSWERING.as_secs()),
             "It was left alone. See that the device or the service that it waits for is there, or take it out of the configuration.",
         ),
     };
     finding.fact("module", visible(&path.display().to_string()))
+}
+
+/// An error as a sentence of its own.
+fn sentence(error: &ModuleError) -> String {
+    let text = error.to_string();
+    match text.strip_prefix("the ") {
+        Some(rest) => format!("The {rest}."),
+        None => format!("{text}."),
+    }
+}
+
+/// The module's own words, as far as its first sentence: PKCS#11 explains its codes at length.
+fn reason(error: &DeviceError) -> String {
+    let text = match error {
+        DeviceError::Middleware(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let first = text.split(". ").next().unwrap_or_default();
+    visible(first.trim_end_matches('.'))
 }
 
 fn name(path: &Path) -> String {

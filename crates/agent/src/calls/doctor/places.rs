@@ -13,7 +13,11 @@ use touchkeep_vault::{EnrolledDevice, Locked};
 use touchkeep_wire::Finding;
 
 use super::{Ground, finding::Id};
-use crate::{config::Config, failure, vault::kind_word};
+use crate::{
+    config::{Config, ConfigError},
+    failure,
+    vault::kind_word,
+};
 
 const MIB: u64 = 1024 * 1024;
 /// A save writes the whole vault beside the old one, and each signature a row.
@@ -52,11 +56,8 @@ pub(super) fn config(ground: &Ground) -> Vec<Finding> {
         Ok(read) => read,
         Err(error) => {
             let fix = "Correct the file. An agent that runs goes by what it read when it started; a new one does not start.";
-            return vec![
-                Id::ConfigFile
-                    .problem(format!("{error}."), fix)
-                    .fact("path", shown),
-            ];
+            let finding = Id::ConfigFile.problem("The configuration cannot be used.", fix);
+            return vec![finding.fact("why", reason(&error)).fact("path", shown)];
         }
     };
     let mode = match fs::metadata(path) {
@@ -88,6 +89,20 @@ pub(super) fn config(ground: &Ground) -> Vec<Finding> {
             .fact("path", shown)
             .fact("mode", format!("{mode:03o}")),
     ]
+}
+
+/// The place and the reason; a TOML error draws the line between them.
+fn reason(error: &ConfigError) -> String {
+    let text = match error {
+        ConfigError::Invalid { why, .. } => why.clone(),
+        other => other.to_string(),
+    };
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let first = lines.next().map(visible).unwrap_or_default();
+    match lines.next_back() {
+        Some(last) => format!("{first}: {}", visible(last)),
+        None => first,
+    }
 }
 
 /// Our folders, and the room in them.
