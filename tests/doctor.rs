@@ -350,7 +350,12 @@ fn a_pin_that_was_mistyped_to_the_end_is_a_problem() {
         let said = asked(&home);
         assert_eq!(said.level("card.pin"), level, "{}", said.text);
     }
-    assert!(asked(&home).one("card.pin").2.contains("unblock-pin"));
+    assert!(
+        asked(&home)
+            .one("card.pin")
+            .2
+            .contains("touchkeep device unblock")
+    );
 }
 
 #[test]
@@ -532,7 +537,10 @@ fn a_module_that_changed_after_its_vault_was_made_is_said_to_have() {
     file.write_all(b"\0").unwrap();
     drop(file);
     let said = asked(&home);
-    assert_eq!(said.level("module.changed"), "warning");
+    let (level, _, fix) = said.one("module.changed");
+    assert!(level == "problem" && fix.contains("accept-module"), "{fix}");
+    assert_eq!(said.all("module.answers"), [], "it is not loaded");
+    assert_eq!(said.level("vault.device"), "note");
     let (then, now) = (
         said.facts("module.changed", "sha256 then"),
         said.facts("module.changed", "sha256 now"),
@@ -662,15 +670,16 @@ fn without_an_agent_devices_are_looked_at_all_the_same() {
     let mut home = Home::new(Some(&card.pcscd));
     let config = softhsm(&home);
     home.set("SOFTHSM2_CONF", &config);
-    configure(&mut home, &[Path::new(SOFTHSM)]);
+    // A port that is taken keeps it from starting.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
     home.kill_agent();
-    let state = home.paths().data.join("state.sqlite");
-    for beside in ["state.sqlite-wal", "state.sqlite-shm"] {
-        let _gone = fs::remove_file(state.with_file_name(beside));
-    }
-    fs::write(&state, "no database, whatever its name says").unwrap();
+    let text = format!("proxy_port = {port}\n[device.pkcs11]\nmodules = [{SOFTHSM:?}]\n");
+    fs::write(home.paths().config, text).unwrap();
     let said = asked(&home);
     assert_eq!(said.level("agent.reach"), "problem");
+    let words = said.facts("agent.reach", "its log ends with");
+    assert!(words[0].contains(&port.to_string()), "{words:?}");
     for id in [
         "pcscd.socket",
         "card.connected",
@@ -680,6 +689,16 @@ fn without_an_agent_devices_are_looked_at_all_the_same() {
     ] {
         assert_eq!(said.level(id), "ok", "{}", said.text);
     }
+
+    // Where nobody can say what a module must be, it is not loaded.
+    let state = home.paths().data.join("state.sqlite");
+    for beside in ["state.sqlite-wal", "state.sqlite-shm"] {
+        let _gone = fs::remove_file(state.with_file_name(beside));
+    }
+    fs::write(&state, "no database, whatever its name says").unwrap();
+    let said = asked(&home);
+    assert_eq!(said.level("module.file"), "ok");
+    assert_eq!(said.all("module.answers"), []);
 }
 
 #[test]

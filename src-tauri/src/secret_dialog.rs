@@ -113,6 +113,19 @@ fn form(question: &Question) -> Option<Form> {
             last_try: *tries_left == Some(1),
             digits: true,
         },
+        Question::Puk {
+            device,
+            why,
+            tries_left,
+        } => Form {
+            title: "PUK".to_owned(),
+            heading: why.clone(),
+            text: puk_text(device, *tries_left),
+            label: "PUK",
+            twice: false,
+            last_try: *tries_left == Some(1),
+            digits: true,
+        },
         Question::NewPin { device, which } => Form {
             title: format!("New {which}"),
             heading: format!("Choose a new {which}"),
@@ -145,6 +158,16 @@ fn form(question: &Question) -> Option<Form> {
         Question::Approval(_) | Question::Touch { .. } => return None,
     };
     Some(form)
+}
+
+fn puk_text(device: &str, tries_left: Option<u8>) -> String {
+    let tries = match tries_left {
+        None => String::new(),
+        Some(1) => "\nOne try is left. A wrong PUK leaves only a reset, which destroys its keys."
+            .to_owned(),
+        Some(tries) => format!("\n{tries} tries are left."),
+    };
+    format!("{device}{tries}")
 }
 
 fn pin_text(device: &str, tries_left: Option<u8>) -> String {

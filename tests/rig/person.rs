@@ -157,6 +157,9 @@ async fn answer(
             Question::Pin { .. } => Answer::Secret {
                 value: SecretText::new(mind.pin),
             },
+            Question::Puk { .. } => Answer::Secret {
+                value: SecretText::new(mind.puk),
+            },
             Question::NewPin { which, .. } if which == "PUK" => Answer::Secret {
                 value: SecretText::new(mind.puk),
             },

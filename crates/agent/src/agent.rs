@@ -11,6 +11,7 @@ use hyper::Response;
 use tokio::sync::watch;
 use touchkeep_client::Paths;
 use touchkeep_core::{ClientId, Clock, Code, RequestId, SystemClock, UnixMillis};
+use touchkeep_device_pkcs11::ModuleFile;
 use touchkeep_pipeline::{Client as Asker, Incoming, NotDone};
 use touchkeep_wire::Status;
 
@@ -99,12 +100,8 @@ impl Agent {
     }
 
     /// Where tokens are looked for: what is configured, and what a vault was made with.
-    pub(crate) fn modules(&self) -> Vec<PathBuf> {
-        let mut modules = self.config.device.pkcs11.modules.clone();
-        modules.extend(self.state.modules());
-        modules.sort();
-        modules.dedup();
-        modules
+    pub(crate) fn modules(&self) -> Vec<ModuleFile> {
+        modules_of(&self.state, &self.config)
     }
 
     /// The vault that is meant where none is named.
@@ -242,6 +239,17 @@ impl Agent {
             tracing::error!(what = failure.what, "locking failed");
         }
     }
+}
+
+/// A token's module is held to what it was when the token was enrolled.
+pub(crate) fn modules_of(state: &State, config: &Config) -> Vec<ModuleFile> {
+    let mut modules = state.modules();
+    for path in &config.device.pkcs11.modules {
+        if modules.iter().all(|known| known.path != *path) {
+            modules.push(ModuleFile::from(path.clone()));
+        }
+    }
+    modules
 }
 
 fn refusal_of(why: &NotDone) -> Refusal {

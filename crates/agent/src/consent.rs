@@ -100,10 +100,8 @@ pub(crate) async fn consent_with(
 pub(crate) async fn of_owner(agent: &Arc<Agent>, why: &str) -> Result<Consent, Failure> {
     let current = agent.vault().ok_or_else(failure::locked)?;
     let open = current.open()?;
-    let device = current
-        .devices()
-        .iter()
-        .find(|device| device.id == open.device);
+    let devices = current.devices();
+    let device = devices.iter().find(|device| device.id == open.device);
     let device = device.cloned().ok_or_else(failure::locked)?;
     let label = device_label(&device);
     let riddle = challenge(&device).map_err(|failed| failed.failure(&label))?;

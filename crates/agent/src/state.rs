@@ -8,13 +8,14 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, params};
 use touchkeep_core::{ClientId, Id, ItemId, UnixMillis, VaultId};
+use touchkeep_device_pkcs11::ModuleFile;
 
 /// The shape of the tables. An older program refuses a newer file.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 const TABLES: &str = "
     CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
     CREATE TABLE reminded (item TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
-    CREATE TABLE module (path TEXT PRIMARY KEY) STRICT;
+    CREATE TABLE module (path TEXT PRIMARY KEY, sha256 TEXT) STRICT;
     CREATE TABLE seen (client TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
 ";
 
@@ -40,12 +41,11 @@ impl State {
         let before = db.transaction()?;
         match before.query_row("PRAGMA user_version", [], |row| row.get(0))? {
             VERSION => {}
-            0 => {
-                before.execute_batch(TABLES)?;
-                before.pragma_update(None, "user_version", VERSION)?;
-            }
+            0 => before.execute_batch(TABLES)?,
+            1 => before.execute_batch("ALTER TABLE module ADD COLUMN sha256 TEXT;")?,
             newer => return Err(StateError::TooNew(newer)),
         }
+        before.pragma_update(None, "user_version", VERSION)?;
         before.commit()?;
         Ok(Self(Mutex::new(db)))
     }
@@ -125,41 +125,30 @@ impl State {
         Ok(())
     }
 
-    /// PKCS#11 modules that a vault was made with, to look for its token in.
-    pub(crate) fn modules(&self) -> Vec<PathBuf> {
+    /// PKCS#11 modules whose tokens were enrolled, as they were then.
+    pub(crate) fn modules(&self) -> Vec<ModuleFile> {
         let db = self.lock();
-        let Ok(mut statement) = db.prepare("SELECT path FROM module ORDER BY path") else {
+        let Ok(mut statement) = db.prepare("SELECT path, sha256 FROM module ORDER BY path") else {
             return Vec::new();
         };
-        let rows = statement.query_map([], |row| row.get::<_, String>(0));
-        rows.map(|rows| rows.flatten().map(PathBuf::from).collect())
+        let rows = statement.query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
+        });
+        let module = |(path, hash): (String, Option<String>)| ModuleFile {
+            sha256: hash.and_then(|hash| hash.try_into().ok()),
+            ..ModuleFile::from(PathBuf::from(path))
+        };
+        rows.map(|rows| rows.flatten().map(module).collect())
             .unwrap_or_default()
     }
 
-    /// Keeps a module's place, and its SHA-256 as it is now.
-    pub(crate) fn keep_module(&self, path: &str) -> Result<(), StateError> {
-        let hash = touchkeep_device_pkcs11::module::hash_of(Path::new(path)).ok();
-        let db = self.lock();
-        db.execute("INSERT OR IGNORE INTO module VALUES (?1)", [path])?;
-        if let Some(hash) = hash {
-            db.execute(
-                "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                [format!("module-sha256.{path}"), hash.to_string()],
-            )?;
-        }
+    /// Keeps a module as it is now; from then on another file in its place is refused.
+    pub(crate) fn keep_module(&self, path: &Path, hash: &str) -> Result<(), StateError> {
+        self.lock().execute(
+            "INSERT INTO module VALUES (?1, ?2) ON CONFLICT (path) DO UPDATE SET sha256 = excluded.sha256",
+            params![path.to_string_lossy(), hash],
+        )?;
         Ok(())
-    }
-
-    /// What a module was when a vault was last made with it: its SHA-256, in hex.
-    pub(crate) fn module_hash(&self, path: &Path) -> Option<String> {
-        let name = format!("module-sha256.{}", path.to_str()?);
-        let value = self
-            .lock()
-            .query_row("SELECT value FROM fact WHERE name = ?1", [name], |row| {
-                row.get(0)
-            })
-            .optional();
-        value.ok().flatten()
     }
 
     pub(crate) fn saw_client(&self, client: ClientId, at: UnixMillis) -> Result<(), StateError> {
@@ -208,15 +197,46 @@ mod tests {
             assert_eq!(state.proxy_port(), None);
             state.keep_proxy_port(4711).unwrap();
             state.reminded(item, UnixMillis(5)).unwrap();
-            state.keep_module("/a.so").unwrap();
+            state
+                .keep_module(Path::new("/a.so"), &"ab".repeat(32))
+                .unwrap();
             state.saw_client(client, UnixMillis(9)).unwrap();
         }
         let state = State::open(&path).unwrap();
         assert_eq!(state.proxy_port(), Some(4711));
         assert_eq!(state.last_reminded(item), Some(UnixMillis(5)));
-        assert_eq!(state.modules(), [PathBuf::from("/a.so")]);
+        let [module] = &state.modules()[..] else {
+            panic!("one module")
+        };
+        assert_eq!(module.path, PathBuf::from("/a.so"));
+        assert_eq!(module.sha256.unwrap().to_string(), "ab".repeat(32));
         assert_eq!(state.last_seen(client), Some(UnixMillis(9)));
         assert_eq!(state.last_seen(ClientId::random()), None);
+    }
+
+    #[test]
+    fn an_older_shape_is_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.sqlite");
+        let db = Connection::open(&path).unwrap();
+        db.execute_batch(
+            "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+             CREATE TABLE reminded (item TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+             CREATE TABLE module (path TEXT PRIMARY KEY) STRICT;
+             CREATE TABLE seen (client TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+             INSERT INTO module VALUES ('/old.so'); INSERT INTO fact VALUES ('proxy_port', '7');
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+        drop(db);
+        let state = State::open(&path).unwrap();
+        assert_eq!(state.proxy_port(), Some(7));
+        assert_eq!(
+            state.modules(),
+            [ModuleFile::from(PathBuf::from("/old.so"))]
+        );
+        drop(state);
+        assert_eq!(State::open(&path).unwrap().modules().len(), 1);
     }
 
     #[test]

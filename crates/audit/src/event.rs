@@ -66,6 +66,16 @@ words! {
         ClientRemoved = "client-removed",
         /// A device was enrolled.
         DeviceAdded = "device-added",
+        /// A device was retired.
+        DeviceRetired = "device-retired",
+        /// A card's PIN or PUK was changed, or its PIN unblocked.
+        PinChanged = "pin-changed",
+        /// A way back was tried: a device or a recovery kit opened the vault from nothing.
+        RecoveryTried = "recovery-tried",
+        /// An older copy was made the vault again.
+        Restored = "restored",
+        /// Another copy of the vault was taken in.
+        Merged = "merged",
         /// The policy is another one now.
         PolicyChanged = "policy-changed",
         /// A rule denied a request.

@@ -38,7 +38,7 @@ pub(crate) struct Global {
 pub(crate) enum Verb {
     /// Make a vault.
     #[command(
-        after_help = "Examples:\n  touchkeep init                      a passphrase (software device; weaker than hardware)\n  touchkeep init --device piv         the one connected YubiKey\n  touchkeep init --device piv:12345678\n  touchkeep init --device pkcs11:/usr/lib/softhsm/libsofthsm2.so:my-token"
+        after_help = "It ends when a way back has been tried: a recovery kit (24 words on paper), or a second device.\n\nExamples:\n  touchkeep init                      a passphrase (software device; weaker than hardware)\n  touchkeep init --device piv         the one connected YubiKey\n  touchkeep init --device piv:12345678\n  touchkeep init --device pkcs11:/usr/lib/softhsm/libsofthsm2.so:my-token"
     )]
     Init(Init),
     /// Open the vault.
@@ -113,9 +113,23 @@ pub(crate) enum Verb {
         #[arg(long)]
         now: bool,
     },
-    /// Keys to touch.
+    /// Keys to touch: what is connected, and what opens the vault.
     #[command(subcommand)]
     Device(Device),
+    /// The way back when a device is lost: made, tried, used.
+    #[command(subcommand)]
+    Recover(Recover),
+    /// Older copies of the vault.
+    #[command(subcommand)]
+    Backup(Backup),
+    /// Take another copy of the vault in: nothing is lost, whichever was newer. Needs no key.
+    #[command(
+        after_help = "Examples:\n  touchkeep merge ~/Dropbox/'vault (conflicted copy).touchkeep'\n  touchkeep merge vault.touchkeep.1"
+    )]
+    Merge {
+        /// The other copy.
+        path: PathBuf,
+    },
     /// The whole story in two minutes, with a practice card and a practice exchange.
     #[command(
         after_help = "Everything lives in a private folder that is removed at the end (--keep leaves it). Nothing of yours is touched:\nno reader, no vault, no agent but those that the demo makes itself."
@@ -145,9 +159,23 @@ pub(crate) struct Init {
     /// A vault for practice, which accepts practice addresses and says so everywhere.
     #[arg(long)]
     pub(crate) practice: bool,
+    /// The way back in case the device is lost. It has to open the vault before `init` ends. `later` leaves that for another
+    /// time; so it is in practice vaults where nothing is said.
+    #[arg(long, value_enum)]
+    pub(crate) recovery: Option<WayBack>,
     /// log2 of scrypt's N, for a software device. Less than 18 only for practice.
     #[arg(long, default_value_t = 18)]
     pub(crate) work_factor: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WayBack {
+    /// 24 words on paper.
+    Kit,
+    /// A second device: connected when it is asked for.
+    Device,
+    /// Not now.
+    Later,
 }
 
 #[derive(Debug, Args)]
@@ -271,12 +299,128 @@ pub(crate) enum Audit {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Device {
-    /// Connected devices.
+    /// Connected devices, and those that open the vault.
     List,
+    /// Let another device open the vault.
+    #[command(
+        after_help = "Examples:\n  touchkeep device enroll piv                 the one connected YubiKey that is not in the vault yet\n  touchkeep device enroll piv:12345678\n  touchkeep device enroll pkcs11:/usr/lib/softhsm/libsofthsm2.so:my-token\n  touchkeep device enroll software            another passphrase\n\nThe device that unlocked the vault signs. Values that are sealed already stay closed to the new one until\n`touchkeep device reseal`."
+    )]
+    Enroll {
+        /// `piv`, `piv:SERIAL`, `pkcs11:MODULE:TOKEN`, `software`.
+        device: String,
+        /// log2 of scrypt's N, for a passphrase. Less than 18 only for practice.
+        #[arg(long, default_value_t = 18)]
+        work_factor: u8,
+    },
+    /// Everything about a card that is worth knowing before it is trusted. Asks for nothing and changes nothing.
+    Inspect {
+        /// The number printed on the key.
+        serial: String,
+    },
+    /// What the card's maker says about our keys on it.
+    Attest {
+        /// The number printed on the key.
+        serial: String,
+        /// Print the certificates too.
+        #[arg(long)]
+        pem: bool,
+    },
+    /// Change the PIN (or the PUK).
+    Pin {
+        /// The number printed on the key.
+        serial: String,
+        /// The PUK instead.
+        #[arg(long)]
+        puk: bool,
+        /// Spend the last try, should it be the last.
+        #[arg(long)]
+        last_try: bool,
+    },
+    /// Set a new PIN with the PUK, when the PIN is blocked or forgotten.
+    Unblock {
+        /// The number printed on the key.
+        serial: String,
+        /// Spend the last try of the PUK, should it be the last.
+        #[arg(long)]
+        last_try: bool,
+    },
+    /// Lost or put away: it opens nothing that is written from now on. Says what follows before anything is done.
+    #[command(
+        after_help = "Examples:\n  touchkeep device retire 12345678 --dry-run    what would follow\n  touchkeep device retire 12345678\n  touchkeep device retire kit                   a recovery kit that somebody may have seen"
+    )]
+    Retire {
+        /// Its serial number, its id, `kit` or `passphrase`.
+        device: String,
+        /// Only say what would follow.
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Seal values again, so that devices which came later open them too. A touch for each.
+    Reseal {
+        /// Names or ids; all that are behind where absent.
+        items: Vec<String>,
+    },
+    /// Take a PKCS#11 module that you updated as the one that is meant from now on.
+    AcceptModule {
+        /// Its absolute path.
+        path: PathBuf,
+    },
     /// Change the factory PIN, PUK and management key in place.
     SetPin {
         /// The number printed on the key.
         serial: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Recover {
+    /// Make a recovery kit: 24 words that open the vault. Ends when they have opened it.
+    #[command(
+        after_help = "Examples:\n  touchkeep recover kit\n  touchkeep recover kit --page /dev/shm/kit.html    a page to be printed; remove it afterwards"
+    )]
+    Kit {
+        /// Also write a page to be printed. The file holds the words: keep it off disks, and remove it.
+        #[arg(long, value_name = "FILE")]
+        page: Option<PathBuf>,
+    },
+    /// Try the way back: open the vault from nothing, with the words of a kit or with another device.
+    #[command(
+        after_help = "Examples:\n  touchkeep recover drill                      the words of a kit\n  touchkeep recover drill --device 12345678    another device\n  touchkeep recover drill --words-fd 3 3<words.txt"
+    )]
+    Drill {
+        /// Another device, by its serial number or id.
+        #[arg(long)]
+        device: Option<String>,
+        /// Read the words from this file descriptor instead of asking.
+        #[arg(long, value_name = "FD", conflicts_with = "device")]
+        words_fd: Option<i32>,
+    },
+    /// The ways back there are, and when each was last tried.
+    List,
+    /// Open the vault with the words of a kit, to let a new device in when all others are lost.
+    Unlock {
+        /// The vault file; the one used last where absent.
+        path: Option<PathBuf>,
+        /// Read the words from this file descriptor instead of asking.
+        #[arg(long, value_name = "FD")]
+        words_fd: Option<i32>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Backup {
+    /// The copies that are there. While the vault is open, each is opened, too.
+    List,
+    /// Make an older copy the vault again: a touch, or the passphrase. What is the vault now becomes the newest copy.
+    Restore {
+        /// Its number: see `touchkeep backup list`.
+        number: u32,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
     },
 }
 

@@ -135,6 +135,21 @@ pub(crate) fn ask(prompt: &Prompt, stop: &AtomicBool, output: Output) -> Option<
                 until,
             )
         }
+        Question::Puk {
+            device,
+            why,
+            tries_left,
+        } => {
+            let left = tries_left
+                .map(|n| format!(", {n} tries left"))
+                .unwrap_or_default();
+            ask_secret(
+                &terminal,
+                &format!("PUK of {} ({}{left}): ", visible(device), visible(why)),
+                stop,
+                until,
+            )
+        }
         Question::Passphrase { why } => ask_secret(
             &terminal,
             &format!("Passphrase ({}): ", visible(why)),

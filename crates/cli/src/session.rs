@@ -62,6 +62,37 @@ impl Session {
         self.connection.welcome()
     }
 
+    /// Calls what front ends alone may call, and answers questions on the terminal meanwhile, unless that is not wanted.
+    pub(crate) async fn call_as_front_end<C: Call>(
+        &self,
+        call: C,
+        global: Global,
+        output: Output,
+    ) -> Result<C::Result, Failure> {
+        let connect = || async {
+            FrontEnd::connect(&self.paths.ui_socket(), "touchkeep")
+                .await
+                .map_err(|error| error.failure())
+        };
+        let (caller, mut news) = connect().await?.split();
+        let listening = tokio::spawn(async move { while news.next().await.is_some() {} });
+        let called = async {
+            let result = caller.call(call).await;
+            result.map_err(|error| error.failure())
+        };
+        let result = if global.no_interaction {
+            called.await
+        } else {
+            let (answers, events) = connect().await?.split();
+            tokio::select! {
+                result = called => result,
+                () = front_end::answer_secrets(answers, events, output) => Err(Failure::new(Code::Unreachable, "the agent went away", "Try again.")),
+            }
+        };
+        listening.abort();
+        result
+    }
+
     pub(crate) const fn paths(&self) -> &Paths {
         &self.paths
     }

@@ -18,8 +18,11 @@ use rustix::{
         tcsetattr,
     },
 };
-use touchkeep_wire::wiped;
+use touchkeep_core::Code;
+use touchkeep_wire::{Failure, wiped};
 use zeroize::Zeroizing;
+
+use crate::args::Global;
 
 /// How a line ended. Not `Debug`: it may be a PIN.
 pub(crate) enum Line {
@@ -130,6 +133,27 @@ impl Terminal {
         std::thread::sleep(guard);
         let _gone = tcflush(&self.file, QueueSelector::IFlush);
     }
+}
+
+/// Asks for a word before something that cannot be taken back.
+///
+/// # Errors
+/// Refused, for every answer but `word`, and where nobody can be asked.
+pub(crate) fn confirm(global: &Global, question: &str, word: &str) -> Result<(), Failure> {
+    let typed = !global.no_interaction
+        && Terminal::open().is_ok_and(|terminal| {
+            terminal.write(&format!("{question} Type {word} to go on: "));
+            let line = terminal.read_line(Echo::Shown, &AtomicBool::new(false), None, |_, _| {});
+            matches!(line, Ok(Line::Typed(typed)) if *typed == word)
+        });
+    if typed {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::Refused,
+        "nothing was changed",
+        format!("Answer with {word}, or add: --yes"),
+    ))
 }
 
 fn text_of(line: &[u8]) -> Zeroizing<String> {

@@ -6,7 +6,7 @@ use touchkeep_device::{
 };
 
 use crate::{
-    card::{self, Slot},
+    card::{self, Metadata, Slot},
     device::{PivDevice, statements},
 };
 
@@ -39,14 +39,72 @@ impl PivDevice {
             return Err(DeviceError::NoKey(key.clone()).into());
         };
         let attested = verify(&certificates, trust)?;
-        let same = [
-            ("key", attested.spki == held.spki),
-            ("slot", attested.slot == slot),
-            ("card", attested.serial == Some(self.serial)),
-            ("PIN policy", attested.pin_policy == held.pin),
-            ("touch policy", attested.touch == held.touch),
-        ];
-        let differs = same.iter().find(|(_, same)| !same);
-        differs.map_or(Ok(attested), |(what, _)| Err(NotAttested::Differs(what)))
+        match difference(&attested, &held, slot, self.serial) {
+            None => Ok(attested),
+            Some(what) => Err(NotAttested::Differs(what)),
+        }
+    }
+}
+
+/// What is attested otherwise than the card says.
+fn difference(attested: &Attested, held: &Metadata, slot: u8, serial: u32) -> Option<&'static str> {
+    let same = [
+        ("key", attested.spki == held.spki),
+        ("slot", attested.slot == slot),
+        ("card", attested.serial == Some(serial)),
+        ("PIN policy", attested.pin_policy == held.pin),
+        ("touch policy", attested.touch == held.touch),
+    ];
+    same.iter()
+        .find_map(|(what, same)| (!same).then_some(*what))
+}
+
+#[cfg(test)]
+mod tests {
+    use touchkeep_device::{
+        Algorithm, PinPolicy, TouchPolicy,
+        attestation::{Firmware, Root},
+    };
+
+    use super::*;
+
+    #[test]
+    fn each_thing_that_differs_is_named() {
+        let attested = || Attested {
+            spki: vec![1],
+            slot: 0x83,
+            serial: Some(7),
+            firmware: Firmware(5, 7, 4),
+            pin_policy: PinPolicy::Once,
+            touch: TouchPolicy::Always,
+            form_factor: None,
+            fips: false,
+            chain: Root::YubicoAttestation1,
+        };
+        let held = Metadata {
+            algorithm: Algorithm::P256,
+            pin: PinPolicy::Once,
+            touch: TouchPolicy::Always,
+            generated: true,
+            spki: vec![1],
+        };
+        let differs = |change: fn(&mut Attested)| {
+            let mut changed = attested();
+            change(&mut changed);
+            difference(&changed, &held, 0x83, 7)
+        };
+        assert_eq!(differs(|_| {}), None);
+        assert_eq!(differs(|it| it.spki = vec![2]), Some("key"));
+        assert_eq!(differs(|it| it.slot = 0x82), Some("slot"));
+        assert_eq!(differs(|it| it.serial = Some(8)), Some("card"));
+        assert_eq!(differs(|it| it.serial = None), Some("card"));
+        assert_eq!(
+            differs(|it| it.pin_policy = PinPolicy::Never),
+            Some("PIN policy")
+        );
+        assert_eq!(
+            differs(|it| it.touch = TouchPolicy::Cached),
+            Some("touch policy")
+        );
     }
 }

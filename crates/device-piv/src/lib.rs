@@ -44,7 +44,7 @@ pub mod transport;
 pub use attested::NotAttested;
 pub use certificate::Origin;
 pub use device::{Options, PivDevice};
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Holds, Inspection, SlotReport, inspect};
 pub use management::Keeping;
 pub use pin::PinState;
 pub use reader::{Found, list};

@@ -112,8 +112,13 @@ impl PivDevice {
         let (scalar, spki) = p256_of(der)?;
         let pin = pin_of(auth)?;
         let plan = Plan::request(Algorithm::P256, touch);
-        let allow = self.options.danger_allow_last_try;
+        let (serial, allow) = (self.serial, self.options.danger_allow_last_try);
         let slot = self.transact(|channel| {
+            let held = read_keys(channel, serial, None)?;
+            if let Some(there) = held.iter().find(|held| held.info.spki == spki) {
+                let text = format!("that key a second time: slot {} holds it", there.info.key.0);
+                return Err(DeviceError::Unsupported(text));
+            }
             managing(channel, pin, allow)?;
             let place = place_for_import(channel, plan, &spki)?;
             if place.spki.is_none() {

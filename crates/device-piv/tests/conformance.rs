@@ -14,12 +14,12 @@ use std::process::Command;
 use support::{Card, PIN, PUK, on_a_card};
 use touchkeep_core::Pin;
 use touchkeep_device::{
-    Algorithm, Auth, Device, DeviceError, KeyInfo, KeyRef, Provision, Purpose, SignatureScheme,
+    Algorithm, Auth, Device, DeviceError, KeyInfo, Provision, Purpose, SignatureScheme,
     TouchPolicy, conformance, conformance::openssl_verifies,
 };
 use touchkeep_device_piv::{Origin, PivDevice};
 use x509_cert::der::Encode;
-use yubikey::{Certificate, MgmKey, YubiKey, piv::SlotId};
+use yubikey::{Certificate, YubiKey, piv::SlotId};
 use zeroize::Zeroizing;
 
 /// Request keys of each kind that the firmware has; the suite has openssl verify what they sign.
@@ -34,8 +34,9 @@ fn conforms(card: &Card, algorithms: &[Algorithm]) {
             certifies_itself(card, &made);
         }
     }
-    let imported = imported(&mut device, Auth::Pin(&pin));
-    assert_eq!(device.origin(&imported.key).unwrap(), Origin::Imported);
+    for key in imported(card, &mut device, Auth::Pin(&pin)) {
+        assert!(device.info().keys.contains(&key));
+    }
     // What another process reads of the card is the same.
     assert_eq!(device.info(), card.open().info());
     let wrong = Pin::new("000000".into());
@@ -48,8 +49,8 @@ fn conforms(card: &Card, algorithms: &[Algorithm]) {
     });
 }
 
-/// A key that was made elsewhere, from both of the forms in which one is handed out.
-fn imported(device: &mut PivDevice, auth: Auth<'_>) -> KeyInfo {
+/// Keys that were made elsewhere, from both of the forms in which one is handed out; none goes in twice.
+fn imported(card: &Card, device: &mut PivDevice, auth: Auth<'_>) -> Vec<KeyInfo> {
     let openssl = |arguments: &[&str]| {
         let output = Command::new("openssl").args(arguments).output().unwrap();
         assert!(output.status.success());
@@ -57,48 +58,54 @@ fn imported(device: &mut PivDevice, auth: Auth<'_>) -> KeyInfo {
     };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("key.pem").to_str().unwrap().to_owned();
-    openssl(&[
-        "ecparam",
-        "-name",
-        "prime256v1",
-        "-genkey",
-        "-noout",
-        "-out",
-        &path,
-    ]);
-    let spki = openssl(&["ec", "-in", &path, "-pubout", "-outform", "DER"]);
-    let sec1 = openssl(&["ec", "-in", &path, "-outform", "DER"]);
-    let pkcs8 = openssl(&[
+    let sec1 = ["ec", "-in", &path, "-outform", "DER"];
+    let pkcs8 = [
         "pkcs8", "-topk8", "-nocrypt", "-in", &path, "-outform", "DER",
-    ]);
-    let keys = [sec1, pkcs8].map(|der| {
+    ];
+    let mut keys = Vec::new();
+    for form in [&sec1[..], &pkcs8] {
+        openssl(&[
+            "ecparam",
+            "-name",
+            "prime256v1",
+            "-genkey",
+            "-noout",
+            "-out",
+            &path,
+        ]);
+        let spki = openssl(&["ec", "-in", &path, "-pubout", "-outform", "DER"]);
+        let der = Zeroizing::new(openssl(form));
         let touch = TouchPolicy::Always;
-        device
-            .import_request_key(&Zeroizing::new(der), touch, auth)
-            .unwrap()
-    });
-    for key in &keys {
+        let key = device.import_request_key(&der, touch, auth).unwrap();
         assert_eq!(key.spki, spki);
         assert_eq!(
             (key.algorithm, key.purpose),
             (Algorithm::P256, Purpose::Request)
         );
-    }
-    // The suite wants each key once.
-    let [first, second] = keys;
-    delete(&second.key);
-    device.refresh().unwrap();
-    first
-}
+        assert_eq!(device.origin(&key.key).unwrap(), Origin::Imported);
+        certifies_itself(card, &key);
 
-/// Takes a certificate away, as its owner would with another tool.
-fn delete(key: &KeyRef) {
-    let mut yubikey = YubiKey::open().unwrap();
-    yubikey.verify_pin(PIN.as_bytes()).unwrap();
-    let management = MgmKey::get_protected(&mut yubikey).unwrap();
-    yubikey.authenticate(&management).unwrap();
-    let slot = u8::from_str_radix(&key.0, 16).unwrap();
-    Certificate::delete(&mut yubikey, SlotId::try_from(slot).unwrap()).unwrap();
+        let before = card.standing();
+        let again = device
+            .import_request_key(&der, touch, auth)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            again.contains(&format!("slot {} holds it", key.key.0)),
+            "{again}"
+        );
+        for odd in [
+            vec![],
+            b"no key".to_vec(),
+            openssl(&["genpkey", "-algorithm", "ED25519", "-outform", "DER"]),
+        ] {
+            let refused = device.import_request_key(&Zeroizing::new(odd), touch, auth);
+            assert!(matches!(refused, Err(DeviceError::Unsupported(_))));
+        }
+        assert_eq!(card.standing(), before);
+        keys.push(key);
+    }
+    keys
 }
 
 /// The certificate in the slot is that key's and signed by it, for openssl.

@@ -2,8 +2,8 @@
 //! with whatever has to be encrypted anew because of it.
 
 use touchkeep_container::{
-    AuditHead, Change, Hash, MemberName, Membership, Note, NoteSignature, Statement, Value,
-    words::Role,
+    AuditHead, Change, Hash, MemberName, Membership, MembershipError, Note, NoteSignature,
+    Statement, Value, words::Role,
 };
 use touchkeep_core::{DeviceId, EnvironmentId, Id, ItemId, UnixMillis, UserId};
 use touchkeep_device::{Device, DeviceKind, KeyInfo, Purpose, SoftwareDevice, software, stanza};
@@ -74,6 +74,25 @@ impl Newcomer {
     }
 }
 
+/// A change of the membership that waits for its signatures: made while the vault is only looked at, because a signature may
+/// wait for a finger.
+pub struct Proposal {
+    text: String,
+    signatures: Vec<NoteSignature>,
+    extra: Extra,
+}
+
+impl Proposal {
+    /// Signs it with an enrolled device.
+    ///
+    /// # Errors
+    /// The device lacks the key, or did not sign.
+    pub fn sign(&mut self, id: DeviceId, hand: &mut Hand<'_, '_>) -> Result<(), VaultError> {
+        self.signatures.push(hand.signature(id, &self.text)?);
+        Ok(())
+    }
+}
+
 impl Unlocked {
     /// Enrols another device of whoever unlocked the vault. `hand` is a device that is enrolled already, and signs.
     ///
@@ -89,6 +108,20 @@ impl Unlocked {
         now: UnixMillis,
         audit: AuditHead,
     ) -> Result<DeviceId, VaultError> {
+        let (id, proposal) = self.propose_enroll(new, now)?;
+        self.sign_and_enact(proposal, hand, now, audit)?;
+        Ok(id)
+    }
+
+    /// The same up to the signature.
+    ///
+    /// # Errors
+    /// As [`Unlocked::enroll`].
+    pub fn propose_enroll(
+        &self,
+        new: NewDevice<'_>,
+        now: UnixMillis,
+    ) -> Result<(DeviceId, Proposal), VaultError> {
         self.may_govern()?;
         let id = DeviceId::random();
         let (stated, file) = match new {
@@ -122,8 +155,7 @@ impl Unlocked {
             .collect();
         self.rewrap_bundle(&mut extra, &self.opened.bundle, &keys)?;
         let statements = stated.statements(id, self.user());
-        self.link(extra, statements, hand, now, audit)?;
-        Ok(id)
+        Ok((id, self.proposal(extra, statements, now)))
     }
 
     fn stated(&self, device: &mut dyn Device, id: DeviceId) -> Result<Stated, VaultError> {
@@ -147,6 +179,20 @@ impl Unlocked {
         now: UnixMillis,
         audit: AuditHead,
     ) -> Result<Retired, VaultError> {
+        let (follows, proposal) = self.propose_retire(id, now)?;
+        self.sign_and_enact(proposal, hand, now, audit)?;
+        Ok(follows)
+    }
+
+    /// The same up to the signature.
+    ///
+    /// # Errors
+    /// As [`Unlocked::retire`].
+    pub fn propose_retire(
+        &self,
+        id: DeviceId,
+        now: UnixMillis,
+    ) -> Result<(Retired, Proposal), VaultError> {
         self.may_govern()?;
         if !self.own_devices().any(|device| device.id == id) {
             return Err(VaultError::NotEnrolled);
@@ -178,8 +224,7 @@ impl Unlocked {
             names.filter(|name| matches!(name, MemberName::Device { device, .. } if *device == id)),
         );
         extra.bundle = Some(bundle);
-        self.link(extra, statements, hand, now, audit)?;
-        Ok(follows)
+        Ok((follows, self.proposal(extra, statements, now)))
     }
 
     fn exposed_to(&self, device: DeviceId) -> Retired {
@@ -321,7 +366,8 @@ impl Unlocked {
         let mut extra = Extra::default();
         let own = vec![(user, self.opened.bundle.identity.recipient().to_owned())];
         self.rewrap_environment(&mut extra, id, 1, &identity, &own)?;
-        self.link(extra, statements, hand, now, audit)?;
+        let proposal = self.proposal(extra, statements, now);
+        self.sign_and_enact(proposal, hand, now, audit)?;
         if let Some(environment) = self.opened.environments.get_mut(&id) {
             let value = Value::new(Zeroizing::new(name.to_owned()));
             let settings = &mut environment.pending.settings;
@@ -367,10 +413,10 @@ impl Unlocked {
                 self.rewrap_environment(&mut extra, *id, epoch, identity, &recipients)?;
             }
         }
-        let text = self.change(statements, vec![], now).to_text();
+        let mut proposal = self.proposal(extra, statements, now);
         let mut theirs = theirs;
-        let line = theirs.signature(device, &text)?;
-        self.link_text(extra, text, vec![line], own, (now, audit))?;
+        proposal.sign(device, &mut theirs)?;
+        self.sign_and_enact(proposal, own, now, audit)?;
         let main = self.environment();
         if self.may_write() && environments.contains(&main) {
             self.set_setting(&user_name(user), &newcomer.name)?;
@@ -392,7 +438,8 @@ impl Unlocked {
     ) -> Result<(), VaultError> {
         self.may_govern()?;
         let statements = vec![Statement::Role(user, role)];
-        self.link(Extra::default(), statements, hand, now, audit)
+        let proposal = self.proposal(Extra::default(), statements, now);
+        self.sign_and_enact(proposal, hand, now, audit)
     }
 
     /// Joins a chain that was continued in two ways: what the longer branch says holds, and of the other what is said again
@@ -422,8 +469,12 @@ impl Unlocked {
                 .collect(),
             ..Extra::default()
         };
-        let text = self.change(vec![], joined, now).to_text();
-        self.link_text(extra, text, vec![], hand, (now, audit))
+        let proposal = Proposal {
+            text: self.change(vec![], joined, now).to_text(),
+            signatures: vec![],
+            extra,
+        };
+        self.sign_and_enact(proposal, hand, now, audit)
     }
 
     fn may_govern(&self) -> Result<(), VaultError> {
@@ -448,31 +499,48 @@ impl Unlocked {
         }
     }
 
-    fn link(
+    fn proposal(&self, extra: Extra, statements: Vec<Statement>, now: UnixMillis) -> Proposal {
+        Proposal {
+            text: self.change(statements, vec![], now).to_text(),
+            signatures: vec![],
+            extra,
+        }
+    }
+
+    fn sign_and_enact(
         &mut self,
-        extra: Extra,
-        statements: Vec<Statement>,
-        hand: Hand<'_, '_>,
+        mut proposal: Proposal,
+        mut hand: Hand<'_, '_>,
         now: UnixMillis,
         audit: AuditHead,
     ) -> Result<(), VaultError> {
-        let text = self.change(statements, vec![], now).to_text();
-        self.link_text(extra, text, vec![], hand, (now, audit))
+        let signer = self.signing_device(&hand)?;
+        proposal.sign(signer, &mut hand)?;
+        self.enact(proposal, now, audit)
     }
 
-    // Signs a link and saves it, with the page of words as it reads then.
-    fn link_text(
+    /// Carries a proposal out: saves the link, with the page of words as it reads then.
+    ///
+    /// # Errors
+    /// [`VaultError::MembersChanged`] when the membership has changed since it was made, and nothing was written; or as
+    /// [`Unlocked::save`].
+    pub fn enact(
         &mut self,
-        mut extra: Extra,
-        text: String,
-        mut signatures: Vec<NoteSignature>,
-        mut hand: Hand<'_, '_>,
-        (now, audit): (UnixMillis, AuditHead),
+        proposal: Proposal,
+        now: UnixMillis,
+        audit: AuditHead,
     ) -> Result<(), VaultError> {
-        let signer = self.signing_device(&hand)?;
-        signatures.insert(0, hand.signature(signer, &text)?);
+        let Proposal {
+            text,
+            signatures,
+            mut extra,
+        } = proposal;
         let link = Note { text, signatures }.to_string().into_bytes();
-        let (members, _) = self.locked.container.membership().next(&link)?;
+        let next = self.locked.container.membership().next(&link);
+        let (members, _) = next.map_err(|error| match error {
+            MembershipError::Place => VaultError::MembersChanged,
+            error => error.into(),
+        })?;
         let page = readme::text(&members).into_bytes();
         extra.add.push((MemberName::Readme, page));
         extra.links.push(link);

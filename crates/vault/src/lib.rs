@@ -41,7 +41,7 @@ pub use create::{NewDevice, NewVault, create, create_pinned, environment_name, u
 pub use enrolled::{EnrolledDevice, SealClass};
 pub use error::VaultError;
 pub use file::BACKUPS;
-pub use govern::{Newcomer, Retired};
+pub use govern::{Newcomer, Proposal, Retired};
 pub use hand::Hand;
 pub use item::{AuthMethod, Item, MAX_FIELD_BYTES, SecretPlace};
 pub use locked::Locked;

@@ -174,6 +174,19 @@ impl Locked {
         Err(last)
     }
 
+    /// Opens another copy of a vault that is open, with the same keys: to see what is in it.
+    ///
+    /// # Errors
+    /// It is of another vault, or these keys do not open it.
+    pub fn unlock_as(self, open: &Unlocked) -> Result<Unlocked, VaultError> {
+        if self.id != open.id() {
+            return Err(VaultError::Damaged(
+                touchkeep_container::ContainerError::Strangers,
+            ));
+        }
+        self.open_with(open.opened.user, open.opened.bundle.again()?)
+    }
+
     fn bundles_of(&self, of: UserId) -> Vec<MemberName> {
         let names = self.container.names();
         names

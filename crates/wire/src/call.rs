@@ -64,6 +64,88 @@ calls! {
     LockVault = "vault.lock" -> Done {}
     /// Connected devices, enrolled or not.
     ListDevices = "device.list" -> Vec<ConnectedDevice> {}
+    /// Enrols another device of whoever unlocked the vault. A touch of the one that did, or its passphrase; and what the new
+    /// device needs, through prompts.
+    EnrollDevice = "device.enroll" -> Enrolled {
+        /// Which.
+        device: NewDevice,
+    }
+    /// Everything about a card that is worth knowing before it is trusted. Asks for nothing.
+    InspectDevice = "device.inspect" -> CardReport {
+        /// The card's serial number.
+        serial: String,
+    }
+    /// What the makers of connected devices say of our keys on them.
+    AttestDevice = "device.attest" -> Vec<KeyAttestation> {
+        /// The card's serial number.
+        serial: String,
+    }
+    /// Changes a card's PIN or PUK. Asks for both through prompts.
+    ChangePin = "device.pin" -> Done {
+        /// The card's serial number.
+        serial: String,
+        /// Whether it is the PUK.
+        puk: bool,
+        /// Spend the last try, should it be the last.
+        danger_last_try: bool,
+    }
+    /// Sets a new PIN with the PUK. Asks for both through prompts.
+    UnblockPin = "device.unblock" -> Done {
+        /// The card's serial number.
+        serial: String,
+        /// Spend the last try of the PUK, should it be the last.
+        danger_last_try: bool,
+    }
+    /// Retires a device that is lost or put away, and says what follows.
+    RetireDevice = "device.retire" -> RetireReport {
+        /// Its id in the vault, or its serial number.
+        device: String,
+        /// Only say what would follow.
+        dry_run: bool,
+    }
+    /// Takes a PKCS#11 module that was updated as the one that is meant from now on. A touch, or the passphrase.
+    AcceptModule = "device.accept-module" -> Done {
+        /// Its absolute path.
+        path: String,
+    }
+    /// Seals again what an enrolled device cannot open yet. A touch for each.
+    ResealItems = "item.reseal" -> Vec<ItemSummary> {
+        /// Names or ids; all that are behind where empty.
+        items: Vec<String>,
+    }
+    /// Makes a recovery kit and enrols it. The words are said this once. Only on `ui.sock`.
+    MakeKit = "recover.kit" -> Kit {}
+    /// Opens the vault file with the words of a kit, from nothing, and remembers that. Only on `ui.sock`.
+    ProveKit = "recover.prove" -> Rehearsal {
+        /// The words.
+        words: SecretText,
+    }
+    /// Opens the vault file with another device than the one that unlocked, from nothing, and remembers that.
+    ProveDevice = "recover.prove-device" -> Rehearsal {
+        /// Its id in the vault, or its serial number.
+        device: String,
+    }
+    /// Which ways back there are, and when each was last tried.
+    ListRecovery = "recover.list" -> Vec<WayBack> {}
+    /// Opens the vault with the words of a kit, to look after it when every other device is lost. Only on `ui.sock`.
+    UnlockWithKit = "recover.unlock" -> VaultSummary {
+        /// Absolute path; the configured vault where absent.
+        path: Option<String>,
+        /// The words.
+        words: SecretText,
+    }
+    /// Older copies beside the vault.
+    ListBackups = "backup.list" -> Vec<BackupSummary> {}
+    /// Makes an older copy the vault again. A touch, or the passphrase.
+    RestoreBackup = "backup.restore" -> Done {
+        /// From 1, the newest.
+        number: u32,
+    }
+    /// Takes another copy of the vault in.
+    MergeCopy = "vault.merge" -> Merged {
+        /// Absolute path of the other copy.
+        path: String,
+    }
     /// Changes a card's factory PIN, PUK and management key in place. Asks for both through prompts.
     SetDevicePin = "device.set-pin" -> Done {
         /// The card's serial number.
@@ -199,6 +281,173 @@ pub enum NewDevice {
     },
 }
 
+/// A device that was enrolled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// It.
+    pub device: EnrolledDevice,
+    /// Names of sealed items that it cannot open until they are sealed again.
+    pub to_reseal: Vec<String>,
+}
+
+/// What follows when a device is retired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetireReport {
+    /// It.
+    pub device: EnrolledDevice,
+    /// Whether it was done, or only looked at.
+    pub done: bool,
+    /// Keys that whoever has the device, its PIN and an older copy of the file can read: rotate them.
+    pub readable: Vec<String>,
+    /// Keys whose sealed secrets he can open too, with the PIN and a touch each: rotate them first.
+    pub sealed: Vec<String>,
+    /// Devices that are left.
+    pub left: Vec<EnrolledDevice>,
+}
+
+/// A card, as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardReport {
+    /// The number that is printed on it.
+    pub serial: String,
+    /// Its firmware.
+    pub firmware: String,
+    /// Its shape, where its maker says so.
+    pub form_factor: Option<String>,
+    /// Whether it is of the FIPS series, where its maker says so.
+    pub fips: Option<bool>,
+    /// What it cannot do, or should not be trusted with.
+    pub limits: Vec<String>,
+    /// How PIN, PUK and management key stand, where the firmware can say.
+    pub pin: Option<PinReport>,
+    /// Slots that hold something.
+    pub slots: Vec<SlotReport>,
+}
+
+/// How a card's secrets stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinReport {
+    /// Tries of the PIN that are left, and of how many.
+    pub pin_tries: (u8, u8),
+    /// Tries of the PUK that are left, and of how many.
+    pub puk_tries: (u8, u8),
+    /// Whether the PIN is the factory's.
+    pub factory_pin: bool,
+    /// Whether the PUK is the factory's.
+    pub factory_puk: bool,
+    /// `factory`, `protected`, `elsewhere`.
+    pub management_key: String,
+}
+
+/// A slot that holds something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotReport {
+    /// In hex: `82`.
+    pub slot: String,
+    /// Whose: `touchkeep unlock`, `age-plugin-yubikey`, `other`, `key without certificate`, `certificate without key`.
+    pub holds: String,
+    /// The name in its certificate.
+    pub name: Option<String>,
+    /// Its kind: `P-256`.
+    pub algorithm: Option<String>,
+    /// `never`, `once`, `always`.
+    pub pin: Option<String>,
+    /// `never`, `cached`, `always`.
+    pub touch: Option<String>,
+    /// `generated`, `imported`.
+    pub origin: Option<String>,
+    /// Whose signature says that it was made in a YubiKey.
+    pub attested: Option<String>,
+    /// Why it is not used or could not be adopted.
+    pub flaw: Option<String>,
+}
+
+/// What a maker says of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyAttestation {
+    /// In hex: `83`.
+    pub slot: String,
+    /// `unlock`, `seal`, `sign-vault`, `request`.
+    pub purpose: String,
+    /// Whose signature it is; none where it is not believed.
+    pub chain: Option<String>,
+    /// `never`, `cached`, `always`, as the maker says it.
+    pub touch: Option<String>,
+    /// Why it is not believed.
+    pub problem: Option<String>,
+    /// The certificates, in PEM.
+    pub pem: String,
+}
+
+/// A new recovery kit.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Kit {
+    /// Its id in the vault.
+    pub device: DeviceId,
+    /// Its 24 words.
+    pub words: SecretText,
+    /// What stock age takes to open the vault.
+    pub unlock_line: SecretText,
+    /// What stock age takes to open sealed values.
+    pub seal_line: SecretText,
+    /// When it was made.
+    pub made: UnixMillis,
+    /// Which vault it is of.
+    pub vault: VaultId,
+    /// Names of sealed items that it cannot open until they are sealed again.
+    pub to_reseal: Vec<String>,
+}
+
+/// A way back that was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rehearsal {
+    /// With which device.
+    pub device: EnrolledDevice,
+    /// When.
+    pub at: UnixMillis,
+    /// How many items it opened.
+    pub items: u32,
+}
+
+/// A way back into the vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct WayBack {
+    /// The device.
+    pub device: EnrolledDevice,
+    /// When it was last shown to open the vault.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub tried: Option<UnixMillis>,
+}
+
+/// An older copy of the vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupSummary {
+    /// From 1, the newest.
+    pub number: u32,
+    /// Where it is.
+    pub path: String,
+    /// When it stopped being the vault.
+    pub replaced: Option<UnixMillis>,
+    /// The time of its newest commit.
+    pub newest: Option<UnixMillis>,
+    /// Commits of it that the vault does not have.
+    pub missing: u32,
+    /// Whether its items could be opened with the keys at hand; none said while the vault is locked.
+    pub items: Option<u32>,
+    /// Why it is of no use.
+    pub problem: Option<String>,
+}
+
+/// A merge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merged {
+    /// Whether anything was new.
+    pub changed: bool,
+    /// Items whose secret was given twice by writers that did not know of each other; none said while locked.
+    pub conflicts: Vec<String>,
+}
+
 /// Where the secret half of a new item is kept.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
@@ -253,6 +502,10 @@ pub struct VaultSummary {
     pub devices: Vec<EnrolledDevice>,
     /// How many items; none said while locked.
     pub items: Option<u32>,
+    /// Why it can be read but not changed, in a sentence.
+    pub read_only: Option<String>,
+    /// Whether a second device, or a recovery kit, was shown to open it; none said while locked.
+    pub rehearsed: Option<bool>,
 }
 
 /// A device that the vault knows.
@@ -268,6 +521,10 @@ pub struct EnrolledDevice {
     pub label: String,
     /// Its serial number.
     pub serial: Option<String>,
+    /// What opening a sealed value with it costs: `touch`, `kit`, `session`; none where nothing is sealed to it.
+    pub seals: Option<String>,
+    /// Lost or put away.
+    pub retired: bool,
 }
 
 /// A device that is connected.

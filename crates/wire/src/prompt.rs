@@ -53,6 +53,15 @@ pub enum Question {
         /// Tries left, where the device says so.
         tries_left: Option<u8>,
     },
+    /// The PUK of a device. [`Answer::Secret`].
+    Puk {
+        /// Which device.
+        device: String,
+        /// What for.
+        why: String,
+        /// Tries left.
+        tries_left: Option<u8>,
+    },
     /// A new PIN for a device. [`Answer::Secret`].
     NewPin {
         /// Which device.

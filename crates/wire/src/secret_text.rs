@@ -14,6 +14,12 @@ impl SecretText {
         Self(text)
     }
 
+    /// The text, for the few places that a person reads it at. Each says so with `EXPOSE:`.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
     /// Gives the text out, for a type of [`touchkeep_core::secret`] to take over.
     #[must_use]
     pub fn into_inner(mut self) -> String {

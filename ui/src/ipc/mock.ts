@@ -195,10 +195,12 @@ function status(scene: Scene, unlocked: boolean): Status {
     path,
     practice: true,
     devices: [
-      { id: 'd1', kind: 'piv', label: 'YubiKey 5 (practice)', serial: '87654321' },
-      { id: 'd2', kind: 'software', label: 'Passphrase', serial: null },
+      { id: 'd1', kind: 'piv', label: 'YubiKey 5 (practice)', serial: '87654321', seals: 'touch', retired: false },
+      { id: 'd2', kind: 'software', label: 'Passphrase', serial: null, seals: 'session', retired: false },
     ],
     items: unlocked ? (scene === 'empty' ? 0 : 6) : null,
+    read_only: null,
+    rehearsed: unlocked ? true : null,
   };
   return {
     vault: scene === 'no-vault' ? null : vault,

@@ -69,7 +69,11 @@ practice: boolean,
 /** Enrolled devices. */
 devices: Array<EnrolledDevice>,
 /** How many items; none said while locked. */
-items: number | null, };
+items: number | null,
+/** Why it can be read but not changed, in a sentence. */
+read_only: string | null,
+/** Whether a second device, or a recovery kit, was shown to open it; none said while locked. */
+rehearsed: boolean | null, };
 
 /** A device that the vault knows. */
 export type EnrolledDevice = {
@@ -80,7 +84,11 @@ kind: string,
 /** What to call it. */
 label: string,
 /** Its serial number. */
-serial: string | null, };
+serial: string | null,
+/** What opening a sealed value with it costs: `touch`, `kit`, `session`; none where nothing is sealed to it. */
+seals: string | null,
+/** Lost or put away. */
+retired: boolean, };
 
 /** An item, without its secret. */
 export type ItemSummary = {
@@ -187,6 +195,12 @@ device: string,
 /** What for. */
 why: string,
 /** Tries left, where the device says so. */
+tries_left: number | null, } | { "kind": "puk",
+/** Which device. */
+device: string,
+/** What for. */
+why: string,
+/** Tries left. */
 tries_left: number | null, } | { "kind": "new-pin",
 /** Which device. */
 device: string,

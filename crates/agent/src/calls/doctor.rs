@@ -23,11 +23,17 @@ use std::{
 
 use touchkeep_client::Paths;
 use touchkeep_device::DeviceKind;
+use touchkeep_device_pkcs11::ModuleFile;
 use touchkeep_wire::{Diagnosis, Failure, Finding};
 
-use self::{bounded::Look, modules::Module, places::VaultView, sandbox::Sandbox};
+use self::{bounded::Look, places::VaultView, sandbox::Sandbox};
 pub use self::{finding::Id, pcscd::pcscd_socket};
-use crate::{agent::Agent, config::Config, devices::blocking};
+use crate::{
+    agent::{Agent, modules_of},
+    config::Config,
+    devices::blocking,
+    state::State,
+};
 
 /// How long is waited for a device that is in use.
 const QUIET: Duration = Duration::from_secs(2);
@@ -40,7 +46,9 @@ const NOTIFYING: Duration = Duration::from_secs(3);
 struct Ground {
     paths: Paths,
     vault_path: PathBuf,
-    modules: Vec<Module>,
+    modules: Vec<ModuleFile>,
+    /// Whether it is known what the modules must be, so that they may be loaded.
+    load: bool,
     /// What the agent knows, where it is the agent that looks.
     running: Option<Running>,
     /// Why devices are left alone, where they are.
@@ -79,14 +87,11 @@ pub fn alone(paths: &Paths) -> Diagnosis {
 
 impl Ground {
     fn of(agent: &Agent, leave: Option<Finding>) -> Self {
-        let module = |path: PathBuf| Module {
-            enrolled: agent.state().module_hash(&path),
-            path,
-        };
         Self {
             paths: agent.paths().clone(),
             vault_path: agent.vault_path(),
-            modules: agent.modules().into_iter().map(module).collect(),
+            modules: agent.modules(),
+            load: true,
             running: Some(Running {
                 config: agent.config().clone(),
             }),
@@ -96,26 +101,37 @@ impl Ground {
 
     fn without_agent(paths: &Paths) -> Self {
         let config = Config::read(&paths.config).unwrap_or_default();
-        let module = |path| Module {
-            path,
-            enrolled: None,
-        };
+        // There may be none yet, and then it is not made; one that cannot be read leaves open what modules must be.
+        let path = paths.data.join("state.sqlite");
+        let state = path.exists().then(|| State::open(&path).ok());
+        let known = state.as_ref().is_none_or(Option::is_some);
+        let state = state.flatten();
         let leave = has_agent(&paths.lock_file()).then(|| {
             Id::DeviceLook.note(
                 "Devices were not looked at: an agent runs, does not answer, and may be using them.",
                 "",
             )
         });
+        let last = state.as_ref().and_then(State::vault);
+        let configured = config
+            .device
+            .pkcs11
+            .modules
+            .iter()
+            .cloned()
+            .map(ModuleFile::from);
         Self {
             paths: paths.clone(),
-            vault_path: config.vault.unwrap_or_else(|| paths.default_vault()),
-            modules: config
-                .device
-                .pkcs11
-                .modules
-                .into_iter()
-                .map(module)
-                .collect(),
+            vault_path: config
+                .vault
+                .clone()
+                .or(last)
+                .unwrap_or_else(|| paths.default_vault()),
+            modules: match &state {
+                Some(state) => modules_of(state, &config),
+                None => configured.collect(),
+            },
+            load: known,
             running: None,
             leave,
         }
@@ -164,8 +180,8 @@ fn devices(ground: &Ground, vault: VaultView, sandbox: &Sandbox) -> Vec<Finding>
     if let Some(leave) = &ground.leave {
         return vec![leave.clone()];
     }
-    let asked = ground.modules.clone();
-    let modules = std::thread::spawn(move || modules::look(&asked));
+    let (asked, load) = (ground.modules.clone(), ground.load);
+    let modules = std::thread::spawn(move || modules::look(&asked, load));
     let plugged = usb::plugged();
     let needed = !plugged.is_empty()
         || vault

@@ -175,7 +175,8 @@ async fn make_key(
 ) -> Result<(DeviceId, KeyInfo), Failure> {
     let (current, open) = open_vault(agent)?;
     let wanted = wanted.unwrap_or(open.device);
-    let device = current.devices().iter().find(|device| device.id == wanted);
+    let devices = current.devices();
+    let device = devices.iter().find(|device| device.id == wanted);
     let device = device.cloned().ok_or_else(|| {
         failure::not_found(
             "device",

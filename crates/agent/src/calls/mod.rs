@@ -1,11 +1,14 @@
 //! What the calls do, by what they are about. The table of which call goes where is in `channel::methods`.
 
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod clients;
 pub(crate) mod devices;
 pub(crate) mod doctor;
+pub(crate) mod enrol;
 pub(crate) mod items;
 pub(crate) mod policy;
+pub(crate) mod recover;
 pub(crate) mod remind;
 
 use std::sync::Arc;

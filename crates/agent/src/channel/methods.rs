@@ -5,10 +5,12 @@ use std::{future::Future, sync::Arc};
 use serde_json::value::RawValue;
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    AddClient, AddItem, AnswerPrompt, Call, CheckReminders, CreateVault, Diagnose, Done,
-    ExportPublicKey, Failure, GetPolicy, GetStatus, Hello, ListAudit, ListClients, ListDevices,
-    ListItems, ListPrompts, ListReminders, LockVault, RemoveItem, RevokeClient, SetApiKey,
-    SetDevicePin, SetPolicy, StopAgent, UnlockVault, VerifyAudit,
+    AcceptModule, AddClient, AddItem, AnswerPrompt, AttestDevice, Call, ChangePin, CheckReminders,
+    CreateVault, Diagnose, Done, EnrollDevice, ExportPublicKey, Failure, GetPolicy, GetStatus,
+    Hello, InspectDevice, ListAudit, ListBackups, ListClients, ListDevices, ListItems, ListPrompts,
+    ListRecovery, ListReminders, LockVault, MakeKit, MergeCopy, ProveDevice, ProveKit, RemoveItem,
+    ResealItems, RestoreBackup, RetireDevice, RevokeClient, SetApiKey, SetDevicePin, SetPolicy,
+    StopAgent, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -17,7 +19,7 @@ use super::{
 };
 use crate::{
     agent::Agent,
-    calls::{audit, clients, devices, doctor, items, policy, remind},
+    calls::{audit, backup, clients, devices, doctor, enrol, items, policy, recover, remind},
     vault,
 };
 
@@ -45,6 +47,75 @@ pub(super) async fn dispatch(
             })
             .await
         }
+        EnrollDevice::METHOD => {
+            call(params, |EnrollDevice { device }| {
+                enrol::enroll(agent, device)
+            })
+            .await
+        }
+        InspectDevice::METHOD => {
+            call(params, |InspectDevice { serial }| {
+                devices::inspect(agent, serial)
+            })
+            .await
+        }
+        AttestDevice::METHOD => {
+            call(params, |AttestDevice { serial }| {
+                devices::attest(agent, serial)
+            })
+            .await
+        }
+        ChangePin::METHOD => call(params, |change| devices::change_pin(agent, change)).await,
+        UnblockPin::METHOD => call(params, |unblock| devices::unblock(agent, unblock)).await,
+        RetireDevice::METHOD => {
+            call(params, |RetireDevice { device, dry_run }| {
+                enrol::retire(agent, device, dry_run)
+            })
+            .await
+        }
+        AcceptModule::METHOD => {
+            call(params, |AcceptModule { path }| {
+                enrol::accept_module(agent, path)
+            })
+            .await
+        }
+        ResealItems::METHOD => {
+            call(params, |ResealItems { items }| enrol::reseal(agent, items)).await
+        }
+        ListRecovery::METHOD => {
+            call(params, |ListRecovery {}| async { recover::list(agent) }).await
+        }
+        ProveDevice::METHOD => {
+            call(params, |ProveDevice { device }| {
+                recover::prove_device(agent, device)
+            })
+            .await
+        }
+        MakeKit::METHOD if channel == Channel::FrontEnds => {
+            call(params, |MakeKit {}| recover::make(agent)).await
+        }
+        ProveKit::METHOD if channel == Channel::FrontEnds => {
+            call(params, |ProveKit { words }| recover::prove(agent, words)).await
+        }
+        UnlockWithKit::METHOD if channel == Channel::FrontEnds => {
+            call(params, |UnlockWithKit { path, words }| {
+                vault::unlock_with_kit(agent, path, words)
+            })
+            .await
+        }
+        MakeKit::METHOD | ProveKit::METHOD | UnlockWithKit::METHOD => Err(Failure::new(
+            Code::NotPermitted,
+            "A recovery kit is shown to front ends only.",
+            "Run: touchkeep recover kit",
+        )),
+        ListBackups::METHOD => call(params, |ListBackups {}| backup::list(agent)).await,
+        RestoreBackup::METHOD => {
+            call(params, |RestoreBackup { number }| {
+                backup::restore(agent, number)
+            })
+            .await
+        }
+        MergeCopy::METHOD => call(params, |MergeCopy { path }| backup::merge(agent, path)).await,
         ListItems::METHOD => call(params, |ListItems {}| async { items::list(agent) }).await,
         AddItem::METHOD => call(params, |item| items::add(agent, item)).await,
         SetApiKey::METHOD => {

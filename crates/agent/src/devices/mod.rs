@@ -125,6 +125,11 @@ impl Devices {
         self.pins.forget_all();
     }
 
+    /// Forgets every PIN, and stays in the session that runs.
+    pub(crate) fn forget_pins(&self) {
+        self.pins.forget_known();
+    }
+
     /// What runs from one lock to the next: what began before a lock must not end in an open vault after it.
     pub(crate) fn session(&self) -> Session {
         self.pins.session()

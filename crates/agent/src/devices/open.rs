@@ -1,16 +1,17 @@
 //! Finding and opening devices that are connected.
 
-use std::path::{Path, PathBuf};
-
-use touchkeep_device::{Device, DeviceError, DeviceKind, Provision, SecretDemand, SoftwareDevice};
+use touchkeep_device::{
+    Device, DeviceError, DeviceKind, KitDevice, Provision, SecretDemand, SoftwareDevice,
+};
 use touchkeep_device_piv::PivDevice;
-use touchkeep_device_pkcs11::{Launch, Pkcs11Device, TokenChoice};
+use touchkeep_device_pkcs11::{Launch, ModuleFile, Pkcs11Device, TokenChoice};
 
 /// An open device, of whichever kind.
 pub(crate) enum Opened {
     Software(SoftwareDevice),
     Piv(PivDevice),
     Pkcs11(Pkcs11Device),
+    Kit(KitDevice),
 }
 
 /// A device that is connected, before it is opened.
@@ -20,7 +21,7 @@ pub(crate) enum Connected {
     Piv { serial: u32, firmware: String },
     /// A token behind a module.
     Pkcs11 {
-        module: PathBuf,
+        module: ModuleFile,
         choice: TokenChoice,
         model: String,
         firmware: String,
@@ -40,13 +41,14 @@ impl Opened {
             Self::Software(device) => device,
             Self::Piv(device) => device,
             Self::Pkcs11(device) => device,
+            Self::Kit(device) => device,
         }
     }
 
     /// What makes keys; none for the software device, whose keys are made with its file.
     pub(crate) fn provision(&mut self) -> Option<&mut dyn Provision> {
         match self {
-            Self::Software(_) => None,
+            Self::Software(_) | Self::Kit(_) => None,
             Self::Piv(device) => Some(device),
             Self::Pkcs11(device) => Some(device),
         }
@@ -67,6 +69,7 @@ impl Opened {
                 tries_left: self.tries_left()?,
             }),
             (None, Self::Pkcs11(_)) => Ok(SecretDemand::Pin { tries_left: None }),
+            (None, Self::Kit(_)) => Ok(SecretDemand::Nothing),
         }
     }
 }
@@ -75,7 +78,7 @@ impl Opened {
     fn tries_left(&mut self) -> Result<Option<u8>, DeviceError> {
         match self {
             Self::Piv(card) => Ok(Some(card.pin_state()?.pin.left)),
-            Self::Software(_) | Self::Pkcs11(_) => Ok(None),
+            Self::Software(_) | Self::Pkcs11(_) | Self::Kit(_) => Ok(None),
         }
     }
 }
@@ -149,13 +152,13 @@ impl Connected {
 }
 
 /// What is connected. A driver that cannot look says so in the log and finds nothing; the others still do.
-pub(crate) fn connected(modules: &[PathBuf]) -> Vec<Connected> {
+pub(crate) fn connected(modules: &[ModuleFile]) -> Vec<Connected> {
     let mut found: Vec<_> = yubikeys().unwrap_or_default();
     for module in modules {
         match tokens(module) {
             Ok(tokens) => found.extend(tokens),
             Err(error) => {
-                tracing::warn!(%error, module = %module.display(), "no tokens from a module")
+                tracing::warn!(%error, module = %module.path.display(), "no tokens from a module")
             }
         }
     }
@@ -175,10 +178,10 @@ pub(crate) fn yubikeys() -> Result<Vec<Connected>, DeviceError> {
 }
 
 /// The tokens behind a module.
-pub(crate) fn tokens(module: &Path) -> Result<Vec<Connected>, DeviceError> {
-    let tokens = touchkeep_device_pkcs11::tokens(&launch()?, module.to_owned())?;
+pub(crate) fn tokens(module: &ModuleFile) -> Result<Vec<Connected>, DeviceError> {
+    let tokens = touchkeep_device_pkcs11::tokens(&launch()?, module.clone())?;
     let one = |token: touchkeep_device_pkcs11::Token| Connected::Pkcs11 {
-        module: module.to_owned(),
+        module: module.clone(),
         choice: token.choice,
         model: token.model,
         firmware: token.firmware,

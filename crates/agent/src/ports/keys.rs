@@ -6,6 +6,8 @@ use touchkeep_core::{ApiSecret, Code, DeviceId, ItemId, RequestId};
 use touchkeep_device::{
     DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose, SignatureScheme, TouchPolicy,
 };
+use touchkeep_device_pkcs11::ModuleFile;
+use touchkeep_locked::on_wiped_stack;
 use touchkeep_pipeline::{
     Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Signer,
 };
@@ -62,19 +64,18 @@ impl VaultKeys {
             Ok(SealClass::Session) => !touched,
             Ok(SealClass::Kit) | Err(_) => false,
         };
-        let own = current
-            .devices()
-            .iter()
-            .find(|device| device.id == open.device);
+        let devices = current.devices();
+        let own = devices.iter().find(|device| device.id == open.device);
         own.filter(able)
-            .or_else(|| current.devices().iter().find(able))
+            .or_else(|| devices.iter().find(able))
             .cloned()
             .ok_or(KeyError::Damaged)
     }
 
     fn device(&self, id: DeviceId) -> Result<EnrolledDevice, KeyError> {
         let (current, _) = self.vault()?;
-        let found = current.devices().iter().find(|device| device.id == id);
+        let devices = current.devices();
+        let found = devices.iter().find(|device| device.id == id);
         found.cloned().ok_or(KeyError::Damaged)
     }
 
@@ -248,7 +249,8 @@ impl Keys for VaultKeys {
             match self.item(key.item)?.secret {
                 SecretPlace::Stored => {
                     let (_, open) = self.vault()?;
-                    let secret = open.read().secret(key.item);
+                    // It is decrypted for this use; what that leaves on the stack is wiped.
+                    let secret = on_wiped_stack(|| open.read().secret(key.item));
                     secret.map_err(|_| KeyError::Damaged)
                 }
                 SecretPlace::Sealed => match self.running.take_secret(request, key.item) {
@@ -363,8 +365,12 @@ pub(crate) fn request_key(vault: &Unlocked, item: ItemId, key: &KeyRef) -> Optio
 pub(crate) fn open_enrolled(
     device: &EnrolledDevice,
     open: &Open,
-    modules: &[std::path::PathBuf],
+    modules: &[ModuleFile],
 ) -> Result<Opened, Failed> {
+    if device.kind == DeviceKind::Kit {
+        let kit = open.kit().ok_or(DeviceError::Removed)?;
+        return Ok(Opened::Kit(kit.device()?));
+    }
     if device.kind == DeviceKind::Software {
         let software = open.read().as_locked().software_device(device.id);
         return software

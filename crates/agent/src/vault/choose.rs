@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use touchkeep_core::{Code, DeviceId};
 use touchkeep_device::DeviceKind;
+use touchkeep_device_pkcs11::ModuleFile;
 use touchkeep_vault::EnrolledDevice;
 use touchkeep_wire::Failure;
 
@@ -84,9 +85,9 @@ pub(crate) async fn find(
 }
 
 /// The connected token with this label.
-pub(super) async fn find_token(module: &str, token: &str) -> Result<Connected, Failure> {
-    let path = PathBuf::from(module);
-    let found = blocking(move || tokens(&path))
+pub(crate) async fn find_token(module: &str, token: &str) -> Result<Connected, Failure> {
+    let module = ModuleFile::from(PathBuf::from(module));
+    let found = blocking(move || tokens(&module))
         .await?
         .map_err(|error| device_failure(&error, "The module"))?;
     found

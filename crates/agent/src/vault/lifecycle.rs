@@ -10,13 +10,16 @@ use touchkeep_audit::{Decision, Event, Kind, Log, OpenError};
 use touchkeep_container::note::VerifyKey;
 use touchkeep_core::{Clock, Code, DeviceId, Passphrase, SystemClock};
 use touchkeep_device::{Auth, DeviceKind, Purpose};
+use touchkeep_locked::LockedBytes;
 use touchkeep_vault::{Locked, NewDevice, NewVault, Unlocked};
-use touchkeep_wire::{CreateVault, Failure, NewDevice as WantedDevice, Question, VaultSummary};
+use touchkeep_wire::{
+    CreateVault, Failure, NewDevice as WantedDevice, Question, SecretText, VaultSummary,
+};
 
 use super::{
     Current, Open, checkpoint,
     choose::{Chosen, choose, find, find_token},
-    client, device_label, policy_of,
+    client, device_label, policy_of, recovery,
 };
 use crate::{
     agent::Agent,
@@ -88,10 +91,7 @@ pub(crate) async fn create(
             ref token,
         } => {
             let device = find_token(module, token).await?;
-            agent
-                .state()
-                .keep_module(module)
-                .map_err(|error| failure::state(&error))?;
+            keep_module(agent, module)?;
             on_hardware(agent, device, path, wanted).await?
         }
     };
@@ -102,13 +102,22 @@ pub(crate) async fn create(
         agent,
         &current,
         founded.vault,
-        founded.device,
+        (founded.device, None),
         kind,
         session,
     )
     .await?;
     agent.prompts().changed("vault");
     Ok(current.summary())
+}
+
+/// Pins a module as it is now.
+pub(crate) fn keep_module(agent: &Agent, module: &str) -> Result<(), Failure> {
+    let path = std::path::Path::new(module);
+    let hash = touchkeep_device_pkcs11::module::hash_of(path)
+        .map_err(|error| failure::invalid(format!("{error}."), ""))?;
+    let kept = agent.state().keep_module(path, &hash.to_string());
+    kept.map_err(|error| failure::state(&error))
 }
 
 // A vault that was made, and is not in force yet. Boxed, as wherever an open vault is on its way: moved by itself it would
@@ -277,7 +286,40 @@ async fn open_with(
     );
     // Not in the use itself: that goes on when whoever asked has gone or has refused the touch, and then nothing may open.
     let vault = opened.await.map_err(|failed| failed.failure(&label))?;
-    begin(agent, current, vault, id, Kind::Unlocked, session).await
+    begin(agent, current, vault, (id, None), Kind::Unlocked, session).await
+}
+
+/// Opens a vault with the words of a recovery kit.
+pub(crate) async fn unlock_with_kit(
+    agent: &Arc<Agent>,
+    path: Option<String>,
+    words: SecretText,
+) -> Result<VaultSummary, Failure> {
+    let _turn = agent.lifecycle().await;
+    let path = path.map_or_else(|| agent.vault_path(), PathBuf::from);
+    lock(agent).await?;
+    let session = agent.devices().session();
+    let opened = blocking({
+        let agent = Arc::clone(agent);
+        move || {
+            let (current, locked) = Current::load(&path, agent.paths())?;
+            let words = zeroize::Zeroizing::new(words.into_inner());
+            let kit = recovery::kit_of(&words)?;
+            let id = recovery::kit_in(&locked, &kit)?;
+            let kept = LockedBytes::copy_of(words.as_bytes())
+                .map_err(|error| failure::vault(&touchkeep_vault::VaultError::Memory(error)))?;
+            let mut kit = kit;
+            let vault = locked.unlock(&mut kit, Auth::Nothing);
+            let vault = vault.map_err(|error| failure::vault(&error))?;
+            Ok::<_, Failure>((current, Box::new(vault), id, kept))
+        }
+    });
+    let (current, vault, id, kept) = opened.await??;
+    agent.remember_vault(&current);
+    let opened_by = (id, Some(kept));
+    begin(agent, &current, vault, opened_by, Kind::Unlocked, session).await?;
+    agent.prompts().changed("vault");
+    Ok(current.summary())
 }
 
 // The vault is open: from here on it is recorded, and its policy is in force.
@@ -292,7 +334,7 @@ async fn begin(
     agent: &Arc<Agent>,
     current: &Arc<Current>,
     vault: Box<Unlocked>,
-    device: DeviceId,
+    device: (DeviceId, Option<LockedBytes>),
     kind: Kind,
     session: Session,
 ) -> Result<(), Failure> {
@@ -304,7 +346,7 @@ fn put_in_force(
     agent: &Arc<Agent>,
     current: &Arc<Current>,
     vault: Box<Unlocked>,
-    device: DeviceId,
+    (device, words): (DeviceId, Option<LockedBytes>),
     kind: Kind,
     session: Session,
 ) -> Result<(), Failure> {
@@ -317,7 +359,8 @@ fn put_in_force(
     let identity = identity.map_err(|error| failure::vault(&error))?;
     log.hold_tag_key(&identity)
         .map_err(|error| failure::read_log(&error))?;
-    let opened_by = current.devices().iter().find(|one| one.id == device);
+    let devices = current.devices();
+    let opened_by = devices.iter().find(|one| one.id == device);
     let text = opened_by.map_or_else(String::new, |one| {
         format!("{} with {}.", did(kind), device_label(one))
     });
@@ -338,6 +381,7 @@ fn put_in_force(
     let open = Open {
         vault: RwLock::new(*vault),
         device,
+        words,
         pipeline,
         clients: RwLock::new(clients.into()),
         used: AtomicU64::new(0),

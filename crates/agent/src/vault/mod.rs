@@ -6,6 +6,7 @@ mod checkpoint;
 mod choose;
 pub(crate) mod client;
 mod lifecycle;
+pub(crate) mod recovery;
 
 use std::{
     path::{Path, PathBuf},
@@ -20,16 +21,19 @@ use touchkeep_audit::{Decision, Event, Kind, Log, OpenError, Seq};
 use touchkeep_client::Paths;
 use touchkeep_container::Hash;
 use touchkeep_core::{Clock, DeviceId, Id, SystemClock, VaultId};
-use touchkeep_device::DeviceKind;
+use touchkeep_device::{DeviceKind, RecoveryKit};
+use touchkeep_locked::LockedBytes;
 use touchkeep_policy::Policy;
-use touchkeep_vault::{AuditHead, EnrolledDevice, Item, Locked, Unlocked};
+use touchkeep_vault::{AuditHead, EnrolledDevice, Item, Locked, ReadOnly, SealClass, Unlocked};
 use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 
 use self::client::Client;
 use crate::failure;
 
-pub(crate) use self::choose::find as find_device;
-pub(crate) use self::lifecycle::{Witnesses, create, lock, sign_log, unlock, witnesses};
+pub(crate) use self::choose::{find as find_device, find_token};
+pub(crate) use self::lifecycle::{
+    Witnesses, create, keep_module, lock, sign_log, unlock, unlock_with_kit, witnesses,
+};
 
 /// The setting of the vault that holds the policy's text.
 pub(crate) const POLICY_SETTING: &str = "policy";
@@ -39,7 +43,7 @@ pub(crate) struct Current {
     id: VaultId,
     path: PathBuf,
     practice: bool,
-    devices: Vec<EnrolledDevice>,
+    devices: RwLock<Arc<[EnrolledDevice]>>,
     log_path: PathBuf,
     log: OnceLock<Log>,
     open: RwLock<Option<Arc<Open>>>,
@@ -53,6 +57,8 @@ pub(crate) struct Open {
     /// The pipeline: decides, asks, records, signs and sends.
     pub(crate) pipeline: crate::ports::Line,
     clients: RwLock<Arc<[Client]>>,
+    /// The words of the recovery kit that opened it, where one did.
+    words: Option<LockedBytes>,
     // Milliseconds since `born` of the last use.
     used: AtomicU64,
     born: Instant,
@@ -70,7 +76,7 @@ impl Current {
             id: locked.id(),
             path: path.to_owned(),
             practice: locked.is_practice(),
-            devices: locked.devices().to_vec(),
+            devices: RwLock::new(locked.devices().into()),
             log_path,
             log: OnceLock::new(),
             open: RwLock::new(None),
@@ -98,8 +104,13 @@ impl Current {
         self.practice
     }
 
-    pub(crate) fn devices(&self) -> &[EnrolledDevice] {
-        &self.devices
+    /// The devices that the vault knows; without a recovery kit and without those that are retired nothing is left out.
+    pub(crate) fn devices(&self) -> Arc<[EnrolledDevice]> {
+        Arc::clone(&self.devices.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace_devices(&self, with: &[EnrolledDevice]) {
+        *self.devices.write().unwrap_or_else(PoisonError::into_inner) = with.into();
     }
 
     /// The log; none while a vault that is new to this machine has never been unlocked here.
@@ -152,6 +163,7 @@ impl Current {
             self.save(&mut vault)?;
             Ok(done)
         });
+        self.replace_devices(vault.devices());
         if let Err(failure) = &done {
             let text = format!("It was not done: {}", failure.what);
             let mut failed = event.text(text);
@@ -161,32 +173,62 @@ impl Current {
         done
     }
 
-    fn save(&self, vault: &mut Unlocked) -> Result<(), Failure> {
+    /// The head of the log, as commits state it.
+    pub(crate) fn audit_head(&self) -> AuditHead {
         let head = self.log().map(Log::head);
         let log = self.log().and_then(|log| log_id(log.origin()));
-        let audit = head.map_or_else(AuditHead::empty, |head| AuditHead {
+        head.map_or_else(AuditHead::empty, |head| AuditHead {
             log,
             size: head.size,
             root: Hash(head.root),
-        });
+        })
+    }
+
+    /// Saves what is open, and takes in what others wrote.
+    ///
+    /// # Errors
+    /// When it is locked, or could not be saved.
+    pub(crate) fn save_now(&self) -> Result<(), Failure> {
+        let open = self.open()?;
+        let mut vault = open.write();
+        self.save(&mut vault)?;
+        self.replace_devices(vault.devices());
+        Ok(())
+    }
+
+    fn save(&self, vault: &mut Unlocked) -> Result<(), Failure> {
         vault
-            .save(SystemClock.now(), audit)
+            .save(SystemClock.now(), self.audit_head())
             .map_err(|error| failure::vault(&error))
     }
 
     pub(crate) fn summary(&self) -> VaultSummary {
-        let items = self.peek().map(|open| open.read().items().len());
+        let open = self.peek();
+        let items = open.as_ref().map(|open| open.read().items().len());
+        let rehearsed = open
+            .as_ref()
+            .map(|open| recovery::is_rehearsed(&open.read()));
+        let read_only = open.as_ref().and_then(|open| open.read().read_only());
         VaultSummary {
             id: self.id,
             path: self.path.display().to_string(),
             practice: self.practice,
-            devices: self.devices.iter().map(device_summary).collect(),
+            devices: self.devices().iter().map(device_summary).collect(),
             items: items.map(|items| u32::try_from(items).unwrap_or(u32::MAX)),
+            read_only: read_only.map(|why| read_only_words(why).to_owned()),
+            rehearsed,
         }
     }
 }
 
 impl Open {
+    /// The recovery kit that opened it, where one did.
+    pub(crate) fn kit(&self) -> Option<RecoveryKit> {
+        // EXPOSE: the words, to the kit's keys.
+        let words = std::str::from_utf8(self.words.as_ref()?.expose()).ok()?;
+        RecoveryKit::from_words(words).ok()
+    }
+
     /// The vault, to look at.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Unlocked> {
         self.vault.read().unwrap_or_else(PoisonError::into_inner)
@@ -282,12 +324,36 @@ pub(crate) const fn kind_word(kind: DeviceKind) -> &'static str {
     }
 }
 
-fn device_summary(device: &EnrolledDevice) -> DeviceSummary {
+/// Why a copy is only read, and what to do, in words.
+const fn read_only_words(why: ReadOnly) -> &'static str {
+    match why {
+        ReadOnly::Behind => {
+            "This copy lacks what this machine has seen: it is older, or another branch. `touchkeep merge` takes the newer one in."
+        }
+        ReadOnly::OtherVault => {
+            "Another vault was seen in this place: somebody may have put this one here."
+        }
+        ReadOnly::Forked => {
+            "The membership was changed in two places that did not know of each other: `touchkeep device join`."
+        }
+        _ => "This version cannot write to it.",
+    }
+}
+
+pub(crate) fn device_summary(device: &EnrolledDevice) -> DeviceSummary {
     DeviceSummary {
         id: device.id,
         kind: kind_word(device.kind).to_owned(),
         label: device_label(device),
         serial: device.serial.clone(),
+        seals: match device.seals {
+            _ if device.retired => None,
+            Ok(SealClass::Touch) => Some("touch".to_owned()),
+            Ok(SealClass::Kit) => Some("kit".to_owned()),
+            Ok(SealClass::Session) => Some("session".to_owned()),
+            Err(_) => None,
+        },
+        retired: device.retired,
     }
 }
 
@@ -296,7 +362,7 @@ fn read(path: &Path, paths: &Paths) -> Result<Locked, Failure> {
 }
 
 // The list of what this machine has seen of its vaults.
-fn pins(paths: &Paths) -> PathBuf {
+pub(crate) fn pins(paths: &Paths) -> PathBuf {
     paths.data.join("heads")
 }
 

@@ -1,59 +1,372 @@
-//! `device list | set-pin`.
+//! `device`: what is connected, what opens the vault, and the life of a PIN.
 
 use std::process::ExitCode;
 
-use touchkeep_wire::{ConnectedDevice, ListDevices, SetDevicePin};
+use touchkeep_core::Code;
+use touchkeep_wire::{
+    AcceptModule, AttestDevice, CardReport, ChangePin, ConnectedDevice, EnrollDevice, Enrolled,
+    EnrolledDevice, Failure, GetStatus, InspectDevice, ItemSummary, KeyAttestation, ListDevices,
+    PinReport, ResealItems, RetireDevice, RetireReport, SetDevicePin, SlotReport, UnblockPin,
+};
 
-use super::{Context, Done};
-use crate::{args::Device, output};
+use super::{
+    Context, Done,
+    vault::{absolute, choose_device},
+};
+use crate::{
+    args::Device,
+    output::{self, Output, Style},
+    terminal,
+};
 
 pub(super) async fn device(context: &Context<'_>, verb: Device) -> Done {
     match verb {
-        Device::List => {
-            let devices = context.call(ListDevices {}).await?;
-            context.output.result(&devices, |devices| {
-                if devices.is_empty() {
-                    return "No device is connected.".into();
-                }
-                let row = |device: &ConnectedDevice| {
-                    let pin = match (device.factory_pin, device.tries_left) {
-                        (Some(true), _) => {
-                            "factory: change it with `touchkeep device set-pin`".into()
-                        }
-                        (_, Some(tries)) => format!("{tries} tries left"),
-                        _ => String::new(),
-                    };
-                    let enrolled = if device.enrolled.is_some() {
-                        "yes"
-                    } else {
-                        "no"
-                    };
-                    vec![
-                        device.kind.clone(),
-                        device.label.clone(),
-                        device.serial.clone().unwrap_or_default(),
-                        device.firmware.clone().unwrap_or_default(),
-                        enrolled.into(),
-                        pin,
-                    ]
-                };
-                output::table(
-                    &[
-                        "KIND",
-                        "DEVICE",
-                        "SERIAL",
-                        "FIRMWARE",
-                        "IN THIS VAULT",
-                        "PIN",
-                    ],
-                    &devices.iter().map(row).collect::<Vec<_>>(),
-                )
-            });
+        Device::List => list(context).await,
+        Device::Enroll {
+            device,
+            work_factor,
+        } => enroll(context, &device, work_factor).await,
+        Device::Inspect { serial } => {
+            let report = context.call(InspectDevice { serial }).await?;
+            context
+                .output
+                .result(&report, |report| card(report, context.output));
+            Ok(ExitCode::SUCCESS)
+        }
+        Device::Attest { serial, pem } => attest(context, serial, pem).await,
+        Device::Pin {
+            serial,
+            puk,
+            last_try,
+        } => {
+            let call = ChangePin {
+                serial,
+                puk,
+                danger_last_try: last_try,
+            };
+            context.call_asking(call).await?;
+            let which = if puk { "PUK" } else { "PIN" };
+            context
+                .output
+                .say(&format!("The {which} is the new one now."));
+            Ok(ExitCode::SUCCESS)
+        }
+        Device::Unblock { serial, last_try } => {
+            let call = UnblockPin {
+                serial,
+                danger_last_try: last_try,
+            };
+            context.call_asking(call).await?;
+            context
+                .output
+                .say("The PIN is the new one now, with all its tries.");
+            Ok(ExitCode::SUCCESS)
+        }
+        Device::Retire {
+            device,
+            dry_run,
+            yes,
+        } => retire(context, device, dry_run, yes).await,
+        Device::Reseal { items } => {
+            let done = context.call_asking(ResealItems { items }).await?;
+            context.output.result(&done, |done| resealed(done));
+            Ok(ExitCode::SUCCESS)
+        }
+        Device::AcceptModule { path } => {
+            let path = absolute(&path)?;
+            context.call_asking(AcceptModule { path }).await?;
+            context.output.say("The module is held to what it is now.");
+            Ok(ExitCode::SUCCESS)
         }
         Device::SetPin { serial } => {
             context.call_asking(SetDevicePin { serial }).await?;
             context.output.say("PIN and PUK are yours now, and the management key is random and protected by the PIN. Write the PUK down: it unblocks the PIN.");
+            Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+async fn list(context: &Context<'_>) -> Done {
+    let devices = context.call(ListDevices {}).await?;
+    let status = context.call(GetStatus {}).await?;
+    let of_vault = status.vault.map(|vault| vault.devices).unwrap_or_default();
+    let output = context.output;
+    context.output.result(&devices, |devices| {
+        let connected = if devices.is_empty() {
+            "No device is connected.".to_owned()
+        } else {
+            output::table(
+                &[
+                    "KIND",
+                    "DEVICE",
+                    "SERIAL",
+                    "FIRMWARE",
+                    "IN THIS VAULT",
+                    "PIN",
+                ],
+                &devices.iter().map(connected_row).collect::<Vec<_>>(),
+            )
+        };
+        let is_away = |known: &&EnrolledDevice| {
+            devices
+                .iter()
+                .all(|device| device.enrolled != Some(known.id))
+        };
+        let away: Vec<_> = of_vault.iter().filter(is_away).map(away_line).collect();
+        if away.is_empty() {
+            return connected;
+        }
+        let head = output.out(Style::Quiet, "Also in this vault:");
+        format!("{connected}\n\n{head}\n{}", away.join("\n"))
+    });
     Ok(ExitCode::SUCCESS)
+}
+
+fn connected_row(device: &ConnectedDevice) -> Vec<String> {
+    let pin = match (device.factory_pin, device.tries_left) {
+        (Some(true), _) => "factory: change it with `touchkeep device set-pin`".into(),
+        (_, Some(0)) => "blocked: `touchkeep device unblock`".into(),
+        (_, Some(1)) => "1 try left".into(),
+        (_, Some(tries)) => format!("{tries} tries left"),
+        _ => String::new(),
+    };
+    let enrolled = if device.enrolled.is_some() {
+        "yes"
+    } else {
+        "no"
+    };
+    vec![
+        device.kind.clone(),
+        device.label.clone(),
+        device.serial.clone().unwrap_or_default(),
+        device.firmware.clone().unwrap_or_default(),
+        enrolled.into(),
+        pin,
+    ]
+}
+
+fn away_line(device: &EnrolledDevice) -> String {
+    let how = match (device.kind.as_str(), device.retired) {
+        (_, true) => "retired",
+        ("piv" | "pkcs11", _) => "not connected",
+        ("kit", _) => "on paper",
+        _ => "in the vault file, under its passphrase",
+    };
+    format!("  {}, {how}", device.label)
+}
+
+async fn enroll(context: &Context<'_>, device: &str, work_factor: u8) -> Done {
+    let device = choose_device(context, device, work_factor).await?;
+    let enrolled = context.call_asking(EnrollDevice { device }).await?;
+    context.output.result(&enrolled, |enrolled: &Enrolled| {
+        let mut text = format!("{} opens the vault now.", enrolled.device.label);
+        if !enrolled.to_reseal.is_empty() {
+            text.push_str(&format!(
+                "\nIt cannot open yet what was sealed before: {}.\nNext: touchkeep device reseal",
+                enrolled.to_reseal.join(", ")
+            ));
+        }
+        text.push_str("\nTry it once: touchkeep recover drill --device ");
+        text.push_str(enrolled.device.serial.as_deref().unwrap_or("passphrase"));
+        text
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn resealed(items: &[ItemSummary]) -> String {
+    let names: Vec<_> = items.iter().map(|item| item.name.as_str()).collect();
+    match names[..] {
+        [] => "Nothing had to be sealed again.".into(),
+        _ => format!("Sealed again: {}.", names.join(", ")),
+    }
+}
+
+async fn retire(context: &Context<'_>, device: String, dry_run: bool, yes: bool) -> Done {
+    let look = RetireDevice {
+        device: device.clone(),
+        dry_run: true,
+    };
+    let looked_at = context.call(look).await?;
+    if !dry_run && !yes {
+        context.output.say(&follows(&looked_at));
+        terminal::confirm(
+            &context.global,
+            &format!("Retire {}?", looked_at.device.label),
+            "retire",
+        )?;
+    }
+    let report = if dry_run {
+        looked_at
+    } else {
+        let call = RetireDevice {
+            device,
+            dry_run: false,
+        };
+        context.call_asking(call).await?
+    };
+    context.output.result(&report, |report: &RetireReport| {
+        if !report.done {
+            return follows(report);
+        }
+        let mut text = format!("{} is retired.", report.device.label);
+        let mut all = report.sealed.clone();
+        all.extend(report.readable.iter().cloned());
+        if !all.is_empty() {
+            text.push_str(&format!(
+                "\nIf somebody may have it with its PIN, rotate these at the venues: {}.",
+                all.join(", ")
+            ));
+        }
+        text
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn follows(report: &RetireReport) -> String {
+    let left: Vec<_> = report
+        .left
+        .iter()
+        .map(|device| device.label.as_str())
+        .collect();
+    let keys = |names: &[String]| match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    };
+    format!(
+        "{} will open nothing that is written from then on, and sign nothing.\n\
+         Who has it, its PIN and a copy of the vault from before can still read\n  \
+         stored keys:  {}\n  sealed keys:  {}\n\
+         What is left opens the vault: {}.",
+        report.device.label,
+        keys(&report.readable),
+        keys(&report.sealed),
+        left.join(", ")
+    )
+}
+
+async fn attest(context: &Context<'_>, serial: String, pem: bool) -> Done {
+    let keys = context.call(AttestDevice { serial }).await?;
+    let sound = keys.iter().all(|key| key.problem.is_none());
+    let output = context.output;
+    context.output.result(&keys, |keys| {
+        if keys.is_empty() {
+            return "There is no key of ours on it.".into();
+        }
+        let line = |key: &KeyAttestation| {
+            let verdict = match (&key.chain, &key.problem) {
+                (Some(chain), _) => format!(
+                    "{} touch {}, says {chain}",
+                    output.out(Style::Good, "attested"),
+                    key.touch.as_deref().unwrap_or("?")
+                ),
+                (None, Some(problem)) => {
+                    format!("{} {problem}", output.out(Style::Bad, "not attested:"))
+                }
+                (None, None) => "unknown".into(),
+            };
+            let certificates = if pem {
+                format!("\n{}", key.pem.trim_end())
+            } else {
+                String::new()
+            };
+            format!("{}  {:<10}  {verdict}{certificates}", key.slot, key.purpose)
+        };
+        keys.iter().map(line).collect::<Vec<_>>().join("\n")
+    });
+    Ok(if sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Code::Damaged.exit_code())
+    })
+}
+
+fn card(report: &CardReport, output: Output) -> String {
+    let mut lines = vec![format!(
+        "{} {}, firmware {}{}{}",
+        output.out(Style::Strong, "YubiKey"),
+        output.out(Style::Strong, &report.serial),
+        report.firmware,
+        report
+            .form_factor
+            .as_deref()
+            .map(|form| format!(", {form}"))
+            .unwrap_or_default(),
+        if report.fips == Some(true) {
+            ", FIPS"
+        } else {
+            ""
+        },
+    )];
+    lines.push(report.pin.as_ref().map_or_else(
+        || "PIN and PUK: this firmware does not say".into(),
+        |pin| pins(pin, output),
+    ));
+    for limit in &report.limits {
+        lines.push(format!("{} {limit}", output.out(Style::Warn, "limit:")));
+    }
+    if report.slots.is_empty() {
+        lines.push("No slot holds anything.".into());
+    } else {
+        let head = [
+            "SLOT",
+            "HOLDS",
+            "KEY",
+            "PIN",
+            "TOUCH",
+            "MADE",
+            "ATTESTED BY",
+        ];
+        let rows: Vec<_> = report.slots.iter().map(slot_row).collect();
+        lines.push(String::new());
+        lines.push(output::table(&head, &rows));
+    }
+    for slot in &report.slots {
+        if let Some(flaw) = &slot.flaw {
+            lines.push(format!("{} {flaw}", output.out(Style::Warn, "note:")));
+        }
+    }
+    lines.join("\n")
+}
+
+fn pins(pin: &PinReport, output: Output) -> String {
+    let standing = |name: &str, (left, of): (u8, u8), factory: bool| {
+        let factory = if factory {
+            format!(" ({})", output.out(Style::Bad, "factory"))
+        } else {
+            String::new()
+        };
+        format!("{name} {left} of {of} tries{factory}")
+    };
+    format!(
+        "{}, {}, management key {}",
+        standing("PIN", pin.pin_tries, pin.factory_pin),
+        standing("PUK", pin.puk_tries, pin.factory_puk),
+        match pin.management_key.as_str() {
+            "protected" => "kept under the PIN".to_owned(),
+            "factory" => output.out(Style::Bad, "factory"),
+            _ => "kept elsewhere".to_owned(),
+        }
+    )
+}
+
+fn slot_row(slot: &SlotReport) -> Vec<String> {
+    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
+    let holds = match &slot.name {
+        Some(name) if slot.holds == "other" => format!("other: {name}"),
+        _ => slot.holds.clone(),
+    };
+    vec![
+        slot.slot.clone(),
+        holds,
+        text(&slot.algorithm),
+        text(&slot.pin),
+        text(&slot.touch),
+        text(&slot.origin),
+        text(&slot.attested),
+    ]
+}
+
+/// What a person has to do where nobody can be asked.
+pub(super) fn needs_a_person(fix: &str) -> Failure {
+    Failure::new(Code::Invalid, "this needs a person at a terminal", fix)
 }

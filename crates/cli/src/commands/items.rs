@@ -13,7 +13,7 @@ use super::{Context, Done};
 use crate::{
     args::Add,
     output::{self, Style},
-    terminal::{Echo, Line, Terminal},
+    terminal::{self, Echo, Line, Terminal},
 };
 
 /// The longest secret: a PEM key of RSA-4096 has 3 300 characters.
@@ -91,6 +91,12 @@ fn read_secret(context: &Context<'_>, args: &Add) -> Result<SecretText, Failure>
     Ok(SecretText::new(std::mem::take(&mut *text)))
 }
 
+/// What is secret, from a descriptor that the caller opened.
+pub(super) fn secret_from(fd: i32) -> Result<SecretText, Failure> {
+    let mut text = read_fd(fd)?;
+    Ok(SecretText::new(std::mem::take(&mut *text)))
+}
+
 fn read_fd(fd: i32) -> Result<Zeroizing<String>, Failure> {
     if fd < 0 || fd == 1 || fd == 2 {
         return Err(Failure::new(
@@ -112,7 +118,7 @@ fn read_fd(fd: i32) -> Result<Zeroizing<String>, Failure> {
             Failure::new(
                 Code::Invalid,
                 format!("file descriptor {fd} cannot be read: {error}"),
-                "Open it: --secret-fd 3 3<file.",
+                "Open it for this command, as in: 3<file.",
             )
         })?;
     let end = text.trim_end_matches(['\r', '\n']).len();
@@ -167,29 +173,16 @@ pub(super) async fn public_key(context: &Context<'_>, item: String) -> Done {
 }
 
 pub(super) async fn remove(context: &Context<'_>, item: String, yes: bool) -> Done {
-    if !yes && !confirmed(context, &item) {
-        return Err(Failure::new(
-            Code::Refused,
-            "nothing was removed",
-            "Say --yes, or answer with the item's name.",
-        ));
+    if !yes {
+        terminal::confirm(
+            &context.global,
+            &format!("Remove {item}? Programs that use it stop working."),
+            &item,
+        )?;
     }
     context
         .call_asking(RemoveItem { item: item.clone() })
         .await?;
     context.output.say(&format!("Removed {item}. The vault's backups still have it; the venue's key still works until you delete it there."));
     Ok(ExitCode::SUCCESS)
-}
-
-fn confirmed(context: &Context<'_>, item: &str) -> bool {
-    let Ok(terminal) = Terminal::open() else {
-        return false;
-    };
-    if context.global.no_interaction {
-        return false;
-    }
-    terminal.write(&format!(
-        "Remove {item}? Programs that use it stop working. Type its name: "
-    ));
-    matches!(terminal.read_line(Echo::Shown, &AtomicBool::new(false), None, |_, _| {}), Ok(Line::Typed(name)) if *name == item)
 }

@@ -1,11 +1,14 @@
 //! One function per verb; each asks the agent and shows the answer.
 
 mod audit;
+mod backup;
 mod clients;
 mod device;
 mod doctor;
 mod items;
+mod paper;
 mod policy;
+mod recover;
 mod remind;
 mod vault;
 
@@ -90,6 +93,9 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         Verb::Audit(verb) => audit::audit(&context, verb).await,
         Verb::Remind { now } => remind::remind(&context, now).await,
         Verb::Device(verb) => device::device(&context, verb).await,
+        Verb::Recover(verb) => recover::recover(&context, verb).await,
+        Verb::Backup(verb) => backup::backup(&context, verb).await,
+        Verb::Merge { path } => backup::merge(&context, &path).await,
         Verb::Agent(_) => {
             session.call(StopAgent {}).await?;
             output.say("The agent has locked and ended.");
@@ -109,6 +115,16 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     async fn call<C: touchkeep_wire::Call>(&self, call: C) -> Result<C::Result, Failure> {
         self.session.call(call).await
+    }
+
+    /// Calls what front ends alone may call, and answers questions on the terminal meanwhile.
+    async fn call_as_front_end<C: touchkeep_wire::Call>(
+        &self,
+        call: C,
+    ) -> Result<C::Result, Failure> {
+        self.session
+            .call_as_front_end(call, self.global, self.output)
+            .await
     }
 
     async fn call_asking<C: touchkeep_wire::Call>(&self, call: C) -> Result<C::Result, Failure> {

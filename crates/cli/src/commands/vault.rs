@@ -11,7 +11,7 @@ use touchkeep_wire::{
     VaultSummary,
 };
 
-use super::{Context, Done};
+use super::{Context, Done, recover};
 use crate::{args::Init, output::Style};
 
 pub(super) async fn init(context: &Context<'_>, args: Init) -> Done {
@@ -24,7 +24,8 @@ pub(super) async fn init(context: &Context<'_>, args: Init) -> Done {
             .display()
             .to_string(),
     };
-    let device = choose_device(context, &args).await?;
+    let recovery = recover::chosen(context, args.recovery, args.practice)?;
+    let device = choose_device(context, &args.device, args.work_factor).await?;
     let create = CreateVault {
         path,
         user: args.user,
@@ -38,15 +39,17 @@ pub(super) async fn init(context: &Context<'_>, args: Init) -> Done {
         let hint = if weak { "\nIt opens with a passphrase alone: as strong as that passphrase. A YubiKey or an HSM is stronger." } else { "" };
         format!("Made {}{hint}\nIt is open. Next: touchkeep add, touchkeep proxy add.", summary.path)
     });
-    Ok(ExitCode::SUCCESS)
+    recover::after_init(context, recovery).await
 }
 
-async fn choose_device(context: &Context<'_>, args: &Init) -> Result<NewDevice, Failure> {
-    let text = args.device.as_str();
+/// The device that a person means: `software`, `piv`, `piv:SERIAL`, `pkcs11:MODULE:TOKEN`.
+pub(super) async fn choose_device(
+    context: &Context<'_>,
+    text: &str,
+    work_factor: u8,
+) -> Result<NewDevice, Failure> {
     if text == "software" {
-        return Ok(NewDevice::Software {
-            work_factor: args.work_factor,
-        });
+        return Ok(NewDevice::Software { work_factor });
     }
     if let Some(serial) = text.strip_prefix("piv:") {
         return Ok(NewDevice::Piv {
@@ -58,7 +61,7 @@ async fn choose_device(context: &Context<'_>, args: &Init) -> Result<NewDevice, 
             .call(ListDevices {})
             .await?
             .into_iter()
-            .filter(|device| device.kind == "piv")
+            .filter(|device| device.kind == "piv" && device.enrolled.is_none())
             .collect();
         return match (found.pop(), found.is_empty()) {
             (Some(only), true) => Ok(NewDevice::Piv {
@@ -66,7 +69,7 @@ async fn choose_device(context: &Context<'_>, args: &Init) -> Result<NewDevice, 
             }),
             (None, _) => Err(Failure::new(
                 Code::NoDevice,
-                "no YubiKey is connected",
+                "no YubiKey is connected that is not in the vault already",
                 "Connect one, or see `touchkeep device list`.",
             )),
             _ => Err(Failure::new(
@@ -150,19 +153,26 @@ fn describe(vault: &VaultSummary) -> String {
         .map(|n| format!(", {n} items"))
         .unwrap_or_default();
     let practice = if vault.practice { " (practice)" } else { "" };
-    let devices: Vec<_> = vault
-        .devices
-        .iter()
-        .map(|device| device.label.as_str())
-        .collect();
+    let in_use = vault.devices.iter().filter(|device| !device.retired);
+    let devices: Vec<_> = in_use.map(|device| device.label.as_str()).collect();
+    let read_only = vault
+        .read_only
+        .as_ref()
+        .map(|why| format!("\nread only: {why}"))
+        .unwrap_or_default();
+    let alone = if vault.rehearsed == Some(false) && !vault.practice {
+        "\nno way back was tried yet: touchkeep recover kit"
+    } else {
+        ""
+    };
     format!(
-        "{}{practice}{items}\ndevice {}",
+        "{}{practice}{items}\nopens with {}{read_only}{alone}",
         vault.path,
         devices.join(", ")
     )
 }
 
-fn absolute(path: &Path) -> Result<String, Failure> {
+pub(super) fn absolute(path: &Path) -> Result<String, Failure> {
     let path = std::path::absolute(path)
         .map_err(|error| Failure::new(Code::Invalid, error.to_string(), ""))?;
     path.into_os_string()

@@ -140,6 +140,7 @@ async fn by_itself(
         Question::Pin { .. } => ("types the PIN", secret(AUTO_PIN)),
         Question::NewPin { which, .. } if which == "PUK" => ("chooses a PUK", secret(AUTO_PUK)),
         Question::NewPin { .. } => ("chooses a PIN", secret(AUTO_PIN)),
+        Question::Puk { .. } => ("types the PUK", secret(AUTO_PUK)),
         Question::Passphrase { .. } | Question::NewPassphrase {} => return,
     };
     output.say(&pressed(output, what));

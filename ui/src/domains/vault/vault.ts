@@ -1,6 +1,6 @@
 // The vault and its devices in words.
 
-import type { EnrolledDevice } from '../../ipc/types';
+import type { EnrolledDevice, VaultSummary } from '../../ipc/types';
 import type { IconName } from '../../shared/icons';
 
 /** A kind of device in words. */
@@ -14,6 +14,7 @@ export interface DeviceWords {
 const KINDS: Record<string, DeviceWords> = {
   piv: { kind: 'YubiKey PIV', icon: 'device', software: false },
   pkcs11: { kind: 'PKCS#11 token', icon: 'chip', software: false },
+  kit: { kind: 'Recovery kit, on paper', icon: 'disk', software: false },
   software: { kind: 'Software', icon: 'disk', software: true },
 };
 
@@ -26,6 +27,18 @@ export function deviceWords(device: EnrolledDevice): DeviceWords {
 export function deviceDetail(device: EnrolledDevice): string {
   const { kind } = deviceWords(device);
   return device.serial === null || device.label.includes(device.serial) ? kind : `${kind} · serial ${device.serial}`;
+}
+
+/** What a person should do about the vault as a whole, most urgent first. */
+export function vaultTrouble(vault: VaultSummary): { title: string; hint: string } | null {
+  if (vault.read_only !== null) return { title: 'Nothing can be changed', hint: vault.read_only };
+  if (vault.rehearsed === false && !vault.practice) {
+    return {
+      title: 'No way back was tried',
+      hint: 'If this device is lost, so is the vault. In a terminal: touchkeep recover kit',
+    };
+  }
+  return null;
 }
 
 /** The last part of a path, and the folder before it. */

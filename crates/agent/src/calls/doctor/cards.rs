@@ -1,6 +1,6 @@
 //! The YubiKeys that pcscd gives. Nothing is sent that could cost a try or wait for a finger.
 
-use std::{fs, time::Duration};
+use std::{fs, io, time::Duration};
 
 use touchkeep_core::text::visible;
 use touchkeep_device::{
@@ -69,8 +69,8 @@ pub(super) fn connected(found: &[Found], plugged: &[Plugged]) -> Finding {
             "Switch it on, if it is no FIDO-only key: ykman config usb --enable PIV",
         ),
         ([], _) => id.problem(
-            "A YubiKey is plugged in, but pcscd does not see it.",
-            "Close what may have taken it (gpgconf --kill scdaemon), see that the CCID driver is installed, and plug it in again.",
+            "A YubiKey is plugged in, but pcscd gives this user none.",
+            "Close what may have taken it (gpgconf --kill scdaemon), see that the CCID driver is installed and that polkit allows `access_card`, and plug it in again.",
         ),
         ([one], _) => id.ok(format!("The YubiKey {} is connected.", one.serial)),
         (several, _) => id.ok(format!("{} YubiKeys are connected.", several.len())),
@@ -88,7 +88,7 @@ fn said(card: &Inspection, enrolled: bool) -> Vec<Finding> {
     let mut findings = vec![firmware(card, &name, enrolled)];
     if let Some(pin) = card.pin {
         findings.extend(factory(&pin, &name, card.serial, enrolled));
-        findings.push(pin_tries(&pin, &name));
+        findings.push(pin_tries(&pin, &name, card.serial));
         findings.push(puk_tries(&pin, &name));
         findings.extend(management_key(&pin, &name));
     }
@@ -155,16 +155,18 @@ fn factory(pin: &PinState, name: &str, serial: u32, enrolled: bool) -> Option<Fi
     )
 }
 
-fn pin_tries(pin: &PinState, name: &str) -> Finding {
+fn pin_tries(pin: &PinState, name: &str, serial: u32) -> Finding {
     let id = Id::CardPin;
     let finding = match pin.pin.left {
         0 => id.problem(
             format!("The PIN of {name} is blocked."),
-            "Set a new one with the PUK: ykman piv access unblock-pin",
+            format!("Set a new one with the PUK: touchkeep device unblock {serial}"),
         ),
         1 => id.warning(
             format!("One try is left for the PIN of {name}; Touchkeep does not spend it."),
-            "Find the PIN, or set a new one with the PUK: ykman piv access unblock-pin",
+            format!(
+                "Find the PIN, or set a new one with the PUK: touchkeep device unblock {serial}"
+            ),
         ),
         left if left < pin.pin.of => id.note(
             format!(
@@ -255,7 +257,7 @@ pub(super) fn busy(holders: &[Holder]) -> Finding {
 /// A card did not come free, or did not answer, in time.
 pub(super) fn kept() -> Finding {
     let others = others(holders());
-    let what = "A card did not answer in time: another program is in the middle of something with it, or it hangs.";
+    let what = "No answer came in time: another program is in the middle of something with a card, or the card or pcscd hangs.";
     named(Id::CardBusy.problem(what, what_to_do(&others)), &others)
 }
 
@@ -275,18 +277,18 @@ fn named(finding: Finding, others: &[Holder]) -> Finding {
     })
 }
 
-// Our own command line and the hosts of our modules have the library, too, and keep no card; a newer one may have replaced
-// the program of an older one on disk.
+// Our own command line and the hosts of our modules have the library, too, and keep no card; one that has ended meanwhile does
+// not either. A newer program may have replaced the one of an older process on disk.
 fn others(mut holders: Vec<Holder>) -> Vec<Holder> {
     let program = |pid: &str| {
-        let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+        let path = fs::read_link(format!("/proc/{pid}/exe"))?;
         let text = path.to_string_lossy().into_owned();
-        Some(text.trim_end_matches(" (deleted)").to_owned())
+        Ok::<_, io::Error>(text.trim_end_matches(" (deleted)").to_owned())
     };
-    let own = program("self");
-    holders.retain(|holder| {
-        let of = program(&holder.pid.to_string());
-        of.is_none() || of != own
+    let own = program("self").ok();
+    holders.retain(|holder| match program(&holder.pid.to_string()) {
+        Ok(of) => Some(of) != own,
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
     });
     holders
 }

@@ -156,9 +156,14 @@ pub(super) fn window() -> Finding {
     let desktop = Desktop::find(&|name| std::env::var_os(name));
     let fix = "Answer questions in a terminal: touchkeep approve";
     match (display, desktop.program()) {
-        (_, Some(program)) => Id::DesktopWindow
-            .ok("The desktop is opened when there is something to answer.")
-            .fact("program", visible(&program.display().to_string())),
+        (_, Some(program)) => {
+            let finding = if program.is_file() {
+                Id::DesktopWindow.ok("The desktop is opened when there is something to answer.")
+            } else {
+                Id::DesktopWindow.warning("The desktop's program is not where it should be.", fix)
+            };
+            finding.fact("program", visible(&program.display().to_string()))
+        }
         (Some(display), None) => Id::DesktopWindow
             .note(
                 "There is a display, but the desktop is not installed beside this program.",

@@ -1,13 +1,13 @@
 //! PKCS#11 modules: whether each may be loaded, is what it was, and answers. Each is loaded in a child of its own.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use touchkeep_core::text::visible;
 use touchkeep_device::DeviceError;
-use touchkeep_device_pkcs11::module::{ModuleError, checked, hash_of};
+use touchkeep_device_pkcs11::{
+    ModuleFile,
+    module::{ModuleError, hash_of},
+};
 use touchkeep_wire::Finding;
 
 use super::{bounded::Look, finding::Id};
@@ -16,24 +16,15 @@ use crate::devices::{Connected, tokens};
 /// How long a module may take to be loaded and to list its tokens.
 const ANSWERING: Duration = Duration::from_secs(10);
 
-/// A module that the agent looks for tokens in.
-#[derive(Debug, Clone)]
-pub(super) struct Module {
-    /// Where it is.
-    pub(super) path: PathBuf,
-    /// Its SHA-256 when a vault was made with it.
-    pub(super) enrolled: Option<String>,
-}
-
-/// What is to be said of the modules, and the serial numbers of the tokens behind them.
-pub(super) fn look(modules: &[Module]) -> (Vec<Finding>, Vec<String>) {
+/// What is to be said of the modules, and the serial numbers of the tokens behind them. `load`: it is known what they must be.
+pub(super) fn look(modules: &[ModuleFile], load: bool) -> (Vec<Finding>, Vec<String>) {
     let asked: Vec<_> = modules
         .iter()
         .map(|module| {
-            let path = module.path.clone();
+            let module = module.clone();
             // What may not be loaded is not.
-            let allowed = checked(&module.path).is_ok();
-            allowed.then(|| Look::start(ANSWERING, move || tokens(&path)))
+            let allowed = load && is_as_it_must_be(&module);
+            allowed.then(|| Look::start(ANSWERING, move || tokens(&module)))
         })
         .collect();
     let (mut findings, mut serials) = (Vec::new(), Vec::new());
@@ -50,10 +41,14 @@ pub(super) fn look(modules: &[Module]) -> (Vec<Finding>, Vec<String>) {
     (findings, serials)
 }
 
-fn file(module: &Module) -> Vec<Finding> {
+fn is_as_it_must_be(module: &ModuleFile) -> bool {
+    hash_of(&module.path).is_ok_and(|hash| module.sha256.is_none_or(|before| before == hash))
+}
+
+fn file(module: &ModuleFile) -> Vec<Finding> {
     let shown = visible(&module.path.display().to_string());
     let hash = match hash_of(&module.path) {
-        Ok(hash) => hash.to_string(),
+        Ok(hash) => hash,
         Err(error) => {
             let fix = what_to_do(&error, &shown);
             let finding = Id::ModuleFile.problem(sentence(&error), fix);
@@ -71,22 +66,23 @@ fn file(module: &Module) -> Vec<Finding> {
                 "{name} may be loaded: nobody but you and root can have changed it."
             ))
             .fact("module", &shown)
-            .fact("sha256", &hash),
+            .fact("sha256", hash),
     ];
-    match &module.enrolled {
-        Some(before) if *before != hash => findings.push(
+    match module.sha256 {
+        Some(before) if before != hash => findings.push(
             Id::ModuleChanged
-                .warning(
-                    format!("{name} is another file than when a vault was made with it."),
-                    "Right after an update of it, that is as it should be. If nobody updated it, do not type a PIN; install it \
-                     again from a source that you trust.",
+                .problem(
+                    format!("{name} is another file than when its token was enrolled, and is not used."),
+                    format!(
+                        "If you updated it: touchkeep device accept-module {shown}. If nobody did, install it again from a source that you trust."
+                    ),
                 )
                 .fact("module", shown)
                 .fact("sha256 then", before)
                 .fact("sha256 now", hash),
         ),
         Some(_) => findings.push(
-            Id::ModuleChanged.ok(format!("{name} is the file that a vault was made with.")),
+            Id::ModuleChanged.ok(format!("{name} is the file that its token was enrolled with.")),
         ),
         None => {}
     }

@@ -56,7 +56,10 @@ pub(super) fn look(needed: bool, sandbox: &Sandbox) -> (Vec<Finding>, Vec<Found>
         Some(Err(DeviceError::Busy { holders })) => {
             (vec![runs(), cards::busy(&holders)], Vec::new())
         }
-        None if probe(&path) == Probe::Listens => (vec![runs(), cards::kept()], Vec::new()),
+        None if probe(&path) == Probe::Listens => (
+            vec![seen_at(Id::PcscdSocket.ok("pcscd listens.")), cards::kept()],
+            Vec::new(),
+        ),
         unreachable => {
             let error = unreachable.and_then(Result::err);
             let finding = why(&path, chosen, needed || chosen, sandbox, error.as_ref());

@@ -53,7 +53,7 @@ impl Sandbox {
     pub(super) fn finding(&self) -> Finding {
         let id = Id::MachineSandbox;
         match self {
-            Self::None => id.ok("Touchkeep runs on the machine itself, in no sandbox."),
+            Self::None => id.ok("Touchkeep runs in no flatpak, no snap, and no container that says so."),
             Self::Flatpak { app, pcsc: true } => {
                 id.note("Touchkeep runs as a flatpak, which may use the card service.", "")
                     .fact("app", app)

@@ -1,0 +1,124 @@
+//! Older copies of the vault, the deliberate way back, and other copies that are taken in.
+
+use std::{path::PathBuf, sync::Arc};
+
+use touchkeep_audit::{Decision, Event, Kind};
+use touchkeep_vault::{Backup, Locked, backups, danger_restore, merge_into};
+use touchkeep_wire::{BackupSummary, Done, Failure, Merged};
+
+use super::{change, open_vault};
+use crate::{
+    agent::Agent,
+    consent,
+    devices::blocking,
+    failure,
+    vault::{self, Open, pins},
+};
+
+pub(crate) async fn list(agent: &Arc<Agent>) -> Result<Vec<BackupSummary>, Failure> {
+    let agent = Arc::clone(agent);
+    blocking(move || {
+        let found = backups(&agent.vault_path()).map_err(|error| failure::vault(&error))?;
+        Ok(found
+            .into_iter()
+            .map(|backup| tried(&agent, backup))
+            .collect())
+    })
+    .await?
+}
+
+// A copy is worth what can be opened of it, so with the vault open each is opened.
+fn tried(agent: &Agent, backup: Backup) -> BackupSummary {
+    let mut summary = BackupSummary {
+        number: backup.number,
+        path: backup.path.display().to_string(),
+        replaced: backup.replaced,
+        newest: backup.newest.as_ref().ok().copied(),
+        missing: u32::try_from(backup.missing).unwrap_or(u32::MAX),
+        items: None,
+        problem: match &backup.newest {
+            Err(error) => Some(failure::vault(error).what),
+            Ok(_) if !backup.is_same_vault => Some("It is of another vault.".to_owned()),
+            Ok(_) => None,
+        },
+    };
+    let open = agent.vault().and_then(|current| current.peek());
+    if let (None, Some(open)) = (&summary.problem, open) {
+        let copy = Locked::open(&backup.path);
+        match copy.and_then(|copy| copy.unlock_as(&open.read())) {
+            Ok(copy) => {
+                let items = copy.items().len();
+                summary.items = Some(u32::try_from(items).unwrap_or(u32::MAX));
+            }
+            Err(error) => summary.problem = Some(failure::vault(&error).what),
+        }
+    }
+    summary
+}
+
+pub(crate) async fn restore(agent: &Arc<Agent>, number: u32) -> Result<Done, Failure> {
+    let (current, _) = open_vault(agent)?;
+    consent::of_owner(agent, "Make an older copy the vault again").await?;
+    let _turn = agent.lifecycle().await;
+    let restored = {
+        let (agent, current) = (Arc::clone(agent), Arc::clone(&current));
+        blocking(move || {
+            let event = Event::new(Kind::Restored, Decision::Touched)
+                .text(format!("Made backup {number} the vault again."));
+            current.record(&event)?;
+            let done = danger_restore(current.path(), &pins(agent.paths()), number);
+            if let Err(error) = &done {
+                let mut failed = event.text(format!("It was not done: {error}"));
+                failed.decision = Decision::Failed;
+                current.record(&failed)?;
+            }
+            done.map_err(|error| failure::vault(&error))
+        })
+    };
+    restored.await??;
+    // What is open is the other one.
+    vault::lock(agent).await?;
+    Ok(Done {})
+}
+
+pub(crate) async fn merge(agent: &Arc<Agent>, path: String) -> Result<Merged, Failure> {
+    let other = PathBuf::from(&path);
+    if !other.is_absolute() {
+        return Err(failure::invalid(
+            "The other copy's path is not absolute.",
+            "Give the whole path.",
+        ));
+    }
+    let vault_path = agent.vault_path();
+    let changed = {
+        let (agent, other) = (Arc::clone(agent), other.clone());
+        change(&agent, move |agent| {
+            if let Some(current) = agent.vault().filter(|current| current.log().is_some()) {
+                let text = format!("Took in {}.", touchkeep_core::text::visible(&path));
+                current.record(&Event::new(Kind::Merged, Decision::Done).text(text))?;
+            }
+            merge_into(&vault_path, &other).map_err(|error| failure::vault(&error))
+        })
+        .await?
+    };
+    let open = agent.vault().and_then(|current| current.peek());
+    let mut conflicts = Vec::new();
+    if let Some(open) = open.filter(|_| changed) {
+        conflicts = taken_in(agent, &open).await?;
+    }
+    agent.prompts().changed("vault");
+    Ok(Merged { changed, conflicts })
+}
+
+// An open vault joins what came in, and sees it.
+async fn taken_in(agent: &Arc<Agent>, open: &Arc<Open>) -> Result<Vec<String>, Failure> {
+    change(agent, |agent| {
+        let (current, _) = open_vault(agent)?;
+        current.save_now()
+    })
+    .await?;
+    let vault = open.read();
+    let ids = vault.conflicts();
+    let items = ids.iter().filter_map(|id| vault.item(*id));
+    Ok(items.map(|item| item.name.clone()).collect())
+}

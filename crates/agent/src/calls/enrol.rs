@@ -1,0 +1,339 @@
+//! Devices of the vault: enrolled, retired; values sealed again for those that came later.
+
+use std::sync::Arc;
+
+use touchkeep_audit::{Decision, Event, Kind};
+use touchkeep_core::{Clock, Code, DeviceId, ItemId, Passphrase, SystemClock, text::visible};
+use touchkeep_device::{Auth, DeviceKind, Purpose};
+use touchkeep_vault::{
+    EnrolledDevice, Hand, NewDevice as Newcomer, Proposal, SecretPlace, Unlocked,
+};
+use touchkeep_wire::{Done, Enrolled, Failure, ItemSummary, NewDevice, Question, RetireReport};
+
+use super::{change, items, open_vault};
+use crate::{
+    agent::Agent,
+    consent,
+    devices::{Connected, Failed, Opened, Use, blocking, device_failure},
+    failure,
+    ports::{open_enrolled, use_of},
+    vault::{Open, device_label, device_summary, find_device, find_token, keep_module},
+};
+
+/// The least work factor outside of practice.
+const MIN_WORK_FACTOR: u8 = 18;
+
+pub(crate) async fn enroll(agent: &Arc<Agent>, wanted: NewDevice) -> Result<Enrolled, Failure> {
+    let (current, _) = open_vault(agent)?;
+    match wanted {
+        NewDevice::Software { work_factor } => {
+            if work_factor < MIN_WORK_FACTOR && !current.is_practice() {
+                return Err(failure::invalid(
+                    format!(
+                        "A work factor of {work_factor} is too weak for a vault that is no practice."
+                    ),
+                    format!("Use {MIN_WORK_FACTOR} or more."),
+                ));
+            }
+            let typed = agent.devices().ask_new(Question::NewPassphrase {}).await?;
+            let passphrase = Passphrase::new(typed);
+            enrolled(agent, "a passphrase".into(), move |vault| {
+                let new = Newcomer::Software {
+                    passphrase: &passphrase,
+                    work_factor,
+                };
+                vault.propose_enroll(new, SystemClock.now())
+            })
+            .await
+        }
+        NewDevice::Piv { serial } => {
+            let device = find_device(agent, DeviceKind::Piv, &serial).await?;
+            on_hardware(agent, device).await
+        }
+        NewDevice::Pkcs11 { module, token } => {
+            let device = find_token(&module, &token).await?;
+            keep_module(agent, &module)?;
+            on_hardware(agent, device).await
+        }
+    }
+}
+
+async fn on_hardware(agent: &Arc<Agent>, device: Connected) -> Result<Enrolled, Failure> {
+    let label = device.label();
+    let looked_at = device.clone();
+    if blocking(move || looked_at.pin_state()).await?.factory == Some(true) {
+        let error = touchkeep_device::DeviceError::FactoryPin;
+        return Err(device_failure(&error, &label));
+    }
+    let what = Use {
+        device: label.clone(),
+        serial: Some(device.serial()),
+        key: None,
+        why: "Make the vault's keys on it".to_owned(),
+        touch: None,
+        fresh: false,
+    };
+    let opener = device.clone();
+    let made = agent.devices().with(
+        what,
+        move || Ok(opener.open()?),
+        move |opened: &mut Opened, auth| {
+            if let Some(provision) = opened.provision() {
+                provision.provision(auth)?;
+            }
+            Ok(())
+        },
+    );
+    made.await.map_err(|failed| failed.failure(&label))?;
+    enrolled(agent, label, move |vault| {
+        let mut opened = device.open()?;
+        // What it states of itself needs no PIN.
+        let new = Newcomer::Hardware(opened.device(), Auth::Nothing);
+        vault.propose_enroll(new, SystemClock.now())
+    })
+    .await
+}
+
+async fn enrolled(
+    agent: &Arc<Agent>,
+    what: String,
+    propose: impl FnOnce(&Unlocked) -> Result<(DeviceId, Proposal), touchkeep_vault::VaultError>
+    + Send
+    + 'static,
+) -> Result<Enrolled, Failure> {
+    let why = format!("Let {what} open the vault");
+    let event = Event::new(Kind::DeviceAdded, Decision::Done).text(format!("Enrolled {what}."));
+    let (open, id) = govern(agent, why, event, propose).await?;
+    let vault = open.read();
+    let device = vault.device(id).ok_or_else(failure::locked)?;
+    Ok(Enrolled {
+        device: device_summary(device),
+        to_reseal: behind(&vault),
+    })
+}
+
+fn behind(vault: &Unlocked) -> Vec<String> {
+    let ids = vault.to_reseal().unwrap_or_default();
+    names(vault, &ids)
+}
+
+fn names(vault: &Unlocked, ids: &[ItemId]) -> Vec<String> {
+    let items = ids.iter().filter_map(|id| vault.item(*id));
+    items.map(|item| item.name.clone()).collect()
+}
+
+/// A change of the membership: proposed while the vault is only looked at, signed by the device that unlocked it, with
+/// whatever that asks of a person, recorded, and saved.
+///
+/// # Errors
+/// When any of these did not.
+pub(crate) async fn govern<T: Send + 'static>(
+    agent: &Arc<Agent>,
+    why: String,
+    event: Event,
+    propose: impl FnOnce(&Unlocked) -> Result<(T, Proposal), touchkeep_vault::VaultError>
+    + Send
+    + 'static,
+) -> Result<(Arc<Open>, T), Failure> {
+    let (current, open) = open_vault(agent)?;
+    let signer = current
+        .devices()
+        .iter()
+        .find(|device| device.id == open.device)
+        .cloned()
+        .ok_or_else(failure::locked)?;
+    let proposed = blocking({
+        let open = Arc::clone(&open);
+        move || propose(&open.read()).map_err(|error| failure::vault(&error))
+    });
+    let (result, mut proposal) = proposed.await??;
+    let (id, label) = (signer.id, device_label(&signer));
+    let (wanted, opened, modules) = (signer.clone(), Arc::clone(&open), agent.modules());
+    let signed = agent.devices().with(
+        use_of(&signer, Purpose::SignVault, why),
+        move || open_enrolled(&wanted, &opened, &modules),
+        move |opened: &mut Opened, auth| {
+            let mut hand = Hand {
+                device: opened.device(),
+                auth,
+            };
+            let signed = proposal.sign(id, &mut hand);
+            signed.map_err(failure::vault_or_device)?;
+            Ok(proposal)
+        },
+    );
+    let proposal = signed.await.map_err(|failed| failed.failure(&label))?;
+    let mut event = event;
+    event.device = signer.serial;
+    change(agent, move |agent| {
+        let (current, _) = open_vault(agent)?;
+        let audit = current.audit_head();
+        current.change(event, |vault| {
+            let done = vault.enact(proposal, SystemClock.now(), audit);
+            done.map_err(|error| failure::vault(&error))
+        })
+    })
+    .await?;
+    agent.prompts().changed("vault");
+    Ok((open, result))
+}
+
+pub(crate) async fn retire(
+    agent: &Arc<Agent>,
+    name: String,
+    dry_run: bool,
+) -> Result<RetireReport, Failure> {
+    let (_, open) = open_vault(agent)?;
+    let device = enrolled_device(&open.read(), &name)?;
+    let id = device.id;
+    let looked_at = {
+        let vault = open.read();
+        let follows = vault.propose_retire(id, SystemClock.now());
+        let (follows, _) = follows.map_err(|error| failure::vault(&error))?;
+        let left = vault.own_devices().filter(|left| left.id != id);
+        RetireReport {
+            device: device_summary(&device),
+            done: false,
+            readable: names(&vault, &follows.readable),
+            sealed: names(&vault, &follows.sealed),
+            left: left.map(device_summary).collect(),
+        }
+    };
+    if dry_run {
+        return Ok(looked_at);
+    }
+    let label = device_label(&device);
+    let event = Event::new(Kind::DeviceRetired, Decision::Done).text(format!(
+        "Retired {label}. Keys that it may have read: {}; sealed: {}.",
+        looked_at.readable.len(),
+        looked_at.sealed.len()
+    ));
+    govern(agent, format!("Retire {label}"), event, move |vault| {
+        vault.propose_retire(id, SystemClock.now())
+    })
+    .await?;
+    Ok(RetireReport {
+        done: true,
+        ..looked_at
+    })
+}
+
+/// A device of the vault, by its id, its serial number, or `kit` where there is one.
+///
+/// # Errors
+/// There is none, or more than one.
+pub(crate) fn enrolled_device(vault: &Unlocked, name: &str) -> Result<EnrolledDevice, Failure> {
+    let means = |device: &&EnrolledDevice| {
+        device.id.to_string() == name
+            || device.serial.as_deref() == Some(name)
+            || (name == "kit" && device.kind == DeviceKind::Kit)
+            || (name == "passphrase" && device.kind == DeviceKind::Software)
+    };
+    let found: Vec<_> = vault.own_devices().filter(means).collect();
+    match found[..] {
+        [device] => Ok(device.clone()),
+        [] => Err(failure::not_found(
+            "device",
+            name,
+            "Look at: touchkeep device list",
+        )),
+        _ => Err(Failure::new(
+            Code::Ambiguous,
+            format!("{:?} means more than one device.", visible(name)),
+            "Use the device's id: touchkeep device list --json",
+        )),
+    }
+}
+
+pub(crate) async fn reseal(
+    agent: &Arc<Agent>,
+    wanted: Vec<String>,
+) -> Result<Vec<ItemSummary>, Failure> {
+    let (current, open) = open_vault(agent)?;
+    let ids = if wanted.is_empty() {
+        let behind = open.read().to_reseal();
+        behind.map_err(|error| failure::vault(&error))?
+    } else {
+        let mut ids = Vec::new();
+        for name in &wanted {
+            let item = open.item(name)?;
+            if item.secret != SecretPlace::Sealed {
+                return Err(failure::invalid(
+                    format!("The secret of {:?} is not sealed.", visible(name)),
+                    "Look at: touchkeep list",
+                ));
+            }
+            ids.push(item.id);
+        }
+        ids
+    };
+    let device = current
+        .devices()
+        .iter()
+        .find(|device| device.id == open.device)
+        .cloned()
+        .ok_or_else(failure::locked)?;
+    let mut done = Vec::new();
+    for id in ids {
+        reseal_one(agent, &open, &device, id).await?;
+        let vault = open.read();
+        done.extend(vault.item(id).map(items::summary));
+    }
+    Ok(done)
+}
+
+async fn reseal_one(
+    agent: &Arc<Agent>,
+    open: &Arc<Open>,
+    device: &EnrolledDevice,
+    id: ItemId,
+) -> Result<(), Failure> {
+    let name = open.read().item(id).map(|item| item.name.clone());
+    let name = name.unwrap_or_default();
+    let why = format!("Seal {} again", visible(&name));
+    let label = device_label(device);
+    let (wanted, opened, modules) = (device.clone(), Arc::clone(open), agent.modules());
+    let read = Arc::clone(open);
+    let secret = agent.devices().with(
+        use_of(device, Purpose::Seal, why),
+        move || open_enrolled(&wanted, &opened, &modules),
+        move |device, auth| {
+            read.read()
+                .open_sealed(id, device.device(), auth)
+                .map_err(failure::vault_or_device)
+        },
+    );
+    let secret = secret
+        .await
+        .map_err(|failed: Failed| failed.failure(&label))?;
+    change(agent, move |agent| {
+        let (current, _) = open_vault(agent)?;
+        let event = Event::new(Kind::ItemChanged, Decision::Done).text(format!(
+            "Sealed the secret of {} again, for devices that came later.",
+            visible(&name)
+        ));
+        current.change(event, |vault| {
+            let sealed = vault.seal(id, secret);
+            sealed.map_err(|error| failure::vault(&error))
+        })
+    })
+    .await
+}
+
+/// Takes a PKCS#11 module that was updated as the one that is meant from now on.
+pub(crate) async fn accept_module(agent: &Arc<Agent>, path: String) -> Result<Done, Failure> {
+    let known = agent.state().modules();
+    if known
+        .iter()
+        .all(|module| module.path.as_os_str() != path.as_str())
+    {
+        return Err(failure::not_found(
+            "enrolled PKCS#11 module",
+            &path,
+            "Look at: touchkeep doctor",
+        ));
+    }
+    consent::of_owner(agent, &format!("Take {} as it is now", visible(&path))).await?;
+    keep_module(agent, &path)?;
+    Ok(Done {})
+}

@@ -1,0 +1,148 @@
+//! The recovery kit, and rehearsals: a way back counts when it has opened the vault.
+
+use std::sync::Arc;
+
+use touchkeep_audit::{Decision, Event, Kind};
+use touchkeep_core::{Clock, Code, DeviceId, SystemClock};
+use touchkeep_device::{Auth, DeviceKind, Purpose, RecoveryKit};
+use touchkeep_vault::{EnrolledDevice, Locked, NewDevice, Unlocked};
+use touchkeep_wire::{Failure, Kit, Rehearsal, SecretText, WayBack};
+use zeroize::Zeroizing;
+
+use super::{
+    change,
+    enrol::{enrolled_device, govern},
+    open_vault,
+};
+use crate::{
+    agent::Agent,
+    devices::{Opened, blocking},
+    failure,
+    ports::{open_enrolled, use_of},
+    vault::{
+        device_label, device_summary,
+        recovery::{kit_in, kit_of, setting, ways},
+    },
+};
+
+pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<WayBack>, Failure> {
+    let (_, open) = open_vault(agent)?;
+    let vault = open.read();
+    Ok(ways(&vault))
+}
+
+/// Makes a kit and enrols it. What is on the paper leaves the agent this once.
+pub(crate) async fn make(agent: &Arc<Agent>) -> Result<Kit, Failure> {
+    let (current, _) = open_vault(agent)?;
+    let failed =
+        |error: touchkeep_device::DeviceError| Failure::new(Code::System, error.to_string(), "");
+    let kit = RecoveryKit::generate().map_err(failed)?;
+    // EXPOSE: the words and lines, to the front end that shows them to a person.
+    let words = kit.words().map_err(failed)?;
+    let [unlock_line, seal_line] = kit.identity_lines();
+    let mut device = kit.device().map_err(failed)?;
+    let made = SystemClock.now();
+    let event = Event::new(Kind::DeviceAdded, Decision::Done).text("Enrolled a recovery kit.");
+    let why = "Let a new recovery kit open the vault".to_owned();
+    let (open, id) = govern(agent, why, event, move |vault| {
+        vault.propose_enroll(NewDevice::Hardware(&mut device, Auth::Nothing), made)
+    })
+    .await?;
+    let vault = open.read();
+    let behind = vault.to_reseal().unwrap_or_default();
+    let behind = behind.iter().filter_map(|id| vault.item(*id));
+    let text = |text: Zeroizing<String>| SecretText::new(text.as_str().to_owned());
+    Ok(Kit {
+        device: id,
+        words: text(words),
+        unlock_line: text(unlock_line),
+        seal_line: text(seal_line),
+        made,
+        vault: current.id(),
+        to_reseal: behind.map(|item| item.name.clone()).collect(),
+    })
+}
+
+/// Opens the vault file from nothing with the words of a kit.
+pub(crate) async fn prove(agent: &Arc<Agent>, words: SecretText) -> Result<Rehearsal, Failure> {
+    let (current, _) = open_vault(agent)?;
+    let path = current.path().to_owned();
+    let (device, items) = blocking(move || {
+        let locked = Locked::open(&path).map_err(|error| failure::vault(&error))?;
+        let words = Zeroizing::new(words.into_inner());
+        let mut kit = kit_of(&words)?;
+        let id = kit_in(&locked, &kit)?;
+        let opened = locked.unlock(&mut kit, Auth::Nothing);
+        let opened = opened.map_err(|error| failure::vault(&error))?;
+        Ok::<_, Failure>((id, count(&opened)?))
+    })
+    .await??;
+    remember(agent, device, items).await
+}
+
+/// Opens the vault file from nothing with another device than the one that unlocked.
+pub(crate) async fn prove_device(agent: &Arc<Agent>, name: String) -> Result<Rehearsal, Failure> {
+    let (current, open) = open_vault(agent)?;
+    let device = enrolled_device(&open.read(), &name)?;
+    if device.kind == DeviceKind::Kit {
+        return Err(failure::invalid(
+            "A recovery kit is tried with its words.",
+            "Run: touchkeep recover drill",
+        ));
+    }
+    let (id, label) = (device.id, device_label(&device));
+    let path = current.path().to_owned();
+    let (wanted, modules) = (device.clone(), agent.modules());
+    let opened = agent.devices().with(
+        use_of(&device, Purpose::Unlock, "Try the way back".to_owned()),
+        move || open_enrolled(&wanted, &open, &modules),
+        move |device: &mut Opened, auth| {
+            let locked = Locked::open(&path).map_err(failure::vault_or_device)?;
+            let opened = locked.unlock(device.device(), auth);
+            let opened = opened.map_err(failure::vault_or_device)?;
+            Ok(count(&opened)?)
+        },
+    );
+    let items = opened.await.map_err(|failed| failed.failure(&label))?;
+    remember(agent, id, items).await
+}
+
+// Every stored secret is read, so that the rehearsal is of what matters.
+fn count(vault: &Unlocked) -> Result<u32, Failure> {
+    let items = vault.items();
+    for item in &items {
+        if item.secret == touchkeep_vault::SecretPlace::Stored {
+            drop(
+                vault
+                    .secret(item.id)
+                    .map_err(|error| failure::vault(&error))?,
+            );
+        }
+    }
+    Ok(u32::try_from(items.len()).unwrap_or(u32::MAX))
+}
+
+async fn remember(agent: &Arc<Agent>, id: DeviceId, items: u32) -> Result<Rehearsal, Failure> {
+    let at = SystemClock.now();
+    let done = change(agent, move |agent| {
+        let (current, open) = open_vault(agent)?;
+        let device: Option<EnrolledDevice> = open.read().device(id).cloned();
+        let device = device.ok_or_else(failure::locked)?;
+        let event = Event::new(Kind::RecoveryTried, Decision::Done).text(format!(
+            "{} opened the vault from nothing: {items} items.",
+            device_label(&device)
+        ));
+        current.change(event, |vault| {
+            let set = vault.set_setting(&setting(id), &at.0.to_string());
+            set.map_err(|error| failure::vault(&error))
+        })?;
+        Ok(Rehearsal {
+            device: device_summary(&device),
+            at,
+            items,
+        })
+    })
+    .await?;
+    agent.prompts().changed("vault");
+    Ok(done)
+}

@@ -1,0 +1,104 @@
+//! `backup` and `merge`: other copies of the vault.
+
+use std::{path::Path, process::ExitCode};
+
+use touchkeep_core::{Code, time::rfc3339};
+use touchkeep_wire::{BackupSummary, ListBackups, MergeCopy, Merged, RestoreBackup};
+
+use super::{Context, Done, vault::absolute};
+use crate::{
+    args::Backup,
+    output::{self, Style},
+    terminal,
+};
+
+pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
+    match verb {
+        Backup::List => {
+            let found = context.call(ListBackups {}).await?;
+            let sound = found.iter().all(|backup| backup.problem.is_none());
+            context.output.result(&found, |found| {
+                if found.is_empty() {
+                    return "There is no older copy yet: each save keeps the one before it.".into();
+                }
+                let rows: Vec<_> = found.iter().map(row).collect();
+                let head = [
+                    "NUMBER",
+                    "LAST CHANGE",
+                    "REPLACED",
+                    "HOLDS",
+                    "WOULD BRING BACK",
+                ];
+                output::table(&head, &rows)
+            });
+            Ok(if sound {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(Code::Damaged.exit_code())
+            })
+        }
+        Backup::Restore { number, yes } => {
+            if !yes {
+                context.output.say(
+                    "What was changed since that copy is gone from the vault (the present file becomes the newest copy).\n\
+                     Other machines that have seen the newer one will say that this one is older.",
+                );
+                terminal::confirm(
+                    &context.global,
+                    &format!("Make copy {number} the vault again?"),
+                    "restore",
+                )?;
+            }
+            context.call_asking(RestoreBackup { number }).await?;
+            context.output.say(&format!(
+                "Copy {number} is the vault again, and locked. To take back what was newer: touchkeep merge <vault>.1"
+            ));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn row(backup: &BackupSummary) -> Vec<String> {
+    let holds = match (&backup.problem, backup.items) {
+        (Some(problem), _) => problem.clone(),
+        (None, Some(items)) => format!("{items} items, opened"),
+        (None, None) => "sound; not opened, the vault is locked".into(),
+    };
+    let missing = match backup.missing {
+        0 => "nothing".into(),
+        1 => "1 change".into(),
+        n => format!("{n} changes"),
+    };
+    let time = |at| Option::map_or(at, "-".to_owned(), rfc3339);
+    vec![
+        backup.number.to_string(),
+        time(backup.newest),
+        time(backup.replaced),
+        holds,
+        missing,
+    ]
+}
+
+pub(super) async fn merge(context: &Context<'_>, path: &Path) -> Done {
+    let path = absolute(path)?;
+    let merged = context.call(MergeCopy { path }).await?;
+    let output = context.output;
+    context.output.result(&merged, |merged: &Merged| {
+        if !merged.changed {
+            return "The vault has all of it already.".into();
+        }
+        let mut text = "Taken in; the vault has both now.".to_owned();
+        for name in &merged.conflicts {
+            text.push_str(&format!(
+                "\n{} {name} was given two secrets; the later one is used until you set it again",
+                output.out(Style::Warn, "conflict:")
+            ));
+        }
+        text
+    });
+    Ok(if merged.conflicts.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Code::Refused.exit_code())
+    })
+}

@@ -1,0 +1,244 @@
+//! `recover`: the kit is made and shown, and counts once it has opened the vault.
+
+use std::{io::IsTerminal, path::Path, process::ExitCode, sync::atomic::AtomicBool};
+
+use touchkeep_core::{Code, time::rfc3339};
+use touchkeep_wire::{
+    EnrollDevice, Failure, Kit, ListRecovery, MakeKit, ProveDevice, ProveKit, Rehearsal,
+    SecretText, UnlockWithKit, WayBack as Way,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    Context, Done,
+    device::needs_a_person,
+    items::secret_from,
+    paper,
+    vault::{absolute, choose_device},
+};
+use crate::{
+    args::{Recover, WayBack},
+    output::{self, Style},
+    terminal::{Echo, Line, Terminal},
+};
+
+/// How often words may be typed wrongly before it is left for another time.
+const TRIES: usize = 5;
+
+pub(super) async fn recover(context: &Context<'_>, verb: Recover) -> Done {
+    match verb {
+        Recover::Kit { page } => kit(context, page.as_deref()).await,
+        Recover::Drill { device, words_fd } => drill(context, device, words_fd).await,
+        Recover::List => {
+            let ways = context.call(ListRecovery {}).await?;
+            context.output.result(&ways, |ways| {
+                let rows: Vec<_> = ways.iter().map(row).collect();
+                output::table(&["DEVICE", "KIND", "LAST TRIED"], &rows)
+            });
+            Ok(ExitCode::SUCCESS)
+        }
+        Recover::Unlock { path, words_fd } => {
+            let path = path.map(|path| absolute(&path)).transpose()?;
+            let words = words(context, words_fd)?;
+            let summary = context
+                .call_as_front_end(UnlockWithKit { path, words })
+                .await?;
+            context.output.result(&summary, |summary| {
+                format!(
+                    "Open: {}\nNext: touchkeep device enroll, and retire what is lost.",
+                    summary.path
+                )
+            });
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn row(way: &Way) -> Vec<String> {
+    vec![
+        way.device.label.clone(),
+        way.device.kind.clone(),
+        way.tried.map_or_else(|| "never".into(), rfc3339),
+    ]
+}
+
+/// What `init` ends with. Said before anything is made, so that nobody is left half-way.
+pub(super) fn chosen(
+    context: &Context<'_>,
+    wanted: Option<WayBack>,
+    practice: bool,
+) -> Result<WayBack, Failure> {
+    let interactive = !context.global.no_interaction && std::io::stdin().is_terminal();
+    match wanted {
+        Some(WayBack::Later) => Ok(WayBack::Later),
+        None if practice => Ok(WayBack::Later),
+        Some(_) | None if !interactive => Err(needs_a_person(
+            "A vault is finished when a way back has been tried. Run it at a terminal, or add: --recovery later",
+        )),
+        Some(way) => Ok(way),
+        None => Ok(WayBack::Kit),
+    }
+}
+
+/// The end of `init`.
+pub(super) async fn after_init(context: &Context<'_>, way: WayBack) -> Done {
+    match way {
+        WayBack::Later => {
+            context.output.say("No way back yet: if the device is lost, so is the vault. When you have a minute: touchkeep recover kit");
+            Ok(ExitCode::SUCCESS)
+        }
+        WayBack::Kit => {
+            context
+                .output
+                .say("\nNow the way back, in case the device is lost: 24 words on paper.");
+            kit(context, None).await
+        }
+        WayBack::Device => {
+            context
+                .output
+                .say("\nNow the way back, in case the device is lost. Connect the second device.");
+            let Some(()) =
+                wait_for_enter("Press Enter when it is there, Esc to leave it for later: ")?
+            else {
+                return later(context);
+            };
+            let device = choose_device(context, "piv", 18).await?;
+            let enrolled = context.call_asking(EnrollDevice { device }).await?;
+            let device = enrolled.device.id.to_string();
+            proved(context, context.call_asking(ProveDevice { device }).await?)
+        }
+    }
+}
+
+fn later(context: &Context<'_>) -> Done {
+    context
+        .output
+        .say("Left for later. The vault has no way back that was tried: touchkeep recover kit");
+    Ok(ExitCode::from(Code::Refused.exit_code()))
+}
+
+async fn kit(context: &Context<'_>, page: Option<&Path>) -> Done {
+    let interactive = !context.global.no_interaction && std::io::stdin().is_terminal();
+    if !interactive {
+        return Err(needs_a_person(
+            "The words are shown on a terminal, once. Run it at one.",
+        ));
+    }
+    let made = context.call_as_front_end(MakeKit {}).await?;
+    if let Some(page) = page {
+        paper::write_page(page, &made)?;
+        context.output.say(&format!(
+            "The page to be printed is at {}. It holds the words: remove it once it is on paper.",
+            page.display()
+        ));
+    }
+    if show(&made)?.is_none() {
+        context
+            .output
+            .say("The kit was not written down. Retire it: touchkeep device retire kit");
+        return later(context);
+    }
+    for _ in 0..TRIES {
+        let Some(words) =
+            typed_words("Now type the 24 words from the paper (Esc to leave it for later):")?
+        else {
+            return later(context);
+        };
+        match context.call_as_front_end(ProveKit { words }).await {
+            Ok(rehearsal) => {
+                reseal_hint(context, &made);
+                return proved(context, rehearsal);
+            }
+            Err(failure) if failure.code == Code::Invalid => context.output.failure(&failure),
+            Err(failure) => return Err(failure),
+        }
+    }
+    later(context)
+}
+
+fn reseal_hint(context: &Context<'_>, kit: &Kit) {
+    if !kit.to_reseal.is_empty() {
+        context.output.say(&format!(
+            "It cannot open yet what was sealed before: {}. Next: touchkeep device reseal",
+            kit.to_reseal.join(", ")
+        ));
+    }
+}
+
+// On the terminal's other screen, which leaves nothing in the scrollback.
+fn show(kit: &Kit) -> Result<Option<()>, Failure> {
+    let terminal = Terminal::open().map_err(|_| needs_a_person("Run it at a terminal."))?;
+    terminal.write("\x1b[?1049h\x1b[2J\x1b[H");
+    let text = paper::screen(kit)?;
+    terminal.write(&text);
+    drop(text);
+    let answered = wait_for_enter("Press Enter when all of it is on paper, Esc to stop: ");
+    terminal.write("\x1b[2J\x1b[3J\x1b[H\x1b[?1049l");
+    answered
+}
+
+fn wait_for_enter(label: &str) -> Result<Option<()>, Failure> {
+    let terminal = Terminal::open().map_err(|_| needs_a_person("Run it at a terminal."))?;
+    terminal.write(label);
+    let line = terminal.read_line(Echo::Dots, &AtomicBool::new(false), None, |_, _| {});
+    match line {
+        Ok(Line::Typed(_)) => Ok(Some(())),
+        _ => Ok(None),
+    }
+}
+
+fn typed_words(label: &str) -> Result<Option<SecretText>, Failure> {
+    let terminal = Terminal::open().map_err(|_| needs_a_person("Run it at a terminal."))?;
+    terminal.write(&format!("{label}\r\n"));
+    let mut words = Zeroizing::new(String::with_capacity(1024));
+    loop {
+        terminal.write("  ");
+        let line = terminal.read_line(Echo::Shown, &AtomicBool::new(false), None, |_, _| {});
+        match line {
+            Ok(Line::Typed(line)) => {
+                words.push_str(&line);
+                words.push(' ');
+            }
+            _ => return Ok(None),
+        }
+        // Twelve words fit on a line, so it may take two.
+        if words.split_whitespace().count() >= 24 || words.trim().is_empty() {
+            return Ok(Some(SecretText::new(words.to_string())));
+        }
+    }
+}
+
+fn words(context: &Context<'_>, fd: Option<i32>) -> Result<SecretText, Failure> {
+    if let Some(fd) = fd {
+        return secret_from(fd);
+    }
+    if context.global.no_interaction || !std::io::stdin().is_terminal() {
+        return Err(needs_a_person("Run it at a terminal, or add: --words-fd"));
+    }
+    typed_words("The 24 words (Esc to stop):")?
+        .ok_or_else(|| Failure::new(Code::Refused, "nothing was typed", ""))
+}
+
+async fn drill(context: &Context<'_>, device: Option<String>, words_fd: Option<i32>) -> Done {
+    let rehearsal = match device {
+        Some(device) => context.call_asking(ProveDevice { device }).await?,
+        None => {
+            let words = words(context, words_fd)?;
+            context.call_as_front_end(ProveKit { words }).await?
+        }
+    };
+    proved(context, rehearsal)
+}
+
+fn proved(context: &Context<'_>, rehearsal: Rehearsal) -> Done {
+    let output = context.output;
+    context.output.result(&rehearsal, |rehearsal| {
+        format!(
+            "{} {} opened the vault from nothing: {} items.",
+            output.out(Style::Good, "The way back works."),
+            rehearsal.device.label,
+            rehearsal.items
+        )
+    });
+    Ok(ExitCode::SUCCESS)
+}
