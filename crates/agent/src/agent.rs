@@ -101,14 +101,7 @@ impl Agent {
 
     /// Where tokens are looked for: what is configured, and what a vault was made with.
     pub(crate) fn modules(&self) -> Vec<ModuleFile> {
-        let mut modules = self.state.modules();
-        for path in &self.config.device.pkcs11.modules {
-            // A token's module is held to what it was when the token was enrolled.
-            if modules.iter().all(|known| known.path != *path) {
-                modules.push(ModuleFile::from(path.clone()));
-            }
-        }
-        modules
+        modules_of(&self.state, &self.config)
     }
 
     /// The vault that is meant where none is named.
@@ -246,6 +239,17 @@ impl Agent {
             tracing::error!(what = failure.what, "locking failed");
         }
     }
+}
+
+/// A token's module is held to what it was when the token was enrolled.
+pub(crate) fn modules_of(state: &State, config: &Config) -> Vec<ModuleFile> {
+    let mut modules = state.modules();
+    for path in &config.device.pkcs11.modules {
+        if modules.iter().all(|known| known.path != *path) {
+            modules.push(ModuleFile::from(path.clone()));
+        }
+    }
+    modules
 }
 
 fn refusal_of(why: &NotDone) -> Refusal {

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -45,6 +45,11 @@ impl Desktop {
             program,
             last: Mutex::new(None),
         }
+    }
+
+    /// What would be started.
+    pub(crate) fn program(&self) -> Option<&Path> {
+        self.program.as_deref()
     }
 
     /// Starts it, unless that was tried a short while ago. Its questions reach it once it has connected.

@@ -56,6 +56,15 @@ pub(crate) enum Verb {
     Lock,
     /// How things are.
     Status,
+    /// Find out what does not work, and what to do about it.
+    #[command(
+        after_help = "Looks at the agent, the vault file, pcscd, polkit, YubiKeys, PKCS#11 modules, memory, clock and desktop. Asks for no PIN,\nspends no try, and changes nothing. Ends with 1 when there is a problem."
+    )]
+    Doctor {
+        /// Show what is in order in full, too.
+        #[arg(long)]
+        all: bool,
+    },
     /// Be the agent, in the foreground (or `stop` the one that runs).
     Agent(Agent),
     /// Store a credential. The secret is asked on the terminal, or read from --secret-fd.

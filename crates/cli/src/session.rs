@@ -2,7 +2,7 @@
 
 use touchkeep_client::{Connection, FrontEnd, Paths, start_on_demand};
 use touchkeep_core::Code;
-use touchkeep_wire::{Call, Failure};
+use touchkeep_wire::{Call, Failure, Welcome};
 
 use crate::{args::Global, front_end, output::Output};
 
@@ -55,6 +55,11 @@ impl Session {
             result = self.call(call) => result,
             () = front_end::answer_secrets(answers, events, output) => Err(Failure::new(Code::Unreachable, "the agent went away", "Try again.")),
         }
+    }
+
+    /// What the agent said of itself.
+    pub(crate) const fn welcome(&self) -> &Welcome {
+        self.connection.welcome()
     }
 
     /// Calls what front ends alone may call, and answers questions on the terminal meanwhile, unless that is not wanted.

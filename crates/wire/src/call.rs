@@ -232,6 +232,8 @@ calls! {
     ListReminders = "remind.list" -> Vec<KeyAge> {}
     /// Raises what is due now as desktop notifications, and says what was raised.
     CheckReminders = "remind.check" -> Vec<KeyAge> {}
+    /// Looks at everything that Touchkeep stands on. Asks nobody, spends no PIN try, changes nothing.
+    Diagnose = "doctor" -> Diagnosis {}
     /// Requests that wait for a person.
     ListPrompts = "prompt.list" -> Vec<crate::Prompt> {}
     /// Answers a prompt. The first answer wins. Only on `ui.sock`.
@@ -699,4 +701,49 @@ pub struct KeyAge {
     /// Days until then, a begun one counted; 0 or less once it is due.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub days_left: Option<i64>,
+}
+
+/// What the doctor found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// By subject; what is in order is said as well.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Stable, subject first: `pcscd.socket`. `docs/doctor.md` explains each. It may come several times, for several cards.
+    pub id: String,
+    /// How bad it is.
+    pub level: Level,
+    /// What was found, in a sentence.
+    pub what: String,
+    /// What to do; empty where there is nothing to do.
+    pub fix: String,
+    /// What it was seen by, as name and value. Never a secret.
+    pub facts: Vec<(String, String)>,
+}
+
+/// How bad a finding is, in rising order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// In order.
+    Ok,
+    /// Good to know; nothing has to be done.
+    Note,
+    /// It works, or will, but is weaker or will bite.
+    Warning,
+    /// Something does not work, or must not stay so.
+    Problem,
+}
+
+impl Finding {
+    /// The finding with one more fact.
+    #[must_use]
+    pub fn fact(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.facts.push((name.to_owned(), value.to_string()));
+        self
+    }
 }

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod clients;
 pub(crate) mod devices;
+pub(crate) mod doctor;
 pub(crate) mod enrol;
 pub(crate) mod items;
 pub(crate) mod policy;

@@ -6,11 +6,12 @@ use serde_json::value::RawValue;
 use touchkeep_core::Code;
 use touchkeep_wire::{
     AcceptModule, AddClient, AddItem, AnswerPrompt, AttestDevice, Call, ChangePin, CheckReminders,
-    CreateVault, Done, EnrollDevice, ExportPublicKey, Failure, GetPolicy, GetStatus, Hello,
-    InspectDevice, JoinMembership, ListAudit, ListBackups, ListClients, ListDevices, ListItems,
-    ListPrompts, ListRecovery, ListReminders, LockVault, MakeKit, MergeCopy, ProveDevice, ProveKit,
-    RemoveItem, ResealItems, RestoreBackup, RetireDevice, RevokeClient, SetApiKey, SetDevicePin,
-    SetPolicy, StopAgent, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    CreateVault, Diagnose, Done, EnrollDevice, ExportPublicKey, Failure, GetPolicy, GetStatus,
+    Hello, InspectDevice, JoinMembership, ListAudit, ListBackups, ListClients, ListDevices,
+    ListItems, ListPrompts, ListRecovery, ListReminders, LockVault, MakeKit, MergeCopy,
+    ProveDevice, ProveKit, RemoveItem, ResealItems, RestoreBackup, RetireDevice, RevokeClient,
+    SetApiKey, SetDevicePin, SetPolicy, StopAgent, UnblockPin, UnlockVault, UnlockWithKit,
+    VerifyAudit,
 };
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     agent::Agent,
-    calls::{audit, backup, clients, devices, enrol, items, policy, recover, remind},
+    calls::{audit, backup, clients, devices, doctor, enrol, items, policy, recover, remind},
     vault,
 };
 
@@ -150,6 +151,7 @@ pub(super) async fn dispatch(
             call(params, |ListReminders {}| async { remind::list(agent) }).await
         }
         CheckReminders::METHOD => call(params, |CheckReminders {}| remind::check(agent)).await,
+        Diagnose::METHOD => call(params, |Diagnose {}| doctor::diagnose(agent)).await,
         ListPrompts::METHOD => {
             call(params, |ListPrompts {}| async {
                 Ok(agent.prompts().list())

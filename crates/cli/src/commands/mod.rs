@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod clients;
 mod device;
+mod doctor;
 mod items;
 mod paper;
 mod policy;
@@ -66,6 +67,10 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
     if let Verb::Demo(args) = verb {
         return demo::run(args, global, output).await;
     }
+    // It has something to say without an agent, too.
+    if let Verb::Doctor { all } = verb {
+        return doctor::doctor(all, output).await;
+    }
     let session = Session::start(NAME).await?;
     let context = Context {
         session: &session,
@@ -96,7 +101,7 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
             output.say("The agent has locked and ended.");
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Demo(_) | Verb::Completions { .. } => Ok(ExitCode::SUCCESS),
+        Verb::Demo(_) | Verb::Doctor { .. } | Verb::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 
