@@ -249,7 +249,7 @@ impl<'a> ItemState<'a> {
             .is_some_and(|writes| writes.len() > 1)
     }
 
-    fn take(&mut self, op: &Op<'a>, stamp: Stamp, part: u32, history: &History) {
+    fn take(&mut self, op: &Op<'a>, stamp: Stamp, part: u32) {
         match &op.edit {
             Edit::Put(_, fields) | Edit::Set(fields) => {
                 for (name, text) in fields {
@@ -257,7 +257,7 @@ impl<'a> ItemState<'a> {
                     let writes = self.fields.entry(name).or_default();
                     let write = Write { stamp, text, part };
                     if *name == SECRET_FIELD {
-                        keep_unseen(writes, write, history);
+                        writes.push(write);
                     } else {
                         keep_last(writes, write);
                     }
@@ -274,24 +274,23 @@ impl<'a> ItemState<'a> {
 }
 
 fn keep_last<'a>(writes: &mut Vec<Write<'a>>, write: Write<'a>) {
-    if writes.last().is_none_or(|last| last.stamp < write.stamp) {
+    // One commit may have written twice with one reading: then the greater text holds, whatever the order.
+    let rank = |write: &Write<'a>| (write.stamp, write.text.map(Text::escaped));
+    if writes.last().is_none_or(|last| rank(last) < rank(&write)) {
         *writes = vec![write];
     }
 }
 
-fn keep_unseen<'a>(writes: &mut Vec<Write<'a>>, write: Write<'a>, history: &History) {
-    let replaces = |new: Stamp, old: Stamp| {
-        if new.commit == old.commit {
-            new.at >= old.at
-        } else {
-            history.is_before(old.commit, new.commit)
-        }
-    };
-    if writes.iter().any(|old| replaces(old.stamp, write.stamp)) {
-        return;
+// Of each commit the last write, and of these the ones whose commits came before no other's.
+fn keep_unseen(writes: &mut Vec<Write<'_>>, history: &History) {
+    writes.sort_by_key(|write| (write.stamp.commit, write.stamp.at));
+    writes.reverse();
+    writes.dedup_by_key(|write| write.stamp.commit);
+    if writes.len() > 1 {
+        let commits = writes.iter().map(|write| write.stamp.commit).collect();
+        let before = history.before(&commits);
+        writes.retain(|write| !before.contains(&write.stamp.commit));
     }
-    writes.retain(|old| !replaces(write.stamp, old.stamp));
-    writes.push(write);
     writes.sort_by_key(|write| write.stamp);
 }
 
@@ -408,8 +407,11 @@ impl State {
         };
         for line in lines {
             if let Some((op, stamp)) = self.read(line) {
-                item.take(&op, stamp, line.part, history);
+                item.take(&op, stamp, line.part);
             }
+        }
+        if let Some(writes) = item.fields.get_mut(SECRET_FIELD) {
+            keep_unseen(writes, history);
         }
         item
     }

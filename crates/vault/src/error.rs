@@ -80,6 +80,9 @@ pub enum VaultError {
     /// be read but not changed.
     #[error("the membership of the vault was changed in two places that did not know of each other")]
     Forked,
+    /// What was written is by somebody who may not write any more, or under keys that were replaced since. It is not taken in.
+    #[error("this was written by a member who may not write any more, or with keys that were replaced since")]
+    Lapsed,
     /// Somebody else changed the membership while this change was being signed. Nothing was written.
     #[error("somebody else has changed the vault's membership meanwhile")]
     MembersChanged,
@@ -115,6 +118,7 @@ impl VaultError {
             Self::ReadOnly
             | Self::Forked
             | Self::MembersChanged
+            | Self::Lapsed
             | Self::NotAllowed
             | Self::LastDevice
             | Self::NotAttested(_) => Code::NotPermitted,
@@ -133,6 +137,7 @@ impl From<ContainerError> for VaultError {
             ContainerError::Membership(MembershipError::TooNew) => Self::TooNew,
             ContainerError::Membership(MembershipError::Ungoverned) => Self::LastDevice,
             ContainerError::Forked => Self::Forked,
+            ContainerError::Lapsed(_) => Self::Lapsed,
             error => Self::Damaged(error),
         }
     }
