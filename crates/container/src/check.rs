@@ -48,19 +48,21 @@ impl Container {
     }
 
     // Who may not write any more, and whoever has keys that were replaced, adds nothing to what others have taken in: else they
-    // could go on from an old commit for ever.
+    // could go on from an old commit, or an old link, for ever.
     fn check_writer(&self, head: Hash, ends: &[Reached<'_>]) -> Result<(), ContainerError> {
         let wrong = || ContainerError::Contradiction(head);
         let commit = self.history.commits().get(&head).ok_or_else(wrong)?;
         let known = self.chain.get(commit.members).ok_or_else(wrong)?;
         let key = |members: &Membership| members.users.get(&commit.author).and_then(|u| u.author);
-        let may_write = |end: &Membership| {
-            let role = end.role(commit.author);
-            role.is_some_and(|role| role.may_write()) && key(end) == key(known)
+        let may_write = |link: &Membership| {
+            let role = link.role(commit.author);
+            role.is_some_and(|role| role.may_write()) && key(link) == key(known)
         };
-        let mut later = ends.iter().filter(|(_, links)| links.contains(&commit.members));
-        later
-            .all(|(end, _)| may_write(end))
+        let lost = |(end, links): &Reached<'_>| {
+            let mut links = links.iter().filter_map(|link| self.chain.get(*link));
+            !may_write(end) && links.any(may_write)
+        };
+        (!ends.iter().any(lost))
             .then_some(())
             .ok_or(ContainerError::Lapsed(head))
     }

@@ -155,6 +155,9 @@ impl History {
 
     // The lists that commits of this reach added.
     fn lists_of(&self, reach: &BTreeSet<Hash>) -> BTreeSet<Hash> {
+        if self.pasts.is_empty() {
+            return BTreeSet::new();
+        }
         let whole = reach.iter().filter_map(|hash| self.commits.get(hash));
         let mut members: Vec<&(MemberName, Hash)> = whole.flat_map(|c| &c.added).collect();
         let folded = self.pasts.values().flat_map(|past| &past.traces);
@@ -180,6 +183,9 @@ impl History {
     /// Whole commits that say no more than what every head knows from lists: they are not kept.
     #[must_use]
     pub fn redundant(&self) -> Vec<Hash> {
+        if self.pasts.is_empty() {
+            return Vec::new();
+        }
         let mut told: Option<BTreeSet<Hash>> = None;
         for head in self.heads() {
             let lists = self.lists_of(&self.reach(head));

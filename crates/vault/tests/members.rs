@@ -414,6 +414,40 @@ fn a_copy_of_who_is_gone_is_not_merged_whatever_he_wrote_into_it() {
     assert!(matches!(admin.save(NOW, NO_AUDIT()), Err(VaultError::Lapsed)));
 }
 
+// The longer branch is what holds until somebody joins the two; who is removed could make his the longer one.
+#[test]
+fn an_admin_who_is_gone_does_not_go_on_from_an_old_link() {
+    let place = Place::new();
+    let mut vault = place.create(false);
+    let mut card = Card::new();
+    let newcomer = Newcomer::new("other".into(), &mut card, false).unwrap();
+    let main = vault.environment();
+    with_founder(&mut vault, |vault, own| {
+        let device = &mut card;
+        let auth = Auth::Pin(&pin());
+        vault.admit(&newcomer, (Role::Admin, &[main]), own, Hand { device, auth }, (NOW, NO_AUDIT()))
+    })
+    .unwrap();
+    let old = Place::new();
+    fs::copy(&place.path, &old.path).unwrap();
+    with_founder(&mut vault, |vault, hand| {
+        vault.set_role(newcomer.user(), Role::Gone, hand, (NOW, NO_AUDIT()))
+    })
+    .unwrap();
+    let file = fs::read(&place.path).unwrap();
+
+    let mut theirs = unlock_with(&old, &mut card).unwrap();
+    for _ in 0..3 {
+        let pin = pin();
+        let auth = Auth::Pin(&pin);
+        let hand = Hand { device: &mut card, auth };
+        let new = NewDevice::Hardware(&mut Card::new(), Auth::Nothing);
+        theirs.enroll(new, hand, NOW, NO_AUDIT()).unwrap();
+    }
+    assert!(matches!(merge_into(&place.path, &old.path), Err(VaultError::Lapsed)));
+    assert_eq!(fs::read(&place.path).unwrap(), file);
+}
+
 #[test]
 fn a_copy_under_keys_that_were_replaced_is_not_merged() {
     let place = Place::new();

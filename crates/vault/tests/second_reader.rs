@@ -21,7 +21,7 @@ use std::{
 
 use forge::{Case, Forge, PASSPHRASE, TEAM, VAULT};
 use serde_json::{Value, json};
-use touchkeep_container::{Container, tar};
+use touchkeep_container::{Container, ContainerError, tar};
 use touchkeep_core::Passphrase;
 use touchkeep_device::{Auth, DeviceKind, RecoveryKit};
 use touchkeep_vault::{Item, Locked, SecretPlace, Unlocked};
@@ -452,5 +452,17 @@ fn bundles_and_environment_keys_that_the_chain_does_not_state_are_passed_over() 
             assert_eq!(vault.items().len(), 2);
             assert!(opened_each(&[archive])[0].is_ok());
         }
+    }
+}
+
+// As far as such a list is all that is left, nobody can tell; but whoever has the whole commit does not take it in.
+#[test]
+fn a_list_that_says_more_than_a_commit_does_not_merge_with_it() {
+    let forged = Forge::new().inflated();
+    judge(&[Case::new("inflated", forged.clone(), Some(true))]);
+    let honest = Container::parse(VAULT).unwrap();
+    let forged = Container::parse(&forged).unwrap();
+    for merged in [honest.merge(&forged), forged.merge(&honest)] {
+        assert_eq!(merged.unwrap_err(), ContainerError::Strangers);
     }
 }

@@ -193,12 +193,12 @@ class History:
             need(not all(told), "a whole commit that is told of")
 
     def check_writer(self, commit):
-        key = self.chain.at[commit.members].authors[commit.author]
+        who = commit.author
+        key = self.chain.at[commit.members].authors[who]
+        may_write = lambda m: m.roles.get(who) in ("admin", "writer") and m.authors.get(who) == key
         for end in self.chain.ends:
-            if commit.members in self.chain.reach[end]:
-                now = self.chain.at[end]
-                need(now.roles.get(commit.author) in ("admin", "writer"), "a head of who may not write any more")
-                need(now.authors.get(commit.author) == key, "a head under a key that was replaced")
+            could = any(may_write(self.chain.at[link]) for link in self.chain.reach[end])
+            need(may_write(self.chain.at[end]) or not could, "a head of who may not write any more, or not with that key")
 
     def check_file(self):
         live = self.live(self.parents, self.lists)

@@ -8,6 +8,42 @@ use super::{
 };
 
 impl Forge {
+    /// A list that knows of more added by the first commit than the commit says, in the place of the whole commits; and what it
+    /// knows of.
+    pub(crate) fn inflated(&self) -> Vec<u8> {
+        let history = self.container().history();
+        let head = history.heads()[0];
+        let second = history.commits()[&head].parents[0];
+        let first = history.commits()[&second].parents[0];
+        let sealed = format!("t/{ID}-{ID}.age");
+        let mut lines = vec![format!("touchkeep/past/v1 {}", self.vault.id())];
+        for (commit, parent) in [(first, Some("parent -")), (second, None)] {
+            lines.push(format!("commit {commit}"));
+            lines.extend(parent.map(str::to_owned));
+            let added = &history.commits()[&commit].added;
+            let mut added: Vec<_> = added.iter().map(|(n, h)| format!("add {n} {h}")).collect();
+            if commit == first {
+                added.push(format!("add {sealed} {}", Hash::of(b"bytes")));
+                added.sort();
+            }
+            lines.extend(added);
+        }
+        let list = (lines.join("\n") + "\n").into_bytes();
+        let name = format!("h/{}", Hash::of(&list));
+        // What the list says was added is live, though no commit adds it.
+        let with = vec![
+            (name.clone(), list.clone()),
+            (sealed.clone(), b"bytes".to_vec()),
+        ];
+        let leave_out = |lines: &mut Vec<String>| {
+            lines.retain(|line| !line.starts_with(&format!("add {sealed}")))
+        };
+        let archive = self.committed(with, &[], &leave_out, |text| vec![self.author_line(text)]);
+        let mut members = tar::read(&archive).unwrap();
+        members.retain(|(name, _)| *name != format!("c/{first}") && *name != format!("c/{second}"));
+        tar::write(members).unwrap()
+    }
+
     /// Lists of traces on `vault-1`: the first two of its three commits are folded, well and badly.
     pub(crate) fn traces(&self) -> Vec<Case> {
         let history = self.container().history();
