@@ -207,13 +207,18 @@ impl Membership {
             next.state(statement, &mut fresh)
                 .ok_or_else(|| contradiction(at))?;
         }
-        // A device that is stated here may speak for its own user here.
-        let mut certifiers = next.signers(&note)?;
-        certifiers.extend(signers);
+        // No admin acts in another's name: keys and devices of a user are certified by a device of his, and those of a new one by the
+        // device that he brings.
+        let newcomers = next.signers(&note)?;
+        let is_new = |user: &UserId| !self.users.contains_key(user);
+        let certified = |user| signers.contains(user) || (is_new(user) && newcomers.contains(user));
         for (at, statement) in change.statements.iter().enumerate() {
-            if let Statement::Author(user, _) = statement
-                && !certifiers.contains(user)
-            {
+            let fits = match statement {
+                Statement::Author(user, _) | Statement::UserRecipient(user, _) => certified(user),
+                Statement::Device { user, .. } => is_new(user) || certified(user),
+                _ => true,
+            };
+            if !fits {
                 return Err(contradiction(at));
             }
         }
@@ -610,6 +615,36 @@ mod tests {
         assert_eq!(alone.unwrap_err(), NoteError::Unsigned.into());
         let both = world.sign_with(change.to_text(), &[&other]);
         assert!(members.next(both.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn an_admin_states_neither_keys_nor_devices_of_another() {
+        let [world, other] = [testing::World::new(), testing::World::new()];
+        let members = after(&world.membership(), &world, second_admin(&world, &other)).unwrap();
+        let device = Statement::Device {
+            id: DeviceId::random(),
+            user: other.user,
+            kind: DeviceKind::Kit,
+            serial: None,
+        };
+        for statement in [
+            Statement::Author(other.user, [7; 32]),
+            Statement::UserRecipient(other.user, "age1own".into()),
+            device,
+        ] {
+            let refused = after(&members, &world, vec![statement.clone()]);
+            assert_eq!(refused, Err(MembershipError::Contradiction { statement: 1 }));
+            let change = Change {
+                vault: world.vault,
+                number: 3,
+                previous: members.head,
+                joined: vec![],
+                time: UnixMillis(0),
+                statements: vec![statement],
+            };
+            let both = world.sign_with(change.to_text(), &[&other]);
+            assert!(members.next(both.as_bytes()).is_ok());
+        }
     }
 
     #[test]

@@ -76,6 +76,7 @@ class Applying:
     def __init__(self, link, before):
         self.link, self.m, self.authors, self.retired, self.revoked = link, copy.deepcopy(before), [], [], []
         self.epochs, self.user_recipients, self.before = set(), set(), before
+        self.device_users = set()
         for statement in link.statements:
             verb, rest = statement[0], statement[1:]
             handler = getattr(self, "s_" + verb, None)
@@ -119,6 +120,7 @@ class Applying:
     def s_device(self, device, user, kind, serial):
         need(device not in self.m.devices, "device stated twice")
         need(user in self.m.roles, "device of an unknown user")
+        self.device_users.add(user)
         self.m.devices[device] = Device(user, kind, serial, self.link.hash)
 
     def stated_here(self, device):
@@ -213,8 +215,11 @@ class Applying:
         old = {id for id, d in before.devices.items() if not d.retired}
         new = {id for id in m.devices if id not in before.devices}
         signers = note.signed_by(m.signing_keys(m.devices))
-        for user in self.authors:
-            need(any(m.devices[s].user == user for s in signers & (old | new)), "author without a device of the user")
+        by_old, by_new = ({m.devices[s].user for s in signers & some} for some in (old, new))
+        for user in {*self.authors, *self.user_recipients, *self.device_users}:
+            bare = user not in before.roles and user not in self.authors and user not in self.user_recipients
+            certified = user in by_old or (user not in before.roles and user in by_new)
+            need(self.link.genesis or bare or certified, "keys or a device of a user without a device of his")
         if self.link.genesis:
             need(signers == set(m.devices), "genesis is not signed by its device")
         else:

@@ -274,6 +274,16 @@ impl Forge {
                 vec![format!("retired {ID}")],
             ),
             (
+                "a newcomer's recipient, by nobody",
+                false,
+                vec![user.clone(), format!("recipient user {ID} age1other")],
+            ),
+            (
+                "a newcomer's device",
+                true,
+                vec![user.clone(), format!("device {ID} {ID} kit -")],
+            ),
+            (
                 "an author by nobody",
                 false,
                 vec![user.clone(), strange.clone()],
