@@ -249,7 +249,7 @@ class Environment:
         before = self.history.ancestry[by] - {by} if name[0] == "b" else ()
         for clock, commit, item, values, raw in read_operations(plain, by, before):
             if values is None:
-                self.removed[item] = max(self.removed.get(item, ((0, 0), "")), (clock, commit))
+                self.removed.setdefault(item, []).append((clock, commit))
                 continue
             for key, value in values.items():
                 self.fields.setdefault((item, key), []).append((clock, commit, value, raw[key][1:-1]))
@@ -259,10 +259,19 @@ class Environment:
         before = lambda a, b: (a[1] == b[1] and a[0] < b[0]) or (a[1] != b[1] and a[1] in self.history.ancestry[b[1]])
         return [w for w in writes if not any(before(w, other) for other in writes)]
 
+    def latest(self, stamps):
+        at = max(at for at, _ in stamps)
+        commits = {commit for clock, commit in stamps if clock == at}
+        return at, max(c for c in commits if not any(c != d and c in self.history.ancestry[d] for d in commits))
+
+    def later(self, one, other):
+        return one != other and self.latest([one, other]) == one
+
     def show(self, reveal):
         settings, items, last = {}, {}, {}
         for (item, key), writes in self.fields.items():
-            greatest = max(writes, key=lambda w: (w[:2], w[2] is not None, w[3]))
+            stamp = self.latest([w[:2] for w in writes])
+            greatest = max((w for w in writes if w[:2] == stamp), key=lambda w: (w[2] is not None, w[3]))
             if item is None:
                 settings[key] = greatest[2]
                 continue
@@ -271,12 +280,15 @@ class Environment:
                 remaining = self.secrets(writes)
                 shown["in conflict"] = len({w[:2] for w in remaining}) > 1
                 greatest = max(remaining, key=lambda w: w[:2])
-            last[item] = max(last.get(item, ((0, 0), "")), greatest[:2])
+            last.setdefault(item, []).append(greatest[:2])
+            if key == "secret":
+                last[item] += [w[:2] for w in remaining]
             value = greatest[2]
             if key == "secret" and value and value.startswith("stored:") and not reveal:
                 value = "stored"
             if key == "secret" and value and value.startswith("sealed:") and reveal:
                 shown["opened"] = self.opened.sealed(item, value[len("sealed:") :])
             shown[key] = value
-        there = {i: f for i, f in items.items() if i not in self.removed or last[i] > self.removed[i]}
+        removed = {i: self.latest(stamps) for i, stamps in self.removed.items()}
+        there = {i: f for i, f in items.items() if i not in removed or any(self.later(s, removed[i]) for s in last[i])}
         return {"settings": settings, "items": there}
