@@ -310,6 +310,9 @@ fn is_later(one: Stamp, other: Stamp, history: &History) -> bool {
 }
 
 fn keep_latest(writes: &mut Vec<Write<'_>>, history: &History) {
+    if writes.len() < 2 {
+        return;
+    }
     let latest = latest(writes.iter().map(|write| write.stamp), history);
     writes.retain(|write| Some(write.stamp) == latest);
     // One commit may have written twice with one reading: then the greater text holds, whatever the order.
