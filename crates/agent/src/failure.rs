@@ -46,6 +46,9 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         }
         VaultError::Forked => "Join the two: touchkeep device join",
         VaultError::MembersChanged => "Look at it, and try again.",
+        VaultError::Lapsed => {
+            "Ask an admin to let you in again; or open that copy by itself, and make its changes anew."
+        }
         VaultError::NotAllowed => "Ask an admin of the vault.",
         VaultError::LastDevice => "Enroll another device first: touchkeep device enroll",
         VaultError::NotAttested(_) => {

@@ -16,6 +16,9 @@ use crate::{
     name::MemberName,
 };
 
+/// Links that one chain may have, genesis not counted.
+pub const MAX_LINKS: usize = 4096;
+
 /// One link: what the chain says up to it, and the links that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Link {
@@ -53,6 +56,9 @@ impl Chain {
     /// # Errors
     /// It does not follow a link that is here, or is not signed as it must.
     pub fn add(&mut self, bytes: &[u8]) -> Result<Arc<Membership>, MembershipError> {
+        if self.links.len() > MAX_LINKS {
+            return Err(MembershipError::Place);
+        }
         let (state, before) = self.read(bytes)?;
         let state = Arc::new(state);
         let link = Link {

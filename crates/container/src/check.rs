@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     chain::Chain,
-    commit::Commit,
+    commit::{Commit, MAX_PARENTS},
     container::{Container, ContainerError, Member},
     hash::Hash,
     history::{Entry, History, list_hash},
@@ -15,7 +15,7 @@ use crate::{
     name::MemberName,
     note::NoteError,
     past::Past,
-    tar::README_NAME,
+    tar::{README_NAME, TarError},
     words::DeviceKind,
 };
 
@@ -31,17 +31,45 @@ impl Container {
                 MemberName::Commit(*told).to_string(),
             ));
         }
+        if heads.len() > MAX_PARENTS {
+            return Err(TarError::TooLarge.into());
+        }
+        let ends = self.chain.ends();
+        let reached: Vec<_> = ends
+            .iter()
+            .map(|end| (*end, self.chain.reach(end.head)))
+            .collect();
         let mut links = BTreeSet::new();
         for head in heads {
+            self.check_writer(head, &reached)?;
             links.extend(self.check_head(head)?);
         }
         if links.len() != self.chain.len() {
             return Err(MembershipError::Place.into());
         }
         self.check_members()?;
-        self.members
-            .values()
-            .try_for_each(|member| self.check_owner(member))
+        let mut members = self.members.values();
+        members.try_for_each(|member| check_owner(member, &ends))
+    }
+
+    // Who may not write any more, and whoever has keys that were replaced, adds nothing to what others have taken in: else they
+    // could go on from an old commit, or an old link, for ever.
+    fn check_writer(&self, head: Hash, ends: &[Reached<'_>]) -> Result<(), ContainerError> {
+        let wrong = || ContainerError::Contradiction(head);
+        let commit = self.history.commits().get(&head).ok_or_else(wrong)?;
+        let known = self.chain.get(commit.members).ok_or_else(wrong)?;
+        let key = |members: &Membership| members.users.get(&commit.author).and_then(|u| u.author);
+        let may_write = |link: &Membership| {
+            let role = link.role(commit.author);
+            role.is_some_and(|role| role.may_write()) && key(link) == key(known)
+        };
+        let lost = |(end, links): &Reached<'_>| {
+            let mut links = links.iter().filter_map(|link| self.chain.get(*link));
+            !may_write(end) && links.any(may_write)
+        };
+        (!ends.iter().any(lost))
+            .then_some(())
+            .ok_or(ContainerError::Lapsed(head))
     }
 
     // A head's list follows from its ancestors, and holds just the chain that it names. Returns that chain.
@@ -79,14 +107,17 @@ impl Container {
             None => Ok(()),
         }
     }
+}
 
-    // Members belong to somebody whom the chain knows; keys under a passphrase only to a device that is marked software.
-    fn check_owner(&self, member: &Member) -> Result<(), ContainerError> {
-        let mut ends = self.chain.ends().into_iter();
-        ends.any(|end| is_owned(member.name, end))
-            .then_some(())
-            .ok_or_else(|| ContainerError::Unlisted(member.name.to_string()))
-    }
+// An end of the chain, and the links up to it.
+type Reached<'a> = (&'a Membership, BTreeSet<Hash>);
+
+// Members belong to somebody whom the chain knows; keys under a passphrase only to a device that is marked software.
+fn check_owner(member: &Member, ends: &[&Membership]) -> Result<(), ContainerError> {
+    let mut ends = ends.iter();
+    ends.any(|end| is_owned(member.name, end))
+        .then_some(())
+        .ok_or_else(|| ContainerError::Unlisted(member.name.to_string()))
 }
 
 /// What is live by all commits, by name. No name is given twice, but for the page of words: of two the greater hash.
@@ -184,10 +215,16 @@ pub(crate) fn read_commits(
     let history = History::of(read, pasts).ok_or_else(missing)?;
     for (hash, commit) in history.commits() {
         // Nobody forgets a membership change that a commit before him knew.
-        let known = chain.reach(commit.members);
         let parents = commit.parents.iter();
-        let mut parents = parents.filter_map(|parent| history.commits().get(parent));
-        if parents.any(|parent| !known.contains(&parent.members)) {
+        let parents = parents.filter_map(|parent| history.commits().get(parent));
+        let mut others = parents
+            .filter(|parent| parent.members != commit.members)
+            .peekable();
+        if others.peek().is_none() {
+            continue;
+        }
+        let known = chain.reach(commit.members);
+        if others.any(|parent| !known.contains(&parent.members)) {
             return Err(ContainerError::Contradiction(*hash));
         }
     }

@@ -16,7 +16,7 @@ use crate::{
 
 /// First word of a commit's text.
 pub const COMMIT_HEADER: &str = "touchkeep/commit/v1";
-/// Parents that one commit may have.
+/// Parents that one commit may have, and heads that one file may have: the next commit names them all.
 pub const MAX_PARENTS: usize = 64;
 
 /// The head of the author's audit log when a commit was made (RFC 6962 tree head).
@@ -100,7 +100,7 @@ impl Commit {
     /// Anything that [`Commit::to_text`] would not have written.
     pub fn parse(text: &str) -> Result<Self, NoteError> {
         read(text)
-            .filter(|commit| commit.is_sorted() && commit.to_text() == text)
+            .filter(|commit| commit.is_sorted() && commit.is_fit() && commit.to_text() == text)
             .ok_or(NoteError::Malformed)
     }
 
@@ -114,6 +114,16 @@ impl Commit {
             return Err(NoteError::Malformed);
         }
         Ok((Self::parse(&note.text)?, note))
+    }
+
+    // Commits are in no list, a name that has a hash in it has the right one, and no log has no rows.
+    fn is_fit(&self) -> bool {
+        let mut members = self.added.iter().chain(&self.dropped);
+        members.all(|(name, hash)| match name {
+            MemberName::Commit(_) => false,
+            MemberName::Membership { hash: named, .. } | MemberName::Past(named) => named == hash,
+            _ => true,
+        }) && (self.audit.log.is_some() || self.audit == AuditHead::empty())
     }
 
     fn is_sorted(&self) -> bool {
@@ -197,7 +207,7 @@ mod tests {
             added.sort_by_key(|(name, _)| name.to_string());
             let commit = Commit {
                 vault: VaultId(id), author: UserId(id), members: hash, parents: parents.into_iter().map(Hash).collect(),
-                live_count: count, live: hash, audit: AuditHead { log: (size % 2 == 0).then_some(id), size, root: hash }, time: UnixMillis(size),
+                live_count: count, live: hash, audit: if size % 2 == 0 { AuditHead { log: Some(id), size, root: hash } } else { AuditHead::empty() }, time: UnixMillis(size),
                 dropped: added.clone(), added,
             };
             prop_assert_eq!(Commit::parse(&commit.to_text()), Ok(commit));

@@ -51,6 +51,12 @@ pub enum ContainerError {
         /// Why.
         source: NoteError,
     },
+    /// A commit that no later one has taken in is by somebody who may not write any more, or under an author key that was
+    /// replaced.
+    #[error(
+        "the commit {0} is by somebody who may not write any more, or under keys that were replaced"
+    )]
+    Lapsed(Hash),
     /// A commit states something that does not follow from its ancestors and the chain.
     #[error("the commit {0} contradicts what came before it")]
     Contradiction(Hash),

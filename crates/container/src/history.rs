@@ -2,7 +2,7 @@
 //! whole all the same.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -28,7 +28,8 @@ pub struct History {
 }
 
 impl History {
-    /// The history of these commits and lists. `None`: a parent is missing, or two say different parents of one commit. There
+    /// The history of these commits and lists. `None`: a parent is missing, two say different parents of one commit, or a list
+    /// says that a commit added what the commit itself does not say. There
     /// are no circles: nobody knows two texts that name each other's hash, and a list that claims one is refused.
     #[must_use]
     pub fn of(
@@ -42,6 +43,11 @@ impl History {
         for trace in pasts.values().flat_map(|past| &past.traces) {
             let known = parents.entry(trace.commit);
             if *known.or_insert_with(|| trace.parents.clone()) != trace.parents {
+                return None;
+            }
+            if let Some(whole) = commits.get(&trace.commit)
+                && !is_part(&trace.added, &whole.added)
+            {
                 return None;
             }
         }
@@ -90,8 +96,11 @@ impl History {
     /// A commit and all that came before it.
     #[must_use]
     pub fn reach(&self, from: Hash) -> BTreeSet<Hash> {
+        self.reach_of(vec![from])
+    }
+
+    fn reach_of(&self, mut waiting: Vec<Hash>) -> BTreeSet<Hash> {
         let mut reached = BTreeSet::new();
-        let mut waiting = vec![from];
         while let Some(hash) = waiting.pop() {
             if let Some(parents) = self.parents.get(&hash)
                 && reached.insert(hash)
@@ -102,10 +111,11 @@ impl History {
         reached
     }
 
-    /// Whether `earlier` came before `later`.
+    /// All commits that came before one of these.
     #[must_use]
-    pub fn is_before(&self, earlier: Hash, later: Hash) -> bool {
-        earlier != later && self.reach(later).contains(&earlier)
+    pub fn before(&self, commits: &BTreeSet<Hash>) -> BTreeSet<Hash> {
+        let known = commits.iter().filter_map(|hash| self.parents.get(hash));
+        self.reach_of(known.flatten().copied().collect())
     }
 
     /// What the commits of a reach add, less what any of them drops; with the commit that added it. Lists that none of these
@@ -137,12 +147,16 @@ impl History {
             (None, [first, rest @ ..]) => (&first.added, rest),
             (None, []) => return None,
         };
-        let known = |member: &&(MemberName, Hash)| rest.iter().all(|t| t.added.contains(member));
+        let rest: Vec<HashSet<_>> = rest.iter().map(|t| t.added.iter().collect()).collect();
+        let known = |member: &&(MemberName, Hash)| rest.iter().all(|added| added.contains(member));
         Some(first.iter().filter(known).map(Entry::of).collect())
     }
 
     // The lists that commits of this reach added.
     fn lists_of(&self, reach: &BTreeSet<Hash>) -> BTreeSet<Hash> {
+        if self.pasts.is_empty() {
+            return BTreeSet::new();
+        }
         let whole = reach.iter().filter_map(|hash| self.commits.get(hash));
         let mut members: Vec<&(MemberName, Hash)> = whole.flat_map(|c| &c.added).collect();
         let folded = self.pasts.values().flat_map(|past| &past.traces);
@@ -168,6 +182,9 @@ impl History {
     /// Whole commits that say no more than what every head knows from lists: they are not kept.
     #[must_use]
     pub fn redundant(&self) -> Vec<Hash> {
+        if self.pasts.is_empty() {
+            return Vec::new();
+        }
         let mut told: Option<BTreeSet<Hash>> = None;
         for head in self.heads() {
             let lists = self.lists_of(&self.reach(head));
@@ -260,6 +277,11 @@ impl History {
     pub fn all(&self) -> BTreeSet<Hash> {
         self.parents.keys().copied().collect()
     }
+}
+
+fn is_part(some: &[(MemberName, Hash)], all: &[(MemberName, Hash)]) -> bool {
+    let all: HashSet<_> = all.iter().collect();
+    some.iter().all(|member| all.contains(member))
 }
 
 type Traces<'a> = BTreeMap<Hash, Vec<&'a Trace>>;

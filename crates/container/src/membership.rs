@@ -10,7 +10,7 @@ use crate::{
     link::{Change, Genesis},
     note::{Note, NoteError, VerifyKey},
     statement::{DeviceKey, Statement},
-    words::{DeviceKind, Purpose, Role, VaultKind},
+    words::{Algorithm, DeviceKind, Purpose, Role, VaultKind},
 };
 
 /// Why a link does not belong to a chain.
@@ -38,6 +38,9 @@ pub enum MembershipError {
         /// From 1.
         statement: usize,
     },
+    /// It retires a device, or takes an environment away from somebody, and lets old keys open what is written from then on.
+    #[error("a membership note takes somebody's access away without new keys")]
+    Exposed,
     /// It would leave too few admins with a device to sign the next link.
     #[error("a membership note would leave the vault without enough admins who can sign")]
     Ungoverned,
@@ -204,15 +207,23 @@ impl Membership {
             next.state(statement, &mut fresh)
                 .ok_or_else(|| contradiction(at))?;
         }
-        // A device that is stated here may speak for its own user here.
-        let mut certifiers = next.signers(&note)?;
-        certifiers.extend(signers);
+        // No admin acts in another's name: keys and devices of a user are certified by a device of his, and those of a new one by the
+        // device that he brings.
+        let newcomers = next.signers(&note)?;
+        let is_new = |user: &UserId| !self.users.contains_key(user);
+        let certified = |user| signers.contains(user) || (is_new(user) && newcomers.contains(user));
         for (at, statement) in change.statements.iter().enumerate() {
-            if let Statement::Author(user, _) = statement
-                && !certifiers.contains(user)
-            {
+            let fits = match statement {
+                Statement::Author(user, _) | Statement::UserRecipient(user, _) => certified(user),
+                Statement::Device { user, .. } => is_new(user) || certified(user),
+                _ => true,
+            };
+            if !fits {
                 return Err(contradiction(at));
             }
+        }
+        if !next.is_cut_off(self, &change.statements) {
+            return Err(MembershipError::Exposed);
         }
         next.is_governable()
             .then_some((next, change))
@@ -274,6 +285,28 @@ impl Membership {
         let users = self.users.keys();
         let able = users.filter(|user| self.is_admin(**user) && can_sign(user));
         u32::try_from(able.count()).unwrap_or(u32::MAX) >= self.threshold.max(1)
+    }
+
+    // Whether old keys open nothing new: a retired device's user gets new ones, and what was taken away a new epoch. Who is gone
+    // reads nothing.
+    fn is_cut_off(&self, before: &Self, statements: &[Statement]) -> bool {
+        let says = |wanted: &dyn Fn(&Statement) -> bool| statements.iter().any(wanted);
+        let is_renewed = |of: &EnvironmentId| {
+            says(&|it| matches!(it, Statement::EnvironmentRecipient(id, ..) if id == of))
+        };
+        let is_retired = |user: UserId| {
+            let mut readable = before.environments.iter();
+            readable.all(|(id, known)| !known.readers.contains(&user) || is_renewed(id))
+                && says(&|it| matches!(it, Statement::Author(of, _) if *of == user))
+                && says(&|it| matches!(it, Statement::UserRecipient(of, _) if *of == user))
+        };
+        let is_fit = |statement: &Statement| match statement {
+            Statement::Retired(id) => self.devices.get(id).is_some_and(|it| is_retired(it.user)),
+            Statement::Revoke(id, _) => is_renewed(id),
+            _ => true,
+        };
+        let mut readers = self.environments.values().flat_map(|known| &known.readers);
+        statements.iter().all(is_fit) && !readers.any(|user| self.role(*user) == Some(Role::Gone))
     }
 
     // Takes a statement in. `None`: it contradicts what is known. Keys are stated in the note that states their device.
@@ -346,11 +379,19 @@ impl Membership {
         let mut known = self.devices.values().flat_map(|device| &device.keys);
         let is_known = known.any(|other| other.spki == key.spki);
         let signs = key.purpose == Purpose::SignVault;
-        let usable = !signs || VerifyKey::from_spki(id.to_string(), &key.spki).is_ok();
+        let usable = !signs || signing_algorithm(&key.spki) == Some(key.algorithm);
         let device = self.devices.get_mut(&id)?;
         let once = device.key(key.purpose).is_none() && fresh.contains(&id);
         (once && usable && !is_known).then(|| device.keys.push(key.clone()))
     }
+}
+
+fn signing_algorithm(spki: &[u8]) -> Option<Algorithm> {
+    let key = VerifyKey::from_spki("key", spki).ok()?;
+    Some(match key.is_p256() {
+        true => Algorithm::P256,
+        false => Algorithm::Ed25519,
+    })
 }
 
 fn is_new<T>(before: Option<T>) -> Option<()> {
@@ -464,9 +505,67 @@ mod tests {
             Statement::Role(world.user, Role::Gone),
             Statement::Threshold(2),
         ] {
-            let refused = after(&members, &world, vec![last]);
+            let mut statements = renewed(&world, world.user);
+            statements.push(Statement::Revoke(world.environment, world.user));
+            statements.push(last);
+            let refused = after(&members, &world, statements);
             assert_eq!(refused, Err(MembershipError::Ungoverned));
         }
+    }
+
+    // New keys of a user, and for what he can read.
+    fn renewed(world: &testing::World, user: UserId) -> Vec<Statement> {
+        vec![
+            Statement::Author(user, [9; 32]),
+            Statement::UserRecipient(user, "age1new".into()),
+            Statement::EnvironmentRecipient(world.environment, 2, "age1new".into()),
+        ]
+    }
+
+    #[test]
+    fn old_keys_open_nothing_that_is_written_from_then_on() {
+        let [world, other] = [testing::World::new(), testing::World::new()];
+        let members = after(&world.membership(), &world, second_admin(&world, &other)).unwrap();
+        let next = |statements: Vec<Statement>| {
+            let change = Change {
+                vault: world.vault,
+                number: 3,
+                previous: members.head,
+                joined: vec![],
+                time: UnixMillis(0),
+                statements,
+            };
+            let note = world.sign_with(change.to_text(), &[&other]);
+            members.next(note.as_bytes()).map(|(next, _)| next)
+        };
+        let retired = [
+            renewed(&world, other.user),
+            vec![Statement::Retired(other.device)],
+        ]
+        .concat();
+        assert!(next(retired.clone()).is_ok());
+        for left_out in 0..3 {
+            let mut less = retired.clone();
+            less.remove(left_out);
+            assert_eq!(next(less).unwrap_err(), MembershipError::Exposed);
+        }
+        let revoke = Statement::Revoke(world.environment, other.user);
+        let epoch = retired[2].clone();
+        assert_eq!(
+            next(vec![revoke.clone()]).unwrap_err(),
+            MembershipError::Exposed
+        );
+        assert!(next(vec![revoke.clone(), epoch.clone()]).is_ok());
+        let gone = Statement::Role(other.user, Role::Gone);
+        assert_eq!(
+            next(vec![gone.clone()]).unwrap_err(),
+            MembershipError::Exposed
+        );
+        assert_eq!(
+            next(vec![gone.clone(), epoch.clone()]).unwrap_err(),
+            MembershipError::Exposed
+        );
+        assert!(next(vec![gone, revoke, epoch]).is_ok());
     }
 
     // Another world's device, as one of this vault.
@@ -528,10 +627,56 @@ mod tests {
     }
 
     #[test]
+    fn an_admin_states_neither_keys_nor_devices_of_another() {
+        let [world, other] = [testing::World::new(), testing::World::new()];
+        let members = after(&world.membership(), &world, second_admin(&world, &other)).unwrap();
+        let device = Statement::Device {
+            id: DeviceId::random(),
+            user: other.user,
+            kind: DeviceKind::Kit,
+            serial: None,
+        };
+        for statement in [
+            Statement::Author(other.user, [7; 32]),
+            Statement::UserRecipient(other.user, "age1own".into()),
+            device,
+        ] {
+            let refused = after(&members, &world, vec![statement.clone()]);
+            assert_eq!(
+                refused,
+                Err(MembershipError::Contradiction { statement: 1 })
+            );
+            let change = Change {
+                vault: world.vault,
+                number: 3,
+                previous: members.head,
+                joined: vec![],
+                time: UnixMillis(0),
+                statements: vec![statement],
+            };
+            let both = world.sign_with(change.to_text(), &[&other]);
+            assert!(members.next(both.as_bytes()).is_ok());
+        }
+    }
+
+    #[test]
     fn a_retired_device_signs_nothing_any_more() {
         let [world, other] = [testing::World::new(), testing::World::new()];
         let members = after(&world.membership(), &world, second_admin(&world, &other)).unwrap();
-        let members = after(&members, &world, vec![Statement::Retired(other.device)]).unwrap();
+        let retired = Change {
+            vault: world.vault,
+            number: 3,
+            previous: members.head,
+            joined: vec![],
+            time: UnixMillis(0),
+            statements: [
+                renewed(&world, other.user),
+                vec![Statement::Retired(other.device)],
+            ]
+            .concat(),
+        };
+        let note = world.sign_with(retired.to_text(), &[&other]);
+        let (members, _) = members.next(note.as_bytes()).unwrap();
         assert_eq!(members.devices_of(other.user).count(), 0);
         let change = Change {
             vault: world.vault,

@@ -210,6 +210,12 @@ impl VerifyKey {
             .ok_or(NoteError::Key)
     }
 
+    /// Whether it is of P-256, not Ed25519.
+    #[must_use]
+    pub const fn is_p256(&self) -> bool {
+        matches!(self.public, PublicKey::P256(_))
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -1,6 +1,6 @@
 //! What the operations of one environment add up to. The order in which they are taken in makes no difference.
 //!
-//! Per field the last writer wins, by (clock, commit). For the secret field a write is replaced only by one that knew it:
+//! Per field the last writer wins, by the clock; of two with one reading, who knew the other, else the greater commit. For the secret field a write is replaced only by one that knew it:
 //! two writes of which neither commit is the other's ancestor both stay, and the item is in conflict until a later write.
 //!
 //! # Why only an index
@@ -205,16 +205,17 @@ struct Write<'a> {
 pub struct ItemState<'a> {
     // Ascending by stamp. One, but for a secret in conflict.
     fields: BTreeMap<&'a str, Vec<Write<'a>>>,
-    removed: Option<Stamp>,
+    // The last one, once it is put together.
+    removed: Vec<Stamp>,
+    is_there: bool,
     state: &'a State,
 }
 
 impl<'a> ItemState<'a> {
     /// Whether it is there: written after it was removed, or never removed.
     #[must_use]
-    pub fn is_there(&self) -> bool {
-        let written = self.fields.values().flatten().map(|write| write.stamp);
-        written.max() > self.removed
+    pub const fn is_there(&self) -> bool {
+        self.is_there
     }
 
     /// Its fields that are not empty. A stored secret is blotted out.
@@ -254,22 +255,36 @@ impl<'a> ItemState<'a> {
             .is_some_and(|writes| writes.len() > 1)
     }
 
-    fn take(&mut self, op: &Op<'a>, stamp: Stamp, part: u32, history: &History) {
+    fn take(&mut self, op: &Op<'a>, stamp: Stamp, part: u32) {
         match &op.edit {
             Edit::Put(_, fields) | Edit::Set(fields) => {
                 for (name, text) in fields {
                     let text = *text;
                     let writes = self.fields.entry(name).or_default();
                     let write = Write { stamp, text, part };
-                    if *name == SECRET_FIELD {
-                        keep_unseen(writes, write, history);
-                    } else {
-                        keep_last(writes, write);
-                    }
+                    writes.push(write);
                 }
             }
-            Edit::Remove(_) => self.removed = self.removed.max(Some(stamp)),
+            Edit::Remove(_) => self.removed.push(stamp),
         }
+    }
+
+    // Leaves what holds.
+    fn settle(&mut self, history: &History) {
+        for (name, writes) in &mut self.fields {
+            match *name {
+                SECRET_FIELD => keep_unseen(writes, history),
+                _ => keep_latest(writes, history),
+            }
+        }
+        self.removed = latest(self.removed.iter().copied(), history)
+            .into_iter()
+            .collect();
+        let mut written = self.fields.values().flatten();
+        self.is_there = written.any(|write| {
+            let mut removed = self.removed.iter();
+            removed.all(|removed| is_later(write.stamp, *removed, history))
+        });
     }
 
     fn holds(&self, name: &str, stamp: Stamp) -> bool {
@@ -278,25 +293,50 @@ impl<'a> ItemState<'a> {
     }
 }
 
-fn keep_last<'a>(writes: &mut Vec<Write<'a>>, write: Write<'a>) {
-    if writes.last().is_none_or(|last| last.stamp < write.stamp) {
-        *writes = vec![write];
+// The last of some writes or removals. Of those with one reading of the clock, one that knew another is later: else whoever
+// writes with the last reading that there is could never be overruled.
+fn latest(stamps: impl Iterator<Item = Stamp> + Clone, history: &History) -> Option<Stamp> {
+    let at = stamps.clone().map(|stamp| stamp.at).max()?;
+    let mut commits: BTreeSet<Hash> = stamps.filter(|s| s.at == at).map(|s| s.commit).collect();
+    if commits.len() > 1 {
+        let before = history.before(&commits);
+        commits.retain(|commit| !before.contains(commit));
     }
+    let commit = commits.pop_last()?;
+    Some(Stamp { at, commit })
 }
 
-fn keep_unseen<'a>(writes: &mut Vec<Write<'a>>, write: Write<'a>, history: &History) {
-    let replaces = |new: Stamp, old: Stamp| {
-        if new.commit == old.commit {
-            new.at >= old.at
-        } else {
-            history.is_before(old.commit, new.commit)
+fn is_later(one: Stamp, other: Stamp, history: &History) -> bool {
+    let both = BTreeSet::from([one.commit, other.commit]);
+    one.at > other.at
+        || one.at == other.at && both.len() > 1 && {
+            let before = history.before(&both);
+            let [one_is, other_is] = [one, other].map(|it| before.contains(&it.commit));
+            (other_is, !one_is, one.commit) > (one_is, !other_is, other.commit)
         }
-    };
-    if writes.iter().any(|old| replaces(old.stamp, write.stamp)) {
+}
+
+fn keep_latest(writes: &mut Vec<Write<'_>>, history: &History) {
+    if writes.len() < 2 {
         return;
     }
-    writes.retain(|old| !replaces(write.stamp, old.stamp));
-    writes.push(write);
+    let latest = latest(writes.iter().map(|write| write.stamp), history);
+    writes.retain(|write| Some(write.stamp) == latest);
+    // One commit may have written twice with one reading: then the greater text holds, whatever the order.
+    writes.sort_by_key(|write| write.text.map(Text::escaped));
+    writes.drain(..writes.len().saturating_sub(1));
+}
+
+// Of each commit the last write, and of these the ones whose commits came before no other's.
+fn keep_unseen(writes: &mut Vec<Write<'_>>, history: &History) {
+    writes.sort_by_key(|write| (write.stamp.commit, write.stamp.at));
+    writes.reverse();
+    writes.dedup_by_key(|write| write.stamp.commit);
+    if writes.len() > 1 {
+        let commits = writes.iter().map(|write| write.stamp.commit).collect();
+        let before = history.before(&commits);
+        writes.retain(|write| !before.contains(&write.stamp.commit));
+    }
     writes.sort_by_key(|write| write.stamp);
 }
 
@@ -408,14 +448,16 @@ impl State {
     fn resolved(&self, lines: &[LineRef], history: &History) -> ItemState<'_> {
         let mut item = ItemState {
             fields: BTreeMap::new(),
-            removed: None,
+            removed: Vec::new(),
+            is_there: false,
             state: self,
         };
         for line in lines {
             if let Some((op, stamp)) = self.read(line) {
-                item.take(&op, stamp, line.part, history);
+                item.take(&op, stamp, line.part);
             }
         }
+        item.settle(history);
         item
     }
 
@@ -490,7 +532,7 @@ impl State {
                 Edit::Set(fields)
             }
             Edit::Remove(id) => {
-                let counts = self.item(id, history)?.removed == Some(stamp);
+                let counts = self.item(id, history)?.removed.contains(&stamp);
                 counts.then_some(Edit::Remove(id))?
             }
         };

@@ -1,7 +1,8 @@
 """A second reader of vault files, written from docs/formats/vault.md alone: it checks a file, and opens it with one key.
 
     read_vault.py FILE [--kit-fd N | --passphrase-fd N] [--secrets]     prints the vault as JSON, or why it is refused (exit 4)
-    read_vault.py --verdicts FILE...                                     prints `accept` or `refuse <why>` for each
+    read_vault.py --verdicts FILE... [--passphrase-fd N]                 prints `accept` or `refuse <why>` for each; opened, the
+                                                                          state of what is accepted behind it as JSON
 
 Needs Python's package `cryptography`, and for opening `age` and the package `mnemonic`. Secrets come in on file descriptors only.
 """
@@ -55,6 +56,11 @@ def secret_on(fd):
         return file.read().rstrip(b"\n")
 
 
+def open_part(vault, keys, reveal):
+    opened = Opened(vault, [unlock for unlock, _ in keys], [seal for _, seal in keys])
+    return opened.user, {e: env.show(reveal) for e, env in opened.environments.items()}
+
+
 def read(arguments):
     vault = Vault(arguments.files[0].read_bytes())
     shown = public_part(vault)
@@ -64,19 +70,25 @@ def read(arguments):
     elif arguments.passphrase_fd is not None:
         keys = passphrase_keys(vault, secret_on(arguments.passphrase_fd))
     if keys:
-        opened = Opened(vault, [unlock for unlock, _ in keys], [seal for _, seal in keys])
-        shown["opened by"] = opened.user
-        shown["open"] = {e: env.show(arguments.secrets) for e, env in opened.environments.items()}
+        shown["opened by"], shown["open"] = open_part(vault, keys, arguments.secrets)
     json.dump(shown, sys.stdout, indent=1, sort_keys=True)
     print()
 
 
-def verdict(path):
-    try:
-        Vault(path.read_bytes())
-        return "accept"
-    except Refused as e:
-        return f"refuse {e}".replace("\n", " ")
+def verdicts(arguments):
+    passphrase = arguments.passphrase_fd is not None and secret_on(arguments.passphrase_fd)
+    keys = None
+    for path in arguments.files:
+        try:
+            vault = Vault(path.read_bytes())
+            if not passphrase:
+                print("accept")
+                continue
+            keys = keys or passphrase_keys(vault, passphrase)
+            _, state = open_part(vault, keys, arguments.secrets)
+            print("accept", json.dumps(state))
+        except Refused as e:
+            print(f"refuse {e}".replace("\n", " "))
 
 
 def main():
@@ -88,8 +100,7 @@ def main():
     parser.add_argument("--verdicts", action="store_true")
     arguments = parser.parse_args()
     if arguments.verdicts:
-        for path in arguments.files:
-            print(verdict(path))
+        verdicts(arguments)
         return 0
     try:
         read(arguments)

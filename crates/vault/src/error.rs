@@ -82,6 +82,11 @@ pub enum VaultError {
         "the membership of the vault was changed in two places that did not know of each other"
     )]
     Forked,
+    /// What was written is by somebody who may not write any more, or under keys that were replaced since. It is not taken in.
+    #[error(
+        "this was written by a member who may not write any more, or with keys that were replaced since"
+    )]
+    Lapsed,
     /// Somebody else changed the membership while this change was being signed. Nothing was written.
     #[error("somebody else has changed the vault's membership meanwhile")]
     MembersChanged,
@@ -117,6 +122,7 @@ impl VaultError {
             Self::ReadOnly
             | Self::Forked
             | Self::MembersChanged
+            | Self::Lapsed
             | Self::NotAllowed
             | Self::LastDevice
             | Self::NotAttested(_) => Code::NotPermitted,
@@ -135,6 +141,7 @@ impl From<ContainerError> for VaultError {
             ContainerError::Membership(MembershipError::TooNew) => Self::TooNew,
             ContainerError::Membership(MembershipError::Ungoverned) => Self::LastDevice,
             ContainerError::Forked => Self::Forked,
+            ContainerError::Lapsed(_) => Self::Lapsed,
             error => Self::Damaged(error),
         }
     }

@@ -217,7 +217,7 @@ impl Unlocked {
         let mut extra = Extra::default();
         self.rewrap_bundle(&mut extra, &bundle, &keys)?;
         for environment in self.opened.environments.values() {
-            self.next_epoch(environment, &bundle, &mut statements, &mut extra)?;
+            self.next_epoch(environment, &bundle, None, &mut statements, &mut extra)?;
         }
         let names = self.locked.container.names();
         extra.drop.extend(
@@ -237,15 +237,17 @@ impl Unlocked {
         }
     }
 
-    // A new key for an environment, and all its keys to whoever may read it: to this user under his new recipient.
+    // A new key for an environment, and all its keys to whoever may still read it: to this user under this recipient.
     fn next_epoch(
         &self,
         environment: &OpenEnvironment,
         bundle: &Bundle,
+        gone: Option<UserId>,
         statements: &mut Vec<Statement>,
         extra: &mut Extra,
     ) -> Result<(), VaultError> {
         let mut recipients = self.reader_recipients(environment.id, None)?;
+        recipients.retain(|(reader, _)| Some(*reader) != gone);
         let own = bundle.identity.recipient().to_owned();
         let user = self.user();
         for (reader, recipient) in &mut recipients {
@@ -425,10 +427,11 @@ impl Unlocked {
         Ok(())
     }
 
-    /// Changes what somebody may do.
+    /// Changes what somebody may do. Who is gone may read nothing any more: what he could read gets new keys, and his own leave
+    /// the file. What he has an older copy of he can read there.
     ///
     /// # Errors
-    /// As [`Unlocked::enroll`].
+    /// As [`Unlocked::enroll`]; or he is to go, and could read an environment that is closed to this user.
     pub fn set_role(
         &mut self,
         user: UserId,
@@ -437,9 +440,45 @@ impl Unlocked {
         (now, audit): (UnixMillis, AuditHead),
     ) -> Result<(), VaultError> {
         self.may_govern()?;
-        let statements = vec![Statement::Role(user, role)];
-        let proposal = self.proposal(Extra::default(), statements, now);
+        let mut statements = vec![Statement::Role(user, role)];
+        let mut extra = Extra::default();
+        if role == Role::Gone {
+            self.cut_off(user, &mut statements, &mut extra)?;
+        }
+        let proposal = self.proposal(extra, statements, now);
         self.sign_and_enact(proposal, hand, now, audit)
+    }
+
+    fn cut_off(
+        &self,
+        user: UserId,
+        statements: &mut Vec<Statement>,
+        extra: &mut Extra,
+    ) -> Result<(), VaultError> {
+        let members = self.locked.container.membership();
+        let known = members.environments.iter();
+        for (id, _) in known.filter(|(_, known)| known.readers.contains(&user)) {
+            let open = self.opened.environments.get(id);
+            let open = open
+                .filter(|open| open.is_current)
+                .ok_or(VaultError::NotAllowed)?;
+            statements.push(Statement::Revoke(*id, user));
+            self.next_epoch(open, &self.opened.bundle, Some(user), statements, extra)?;
+        }
+        let is_his = |device: &DeviceId| {
+            members
+                .devices
+                .get(device)
+                .is_some_and(|it| it.user == user)
+        };
+        extra
+            .drop
+            .extend(self.locked.container.names().filter(|name| match name {
+                MemberName::User { user: of, .. } => *of == user,
+                MemberName::Device { device, .. } => is_his(device),
+                _ => false,
+            }));
+        Ok(())
     }
 
     /// Joins a chain that was continued in two ways: what the longer branch says holds, and of the other what is said again

@@ -156,8 +156,9 @@ impl Locked {
             let bytes = self.container.member(&name).ok_or_else(damaged)?;
             match crypt::open_with_device(device, &key, auth, &name.to_string(), bytes) {
                 Ok(plaintext) => {
-                    let bundle = Bundle::parse(&plaintext)?.ok_or_else(damaged)?;
-                    if is_of(user, &bundle, self.container.membership()) {
+                    let bundle = Bundle::parse(&plaintext)?;
+                    let members = self.container.membership();
+                    if let Some(bundle) = bundle.filter(|bundle| is_of(user, bundle, members)) {
                         return self.open_with(user, bundle);
                     }
                 }

@@ -107,11 +107,11 @@ impl Opened {
             let Ok(plaintext) = crypt::decrypt(&own, bytes) else {
                 continue;
             };
+            // Another one is another copy's, or somebody put it there who knows no more than a recipient.
             let identity = crypt::parse_identity_line(&plaintext)?;
-            return identity
-                .filter(|identity| identity.recipient() == recipient)
-                .map(Some)
-                .ok_or_else(|| crypt::content(&name.to_string()));
+            if let Some(it) = identity.filter(|it| it.recipient() == recipient) {
+                return Ok(Some(it));
+            }
         }
         Ok(None)
     }

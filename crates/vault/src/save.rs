@@ -84,7 +84,7 @@ impl Unlocked {
             Some(theirs) => mine.merge(theirs)?,
             None => mine.clone(),
         };
-        // Who may not write any more leaves the joining to others.
+        // A reader leaves the joining to others.
         let role = merged.membership().role(self.opened.user);
         let may_join = !merged.is_forked() && role.is_some_and(|role| role.may_write());
         if merged.heads().len() > 1 && may_join {

@@ -407,3 +407,24 @@ proptest::proptest! {
         }
     }
 }
+
+// More could not be named by the next commit; and each is checked with all that came before it.
+#[test]
+fn a_file_with_more_heads_than_a_commit_can_name_is_refused() {
+    let world = World::new();
+    let base = world.container();
+    let at = |random: u8| with_segment(&world, &base, random);
+    let merged = (1..64).fold(at(0), |merged, random| merged.merge(&at(random)).unwrap());
+    assert_eq!(parse(&bytes(&merged)).unwrap().heads().len(), 64);
+    let refused = ContainerError::Tar(TarError::TooLarge);
+    assert_eq!(merged.merge(&at(64)).unwrap_err(), refused);
+    let new = world.new_commit(1_790_000_000_009, vec![]);
+    assert_eq!(
+        merged
+            .commit(new, world.author_sign())
+            .unwrap()
+            .heads()
+            .len(),
+        1
+    );
+}

@@ -117,6 +117,43 @@ fn a_plain_field_has_one_value_the_last() {
     assert_eq!(shown(&state), [("name".into(), "b".into())]);
 }
 
+// Of its name's hash alone, the second commit would lose.
+#[test]
+fn nobody_has_the_last_word_by_writing_with_the_last_clock() {
+    let parents = [(9, vec![]), (4, vec![hash(9)])];
+    let (_, like) = history()
+        .commits()
+        .first_key_value()
+        .map(|(h, c)| (*h, c.clone()))
+        .unwrap();
+    let commits = parents.into_iter().map(|(n, parents)| {
+        let commit = Commit {
+            parents,
+            ..(*like).clone()
+        };
+        (hash(n), std::sync::Arc::new(commit))
+    });
+    let history = History::of(commits.collect(), BTreeMap::new()).unwrap();
+    let add = |state: &mut State, commit: u8, act: Act| {
+        let number = u32::try_from(state.parts.len()).unwrap();
+        let text = Zeroizing::new(text(op::MAX_CLOCK_MS, &act).as_bytes().to_vec());
+        state.add(ReadPart::read(name(false, number), hash(commit), text, &history).unwrap());
+    };
+    for (first, then, is_there) in [
+        (put("name", "z"), put("name", "a"), true),
+        (Act::Remove, put("name", "a"), true),
+        (put("name", "a"), Act::Remove, false),
+    ] {
+        let mut state = State::default();
+        add(&mut state, 4, then);
+        add(&mut state, 9, first);
+        let item = state.item(item(), &history).unwrap();
+        assert_eq!(item.is_there(), is_there);
+        let mut fields = item.fields();
+        assert_eq!(fields.next().unwrap().1.to_value().expose(), "a");
+    }
+}
+
 #[test]
 fn a_removed_item_comes_back_only_by_a_later_write() {
     let gone = [(0, 1, put(SECRET_FIELD, "stored:a")), (1, 2, Act::Remove)];

@@ -3,16 +3,12 @@
 import copy
 import re
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
-
-from texts import HASH, ID, NUMBER, Note, Refused, fields, need, number, sha256, unbase64, word
+from texts import ED25519, HASH, ID, NUMBER, P256, Note, fields, need, number, sha256, time, unbase64, word
 
 PURPOSES = "unlock|seal|sign-vault"
 KINDS = "p256|rsa2048|rsa3072|rsa4096|ed25519|x25519"
 STATEMENTS = 4096
-ED25519_PREFIX = bytes.fromhex("302a300506032b6570032100")
+LINKS = 4096
 
 
 class Device:
@@ -54,7 +50,7 @@ class Link:
             self.number, rest = 0, lines[2:]
         else:
             (self.vault,) = fields(first, rf"touchkeep/members/v1 ({ID})", "link")
-            need(len(lines) > 4, "link is too short")
+            need(len(lines) > 3, "link is too short")
             self.number = number(*fields(lines[1], rf"number ({NUMBER})", "number"))
             (self.prev,) = fields(lines[2], rf"prev ({HASH})", "prev")
             rest = lines[3:]
@@ -62,22 +58,16 @@ class Link:
                 self.joins += fields(rest.pop(0), rf"join ({HASH})", "join")
             need(len(self.joins) <= 16 and self.joins == sorted(set(self.joins)), "joins")
         need(rest, "no time")
-        self.time = number(*fields(rest[0], rf"time ({NUMBER})", "time"))
+        self.time = time(*fields(rest[0], rf"time ({NUMBER})", "time"))
         self.statements = [line.split(" ") for line in rest[1:]]
         need(len(self.statements) <= STATEMENTS, "number of statements")
 
 
-def spki_kind(der):
-    try:
-        key = load_der_public_key(der)
-    except (ValueError, UnsupportedAlgorithm) as e:
-        raise Refused("public key") from e
-    need(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == der, "public key in another form")
-    if isinstance(key, rsa.RSAPublicKey):
-        return f"rsa{key.key_size}"
-    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
-        return "p256"
-    return "ed25519" if isinstance(key, ed25519.Ed25519PublicKey) else "x25519" if isinstance(key, x25519.X25519PublicKey) else None
+def signing_kind(der):
+    """What signs links: Ed25519, or an uncompressed point of P-256."""
+    if der.startswith(ED25519) and len(der) == len(ED25519) + 32:
+        return "ed25519"
+    return "p256" if der.startswith(P256 + b"\x04") and len(der) == len(P256) + 65 else None
 
 
 class Applying:
@@ -86,6 +76,7 @@ class Applying:
     def __init__(self, link, before):
         self.link, self.m, self.authors, self.retired, self.revoked = link, copy.deepcopy(before), [], [], []
         self.epochs, self.user_recipients, self.before = set(), set(), before
+        self.device_users = set()
         for statement in link.statements:
             verb, rest = statement[0], statement[1:]
             handler = getattr(self, "s_" + verb, None)
@@ -96,7 +87,7 @@ class Applying:
     SHAPES = {
         "user": [ID],
         "device": [ID, ID, "software|piv|pkcs11|kit", None],
-        "key": [ID, PURPOSES, KINDS, "never|cached|always", None, r"\S+", None, None],
+        "key": [ID, PURPOSES, KINDS, "never|cached|always", None, r"\S*", None, None],
         "retired": [ID],
         "author": [ID, "ed25519", r"\S+"],
         "role": [ID, "admin|writer|reader|gone"],
@@ -129,6 +120,7 @@ class Applying:
     def s_device(self, device, user, kind, serial):
         need(device not in self.m.devices, "device stated twice")
         need(user in self.m.roles, "device of an unknown user")
+        self.device_users.add(user)
         self.m.devices[device] = Device(user, kind, serial, self.link.hash)
 
     def stated_here(self, device):
@@ -140,8 +132,8 @@ class Applying:
         d = self.stated_here(device)
         need(purpose not in d.keys, "two keys for a purpose")
         der = unbase64(spki)
-        need(spki_kind(der) == kind, "key of another kind")
-        need(purpose != "sign-vault" or kind in ("ed25519", "p256"), "kind of a sign-vault key")
+        need(word(place) is not None, "a key without a place")
+        need(purpose != "sign-vault" or signing_kind(der) == kind, "kind of a sign-vault key")
         for other in self.m.devices.values():
             need(der not in other.keys.values(), "a shared key")
         d.keys[purpose] = der
@@ -154,7 +146,7 @@ class Applying:
 
     def s_retired(self, device):
         d = self.m.devices.get(device)
-        need(d and not d.retired, "retired")
+        need(d and not d.retired and d.link != self.link.hash, "retired")
         d.retired = True
         self.retired.append(device)
 
@@ -191,7 +183,7 @@ class Applying:
 
     def s_recipient(self, what, id, *rest):
         recipient = word(rest[-1])
-        need(recipient, "recipient")
+        need(recipient is not None, "recipient")
         if what == "user":
             need(id in self.m.roles, "recipient of nobody")
             self.m.recipients[id] = recipient
@@ -212,17 +204,22 @@ class Applying:
             user = m.devices[device].user
             need(could_read(user) <= self.epochs, "no new epoch after a device was retired")
             need(user in self.authors and user in self.user_recipients, "no new author or recipient after a device was retired")
-        for environment, user in self.revoked:
-            need(could_read(user) <= self.epochs, "no new epoch after a revoke")
+        for environment, _ in self.revoked:
+            need(environment in self.epochs, "no new epoch after a revoke")
+        for users in m.grants.values():
+            need(all(m.roles[user] != "gone" for user in users), "somebody who is gone reads on")
         need(len(m.admins_that_can_sign()) >= m.threshold, "too few admins left")
 
     def check_signatures(self):
         note, m, before = self.link.note, self.m, self.before
         old = {id for id, d in before.devices.items() if not d.retired}
-        new = {id for id, d in m.devices.items() if not d.retired}
-        signers = note.signed_by(before.signing_keys(sorted(old)) + m.signing_keys(sorted(new - old)))
-        for user in self.authors:
-            need(any(m.devices[s].user == user for s in signers & new), "author without a device of the user")
+        new = {id for id in m.devices if id not in before.devices}
+        signers = note.signed_by(m.signing_keys(m.devices))
+        by_old, by_new = ({m.devices[s].user for s in signers & some} for some in (old, new))
+        for user in {*self.authors, *self.user_recipients, *self.device_users}:
+            bare = user not in before.roles and user not in self.authors and user not in self.user_recipients
+            certified = user in by_old or (user not in before.roles and user in by_new)
+            need(self.link.genesis or bare or certified, "keys or a device of a user without a device of his")
         if self.link.genesis:
             need(signers == set(m.devices), "genesis is not signed by its device")
         else:
@@ -247,6 +244,7 @@ class Chain:
                 need(not link.genesis and link.vault == self.vault, f"{name} is of another vault")
                 need(link.number == number(n), f"{name} has another number")
                 self.links[hash] = link
+        need(len(self.links) <= LINKS + 1, "too many links")
         self.at, self.reach = {}, {}
         for link in sorted(self.links.values(), key=lambda l: l.number):
             self.add(link)
@@ -272,4 +270,4 @@ class Chain:
 
 
 def author_spki(raw):
-    return ED25519_PREFIX + raw
+    return ED25519 + raw

@@ -3,21 +3,26 @@
 import re
 
 from chain import author_spki
-from texts import HASH, ID, NUMBER, Note, fields, need, number, sha256
+from texts import HASH, ID, NUMBER, Note, fields, need, number, sha256, time
 
 NOTHING = sha256(b"")
-NAME = r"[A-Za-z0-9._/-]+"
+NAME = "[A-Za-z0-9._/-]{1,100}"
 MEMBER = re.compile(
-    rf"README\.txt|genesis|m/{NUMBER}-{HASH}|h/{HASH}|d/({ID})-{ID}\.age|u/({ID})-{ID}\.age"
-    rf"|k/({ID})\.{NUMBER}-{ID}\.age|[sb]/({ID})/{NUMBER}-{ID}\.age|t/{ID}-{ID}\.age"
+    rf"README\.txt|genesis|m/(?P<m>{NUMBER})-{HASH}|h/{HASH}|d/(?P<device>{ID})-{ID}\.age|u/(?P<user>{ID})-{ID}\.age"
+    rf"|k/(?P<k>{ID})\.(?P<epoch>{NUMBER})-{ID}\.age|[sb]/(?P<part>{ID})/(?P<number>{NUMBER})-{ID}\.age|t/{ID}-{ID}\.age"
 )
+
+
+def is_member(name):
+    match = MEMBER.fullmatch(name)
+    return match and all(1 <= number(match[n]) for n in ("m", "epoch", "number") if match[n])
 
 
 def entries(lines, verb):
     found = []
     while lines and lines[0].startswith(verb + " "):
         name, hash = fields(lines.pop(0), rf"{verb} ({NAME}) ({HASH})", verb)
-        need(MEMBER.fullmatch(name), f"{verb} of {name!r}")
+        need(is_member(name), f"{verb} of {name!r}")
         need(not name[:2] in ("m/", "h/") or name.endswith(hash), f"{verb} of {name!r} with another hash")
         found.append((name, hash))
     return found
@@ -39,8 +44,8 @@ class Commit:
         count, self.live_hash = fields(lines.pop(0), rf"live ({NUMBER}) ({HASH})", "live")
         self.live_count = number(count)
         log, rows, root = fields(lines.pop(0), rf"audit (-|{ID}) ({NUMBER}) ({HASH})", "audit")
-        need(log != "-" or (number(rows), root) == (0, NOTHING), "audit of no log")
-        self.time = number(*fields(lines.pop(0), rf"time ({NUMBER})", "time"))
+        need(log != "-" or (time(rows), root) == (0, NOTHING), "audit of no log")
+        self.time = time(*fields(lines.pop(0), rf"time ({NUMBER})", "time"))
         self.adds, self.drops = entries(lines, "add"), entries(lines, "drop")
         need(not lines, "more lines in a commit")
         names = [name for name, _ in self.adds]
@@ -57,7 +62,6 @@ class Past:
         lines = text.split("\n")[:-1]
         (self.vault,) = fields(lines.pop(0), rf"touchkeep/past/v1 ({ID})", "traces")
         self.traces, before = {}, None
-        need(lines, "empty list of traces")
         while lines:
             (hash,) = fields(lines.pop(0), rf"commit ({HASH})", "trace")
             need(hash not in self.traces, "trace twice")
@@ -92,7 +96,7 @@ class History:
                 need(name == "h/" + hash, f"{name} has another hash")
                 self.lists[hash] = Past(data)
             else:
-                need(MEMBER.fullmatch(name), f"no such member: {name}")
+                need(is_member(name), f"no such member: {name}")
         for text in [*self.commits.values(), *self.lists.values()]:
             need(text.vault == chain.vault, "a text of another vault")
         self.parents = self.all_parents()
@@ -107,6 +111,9 @@ class History:
         for past in self.lists.values():
             for hash, (theirs, _) in past.traces.items():
                 need(parents.setdefault(hash, theirs) == theirs, "different parents of one commit")
+        for past in self.lists.values():
+            for hash in past.traces.keys() & self.commits.keys():
+                need(past.traces[hash][1] <= set(self.commits[hash].adds), "a trace of more than was added")
         for theirs in parents.values():
             need(all(p in parents for p in theirs), "parent that is not in the file")
         return parents
@@ -168,10 +175,12 @@ class History:
         return reached
 
     def check_heads(self):
+        need(len(self.heads) <= 64, "too many heads")
         links = set()
         reached = {head: self.lists_of(head) for head in self.heads}
         for head in self.heads:
             commit = self.commits[head]
+            self.check_writer(commit)
             live = sorted(self.live(self.ancestry[head], reached[head]))
             listing = "".join(f"{name} {hash}\n" for name, hash in live)
             need((len(live), sha256(listing.encode())) == (commit.live_count, commit.live_hash), "live list of a head")
@@ -183,6 +192,14 @@ class History:
             told = [any(hash in self.lists[l].traces for l in reached[head]) for head in self.heads]
             need(not all(told), "a whole commit that is told of")
 
+    def check_writer(self, commit):
+        who = commit.author
+        key = self.chain.at[commit.members].authors[who]
+        may_write = lambda m: m.roles.get(who) in ("admin", "writer") and m.authors.get(who) == key
+        for end in self.chain.ends:
+            could = any(may_write(self.chain.at[link]) for link in self.chain.reach[end])
+            need(may_write(self.chain.at[end]) or not could, "a head of who may not write any more, or not with that key")
+
     def check_file(self):
         live = self.live(self.parents, self.lists)
         self.live_all, expected = live, {}
@@ -193,18 +210,20 @@ class History:
         need(there == expected, "the file holds something else than what is live")
         known = [self.chain.at[end] for end in self.chain.ends]
         for name in there:
-            device, *others = MEMBER.fullmatch(name).groups()
-            if device:
-                need(any(device in m.devices and m.devices[device].kind == "software" for m in known), f"owner of {name}")
-            user, *environments = others
-            if user:
-                need(any(user in m.roles for m in known), f"owner of {name}")
-            for environment in filter(None, environments):
-                need(any(environment in m.environments for m in known), f"owner of {name}")
+            need(any(is_owned(MEMBER.fullmatch(name), m) for m in known), f"owner of {name}")
 
     def adder(self, name):
         """The commit that adds a member of the file."""
         pair = (name, sha256(self.members[name]))
         found = [h for h in self.parents if pair in self.adds(h, self.lists)]
-        need(len(found) == 1, f"{name} is added by {len(found)} commits")
-        return found[0]
+        return min(found)
+
+
+def is_owned(name, m):
+    if name["device"]:
+        return name["device"] in m.devices and m.devices[name["device"]].kind == "software"
+    if name["user"]:
+        return name["user"] in m.roles
+    if name["k"]:
+        return int(name["epoch"]) <= len(m.environments.get(name["k"], ()))
+    return not name["part"] or name["part"] in m.environments

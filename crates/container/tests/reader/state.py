@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from texts import HASH, ID, NUMBER, need
+from texts import HASH, ID, NUMBER, Refused, need
 
 LAST_MS = 253402300799999
 CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -112,6 +112,13 @@ def plain_lines(data, *patterns):
     return found
 
 
+def identity_of(plain):
+    try:
+        return plain_lines(plain, SECRET)[0]
+    except Refused:
+        return None
+
+
 SECRET = r"(AGE-SECRET-KEY-1[A-Z0-9]+)"
 BYTES = r"([A-Za-z0-9+/]{43}=)"
 
@@ -152,7 +159,9 @@ class Opened:
             match = re.fullmatch(rf"k/({ID})\.({NUMBER})-{ID}\.age", name)
             plain = match and age_open(data, [secret])
             if plain:
-                (key,) = plain_lines(plain, SECRET)
+                key = identity_of(plain)
+                if key is None:
+                    continue
                 epochs = now.environments[match[1]]
                 epoch = int(match[2])
                 if 1 <= epoch <= len(epochs) and epochs[epoch - 1] == recipient(key):
@@ -164,7 +173,10 @@ class Opened:
             match = re.fullmatch(rf"u/({ID})-{ID}\.age", name)
             plain = match and age_open(data, unlock)
             if plain:
-                secret, author = plain_lines(plain, SECRET, "# author-ed25519 " + BYTES)
+                try:
+                    secret, author = plain_lines(plain, SECRET, "# author-ed25519 " + BYTES)
+                except Refused:
+                    continue
                 key = ed25519.Ed25519PrivateKey.from_private_bytes(base64.b64decode(author)).public_key()
                 now = self.vault.now
                 if now.recipients.get(match[1]) == recipient(secret) and now.authors.get(match[1]) == key.public_bytes_raw():
@@ -196,26 +208,30 @@ def unquote(text):
     return plain
 
 
-def read_operations(data, commit, snapshot):
-    """(clock, commit, item or None, None for removed or a dict)"""
-    text = data.decode("utf-8")
+def read_operations(data, commit, before):
+    """(clock, commit, item or None, None for removed or a dict, the texts as they stand there); `before` are the commits that the text may speak for."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as e:
+        raise Refused("operations are not UTF-8") from e
     need(text == "" or text.endswith("\n"), "operations without an end")
     for line in text.split("\n")[:-1]:
         match = FROM.fullmatch(line)
         if match:
-            need(snapshot, "from outside a snapshot")
+            need(match[1] in before, "from a commit that did not come before")
             commit = match[1]
             continue
         match = LINE.fullmatch(line)
         need(match, "form of an operation")
         clock = (int(match[1]), int(match[2]))
-        need(clock[0] <= LAST_MS, "clock")
+        need(clock[0] <= LAST_MS and clock[1] < 1 << 32, "clock")
         need(match[3] or match[4], "removed settings")
+        raw = dict(re.findall(PAIR, match[4] or ""))
         pairs = [(k, unquote(v)) for k, v in re.findall(PAIR, match[4])] if match[4] else None
         if pairs:
             keys = [k for k, _ in pairs]
             need(keys == sorted(set(keys)) and len(keys) <= 256, "keys of a set")
-        yield clock, commit, match[3], dict(pairs) if pairs else None
+        yield clock, commit, match[3], dict(pairs) if pairs else None, raw
 
 
 class Environment:
@@ -230,37 +246,49 @@ class Environment:
 
     def read(self, name, plain):
         by = self.history.adder(name)
-        for clock, commit, item, values in read_operations(plain, by, name[0] == "b"):
-            need(commit == by or commit in self.history.ancestry[by], "from a commit that is no ancestor")
+        before = self.history.ancestry[by] - {by} if name[0] == "b" else ()
+        for clock, commit, item, values, raw in read_operations(plain, by, before):
             if values is None:
-                self.removed[item] = max(self.removed.get(item, ((0, 0), "")), (clock, commit))
+                self.removed.setdefault(item, []).append((clock, commit))
                 continue
             for key, value in values.items():
-                self.fields.setdefault((item, key), []).append((clock, commit, value))
+                self.fields.setdefault((item, key), []).append((clock, commit, value, raw[key][1:-1]))
 
     def secrets(self, writes):
         """The writes of a secret that none replaces."""
         before = lambda a, b: (a[1] == b[1] and a[0] < b[0]) or (a[1] != b[1] and a[1] in self.history.ancestry[b[1]])
         return [w for w in writes if not any(before(w, other) for other in writes)]
 
+    def latest(self, stamps):
+        at = max(at for at, _ in stamps)
+        commits = {commit for clock, commit in stamps if clock == at}
+        return at, max(c for c in commits if not any(c != d and c in self.history.ancestry[d] for d in commits))
+
+    def later(self, one, other):
+        return one != other and self.latest([one, other]) == one
+
     def show(self, reveal):
         settings, items, last = {}, {}, {}
         for (item, key), writes in self.fields.items():
-            greatest = max(writes, key=lambda w: w[:2])
+            stamp = self.latest([w[:2] for w in writes])
+            greatest = max((w for w in writes if w[:2] == stamp), key=lambda w: (w[2] is not None, w[3]))
             if item is None:
                 settings[key] = greatest[2]
                 continue
-            last[item] = max(last.get(item, ((0, 0), "")), greatest[:2])
             shown = items.setdefault(item, {})
             if key == "secret":
                 remaining = self.secrets(writes)
                 shown["in conflict"] = len({w[:2] for w in remaining}) > 1
                 greatest = max(remaining, key=lambda w: w[:2])
+            last.setdefault(item, []).append(greatest[:2])
+            if key == "secret":
+                last[item] += [w[:2] for w in remaining]
             value = greatest[2]
             if key == "secret" and value and value.startswith("stored:") and not reveal:
                 value = "stored"
             if key == "secret" and value and value.startswith("sealed:") and reveal:
                 shown["opened"] = self.opened.sealed(item, value[len("sealed:") :])
             shown[key] = value
-        there = {i: f for i, f in items.items() if i not in self.removed or last[i] > self.removed[i]}
+        removed = {i: self.latest(stamps) for i, stamps in self.removed.items()}
+        there = {i: f for i, f in items.items() if i not in removed or any(self.later(s, removed[i]) for s in last[i])}
         return {"settings": settings, "items": there}

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from unicodedata import category
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -10,13 +11,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 HASH = r"[0-9a-f]{64}"
-ID = r"[a-z2-7]{26}"
+ID = r"[a-z2-7]{25}[aeimquy4]"
 NUMBER = r"(?:0|[1-9][0-9]*)"
 NOTE_BYTES = 4 << 20
 MEMBER_BYTES = 64 << 20
 FILE_BYTES = 512 << 20
 MEMBERS = 65536
-NUMBER_END = 1 << 64
+ED25519 = bytes.fromhex("302a300506032b6570032100")
+P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
+WORD_BYTES = 4096
+SIGNATURE_BYTES = 8192
 
 
 class Refused(Exception):
@@ -93,18 +97,22 @@ def fields(line, pattern, what):
     return match.groups()
 
 
-def number(text):
-    need(re.fullmatch(NUMBER, text), f"number {text!r}")
+def number(text, bits=32):
+    need(re.fullmatch(NUMBER, text) and len(text) <= 20, f"number {text[:40]!r}")
     value = int(text)
-    need(value < NUMBER_END, "number too large")
+    need(value < 1 << bits, "number too large")
     return value
+
+
+def time(text):
+    return number(text, 64)
 
 
 def word(text):
     """A word's text; None for `-`."""
     if text == "-":
         return None
-    need(text != "", "empty word")
+    need(0 < len(text) <= WORD_BYTES, "length of a word")
     plain = b"" if text == "%" else None
     if plain is None:
         need(re.fullmatch(r"(?:[A-Za-z0-9._:/+=-]|%[0-9A-F]{2})+", text), f"word {text[:80]!r}")
@@ -140,17 +148,17 @@ class Note:
             whole = data.decode("utf-8")
         except UnicodeDecodeError as e:
             raise Refused("note is not UTF-8") from e
-        need(not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", whole), "control characters in a note")
         cut = whole.rfind("\n\n")
         need(cut >= 0 and whole.endswith("\n"), "note without signatures")
         self.text, lines = whole[: cut + 1], whole[cut + 2 :].split("\n")[:-1]
+        need(not re.search(r"[\x00-\x09\x0b-\x1f]", self.text), "control characters in a note")
         need(1 <= len(lines) <= 64, "number of signatures")
         self.signatures = []
         for line in lines:
-            match = re.fullmatch(r"\u2014 ([^\s+]+) (\S+)", line)
-            need(match, "signature line")
+            match = re.fullmatch(r"\u2014 ([^ ]+) ([^ ]+)", line)
+            need(match and not any(c == "+" or c.isspace() or category(c) == "Cc" for c in match[1]), "signature line")
             blob = unbase64(match[2])
-            need(len(blob) > 4, "signature line too short")
+            need(4 < len(blob) <= 4 + SIGNATURE_BYTES, "length of a signature")
             self.signatures.append((match[1], blob[:4], blob[4:]))
         self.lines = self.text.split("\n")[:-1]
 
@@ -158,26 +166,26 @@ class Note:
         """Which of the known keys (name, SPKI) signed it. A wrong line of one of them spoils it."""
         found = set()
         for name, spki in keys:
-            public = load_der_public_key(spki)
             for signer, key_id, signature in self.signatures:
-                if signer == name and key_id == note_key_id(name, public, spki):
-                    need(verifies(public, signature, self.text.encode()), f"wrong signature of {name}")
+                if signer == name and key_id == note_key_id(name, spki):
+                    need(verifies(spki, signature, self.text.encode()), f"wrong signature of {name}")
                     found.add(name)
         return found
 
 
-def note_key_id(name, public, spki):
-    if isinstance(public, ed25519.Ed25519PublicKey):
-        return hashlib.sha256(name.encode() + b"\n\x01" + public.public_bytes_raw()).digest()[:4]
+def note_key_id(name, spki):
+    if spki.startswith(ED25519):
+        return hashlib.sha256(name.encode() + b"\n\x01" + spki[len(ED25519) :]).digest()[:4]
     return hashlib.sha256(spki).digest()[:4]
 
 
-def verifies(public, signature, text):
+def verifies(spki, signature, text):
     try:
+        public = load_der_public_key(spki)
         if isinstance(public, ed25519.Ed25519PublicKey):
             public.verify(signature, text)
         else:
             public.verify(signature, text, ec.ECDSA(hashes.SHA256()))
         return True
-    except InvalidSignature:
+    except (InvalidSignature, ValueError):
         return False
