@@ -261,9 +261,11 @@ fn an_older_copy_comes_back_on_purpose_and_what_was_newer_is_merged() {
     );
     let merged = home.json(&["merge", newer.to_str().unwrap()]);
     assert_eq!(
-        (&merged["changed"], &merged["conflicts"]),
-        (&json!(true), &json!([]))
+        (&merged["changed"], &merged["locked"]),
+        (&json!(true), &json!(true))
     );
+    let open = home.json(&["unlock"]);
+    assert!(open["read_only"].is_null(), "{open}");
     assert_eq!(desk.names(), ["money", "stored"]);
 
     // On purpose it is not.

@@ -448,6 +448,8 @@ pub struct Merged {
     pub changed: bool,
     /// Items whose secret was given twice by writers that did not know of each other; none said while locked.
     pub conflicts: Vec<String>,
+    /// Whether the vault was locked for it, because it could only be read until then.
+    pub locked: bool,
 }
 
 /// Where the secret half of a new item is kept.

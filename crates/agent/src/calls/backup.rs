@@ -103,11 +103,22 @@ pub(crate) async fn merge(agent: &Arc<Agent>, path: String) -> Result<Merged, Fa
     };
     let open = agent.vault().and_then(|current| current.peek());
     let mut conflicts = Vec::new();
+    let mut locked = false;
     if let Some(open) = open.filter(|_| changed) {
-        conflicts = taken_in(agent, &open).await?;
+        // What could only be read may have all that it lacked now: the next unlock looks.
+        locked = open.read().read_only().is_some();
+        if locked {
+            vault::lock(agent).await?;
+        } else {
+            conflicts = taken_in(agent, &open).await?;
+        }
     }
     agent.prompts().changed("vault");
-    Ok(Merged { changed, conflicts })
+    Ok(Merged {
+        changed,
+        conflicts,
+        locked,
+    })
 }
 
 // An open vault joins what came in, and sees it.

@@ -1,5 +1,7 @@
 //! The author key as a signer of checkpoints, and the keys that may have signed one.
 
+use std::collections::BTreeSet;
+
 use touchkeep_audit::{CheckpointSigner, Head, Log};
 use touchkeep_container::note::VerifyKey;
 use touchkeep_core::Id;
@@ -41,17 +43,27 @@ pub(super) fn sign(log: &Log, vault: &Unlocked) -> Result<(), Failure> {
         .map_err(|error| failure::checkpoint(&error))
 }
 
-/// The keys under which checkpoints of this vault are signed: every author's and every device's.
+/// The keys under which checkpoints of this vault are signed, or were: every author's and every device's. An author gets new
+/// ones when a device is retired, and what was signed before stays signed.
 pub(super) fn keys(vault: &Locked) -> Vec<VerifyKey> {
-    let chain = vault.container().membership();
-    let authors = chain
-        .users
-        .keys()
-        .filter_map(|user| chain.author_verify_key(*user));
-    let devices = chain
-        .devices
-        .keys()
-        .filter_map(|device| chain.device_verify_key(*device));
+    let chain = vault.container().chain();
+    let links: BTreeSet<_> = chain
+        .ends()
+        .iter()
+        .flat_map(|end| chain.reach(end.head))
+        .collect();
+    let known: Vec<_> = links.iter().filter_map(|link| chain.get(*link)).collect();
+    let mut authors = BTreeSet::new();
+    for members in &known {
+        let users = members.users.iter();
+        authors.extend(users.filter_map(|(user, it)| Some((*user, it.author?))));
+    }
+    let authors = authors
+        .into_iter()
+        .filter_map(|(user, key)| VerifyKey::ed25519(user.to_string(), key).ok());
+    let latest = chain.latest();
+    let devices = latest.devices.keys();
+    let devices = devices.filter_map(|device| latest.device_verify_key(*device));
     authors.chain(devices).collect()
 }
 

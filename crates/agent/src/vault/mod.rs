@@ -289,6 +289,12 @@ pub(crate) fn log_id(origin: &str) -> Option<Id> {
 
 /// The policy that a vault's setting says, its text, and whether that could be read.
 pub(crate) fn policy_of(vault: &Unlocked) -> (Policy, String, bool) {
+    // A copy that is not the one that was seen last, or one of two stories, may hold a policy that somebody else wants.
+    if vault.read_only().is_some() {
+        let text = vault.setting(POLICY_SETTING);
+        let text = text.map_or_else(|| Policy::starting_text().to_owned(), str::to_owned);
+        return (Policy::by_hand(), text, true);
+    }
     match vault.setting(POLICY_SETTING) {
         None => (Policy::starting(), Policy::starting_text().to_owned(), true),
         Some(text) => match Policy::parse(text) {

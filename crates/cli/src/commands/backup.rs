@@ -88,6 +88,9 @@ pub(super) async fn merge(context: &Context<'_>, path: &Path) -> Done {
             return "The vault has all of it already.".into();
         }
         let mut text = "Taken in; the vault has both now.".to_owned();
+        if merged.locked {
+            text.push_str(" It is locked, to be looked at anew: touchkeep unlock");
+        }
         for name in &merged.conflicts {
             text.push_str(&format!(
                 "\n{} {name} was given two secrets; the later one is used until you set it again",
