@@ -40,10 +40,11 @@ pub(super) fn screen(kit: &Kit) -> Result<Zeroizing<String>, Failure> {
     line(&format!("   vault   {}", kit.unlock_line.expose()));
     line(&format!("   sealed  {}", kit.seal_line.expose()));
     let code = code(kit.unlock_line.expose())?;
-    let drawn = Zeroizing::new(code.render::<unicode::Dense1x2>().quiet_zone(false).build());
+    let drawn = Zeroizing::new(code.render::<unicode::Dense1x2>().build());
     line("");
     for row in drawn.lines() {
-        line(&format!("   {row}"));
+        // Dark on light whatever the terminal's colours are, or a camera sees the negative.
+        line(&format!("   \x1b[30;107m{row}\x1b[0m"));
     }
     line("");
     line(&format!(

@@ -165,15 +165,30 @@ fn reseal_hint(context: &Context<'_>, kit: &Kit) {
     }
 }
 
-// On the terminal's other screen, which leaves nothing in the scrollback.
+// The terminal's other screen, which leaves nothing in the scrollback.
+struct OtherScreen<'a>(&'a Terminal);
+
+impl<'a> OtherScreen<'a> {
+    fn enter(terminal: &'a Terminal) -> Self {
+        terminal.write("\x1b[?1049h\x1b[2J\x1b[H");
+        Self(terminal)
+    }
+}
+
+impl Drop for OtherScreen<'_> {
+    fn drop(&mut self) {
+        self.0.write("\x1b[2J\x1b[3J\x1b[H\x1b[?1049l");
+    }
+}
+
 fn show(kit: &Kit) -> Result<Option<()>, Failure> {
     let terminal = Terminal::open().map_err(|_| needs_a_person("Run it at a terminal."))?;
-    terminal.write("\x1b[?1049h\x1b[2J\x1b[H");
+    let screen = OtherScreen::enter(&terminal);
     let text = paper::screen(kit)?;
     terminal.write(&text);
     drop(text);
     let answered = wait_for_enter("Press Enter when all of it is on paper, Esc to stop: ");
-    terminal.write("\x1b[2J\x1b[3J\x1b[H\x1b[?1049l");
+    drop(screen);
     answered
 }
 
@@ -189,6 +204,7 @@ fn wait_for_enter(label: &str) -> Result<Option<()>, Failure> {
 
 fn typed_words(label: &str) -> Result<Option<SecretText>, Failure> {
     let terminal = Terminal::open().map_err(|_| needs_a_person("Run it at a terminal."))?;
+    let _screen = OtherScreen::enter(&terminal);
     terminal.write(&format!("{label}\r\n"));
     let mut words = Zeroizing::new(String::with_capacity(1024));
     loop {
