@@ -387,16 +387,11 @@ impl Drop for Finger {
     }
 }
 
-#[test]
-fn tar_age_and_the_plugin_get_back_what_a_card_has_locked() {
-    let mut desk = Desk::set(Card::insert());
-    desk.home.kill_agent();
-    let folder = desk.home.path("out");
-    std::fs::create_dir(&folder).unwrap();
-    let card = Arc::new(desk.card);
-    let shell = |script: &str| {
-        // A list of patterns has to begin on a line of its own, or it is one pattern.
-        let dialog = "set timeout 30
+// Runs a script on a terminal where somebody types the PIN and touches the card; what it showed.
+fn on_a_terminal(card: &Arc<Card>, folder: &Path, script: &str) -> String {
+    let _finger = Finger::on(card);
+    // A list of patterns has to begin on a line of its own, or it is one pattern.
+    let dialog = "set timeout 30
 spawn sh -euc $env(SCRIPT)
 expect {
     -nocase \"enter pin\" { after 400; send \"294173\\r\"; exp_continue }
@@ -404,22 +399,29 @@ expect {
     eof
 }
 exit [lindex [wait] 3]";
-        let plugin = std::env::var("TOUCHKEEP_AGE_PLUGIN_DIR").unwrap();
-        let path = format!("{plugin}:{}", std::env::var("PATH").unwrap());
-        let done = Command::new("expect")
-            .args(["-c", dialog])
-            .env("SCRIPT", script)
-            .env("PATH", path)
-            .env("PCSCLITE_CSOCK_NAME", &card.pcscd)
-            .current_dir(&folder)
-            .output()
-            .unwrap();
-        assert!(
-            done.status.success(),
-            "{script}: {}",
-            String::from_utf8_lossy(&done.stdout)
-        );
-    };
+    let plugin = std::env::var("TOUCHKEEP_AGE_PLUGIN_DIR").unwrap();
+    let path = format!("{plugin}:{}", std::env::var("PATH").unwrap());
+    let done = Command::new("expect")
+        .args(["-c", dialog])
+        .env("SCRIPT", script)
+        .env("PATH", path)
+        .env("PCSCLITE_CSOCK_NAME", &card.pcscd)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success(), "{script}: {shown}");
+    shown
+}
+
+#[test]
+fn tar_age_and_the_plugin_get_back_what_a_card_has_locked() {
+    let mut desk = Desk::set(Card::insert());
+    desk.home.kill_agent();
+    let folder = desk.home.path("out");
+    std::fs::create_dir(&folder).unwrap();
+    let card = Arc::new(desk.card);
+    let shell = |script: &str| drop(on_a_terminal(&card, &folder, script));
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     shell(&format!("tar xf '{}'", desk.vault.display()));
     let readme = read("README.txt");
@@ -446,11 +448,54 @@ exit [lindex [wait] 3]";
     for (file, purpose) in [("identity.txt", "unlock"), ("seal.txt", "seal")] {
         std::fs::write(folder.join(file), identity(purpose) + "\n").unwrap();
     }
-    let _finger = Finger::on(&card);
     shell(&command("age -d -i identity.txt u/"));
     shell(&command("for k in"));
     shell(&command("for f in"));
     assert!(read("operations.jsonl").contains(&format!("stored:{STORED}")));
     shell(&format!("{} > sealed", command("age -d -i seal.txt t/")));
     assert_eq!(read("sealed"), SEALED);
+}
+
+#[test]
+fn a_key_of_the_plugin_is_taken_over_and_stays_the_plugins() {
+    let card = Arc::new(Card::insert());
+    let home = Home::new(Some(&card.pcscd));
+    let _person = Person::sit_down(&home.paths(), Some(&card.control));
+    let _changed = home.json(&["device", "set-pin", &card.serial]);
+    let made = on_a_terminal(
+        &card,
+        home.path("home").as_path(),
+        "age-plugin-yubikey --generate --slot 1 --name theirs --pin-policy once --touch-policy cached --force",
+    );
+    let find = |start: &str| {
+        let mut words = made.split_whitespace();
+        let found = words.rfind(|word| word.starts_with(start));
+        found.unwrap_or_else(|| panic!("{made}")).to_owned()
+    };
+    let (identity, recipient) = (find("AGE-PLUGIN-YUBIKEY-1"), find("age1yubikey1"));
+
+    let vault = home.path("v.touchkeep");
+    let (path, device) = (vault.to_str().unwrap(), format!("piv:{}", card.serial));
+    let init = ["init", "--practice", "--path", path, "--device", &device];
+    let _made = home.json(&[&init[..], &["--adopt", "82"]].concat());
+    let _locked = home.json(&["lock"]);
+    let _open = home.json(&["unlock"]);
+    let report = home.json(&["device", "inspect", &card.serial]);
+    let slots = report["slots"].as_array().unwrap();
+    assert_eq!(slots.len(), 3, "{report}");
+    // The plugin's own identity opens the vault, and a file of its own still.
+    let folder = home.path("out");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("identity.txt"), identity + "\n").unwrap();
+    let _opened = on_a_terminal(
+        &card,
+        &folder,
+        &format!(
+            "tar xf '{path}'; age -d -i identity.txt u/*.age > user.txt; \
+             echo theirs | age -r {recipient} > file.age; age -d -i identity.txt file.age > plain"
+        ),
+    );
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    assert!(read("user.txt").contains("AGE-SECRET-KEY-1"));
+    assert_eq!(read("plain"), "theirs\n");
 }

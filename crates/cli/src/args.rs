@@ -172,6 +172,9 @@ pub(crate) struct Init {
     /// log2 of scrypt's N, for a software device. Less than 18 only for practice.
     #[arg(long, default_value_t = 18)]
     pub(crate) work_factor: u8,
+    /// Unlock with the key that age-plugin-yubikey has in this slot (82 to 95), instead of a new one. It stays the plugin's, too.
+    #[arg(long, value_name = "SLOT")]
+    pub(crate) adopt: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -317,6 +320,9 @@ pub(crate) enum Device {
         /// log2 of scrypt's N, for a passphrase. Less than 18 only for practice.
         #[arg(long, default_value_t = 18)]
         work_factor: u8,
+        /// Unlock with the key that age-plugin-yubikey has in this slot (82 to 95), instead of a new one. It stays the plugin's, too.
+        #[arg(long, value_name = "SLOT")]
+        adopt: Option<String>,
     },
     /// Everything about a card that is worth knowing before it is trusted. Asks for nothing and changes nothing.
     Inspect {

@@ -273,6 +273,8 @@ pub enum NewDevice {
     Piv {
         /// Its serial number.
         serial: String,
+        /// The slot of a key of `age-plugin-yubikey` that is to be the unlock key, instead of one that is made.
+        adopt: Option<String>,
     },
     /// A token behind a PKCS#11 module.
     Pkcs11 {

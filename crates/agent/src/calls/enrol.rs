@@ -46,19 +46,23 @@ pub(crate) async fn enroll(agent: &Arc<Agent>, wanted: NewDevice) -> Result<Enro
             })
             .await
         }
-        NewDevice::Piv { serial } => {
+        NewDevice::Piv { serial, adopt } => {
             let device = find_device(agent, DeviceKind::Piv, &serial).await?;
-            on_hardware(agent, device).await
+            on_hardware(agent, device, adopt).await
         }
         NewDevice::Pkcs11 { module, token } => {
             let device = find_token(&module, &token).await?;
             keep_module(agent, &module)?;
-            on_hardware(agent, device).await
+            on_hardware(agent, device, None).await
         }
     }
 }
 
-async fn on_hardware(agent: &Arc<Agent>, device: Connected) -> Result<Enrolled, Failure> {
+async fn on_hardware(
+    agent: &Arc<Agent>,
+    device: Connected,
+    adopt: Option<String>,
+) -> Result<Enrolled, Failure> {
     let label = device.label();
     let looked_at = device.clone();
     if blocking(move || looked_at.pin_state()).await?.factory == Some(true) {
@@ -73,11 +77,12 @@ async fn on_hardware(agent: &Arc<Agent>, device: Connected) -> Result<Enrolled, 
         touch: None,
         fresh: false,
     };
-    let opener = device.clone();
+    let (opener, adopted) = (device.clone(), adopt.clone());
     let made = agent.devices().with(
         what,
         move || Ok(opener.open()?),
         move |opened: &mut Opened, auth| {
+            opened.adopt(adopted.as_deref())?;
             if let Some(provision) = opened.provision() {
                 provision.provision(auth)?;
             }
@@ -87,6 +92,7 @@ async fn on_hardware(agent: &Arc<Agent>, device: Connected) -> Result<Enrolled, 
     made.await.map_err(|failed| failed.failure(&label))?;
     enrolled(agent, label, move |vault| {
         let mut opened = device.open()?;
+        opened.adopt(adopt.as_deref())?;
         // What it states of itself needs no PIN.
         let new = Newcomer::Hardware(opened.device(), Auth::Nothing);
         vault.propose_enroll(new, SystemClock.now())

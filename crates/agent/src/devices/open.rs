@@ -1,10 +1,12 @@
 //! Finding and opening devices that are connected.
 
 use touchkeep_device::{
-    Device, DeviceError, DeviceKind, KitDevice, Provision, SecretDemand, SoftwareDevice,
+    Device, DeviceError, DeviceKind, KeyRef, KitDevice, Provision, Purpose, SecretDemand,
+    SoftwareDevice,
 };
 use touchkeep_device_piv::PivDevice;
 use touchkeep_device_pkcs11::{Launch, ModuleFile, Pkcs11Device, TokenChoice};
+use touchkeep_vault::EnrolledDevice;
 
 /// An open device, of whichever kind.
 pub(crate) enum Opened {
@@ -54,6 +56,21 @@ impl Opened {
         }
     }
 
+    /// Takes the key of `age-plugin-yubikey` in this slot for unlocking, where one is named.
+    ///
+    /// # Errors
+    /// There is no such key, it is not fit for that, or this is no YubiKey.
+    pub(crate) fn adopt(&mut self, slot: Option<&str>) -> Result<(), DeviceError> {
+        match (slot, self) {
+            (None, _) => Ok(()),
+            (Some(slot), Self::Piv(device)) => {
+                let slot = slot.to_ascii_lowercase();
+                device.adopt_for_unlock(&KeyRef(slot)).map(drop)
+            }
+            (Some(_), _) => Err(DeviceError::Unsupported("take over a key".into())),
+        }
+    }
+
     /// What it asks for, before a key of it is known.
     pub(crate) fn first_demand(&mut self) -> Result<SecretDemand, DeviceError> {
         let any = self
@@ -97,6 +114,22 @@ impl Connected {
             )
             .map(|device| Opened::Pkcs11(Box::new(device))),
         }
+    }
+
+    /// As the device that a vault knows: a key that the vault took over is used again.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub(crate) fn open_as(&self, known: &EnrolledDevice) -> Result<Opened, DeviceError> {
+        let mut opened = self.open()?;
+        let unlock = known.key(Purpose::Unlock).map(|key| &key.key);
+        if let (Opened::Piv(card), Some(unlock)) = (&mut opened, unlock)
+            && !card.info().keys.iter().any(|key| key.key == *unlock)
+        {
+            // Where it is not there, whoever asks for the key says so.
+            let _not_there = card.adopt_for_unlock(unlock);
+        }
+        Ok(opened)
     }
 
     /// How its PIN stands, as far as that is known without spending a try.

@@ -391,7 +391,8 @@ pub(crate) fn open_enrolled(
         }),
         _ => connected(modules).into_iter().find(same),
     };
-    Ok(found.ok_or(DeviceError::Removed)?.open()?)
+    let found = found.ok_or(DeviceError::Removed)?;
+    Ok(found.open_as(device)?)
 }
 
 /// A use of an enrolled device's key.

@@ -82,9 +82,13 @@ pub(crate) async fn create(
             })
             .await??
         }
-        WantedDevice::Piv { ref serial } => {
+        WantedDevice::Piv {
+            ref serial,
+            ref adopt,
+        } => {
             let device = find(agent, DeviceKind::Piv, serial).await?;
-            on_hardware(agent, device, path, wanted).await?
+            let adopt = adopt.clone();
+            on_hardware(agent, device, adopt, path, wanted).await?
         }
         WantedDevice::Pkcs11 {
             ref module,
@@ -92,7 +96,7 @@ pub(crate) async fn create(
         } => {
             let device = find_token(module, token).await?;
             keep_module(agent, module)?;
-            on_hardware(agent, device, path, wanted).await?
+            on_hardware(agent, device, None, path, wanted).await?
         }
     };
     let current = Arc::clone(&founded.current);
@@ -131,6 +135,7 @@ struct Founded {
 async fn on_hardware(
     agent: &Arc<Agent>,
     device: Connected,
+    adopt: Option<String>,
     path: PathBuf,
     wanted: CreateVault,
 ) -> Result<Founded, Failure> {
@@ -158,6 +163,7 @@ async fn on_hardware(
         move || Ok(device.open()?),
         move |opened: &mut Opened, auth| {
             // Making a key that is touched signs its certificate, so this waits for the finger as well.
+            opened.adopt(adopt.as_deref())?;
             if let Some(provision) = opened.provision() {
                 provision.provision(auth)?;
             }
@@ -269,12 +275,12 @@ async fn open_with(
         ),
         Some(_) => None,
     };
-    let id = device.id;
+    let (id, known) = (device.id, device);
     let opened = agent.devices().with(
         what,
         move || match (software, connected) {
             (Some(software), _) => Ok(Opened::Software(software)),
-            (None, Some(connected)) => Ok(connected.open()?),
+            (None, Some(connected)) => Ok(connected.open_as(&known)?),
             (None, None) => Err(Failed::Other(failure::locked())),
         },
         move |opened: &mut Opened, auth: Auth<'_>| {

@@ -26,7 +26,8 @@ pub(super) async fn device(context: &Context<'_>, verb: Device) -> Done {
         Device::Enroll {
             device,
             work_factor,
-        } => enroll(context, &device, work_factor).await,
+            adopt,
+        } => enroll(context, &device, work_factor, adopt.as_deref()).await,
         Device::Inspect { serial } => {
             let report = context.call(InspectDevice { serial }).await?;
             context
@@ -163,8 +164,8 @@ fn away_line(device: &EnrolledDevice) -> String {
     format!("  {}, {how}", device.label)
 }
 
-async fn enroll(context: &Context<'_>, device: &str, work_factor: u8) -> Done {
-    let device = choose_device(context, device, work_factor).await?;
+async fn enroll(context: &Context<'_>, device: &str, work_factor: u8, adopt: Option<&str>) -> Done {
+    let device = choose_device(context, device, work_factor, adopt).await?;
     let enrolled = context.call_asking(EnrollDevice { device }).await?;
     context.output.result(&enrolled, |enrolled: &Enrolled| {
         let mut text = format!("{} opens the vault now.", enrolled.device.label);

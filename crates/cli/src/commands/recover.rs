@@ -102,7 +102,7 @@ pub(super) async fn after_init(context: &Context<'_>, way: WayBack) -> Done {
             else {
                 return later(context);
             };
-            let device = choose_device(context, "piv", 18).await?;
+            let device = choose_device(context, "piv", 18, None).await?;
             let enrolled = context.call_asking(EnrollDevice { device }).await?;
             let device = enrolled.device.id.to_string();
             proved(context, context.call_asking(ProveDevice { device }).await?)

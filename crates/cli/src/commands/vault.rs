@@ -25,7 +25,13 @@ pub(super) async fn init(context: &Context<'_>, args: Init) -> Done {
             .to_string(),
     };
     let recovery = recover::chosen(context, args.recovery, args.practice)?;
-    let device = choose_device(context, &args.device, args.work_factor).await?;
+    let device = choose_device(
+        context,
+        &args.device,
+        args.work_factor,
+        args.adopt.as_deref(),
+    )
+    .await?;
     let create = CreateVault {
         path,
         user: args.user,
@@ -47,13 +53,22 @@ pub(super) async fn choose_device(
     context: &Context<'_>,
     text: &str,
     work_factor: u8,
+    adopt: Option<&str>,
 ) -> Result<NewDevice, Failure> {
+    if adopt.is_some() && !text.starts_with("piv") {
+        return Err(Failure::new(
+            Code::Invalid,
+            "only a YubiKey has a key of age-plugin-yubikey to be taken over",
+            "Leave --adopt out, or use: --device piv",
+        ));
+    }
     if text == "software" {
         return Ok(NewDevice::Software { work_factor });
     }
     if let Some(serial) = text.strip_prefix("piv:") {
         return Ok(NewDevice::Piv {
             serial: serial.to_owned(),
+            adopt: adopt.map(str::to_owned),
         });
     }
     if text == "piv" {
@@ -66,6 +81,7 @@ pub(super) async fn choose_device(
         return match (found.pop(), found.is_empty()) {
             (Some(only), true) => Ok(NewDevice::Piv {
                 serial: only.serial.unwrap_or_default(),
+                adopt: adopt.map(str::to_owned),
             }),
             (None, _) => Err(Failure::new(
                 Code::NoDevice,

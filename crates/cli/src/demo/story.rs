@@ -59,6 +59,7 @@ async fn make_a_vault(stage: &Stage, output: Output) -> Result<(), Failure> {
     let path = stage.file("trading.touchkeep").display().to_string();
     let device = NewDevice::Piv {
         serial: stage.card_serial.clone(),
+        adopt: None,
     };
     let vault = stage
         .call(CreateVault {
