@@ -111,6 +111,16 @@ impl<'a> Text<'a> {
         Value::new(out)
     }
 
+    /// The value as plain text, for what is no secret.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        if self.0.contains('\\') {
+            self.to_value().expose().to_owned()
+        } else {
+            self.0.to_owned()
+        }
+    }
+
     /// What stands between the quotes.
     #[must_use]
     pub const fn escaped(self) -> &'a str {

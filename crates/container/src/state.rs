@@ -191,6 +191,7 @@ impl Place {
 
 #[derive(Debug, Clone, Copy)]
 struct Write<'a> {
+    field: &'a str,
     stamp: Stamp,
     text: Option<Text<'a>>,
     part: u32,
@@ -199,8 +200,8 @@ struct Write<'a> {
 /// An item, put together.
 #[derive(Debug, Clone)]
 pub struct ItemState<'a> {
-    // Ascending by stamp. One, but for a secret in conflict.
-    fields: BTreeMap<&'a str, Vec<Write<'a>>>,
+    // Ascending by field, then by stamp. One of each field, but for a secret in conflict.
+    writes: Vec<Write<'a>>,
     removed: Option<Stamp>,
     state: &'a State,
 }
@@ -209,21 +210,22 @@ impl<'a> ItemState<'a> {
     /// Whether it is there: written after it was removed, or never removed.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        let written = self.fields.values().flatten().map(|write| write.stamp);
-        written.max() > self.removed
+        self.writes.iter().map(|write| write.stamp).max() > self.removed
     }
 
     /// Its fields that are not empty. A stored secret is blotted out.
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, Text<'a>)> {
-        self.fields
-            .iter()
-            .filter_map(|(name, writes)| Some((*name, writes.last()?.text?)))
+        let fields = self.writes.chunk_by(|a, b| a.field == b.field);
+        fields.filter_map(|writes| {
+            let last = writes.last()?;
+            Some((last.field, last.text?))
+        })
     }
 
     /// Where its stored secret is.
     #[must_use]
     pub fn stored_secret(&self) -> Option<Place> {
-        let write = self.fields.get(SECRET_FIELD)?.last()?;
+        let write = self.of_field(SECRET_FIELD).last()?;
         let secret = write.text?.escaped().strip_prefix(STORED)?;
         let part = self.state.parts.get(&write.part)?;
         let text = std::str::from_utf8(&part.text).ok()?;
@@ -236,7 +238,7 @@ impl<'a> ItemState<'a> {
 
     /// The parts that hold a stored secret of it, of every write that is not replaced yet.
     pub fn parts_with_secrets(&self) -> impl Iterator<Item = MemberName> {
-        let writes = self.fields.get(SECRET_FIELD).into_iter().flatten();
+        let writes = self.of_field(SECRET_FIELD).iter();
         let stored = writes.filter(|write| write.text.is_some_and(|t| t.escaped().starts_with(STORED)));
         stored.filter_map(|write| Some(self.state.parts.get(&write.part)?.name))
     }
@@ -244,42 +246,59 @@ impl<'a> ItemState<'a> {
     /// Whether two writers gave it different secrets without knowing of each other.
     #[must_use]
     pub fn is_in_conflict(&self) -> bool {
-        self.fields
-            .get(SECRET_FIELD)
-            .is_some_and(|writes| writes.len() > 1)
+        self.of_field(SECRET_FIELD).len() > 1
     }
 
     fn take(&mut self, op: &Op<'a>, stamp: Stamp, part: u32, history: &History) {
         match &op.edit {
             Edit::Put(_, fields) | Edit::Set(fields) => {
-                for (name, text) in fields {
-                    let text = *text;
-                    let writes = self.fields.entry(name).or_default();
-                    let write = Write { stamp, text, part };
-                    if *name == SECRET_FIELD {
-                        keep_unseen(writes, write, history);
-                    } else {
-                        keep_last(writes, write);
-                    }
+                self.writes.reserve(fields.len());
+                for &(field, text) in fields {
+                    let write = Write {
+                        field,
+                        stamp,
+                        text,
+                        part,
+                    };
+                    self.write(write, history);
                 }
             }
             Edit::Remove(_) => self.removed = self.removed.max(Some(stamp)),
         }
     }
 
+    fn write(&mut self, write: Write<'a>, history: &History) {
+        let place = self.place_of_field(write.field);
+        let known = self.writes.get(place.clone()).unwrap_or_default();
+        if write.field == SECRET_FIELD && !known.is_empty() {
+            let left = keep_unseen(known, write, history);
+            self.writes.splice(place, left);
+        } else if known.last().is_none_or(|last| last.stamp < write.stamp) {
+            self.writes.splice(place, [write]);
+        }
+    }
+
+    fn place_of_field(&self, name: &str) -> Range<usize> {
+        let start = self.writes.partition_point(|write| write.field < name);
+        let end = self.writes.partition_point(|write| write.field <= name);
+        start..end
+    }
+
+    fn of_field(&self, name: &str) -> &[Write<'a>] {
+        self.writes.get(self.place_of_field(name)).unwrap_or_default()
+    }
+
     fn holds(&self, name: &str, stamp: Stamp) -> bool {
-        let mut writes = self.fields.get(name).into_iter().flatten();
-        writes.any(|write| write.stamp == stamp) && (name != SECRET_FIELD || self.is_there())
+        self.holds_setting(name, stamp) && (name != SECRET_FIELD || self.is_there())
+    }
+
+    fn holds_setting(&self, name: &str, stamp: Stamp) -> bool {
+        self.of_field(name).iter().any(|write| write.stamp == stamp)
     }
 }
 
-fn keep_last<'a>(writes: &mut Vec<Write<'a>>, write: Write<'a>) {
-    if writes.last().is_none_or(|last| last.stamp < write.stamp) {
-        *writes = vec![write];
-    }
-}
-
-fn keep_unseen<'a>(writes: &mut Vec<Write<'a>>, write: Write<'a>, history: &History) {
+// Of writes of a secret, with one more, those that none of them knew and replaced.
+fn keep_unseen<'a>(known: &[Write<'a>], write: Write<'a>, history: &History) -> Vec<Write<'a>> {
     let replaces = |new: Stamp, old: Stamp| {
         if new.commit == old.commit {
             new.at >= old.at
@@ -287,12 +306,13 @@ fn keep_unseen<'a>(writes: &mut Vec<Write<'a>>, write: Write<'a>, history: &Hist
             history.is_before(old.commit, new.commit)
         }
     };
-    if writes.iter().any(|old| replaces(old.stamp, write.stamp)) {
-        return;
+    let mut left = known.to_vec();
+    if !left.iter().any(|old| replaces(old.stamp, write.stamp)) {
+        left.retain(|old| !replaces(write.stamp, old.stamp));
+        left.push(write);
+        left.sort_by_key(|write| write.stamp);
     }
-    writes.retain(|old| !replaces(write.stamp, old.stamp));
-    writes.push(write);
-    writes.sort_by_key(|write| write.stamp);
+    left
 }
 
 struct PartText {
@@ -350,6 +370,9 @@ impl State {
 
     /// Forgets parts that are no longer there; what still counted of them stands in others by now.
     pub fn forget(&mut self, gone: &BTreeSet<String>) {
+        if gone.is_empty() {
+            return;
+        }
         let is_gone = |part: &PartText| gone.contains(&part.name.to_string());
         let numbers: BTreeSet<u32> = self
             .parts
@@ -382,6 +405,12 @@ impl State {
         self.items.keys().copied()
     }
 
+    /// Whether anything is known of an item.
+    #[must_use]
+    pub fn knows(&self, id: ItemId) -> bool {
+        self.items.contains_key(&id)
+    }
+
     /// An item, there or removed; none where nothing is known of it.
     #[must_use]
     pub fn item(&self, id: ItemId, history: &History) -> Option<ItemState<'_>> {
@@ -402,7 +431,7 @@ impl State {
 
     fn resolved(&self, lines: &[LineRef], history: &History) -> ItemState<'_> {
         let mut item = ItemState {
-            fields: BTreeMap::new(),
+            writes: Vec::new(),
             removed: None,
             state: self,
         };
@@ -486,13 +515,6 @@ impl State {
             Edit::Put(_, fields) | Edit::Set(fields) if fields.is_empty() => None,
             _ => Some(Op { at: op.at, edit }),
         }
-    }
-}
-
-impl ItemState<'_> {
-    fn holds_setting(&self, name: &str, stamp: Stamp) -> bool {
-        let mut writes = self.fields.get(name).into_iter().flatten();
-        writes.any(|write| write.stamp == stamp)
     }
 }
 
