@@ -37,9 +37,7 @@ impl Container {
             return Err(MembershipError::Place.into());
         }
         self.check_members()?;
-        self.members
-            .values()
-            .try_for_each(|member| self.check_owner(member))
+        self.check_owners()
     }
 
     // A head's list follows from its ancestors, and holds just the chain that it names. Returns that chain.
@@ -79,11 +77,13 @@ impl Container {
     }
 
     // Members belong to somebody whom the chain knows; keys under a passphrase only to a device that is marked software.
-    fn check_owner(&self, member: &Member) -> Result<(), ContainerError> {
-        let mut ends = self.chain.ends().into_iter();
-        ends.any(|end| is_owned(member.name, end))
-            .then_some(())
-            .ok_or_else(|| ContainerError::Unlisted(member.name.to_string()))
+    fn check_owners(&self) -> Result<(), ContainerError> {
+        let ends = self.chain.ends();
+        let is_known = |member: &&Member| ends.iter().any(|end| is_owned(member.name, end));
+        match self.members.values().find(|member| !is_known(member)) {
+            Some(stranger) => Err(ContainerError::Unlisted(stranger.name.to_string())),
+            None => Ok(()),
+        }
     }
 }
 

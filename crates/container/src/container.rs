@@ -306,17 +306,25 @@ impl Container {
     /// # Errors
     /// When it is larger than the format allows.
     pub fn to_bytes(&self) -> Result<Vec<u8>, TarError> {
-        let names: Vec<(String, &Arc<[u8]>)> = self
-            .commits
-            .iter()
-            .map(|(hash, bytes)| (MemberName::Commit(*hash).to_string(), bytes))
-            .collect();
-        let commits = names.iter().map(|(name, bytes)| (name.as_str(), &***bytes));
-        let members = self
-            .members
-            .iter()
-            .map(|(name, m)| (name.as_str(), &*m.bytes));
-        tar::write(members.chain(commits))
+        self.archived(|members| tar::write(members.iter().copied()))
+    }
+
+    /// Whether these bytes are the archive.
+    ///
+    /// # Errors
+    /// As [`Container::to_bytes`].
+    pub fn is_in(&self, archive: &[u8]) -> Result<bool, TarError> {
+        self.archived(|members| tar::is_of(archive, members.iter().copied()))
+    }
+
+    fn archived<T>(&self, work: impl FnOnce(&[(&str, &[u8])]) -> T) -> T {
+        let names = self.commits.keys().map(|hash| MemberName::Commit(*hash).to_string());
+        let names: Vec<String> = names.collect();
+        let commits = names.iter().zip(self.commits.values());
+        let commits = commits.map(|(name, bytes)| (name.as_str(), &**bytes));
+        let members = self.members.iter();
+        let members = members.map(|(name, member)| (name.as_str(), &*member.bytes));
+        work(&members.chain(commits).collect::<Vec<_>>())
     }
 
     /// The vault's id.

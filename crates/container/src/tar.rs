@@ -15,6 +15,8 @@ pub const MAX_MEMBER_BYTES: usize = 64 << 20;
 /// Bytes that one archive may have.
 pub const MAX_ARCHIVE_BYTES: usize = 512 << 20;
 
+const END: [u8; 2 * BLOCK_BYTES] = [0; 2 * BLOCK_BYTES];
+
 /// The only name with capital letters, so that a person sees it first.
 pub const README_NAME: &str = "README.txt";
 
@@ -130,39 +132,69 @@ fn read_header(block: &[u8]) -> Option<(&str, usize)> {
 pub fn write<'a>(
     members: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> Result<Vec<u8>, TarError> {
-    let mut members: Vec<_> = members.into_iter().collect();
-    members.sort_unstable_by_key(|(name, _)| *name);
-    if members.len() > MAX_MEMBERS {
-        return Err(TarError::TooLarge);
-    }
-    let mut total = 2 * BLOCK_BYTES;
-    for (_, bytes) in &members {
-        if bytes.len() > MAX_MEMBER_BYTES {
-            return Err(TarError::TooLarge);
-        }
-        total += BLOCK_BYTES + bytes.len().next_multiple_of(BLOCK_BYTES);
-        if total > MAX_ARCHIVE_BYTES {
-            return Err(TarError::TooLarge);
-        }
-    }
-    let mut archive = Vec::with_capacity(total);
-    let mut before: Option<&str> = None;
-    for (name, bytes) in members {
-        if !is_name(name) {
-            return Err(TarError::Name);
-        }
-        if before == Some(name) {
-            return Err(TarError::Order {
-                offset: archive.len(),
-            });
-        }
-        before = Some(name);
-        archive.extend_from_slice(&header(name, bytes.len()));
-        archive.extend_from_slice(bytes);
-        archive.resize(archive.len().next_multiple_of(BLOCK_BYTES), 0);
-    }
-    archive.resize(archive.len() + 2 * BLOCK_BYTES, 0);
+    let members = Sorted::of(members)?;
+    let mut archive = Vec::with_capacity(members.archive_bytes);
+    members.pieces(|piece| archive.extend_from_slice(piece));
     Ok(archive)
+}
+
+/// Whether an archive is what [`write()`] makes of these members.
+///
+/// # Errors
+/// As [`write()`].
+pub fn is_of<'a>(
+    archive: &[u8],
+    members: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Result<bool, TarError> {
+    let mut left = Some(archive);
+    Sorted::of(members)?.pieces(|piece| left = left.and_then(|left| left.strip_prefix(piece)));
+    Ok(left.is_some_and(<[u8]>::is_empty))
+}
+
+// Members that make an archive.
+struct Sorted<'a> {
+    members: Vec<(&'a str, &'a [u8])>,
+    archive_bytes: usize,
+}
+
+impl<'a> Sorted<'a> {
+    fn of(members: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, TarError> {
+        let mut members: Vec<_> = members.into_iter().collect();
+        members.sort_unstable_by_key(|(name, _)| *name);
+        if members.len() > MAX_MEMBERS {
+            return Err(TarError::TooLarge);
+        }
+        let mut offset = 0;
+        let mut before: Option<&str> = None;
+        for (name, bytes) in &members {
+            if !is_name(name) {
+                return Err(TarError::Name);
+            }
+            if before == Some(*name) {
+                return Err(TarError::Order { offset });
+            }
+            before = Some(*name);
+            offset += BLOCK_BYTES + bytes.len().next_multiple_of(BLOCK_BYTES);
+            if bytes.len() > MAX_MEMBER_BYTES || offset + END.len() > MAX_ARCHIVE_BYTES {
+                return Err(TarError::TooLarge);
+            }
+        }
+        Ok(Self {
+            members,
+            archive_bytes: offset + END.len(),
+        })
+    }
+
+    // The archive's bytes, one piece after the other.
+    fn pieces(&self, mut take: impl FnMut(&[u8])) {
+        for (name, bytes) in &self.members {
+            take(&header(name, bytes.len()));
+            take(bytes);
+            let padding = bytes.len().next_multiple_of(BLOCK_BYTES) - bytes.len();
+            take(END.get(..padding).unwrap_or_default());
+        }
+        take(&END);
+    }
 }
 
 fn header(name: &str, size: usize) -> [u8; BLOCK_BYTES] {
@@ -198,6 +230,9 @@ mod tests {
         let a = write([("b/x", &b"two"[..]), (README_NAME, b""), ("a", &[7; 512])]).unwrap();
         let b = write([("a", &[7; 512][..]), ("b/x", b"two"), (README_NAME, b"")]).unwrap();
         assert_eq!(a, b);
+        let same = [("b/x", &b"two"[..]), (README_NAME, b""), ("a", &[7; 512])];
+        assert!(is_of(&a, same).unwrap() && !is_of(&a[..a.len() - 1], same).unwrap());
+        assert!(!is_of(&[&a[..], &[0]].concat(), same).unwrap() && !is_of(&a, [same[0]]).unwrap());
         assert_eq!(
             read(&a).unwrap(),
             [(README_NAME, &b""[..]), ("a", &[7; 512]), ("b/x", b"two")]

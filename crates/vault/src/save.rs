@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use touchkeep_container::{
-    AuditHead, Container, LivePart, MemberName, NewCommit, Part,
+    AuditHead, Container, ContainerError, LivePart, MemberName, NewCommit, Part,
     state::{ReadPart, Replaced},
 };
 use touchkeep_core::{EnvironmentId, Id, UnixMillis};
@@ -19,11 +19,12 @@ use crate::{
     unlocked::Unlocked,
 };
 
-/// Segments after which a save folds them into a snapshot.
+/// Small segments after which a save folds them into a snapshot.
 pub const MAX_SEGMENTS: usize = 64;
 
-/// Bytes of plaintext that a snapshot has, about: what is encrypted anew when a secret in it is replaced.
-const SNAPSHOT_BYTES: usize = 512 << 10;
+/// Bytes of plaintext that a snapshot has, about, and a segment at most: what is encrypted anew when a secret in it is
+/// replaced, and what one core opens while others open the rest.
+pub(crate) const PART_BYTES: usize = 512 << 10;
 
 /// What a commit does beside the pending changes.
 #[derive(Default)]
@@ -70,7 +71,9 @@ impl Unlocked {
         let path = self.locked.path.clone();
         let lock = Lock::take(&path)?;
         let on_disk = lock.read()?;
-        let is_changed = touchkeep_container::Hash::of(&on_disk) != self.locked.read;
+        let too_large = |error| VaultError::Damaged(ContainerError::from(error));
+        // There is one way to write a vault, so what is not these bytes was changed by somebody else.
+        let is_changed = !self.locked.container.is_in(&on_disk).map_err(too_large)?;
         let theirs = is_changed.then(|| Container::parse(&on_disk)).transpose()?;
         let known = self.locked.container.chain();
         if !extra.links.is_empty() && theirs.as_ref().is_some_and(|it| it.chain() != known) {
@@ -90,13 +93,10 @@ impl Unlocked {
         if merged.heads().len() > 1 && may_join {
             merged = merged.commit(NewCommit::new(self.opened.user, audit, now), sign)?;
         }
-        let bytes = merged
-            .to_bytes()
-            .map_err(|e| VaultError::Damaged(e.into()))?;
+        let bytes = merged.to_bytes().map_err(too_large)?;
         if bytes != on_disk {
             lock.replace(&bytes, &on_disk)?;
         }
-        self.locked.read = touchkeep_container::Hash::of(&bytes);
         self.take_over(mine, merged, new_parts, bundle, theirs.is_some())?;
         drop(lock);
         match &self.locked.pins {
@@ -176,9 +176,10 @@ impl Unlocked {
             }
             new.drop.extend(folded.iter().map(|part| part.name));
         }
-        let ops = pending.write(environment.state.clock(), now.0);
-        let ops = Zeroizing::new(ops.as_bytes().to_vec());
-        new_parts.push((environment.id, name(false), ops));
+        for ops in pending.write(environment.state.clock(), now.0, PART_BYTES) {
+            let ops = Zeroizing::new(ops.as_bytes().to_vec());
+            new_parts.push((environment.id, name(false), ops));
+        }
         for name in container.names() {
             if let MemberName::Sealed { item, .. } = name
                 && pending.unsealed.contains(&item)
@@ -220,7 +221,7 @@ impl Unlocked {
         let history = self.locked.container.history();
         Ok(environment
             .state
-            .folded(&borrowed, history, &replaced, SNAPSHOT_BYTES))
+            .folded(&borrowed, history, &replaced, PART_BYTES))
     }
 
     // The file is written; now memory follows.
@@ -275,16 +276,16 @@ fn gone_parts(container: &Container, opened: &Opened) -> BTreeSet<String> {
         .collect()
 }
 
-// Parts that must not stay because of a secret in them; and, where there are many segments, these, with snapshots that are
-// less than half full.
+// Parts that must not stay because of a secret in them; and, where there are many small segments, all parts that are less
+// than half full.
 fn to_fold<'a, 'b>(parts: &'b [LivePart<'a>], pending: &Pending) -> Vec<&'b LivePart<'a>> {
-    let segments = parts.iter().filter(|part| !part.is_snapshot).count();
-    let many = segments >= MAX_SEGMENTS;
+    let is_small = |part: &LivePart<'_>| part.bytes.len() < PART_BYTES / 2;
+    let small = parts.iter().filter(|part| !part.is_snapshot && is_small(part));
+    let many = small.count() >= MAX_SEGMENTS;
     parts
         .iter()
         .filter(|part| {
-            let small = !part.is_snapshot || part.bytes.len() < SNAPSHOT_BYTES / 2;
-            (many && small) || pending.forgets.contains(&part.name.to_string())
+            (many && is_small(part)) || pending.forgets.contains(&part.name.to_string())
         })
         .collect()
 }
