@@ -3,8 +3,9 @@
 //! A [`Container`] that exists is consistent: every member is live by a signed commit, with the hash that the commit states,
 //! and every signature is that of whom the membership chain names. There is no way to have one that is not.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
+use bytes::Bytes;
 use touchkeep_core::{UnixMillis, UserId, VaultId};
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     name::{MemberName, Part},
     note::{Note, NoteError, NoteSignature},
     past::Past,
-    tar::{self, TarError},
+    tar::{self, Archive, TarError},
     words::VaultKind,
 };
 
@@ -70,14 +71,14 @@ pub enum ContainerError {
 pub(crate) struct Member {
     pub(crate) name: MemberName,
     pub(crate) hash: Hash,
-    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) bytes: Bytes,
 }
 
 /// A whole vault.
 #[derive(Debug, Clone)]
 pub struct Container {
     pub(crate) members: BTreeMap<String, Member>,
-    pub(crate) commits: BTreeMap<Hash, Arc<[u8]>>,
+    pub(crate) commits: BTreeMap<Hash, Bytes>,
     pub(crate) history: History,
     pub(crate) chain: Chain,
 }
@@ -138,8 +139,16 @@ impl Container {
     /// # Errors
     /// Whatever is not exactly a vault; nothing of it can then be used.
     pub fn parse(archive: &[u8]) -> Result<Self, ContainerError> {
+        Self::read(Bytes::copy_from_slice(archive))
+    }
+
+    /// Reads and checks a whole vault, and keeps the bytes that it was given.
+    ///
+    /// # Errors
+    /// As [`Container::parse`].
+    pub fn read(archive: impl Into<Bytes>) -> Result<Self, ContainerError> {
         let (mut members, mut commits) = (BTreeMap::new(), BTreeMap::new());
-        for (name, hash, bytes) in read_members(archive)? {
+        for (name, hash, bytes) in read_members(&archive.into())? {
             match name {
                 MemberName::Commit(stated) if stated != hash => {
                     return Err(ContainerError::Changed(name.to_string()));
@@ -241,7 +250,7 @@ impl Container {
             text,
             signatures: vec![signature],
         };
-        let bytes: Arc<[u8]> = Arc::from(note.to_string().into_bytes());
+        let bytes = Bytes::from(note.to_string());
         let hash = Hash::of(&bytes);
         let read = read_commit(hash, &bytes, &next.chain)?;
         next.commits.insert(hash, bytes);
@@ -305,26 +314,23 @@ impl Container {
     ///
     /// # Errors
     /// When it is larger than the format allows.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, TarError> {
-        self.archived(|members| tar::write(members.iter().copied()))
+    pub fn archive(&self) -> Result<Archive<'_>, TarError> {
+        let commits = self.commits.iter();
+        let commits = commits.map(|(hash, bytes)| {
+            let name = MemberName::Commit(*hash).to_string();
+            (Cow::Owned(name), &**bytes)
+        });
+        let members = self.members.iter();
+        let members = members.map(|(name, member)| (Cow::Borrowed(&**name), &*member.bytes));
+        Archive::of(members.chain(commits))
     }
 
-    /// Whether these bytes are the archive.
+    /// The archive's bytes.
     ///
     /// # Errors
-    /// As [`Container::to_bytes`].
-    pub fn is_in(&self, archive: &[u8]) -> Result<bool, TarError> {
-        self.archived(|members| tar::is_of(archive, members.iter().copied()))
-    }
-
-    fn archived<T>(&self, work: impl FnOnce(&[(&str, &[u8])]) -> T) -> T {
-        let names = self.commits.keys().map(|hash| MemberName::Commit(*hash).to_string());
-        let names: Vec<String> = names.collect();
-        let commits = names.iter().zip(self.commits.values());
-        let commits = commits.map(|(name, bytes)| (name.as_str(), &**bytes));
-        let members = self.members.iter();
-        let members = members.map(|(name, member)| (name.as_str(), &*member.bytes));
-        work(&members.chain(commits).collect::<Vec<_>>())
+    /// As [`Container::archive`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>, TarError> {
+        self.archive().map(|archive| archive.to_bytes())
     }
 
     /// The vault's id.
@@ -415,16 +421,18 @@ impl Container {
     }
 }
 
+type Listed = Vec<(MemberName, Hash)>;
+
 // What a commit adds and drops, while it is put together.
 #[derive(Default)]
 struct Change {
-    added: Vec<(MemberName, Hash)>,
-    dropped: Vec<(MemberName, Hash)>,
+    added: Listed,
+    dropped: Listed,
 }
 
 impl Change {
     fn add(&mut self, members: &mut BTreeMap<String, Member>, name: MemberName, bytes: Vec<u8>) {
-        let (hash, bytes) = (Hash::of(&bytes), Arc::from(bytes));
+        let (hash, bytes) = (Hash::of(&bytes), Bytes::from(bytes));
         let member = Member { name, hash, bytes };
         self.added.push((name, hash));
         if let Some(before) = members.insert(name.to_string(), member) {
@@ -468,7 +476,7 @@ impl Change {
         live
     }
 
-    fn sorted(mut self) -> (Vec<(MemberName, Hash)>, Vec<(MemberName, Hash)>) {
+    fn sorted(mut self) -> (Listed, Listed) {
         for list in [&mut self.added, &mut self.dropped] {
             list.sort_by_key(|(name, hash)| (name.to_string(), *hash));
         }
@@ -477,15 +485,15 @@ impl Change {
 }
 
 // Hashing is most of what reading costs, so the cores share it.
-fn read_members(archive: &[u8]) -> Result<Vec<(MemberName, Hash, Arc<[u8]>)>, ContainerError> {
+fn read_members(archive: &Bytes) -> Result<Vec<(MemberName, Hash, Bytes)>, ContainerError> {
     let named = tar::read(archive)?
         .into_iter()
         .map(|(text, bytes)| match text.parse() {
-            Ok(name) => Ok((name, bytes)),
+            Ok(name) => Ok((name, archive.slice_ref(bytes))),
             Err(_) => Err(ContainerError::Name(text.to_owned())),
         })
-        .collect::<Result<Vec<(MemberName, &[u8])>, _>>()?;
-    let hashed = |(name, bytes): &(MemberName, &[u8])| (*name, Hash::of(bytes), Arc::from(*bytes));
+        .collect::<Result<Vec<(MemberName, Bytes)>, _>>()?;
+    let hashed = |(name, bytes): &(MemberName, Bytes)| (*name, Hash::of(bytes), bytes.clone());
     Ok(crate::parallel::map(&named, hashed))
 }
 

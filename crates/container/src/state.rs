@@ -21,6 +21,7 @@ use crate::{
     history::History,
     name::MemberName,
     op::{self, BadOp, Edit, HybridClock, Line, Op, Text, Writer, Written},
+    parallel,
 };
 
 /// The field whose concurrent writes are both kept.
@@ -54,7 +55,7 @@ pub enum BadPart {
     From,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct LineRef {
     at: HybridClock,
     // Index into `State::commits`.
@@ -62,6 +63,24 @@ struct LineRef {
     part: u32,
     start: u32,
     end: u32,
+}
+
+impl LineRef {
+    const FIRST: Self = Self::at_either_end(HybridClock { ms: 0, count: 0 }, 0);
+    const LAST: Self = {
+        let (ms, count) = (u64::MAX, u32::MAX);
+        Self::at_either_end(HybridClock { ms, count }, u32::MAX)
+    };
+
+    const fn at_either_end(at: HybridClock, end: u32) -> Self {
+        Self {
+            at,
+            commit: end,
+            part: end,
+            start: end,
+            end,
+        }
+    }
 }
 
 struct Indexed {
@@ -147,6 +166,16 @@ fn narrow(range: Range<usize>) -> Range<u32> {
     // The text was found short enough.
     let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     narrow(range.start)..narrow(range.end)
+}
+
+fn item_of(line: &str) -> Option<ItemId> {
+    match op::lines(line).next()?.ok()? {
+        Line::Op(Op {
+            edit: Edit::Put(item, _) | Edit::Remove(item),
+            ..
+        }) => Some(item),
+        _ => None,
+    }
 }
 
 // The secret in an operation that stores one, as it stands there.
@@ -268,6 +297,11 @@ impl<'a> ItemState<'a> {
     }
 
     fn write(&mut self, write: Write<'a>, history: &History) {
+        // Nearly always: an operation's fields ascend.
+        if self.writes.last().is_none_or(|last| last.field < write.field) {
+            self.writes.push(write);
+            return;
+        }
         let place = self.place_of_field(write.field);
         let known = self.writes.get(place.clone()).unwrap_or_default();
         if write.field == SECRET_FIELD && !known.is_empty() {
@@ -326,14 +360,15 @@ pub struct State {
     parts: BTreeMap<u32, PartText>,
     commits: Vec<Hash>,
     known: HashMap<Hash, u32>,
-    items: BTreeMap<ItemId, Vec<LineRef>>,
+    // Not a list for each item: a hundred thousand small ones cost more than all the rest.
+    items: BTreeSet<(ItemId, LineRef)>,
     settings: Vec<LineRef>,
     clock: HybridClock,
 }
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "State({} items)", self.items.len())
+        write!(f, "State({} items)", self.known_items().count())
     }
 }
 
@@ -351,7 +386,7 @@ impl State {
                 end: line.range.end,
             };
             match line.item {
-                Some(item) => self.items.entry(item).or_default().push(line_ref),
+                Some(item) => drop(self.items.insert((item, line_ref))),
                 None => self.settings.push(line_ref),
             }
         }
@@ -370,9 +405,6 @@ impl State {
 
     /// Forgets parts that are no longer there; what still counted of them stands in others by now.
     pub fn forget(&mut self, gone: &BTreeSet<String>) {
-        if gone.is_empty() {
-            return;
-        }
         let is_gone = |part: &PartText| gone.contains(&part.name.to_string());
         let numbers: BTreeSet<u32> = self
             .parts
@@ -380,13 +412,21 @@ impl State {
             .filter(|(_, part)| is_gone(part))
             .map(|(number, _)| *number)
             .collect();
-        self.parts.retain(|number, _| !numbers.contains(number));
         let keeps = |line: &LineRef| !numbers.contains(&line.part);
         self.settings.retain(keeps);
-        self.items.retain(|_, lines| {
-            lines.retain(keeps);
-            !lines.is_empty()
-        });
+        for number in &numbers {
+            let Some(part) = self.parts.remove(number) else {
+                continue;
+            };
+            // Of the items, only those that it tells of.
+            let text = std::str::from_utf8(&part.text).unwrap_or_default();
+            for item in text.split_inclusive('\n').filter_map(item_of) {
+                let lines: Vec<LineRef> = self.lines_of(item).copied().collect();
+                for line in lines.into_iter().filter(|line| !keeps(line)) {
+                    self.items.remove(&(item, line));
+                }
+            }
+        }
     }
 
     /// The parts that were taken in.
@@ -402,25 +442,55 @@ impl State {
 
     /// Every item that anything is known of, there or removed.
     pub fn known_items(&self) -> impl Iterator<Item = ItemId> {
-        self.items.keys().copied()
+        let mut items = self.items.iter().map(|(item, _)| *item).peekable();
+        std::iter::from_fn(move || {
+            let item = items.next()?;
+            while items.next_if_eq(&item).is_some() {}
+            Some(item)
+        })
+    }
+
+    fn lines_of(&self, item: ItemId) -> impl Iterator<Item = &LineRef> {
+        let all = (item, LineRef::FIRST)..=(item, LineRef::LAST);
+        self.items.range(all).map(|(_, line)| line)
     }
 
     /// Whether anything is known of an item.
     #[must_use]
     pub fn knows(&self, id: ItemId) -> bool {
-        self.items.contains_key(&id)
+        self.lines_of(id).next().is_some()
     }
 
     /// An item, there or removed; none where nothing is known of it.
     #[must_use]
     pub fn item(&self, id: ItemId, history: &History) -> Option<ItemState<'_>> {
-        Some(self.resolved(self.items.get(&id)?, history))
+        let mut lines = self.lines_of(id).peekable();
+        lines.peek()?;
+        Some(self.resolved(lines, history))
+    }
+
+    /// Items of which some line sets a field to this text. Whether it still holds is another question.
+    #[must_use]
+    pub fn items_told(&self, field: &str, text: &str) -> BTreeSet<ItemId> {
+        let looked_for = op::field_text(field, text);
+        let parts: Vec<&PartText> = self.parts.values().collect();
+        let told = parallel::map(&parts, |part| {
+            let text = std::str::from_utf8(&part.text).unwrap_or_default();
+            let places = text.match_indices(looked_for.as_str());
+            let lines = places.filter_map(|(at, _)| {
+                let (before, after) = text.split_at_checked(at)?;
+                let start = before.rfind('\n').map_or(0, |end| end + 1);
+                text.get(start..at + after.find('\n')? + 1)
+            });
+            lines.filter_map(item_of).collect::<Vec<_>>()
+        });
+        told.into_iter().flatten().collect()
     }
 
     /// Whether an item was written more than once, so that it may be in conflict.
     #[must_use]
     pub fn may_be_in_conflict(&self, id: ItemId) -> bool {
-        self.items.get(&id).is_some_and(|lines| lines.len() > 1)
+        self.lines_of(id).nth(1).is_some()
     }
 
     /// The settings that are not empty.
@@ -429,7 +499,11 @@ impl State {
         self.resolved(&self.settings, history).fields().collect()
     }
 
-    fn resolved(&self, lines: &[LineRef], history: &History) -> ItemState<'_> {
+    fn resolved<'a>(
+        &'a self,
+        lines: impl IntoIterator<Item = &'a LineRef>,
+        history: &History,
+    ) -> ItemState<'a> {
         let mut item = ItemState {
             writes: Vec::new(),
             removed: None,
@@ -547,7 +621,7 @@ fn written(by_commit: BTreeMap<Hash, Vec<Op<'_>>>, bytes: usize) -> Vec<Zeroizin
     let (mut texts, mut writer) = (Vec::new(), Writer::default());
     for (commit, mut ops) in by_commit {
         // An operation may stand in two parts of a merged copy.
-        ops.sort_by(|a, b| (a.at, place(a)).cmp(&(b.at, place(b))));
+        ops.sort_by_key(|op| (op.at, place(op)));
         ops.dedup();
         let mut said = false;
         for op in ops {

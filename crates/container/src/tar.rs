@@ -4,6 +4,8 @@
 //! Regular files only, in ascending byte order of their names, each name once; owner 0, time 0, mode 0644, every unused
 //! field zero; padding zero; two zero blocks at the end and not a byte after them.
 
+use std::{borrow::Cow, convert::Infallible};
+
 /// Bytes of a tar block.
 pub const BLOCK_BYTES: usize = 512;
 /// Bytes that a name may have: the prefix field stays empty.
@@ -132,35 +134,24 @@ fn read_header(block: &[u8]) -> Option<(&str, usize)> {
 pub fn write<'a>(
     members: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> Result<Vec<u8>, TarError> {
-    let members = Sorted::of(members)?;
-    let mut archive = Vec::with_capacity(members.archive_bytes);
-    members.pieces(|piece| archive.extend_from_slice(piece));
-    Ok(archive)
+    let members = members.into_iter();
+    Archive::of(members.map(|(name, bytes)| (name.into(), bytes))).map(|it| it.to_bytes())
 }
 
-/// Whether an archive is what [`write()`] makes of these members.
-///
-/// # Errors
-/// As [`write()`].
-pub fn is_of<'a>(
-    archive: &[u8],
-    members: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-) -> Result<bool, TarError> {
-    let mut left = Some(archive);
-    Sorted::of(members)?.pieces(|piece| left = left.and_then(|left| left.strip_prefix(piece)));
-    Ok(left.is_some_and(<[u8]>::is_empty))
+/// Members that make an archive, before it is written.
+#[derive(Debug)]
+pub struct Archive<'a> {
+    // Ascending by name.
+    members: Vec<(Cow<'a, str>, &'a [u8])>,
+    len: usize,
 }
 
-// Members that make an archive.
-struct Sorted<'a> {
-    members: Vec<(&'a str, &'a [u8])>,
-    archive_bytes: usize,
-}
-
-impl<'a> Sorted<'a> {
-    fn of(members: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, TarError> {
-        let mut members: Vec<_> = members.into_iter().collect();
-        members.sort_unstable_by_key(|(name, _)| *name);
+impl<'a> Archive<'a> {
+    pub(crate) fn of(
+        members: impl Iterator<Item = (Cow<'a, str>, &'a [u8])>,
+    ) -> Result<Self, TarError> {
+        let mut members: Vec<_> = members.collect();
+        members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         if members.len() > MAX_MEMBERS {
             return Err(TarError::TooLarge);
         }
@@ -170,30 +161,44 @@ impl<'a> Sorted<'a> {
             if !is_name(name) {
                 return Err(TarError::Name);
             }
-            if before == Some(*name) {
+            if before == Some(name) {
                 return Err(TarError::Order { offset });
             }
-            before = Some(*name);
+            before = Some(name);
             offset += BLOCK_BYTES + bytes.len().next_multiple_of(BLOCK_BYTES);
             if bytes.len() > MAX_MEMBER_BYTES || offset + END.len() > MAX_ARCHIVE_BYTES {
                 return Err(TarError::TooLarge);
             }
         }
-        Ok(Self {
-            members,
-            archive_bytes: offset + END.len(),
-        })
+        let len = offset + END.len();
+        Ok(Self { members, len })
     }
 
-    // The archive's bytes, one piece after the other.
-    fn pieces(&self, mut take: impl FnMut(&[u8])) {
-        for (name, bytes) in &self.members {
-            take(&header(name, bytes.len()));
-            take(bytes);
-            let padding = bytes.len().next_multiple_of(BLOCK_BYTES) - bytes.len();
-            take(END.get(..padding).unwrap_or_default());
+    /// The whole archive.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut archive = Vec::with_capacity(self.len);
+        let written: Result<(), Infallible> = self.pieces(|piece| {
+            archive.extend_from_slice(piece);
+            Ok(())
+        });
+        match written {
+            Ok(()) => archive,
         }
-        take(&END);
+    }
+
+    /// The archive's bytes, one piece after the other, for who need not have them all at once.
+    ///
+    /// # Errors
+    /// What `take` says.
+    pub fn pieces<E>(&self, mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        for (name, bytes) in &self.members {
+            take(&header(name, bytes.len()))?;
+            take(bytes)?;
+            let padding = bytes.len().next_multiple_of(BLOCK_BYTES) - bytes.len();
+            take(END.get(..padding).unwrap_or_default())?;
+        }
+        take(&END)
     }
 }
 
@@ -230,9 +235,6 @@ mod tests {
         let a = write([("b/x", &b"two"[..]), (README_NAME, b""), ("a", &[7; 512])]).unwrap();
         let b = write([("a", &[7; 512][..]), ("b/x", b"two"), (README_NAME, b"")]).unwrap();
         assert_eq!(a, b);
-        let same = [("b/x", &b"two"[..]), (README_NAME, b""), ("a", &[7; 512])];
-        assert!(is_of(&a, same).unwrap() && !is_of(&a[..a.len() - 1], same).unwrap());
-        assert!(!is_of(&[&a[..], &[0]].concat(), same).unwrap() && !is_of(&a, [same[0]]).unwrap());
         assert_eq!(
             read(&a).unwrap(),
             [(README_NAME, &b""[..]), ("a", &[7; 512]), ("b/x", b"two")]

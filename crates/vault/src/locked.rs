@@ -34,8 +34,8 @@ impl Locked {
     /// No plain file there, or not a vault.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, VaultError> {
         let path = path.as_ref();
-        let bytes = file::read(path)?;
-        Ok(Self::of(path, None, Container::parse(&bytes)?))
+        let container = Container::read(file::read(path)?)?;
+        Ok(Self::of(path, None, container))
     }
 
     /// Like [`Locked::open`], and compares with what was seen here before: a copy that does not come after the heads that

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use touchkeep_container::{
-    AuditHead, Container, ContainerError, LivePart, MemberName, NewCommit, Part,
+    AuditHead, Container, LivePart, MemberName, NewCommit, Part,
     state::{ReadPart, Replaced},
+    tar::Archive,
 };
 use touchkeep_core::{EnvironmentId, Id, UnixMillis};
 use zeroize::Zeroizing;
@@ -70,11 +71,11 @@ impl Unlocked {
         }
         let path = self.locked.path.clone();
         let lock = Lock::take(&path)?;
-        let on_disk = lock.read()?;
-        let too_large = |error| VaultError::Damaged(ContainerError::from(error));
         // There is one way to write a vault, so what is not these bytes was changed by somebody else.
-        let is_changed = !self.locked.container.is_in(&on_disk).map_err(too_large)?;
-        let theirs = is_changed.then(|| Container::parse(&on_disk)).transpose()?;
+        let theirs = match lock.holds(&archive(&self.locked.container)?)? {
+            true => None,
+            false => Some(Container::read(lock.read()?)?),
+        };
         let known = self.locked.container.chain();
         if !extra.links.is_empty() && theirs.as_ref().is_some_and(|it| it.chain() != known) {
             return Err(VaultError::MembersChanged);
@@ -93,9 +94,12 @@ impl Unlocked {
         if merged.heads().len() > 1 && may_join {
             merged = merged.commit(NewCommit::new(self.opened.user, audit, now), sign)?;
         }
-        let bytes = merged.to_bytes().map_err(too_large)?;
-        if bytes != on_disk {
-            lock.replace(&bytes, &on_disk)?;
+        let is_new = match &theirs {
+            Some(_) => !lock.holds(&archive(&merged)?)?,
+            None => merged.heads() != self.locked.container.heads(),
+        };
+        if is_new {
+            lock.replace(&archive(&merged)?)?;
         }
         self.take_over(mine, merged, new_parts, bundle, theirs.is_some())?;
         drop(lock);
@@ -263,6 +267,11 @@ impl Unlocked {
         }
         Ok(())
     }
+}
+
+fn archive(container: &Container) -> Result<Archive<'_>, VaultError> {
+    let archive = container.archive();
+    archive.map_err(|error| VaultError::Damaged(error.into()))
 }
 
 // Parts that states know and the vault no longer has.

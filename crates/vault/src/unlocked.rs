@@ -1,7 +1,7 @@
 //! An unlocked vault: items, secrets and settings, and what was changed since the last save.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::OnceLock,
 };
@@ -206,14 +206,34 @@ impl Unlocked {
     ///
     /// # Errors
     /// None has it, or more than one.
-    pub fn find(&self, name: &str) -> Result<&Item, VaultError> {
-        let items = self.shown().items.values();
-        let found: Vec<&Item> = items.filter(|i| i.name == name).collect();
-        match *found {
-            [] => Err(VaultError::NotFound),
-            [item] => Ok(item),
-            _ => Err(VaultError::Ambiguous(found.iter().map(|i| i.id).collect())),
+    pub fn find(&self, name: &str) -> Result<Item, VaultError> {
+        let mut found: Vec<Item> = match self.shown.get() {
+            Some(shown) => shown.items.values().filter(|i| i.name == name).cloned().collect(),
+            None => self.named(name),
+        };
+        match (found.pop(), &found[..]) {
+            (None, _) => Err(VaultError::NotFound),
+            (Some(item), []) => Ok(item),
+            (Some(last), others) => {
+                let ids = others.iter().map(|item| item.id);
+                Err(VaultError::Ambiguous(ids.chain([last.id]).collect()))
+            }
         }
+    }
+
+    // The saved items of a name, without putting all others together.
+    fn named(&self, name: &str) -> Vec<Item> {
+        let environments = self.opened.environments.values();
+        let told = environments.map(|environment| environment.state.items_told("name", name));
+        let told: BTreeSet<ItemId> = told.flatten().collect();
+        let items = told.into_iter().filter_map(|id| self.saved_item(id));
+        items.filter(|item| item.name == name).collect()
+    }
+
+    // What stands in two environments is shown as the later one has it.
+    fn saved_item(&self, id: ItemId) -> Option<Item> {
+        let mut environments = self.opened.environments.values().rev();
+        environments.find_map(|environment| self.read_item(environment, id).flatten())
     }
 
     /// Items whose secret was given twice by writers that did not know of each other. The later one is used until somebody
@@ -315,8 +335,11 @@ impl Unlocked {
     }
 
     fn environment_of(&self, id: ItemId) -> Result<EnvironmentId, VaultError> {
-        let item = self.item(id).ok_or(VaultError::NotFound)?;
-        Ok(item.environment)
+        let environment = match self.shown.get() {
+            Some(shown) => shown.items.get(&id).map(|item| item.environment),
+            None => self.saved_item(id).map(|item| item.environment),
+        };
+        environment.ok_or(VaultError::NotFound)
     }
 
     /// Removes an item. Its secret leaves the file at the next save; backups and other copies still have it.

@@ -341,7 +341,7 @@ fn a_commit_that_a_list_tells_of_is_not_kept_whole() {
     let mut container = world.container();
     let mut old = None;
     for ms in 1..140 {
-        old = old.or_else(|| container.commits.iter().next().map(|(h, b)| (*h, Arc::clone(b))));
+        old = old.or_else(|| container.commits.iter().next().map(|(h, b)| (*h, b.clone())));
         container = saved(&world, &container, ms, true);
     }
     let (hash, commit) = old.unwrap();
