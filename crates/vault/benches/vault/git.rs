@@ -1,6 +1,10 @@
 //! What a vault under git takes: each edit committed, then packed.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use touchkeep_vault::AuditHead;
 
@@ -9,13 +13,9 @@ use crate::rig::{NOW, Place};
 const EDITS: usize = 50;
 
 pub(crate) fn growth(place: &Place) {
-    let folder = place.vault.parent().unwrap().join("repository");
-    fs::create_dir(&folder).unwrap();
-    git(&folder, &["init", "--quiet"]);
     let mut vault = place.unlocked();
     let id = vault.find(&place.name()).unwrap().id;
-    commit(&folder, place);
-    let before = packed(&folder);
+    let [alone, edited] = ["alone", "edited"].map(|name| repository(name, place));
     let mut written = 0;
     for round in 0..EDITS {
         let mut item = vault.item(id).unwrap().clone();
@@ -23,14 +23,23 @@ pub(crate) fn growth(place: &Place) {
         written += item.note.len();
         vault.put(item).unwrap();
         vault.save(NOW, AuditHead::empty()).unwrap();
-        commit(&folder, place);
+        commit(&edited, place);
     }
-    let each = (packed(&folder) - before) / EDITS;
+    let each = (packed(&edited) - packed(&alone)) / EDITS;
     println!(
         "git, {} items, {EDITS} edits of {} bytes: {each} bytes an edit after git gc",
         place.items,
         written / EDITS
     );
+}
+
+// One that has the vault as it is now.
+fn repository(name: &str, place: &Place) -> PathBuf {
+    let folder = place.vault.with_file_name(name);
+    fs::create_dir(&folder).unwrap();
+    git(&folder, &["init", "--quiet"]);
+    commit(&folder, place);
+    folder
 }
 
 fn commit(folder: &Path, place: &Place) {
