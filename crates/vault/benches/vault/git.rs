@@ -46,21 +46,39 @@ fn commit(folder: &Path, place: &Place) {
     fs::copy(&place.vault, folder.join("items.vault")).unwrap();
     git(folder, &["add", "items.vault"]);
     let name = ["-c", "user.name=b", "-c", "user.email=b@localhost"];
-    let commit = ["-c", "commit.gpgsign=false", "commit", "--quiet", "-m", "edit"];
+    let commit = [
+        "-c",
+        "commit.gpgsign=false",
+        "commit",
+        "--quiet",
+        "-m",
+        "edit",
+    ];
     git(folder, &[&name[..], &commit[..]].concat());
 }
 
 // Bytes of the packs when everything is in one.
 fn packed(folder: &Path) -> usize {
-    git(folder, &["gc", "--quiet", "--prune=now"]);
+    // Each of git's threads keeps one whole file to tell the others from; one thread, so that the edits are what is counted.
+    git(
+        folder,
+        &["-c", "pack.threads=1", "gc", "--quiet", "--prune=now"],
+    );
     let entries = fs::read_dir(folder.join(".git/objects/pack")).unwrap();
     let packs = entries.map(|entry| entry.unwrap().path());
     let packs = packs.filter(|path| path.extension().is_some_and(|e| e == "pack"));
-    packs.map(|path| usize::try_from(fs::metadata(path).unwrap().len()).unwrap()).sum()
+    packs
+        .map(|path| usize::try_from(fs::metadata(path).unwrap().len()).unwrap())
+        .sum()
 }
 
 fn git(folder: &Path, arguments: &[&str]) {
     let mut git = Command::new("git");
-    let done = git.arg("-C").arg(folder).args(arguments).env("GIT_CONFIG_NOSYSTEM", "1").status();
+    let done = git
+        .arg("-C")
+        .arg(folder)
+        .args(arguments)
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .status();
     assert!(done.unwrap().success());
 }

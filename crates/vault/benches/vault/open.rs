@@ -38,7 +38,10 @@ pub(crate) fn reading(place: &Place) {
     let mut rage = Command::new("rage");
     rage.arg("-d").arg("-i").arg(&place.key).arg(&place.bare);
     assert_eq!(ours.output().unwrap().stdout, place.secret.as_bytes());
-    assert_eq!(rage.output().expect("rage 0.12.1 on the path").stdout, place.plaintext);
+    assert_eq!(
+        rage.output().expect("rage 0.12.1 on the path").stdout,
+        place.plaintext
+    );
     ours.stdout(Stdio::null());
     rage.stdout(Stdio::null());
     let mut rounds = [const { Vec::new() }; 2];
@@ -73,7 +76,11 @@ pub(crate) fn opening(place: &Place) {
         assert_eq!(vault.items().len(), place.items);
     }
     let [bare, locked, unlocked, found] = rounds.map(Figure::of);
-    row(&format!("bare age stream, {} items", place.items), &bare, None);
+    row(
+        &format!("bare age stream, {} items", place.items),
+        &bare,
+        None,
+    );
     row("  read and checked, locked", &locked, Some(&bare));
     row("  and unlocked", &unlocked, Some(&bare));
     row("  and an item found by its name", &found, Some(&bare));
@@ -145,13 +152,20 @@ pub(crate) fn hold(vault: &Path, words: &Path) {
     let vault = rig::unlocked(vault, &mut rig::kit(words));
     let opened = pss_kb();
     black_box(vault.items());
-    println!("{before:>7} kB before, {opened:>7} kB unlocked, {:>7} kB with all items shown", pss_kb());
+    println!(
+        "{before:>7} kB before, {opened:>7} kB unlocked, {:>7} kB with all items shown",
+        pss_kb()
+    );
 }
 
 fn pss_kb() -> u64 {
     let rollup = fs::read_to_string("/proc/self/smaps_rollup").unwrap();
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
-    line.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
+    line.unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap()
 }
 
 pub(crate) fn memory(places: &[&Place]) {
@@ -159,6 +173,10 @@ pub(crate) fn memory(places: &[&Place]) {
         let [vault, words] = [&place.vault, &place.words].map(|path| path.to_str().unwrap());
         let said = own(&["hold", vault, words]).output().unwrap().stdout;
         let mib = fs::metadata(&place.vault).unwrap().len() >> 10;
-        print!("PSS, {:>6} items ({mib} kB): {}", place.items, String::from_utf8(said).unwrap());
+        print!(
+            "PSS, {:>6} items ({mib} kB): {}",
+            place.items,
+            String::from_utf8(said).unwrap()
+        );
     }
 }

@@ -42,11 +42,21 @@ pub(crate) fn saving(place: &Place) {
         rounds[2].push(time(|| save(&mut vault)));
     }
     let again = place.unlocked();
-    assert_eq!(again.item(id).unwrap().note, format!("round {}", ROUNDS - 1));
+    assert_eq!(
+        again.item(id).unwrap().note,
+        format!("round {}", ROUNDS - 1)
+    );
     let secret = again.secret(id).unwrap();
-    assert_eq!(*secret.expose(), format!("another secret, of round {}", ROUNDS - 1));
+    assert_eq!(
+        *secret.expose(),
+        format!("another secret, of round {}", ROUNDS - 1)
+    );
     let [bare, note, secret] = rounds.map(Figure::of);
-    row(&format!("encrypt + durable write, {} items", place.items), &bare, None);
+    row(
+        &format!("encrypt + durable write, {} items", place.items),
+        &bare,
+        None,
+    );
     row("  a note changed and saved", &note, Some(&bare));
     row("  a secret replaced and saved", &secret, Some(&bare));
     let [bare, note] = busy.map(Figure::of);
@@ -71,7 +81,10 @@ fn replaced(path: &Path, bytes: &[u8]) {
     file.write_all(bytes).unwrap();
     file.sync_all().unwrap();
     fs::rename(&beside, path).unwrap();
-    File::open(path.parent().unwrap()).unwrap().sync_all().unwrap();
+    File::open(path.parent().unwrap())
+        .unwrap()
+        .sync_all()
+        .unwrap();
 }
 
 // The time, and the time that this thread was computing.
