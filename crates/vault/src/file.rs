@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Write},
+    io::{self, BufReader, BufWriter, Read, Write},
     os::{
         fd::OwnedFd,
         unix::fs::{MetadataExt, PermissionsExt},
@@ -14,17 +14,32 @@ use std::{
 };
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
-use touchkeep_container::tar::MAX_ARCHIVE_BYTES;
+use touchkeep_container::tar::{Archive, MAX_ARCHIVE_BYTES};
 
 use crate::error::VaultError;
 
 /// Older versions that stay beside the vault, as `<name>.1` (the newest) and so on.
 pub const BACKUPS: u32 = 3;
 
+/// What is read or written at once where a file is not held whole.
+const PIECE_BYTES: usize = 128 << 10;
+
 const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// Reads a whole plain file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, VaultError> {
+    let file = open(path)?;
+    let len = file.metadata().map_err(failed("look at", path))?.len();
+    // One byte more than allowed: the parser says that it is too large.
+    let limit = u64::try_from(MAX_ARCHIVE_BYTES).unwrap_or(u64::MAX) + 1;
+    let mut bytes = Vec::with_capacity(usize::try_from(len.min(limit)).unwrap_or(0));
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(failed("read", path))?;
+    Ok(bytes)
+}
+
+fn open(path: &Path) -> Result<File, VaultError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(fd) => File::from(fd),
@@ -39,13 +54,29 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, VaultError> {
     if meta.nlink() > 1 {
         return Err(not_a_file(path, "a hard link"));
     }
-    // One byte more than allowed: the parser says that it is too large.
-    let limit = u64::try_from(MAX_ARCHIVE_BYTES).unwrap_or(u64::MAX) + 1;
-    let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(limit)).unwrap_or(0));
-    file.take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(failed("read", path))?;
-    Ok(bytes)
+    Ok(file)
+}
+
+// Whether a file's bytes are an archive's, without holding either whole.
+fn is_of(file: File, archive: &Archive<'_>) -> io::Result<bool> {
+    let mut file = BufReader::with_capacity(PIECE_BYTES, file);
+    let mut buffer = vec![0; PIECE_BYTES];
+    let compared: io::Result<()> = archive.pieces(|piece| {
+        for part in piece.chunks(PIECE_BYTES) {
+            let read = buffer.get_mut(..part.len()).unwrap_or_default();
+            file.read_exact(read)?;
+            if read != part {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    });
+    match compared {
+        Ok(()) => Ok(file.read(&mut buffer)? == 0),
+        // Shorter, or different.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Where the backup of this number is.
@@ -90,10 +121,16 @@ impl<'a> Lock<'a> {
         read(self.path)
     }
 
+    /// Whether the file is this archive.
+    pub(crate) fn holds(&self, archive: &Archive<'_>) -> Result<bool, VaultError> {
+        is_of(open(self.path)?, archive).map_err(failed("read", self.path))
+    }
+
     /// Makes the file, which must not exist.
     pub(crate) fn create(&self, bytes: &[u8]) -> Result<(), VaultError> {
         self.sweep();
-        match self.written(bytes)?.persist_noclobber(self.path) {
+        let new = self.written(|file| file.write_all(bytes))?;
+        match new.persist_noclobber(self.path) {
             Ok(_) => self.sync(),
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(VaultError::Exists(self.path.into()))
@@ -102,10 +139,18 @@ impl<'a> Lock<'a> {
         }
     }
 
-    /// Replaces the file; `old` is what it held, and becomes the first backup.
-    pub(crate) fn replace(&self, bytes: &[u8], old: &[u8]) -> Result<(), VaultError> {
+    /// Replaces the file by an archive; what it held becomes the first backup.
+    pub(crate) fn replace(&self, archive: &Archive<'_>) -> Result<(), VaultError> {
+        self.replace_by(|file| archive.pieces(|piece| file.write_all(piece)))
+    }
+
+    /// Replaces the file by what `write` writes; what it held becomes the first backup.
+    pub(crate) fn replace_by(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), VaultError> {
         self.sweep();
-        let new = self.written(bytes)?;
+        let new = self.written(write)?;
         for number in (1..BACKUPS).rev() {
             self.rename_backup(number, number + 1)?;
         }
@@ -122,7 +167,8 @@ impl<'a> Lock<'a> {
                     .map_err(|error| failed("keep", &first)(error.error))?;
             }
             Err(_) => {
-                self.written(old)?
+                let old = self.read()?;
+                self.written(|file| file.write_all(&old))?
                     .persist(&first)
                     .map_err(|error| failed("keep", &first)(error.error))?;
                 new.persist(self.path)
@@ -135,7 +181,7 @@ impl<'a> Lock<'a> {
     /// Replaces a small file that keeps no backups, or makes it.
     pub(crate) fn overwrite(&self, bytes: &[u8]) -> Result<(), VaultError> {
         self.sweep();
-        self.written(bytes)?
+        self.written(|file| file.write_all(bytes))?
             .persist(self.path)
             .map_err(|error| failed("replace", self.path)(error.error))?;
         self.sync()
@@ -155,13 +201,19 @@ impl<'a> Lock<'a> {
     }
 
     // A file beside, 0600 from its first moment, with the bytes on the disk.
-    fn written(&self, bytes: &[u8]) -> Result<tempfile::NamedTempFile, VaultError> {
+    fn written(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<tempfile::NamedTempFile, VaultError> {
         let mut file = tempfile::Builder::new()
             .prefix(&self.temporary_prefix())
             .suffix(TEMPORARY_SUFFIX)
             .tempfile_in(&self.folder)
             .map_err(failed("write beside", self.path))?;
-        file.write_all(bytes)
+        let mut pieces = BufWriter::with_capacity(PIECE_BYTES, file.as_file_mut());
+        let flushed = write(&mut pieces).and_then(|()| pieces.flush());
+        drop(pieces);
+        flushed
             .and_then(|()| file.as_file().sync_all())
             .map_err(failed("write beside", self.path))?;
         Ok(file)
