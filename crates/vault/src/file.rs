@@ -1,15 +1,13 @@
 //! The one way in which files are read and replaced: never through a link, never half written.
 //!
-//! A save takes the lock beside the file, writes a new file under another name with mode 0600, syncs it, keeps the old one as
-//! a backup, renames the new one over the old and syncs the folder. Killed at any point, the path holds the old file or the new.
+//! A save takes the lock beside the file, writes a new file under another name with mode 0600, syncs it, reads it back, gives it
+//! the name of the first backup, exchanges that and the vault, and syncs the folder. Killed at any point, the path holds the old
+//! file or the new, and the old one is never under a name that somebody sweeps.
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Write},
-    os::{
-        fd::OwnedFd,
-        unix::fs::{MetadataExt, PermissionsExt},
-    },
+    io::{self, Read, Seek, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -22,9 +20,14 @@ use crate::error::VaultError;
 pub const BACKUPS: u32 = 3;
 
 const TEMPORARY_SUFFIX: &str = ".tmp";
+const READ_BACK_BYTES: usize = 64 << 10;
 
 /// Reads a whole plain file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, VaultError> {
+    read_plain(path).map(|(bytes, _)| bytes)
+}
+
+fn read_plain(path: &Path) -> Result<(Vec<u8>, fs::Metadata), VaultError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(fd) => File::from(fd),
@@ -32,6 +35,18 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, VaultError> {
         Err(rustix::io::Errno::LOOP) => return Err(not_a_file(path, "a symbolic link")),
         Err(errno) => return Err(failed("open", path)(errno.into())),
     };
+    let meta = plain(&file, path)?;
+    // One byte more than allowed: the parser says that it is too large.
+    let limit = u64::try_from(MAX_ARCHIVE_BYTES).unwrap_or(u64::MAX) + 1;
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(limit)).unwrap_or(0));
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(failed("read", path))?;
+    Ok((bytes, meta))
+}
+
+// A file with one name; or with none any more.
+fn plain(file: &File, path: &Path) -> Result<fs::Metadata, VaultError> {
     let meta = file.metadata().map_err(failed("look at", path))?;
     if !meta.is_file() {
         return Err(not_a_file(path, "a folder, a pipe or a device"));
@@ -39,13 +54,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, VaultError> {
     if meta.nlink() > 1 {
         return Err(not_a_file(path, "a hard link"));
     }
-    // One byte more than allowed: the parser says that it is too large.
-    let limit = u64::try_from(MAX_ARCHIVE_BYTES).unwrap_or(u64::MAX) + 1;
-    let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(limit)).unwrap_or(0));
-    file.take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(failed("read", path))?;
-    Ok(bytes)
+    Ok(meta)
 }
 
 /// Where the backup of this number is.
@@ -60,7 +69,7 @@ pub(crate) struct Lock<'a> {
     path: &'a Path,
     folder: PathBuf,
     name: String,
-    _held: OwnedFd,
+    _held: File,
 }
 
 impl<'a> Lock<'a> {
@@ -72,22 +81,21 @@ impl<'a> Lock<'a> {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
             _ => PathBuf::from("."),
         };
-        let beside = folder.join(format!("{name}.lock"));
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let held = rustix::fs::open(&beside, flags, Mode::RUSR | Mode::WUSR)
-            .and_then(|fd| rustix::fs::flock(&fd, FlockOperation::LockExclusive).map(|()| fd))
-            .map_err(|errno| failed("lock", &beside)(errno.into()))?;
         Ok(Self {
             path,
+            _held: hold(&folder.join(format!("{name}.lock")))?,
             folder,
             name: name.to_owned(),
-            _held: held,
         })
     }
 
-    /// Reads the file under the lock.
+    /// Reads the file under the lock, to replace it. Another user's is not replaced: the new one would be ours.
     pub(crate) fn read(&self) -> Result<Vec<u8>, VaultError> {
-        read(self.path)
+        let (bytes, meta) = read_plain(self.path)?;
+        if meta.uid() != rustix::process::geteuid().as_raw() {
+            return Err(not_a_file(self.path, "another user's"));
+        }
+        Ok(bytes)
     }
 
     /// Makes the file, which must not exist.
@@ -110,22 +118,22 @@ impl<'a> Lock<'a> {
             self.rename_backup(number, number + 1)?;
         }
         let first = self.backup(1);
+        // The new vault waits where the old one is going to be kept; then the two change places at once, and nothing is
+        // written twice. Some file systems cannot.
+        new.persist(&first)
+            .map_err(|error| failed("keep", &first)(error.error))?;
         let flags = rustix::fs::RenameFlags::EXCHANGE;
         let here = rustix::fs::CWD;
-        // The two files change places at once; nothing is written twice. Some file systems cannot.
-        match rustix::fs::renameat_with(here, new.path(), here, self.path, flags) {
-            Ok(()) => {
-                // What the temporary file's name stands for now is the old vault; somebody may have opened it to others.
-                let private = fs::Permissions::from_mode(0o600);
-                fs::set_permissions(new.path(), private).map_err(failed("keep", &first))?;
-                new.persist(&first)
-                    .map_err(|error| failed("keep", &first)(error.error))?;
-            }
+        match rustix::fs::renameat_with(here, &first, here, self.path, flags) {
+            // Somebody may have opened the old vault to others.
+            Ok(()) => fs::set_permissions(&first, fs::Permissions::from_mode(0o600))
+                .map_err(failed("keep", &first))?,
             Err(_) => {
                 self.written(old)?
                     .persist(&first)
                     .map_err(|error| failed("keep", &first)(error.error))?;
-                new.persist(self.path)
+                self.written(bytes)?
+                    .persist(self.path)
                     .map_err(|error| failed("replace", self.path)(error.error))?;
             }
         }
@@ -148,7 +156,7 @@ impl<'a> Lock<'a> {
     fn rename_backup(&self, from: u32, to: u32) -> Result<(), VaultError> {
         match fs::rename(self.backup(from), self.backup(to)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed("keep", &self.backup(from))(error))
+                Err(failed("move an older copy to", &self.backup(to))(error))
             }
             _ => Ok(()),
         }
@@ -161,8 +169,10 @@ impl<'a> Lock<'a> {
             .suffix(TEMPORARY_SUFFIX)
             .tempfile_in(&self.folder)
             .map_err(failed("write beside", self.path))?;
-        file.write_all(bytes)
+        file.as_file_mut()
+            .write_all(bytes)
             .and_then(|()| file.as_file().sync_all())
+            .and_then(|()| read_back(file.as_file_mut(), bytes))
             .map_err(failed("write beside", self.path))?;
         Ok(file)
     }
@@ -192,6 +202,45 @@ impl<'a> Lock<'a> {
         File::open(&self.folder)
             .and_then(|folder| folder.sync_all())
             .map_err(failed("sync the folder of", self.path))
+    }
+}
+
+// Waits for the lock that a file stands for. It is never written to, and never removed by us.
+fn hold(path: &Path) -> Result<File, VaultError> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    loop {
+        let file = match rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(fd) => File::from(fd),
+            Err(rustix::io::Errno::LOOP) => return Err(not_a_file(path, "a symbolic link")),
+            Err(rustix::io::Errno::ISDIR) => return Err(not_a_file(path, "a folder")),
+            Err(errno) => return Err(failed("lock", path)(errno.into())),
+        };
+        plain(&file, path)?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)
+            .map_err(|errno| failed("lock", path)(errno.into()))?;
+        // Somebody who removed it while we waited let the next one in.
+        if file.metadata().map_err(failed("look at", path))?.nlink() > 0 {
+            return Ok(file);
+        }
+    }
+}
+
+// What a write has taken is not always what is there.
+fn read_back(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    file.rewind()?;
+    let mut rest = bytes;
+    let mut piece = vec![0; READ_BACK_BYTES];
+    loop {
+        let read = match file.read(&mut piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        let there = piece.get(..read).unwrap_or_default();
+        match rest.strip_prefix(there) {
+            Some([]) if read == 0 => return Ok(()),
+            Some(left) if read > 0 => rest = left,
+            _ => return Err(io::Error::other("what was written is not what is there")),
+        }
     }
 }
 
