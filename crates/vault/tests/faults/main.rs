@@ -18,6 +18,7 @@ mod common;
 
 mod calls;
 mod damage;
+mod limits;
 mod operation;
 mod oracle;
 mod scene;
