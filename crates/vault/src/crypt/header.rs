@@ -56,7 +56,13 @@ mod tests {
 
     fn file(stanzas: &str) -> Vec<u8> {
         let mac = "--- AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n";
-        [b"age-encryption.org/v1\n", stanzas.as_bytes(), mac.as_bytes(), &[0; 32]].concat()
+        [
+            b"age-encryption.org/v1\n",
+            stanzas.as_bytes(),
+            mac.as_bytes(),
+            &[0; 32],
+        ]
+        .concat()
     }
 
     #[test]
@@ -72,7 +78,11 @@ mod tests {
     fn a_stanza_ends_with_a_short_line() {
         let full = "A".repeat(64);
         assert!(check(&file(&format!("-> a\n{full}\n\n"))).is_ok());
-        for bad in [format!("-> a\n{full}\n"), "-> a\n".into(), format!("-> a\n{full}A\n")] {
+        for bad in [
+            format!("-> a\n{full}\n"),
+            "-> a\n".into(),
+            format!("-> a\n{full}A\n"),
+        ] {
             assert!(check(&file(&bad)).is_err(), "{bad}");
         }
     }

@@ -47,7 +47,7 @@ fn saving_one_change() {
         campaign(Operation::Save(size), 8);
     }
     if soak() > 0 {
-        campaign(Operation::SaveInMany, 0);
+        campaign(Operation::SaveInMany, 60 * soak());
     }
 }
 

@@ -31,7 +31,9 @@ fn refused(bytes: &[u8]) -> Result<(), String> {
     let before = spent();
     parses(bytes)?;
     let took = spent() - before;
-    (took <= LIMIT).then_some(()).ok_or_else(|| format!("it took {took:?}"))
+    (took <= LIMIT)
+        .then_some(())
+        .ok_or_else(|| format!("it took {took:?}"))
 }
 
 fn parses(bytes: &[u8]) -> Result<(), String> {
@@ -58,7 +60,10 @@ fn all<P: Copy + Send + Sync>(
     name: impl Fn(P) -> String,
 ) {
     let judge = |points: &[P]| -> Vec<Result<(), String>> {
-        points.iter().map(|point| refused(&damage(*point))).collect()
+        points
+            .iter()
+            .map(|point| refused(&damage(*point)))
+            .collect()
     };
     let (one, two) = points.split_at(points.len() / 2);
     let held = thread::scope(|scope| {
@@ -84,7 +89,11 @@ const MASKS: [u8; 3] = [0x01, 0xff, 0x20];
 fn flips(archive: &[u8], what: &str, few: usize) {
     Container::parse(archive).unwrap();
     let mut masks = MASKS.to_vec();
-    masks.extend((0..8).map(|bit| 1u8 << bit).filter(|mask| soak() > 0 && !MASKS.contains(mask)));
+    masks.extend(
+        (0..8)
+            .map(|bit| 1u8 << bit)
+            .filter(|mask| soak() > 0 && !MASKS.contains(mask)),
+    );
     let mut draw = Draw::new(what);
     let each = (0..archive.len()).flat_map(|at| {
         let count = if soak() > 0 { masks.len() } else { 1 };
@@ -93,13 +102,23 @@ fn flips(archive: &[u8], what: &str, few: usize) {
     });
     let points = Draw::new(what).some(each.collect(), few);
     let mut tally = Tally::new("V-06", format!("{what}: bytes changed"));
-    all(&mut tally, &points, |(at, mask)| flipped(archive, at, mask), |(at, mask)| format!("{at} ^ {mask:#x}"));
+    all(
+        &mut tally,
+        &points,
+        |(at, mask)| flipped(archive, at, mask),
+        |(at, mask)| format!("{at} ^ {mask:#x}"),
+    );
 }
 
 fn cuts(archive: &[u8], what: &str, few: usize) {
     let lengths = some(what, (0..archive.len()).collect(), few);
     let mut tally = Tally::new("V-06", format!("{what}: lengths cut"));
-    all(&mut tally, &lengths, |length| archive[..length].to_vec(), |length| length.to_string());
+    all(
+        &mut tally,
+        &lengths,
+        |length| archive[..length].to_vec(),
+        |length| length.to_string(),
+    );
 }
 
 #[test]
@@ -117,11 +136,17 @@ fn every_cut_is_refused() {
 // Members of a vault: names and bytes.
 fn members(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
     let read = tar::read(archive).unwrap().into_iter();
-    read.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).collect()
+    read.map(|(name, bytes)| (name.to_owned(), bytes.to_vec()))
+        .collect()
 }
 
 fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
-    tar::write(members.iter().map(|(name, bytes)| (name.as_str(), &**bytes))).unwrap()
+    tar::write(
+        members
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), &**bytes)),
+    )
+    .unwrap()
 }
 
 // One block after the other, each in the one form of the format: what `tar::write` would refuse to write.
@@ -146,9 +171,15 @@ fn appended_bytes_are_refused() {
             }
         }
         for other in [VAULT, TEAM] {
-            tally.tried(|| "another archive".into(), refused(&[vault, other].concat()));
+            tally.tried(
+                || "another archive".into(),
+                refused(&[vault, other].concat()),
+            );
             let bare = &vault[..vault.len() - 2 * tar::BLOCK_BYTES];
-            tally.tried(|| "another archive's members".into(), refused(&[bare, other].concat()));
+            tally.tried(
+                || "another archive's members".into(),
+                refused(&[bare, other].concat()),
+            );
         }
     }
 }
@@ -162,7 +193,10 @@ fn members_swapped_doubled_dropped_and_renamed_are_refused() {
         for one in 0..all.len() {
             let mut without = all.clone();
             let gone = without.remove(one);
-            tally.tried(|| format!("without {}", gone.0), refused(&archive(&without)));
+            tally.tried(
+                || format!("without {}", gone.0),
+                refused(&archive(&without)),
+            );
             let mut twice = all.clone();
             twice.insert(one, gone.clone());
             tally.tried(|| format!("{} twice", gone.0), refused(&raw(&twice)));
@@ -171,12 +205,18 @@ fn members_swapped_doubled_dropped_and_renamed_are_refused() {
         for (one, two) in some("pairs", pairs.collect(), 60) {
             let mut swapped = all.clone();
             swapped.swap(one, two);
-            tally.tried(|| format!("{one} and {two} in each other's place"), refused(&raw(&swapped)));
+            tally.tried(
+                || format!("{one} and {two} in each other's place"),
+                refused(&raw(&swapped)),
+            );
             let (left, right) = (swapped[one].0.clone(), swapped[two].0.clone());
             swapped[one].0 = right;
             swapped[two].0 = left;
             if all[one].1 != all[two].1 {
-                tally.tried(|| format!("{one} and {two} under each other's name"), refused(&raw(&swapped)));
+                tally.tried(
+                    || format!("{one} and {two} under each other's name"),
+                    refused(&raw(&swapped)),
+                );
             }
         }
     }
@@ -205,7 +245,11 @@ fn splices_of_two_vaults_are_refused() {
         }
         // The whole of both, the first of each name.
         let mut both = into.clone();
-        both.extend(from.iter().filter(|(name, _)| into.iter().all(|(known, _)| known != name)).cloned());
+        both.extend(
+            from.iter()
+                .filter(|(name, _)| into.iter().all(|(known, _)| known != name))
+                .cloned(),
+        );
         tally.tried(|| "both".into(), refused(&archive(&both)));
     }
 }
@@ -225,7 +269,10 @@ fn chunks_moved_inside_a_member_are_refused() {
     let member = &all[at].1;
     assert!(age::decrypt(&identity, member).unwrap().len() > 200 << 10);
     // The header, its MAC and the nonce stay.
-    let mac = member.windows(5).position(|window| window == b"\n--- ").unwrap();
+    let mac = member
+        .windows(5)
+        .position(|window| window == b"\n--- ")
+        .unwrap();
     let payload = mac + 5 + 43 + 1 + 16;
     let chunks: Vec<&[u8]> = member[payload..].chunks(CHUNK).collect();
     assert_eq!(chunks.len(), 4);
@@ -237,8 +284,13 @@ fn chunks_moved_inside_a_member_are_refused() {
         spliced[at].1.clone_from(&moved);
         // The signed list refuses it; and where somebody who may sign put it there, age does.
         let opened = age::decrypt(&identity, &moved).is_err();
-        let opened = opened.then_some(()).ok_or_else(|| "age opened it".to_owned());
-        tally.tried(|| format!("{order:?}"), refused(&archive(&spliced)).and(opened));
+        let opened = opened
+            .then_some(())
+            .ok_or_else(|| "age opened it".to_owned());
+        tally.tried(
+            || format!("{order:?}"),
+            refused(&archive(&spliced)).and(opened),
+        );
     };
     for one in 0..chunks.len() {
         let whole: Vec<usize> = (0..chunks.len()).collect();

@@ -82,7 +82,9 @@ impl Operation {
             Self::Restore,
             Self::Pins,
         ];
-        let size = word.strip_prefix("Save(").and_then(|rest| rest.strip_suffix(')'));
+        let size = word
+            .strip_prefix("Save(")
+            .and_then(|rest| rest.strip_suffix(')'));
         match size {
             Some(bytes) => Self::Save(bytes.parse().unwrap()),
             None => plain.into_iter().find(|it| it.word() == word).unwrap(),
@@ -161,13 +163,17 @@ pub(crate) fn govern<T>(
 pub(crate) fn enroll_kit(vault: &mut Unlocked) -> Result<(), VaultError> {
     let mut kit = kit();
     let new = NewDevice::Hardware(&mut kit, Auth::Nothing);
-    govern(vault, |vault, hand| vault.enroll(new, hand, NOW, AuditHead::empty()).map(drop))
+    govern(vault, |vault, hand| {
+        vault.enroll(new, hand, NOW, AuditHead::empty()).map(drop)
+    })
 }
 
 fn retire_kit(vault: &mut Unlocked) -> Result<(), VaultError> {
     let kit = vault.own_devices().find(|device| !device.marked_software);
     let kit = kit.map(|device| device.id).unwrap();
-    govern(vault, |vault, hand| vault.retire(kit, hand, NOW, AuditHead::empty()).map(drop))
+    govern(vault, |vault, hand| {
+        vault.retire(kit, hand, NOW, AuditHead::empty()).map(drop)
+    })
 }
 
 /// Does one operation; `begin` is called when everything before it is done.
@@ -220,16 +226,30 @@ pub(crate) fn perform_as_told() {
 // Calls are counted for each thread, and the n-th of each thread is struck: this one's begin where no other ever comes to.
 fn outnumber_other_threads() {
     for _ in 0..64 {
-        let mut file = fs::OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+        let mut file = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/null")
+            .unwrap();
         file.write_all(&[0]).unwrap();
         assert_eq!(file.read(&mut [0]).unwrap(), 0);
     }
 }
 
-pub(crate) fn command(mut command: process::Command, operation: Operation, folder: &Path) -> process::Command {
+pub(crate) fn command(
+    mut command: process::Command,
+    operation: Operation,
+    folder: &Path,
+) -> process::Command {
     command
         .arg(env::current_exe().unwrap())
-        .args(["--exact", "calls::every_operation_does_what_it_is_to_do", "--test-threads", "1", "--nocapture"])
+        .args([
+            "--exact",
+            "calls::every_operation_does_what_it_is_to_do",
+            "--test-threads",
+            "1",
+            "--nocapture",
+        ])
         // The loader would look into each of cargo's folders, and each look is a call that can be struck.
         .env_remove("LD_LIBRARY_PATH")
         .env(OPERATION, operation.word())

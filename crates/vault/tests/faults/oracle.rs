@@ -1,10 +1,6 @@
 //! What has to hold after a strike: the vault is as before or as after the operation, in every respect, and can be used.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::fs::PermissionsExt,
-};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
 
 use touchkeep_device::Auth;
 use touchkeep_vault::{Locked, SecretPlace, Unlocked, backups};
@@ -25,12 +21,17 @@ impl State {
         if let Some(why) = locked.read_only() {
             return Err(format!("read-only: {why:?}"));
         }
-        let by_kit = Locked::open(&paths.vault).map_err(text)?.unlock(&mut kit(), Auth::Nothing);
+        let by_kit = Locked::open(&paths.vault)
+            .map_err(text)?
+            .unlock(&mut kit(), Auth::Nothing);
         let vault = paths.open().map_err(text)?;
         let mut state = Self::of(&vault);
         if let Ok(by_kit) = by_kit {
             let same = Self::of(&by_kit) == state;
-            state.0.insert("the kit opens it, and sees the same".into(), same.to_string());
+            state.0.insert(
+                "the kit opens it, and sees the same".into(),
+                same.to_string(),
+            );
         }
         if fs::exists(&paths.other).unwrap() {
             let pins = fs::read_to_string(&paths.pins).unwrap_or_default();
@@ -51,10 +52,16 @@ impl State {
             lines.insert(format!("item {}", item.id), format!("{item:?} {secret}"));
         }
         for name in ["size", "count", "next"] {
-            lines.extend(vault.setting(name).map(|text| (format!("setting {name}"), text.to_owned())));
+            lines.extend(
+                vault
+                    .setting(name)
+                    .map(|text| (format!("setting {name}"), text.to_owned())),
+            );
         }
         let devices = vault.devices().iter();
-        let mut devices: Vec<_> = devices.map(|it| format!("{:?} {}", it.kind, it.retired)).collect();
+        let mut devices: Vec<_> = devices
+            .map(|it| format!("{:?} {}", it.kind, it.retired))
+            .collect();
         devices.sort();
         lines.insert("devices".into(), devices.join(", "));
         lines.insert("unreadable".into(), format!("{:?}", vault.unreadable()));
@@ -123,16 +130,28 @@ fn check_files(scene: &Scene) -> Result<(), String> {
             return Err(format!("{:?} has mode {mode:o}", entry.file_name()));
         }
         let bytes = fs::read(entry.path()).unwrap();
-        if bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()) {
-            return Err(format!("{:?} holds a secret in the clear", entry.file_name()));
+        if bytes
+            .windows(CANARY.len())
+            .any(|window| window == CANARY.as_bytes())
+        {
+            return Err(format!(
+                "{:?} holds a secret in the clear",
+                entry.file_name()
+            ));
         }
     }
-    if fs::read_dir(scene.temporary.path()).unwrap().next().is_some() {
+    if fs::read_dir(scene.temporary.path())
+        .unwrap()
+        .next()
+        .is_some()
+    {
         return Err("something was put into the folder for temporary files".into());
     }
     if scene.paths.vault.exists() {
         for backup in backups(&scene.paths.vault).map_err(|error| error.to_string())? {
-            backup.newest.map_err(|error| format!("backup {}: {error}", backup.number))?;
+            backup
+                .newest
+                .map_err(|error| format!("backup {}: {error}", backup.number))?;
         }
     }
     Ok(())
@@ -143,10 +162,12 @@ fn check_old_version(scene: &Scene) -> Result<(), String> {
     let Some(old) = scene.old() else {
         return Ok(());
     };
-    let is_kept = files(scene.folder.path())
-        .iter()
-        .any(|(name, bytes)| name.starts_with("team.vault") && !name.ends_with(".tmp") && bytes == old);
-    is_kept.then_some(()).ok_or_else(|| "what was the vault is nowhere any more".into())
+    let is_kept = files(scene.folder.path()).iter().any(|(name, bytes)| {
+        name.starts_with("team.vault") && !name.ends_with(".tmp") && bytes == old
+    });
+    is_kept
+        .then_some(())
+        .ok_or_else(|| "what was the vault is nowhere any more".into())
 }
 
 // The next to come can do what he came for, and loses nothing.
@@ -155,7 +176,9 @@ fn check_next(scene: &Scene, now: Option<State>) -> Result<(), String> {
     let Some(now) = now else {
         drop(make(&scene.paths.vault, &scene.paths.pins).map_err(text)?);
         let made = State::read(&scene.paths)?;
-        return (made == scene.after).then_some(()).ok_or_else(|| "another vault was made".into());
+        return (made == scene.after)
+            .then_some(())
+            .ok_or_else(|| "another vault was made".into());
     };
     let mut vault = scene.paths.open().map_err(text)?;
     vault.set_setting("next", "written").map_err(text)?;
@@ -169,10 +192,13 @@ fn check_next(scene: &Scene, now: Option<State>) -> Result<(), String> {
     if let Some(old) = old.filter(|_| new) {
         let there = fs::read(&scene.paths.vault).unwrap();
         fs::write(&scene.paths.vault, old).unwrap();
-        let rolled_back = Locked::open_pinned(&scene.paths.vault, &scene.paths.pins).map_err(text)?;
+        let rolled_back =
+            Locked::open_pinned(&scene.paths.vault, &scene.paths.pins).map_err(text)?;
         let is_known = rolled_back.read_only().is_some();
         fs::write(&scene.paths.vault, there).unwrap();
-        return is_known.then_some(()).ok_or_else(|| "an older copy passed for the newest".into());
+        return is_known
+            .then_some(())
+            .ok_or_else(|| "an older copy passed for the newest".into());
     }
     Ok(())
 }

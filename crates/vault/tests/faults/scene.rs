@@ -46,7 +46,11 @@ impl Scene {
         };
         perform(operation, &scene.paths, || {}).unwrap();
         let after = State::read(&scene.paths).unwrap();
-        assert_ne!(scene.before.as_ref(), Some(&after), "{operation:?} does something");
+        assert_ne!(
+            scene.before.as_ref(),
+            Some(&after),
+            "{operation:?} does something"
+        );
         Self { after, ..scene }
     }
 
@@ -75,7 +79,9 @@ impl Scene {
     /// The bytes of the vault as it was found.
     pub(crate) fn old(&self) -> Option<&[u8]> {
         let mut found = self.found.iter();
-        found.find(|(name, _)| name == "team.vault").map(|(_, bytes)| &**bytes)
+        found
+            .find(|(name, _)| name == "team.vault")
+            .map(|(_, bytes)| &**bytes)
     }
 }
 
@@ -84,7 +90,10 @@ pub(crate) fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     entries
         .map(|entry| {
             let entry = entry.unwrap();
-            (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
+            (
+                entry.file_name().into_string().unwrap(),
+                fs::read(entry.path()).unwrap(),
+            )
         })
         .collect()
 }
@@ -94,7 +103,12 @@ pub(crate) fn files_only(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
     let mut found: Vec<_> = entries
         .filter(|entry| entry.file_type().unwrap().is_file())
-        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        .map(|entry| {
+            (
+                entry.file_name().into_string().unwrap(),
+                fs::read(entry.path()).unwrap(),
+            )
+        })
         .collect();
     found.sort();
     found
@@ -102,7 +116,12 @@ pub(crate) fn files_only(folder: &Path) -> Vec<(String, Vec<u8>)> {
 
 pub(crate) fn write(path: &Path, bytes: &[u8]) {
     use std::io::Write;
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .unwrap();
     file.write_all(bytes).unwrap();
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
@@ -129,7 +148,9 @@ fn prepare(operation: Operation, paths: &Paths) {
             for number in 0..10_000u32 {
                 let mut new = item(vault.environment(), &format!("one of many {number}"));
                 let [a, b, c, d] = number.to_be_bytes();
-                new.id = ItemId(Id::from_bytes([9, 9, 9, 9, a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0]));
+                new.id = ItemId(Id::from_bytes([
+                    9, 9, 9, 9, a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0,
+                ]));
                 vault.put(new).unwrap();
             }
             save(&mut vault).unwrap();

@@ -96,7 +96,9 @@ impl Found {
     fn target_is_untouched(&self) -> Result<(), String> {
         let mode = fs::metadata(&self.target).unwrap().mode() & 0o777;
         let same = fs::read(&self.target).unwrap() == self.target_bytes;
-        (same && mode == 0o640).then_some(()).ok_or_else(|| "what a link led to was changed".into())
+        (same && mode == 0o640)
+            .then_some(())
+            .ok_or_else(|| "what a link led to was changed".into())
     }
 }
 
@@ -104,7 +106,11 @@ fn not_a_file<T>(what: &str, done: Result<T, VaultError>, place: &Path) -> Resul
     match done {
         Err(VaultError::NotAFile { path, .. }) if path == place => Ok(()),
         // A socket cannot be opened at all.
-        Err(VaultError::Io { path, source, .. }) if path == place && source.raw_os_error() == Some(6) => Ok(()),
+        Err(VaultError::Io { path, source, .. })
+            if path == place && source.raw_os_error() == Some(6) =>
+        {
+            Ok(())
+        }
         Err(error) => Err(format!("{what}: {error}")),
         Ok(_) => Err(format!("{what}: was done")),
     }
@@ -112,13 +118,22 @@ fn not_a_file<T>(what: &str, done: Result<T, VaultError>, place: &Path) -> Resul
 
 #[test]
 fn what_is_no_file_of_its_own_is_refused_wherever_it_lies() {
-    let mut tally = Tally::new("V-05", "link, pipe, socket, device or folder in the place of a file of ours");
+    let mut tally = Tally::new(
+        "V-05",
+        "link, pipe, socket, device or folder in the place of a file of ours",
+    );
     for thing in THINGS {
         if thing == Thing::Device && !is_root() {
             eprintln!("device nodes are made by root alone: not tried");
             continue;
         }
-        for name in ["team.vault", "team.vault.lock", "pins", "pins.lock", "team.vault.1"] {
+        for name in [
+            "team.vault",
+            "team.vault.lock",
+            "pins",
+            "pins.lock",
+            "team.vault.1",
+        ] {
             let found = Found::new(thing, name);
             let held = refused(thing, name, &found).and_then(|()| found.target_is_untouched());
             tally.tried(|| format!("{thing:?} for {name}"), held);
@@ -134,21 +149,33 @@ fn refused(thing: Thing, name: &str, found: &Found) -> Result<(), String> {
             let copy = found.folder.path().join("copy");
             write(&copy, &found.target_bytes);
             not_a_file("merge", merge_into(&paths.vault, &copy), &place)?;
-            not_a_file("go back", danger_restore(&paths.vault, &paths.pins, 1), &place)
+            not_a_file(
+                "go back",
+                danger_restore(&paths.vault, &paths.pins, 1),
+                &place,
+            )
         }
         "team.vault.lock" => {
             let before = fs::read(&paths.vault).unwrap();
             let mut vault = paths.open().map_err(|error| error.to_string())?;
             vault.set_setting("size", "x").unwrap();
             not_a_file("save", save(&mut vault), &place)?;
-            not_a_file("go back", danger_restore(&paths.vault, &paths.pins, 1), &place)?;
+            not_a_file(
+                "go back",
+                danger_restore(&paths.vault, &paths.pins, 1),
+                &place,
+            )?;
             assert_eq!(fs::read(&paths.vault).unwrap(), before);
             // Nothing was lost: with the thing gone, the same session saves.
             remove(&place);
             save(&mut vault).map_err(|error| error.to_string())
         }
         "team.vault.1" => {
-            not_a_file("go back", danger_restore(&paths.vault, &paths.pins, 1), &place)?;
+            not_a_file(
+                "go back",
+                danger_restore(&paths.vault, &paths.pins, 1),
+                &place,
+            )?;
             let mut vault = paths.open().map_err(|error| error.to_string())?;
             vault.set_setting("size", "x").unwrap();
             // It moves on as it is, until something is in its way.
@@ -158,7 +185,11 @@ fn refused(thing: Thing, name: &str, found: &Found) -> Result<(), String> {
             assert!(fs::symlink_metadata(&place).unwrap().is_file());
             Ok(())
         }
-        _ => not_a_file("open", Locked::open_pinned(&paths.vault, &paths.pins), &place),
+        _ => not_a_file(
+            "open",
+            Locked::open_pinned(&paths.vault, &paths.pins),
+            &place,
+        ),
     }
 }
 
@@ -186,7 +217,10 @@ fn a_folder_in_the_way_of_a_backup_is_named_and_nothing_is_changed() {
     put(&mut vault, 9, "next").unwrap();
     match save(&mut vault) {
         Err(VaultError::Io { path, source, .. }) => {
-            assert_eq!((path, source.kind()), (last.clone(), ErrorKind::IsADirectory));
+            assert_eq!(
+                (path, source.kind()),
+                (last.clone(), ErrorKind::IsADirectory)
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -200,9 +234,18 @@ fn a_folder_that_is_not_there_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let paths = Paths::of(&folder.path().join("missing"));
     let made = make(&paths.vault, &paths.pins).err().unwrap();
-    assert!(matches!(&made, VaultError::Io { source, .. } if source.kind() == ErrorKind::NotFound), "{made}");
-    assert!(matches!(Locked::open(&paths.vault), Err(VaultError::NoVault(_))));
-    assert!(matches!(merge_into(&paths.vault, &paths.vault), Err(VaultError::NoVault(_))));
+    assert!(
+        matches!(&made, VaultError::Io { source, .. } if source.kind() == ErrorKind::NotFound),
+        "{made}"
+    );
+    assert!(matches!(
+        Locked::open(&paths.vault),
+        Err(VaultError::NoVault(_))
+    ));
+    assert!(matches!(
+        merge_into(&paths.vault, &paths.vault),
+        Err(VaultError::NoVault(_))
+    ));
 }
 
 #[test]
@@ -223,7 +266,11 @@ fn a_vault_that_others_could_read_is_private_after_the_next_save() {
 fn inside(test: &str, folder: &Path, script: &str) {
     let mut unshare = Command::new("unshare");
     // Who is not root is so in a name space of his own.
-    unshare.args(if is_root() { &["-m"][..] } else { &["-r", "-m"] });
+    unshare.args(if is_root() {
+        &["-m"][..]
+    } else {
+        &["-r", "-m"]
+    });
     let done = unshare
         .args(["sh", "-euc", &format!("{script}; shift; exec \"$@\""), "sh"])
         .arg(folder)
@@ -232,7 +279,10 @@ fn inside(test: &str, folder: &Path, script: &str) {
         .env(INSIDE, folder)
         .output()
         .expect("unshare is installed");
-    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    let (out, err) = (
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr),
+    );
     assert!(
         done.status.success(),
         "a file system of its own is needed for this test; where mounting is forbidden it cannot run.\n{out}{err}"
@@ -264,18 +314,24 @@ fn a_disk_that_is_really_full_is_said_and_nothing_is_lost() {
     let mut full = 0;
     for number in 0..40u8 {
         put(&mut vault, number, "stored").unwrap();
-        vault.set_setting("size", &"s".repeat(usize::from(number) * 97)).unwrap();
+        vault
+            .set_setting("size", &"s".repeat(usize::from(number) * 97))
+            .unwrap();
         let done = save(&mut vault);
         let there = State::read(&paths);
         let held = match (done, there) {
             (_, Err(error)) => Err(error),
             (Ok(()), Ok(there)) => {
                 saved = there;
-                (saved == State::of(&vault)).then_some(()).ok_or_else(|| "not what was saved".into())
+                (saved == State::of(&vault))
+                    .then_some(())
+                    .ok_or_else(|| "not what was saved".into())
             }
             (Err(error), Ok(there)) if io_error(&error) == Some(ENOSPC) => {
                 full += 1;
-                (there == saved).then_some(()).ok_or_else(|| "not the last that was saved".into())
+                (there == saved)
+                    .then_some(())
+                    .ok_or_else(|| "not the last that was saved".into())
             }
             (Err(error), _) => Err(error.to_string()),
         };
@@ -333,18 +389,28 @@ fn another_users_vault_is_not_replaced() {
     } else {
         // Who is not root cannot give a file away; but may mount one of root's there.
         let test = "storage::another_users_vault_is_not_replaced";
-        inside(test, folder.path(), "mount --bind /etc/hostname \"$1/team.vault\"");
+        inside(
+            test,
+            folder.path(),
+            "mount --bind /etc/hostname \"$1/team.vault\"",
+        );
     }
 }
 
 fn not_replaced(paths: &Paths) {
     let before = fs::read(&paths.vault).unwrap();
     let refused = danger_restore(&paths.vault, &paths.pins, 1).err().unwrap();
-    assert!(matches!(&refused, VaultError::NotAFile { what, .. } if what.contains("another user")), "{refused}");
+    assert!(
+        matches!(&refused, VaultError::NotAFile { what, .. } if what.contains("another user")),
+        "{refused}"
+    );
     if let Ok(mut vault) = paths.open() {
         put(&mut vault, 2, "new").unwrap();
         let refused = save(&mut vault).err().unwrap();
-        assert!(matches!(&refused, VaultError::NotAFile { what, .. } if what.contains("another user")), "{refused}");
+        assert!(
+            matches!(&refused, VaultError::NotAFile { what, .. } if what.contains("another user")),
+            "{refused}"
+        );
     }
     assert_eq!(fs::read(&paths.vault).unwrap(), before);
 }
@@ -378,7 +444,9 @@ fn as_another_user(folder: &Path) {
     fs::copy(env::current_exe().unwrap(), &program).unwrap();
     let mut command = if is_root() {
         let mut setpriv = Command::new("setpriv");
-        setpriv.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&program);
+        setpriv
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .arg(&program);
         setpriv
     } else {
         // Without root there is no other user; who takes his own rights away is refused alike.
@@ -386,8 +454,16 @@ fn as_another_user(folder: &Path) {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).unwrap();
         Command::new(&program)
     };
-    let done = command.args(["--exact", test, "--nocapture"]).env(INSIDE, folder).output().unwrap();
+    let done = command
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, folder)
+        .output()
+        .unwrap();
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     let said = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+    assert!(
+        done.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
 }

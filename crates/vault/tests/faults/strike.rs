@@ -19,8 +19,26 @@ use crate::{
 
 /// Every call by which a save reaches the disk, on any machine; only those that the operation makes are struck.
 const CALLS: [&str; 20] = [
-    "open", "openat", "write", "pwrite64", "writev", "read", "fsync", "fdatasync", "rename", "renameat",
-    "renameat2", "ftruncate", "unlink", "unlinkat", "close", "link", "linkat", "chmod", "fchmod", "flock",
+    "open",
+    "openat",
+    "write",
+    "pwrite64",
+    "writev",
+    "read",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "ftruncate",
+    "unlink",
+    "unlinkat",
+    "close",
+    "link",
+    "linkat",
+    "chmod",
+    "fchmod",
+    "flock",
 ];
 
 /// What is done to the call.
@@ -87,9 +105,11 @@ pub(crate) fn campaign(operation: Operation, few: usize) {
     let calls = calls_of(&scene);
     let mut tally = Tally::new("V-01 V-03 V-04 V-11", operation.what());
     let mut sides = Sides::default();
-    if soak() == 0 {
+    // Each strike of many items takes seconds, and the calls are those of few.
+    if soak() == 0 || operation == Operation::SaveInMany {
         let all = points(&calls);
-        let changes_names = |point: &Point| point.fault == Fault::Kill && point.call.starts_with("rename");
+        let changes_names =
+            |point: &Point| point.fault == Fault::Kill && point.call.starts_with("rename");
         let (first, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(changes_names);
         let few = few.saturating_sub(first.len());
         let drawn = Draw::new(&operation.what()).some(rest, few);
@@ -112,7 +132,10 @@ pub(crate) fn campaign(operation: Operation, few: usize) {
         }
     }
     tally.saw(format!("{} old, {} new", sides.old, sides.new));
-    assert!(sides.old > 0 && sides.new > 0, "both sides of the change were seen");
+    assert!(
+        sides.old > 0 && sides.new > 0,
+        "both sides of the change were seen"
+    );
 }
 
 #[derive(Default)]
@@ -136,7 +159,12 @@ fn strike(scene: &Scene, point: Point, tally: &mut Tally, sides: &mut Sides) -> 
     scene.restore();
     let Point { call, nth, fault } = point;
     let mut strace = strace(scene);
-    strace.args(["-e", &format!("trace={call}"), "-e", &fault.injected(call, nth)]);
+    strace.args([
+        "-e",
+        &format!("trace={call}"),
+        "-e",
+        &fault.injected(call, nth),
+    ]);
     let ended = scene.command(strace).status().expect("strace is installed");
     let killed_before_it_was_written = fault == Fault::Kill && ended.signal() == Some(9);
     if !killed_before_it_was_written && !trace(scene).contains("(INJECTED)") {
@@ -187,14 +215,18 @@ fn calls_of(scene: &Scene) -> BTreeMap<&'static str, (usize, usize)> {
     let mut counted: BTreeMap<&'static str, (usize, usize)> = BTreeMap::new();
     let mut inside = false;
     // Calls are counted for each thread by itself; the operation is done by the first.
-    for line in trace.lines().filter(|line| line.split_whitespace().next() == Some(own)) {
+    for line in trace
+        .lines()
+        .filter(|line| line.split_whitespace().next() == Some(own))
+    {
         inside |= line.contains(BEGINS);
         if line.contains(ENDS) {
             break;
         }
         let rest = line[own.len()..].trim_start();
         let call = CALLS.into_iter().find(|call| {
-            rest.strip_prefix(call).is_some_and(|rest| rest.starts_with('('))
+            rest.strip_prefix(call)
+                .is_some_and(|rest| rest.starts_with('('))
         });
         if let Some(call) = call {
             let (first, last) = counted.entry(call).or_insert((0, 0));

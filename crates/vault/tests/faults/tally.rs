@@ -4,7 +4,9 @@ use std::{env, fs};
 
 /// 0 in `./dev test`; in a soak the multiplier, and everything is tried.
 pub(crate) fn soak() -> usize {
-    env::var("TOUCHKEEP_SOAK").map_or(0, |times| times.parse().expect("TOUCHKEEP_SOAK is a number"))
+    env::var("TOUCHKEEP_SOAK").map_or(0, |times| {
+        times.parse().expect("TOUCHKEEP_SOAK is a number")
+    })
 }
 
 /// `few` in `./dev test`, `many` times the multiplier in a soak.
@@ -20,8 +22,12 @@ pub(crate) struct Draw(u64);
 
 impl Draw {
     pub(crate) fn new(of: &str) -> Self {
-        let seed = env::var("PROPTEST_RNG_SEED").ok().and_then(|seed| seed.parse().ok());
-        let name = of.bytes().fold(0u64, |sum, byte| sum.wrapping_mul(131).wrapping_add(byte.into()));
+        let seed = env::var("PROPTEST_RNG_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok());
+        let name = of.bytes().fold(0u64, |sum, byte| {
+            sum.wrapping_mul(131).wrapping_add(byte.into())
+        });
         Self(seed.unwrap_or(20_261_122) ^ name)
     }
 
@@ -84,12 +90,19 @@ impl Tally {
 impl Drop for Tally {
     fn drop(&mut self) {
         let (points, bad) = (self.points, self.bad.len());
-        let row = format!("{} | {} | {points} | {} | {bad}", self.id, self.what, self.seen);
+        let row = format!(
+            "{} | {} | {points} | {} | {bad}",
+            self.id, self.what, self.seen
+        );
         println!("{row}");
         if let Ok(folder) = env::var("TOUCHKEEP_TALLY") {
             let letters = self.what.chars().filter(char::is_ascii_alphanumeric);
             let name: String = letters.collect();
-            fs::write(format!("{folder}/{}-{name}", self.id), format!("| {row} |\n")).unwrap();
+            fs::write(
+                format!("{folder}/{}-{name}", self.id),
+                format!("| {row} |\n"),
+            )
+            .unwrap();
         }
         if !std::thread::panicking() {
             assert!(points > 0, "{}: nothing was tried", self.what);

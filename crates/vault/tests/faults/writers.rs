@@ -3,16 +3,14 @@
 use std::{
     collections::BTreeSet,
     env, fs,
-    io::{Read, Write},
+    io::Read,
     path::Path,
     process::{Child, Command, Stdio},
 };
 
 use touchkeep_core::{ApiSecret, Id, ItemId};
 use touchkeep_device::{Auth, RecoveryKit};
-use touchkeep_vault::{
-    AuditHead, Locked, NewDevice, ReadOnly, Unlocked, VaultError, merge_into,
-};
+use touchkeep_vault::{AuditHead, Locked, NewDevice, ReadOnly, Unlocked, VaultError, merge_into};
 
 use crate::{
     common::{NOW, item, unlock},
@@ -35,9 +33,16 @@ fn is_governor(writer: usize) -> bool {
 fn what_was_acknowledged_to_any_of_ten_writers_is_there() {
     if let Ok(folder) = env::var(FOLDER) {
         let number = |name| env::var(name).unwrap().parse().unwrap();
-        return write_as_told(&Paths::of(Path::new(&folder)), number(WRITER), number(SAVES));
+        return write_as_told(
+            &Paths::of(Path::new(&folder)),
+            number(WRITER),
+            number(SAVES),
+        );
     }
-    let mut tally = Tally::new("V-08", "eight processes write, two enrol and retire, all at once");
+    let mut tally = Tally::new(
+        "V-08",
+        "eight processes write, two enrol and retire, all at once",
+    );
     let mut draw = Draw::new("writers");
     for _ in 0..amount(1, 20) {
         let folder = tempfile::tempdir().unwrap();
@@ -47,7 +52,9 @@ fn what_was_acknowledged_to_any_of_ten_writers_is_there() {
         save(&mut vault).unwrap();
         drop(vault);
         let seed = draw.below(1 << 30);
-        let running: Vec<Child> = (0..10).map(|writer| start(folder.path(), writer, seed)).collect();
+        let running: Vec<Child> = (0..10)
+            .map(|writer| start(folder.path(), writer, seed))
+            .collect();
         let said: Vec<String> = running.into_iter().map(ended).collect();
         check(&paths, &said, &mut tally);
     }
@@ -55,7 +62,11 @@ fn what_was_acknowledged_to_any_of_ten_writers_is_there() {
 
 fn start(folder: &Path, writer: usize, seed: usize) -> Child {
     Command::new(env::current_exe().unwrap())
-        .args(["--exact", "writers::what_was_acknowledged_to_any_of_ten_writers_is_there", "--nocapture"])
+        .args([
+            "--exact",
+            "writers::what_was_acknowledged_to_any_of_ten_writers_is_there",
+            "--nocapture",
+        ])
         .env(FOLDER, folder)
         .env(WRITER, writer.to_string())
         .env(SAVES, if is_governor(writer) { "2" } else { "5" })
@@ -67,7 +78,12 @@ fn start(folder: &Path, writer: usize, seed: usize) -> Child {
 
 fn ended(mut child: Child) -> String {
     let mut said = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
     assert!(child.wait().unwrap().success(), "{said}");
     said
 }
@@ -75,9 +91,16 @@ fn ended(mut child: Child) -> String {
 fn check(paths: &Paths, said: &[String], tally: &mut Tally) {
     let vault = paths.open().unwrap();
     let names: BTreeSet<_> = vault.items().iter().map(|item| item.name.clone()).collect();
-    let devices: BTreeSet<_> = vault.devices().iter().map(|it| (it.id.to_string(), it.retired)).collect();
+    let devices: BTreeSet<_> = vault
+        .devices()
+        .iter()
+        .map(|it| (it.id.to_string(), it.retired))
+        .collect();
     let mut secrets = BTreeSet::from(["at first".to_owned()]);
-    let acknowledged = said.iter().flat_map(|said| said.lines()).filter_map(|line| line.strip_prefix("ACK "));
+    let acknowledged = said
+        .iter()
+        .flat_map(|said| said.lines())
+        .filter_map(|line| line.strip_prefix("ACK "));
     for line in acknowledged {
         let (what, which) = line.split_once(' ').unwrap();
         let is_there = match what {
@@ -89,21 +112,39 @@ fn check(paths: &Paths, said: &[String], tally: &mut Tally) {
             "enrolled" => devices.iter().any(|(id, _)| id == which),
             _ => devices.contains(&(which.to_owned(), true)),
         };
-        tally.tried(|| line.to_owned(), is_there.then_some(()).ok_or_else(|| "is lost".into()));
+        tally.tried(
+            || line.to_owned(),
+            is_there.then_some(()).ok_or_else(|| "is lost".into()),
+        );
     }
     let id = ItemId(Id::from_bytes([SHARED; 16]));
     let shared = vault.secret(id).unwrap();
     let shared = shared.expose().rsplit(' ').next().unwrap().to_owned();
     let is_of_somebody = secrets.iter().any(|secret| secret.ends_with(&shared));
-    let held = is_of_somebody.then_some(()).ok_or_else(|| format!("{shared} was acknowledged to nobody"));
+    let held = is_of_somebody
+        .then_some(())
+        .ok_or_else(|| format!("{shared} was acknowledged to nobody"));
     tally.tried(|| "the shared secret".into(), held);
     let heads = vault.as_locked().container().heads().len();
     let ends = vault.as_locked().container().chain().ends().len();
     let one = (heads, ends) == (1, 1);
-    tally.tried(|| "heads".into(), one.then_some(()).ok_or_else(|| format!("{heads} heads, {ends} ends")));
-    let left = fs::read_dir(paths.vault.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
-    let left = left.into_iter().any(|name| name.to_string_lossy().ends_with(".tmp"));
-    tally.tried(|| "left over".into(), (!left).then_some(()).ok_or_else(|| "a temporary file".into()));
+    tally.tried(
+        || "heads".into(),
+        one.then_some(())
+            .ok_or_else(|| format!("{heads} heads, {ends} ends")),
+    );
+    let left = fs::read_dir(paths.vault.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let left = left
+        .into_iter()
+        .any(|name| name.to_string_lossy().ends_with(".tmp"));
+    tally.tried(
+        || "left over".into(),
+        (!left)
+            .then_some(())
+            .ok_or_else(|| "a temporary file".into()),
+    );
 }
 
 fn write_as_told(paths: &Paths, writer: usize, saves: usize) {
@@ -125,7 +166,7 @@ fn write_as_told(paths: &Paths, writer: usize, saves: usize) {
             match done {
                 Ok(acknowledged) => {
                     for line in acknowledged {
-                        writeln!(std::io::stdout(), "\nACK {line}").unwrap();
+                        println!("\nACK {line}");
                     }
                     break;
                 }
@@ -153,12 +194,32 @@ fn write_once(
     let name = format!("writer {writer} item {number}");
     let mut new = item(vault.environment(), &name);
     let [writer_byte, number_byte] = [writer, number].map(|value| u8::try_from(value).unwrap());
-    new.id = ItemId(Id::from_bytes([1, writer_byte, number_byte, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+    new.id = ItemId(Id::from_bytes([
+        1,
+        writer_byte,
+        number_byte,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+    ]));
     vault.put(new)?;
     let mut acknowledged = vec![format!("item {name}")];
     if choice == 0 {
         let secret = format!("secret-of-{writer}-{number}");
-        vault.set_secret(ItemId(Id::from_bytes([SHARED; 16])), ApiSecret::new(secret.clone()))?;
+        vault.set_secret(
+            ItemId(Id::from_bytes([SHARED; 16])),
+            ApiSecret::new(secret.clone()),
+        )?;
         acknowledged.push(format!("secret {secret}"));
     }
     save(vault)?;
@@ -169,10 +230,16 @@ fn write_once(
 fn govern_once(vault: &mut Unlocked) -> Result<Vec<String>, VaultError> {
     let mut kit = RecoveryKit::generate()?.device()?;
     let new = NewDevice::Hardware(&mut kit, Auth::Nothing);
-    let id = govern(vault, |vault, hand| vault.enroll(new, hand, NOW, AuditHead::empty()))?;
+    let id = govern(vault, |vault, hand| {
+        vault.enroll(new, hand, NOW, AuditHead::empty())
+    })?;
     let mut acknowledged = vec![format!("enrolled {id}")];
     // It stays enrolled where somebody else comes between.
-    if govern(vault, |vault, hand| vault.retire(id, hand, NOW, AuditHead::empty())).is_ok() {
+    if govern(vault, |vault, hand| {
+        vault.retire(id, hand, NOW, AuditHead::empty())
+    })
+    .is_ok()
+    {
         acknowledged.push(format!("retired {id}"));
     }
     Ok(acknowledged)
@@ -180,7 +247,10 @@ fn govern_once(vault: &mut Unlocked) -> Result<Vec<String>, VaultError> {
 
 #[test]
 fn an_older_copy_a_fork_and_another_vault_are_known_for_what_they_are() {
-    let mut tally = Tally::new("V-07", "an older copy, a fork or another vault put in the place");
+    let mut tally = Tally::new(
+        "V-07",
+        "an older copy, a fork or another vault put in the place",
+    );
     let folder = tempfile::tempdir().unwrap();
     let paths = Paths::of(folder.path());
     let mut vault = make(&paths.vault, &paths.pins).unwrap();
@@ -196,13 +266,18 @@ fn an_older_copy_a_fork_and_another_vault_are_known_for_what_they_are() {
         let pins = folder.path().join(format!("pins-{newer}"));
         fs::write(&paths.vault, &versions[newer]).unwrap();
         Locked::open_pinned(&paths.vault, &pins).unwrap();
-        for older in 0..newer {
-            fs::write(&paths.vault, &versions[older]).unwrap();
+        for (older, version) in versions[..newer].iter().enumerate() {
+            fs::write(&paths.vault, version).unwrap();
             let held = read_only(&paths.vault, &pins, ReadOnly::Behind);
             tally.tried(|| format!("{older} for {newer}"), held);
         }
         fs::write(&paths.vault, &versions[newer]).unwrap();
-        assert_eq!(Locked::open_pinned(&paths.vault, &pins).unwrap().read_only(), None);
+        assert_eq!(
+            Locked::open_pinned(&paths.vault, &pins)
+                .unwrap()
+                .read_only(),
+            None
+        );
     }
     let last = versions.last().unwrap();
     // A fork: continued from each older version by somebody who did not know the newer ones.
@@ -214,13 +289,19 @@ fn an_older_copy_a_fork_and_another_vault_are_known_for_what_they_are() {
         fork.set_setting("size", "fork").unwrap();
         save(&mut fork).unwrap();
         fs::copy(&there.vault, &paths.vault).unwrap();
-        tally.tried(|| "a fork".into(), read_only(&paths.vault, &paths.pins, ReadOnly::Behind));
+        tally.tried(
+            || "a fork".into(),
+            read_only(&paths.vault, &paths.pins, ReadOnly::Behind),
+        );
         // Taken in beside what was seen, it is welcome.
         fs::write(&paths.vault, last).unwrap();
         merge_into(&paths.vault, &there.vault).unwrap();
         let mut joined = paths.open().unwrap();
         let seen = joined.setting("size") == Some("fork") && joined.read_only().is_none();
-        tally.tried(|| "a fork taken in".into(), seen.then_some(()).ok_or_else(|| "is not there".into()));
+        tally.tried(
+            || "a fork taken in".into(),
+            seen.then_some(()).ok_or_else(|| "is not there".into()),
+        );
         joined.set_setting("size", "").unwrap();
         save(&mut joined).unwrap();
         fs::remove_file(&paths.pins).unwrap();
@@ -231,7 +312,10 @@ fn an_older_copy_a_fork_and_another_vault_are_known_for_what_they_are() {
     let other = Paths::of(away.path());
     drop(make(&other.vault, &other.pins).unwrap());
     fs::copy(&other.vault, &paths.vault).unwrap();
-    tally.tried(|| "another vault".into(), read_only(&paths.vault, &paths.pins, ReadOnly::OtherVault));
+    tally.tried(
+        || "another vault".into(),
+        read_only(&paths.vault, &paths.pins, ReadOnly::OtherVault),
+    );
 }
 
 // It can be read, says why it is not to be written, and is not.
