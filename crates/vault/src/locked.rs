@@ -124,6 +124,7 @@ impl Locked {
             .find(|name| matches!(name, MemberName::Device { device, .. } if *device == id))
             .and_then(|name| self.container.member(&name))
             .ok_or(VaultError::NotEnrolled)?;
+        crypt::header::check(sealed).map_err(|_| crypt::content(&format!("d/{id}")))?;
         Ok(SoftwareDevice::new(
             enrolled.info("Passphrase"),
             sealed.to_vec(),
