@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
+
 use crate::{
     chain::Chain,
     commit::{Commit, MAX_PARENTS},
@@ -203,7 +205,7 @@ pub(crate) fn read_pasts(
 }
 
 pub(crate) fn read_commits(
-    commits: &BTreeMap<Hash, Arc<[u8]>>,
+    commits: &BTreeMap<Hash, Bytes>,
     pasts: BTreeMap<Hash, Arc<Past>>,
     chain: &Chain,
 ) -> Result<History, ContainerError> {

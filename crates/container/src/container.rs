@@ -3,8 +3,9 @@
 //! A [`Container`] that exists is consistent: every member is live by a signed commit, with the hash that the commit states,
 //! and every signature is that of whom the membership chain names. There is no way to have one that is not.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
+use bytes::Bytes;
 use touchkeep_core::{UnixMillis, UserId, VaultId};
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     name::{MemberName, Part},
     note::{Note, NoteError, NoteSignature},
     past::Past,
-    tar::{self, TarError},
+    tar::{self, Archive, TarError},
     words::VaultKind,
 };
 
@@ -76,14 +77,14 @@ pub enum ContainerError {
 pub(crate) struct Member {
     pub(crate) name: MemberName,
     pub(crate) hash: Hash,
-    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) bytes: Bytes,
 }
 
 /// A whole vault.
 #[derive(Debug, Clone)]
 pub struct Container {
     pub(crate) members: BTreeMap<String, Member>,
-    pub(crate) commits: BTreeMap<Hash, Arc<[u8]>>,
+    pub(crate) commits: BTreeMap<Hash, Bytes>,
     pub(crate) history: History,
     pub(crate) chain: Chain,
 }
@@ -144,8 +145,16 @@ impl Container {
     /// # Errors
     /// Whatever is not exactly a vault; nothing of it can then be used.
     pub fn parse(archive: &[u8]) -> Result<Self, ContainerError> {
+        Self::read(Bytes::copy_from_slice(archive))
+    }
+
+    /// Reads and checks a whole vault, and keeps the bytes that it was given.
+    ///
+    /// # Errors
+    /// As [`Container::parse`].
+    pub fn read(archive: impl Into<Bytes>) -> Result<Self, ContainerError> {
         let (mut members, mut commits) = (BTreeMap::new(), BTreeMap::new());
-        for (name, hash, bytes) in read_members(archive)? {
+        for (name, hash, bytes) in read_members(&archive.into())? {
             match name {
                 MemberName::Commit(stated) if stated != hash => {
                     return Err(ContainerError::Changed(name.to_string()));
@@ -247,7 +256,7 @@ impl Container {
             text,
             signatures: vec![signature],
         };
-        let bytes: Arc<[u8]> = Arc::from(note.to_string().into_bytes());
+        let bytes = Bytes::from(note.to_string());
         let hash = Hash::of(&bytes);
         let read = read_commit(hash, &bytes, &next.chain)?;
         next.commits.insert(hash, bytes);
@@ -311,18 +320,23 @@ impl Container {
     ///
     /// # Errors
     /// When it is larger than the format allows.
+    pub fn archive(&self) -> Result<Archive<'_>, TarError> {
+        let commits = self.commits.iter();
+        let commits = commits.map(|(hash, bytes)| {
+            let name = MemberName::Commit(*hash).to_string();
+            (Cow::Owned(name), &**bytes)
+        });
+        let members = self.members.iter();
+        let members = members.map(|(name, member)| (Cow::Borrowed(&**name), &*member.bytes));
+        Archive::of(members.chain(commits))
+    }
+
+    /// The archive's bytes.
+    ///
+    /// # Errors
+    /// As [`Container::archive`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, TarError> {
-        let names: Vec<(String, &Arc<[u8]>)> = self
-            .commits
-            .iter()
-            .map(|(hash, bytes)| (MemberName::Commit(*hash).to_string(), bytes))
-            .collect();
-        let commits = names.iter().map(|(name, bytes)| (name.as_str(), &***bytes));
-        let members = self
-            .members
-            .iter()
-            .map(|(name, m)| (name.as_str(), &*m.bytes));
-        tar::write(members.chain(commits))
+        self.archive().map(|archive| archive.to_bytes())
     }
 
     /// The vault's id.
@@ -416,13 +430,13 @@ impl Container {
 // What a commit adds and drops, while it is put together.
 #[derive(Default)]
 struct Change {
-    added: Vec<(MemberName, Hash)>,
-    dropped: Vec<(MemberName, Hash)>,
+    added: NamedHashes,
+    dropped: NamedHashes,
 }
 
 impl Change {
     fn add(&mut self, members: &mut BTreeMap<String, Member>, name: MemberName, bytes: Vec<u8>) {
-        let (hash, bytes) = (Hash::of(&bytes), Arc::from(bytes));
+        let (hash, bytes) = (Hash::of(&bytes), Bytes::from(bytes));
         let member = Member { name, hash, bytes };
         self.added.push((name, hash));
         if let Some(before) = members.insert(name.to_string(), member) {
@@ -478,18 +492,18 @@ impl Change {
 }
 
 type NamedHashes = Vec<(MemberName, Hash)>;
-type Read = (MemberName, Hash, Arc<[u8]>);
+type Read = (MemberName, Hash, Bytes);
 
 // Hashing is most of what reading costs, so the cores share it.
-fn read_members(archive: &[u8]) -> Result<Vec<Read>, ContainerError> {
+fn read_members(archive: &Bytes) -> Result<Vec<Read>, ContainerError> {
     let named = tar::read(archive)?
         .into_iter()
         .map(|(text, bytes)| match text.parse() {
-            Ok(name) => Ok((name, bytes)),
+            Ok(name) => Ok((name, archive.slice_ref(bytes))),
             Err(_) => Err(ContainerError::Name(text.to_owned())),
         })
-        .collect::<Result<Vec<(MemberName, &[u8])>, _>>()?;
-    let hashed = |(name, bytes): &(MemberName, &[u8])| (*name, Hash::of(bytes), Arc::from(*bytes));
+        .collect::<Result<Vec<(MemberName, Bytes)>, _>>()?;
+    let hashed = |(name, bytes): &(MemberName, Bytes)| (*name, Hash::of(bytes), bytes.clone());
     Ok(crate::parallel::map(&named, hashed))
 }
 

@@ -210,17 +210,25 @@ impl History {
             return None;
         }
         let order = self.in_order().into_iter();
-        let whole: Vec<Hash> = order
-            .filter(|hash| self.commits.contains_key(hash))
-            .collect();
+        let (whole, told): (Vec<Hash>, Vec<Hash>) =
+            order.partition(|hash| self.commits.contains_key(hash));
         let (old, _) = whole.split_at_checked(whole.len().checked_sub(KEPT_WHOLE)?)?;
-        let traces = old.iter().filter_map(|hash| {
-            let commit = self.commits.get(hash)?;
+        let lists = self.traces(&self.lists_of(&self.all()));
+        // What an old commit drops, nothing says any more when only its trace is left: who added it is told of again.
+        let again = told.into_iter().filter(|hash| {
+            let added = self.added(*hash, &lists).unwrap_or_default();
+            added.iter().any(|entry| !live.contains_key(entry))
+        });
+        let traces = again.chain(old.iter().copied()).filter_map(|hash| {
+            let added = match self.commits.get(&hash) {
+                Some(commit) => &commit.added,
+                None => &lists.get(&hash)?.first()?.added,
+            };
             let is_live = |member: &&(MemberName, Hash)| live.contains_key(&Entry::of(member));
             Some(Trace {
-                commit: *hash,
-                parents: commit.parents.clone(),
-                added: commit.added.iter().filter(is_live).copied().collect(),
+                commit: hash,
+                parents: self.parents.get(&hash)?.clone(),
+                added: added.iter().filter(is_live).copied().collect(),
             })
         });
         Some(Past {

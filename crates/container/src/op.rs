@@ -23,6 +23,8 @@ pub const MAX_VALUE_BYTES: usize = 1 << 20;
 pub const MAX_KEY_BYTES: usize = 128;
 /// Fields that one operation may set.
 pub const MAX_FIELDS: usize = 256;
+// As many as an item has, about: a guess at what to make room for.
+const USUAL_FIELDS: usize = 12;
 /// The last millisecond of the year 9999: clocks beyond it are refused.
 pub const MAX_CLOCK_MS: u64 = 253_402_300_799_999;
 
@@ -109,6 +111,16 @@ impl<'a> Text<'a> {
         // It was found canonical when the line was read.
         let _ = unescape(self.0, |c| out.push(c));
         Value::new(out)
+    }
+
+    /// The value as plain text, for what is no secret.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        if self.0.contains('\\') {
+            self.to_value().expose().to_owned()
+        } else {
+            self.0.to_owned()
+        }
     }
 
     /// What stands between the quotes.
@@ -275,6 +287,16 @@ impl Writer {
     }
 }
 
+/// How a field that is set to a text stands in a line.
+#[must_use]
+pub fn field_text(field: &str, text: &str) -> Zeroizing<String> {
+    let mut writer = Writer::default();
+    writer.quoted(field);
+    writer.push(":");
+    writer.quoted(text);
+    writer.finish()
+}
+
 /// Reads lines, strictly: any that [`Writer`] would not have written is refused.
 pub fn lines(text: &str) -> impl Iterator<Item = Result<Line<'_>, BadOp>> {
     let mut rest = text;
@@ -299,10 +321,12 @@ fn read_line(line: &str) -> Option<Line<'_>> {
     if let Some(from) = line.strip_prefix("{\"from\":\"") {
         return from.strip_suffix("\"}")?.parse().ok().map(Line::From);
     }
-    let (at, rest) = line.strip_prefix("{\"at\":\"")?.split_once("\",")?;
+    let (at, rest) = line.strip_prefix("{\"at\":\"")?.split_once('"')?;
+    let rest = rest.strip_prefix(',')?;
     let edit = match rest.strip_prefix("\"item\":\"") {
         Some(rest) => {
-            let (item, rest) = rest.split_once("\",")?;
+            let (item, rest) = rest.split_once('"')?;
+            let rest = rest.strip_prefix(',')?;
             let item = item.parse().ok()?;
             match rest {
                 "\"removed\":true}" => Edit::Remove(item),
@@ -317,10 +341,10 @@ fn read_line(line: &str) -> Option<Line<'_>> {
 
 fn read_fields(text: &str) -> Option<Vec<Field<'_, Text<'_>>>> {
     let mut rest = text.strip_prefix("\"set\":{")?;
-    let mut fields: Vec<Field<'_, Text<'_>>> = Vec::new();
+    let mut fields: Vec<Field<'_, Text<'_>>> = Vec::with_capacity(USUAL_FIELDS);
     loop {
-        let (name, after) = rest.strip_prefix('"')?.split_once("\":")?;
-        let (value, after) = read_value(after)?;
+        let (name, after) = rest.strip_prefix('"')?.split_once('"')?;
+        let (value, after) = read_value(after.strip_prefix(':')?)?;
         let ascends = fields.last().is_none_or(|(before, _)| *before < name);
         if !ascends || !is_key(name) || fields.len() == MAX_FIELDS {
             return None;

@@ -21,6 +21,7 @@ use crate::{
     history::History,
     name::MemberName,
     op::{self, BadOp, Edit, HybridClock, Line, Op, Text, Writer, Written},
+    parallel,
 };
 
 /// The field whose concurrent writes are both kept.
@@ -54,7 +55,7 @@ pub enum BadPart {
     From,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct LineRef {
     at: HybridClock,
     // Index into `State::commits`.
@@ -62,6 +63,24 @@ struct LineRef {
     part: u32,
     start: u32,
     end: u32,
+}
+
+impl LineRef {
+    const FIRST: Self = Self::at_either_end(HybridClock { ms: 0, count: 0 }, 0);
+    const LAST: Self = {
+        let (ms, count) = (u64::MAX, u32::MAX);
+        Self::at_either_end(HybridClock { ms, count }, u32::MAX)
+    };
+
+    const fn at_either_end(at: HybridClock, end: u32) -> Self {
+        Self {
+            at,
+            commit: end,
+            part: end,
+            start: end,
+            end,
+        }
+    }
 }
 
 struct Indexed {
@@ -152,6 +171,16 @@ fn narrow(range: Range<usize>) -> Range<u32> {
     narrow(range.start)..narrow(range.end)
 }
 
+fn item_of(line: &str) -> Option<ItemId> {
+    match op::lines(line).next()?.ok()? {
+        Line::Op(Op {
+            edit: Edit::Put(item, _) | Edit::Remove(item),
+            ..
+        }) => Some(item),
+        _ => None,
+    }
+}
+
 // The secret in an operation that stores one, as it stands there.
 fn stored_in<'a>(op: &Op<'a>) -> Option<&'a str> {
     let Edit::Put(_, fields) = &op.edit else {
@@ -195,6 +224,7 @@ impl Place {
 
 #[derive(Debug, Clone, Copy)]
 struct Write<'a> {
+    field: &'a str,
     stamp: Stamp,
     text: Option<Text<'a>>,
     part: u32,
@@ -203,8 +233,8 @@ struct Write<'a> {
 /// An item, put together.
 #[derive(Debug, Clone)]
 pub struct ItemState<'a> {
-    // Ascending by stamp. One, but for a secret in conflict.
-    fields: BTreeMap<&'a str, Vec<Write<'a>>>,
+    // Ascending by field, then by stamp. One of each field, but for a secret in conflict.
+    writes: Vec<Write<'a>>,
     // The last one, once it is put together.
     removed: Vec<Stamp>,
     is_there: bool,
@@ -220,15 +250,17 @@ impl<'a> ItemState<'a> {
 
     /// Its fields that are not empty. A stored secret is blotted out.
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, Text<'a>)> {
-        self.fields
-            .iter()
-            .filter_map(|(name, writes)| Some((*name, writes.last()?.text?)))
+        let fields = self.writes.chunk_by(|a, b| a.field == b.field);
+        fields.filter_map(|writes| {
+            let last = writes.last()?;
+            Some((last.field, last.text?))
+        })
     }
 
     /// Where its stored secret is.
     #[must_use]
     pub fn stored_secret(&self) -> Option<Place> {
-        let write = self.fields.get(SECRET_FIELD)?.last()?;
+        let write = self.of_field(SECRET_FIELD).last()?;
         let secret = write.text?.escaped().strip_prefix(STORED)?;
         let part = self.state.parts.get(&write.part)?;
         let text = std::str::from_utf8(&part.text).ok()?;
@@ -241,7 +273,7 @@ impl<'a> ItemState<'a> {
 
     /// The parts that hold a stored secret of it, of every write that is not replaced yet.
     pub fn parts_with_secrets(&self) -> impl Iterator<Item = MemberName> {
-        let writes = self.fields.get(SECRET_FIELD).into_iter().flatten();
+        let writes = self.of_field(SECRET_FIELD).iter();
         let stored =
             writes.filter(|write| write.text.is_some_and(|t| t.escaped().starts_with(STORED)));
         stored.filter_map(|write| Some(self.state.parts.get(&write.part)?.name))
@@ -250,19 +282,20 @@ impl<'a> ItemState<'a> {
     /// Whether two writers gave it different secrets without knowing of each other.
     #[must_use]
     pub fn is_in_conflict(&self) -> bool {
-        self.fields
-            .get(SECRET_FIELD)
-            .is_some_and(|writes| writes.len() > 1)
+        self.of_field(SECRET_FIELD).len() > 1
     }
 
     fn take(&mut self, op: &Op<'a>, stamp: Stamp, part: u32) {
         match &op.edit {
             Edit::Put(_, fields) | Edit::Set(fields) => {
-                for (name, text) in fields {
-                    let text = *text;
-                    let writes = self.fields.entry(name).or_default();
-                    let write = Write { stamp, text, part };
-                    writes.push(write);
+                self.writes.reserve(fields.len());
+                for &(field, text) in fields {
+                    self.writes.push(Write {
+                        field,
+                        stamp,
+                        text,
+                        part,
+                    });
                 }
             }
             Edit::Remove(_) => self.removed.push(stamp),
@@ -271,26 +304,46 @@ impl<'a> ItemState<'a> {
 
     // Leaves what holds.
     fn settle(&mut self, history: &History) {
-        for (name, writes) in &mut self.fields {
-            match *name {
-                SECRET_FIELD => keep_unseen(writes, history),
-                _ => keep_latest(writes, history),
+        let is_of_same = |a: &Write<'_>, b: &Write<'_>| a.field == b.field;
+        self.writes.sort_by_key(|write| write.field);
+        // Nearly always each field was written once.
+        if !self.writes.is_sorted_by(|a, b| !is_of_same(a, b)) {
+            let written = std::mem::take(&mut self.writes);
+            for writes in written.chunk_by(is_of_same) {
+                self.writes.extend(holding(writes.to_vec(), history));
             }
         }
         self.removed = latest(self.removed.iter().copied(), history)
             .into_iter()
             .collect();
-        let mut written = self.fields.values().flatten();
-        self.is_there = written.any(|write| {
+        self.is_there = self.writes.iter().any(|write| {
             let mut removed = self.removed.iter();
             removed.all(|removed| is_later(write.stamp, *removed, history))
         });
     }
 
-    fn holds(&self, name: &str, stamp: Stamp) -> bool {
-        let mut writes = self.fields.get(name).into_iter().flatten();
-        writes.any(|write| write.stamp == stamp) && (name != SECRET_FIELD || self.is_there())
+    fn of_field(&self, name: &str) -> &[Write<'a>] {
+        let start = self.writes.partition_point(|write| write.field < name);
+        let end = self.writes.partition_point(|write| write.field <= name);
+        self.writes.get(start..end).unwrap_or_default()
     }
+
+    fn holds(&self, name: &str, stamp: Stamp) -> bool {
+        self.holds_setting(name, stamp) && (name != SECRET_FIELD || self.is_there())
+    }
+
+    fn holds_setting(&self, name: &str, stamp: Stamp) -> bool {
+        self.of_field(name).iter().any(|write| write.stamp == stamp)
+    }
+}
+
+// Of the writes of one field, those that hold.
+fn holding<'a>(mut writes: Vec<Write<'a>>, history: &History) -> Vec<Write<'a>> {
+    match writes.first() {
+        Some(write) if write.field == SECRET_FIELD => keep_unseen(&mut writes, history),
+        _ => keep_latest(&mut writes, history),
+    }
+    writes
 }
 
 // The last of some writes or removals. Of those with one reading of the clock, one that knew another is later: else whoever
@@ -351,14 +404,15 @@ pub struct State {
     parts: BTreeMap<u32, PartText>,
     commits: Vec<Hash>,
     known: HashMap<Hash, u32>,
-    items: BTreeMap<ItemId, Vec<LineRef>>,
+    // Not a list for each item: a hundred thousand small ones cost more than all the rest.
+    items: BTreeSet<(ItemId, LineRef)>,
     settings: Vec<LineRef>,
     clock: HybridClock,
 }
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "State({} items)", self.items.len())
+        write!(f, "State({} items)", self.known_items().count())
     }
 }
 
@@ -376,7 +430,7 @@ impl State {
                 end: line.range.end,
             };
             match line.item {
-                Some(item) => self.items.entry(item).or_default().push(line_ref),
+                Some(item) => drop(self.items.insert((item, line_ref))),
                 None => self.settings.push(line_ref),
             }
         }
@@ -402,13 +456,21 @@ impl State {
             .filter(|(_, part)| is_gone(part))
             .map(|(number, _)| *number)
             .collect();
-        self.parts.retain(|number, _| !numbers.contains(number));
         let keeps = |line: &LineRef| !numbers.contains(&line.part);
         self.settings.retain(keeps);
-        self.items.retain(|_, lines| {
-            lines.retain(keeps);
-            !lines.is_empty()
-        });
+        for number in &numbers {
+            let Some(part) = self.parts.remove(number) else {
+                continue;
+            };
+            // Of the items, only those that it tells of.
+            let text = std::str::from_utf8(&part.text).unwrap_or_default();
+            for item in text.split_inclusive('\n').filter_map(item_of) {
+                let lines: Vec<LineRef> = self.lines_of(item).copied().collect();
+                for line in lines.into_iter().filter(|line| !keeps(line)) {
+                    self.items.remove(&(item, line));
+                }
+            }
+        }
     }
 
     /// The parts that were taken in.
@@ -424,19 +486,55 @@ impl State {
 
     /// Every item that anything is known of, there or removed.
     pub fn known_items(&self) -> impl Iterator<Item = ItemId> {
-        self.items.keys().copied()
+        let mut items = self.items.iter().map(|(item, _)| *item).peekable();
+        std::iter::from_fn(move || {
+            let item = items.next()?;
+            while items.next_if_eq(&item).is_some() {}
+            Some(item)
+        })
+    }
+
+    fn lines_of(&self, item: ItemId) -> impl Iterator<Item = &LineRef> {
+        let all = (item, LineRef::FIRST)..=(item, LineRef::LAST);
+        self.items.range(all).map(|(_, line)| line)
+    }
+
+    /// Whether anything is known of an item.
+    #[must_use]
+    pub fn knows(&self, id: ItemId) -> bool {
+        self.lines_of(id).next().is_some()
     }
 
     /// An item, there or removed; none where nothing is known of it.
     #[must_use]
     pub fn item(&self, id: ItemId, history: &History) -> Option<ItemState<'_>> {
-        Some(self.resolved(self.items.get(&id)?, history))
+        let mut lines = self.lines_of(id).peekable();
+        lines.peek()?;
+        Some(self.resolved(lines, history))
+    }
+
+    /// Items of which some line sets a field to this text. Whether it still holds is another question.
+    #[must_use]
+    pub fn items_told(&self, field: &str, text: &str) -> BTreeSet<ItemId> {
+        let looked_for = op::field_text(field, text);
+        let parts: Vec<&PartText> = self.parts.values().collect();
+        let told = parallel::map(&parts, |part| {
+            let text = std::str::from_utf8(&part.text).unwrap_or_default();
+            let places = text.match_indices(looked_for.as_str());
+            let lines = places.filter_map(|(at, _)| {
+                let (before, after) = text.split_at_checked(at)?;
+                let start = before.rfind('\n').map_or(0, |end| end + 1);
+                text.get(start..at + after.find('\n')? + 1)
+            });
+            lines.filter_map(item_of).collect::<Vec<_>>()
+        });
+        told.into_iter().flatten().collect()
     }
 
     /// Whether an item was written more than once, so that it may be in conflict.
     #[must_use]
     pub fn may_be_in_conflict(&self, id: ItemId) -> bool {
-        self.items.get(&id).is_some_and(|lines| lines.len() > 1)
+        self.lines_of(id).nth(1).is_some()
     }
 
     /// The settings that are not empty.
@@ -445,9 +543,13 @@ impl State {
         self.resolved(&self.settings, history).fields().collect()
     }
 
-    fn resolved(&self, lines: &[LineRef], history: &History) -> ItemState<'_> {
+    fn resolved<'a>(
+        &'a self,
+        lines: impl IntoIterator<Item = &'a LineRef>,
+        history: &History,
+    ) -> ItemState<'a> {
         let mut item = ItemState {
-            fields: BTreeMap::new(),
+            writes: Vec::new(),
             removed: Vec::new(),
             is_there: false,
             state: self,
@@ -540,13 +642,6 @@ impl State {
             Edit::Put(_, fields) | Edit::Set(fields) if fields.is_empty() => None,
             _ => Some(Op { at: op.at, edit }),
         }
-    }
-}
-
-impl ItemState<'_> {
-    fn holds_setting(&self, name: &str, stamp: Stamp) -> bool {
-        let mut writes = self.fields.get(name).into_iter().flatten();
-        writes.any(|write| write.stamp == stamp)
     }
 }
 

@@ -4,6 +4,8 @@
 //! Regular files only, in ascending byte order of their names, each name once; owner 0, time 0, mode 0644, every unused
 //! field zero; padding zero; two zero blocks at the end and not a byte after them.
 
+use std::{borrow::Cow, convert::Infallible};
+
 /// Bytes of a tar block.
 pub const BLOCK_BYTES: usize = 512;
 /// Bytes that a name may have: the prefix field stays empty.
@@ -14,6 +16,8 @@ pub const MAX_MEMBERS: usize = 65_536;
 pub const MAX_MEMBER_BYTES: usize = 64 << 20;
 /// Bytes that one archive may have.
 pub const MAX_ARCHIVE_BYTES: usize = 512 << 20;
+
+const END: [u8; 2 * BLOCK_BYTES] = [0; 2 * BLOCK_BYTES];
 
 /// The only name with capital letters, so that a person sees it first.
 pub const README_NAME: &str = "README.txt";
@@ -130,39 +134,72 @@ fn read_header(block: &[u8]) -> Option<(&str, usize)> {
 pub fn write<'a>(
     members: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> Result<Vec<u8>, TarError> {
-    let mut members: Vec<_> = members.into_iter().collect();
-    members.sort_unstable_by_key(|(name, _)| *name);
-    if members.len() > MAX_MEMBERS {
-        return Err(TarError::TooLarge);
-    }
-    let mut total = 2 * BLOCK_BYTES;
-    for (_, bytes) in &members {
-        if bytes.len() > MAX_MEMBER_BYTES {
+    let members = members.into_iter();
+    Archive::of(members.map(|(name, bytes)| (name.into(), bytes))).map(|it| it.to_bytes())
+}
+
+/// Members that make an archive, before it is written.
+#[derive(Debug)]
+pub struct Archive<'a> {
+    // Ascending by name.
+    members: Vec<(Cow<'a, str>, &'a [u8])>,
+    len: usize,
+}
+
+impl<'a> Archive<'a> {
+    pub(crate) fn of(
+        members: impl Iterator<Item = (Cow<'a, str>, &'a [u8])>,
+    ) -> Result<Self, TarError> {
+        let mut members: Vec<_> = members.collect();
+        members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        if members.len() > MAX_MEMBERS {
             return Err(TarError::TooLarge);
         }
-        total += BLOCK_BYTES + bytes.len().next_multiple_of(BLOCK_BYTES);
-        if total > MAX_ARCHIVE_BYTES {
-            return Err(TarError::TooLarge);
+        let mut offset = 0;
+        let mut before: Option<&str> = None;
+        for (name, bytes) in &members {
+            if !is_name(name) {
+                return Err(TarError::Name);
+            }
+            if before == Some(name) {
+                return Err(TarError::Order { offset });
+            }
+            before = Some(name);
+            offset += BLOCK_BYTES + bytes.len().next_multiple_of(BLOCK_BYTES);
+            if bytes.len() > MAX_MEMBER_BYTES || offset + END.len() > MAX_ARCHIVE_BYTES {
+                return Err(TarError::TooLarge);
+            }
+        }
+        let len = offset + END.len();
+        Ok(Self { members, len })
+    }
+
+    /// The whole archive.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut archive = Vec::with_capacity(self.len);
+        let written: Result<(), Infallible> = self.pieces(|piece| {
+            archive.extend_from_slice(piece);
+            Ok(())
+        });
+        match written {
+            Ok(()) => archive,
         }
     }
-    let mut archive = Vec::with_capacity(total);
-    let mut before: Option<&str> = None;
-    for (name, bytes) in members {
-        if !is_name(name) {
-            return Err(TarError::Name);
+
+    /// The archive's bytes, one piece after the other, for who need not have them all at once.
+    ///
+    /// # Errors
+    /// What `take` says.
+    pub fn pieces<E>(&self, mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        for (name, bytes) in &self.members {
+            take(&header(name, bytes.len()))?;
+            take(bytes)?;
+            let padding = bytes.len().next_multiple_of(BLOCK_BYTES) - bytes.len();
+            take(END.get(..padding).unwrap_or_default())?;
         }
-        if before == Some(name) {
-            return Err(TarError::Order {
-                offset: archive.len(),
-            });
-        }
-        before = Some(name);
-        archive.extend_from_slice(&header(name, bytes.len()));
-        archive.extend_from_slice(bytes);
-        archive.resize(archive.len().next_multiple_of(BLOCK_BYTES), 0);
+        take(&END)
     }
-    archive.resize(archive.len() + 2 * BLOCK_BYTES, 0);
-    Ok(archive)
 }
 
 fn header(name: &str, size: usize) -> [u8; BLOCK_BYTES] {

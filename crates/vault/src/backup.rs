@@ -108,7 +108,7 @@ pub fn danger_restore(path: &Path, pins: &Path, number: u32) -> Result<(), Vault
         ));
     }
     pins::danger_forget(pins, &copy)?;
-    lock.replace(&bytes, &now)?;
+    lock.replace_by(|file| file.write_all(&bytes))?;
     pins::remember(pins, path, &copy)
 }
 
@@ -117,16 +117,15 @@ pub fn danger_restore(path: &Path, pins: &Path, number: u32) -> Result<(), Vault
 /// # Errors
 /// One of the two is no vault, or they are two vaults; or the file system refused.
 pub fn merge_into(path: &Path, other: &Path) -> Result<bool, VaultError> {
-    let theirs = Container::parse(&file::read(other)?)?;
+    let theirs = Container::read(file::read(other)?)?;
     let lock = Lock::take(path)?;
-    let now = lock.read()?;
-    let merged = Container::parse(&now)?.merge(&theirs)?;
-    let bytes = merged
-        .to_bytes()
+    let merged = Container::read(lock.read()?)?.merge(&theirs)?;
+    let archive = merged
+        .archive()
         .map_err(|error| VaultError::Damaged(error.into()))?;
-    if bytes == now {
-        return Ok(false);
+    let is_new = !lock.holds(&archive)?;
+    if is_new {
+        lock.replace(&archive)?;
     }
-    lock.replace(&bytes, &now)?;
-    Ok(true)
+    Ok(is_new)
 }

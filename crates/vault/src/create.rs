@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use touchkeep_container::{
-    AuditHead, Change, Container, Genesis, Hash, HybridClock, MemberName, Membership, NewCommit,
-    Part, Statement, Value,
+    AuditHead, Change, Container, Genesis, HybridClock, MemberName, Membership, NewCommit, Part,
+    Statement, Value,
     words::{Role, VaultKind},
 };
 use touchkeep_core::{DeviceId, EnvironmentId, Id, Passphrase, UnixMillis, UserId, VaultId};
@@ -20,6 +20,7 @@ use crate::{
     locked::Locked,
     opened::Pending,
     pins, readme,
+    save::PART_BYTES,
     unlocked::Unlocked,
 };
 
@@ -92,7 +93,7 @@ pub fn create(path: impl AsRef<Path>, new: NewVault<'_>) -> Result<Unlocked, Vau
     let container = Container::parse(&bytes)?;
     lock.create(&bytes)?;
     drop(lock);
-    Locked::of(path, None, container, Hash::of(&bytes)).open_with(founding.user, bundle)
+    Locked::of(path, None, container).open_with(founding.user, bundle)
 }
 
 /// Like [`create`], and remembers in `pins` that this vault is here now, whatever was before, and what is saved into it: see
@@ -165,15 +166,16 @@ impl Founding {
                 },
                 crypt::encrypt_to(own, &identity.to_plaintext())?,
             ),
-            (
-                MemberName::Segment(Part {
-                    environment: self.environment,
-                    number: 1,
-                    random: Id::random(),
-                }),
-                crypt::encrypt_to(identity.recipient(), self.name_ops().as_bytes())?,
-            ),
         ];
+        for (number, ops) in (1..).zip(self.name_ops()) {
+            let segment = MemberName::Segment(Part {
+                environment: self.environment,
+                number,
+                random: Id::random(),
+            });
+            let ops = crypt::encrypt_to(identity.recipient(), ops.as_bytes())?;
+            first.add.push((segment, ops));
+        }
         let device_file = MemberName::Device {
             device: self.device,
             revision: Id::random(),
@@ -217,7 +219,7 @@ impl Founding {
         }
     }
 
-    fn name_ops(&self) -> Zeroizing<String> {
+    fn name_ops(&self) -> Vec<Zeroizing<String>> {
         let [user, environment] = &self.names;
         let mut pending = Pending::default();
         for (name, text) in [
@@ -227,7 +229,7 @@ impl Founding {
             let value = Value::new(Zeroizing::new(text.clone()));
             pending.settings.insert(name, Some(value));
         }
-        pending.write(HybridClock::default(), self.now.0)
+        pending.write(HybridClock::default(), self.now.0, PART_BYTES)
     }
 }
 

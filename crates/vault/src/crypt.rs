@@ -19,6 +19,8 @@ use zeroize::Zeroizing;
 
 use crate::error::VaultError;
 
+pub(crate) mod header;
+
 const AUTHOR_LINE: &str = "# author-ed25519 ";
 const SEED_BYTES: usize = 32;
 /// Label of sealed values (`age` refuses recipients of different labels in one file). It is not stored.
@@ -30,8 +32,15 @@ pub(crate) fn encrypt<'a>(
     plaintext: &[u8],
 ) -> Result<Vec<u8>, VaultError> {
     let failed = |text: String| VaultError::Encrypt(text);
-    let encryptor =
-        age::Encryptor::with_recipients(recipients).map_err(|error| failed(error.to_string()))?;
+    let recipients: Vec<_> = recipients.collect();
+    if recipients.len() > header::MAX_STANZAS {
+        return Err(failed(format!(
+            "to more than {} recipients",
+            header::MAX_STANZAS
+        )));
+    }
+    let encryptor = age::Encryptor::with_recipients(recipients.into_iter())
+        .map_err(|error| failed(error.to_string()))?;
     let mut out = Vec::with_capacity(plaintext.len() + 1024);
     encryptor
         .wrap_output(&mut out)
@@ -67,6 +76,7 @@ pub(crate) fn decrypt_with<'a>(
     identities: impl Iterator<Item = &'a dyn age::Identity>,
     bytes: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+    header::check(bytes)?;
     let decryptor = age::Decryptor::new_buffered(bytes)?;
     let mut plaintext = Zeroizing::new(Vec::with_capacity(bytes.len()));
     decryptor.decrypt(identities)?.read_to_end(&mut plaintext)?;
@@ -192,6 +202,7 @@ impl LockedIdentity {
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let damaged = || content(member);
         let identity = self.unlocked().ok_or_else(damaged)?;
+        header::check(bytes).map_err(|_| damaged())?;
         let decryptor = age::Decryptor::new_buffered(Cursor::new(bytes)).map_err(|_| damaged())?;
         let mut plaintext = decryptor
             .decrypt(std::iter::once(&identity as &dyn age::Identity))
@@ -307,6 +318,9 @@ pub(crate) fn parse_identity_line(plaintext: &[u8]) -> Result<Option<LockedIdent
         None => Ok(None),
     }
 }
+
+#[cfg(test)]
+mod cctv;
 
 #[cfg(test)]
 mod tests {

@@ -1,44 +1,35 @@
 //! The one way in which files are read and replaced: never through a link, never half written.
 //!
-//! A save takes the lock beside the file, writes a new file under another name with mode 0600, syncs it, keeps the old one as
-//! a backup, renames the new one over the old and syncs the folder. Killed at any point, the path holds the old file or the new.
+//! A save takes the lock beside the file, writes a new file under another name with mode 0600, syncs it, reads it back, gives it
+//! the name of the first backup, exchanges that and the vault, and syncs the folder. Killed at any point, the path holds the old
+//! file or the new, and the old one is never under a name that somebody sweeps.
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Write},
-    os::{
-        fd::OwnedFd,
-        unix::fs::{MetadataExt, PermissionsExt},
-    },
+    io::{self, BufReader, BufWriter, Read, Seek, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
-use touchkeep_container::tar::MAX_ARCHIVE_BYTES;
+use touchkeep_container::tar::{Archive, MAX_ARCHIVE_BYTES};
 
 use crate::error::VaultError;
 
 /// Older versions that stay beside the vault, as `<name>.1` (the newest) and so on.
 pub const BACKUPS: u32 = 3;
 
+/// What is read or written at once where a file is not held whole.
+const PIECE_BYTES: usize = 128 << 10;
+
 const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// Reads a whole plain file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, VaultError> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(fd) => File::from(fd),
-        Err(rustix::io::Errno::NOENT) => return Err(VaultError::NoVault(path.into())),
-        Err(rustix::io::Errno::LOOP) => return Err(not_a_file(path, "a symbolic link")),
-        Err(errno) => return Err(failed("open", path)(errno.into())),
-    };
-    let meta = file.metadata().map_err(failed("look at", path))?;
-    if !meta.is_file() {
-        return Err(not_a_file(path, "a folder, a pipe or a device"));
-    }
-    if meta.nlink() > 1 {
-        return Err(not_a_file(path, "a hard link"));
-    }
+    read_of(open(path)?, path)
+}
+
+fn read_of((file, meta): (File, fs::Metadata), path: &Path) -> Result<Vec<u8>, VaultError> {
     // One byte more than allowed: the parser says that it is too large.
     let limit = u64::try_from(MAX_ARCHIVE_BYTES).unwrap_or(u64::MAX) + 1;
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(limit)).unwrap_or(0));
@@ -46,6 +37,30 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, VaultError> {
         .read_to_end(&mut bytes)
         .map_err(failed("read", path))?;
     Ok(bytes)
+}
+
+fn open(path: &Path) -> Result<(File, fs::Metadata), VaultError> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(fd) => File::from(fd),
+        Err(rustix::io::Errno::NOENT) => return Err(VaultError::NoVault(path.into())),
+        Err(rustix::io::Errno::LOOP) => return Err(not_a_file(path, "a symbolic link")),
+        Err(errno) => return Err(failed("open", path)(errno.into())),
+    };
+    let meta = plain(&file, path)?;
+    Ok((file, meta))
+}
+
+// A file with one name; or with none any more.
+fn plain(file: &File, path: &Path) -> Result<fs::Metadata, VaultError> {
+    let meta = file.metadata().map_err(failed("look at", path))?;
+    if !meta.is_file() {
+        return Err(not_a_file(path, "a folder, a pipe or a device"));
+    }
+    if meta.nlink() > 1 {
+        return Err(not_a_file(path, "a hard link"));
+    }
+    Ok(meta)
 }
 
 /// Where the backup of this number is.
@@ -60,7 +75,7 @@ pub(crate) struct Lock<'a> {
     path: &'a Path,
     folder: PathBuf,
     name: String,
-    _held: OwnedFd,
+    _held: File,
 }
 
 impl<'a> Lock<'a> {
@@ -72,28 +87,40 @@ impl<'a> Lock<'a> {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
             _ => PathBuf::from("."),
         };
-        let beside = folder.join(format!("{name}.lock"));
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let held = rustix::fs::open(&beside, flags, Mode::RUSR | Mode::WUSR)
-            .and_then(|fd| rustix::fs::flock(&fd, FlockOperation::LockExclusive).map(|()| fd))
-            .map_err(|errno| failed("lock", &beside)(errno.into()))?;
         Ok(Self {
             path,
+            _held: hold(&folder.join(format!("{name}.lock")))?,
             folder,
             name: name.to_owned(),
-            _held: held,
         })
     }
 
-    /// Reads the file under the lock.
+    /// Reads the file under the lock, to replace it.
     pub(crate) fn read(&self) -> Result<Vec<u8>, VaultError> {
-        read(self.path)
+        read_of(self.open()?, self.path)
+    }
+
+    /// Whether the file, which is going to be replaced, is this archive.
+    pub(crate) fn holds(&self, archive: &Archive<'_>) -> Result<bool, VaultError> {
+        let (file, _) = self.open()?;
+        is_of(&file, |file| archive.pieces(|piece| file.write_all(piece)))
+            .map_err(failed("read", self.path))
+    }
+
+    // Another user's is not replaced: the new one would be ours.
+    fn open(&self) -> Result<(File, fs::Metadata), VaultError> {
+        let (file, meta) = open(self.path)?;
+        if meta.uid() != rustix::process::geteuid().as_raw() {
+            return Err(not_a_file(self.path, "another user's"));
+        }
+        Ok((file, meta))
     }
 
     /// Makes the file, which must not exist.
     pub(crate) fn create(&self, bytes: &[u8]) -> Result<(), VaultError> {
         self.sweep();
-        match self.written(bytes)?.persist_noclobber(self.path) {
+        let new = self.written(|file| file.write_all(bytes))?;
+        match new.persist_noclobber(self.path) {
             Ok(_) => self.sync(),
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(VaultError::Exists(self.path.into()))
@@ -102,30 +129,39 @@ impl<'a> Lock<'a> {
         }
     }
 
-    /// Replaces the file; `old` is what it held, and becomes the first backup.
-    pub(crate) fn replace(&self, bytes: &[u8], old: &[u8]) -> Result<(), VaultError> {
+    /// Replaces the file by an archive; what it held becomes the first backup.
+    pub(crate) fn replace(&self, archive: &Archive<'_>) -> Result<(), VaultError> {
+        self.replace_by(|file| archive.pieces(|piece| file.write_all(piece)))
+    }
+
+    /// Replaces the file by what `write` writes; what it held becomes the first backup.
+    pub(crate) fn replace_by(
+        &self,
+        write: impl Fn(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), VaultError> {
         self.sweep();
-        let new = self.written(bytes)?;
+        let new = self.written(&write)?;
         for number in (1..BACKUPS).rev() {
             self.rename_backup(number, number + 1)?;
         }
         let first = self.backup(1);
+        // The new vault waits where the old one is going to be kept; then the two change places at once, and nothing is
+        // written twice. Some file systems cannot.
+        new.persist(&first)
+            .map_err(|error| failed("keep", &first)(error.error))?;
         let flags = rustix::fs::RenameFlags::EXCHANGE;
         let here = rustix::fs::CWD;
-        // The two files change places at once; nothing is written twice. Some file systems cannot.
-        match rustix::fs::renameat_with(here, new.path(), here, self.path, flags) {
-            Ok(()) => {
-                // What the temporary file's name stands for now is the old vault; somebody may have opened it to others.
-                let private = fs::Permissions::from_mode(0o600);
-                fs::set_permissions(new.path(), private).map_err(failed("keep", &first))?;
-                new.persist(&first)
-                    .map_err(|error| failed("keep", &first)(error.error))?;
-            }
+        match rustix::fs::renameat_with(here, &first, here, self.path, flags) {
+            // Somebody may have opened the old vault to others.
+            Ok(()) => fs::set_permissions(&first, fs::Permissions::from_mode(0o600))
+                .map_err(failed("keep", &first))?,
             Err(_) => {
-                self.written(old)?
+                let old = self.read()?;
+                self.written(|file| file.write_all(&old))?
                     .persist(&first)
                     .map_err(|error| failed("keep", &first)(error.error))?;
-                new.persist(self.path)
+                self.written(write)?
+                    .persist(self.path)
                     .map_err(|error| failed("replace", self.path)(error.error))?;
             }
         }
@@ -135,7 +171,7 @@ impl<'a> Lock<'a> {
     /// Replaces a small file that keeps no backups, or makes it.
     pub(crate) fn overwrite(&self, bytes: &[u8]) -> Result<(), VaultError> {
         self.sweep();
-        self.written(bytes)?
+        self.written(|file| file.write_all(bytes))?
             .persist(self.path)
             .map_err(|error| failed("replace", self.path)(error.error))?;
         self.sync()
@@ -148,21 +184,28 @@ impl<'a> Lock<'a> {
     fn rename_backup(&self, from: u32, to: u32) -> Result<(), VaultError> {
         match fs::rename(self.backup(from), self.backup(to)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed("keep", &self.backup(from))(error))
+                Err(failed("move an older copy to", &self.backup(to))(error))
             }
             _ => Ok(()),
         }
     }
 
     // A file beside, 0600 from its first moment, with the bytes on the disk.
-    fn written(&self, bytes: &[u8]) -> Result<tempfile::NamedTempFile, VaultError> {
+    fn written(
+        &self,
+        write: impl Fn(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<tempfile::NamedTempFile, VaultError> {
         let mut file = tempfile::Builder::new()
             .prefix(&self.temporary_prefix())
             .suffix(TEMPORARY_SUFFIX)
             .tempfile_in(&self.folder)
             .map_err(failed("write beside", self.path))?;
-        file.write_all(bytes)
+        let mut pieces = BufWriter::with_capacity(PIECE_BYTES, file.as_file_mut());
+        let flushed = write(&mut pieces).and_then(|()| pieces.flush());
+        drop(pieces);
+        flushed
             .and_then(|()| file.as_file().sync_all())
+            .and_then(|()| read_back(file.as_file_mut(), write))
             .map_err(failed("write beside", self.path))?;
         Ok(file)
     }
@@ -192,6 +235,75 @@ impl<'a> Lock<'a> {
         File::open(&self.folder)
             .and_then(|folder| folder.sync_all())
             .map_err(failed("sync the folder of", self.path))
+    }
+}
+
+// Waits for the lock that a file stands for. It is never written to, and never removed by us.
+fn hold(path: &Path) -> Result<File, VaultError> {
+    let flags =
+        OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    loop {
+        let file = match rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(fd) => File::from(fd),
+            Err(rustix::io::Errno::LOOP) => return Err(not_a_file(path, "a symbolic link")),
+            Err(rustix::io::Errno::ISDIR) => return Err(not_a_file(path, "a folder")),
+            Err(errno) => return Err(failed("lock", path)(errno.into())),
+        };
+        plain(&file, path)?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)
+            .map_err(|errno| failed("lock", path)(errno.into()))?;
+        // Somebody who removed it while we waited let the next one in.
+        if file.metadata().map_err(failed("look at", path))?.nlink() > 0 {
+            return Ok(file);
+        }
+    }
+}
+
+// What a write has taken is not always what is there.
+fn read_back(
+    file: &mut File,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    file.rewind()?;
+    match is_of(file, write)? {
+        true => Ok(()),
+        false => Err(io::Error::other("what was written is not what is there")),
+    }
+}
+
+// Whether the rest of a file is what `write` writes, without holding either whole.
+fn is_of(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<bool> {
+    let mut compared = Compared {
+        file: BufReader::with_capacity(PIECE_BYTES, file),
+        piece: vec![0; PIECE_BYTES],
+    };
+    match write(&mut compared) {
+        Ok(()) => Ok(compared.file.take(1).read_to_end(&mut Vec::new())? == 0),
+        // Shorter, or different.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+// Takes what a file holds, and nothing else.
+struct Compared<'a> {
+    file: BufReader<&'a File>,
+    piece: Vec<u8>,
+}
+
+impl Write for Compared<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let len = bytes.len().min(self.piece.len());
+        let there = self.piece.get_mut(..len).unwrap_or_default();
+        self.file.read_exact(there)?;
+        match bytes.starts_with(there) {
+            true => Ok(len),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -1,6 +1,9 @@
 //! Items: what the vault knows of one credential, and how that is written as fields.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IntoDeserializer, value::StrDeserializer},
+};
 use touchkeep_container::{
     SECRET_FIELD, Value,
     state::{ItemState, STORED},
@@ -102,9 +105,7 @@ pub(crate) enum Secret<'a> {
 }
 
 /// Reads the secret field's text.
-pub(crate) fn secret(value: &Value) -> Option<Secret<'_>> {
-    // EXPOSE: to its first word; the value itself goes to who asked for it.
-    let text = value.expose();
+pub(crate) fn secret(text: &str) -> Option<Secret<'_>> {
     if let Some(secret) = text.strip_prefix(STORED) {
         Some(Secret::Stored(secret))
     } else if let Some(revision) = text.strip_prefix(SEALED) {
@@ -127,8 +128,8 @@ impl SecretPlace {
         ))))
     }
 
-    pub(crate) fn of(value: &Value) -> Option<Self> {
-        Some(match secret(value)? {
+    fn of(text: &str) -> Option<Self> {
+        Some(match secret(text)? {
             Secret::Stored(_) => Self::Stored,
             Secret::Sealed(_) => Self::Sealed,
             Secret::OnDevice(device, key) => Self::OnDevice { device, key },
@@ -181,22 +182,21 @@ impl Item {
         };
         let (mut class, mut auth, mut created) = (None, None, None);
         for (field, text) in state.fields() {
-            let value = text.to_value();
             // EXPOSE: fields that are not secret; a stored secret is blotted out here.
-            let text = || value.expose().to_owned();
+            let text = text.to_text();
             match field {
-                "name" => item.name = text(),
-                "venue" => item.venue = text(),
-                "key-set" => item.key_set = text(),
-                "class" => class = Some(of_word(text())?),
-                "auth" => auth = Some(of_word(text())?),
-                "api-key" => item.api_key = text(),
-                "base-url" => item.base_url = Some(text()),
-                "created" => created = Some(UnixMillis(text().parse().ok()?)),
-                "rotate-after-days" => item.rotate_after_days = Some(text().parse().ok()?),
-                "note" => item.note = text(),
-                SECRET_FIELD => item.secret = SecretPlace::of(&value)?,
-                "sealed-to" => item.sealed_to = devices(value.expose())?,
+                "name" => item.name = text,
+                "venue" => item.venue = text,
+                "key-set" => item.key_set = text,
+                "class" => class = Some(of_word(&text)?),
+                "auth" => auth = Some(of_word(&text)?),
+                "api-key" => item.api_key = text,
+                "base-url" => item.base_url = Some(text),
+                "created" => created = Some(UnixMillis(text.parse().ok()?)),
+                "rotate-after-days" => item.rotate_after_days = Some(text.parse().ok()?),
+                "note" => item.note = text,
+                SECRET_FIELD => item.secret = SecretPlace::of(&text)?,
+                "sealed-to" => item.sealed_to = devices(&text)?,
                 // A field of a newer version: kept in the file, not shown.
                 _ => {}
             }
@@ -219,6 +219,7 @@ fn word<T: Serialize>(value: &T) -> Option<String> {
     }
 }
 
-fn of_word<T: DeserializeOwned>(word: String) -> Option<T> {
-    serde_json::from_value(serde_json::Value::String(word)).ok()
+fn of_word<T: DeserializeOwned>(word: &str) -> Option<T> {
+    let word: StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
+    T::deserialize(word).ok()
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use touchkeep_container::{Container, Hash, MemberName, Membership};
+use touchkeep_container::{Container, MemberName, Membership};
 use touchkeep_core::{DeviceId, UserId, VaultId};
 use touchkeep_device::{Auth, Device, DeviceError, DeviceKind, Purpose, SoftwareDevice};
 
@@ -23,8 +23,6 @@ pub struct Locked {
     pub(crate) pins: Option<PathBuf>,
     pub(crate) id: VaultId,
     pub(crate) container: Container,
-    /// The hash of the file as it was read.
-    pub(crate) read: Hash,
     pub(crate) devices: Vec<EnrolledDevice>,
     pub(crate) read_only: Option<ReadOnly>,
 }
@@ -36,13 +34,8 @@ impl Locked {
     /// No plain file there, or not a vault.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, VaultError> {
         let path = path.as_ref();
-        let bytes = file::read(path)?;
-        Ok(Self::of(
-            path,
-            None,
-            Container::parse(&bytes)?,
-            Hash::of(&bytes),
-        ))
+        let container = Container::read(file::read(path)?)?;
+        Ok(Self::of(path, None, container))
     }
 
     /// Like [`Locked::open`], and compares with what was seen here before: a copy that does not come after the heads that
@@ -62,7 +55,7 @@ impl Locked {
         Ok(locked)
     }
 
-    pub(crate) fn of(path: &Path, pins: Option<PathBuf>, container: Container, read: Hash) -> Self {
+    pub(crate) fn of(path: &Path, pins: Option<PathBuf>, container: Container) -> Self {
         Self {
             path: path.into(),
             pins,
@@ -70,7 +63,6 @@ impl Locked {
             devices: enrolled::all(&container),
             read_only: container.is_forked().then_some(ReadOnly::Forked),
             container,
-            read,
         }
     }
 
@@ -132,6 +124,7 @@ impl Locked {
             .find(|name| matches!(name, MemberName::Device { device, .. } if *device == id))
             .and_then(|name| self.container.member(&name))
             .ok_or(VaultError::NotEnrolled)?;
+        crypt::header::check(sealed).map_err(|_| crypt::content(&format!("d/{id}")))?;
         Ok(SoftwareDevice::new(
             enrolled.info("Passphrase"),
             sealed.to_vec(),

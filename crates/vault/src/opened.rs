@@ -226,27 +226,36 @@ impl Pending {
         self.items.is_empty() && self.settings.is_empty()
     }
 
-    /// The changes as operations, each later than the one before.
-    pub(crate) fn write(&self, mut at: HybridClock, now_ms: u64) -> Zeroizing<String> {
-        let mut writer = Writer::default();
-        let mut next = || {
+    /// The changes as operations, each later than the one before: texts of segments of about `bytes` each.
+    pub(crate) fn write(
+        &self,
+        mut at: HybridClock,
+        now_ms: u64,
+        bytes: usize,
+    ) -> Vec<Zeroizing<String>> {
+        let (mut texts, mut writer) = (Vec::new(), Writer::default());
+        let mut write = |edit: &Edit<'_, Written<'_>>| {
+            if writer.len() >= bytes {
+                texts.push(std::mem::take(&mut writer).finish());
+            }
             at = at.next(now_ms);
-            at
+            writer.op(at, edit);
         };
         for (id, item) in &self.items {
             if item.removed {
                 let emptied = vec![(touchkeep_container::SECRET_FIELD, None)];
-                writer.op(next(), &Edit::Put(*id, emptied));
-                writer.op(next(), &Edit::Remove(*id));
+                write(&Edit::Put(*id, emptied));
+                write(&Edit::Remove(*id));
             }
             if !item.fields.is_empty() {
-                writer.op(next(), &Edit::Put(*id, written(&item.fields)));
+                write(&Edit::Put(*id, written(&item.fields)));
             }
         }
         if !self.settings.is_empty() {
-            writer.op(next(), &Edit::Set(written(&self.settings)));
+            write(&Edit::Set(written(&self.settings)));
         }
-        writer.finish()
+        texts.push(writer.finish());
+        texts
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use touchkeep_container::{
     AuditHead, Container, LivePart, MemberName, NewCommit, Part,
     state::{ReadPart, Replaced},
+    tar::Archive,
 };
 use touchkeep_core::{EnvironmentId, Id, UnixMillis};
 use zeroize::Zeroizing;
@@ -19,11 +20,12 @@ use crate::{
     unlocked::Unlocked,
 };
 
-/// Segments after which a save folds them into a snapshot.
+/// Small segments after which a save folds them into a snapshot.
 pub const MAX_SEGMENTS: usize = 64;
 
-/// Bytes of plaintext that a snapshot has, about: what is encrypted anew when a secret in it is replaced.
-const SNAPSHOT_BYTES: usize = 512 << 10;
+/// Bytes of plaintext that a snapshot has, about, and a segment at most: what is encrypted anew when a secret in it is
+/// replaced, and what one core opens while others open the rest.
+pub(crate) const PART_BYTES: usize = 512 << 10;
 
 /// What a commit does beside the pending changes.
 #[derive(Default)]
@@ -69,9 +71,11 @@ impl Unlocked {
         }
         let path = self.locked.path.clone();
         let lock = Lock::take(&path)?;
-        let on_disk = lock.read()?;
-        let is_changed = touchkeep_container::Hash::of(&on_disk) != self.locked.read;
-        let theirs = is_changed.then(|| Container::parse(&on_disk)).transpose()?;
+        // There is one way to write a vault, so what is not these bytes was changed by somebody else.
+        let theirs = match lock.holds(&archive(&self.locked.container)?)? {
+            true => None,
+            false => Some(Container::read(lock.read()?)?),
+        };
         let known = self.locked.container.chain();
         if !extra.links.is_empty() && theirs.as_ref().is_some_and(|it| it.chain() != known) {
             return Err(VaultError::MembersChanged);
@@ -90,13 +94,13 @@ impl Unlocked {
         if merged.heads().len() > 1 && may_join {
             merged = merged.commit(NewCommit::new(self.opened.user, audit, now), sign)?;
         }
-        let bytes = merged
-            .to_bytes()
-            .map_err(|e| VaultError::Damaged(e.into()))?;
-        if bytes != on_disk {
-            lock.replace(&bytes, &on_disk)?;
+        let is_new = match &theirs {
+            Some(_) => !lock.holds(&archive(&merged)?)?,
+            None => merged.heads() != self.locked.container.heads(),
+        };
+        if is_new {
+            lock.replace(&archive(&merged)?)?;
         }
-        self.locked.read = touchkeep_container::Hash::of(&bytes);
         self.take_over(mine, merged, new_parts, bundle, theirs.is_some())?;
         drop(lock);
         match &self.locked.pins {
@@ -176,9 +180,10 @@ impl Unlocked {
             }
             new.drop.extend(folded.iter().map(|part| part.name));
         }
-        let ops = pending.write(environment.state.clock(), now.0);
-        let ops = Zeroizing::new(ops.as_bytes().to_vec());
-        new_parts.push((environment.id, name(false), ops));
+        for ops in pending.write(environment.state.clock(), now.0, PART_BYTES) {
+            let ops = Zeroizing::new(ops.as_bytes().to_vec());
+            new_parts.push((environment.id, name(false), ops));
+        }
         for name in container.names() {
             if let MemberName::Sealed { item, .. } = name
                 && pending.unsealed.contains(&item)
@@ -220,7 +225,7 @@ impl Unlocked {
         let history = self.locked.container.history();
         Ok(environment
             .state
-            .folded(&borrowed, history, &replaced, SNAPSHOT_BYTES))
+            .folded(&borrowed, history, &replaced, PART_BYTES))
     }
 
     // The file is written; now memory follows.
@@ -264,6 +269,11 @@ impl Unlocked {
     }
 }
 
+fn archive(container: &Container) -> Result<Archive<'_>, VaultError> {
+    let archive = container.archive();
+    archive.map_err(|error| VaultError::Damaged(error.into()))
+}
+
 // Parts that states know and the vault no longer has.
 fn gone_parts(container: &Container, opened: &Opened) -> BTreeSet<String> {
     let live: BTreeSet<String> = container.names().map(|name| name.to_string()).collect();
@@ -275,16 +285,16 @@ fn gone_parts(container: &Container, opened: &Opened) -> BTreeSet<String> {
         .collect()
 }
 
-// Parts that must not stay because of a secret in them; and, where there are many segments, these, with snapshots that are
-// less than half full.
+// Parts that must not stay because of a secret in them; and, where there are many small segments, all parts that are less
+// than half full.
 fn to_fold<'a, 'b>(parts: &'b [LivePart<'a>], pending: &Pending) -> Vec<&'b LivePart<'a>> {
-    let segments = parts.iter().filter(|part| !part.is_snapshot).count();
-    let many = segments >= MAX_SEGMENTS;
+    let is_small = |part: &LivePart<'_>| part.bytes.len() < PART_BYTES / 2;
+    let small = parts
+        .iter()
+        .filter(|part| !part.is_snapshot && is_small(part));
+    let many = small.count() >= MAX_SEGMENTS;
     parts
         .iter()
-        .filter(|part| {
-            let small = !part.is_snapshot || part.bytes.len() < SNAPSHOT_BYTES / 2;
-            (many && small) || pending.forgets.contains(&part.name.to_string())
-        })
+        .filter(|part| (many && is_small(part)) || pending.forgets.contains(&part.name.to_string()))
         .collect()
 }

@@ -1,8 +1,12 @@
 //! An unlocked vault: items, secrets and settings, and what was changed since the last save.
 
-use std::{collections::BTreeMap, path::Path, sync::OnceLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::OnceLock,
+};
 
-use touchkeep_container::{MemberName, SECRET_FIELD, Value, op};
+use touchkeep_container::{MemberName, SECRET_FIELD, Value, op, parallel};
 use touchkeep_core::{ApiSecret, DeviceId, EnvironmentId, Id, ItemId, UserId, VaultId};
 use touchkeep_device::{Auth, Device, Purpose};
 use zeroize::Zeroizing;
@@ -62,26 +66,28 @@ impl Unlocked {
         self.shown.get_or_init(|| {
             let mut shown = Shown::default();
             for environment in self.opened.environments.values() {
-                for id in environment.state.known_items() {
-                    self.show_item(&mut shown, environment, id);
+                let ids: Vec<ItemId> = environment.state.known_items().collect();
+                let read = parallel::map(&ids, |id| self.read_item(environment, *id));
+                for (id, item) in ids.into_iter().zip(read) {
+                    match item {
+                        Some(Some(item)) => drop(shown.items.insert(id, item)),
+                        Some(None) => shown.unreadable.push(id),
+                        None => {}
+                    }
                 }
             }
             shown
         })
     }
 
-    fn show_item(&self, shown: &mut Shown, environment: &OpenEnvironment, id: ItemId) {
+    // An item as it was saved, if it is there; and if it can be read.
+    fn read_item(&self, environment: &OpenEnvironment, id: ItemId) -> Option<Option<Item>> {
         let history = self.locked.container.history();
         let state = environment.state.item(id, history);
-        let Some(state) = state.filter(|state| state.is_there()) else {
-            return;
-        };
+        let state = state.filter(|state| state.is_there())?;
         // Whoever may write may write any field: what a real vault cannot have is not read back either.
         let is_allowed = |item: &Item| item.base_url.is_none() || self.locked.is_practice();
-        match Item::read(id, environment.id, &state).filter(is_allowed) {
-            Some(item) => drop(shown.items.insert(id, item)),
-            None => shown.unreadable.push(id),
-        }
+        Some(Item::read(id, environment.id, &state).filter(is_allowed))
     }
 
     fn change_shown(&mut self, change: impl FnOnce(&mut Shown)) {
@@ -200,14 +206,39 @@ impl Unlocked {
     ///
     /// # Errors
     /// None has it, or more than one.
-    pub fn find(&self, name: &str) -> Result<&Item, VaultError> {
-        let items = self.shown().items.values();
-        let found: Vec<&Item> = items.filter(|i| i.name == name).collect();
-        match *found {
-            [] => Err(VaultError::NotFound),
-            [item] => Ok(item),
-            _ => Err(VaultError::Ambiguous(found.iter().map(|i| i.id).collect())),
+    pub fn find(&self, name: &str) -> Result<Item, VaultError> {
+        let mut found: Vec<Item> = match self.shown.get() {
+            Some(shown) => shown
+                .items
+                .values()
+                .filter(|i| i.name == name)
+                .cloned()
+                .collect(),
+            None => self.named(name),
+        };
+        match (found.pop(), &found[..]) {
+            (None, _) => Err(VaultError::NotFound),
+            (Some(item), []) => Ok(item),
+            (Some(last), others) => {
+                let ids = others.iter().map(|item| item.id);
+                Err(VaultError::Ambiguous(ids.chain([last.id]).collect()))
+            }
         }
+    }
+
+    // The saved items of a name, without putting all others together.
+    fn named(&self, name: &str) -> Vec<Item> {
+        let environments = self.opened.environments.values();
+        let told = environments.map(|environment| environment.state.items_told("name", name));
+        let told: BTreeSet<ItemId> = told.flatten().collect();
+        let items = told.into_iter().filter_map(|id| self.saved_item(id));
+        items.filter(|item| item.name == name).collect()
+    }
+
+    // What stands in two environments is shown as the later one has it.
+    fn saved_item(&self, id: ItemId) -> Option<Item> {
+        let mut environments = self.opened.environments.values().rev();
+        environments.find_map(|environment| self.read_item(environment, id).flatten())
     }
 
     /// Items whose secret was given twice by writers that did not know of each other. The later one is used until somebody
@@ -258,7 +289,7 @@ impl Unlocked {
         let old = before.map(Item::fields);
         let environment = self.writable(item.environment)?;
         // An id that was there before: what it had then must not come back.
-        let was_there = environment.state.known_items().any(|id| id == item.id);
+        let was_there = environment.state.knows(item.id);
         let pending = environment.pending.items.entry(item.id).or_default();
         for (at, (field, value)) in item.fields().into_iter().enumerate() {
             let known = old.as_ref().and_then(|old| old.get(at));
@@ -311,8 +342,11 @@ impl Unlocked {
     }
 
     fn environment_of(&self, id: ItemId) -> Result<EnvironmentId, VaultError> {
-        let item = self.item(id).ok_or(VaultError::NotFound)?;
-        Ok(item.environment)
+        let environment = match self.shown.get() {
+            Some(shown) => shown.items.get(&id).map(|item| item.environment),
+            None => self.saved_item(id).map(|item| item.environment),
+        };
+        environment.ok_or(VaultError::NotFound)
     }
 
     /// Removes an item. Its secret leaves the file at the next save; backups and other copies still have it.
@@ -341,7 +375,7 @@ impl Unlocked {
     fn environment_knowing(&self, id: ItemId) -> Result<EnvironmentId, VaultError> {
         let mut environments = self.opened.environments.values();
         environments
-            .find(|environment| environment.state.known_items().any(|known| known == id))
+            .find(|environment| environment.state.knows(id))
             .map(|environment| environment.id)
             .ok_or(VaultError::NotFound)
     }
@@ -395,7 +429,9 @@ impl Unlocked {
         let environment = self.opened.environments.get(&environment);
         let environment = environment.ok_or(VaultError::NotFound)?;
         let value = self.secret_field(environment, id);
-        let Some(Secret::Stored(new)) = value.as_ref().and_then(item::secret) else {
+        // EXPOSE: to who asked for it.
+        let text = value.as_ref().map(Value::expose);
+        let Some(Secret::Stored(new)) = text.and_then(item::secret) else {
             return Err(VaultError::NoSecret);
         };
         let pending = environment.pending.items.get(&id);
@@ -448,7 +484,9 @@ impl Unlocked {
         let environment = self.opened.environments.get(&environment);
         let environment = environment.ok_or(VaultError::NotFound)?;
         let value = self.secret_field(environment, id);
-        let Some(Secret::Sealed(revision)) = value.as_ref().and_then(item::secret) else {
+        // EXPOSE: to a look at where the secret is.
+        let text = value.as_ref().map(Value::expose);
+        let Some(Secret::Sealed(revision)) = text.and_then(item::secret) else {
             return Err(VaultError::NoSecret);
         };
         let name = MemberName::Sealed { item: id, revision };

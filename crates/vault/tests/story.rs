@@ -611,3 +611,37 @@ fn a_vault_that_was_made_in_the_place_of_a_seen_one_is_known_from_its_first_save
     std::fs::write(&place.path, first).unwrap();
     assert!(reopened().read_only().is_some());
 }
+
+#[test]
+fn an_item_is_found_by_the_name_that_it_has_now() {
+    let place = Place::new();
+    let mut vault = place.create(false);
+    let mut renamed = item(vault.environment(), "old \"name\"");
+    let id = renamed.id;
+    vault.put(renamed.clone()).unwrap();
+    vault.put(item(vault.environment(), "gone")).unwrap();
+    save(&mut vault);
+    renamed.name = "new\\name".into();
+    vault.put(renamed).unwrap();
+    let gone = vault.find("gone").unwrap().id;
+    vault.remove(gone).unwrap();
+    for note in ["one", "two"] {
+        let mut twin = item(vault.environment(), "twin");
+        twin.note = note.into();
+        vault.put(twin).unwrap();
+    }
+    save(&mut vault);
+    // Just unlocked, and after all items were looked at, it is the same.
+    let vault = place.unlock();
+    for _ in 0..2 {
+        assert_eq!(vault.find("new\\name").unwrap().id, id);
+        for not in ["old \"name\"", "gone", "new", ""] {
+            assert!(
+                matches!(vault.find(not), Err(VaultError::NotFound)),
+                "{not}"
+            );
+        }
+        assert!(matches!(vault.find("twin"), Err(VaultError::Ambiguous(ids)) if ids.len() == 2));
+        assert_eq!(vault.items().len(), 3);
+    }
+}

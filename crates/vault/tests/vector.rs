@@ -11,7 +11,9 @@
 use serde_json::Value;
 use touchkeep_core::{EnvironmentId, Passphrase, UnixMillis};
 use touchkeep_device::{Auth, DeviceKind, RecoveryKit};
-use touchkeep_vault::{AuditHead, Locked, Unlocked, VaultError};
+use touchkeep_vault::{
+    AuditHead, Locked, Unlocked, VaultError, backups, danger_restore, merge_into,
+};
 
 struct Frozen {
     folder: tempfile::TempDir,
@@ -126,4 +128,41 @@ fn the_vault_of_a_team_opens_to_each_member_as_far_as_he_may() {
     writer.set_setting("count", "130").unwrap();
     writer.save(UnixMillis(0), AuditHead::empty()).unwrap();
     assert_eq!(frozen.locked().container().heads().len(), 1);
+}
+
+#[test]
+fn a_frozen_vault_comes_back_byte_for_byte_from_a_backup_and_merges_with_what_became_of_it() {
+    let frozen = [
+        (
+            &include_bytes!("../../container/tests/vectors/vault-1.tar")[..],
+            include_str!("../../container/tests/vectors/vault-1.json"),
+        ),
+        (
+            &include_bytes!("../../container/tests/vectors/team-1.tar")[..],
+            include_str!("../../container/tests/vectors/team-1.json"),
+        ),
+    ];
+    for (archive, expected) in frozen {
+        let frozen = Frozen::new(archive, expected);
+        let (path, pins) = (
+            frozen.folder.path().join("frozen"),
+            frozen.folder.path().join("pins"),
+        );
+        let mut vault = frozen.by_passphrase();
+        let names: Vec<_> = vault.items().iter().map(|item| item.name.clone()).collect();
+        vault.set_setting("size", "changed").unwrap();
+        vault.save(UnixMillis(0), AuditHead::empty()).unwrap();
+        let changed = std::fs::read(&path).unwrap();
+        let again = frozen.by_passphrase();
+        assert_eq!(again.setting("size"), Some("changed"));
+        assert!(again.items().iter().map(|item| &item.name).eq(&names));
+
+        assert!(backups(&path).unwrap()[0].newest.is_ok());
+        danger_restore(&path, &pins, 1).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), archive);
+        let newer = frozen.folder.path().join("newer");
+        std::fs::write(&newer, &changed).unwrap();
+        assert!(merge_into(&path, &newer).unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), changed);
+    }
 }

@@ -255,7 +255,6 @@ impl Open {
             Some(item) => Ok(item.clone()),
             None => vault
                 .find(name_or_id)
-                .cloned()
                 .map_err(|error| failure::vault(&error)),
         }
     }

@@ -291,6 +291,34 @@ fn old_commits_are_folded_and_merging_with_an_old_copy_gives_the_same() {
 }
 
 #[test]
+fn what_a_folded_commit_dropped_stays_dropped() {
+    let world = World::new();
+    let mut container = world.container();
+    let mut parts = Vec::new();
+    for ms in 1..340 {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&u64::to_be_bytes(ms));
+        let part = Part {
+            environment: world.environment,
+            number: 1,
+            random: touchkeep_core::Id::from_bytes(id),
+        };
+        let mut new = world.new_commit(ms, vec![(MemberName::Segment(part), vec![7])]);
+        // Many stay for long, so that a list tells of them as live, and go together.
+        if parts.len() == 64 {
+            new.drop = std::mem::take(&mut parts);
+        }
+        parts.push(MemberName::Segment(part));
+        new.prune = true;
+        container = container.commit(new, world.author_sign()).unwrap();
+    }
+    let container = parse(&bytes(&container)).unwrap();
+    assert_eq!(container.parts().len(), parts.len());
+    assert_eq!(container.history().all().len(), 340);
+    assert!(container.history().pasts().len() > 2 && container.commits.len() < 140);
+}
+
+#[test]
 fn two_machines_that_fold_apart_lose_nothing_and_revive_nothing() {
     let world = World::new();
     let mut common = world.container();
@@ -326,7 +354,7 @@ fn a_commit_that_a_list_tells_of_is_not_kept_whole() {
                 .commits
                 .iter()
                 .next()
-                .map(|(h, b)| (*h, Arc::clone(b)))
+                .map(|(h, b)| (*h, b.clone()))
         });
         container = saved(&world, &container, ms, true);
     }
