@@ -1,4 +1,4 @@
-//! V-10: very many items, very long texts, and names that are no plain words. V-12: vaults of every released format.
+//! V-10: very many items, very long texts, and names that are no plain words.
 
 use std::{env, fs, path::Path, process::Command};
 
