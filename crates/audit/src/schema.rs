@@ -92,13 +92,17 @@ impl Description {
     }
 
     pub(crate) fn load(db: &Connection) -> rusqlite::Result<Self> {
-        db.query_one("SELECT origin, recipient, tag_key FROM log", [], |row| {
-            Ok(Self {
-                origin: row.get(0)?,
-                recipient: row.get(1)?,
-                tag_key: row.get(2)?,
-            })
-        })
+        db.query_one(
+            "SELECT origin, recipient, tag_key FROM log WHERE id = 1",
+            [],
+            |row| {
+                Ok(Self {
+                    origin: row.get(0)?,
+                    recipient: row.get(1)?,
+                    tag_key: row.get(2)?,
+                })
+            },
+        )
     }
 }
 
