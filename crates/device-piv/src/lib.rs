@@ -8,7 +8,7 @@
 //! verify, and to log what goes over the wire.
 //!
 //! Read in this order: [`transport`], `apdu`, `card`, `objects`, `reference`, `certificate`, `plan`, `held`, [`device`], `sign`, [`pin`],
-//! `attested`, [`management`], `provision`, [`limits`], [`inspect`], [`holders`], [`reader`].
+//! `attested`, [`management`], `provision`, [`limits`], [`mod@inspect`], [`holders`], [`reader`].
 
 #![cfg_attr(
     test,
