@@ -17,11 +17,11 @@ use crate::{
     devices::{Connected, Failed, Opened, Use, blocking, device_failure},
     failure,
     ports::{open_enrolled, use_of},
-    vault::{Open, device_label, device_summary, find_device, find_token, is_called, keep_module},
+    vault::{
+        MIN_WORK_FACTOR, Open, device_label, device_summary, find_device, find_token, is_called,
+        keep_module,
+    },
 };
-
-/// The least work factor outside of practice.
-const MIN_WORK_FACTOR: u8 = 18;
 
 pub(crate) async fn enroll(agent: &Arc<Agent>, wanted: NewDevice) -> Result<Enrolled, Failure> {
     let (current, _) = open_vault(agent)?;

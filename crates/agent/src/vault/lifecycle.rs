@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The least work factor outside of practice: a quarter of a GiB and about a second for each guess.
-const MIN_WORK_FACTOR: u8 = 18;
+pub(crate) const MIN_WORK_FACTOR: u8 = 18;
 
 /// Makes a vault, and leaves it open.
 pub(crate) async fn create(

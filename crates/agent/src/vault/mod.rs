@@ -32,7 +32,8 @@ use crate::failure;
 
 pub(crate) use self::choose::{find as find_device, find_token};
 pub(crate) use self::lifecycle::{
-    Witnesses, create, keep_module, lock, sign_log, unlock, unlock_with_kit, witnesses,
+    MIN_WORK_FACTOR, Witnesses, create, keep_module, lock, sign_log, unlock, unlock_with_kit,
+    witnesses,
 };
 
 /// The setting of the vault that holds the policy's text.

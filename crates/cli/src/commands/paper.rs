@@ -12,11 +12,16 @@ use zeroize::Zeroizing;
 
 const COLUMNS: usize = 4;
 
-/// The words, the two lines and the code of the first, for a terminal.
+/// The words and the two lines, and on a second screen the code of the first line: each fits a terminal of 80 by 24, whose other
+/// screen does not scroll.
 ///
 /// # Errors
 /// Never for a kit that the agent made.
-pub(super) fn screen(kit: &Kit) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn screens(kit: &Kit) -> Result<[Zeroizing<String>; 2], Failure> {
+    Ok([words_and_lines(kit), code_screen(kit)?])
+}
+
+fn words_and_lines(kit: &Kit) -> Zeroizing<String> {
     // EXPOSE: words and lines, to the terminal's other screen.
     let words: Vec<&str> = kit.words.expose().split(' ').collect();
     let mut text = Zeroizing::new(String::with_capacity(8192));
@@ -36,16 +41,10 @@ pub(super) fn screen(kit: &Kit) -> Result<Zeroizing<String>, Failure> {
         line(&format!("   {}", cells.trim_end()));
     }
     line("");
-    line("The same for stock age, should Touchkeep be gone (the QR code is the first):");
-    line(&format!("   vault   {}", kit.unlock_line.expose()));
-    line(&format!("   sealed  {}", kit.seal_line.expose()));
-    let code = code(kit.unlock_line.expose())?;
-    let drawn = Zeroizing::new(code.render::<unicode::Dense1x2>().build());
-    line("");
-    for row in drawn.lines() {
-        // Dark on light whatever the terminal's colours are, or a camera sees the negative.
-        line(&format!("   \x1b[30;107m{row}\x1b[0m"));
-    }
+    line("The same for stock age, should Touchkeep be gone. What opens the vault:");
+    line(&format!("   {}", kit.unlock_line.expose()));
+    line("What opens sealed values:");
+    line(&format!("   {}", kit.seal_line.expose()));
     line("");
     line(&format!(
         "   vault {}   made {}",
@@ -53,6 +52,19 @@ pub(super) fn screen(kit: &Kit) -> Result<Zeroizing<String>, Failure> {
         rfc3339(kit.made)
     ));
     line("");
+    text
+}
+
+fn code_screen(kit: &Kit) -> Result<Zeroizing<String>, Failure> {
+    // EXPOSE: the first line, to the terminal's other screen.
+    let code = code(kit.unlock_line.expose())?;
+    let drawn = Zeroizing::new(code.render::<unicode::Dense1x2>().build());
+    let mut text = Zeroizing::new(String::with_capacity(8192));
+    text.push_str("The line that opens the vault, as a code:\r\n");
+    for row in drawn.lines() {
+        // Dark on light whatever the terminal's colours are, or a camera sees the negative.
+        text.push_str(&format!("   \x1b[30;107m{row}\x1b[0m\r\n"));
+    }
     Ok(text)
 }
 
@@ -74,7 +86,7 @@ pub(super) fn write_page(path: &Path, kit: &Kit) -> Result<(), Failure> {
                     "the page could not be written to {}: {error}",
                     path.display()
                 ),
-                "The kit is enrolled all the same; write the words down from the screen.",
+                "Write the words down from the screen instead.",
             )
         })
 }
@@ -138,8 +150,8 @@ mod tests {
         Kit {
             device: DeviceId::random(),
             words: SecretText::new(words.join(" ")),
-            unlock_line: SecretText::new("AGE-SECRET-KEY-1UNLOCK".into()),
-            seal_line: SecretText::new("AGE-SECRET-KEY-1SEAL".into()),
+            unlock_line: SecretText::new(format!("AGE-SECRET-KEY-1{}", "U".repeat(58))),
+            seal_line: SecretText::new(format!("AGE-SECRET-KEY-1{}", "S".repeat(58))),
             made: UnixMillis(1_790_000_000_000),
             vault: VaultId::random(),
             to_reseal: vec![],
@@ -147,8 +159,8 @@ mod tests {
     }
 
     #[test]
-    fn every_word_is_shown_with_its_number_and_fits_80_columns() {
-        let text = screen(&kit()).unwrap();
+    fn every_word_is_shown_with_its_number_and_nothing_scrolls_off_a_small_terminal() {
+        let [text, code] = screens(&kit()).unwrap();
         for n in 1..=24 {
             assert!(
                 text.contains(&format!("{n:>2} word{n} "))
@@ -156,8 +168,18 @@ mod tests {
                 "{n}"
             );
         }
-        assert!(text.contains("AGE-SECRET-KEY-1UNLOCK") && text.contains("AGE-SECRET-KEY-1SEAL"));
-        assert!(text.lines().all(|line| line.chars().count() <= 88));
+        assert!(
+            text.contains(kit().unlock_line.expose()) && text.contains(kit().seal_line.expose())
+        );
+        let plain = code.replace("\x1b[30;107m", "").replace("\x1b[0m", "");
+        for screen in [text.as_str(), plain.as_str()] {
+            assert!(
+                screen.lines().all(|line| line.chars().count() <= 80),
+                "{screen}"
+            );
+            // One line is left for the question.
+            assert!(screen.lines().count() <= 23, "{screen}");
+        }
     }
 
     #[test]

@@ -126,11 +126,14 @@ async fn kit(context: &Context<'_>, page: Option<&Path>) -> Done {
     }
     let made = context.call_as_front_end(MakeKit {}).await?;
     if let Some(page) = page {
-        paper::write_page(page, &made)?;
-        context.output.say(&format!(
-            "The page to be printed is at {}. It holds the words: remove it once it is on paper.",
-            page.display()
-        ));
+        // The kit is enrolled by now, so its words are shown whatever becomes of the page.
+        match paper::write_page(page, &made) {
+            Ok(()) => context.output.say(&format!(
+                "The page to be printed is at {}. It holds the words: remove it once it is on paper.",
+                page.display()
+            )),
+            Err(failure) => context.output.failure(&failure),
+        }
     }
     if show(&made)?.is_none() {
         context
@@ -184,10 +187,15 @@ impl Drop for OtherScreen<'_> {
 fn show(kit: &Kit) -> Result<Option<()>, Failure> {
     let terminal = Terminal::open().map_err(|_| needs_a_person("Run it at a terminal."))?;
     let screen = OtherScreen::enter(&terminal);
-    let text = paper::screen(kit)?;
-    terminal.write(&text);
-    drop(text);
-    let answered = wait_for_enter("Press Enter when all of it is on paper, Esc to stop: ");
+    let [words, code] = paper::screens(kit)?;
+    terminal.write(&words);
+    drop(words);
+    let mut answered = wait_for_enter("Press Enter when all of it is on paper, Esc to stop: ");
+    if matches!(answered, Ok(Some(()))) {
+        terminal.write("\x1b[2J\x1b[H");
+        terminal.write(&code);
+        answered = wait_for_enter("For a camera, if you want. Press Enter to go on: ");
+    }
     drop(screen);
     answered
 }
