@@ -20,6 +20,7 @@ mod args;
 mod commands;
 mod demo;
 mod front_end;
+mod layout;
 mod output;
 mod session;
 mod terminal;

@@ -5,6 +5,8 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use serde::Serialize;
 use touchkeep_wire::Failure;
 
+use crate::layout;
+
 /// Where results go.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
@@ -62,13 +64,20 @@ impl Output {
         };
         if !text.is_empty() {
             // A closed pipe (`| head`) is no error.
-            let _closed = writeln!(stdout(), "{}", text.trim_end());
+            let text = text.trim_end();
+            let _closed = match layout::width(stdout()) {
+                Some(width) if !self.json => writeln!(stdout(), "{}", layout::fold(text, width)),
+                _ => writeln!(stdout(), "{text}"),
+            };
         }
     }
 
     /// Talk.
     pub(crate) fn say(self, text: &str) {
-        let _closed = writeln!(stderr(), "{text}");
+        let _closed = match layout::width(stderr()) {
+            Some(width) => writeln!(stderr(), "{}", layout::fold(text, width)),
+            None => writeln!(stderr(), "{text}"),
+        };
     }
 
     /// What happened, and what to do.
@@ -92,53 +101,5 @@ fn paint(colour: bool, style: Style, text: &str) -> String {
         format!("{}{text}\x1b[0m", style.code())
     } else {
         text.to_owned()
-    }
-}
-
-/// Columns, aligned, two blanks apart; the last one is not padded.
-pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = rows
-            .iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count());
-        cells
-            .chain(head.get(column).map(|h| h.chars().count()))
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| {
-            format!(
-                "{cell}{}",
-                " ".repeat(width - cell.chars().count().min(*width))
-            )
-        });
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let body = rows
-        .iter()
-        .map(|row| line(row.iter().map(String::as_str).collect()));
-    std::iter::once(line(head.to_vec()))
-        .chain(body)
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up() {
-        let rows = vec![
-            vec!["a".into(), "long cell".into(), "x".into()],
-            vec!["bcd".into(), "é".into(), String::new()],
-        ];
-        assert_eq!(
-            table(&["N", "WHAT", "Z"], &rows),
-            "N    WHAT       Z\na    long cell  x\nbcd  é"
-        );
     }
 }

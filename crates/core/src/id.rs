@@ -107,6 +107,10 @@ macro_rules! ids {
             /// A fresh id.
             #[must_use]
             pub fn random() -> Self { Self(Id::random()) }
+
+            /// Its first six characters: enough for a person to tell a few things apart, not for a lookup.
+            #[must_use]
+            pub fn mark(&self) -> String { self.0.to_string().chars().take(6).collect() }
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { fmt::Display::fmt(&self.0, f) }

@@ -311,7 +311,8 @@ pub(crate) fn policy_of(vault: &Unlocked) -> (Policy, String, bool) {
 pub(crate) fn device_label(device: &EnrolledDevice) -> String {
     let kind = match device.kind {
         DeviceKind::Software => return "Passphrase (software device)".to_owned(),
-        DeviceKind::Kit => return "Recovery kit".to_owned(),
+        // The mark stands on the paper, too: there may be several.
+        DeviceKind::Kit => return format!("Recovery kit {}", device.id.mark()),
         DeviceKind::Piv => "YubiKey",
         DeviceKind::Pkcs11 => "HSM token",
     };
@@ -350,7 +351,7 @@ const fn read_only_words(why: ReadOnly) -> &'static str {
 pub(crate) fn is_called(device: &EnrolledDevice, name: &str) -> bool {
     device.id.to_string() == name
         || device.serial.as_deref() == Some(name)
-        || (name == "kit" && device.kind == DeviceKind::Kit)
+        || (device.kind == DeviceKind::Kit && (name == "kit" || name == device.id.mark()))
         || (name == "passphrase" && device.kind == DeviceKind::Software)
 }
 

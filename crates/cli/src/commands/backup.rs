@@ -6,11 +6,7 @@ use touchkeep_core::{Code, time::rfc3339};
 use touchkeep_wire::{BackupSummary, ListBackups, MergeCopy, Merged, RestoreBackup};
 
 use super::{Context, Done, vault::absolute};
-use crate::{
-    args::Backup,
-    output::{self, Style},
-    terminal,
-};
+use crate::{args::Backup, layout, output::Style, terminal};
 
 pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
     match verb {
@@ -29,7 +25,7 @@ pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
                     "HOLDS",
                     "WOULD BRING BACK",
                 ];
-                output::table(&head, &rows)
+                layout::table(&head, &rows)
             });
             Ok(if sound {
                 ExitCode::SUCCESS

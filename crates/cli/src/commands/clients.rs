@@ -7,7 +7,7 @@ use touchkeep_core::{ClientId, Clock, SystemClock, time};
 use touchkeep_wire::{AddClient, ListClients, RevokeClient};
 
 use super::{Context, Done};
-use crate::{args::Proxy, output};
+use crate::{args::Proxy, layout};
 
 /// What `proxy add` prints: the one time that the token is shown.
 #[derive(Serialize)]
@@ -48,7 +48,7 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
                 }
                 let ago = |at| format!("{} d ago", now.since(at) / time::DAY_MS);
                 let rows: Vec<_> = clients.iter().map(|client| vec![client.name.clone(), client.key_set.clone(), ago(client.created), client.last_seen.map_or_else(|| "never".into(), ago)]).collect();
-                output::table(&["NAME", "KEY SET", "LET IN", "LAST SEEN"], &rows)
+                layout::table(&["NAME", "KEY SET", "LET IN", "LAST SEEN"], &rows)
             });
         }
         Proxy::Revoke { client } => {

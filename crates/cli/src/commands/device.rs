@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     args::Device,
-    output::{self, Output, Style},
+    layout,
+    output::{Output, Style},
     terminal,
 };
 
@@ -104,7 +105,7 @@ async fn list(context: &Context<'_>) -> Done {
         let connected = if devices.is_empty() {
             "No device is connected.".to_owned()
         } else {
-            output::table(
+            layout::table(
                 &[
                     "KIND",
                     "DEVICE",
@@ -327,7 +328,7 @@ fn card(report: &CardReport, output: Output) -> String {
         ];
         let rows: Vec<_> = report.slots.iter().map(slot_row).collect();
         lines.push(String::new());
-        lines.push(output::table(&head, &rows));
+        lines.push(layout::table(&head, &rows));
     }
     for slot in &report.slots {
         if let Some(flaw) = &slot.flaw {

@@ -1,6 +1,6 @@
 //! `doctor`: has the agent look at what Touchkeep stands on, and looks itself where there is no agent. Problems come first.
 
-use std::{io::IsTerminal, process::ExitCode, time::Duration};
+use std::{io::stdout, process::ExitCode, time::Duration};
 
 use touchkeep_agent::{FindingId, diagnose_alone, pcscd_socket};
 use touchkeep_client::Paths;
@@ -9,21 +9,21 @@ use touchkeep_wire::{Diagnose, Diagnosis, Failure, Finding, Level, PROTOCOL, Wel
 
 use super::{Done, NAME};
 use crate::{
+    layout::{USUAL_WIDTH, width, wrap},
     output::{Output, Style},
     session::{self, Session},
 };
 
 /// How long the agent may look: each of its checks has a shorter end of its own.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Where nobody sees it, lines are as long as on a small terminal.
-const USUAL_WIDTH: usize = 80;
 /// As much of the agent's log as a finding shows.
 const LOG_CHARS: usize = 300;
 
 pub(super) async fn doctor(all: bool, output: Output) -> Done {
     let diagnosis = diagnosis().await;
     output.result(&diagnosis, |diagnosis| {
-        render(&diagnosis.findings, all, width(), output)
+        let width = width(stdout()).unwrap_or(USUAL_WIDTH).min(100);
+        render(&diagnosis.findings, all, width, output)
     });
     let sick = |finding: &Finding| finding.level == Level::Problem;
     Ok(match diagnosis.findings.iter().any(sick) {
@@ -135,15 +135,6 @@ fn other_pcscd(seen: &[Finding]) -> Option<Finding> {
     })
 }
 
-fn width() -> usize {
-    let out = std::io::stdout();
-    if !out.is_terminal() {
-        return USUAL_WIDTH;
-    }
-    let size = rustix::termios::tcgetwinsize(&out);
-    size.map_or(USUAL_WIDTH, |size| usize::from(size.ws_col).clamp(40, 100))
-}
-
 /// Problems first, then what will bite, then what is good to know; what is in order by its names, or in full where `all` is
 /// wanted; and the sum.
 fn render(findings: &[Finding], all: bool, width: usize, output: Output) -> String {
@@ -227,40 +218,9 @@ fn sum(findings: &[Finding], output: Output) -> String {
     output.out(style, &format!("{}.", parts.join(", ")))
 }
 
-/// Breaks at blanks, never inside of a word: paths and commands are to be copied. `taken` columns of the first line are in
-/// use already; the others begin with `indent` blanks.
-fn wrap(text: &str, width: usize, taken: usize, indent: usize) -> String {
-    let mut wrapped = String::new();
-    let mut column = taken;
-    for (at, word) in text.split(' ').enumerate() {
-        let length = word.chars().count();
-        if at > 0 && column + 1 + length > width {
-            wrapped.push('\n');
-            wrapped.push_str(&" ".repeat(indent));
-            column = indent;
-        } else if at > 0 {
-            wrapped.push(' ');
-            column += 1;
-        }
-        wrapped.push_str(word);
-        column += length;
-    }
-    wrapped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_no_longer_than_wanted_and_words_stay_whole() {
-        let text = "one two three /a/path/that/is/longer/than/a/line four";
-        assert_eq!(
-            wrap(text, 12, 5, 2),
-            "one two\n  three\n  /a/path/that/is/longer/than/a/line\n  four"
-        );
-        assert_eq!(wrap("", 12, 5, 2), "");
-    }
 
     #[test]
     fn the_worst_comes_first_and_the_sum_last() {

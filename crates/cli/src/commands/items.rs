@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 use super::{Context, Done};
 use crate::{
     args::Add,
-    output::{self, Style},
+    layout,
+    output::Style,
     terminal::{self, Echo, Line, Terminal},
 };
 
@@ -137,7 +138,7 @@ pub(super) async fn list(context: &Context<'_>) -> Done {
             vec![item.name.clone(), item.venue.clone(), item.key_set.clone(), item.class.clone(), item.secret.clone(), item.api_key_hint.clone(), age(item, now)]
         };
         let rows: Vec<_> = items.iter().map(row).collect();
-        let table = output::table(&["NAME", "VENUE", "KEY SET", "CLASS", "SECRET", "API KEY", "AGE"], &rows);
+        let table = layout::table(&["NAME", "VENUE", "KEY SET", "CLASS", "SECRET", "API KEY", "AGE"], &rows);
         match table.split_once('\n') {
             Some((head, body)) => format!("{}\n{body}", output.out(Style::Quiet, head)),
             None => table,

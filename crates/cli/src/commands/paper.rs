@@ -47,8 +47,9 @@ fn words_and_lines(kit: &Kit) -> Zeroizing<String> {
     line(&format!("   {}", kit.seal_line.expose()));
     line("");
     line(&format!(
-        "   vault {}   made {}",
+        "   vault {}   kit {}   made {}",
         kit.vault,
+        kit.device.mark(),
         rfc3339(kit.made)
     ));
     line("");
@@ -114,11 +115,11 @@ fn page(kit: &Kit) -> Result<Zeroizing<String>, Failure> {
     Ok(Zeroizing::new(format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Touchkeep recovery kit</title>\
          <style>body{{font:15px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;color:#000;background:#fff}}\
-         ol{{columns:4;padding-left:1.6rem;font-size:1.05rem}}code{{font-size:.8rem;word-break:break-all}}\
+         ol{{columns:4;padding-left:1.6rem;font-size:1.05rem}}code{{font-size:.8rem;white-space:nowrap}}figcaption code{{white-space:normal;word-break:break-all}}\
          figure{{display:inline-block;width:45%;margin:1rem 2% 0 0;vertical-align:top}}svg{{width:13rem;height:13rem}}\
          h1{{font-size:1.4rem}}@media print{{body{{margin:0 auto}}}}</style>\
          <h1>Touchkeep recovery kit</h1>\
-         <p>Whoever has this page has the vault <code>{}</code>. Made {}.</p>\
+         <p>Whoever has this page has the vault <code>{}</code>. Kit <code>{}</code>, made <span style=\"white-space:nowrap\">{}</span>.</p>\
          <ol>{}</ol>\
          <p>To open the vault: <code>touchkeep recover unlock</code>. To try whether this page still works: \
          <code>touchkeep recover drill</code>.</p>\
@@ -126,6 +127,7 @@ fn page(kit: &Kit) -> Result<Zeroizing<String>, Failure> {
          <figure>{}<figcaption>opens the vault<br><code>{unlock}</code></figcaption></figure>\
          <figure>{}<figcaption>opens sealed values<br><code>{seal}</code></figcaption></figure></html>\n",
         kit.vault,
+        kit.device.mark(),
         rfc3339(kit.made),
         words.as_str(),
         drawn(unlock)?.as_str(),

@@ -18,7 +18,8 @@ use super::{
 };
 use crate::{
     args::{Recover, WayBack},
-    output::{self, Style},
+    layout,
+    output::Style,
     terminal::{Echo, Line, Terminal},
 };
 
@@ -33,7 +34,7 @@ pub(super) async fn recover(context: &Context<'_>, verb: Recover) -> Done {
             let ways = context.call(ListRecovery {}).await?;
             context.output.result(&ways, |ways| {
                 let rows: Vec<_> = ways.iter().map(row).collect();
-                output::table(&["DEVICE", "KIND", "LAST TRIED"], &rows)
+                layout::table(&["DEVICE", "KIND", "LAST TRIED"], &rows)
             });
             Ok(ExitCode::SUCCESS)
         }

@@ -6,7 +6,7 @@ use touchkeep_core::time::rfc3339;
 use touchkeep_wire::{CheckReminders, KeyAge, ListReminders};
 
 use super::{Context, Done};
-use crate::output;
+use crate::layout;
 
 pub(super) async fn remind(context: &Context<'_>, now: bool) -> Done {
     let keys = if now {
@@ -36,7 +36,7 @@ pub(super) async fn remind(context: &Context<'_>, now: bool) -> Done {
             };
             vec![key.name.clone(), key.venue.clone(), made, due, left]
         };
-        output::table(
+        layout::table(
             &["NAME", "VENUE", "MADE", "ROTATE BY", ""],
             &keys.iter().map(row).collect::<Vec<_>>(),
         )
