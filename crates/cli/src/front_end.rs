@@ -175,7 +175,7 @@ fn ask_secret(
     stop: &AtomicBool,
     until: Instant,
 ) -> Option<Answer> {
-    terminal.write(label);
+    terminal.ask(label);
     match terminal
         .read_line(Echo::Dots, stop, Some(until), |_, _| {})
         .ok()?
@@ -194,7 +194,7 @@ fn ask_twice(
 ) -> Option<Answer> {
     loop {
         let read = |label: &str| {
-            terminal.write(label);
+            terminal.ask(label);
             terminal
                 .read_line(Echo::Dots, stop, Some(until), |_, _| {})
                 .ok()

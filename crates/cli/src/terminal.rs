@@ -22,7 +22,7 @@ use touchkeep_core::Code;
 use touchkeep_wire::{Failure, wiped};
 use zeroize::Zeroizing;
 
-use crate::args::Global;
+use crate::{args::Global, layout};
 
 /// How a line ended. Not `Debug`: it may be a PIN.
 pub(crate) enum Line {
@@ -44,6 +44,9 @@ pub(crate) enum Echo {
 /// The longest line.
 const MAX_BYTES: usize = 64 * 1024;
 
+/// Columns behind a question: a PIN has up to 8 characters.
+const ROOM_FOR_ANSWER: usize = 10;
+
 /// The terminal of this session.
 pub(crate) struct Terminal {
     file: File,
@@ -62,6 +65,17 @@ impl Terminal {
         let _gone = (&self.file)
             .write_all(text.as_bytes())
             .and_then(|()| (&self.file).flush());
+    }
+
+    /// Writes a question, broken at blanks, with room behind it for the answer.
+    pub(crate) fn ask(&self, question: &str) {
+        match layout::width(&self.file) {
+            Some(width) => {
+                let folded = layout::fold(question, width - ROOM_FOR_ANSWER);
+                self.write(&folded.replace('\n', "\r\n"));
+            }
+            None => self.write(question),
+        }
     }
 
     /// Reads a line. `stop` and `until` end it; `tick` is called about once a second and may redraw.
@@ -142,7 +156,7 @@ impl Terminal {
 pub(crate) fn confirm(global: &Global, question: &str, word: &str) -> Result<(), Failure> {
     let typed = !global.no_interaction
         && Terminal::open().is_ok_and(|terminal| {
-            terminal.write(&format!("{question} Type {word} to go on: "));
+            terminal.ask(&format!("{question} Type {word} to go on: "));
             let line = terminal.read_line(Echo::Shown, &AtomicBool::new(false), None, |_, _| {});
             matches!(line, Ok(Line::Typed(typed)) if *typed == word)
         });

@@ -72,7 +72,7 @@ fn read_secret(context: &Context<'_>, args: &Add) -> Result<SecretText, Failure>
                     "Use --secret-fd N.",
                 )
             })?;
-            terminal.write(&format!(
+            terminal.ask(&format!(
                 "Secret of {}: ",
                 touchkeep_core::text::visible(&args.name)
             ));

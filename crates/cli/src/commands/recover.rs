@@ -203,7 +203,7 @@ fn show(kit: &Kit) -> Result<Option<()>, Failure> {
 
 fn wait_for_enter(label: &str) -> Result<Option<()>, Failure> {
     let terminal = Terminal::open().map_err(|_| needs_a_person("Run it at a terminal."))?;
-    terminal.write(label);
+    terminal.ask(label);
     let line = terminal.read_line(Echo::Dots, &AtomicBool::new(false), None, |_, _| {});
     match line {
         Ok(Line::Typed(_)) => Ok(Some(())),
