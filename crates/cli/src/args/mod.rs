@@ -1,0 +1,258 @@
+//! What can be typed. A file per verb that takes more than a few words.
+
+mod add;
+mod agent;
+mod audit;
+mod backup;
+mod demo;
+mod device;
+mod env;
+mod init;
+mod list;
+mod policy;
+mod proxy;
+mod recover;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use add::{Add, Edit, Kind, Secrets};
+pub(crate) use agent::{Agent, AgentVerb};
+pub(crate) use audit::Audit;
+pub(crate) use backup::Backup;
+pub(crate) use demo::Demo;
+pub(crate) use device::Device;
+pub(crate) use env::Env;
+pub(crate) use init::{Init, WayBack};
+pub(crate) use list::List;
+pub(crate) use policy::Policy;
+pub(crate) use proxy::Proxy;
+pub(crate) use recover::Recover;
+
+const HELP: &str = "\
+First steps:
+  touchkeep demo                      the whole story in two minutes, with a practice card and a practice exchange
+  touchkeep init --device piv         make a vault that opens with the connected YubiKey
+  touchkeep add trade --venue binance --key-set main --class trade --api-key KEY
+  touchkeep proxy add grid-bot --key-set main
+
+Exit codes: 0 done, 1 refused or findings, 2 usage, 3 locked or no device, 4 damaged or not authentic.";
+
+/// Keeps exchange and API keys behind a YubiKey or an HSM, and signs what your bots send.
+#[derive(Debug, Parser)]
+#[command(name = "touchkeep", version, after_help = HELP, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// For every verb.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Global {
+    /// Print JSON on stdout.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Never ask anything: fail instead.
+    #[arg(long, global = true)]
+    pub(crate) no_interaction: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make a vault.
+    #[command(
+        after_help = "It ends when a way back has been tried: a recovery kit (24 words on paper), or a second device.\n\nExamples:\n  touchkeep init                      a passphrase (software device; weaker than hardware)\n  touchkeep init --device piv         the one connected YubiKey\n  touchkeep init --device piv:12345678\n  touchkeep init --device pkcs11:/usr/lib/softhsm/libsofthsm2.so:my-token"
+    )]
+    Init(Init),
+    /// Open the vault.
+    #[command(
+        after_help = "Examples:\n  touchkeep unlock                        with the first of its devices that is connected, hardware first\n  touchkeep unlock --device 12345678\n  touchkeep unlock --device passphrase    while a key is connected, too"
+    )]
+    Unlock {
+        /// The vault file; the one used last where absent.
+        path: Option<PathBuf>,
+        /// Which of its devices: a serial number, an id, or `passphrase`.
+        #[arg(long)]
+        device: Option<String>,
+    },
+    /// Forget every key.
+    #[command(after_help = "Examples:\n  touchkeep lock")]
+    Lock,
+    /// How things are.
+    #[command(after_help = "Examples:\n  touchkeep status\n  touchkeep status --json")]
+    Status,
+    /// Find out what does not work, and what to do about it.
+    #[command(
+        after_help = "Looks at the agent, the vault file, pcscd, polkit, YubiKeys, PKCS#11 modules, memory, clock and desktop. Asks for no PIN,\nspends no try, and changes nothing. Ends with 1 when there is a problem."
+    )]
+    Doctor {
+        /// Show what is in order in full, too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Be the agent, in the foreground (or `stop` the one that runs).
+    Agent(Agent),
+    /// Store an item: a key, a seed, a note. Its secrets are asked on the terminal, or read from file descriptors.
+    #[command(
+        after_help = "Examples:\n  touchkeep add trade --venue binance --key-set main --class trade --api-key KEY\n  touchkeep add money --venue binance --key-set main --class move-money --api-key KEY --sealed\n  touchkeep add money --venue binance --key-set main --class move-money --on-device\n  touchkeep add openai --kind api-key --tag ai --field owner=ada\n  touchkeep add drive --kind oauth-client --field client-id=ID --secret-field refresh-token\n  touchkeep add binance-login --kind otp-seed\n  touchkeep add deploy --kind ssh-key --secret-fd 3 3<~/.ssh/id_ed25519\n  touchkeep add okx --kind api-key --secret-fd 3 --field-fd passphrase=4 3<secret.txt 4<passphrase.txt"
+    )]
+    Add(Add),
+    /// List the items; with letters of what is looked for, the best first.
+    #[command(
+        visible_alias = "ls",
+        after_help = "Examples:\n  touchkeep list\n  touchkeep list bnctrd              finds \"binance trade\"\n  touchkeep list --kind api-key --tag ai\n  touchkeep list --venue binance -e testnet --json"
+    )]
+    List(List),
+    /// Show an item: everything but its secrets.
+    #[command(
+        after_help = "Secrets are masked; `touchkeep read` prints one.\n\nExamples:\n  touchkeep show trade\n  touchkeep show tk://testnet/trade\n  touchkeep show trade --json"
+    )]
+    Show {
+        /// Name, id or tk://environment/item.
+        item: String,
+    },
+    /// Change an item, as one new version.
+    #[command(
+        after_help = "What is replaced is kept as an earlier version (20 of them): see `touchkeep history`.\n\nExamples:\n  touchkeep edit openai --set owner=grace --untag ai --tag research\n  touchkeep edit openai --secret                    asks for the new key\n  touchkeep edit okx --field-fd passphrase=3 3<passphrase.txt\n  touchkeep edit trade --name trade-2026 --rotate-after-days 90\n  touchkeep edit openai --unset owner\n  touchkeep edit openai --forget-old                earlier versions leave the vault"
+    )]
+    Edit(Edit),
+    /// Say what a venue calls a key, once its public half was uploaded there.
+    #[command(
+        after_help = "Examples:\n  touchkeep set-api-key money vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zv"
+    )]
+    SetApiKey {
+        /// Name or id.
+        item: String,
+        /// The venue's name for it.
+        api_key: String,
+    },
+    /// Print the public key of a key on the device, as the venue wants it.
+    #[command(after_help = "Examples:\n  touchkeep public-key money > money.pem")]
+    PublicKey {
+        /// Name or id.
+        item: String,
+    },
+    /// Put an item into the trash, or remove it for good.
+    #[command(
+        after_help = "What is in the trash is not used any more, and can be taken back with `touchkeep restore`.\n\nExamples:\n  touchkeep rm trade\n  touchkeep rm trade --forever --yes"
+    )]
+    Rm {
+        /// Name, id or tk://environment/item.
+        item: String,
+        /// With all its earlier versions, and not into the trash.
+        #[arg(long)]
+        forever: bool,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// What is in the trash.
+    #[command(
+        after_help = "Examples:\n  touchkeep trash\n  touchkeep restore trade\n  touchkeep rm trade --forever"
+    )]
+    Trash,
+    /// Take an item out of the trash.
+    #[command(after_help = "Examples:\n  touchkeep restore trade")]
+    Restore {
+        /// Name or id.
+        item: String,
+    },
+    /// Who changed an item, when and what; and back to an earlier version. Never shows values.
+    #[command(
+        after_help = "Examples:\n  touchkeep history trade\n  touchkeep history trade --restore 3      version 3 again, as a new version"
+    )]
+    History {
+        /// Name, id or tk://environment/item.
+        item: String,
+        /// Make it what it was in this version, as a new version.
+        #[arg(long, value_name = "VERSION")]
+        restore: Option<u32>,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Environments: groups of items with keys of their own, such as prod and testnet.
+    #[command(subcommand)]
+    Env(Env),
+    /// Programs that may use the local proxy.
+    #[command(subcommand)]
+    Proxy(Proxy),
+    /// What is signed by rule, what is asked, what is refused.
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Answer requests that wait for a person, in this terminal.
+    #[command(
+        after_help = "Stays until Ctrl-C. Each request is shown in plain words; type `approve` to go on, anything else refuses."
+    )]
+    Approve {
+        /// End after the first answer.
+        #[arg(long)]
+        once: bool,
+    },
+    /// What happened, and the proof that nobody changed the story.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Keys and when they are due for rotation.
+    #[command(after_help = "Examples:\n  touchkeep remind\n  touchkeep remind --now")]
+    Remind {
+        /// Raise what is due now as desktop notifications.
+        #[arg(long)]
+        now: bool,
+    },
+    /// Keys to touch: what is connected, and what opens the vault.
+    #[command(subcommand)]
+    Device(Device),
+    /// The way back when a device is lost: made, tried, used.
+    #[command(subcommand)]
+    Recover(Recover),
+    /// Older copies of the vault.
+    #[command(subcommand)]
+    Backup(Backup),
+    /// Take another copy of the vault in: nothing is lost, whichever was newer. Needs no key.
+    #[command(
+        after_help = "Examples:\n  touchkeep merge ~/Dropbox/'vault (conflicted copy).touchkeep'\n  touchkeep merge vault.touchkeep.1"
+    )]
+    Merge {
+        /// The other copy.
+        path: PathBuf,
+    },
+    /// The whole story in two minutes, with a practice card and a practice exchange.
+    #[command(
+        after_help = "Everything lives in a private folder that is removed at the end (--keep leaves it). Nothing of yours is touched:\nno reader, no vault, no agent but those that the demo makes itself."
+    )]
+    Demo(Demo),
+    /// Print shell completions. They know the names of items while the vault is unlocked.
+    #[command(
+        after_help = "Examples:\n  touchkeep completions bash > ~/.local/share/bash-completion/completions/touchkeep\n  touchkeep completions zsh > ~/.zfunc/_touchkeep\n  touchkeep completions fish > ~/.config/fish/completions/touchkeep.fish"
+    )]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder.
+    #[command(
+        after_help = "Examples:\n  touchkeep man ~/.local/share/man/man1 && man touchkeep-add"
+    )]
+    Man {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The names of items, for completions.
+    #[command(hide = true)]
+    ItemsForCompletion,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}
