@@ -271,14 +271,6 @@ impl<'a> ItemState<'a> {
         })
     }
 
-    /// The parts that hold a stored secret of it, of every write that is not replaced yet.
-    pub fn parts_with_secrets(&self) -> impl Iterator<Item = MemberName> {
-        let writes = self.of_field(SECRET_FIELD).iter();
-        let stored =
-            writes.filter(|write| write.text.is_some_and(|t| t.escaped().starts_with(STORED)));
-        stored.filter_map(|write| Some(self.state.parts.get(&write.part)?.name))
-    }
-
     /// Whether two writers gave it different secrets without knowing of each other.
     #[must_use]
     pub fn is_in_conflict(&self) -> bool {
@@ -513,6 +505,42 @@ impl State {
         Some(self.resolved(lines, history))
     }
 
+    // The stored secrets that stand in lines about an item: when each was written, and where it stands.
+    fn stored_secrets(&self, id: ItemId) -> impl Iterator<Item = (Stamp, String)> {
+        self.lines_of(id).filter_map(|line| {
+            let (op, stamp) = self.read(line)?;
+            stored_in(&op)?;
+            Some((stamp, self.parts.get(&line.part)?.name.to_string()))
+        })
+    }
+
+    /// The parts in which a stored secret of an item stands, by name: one that holds, one that was replaced, and each copy of one that
+    /// several copies of the file carried on.
+    #[must_use]
+    pub fn parts_with_secrets(&self, id: ItemId) -> BTreeSet<String> {
+        self.stored_secrets(id).map(|(_, part)| part).collect()
+    }
+
+    /// The parts in which a stored secret stands that holds no longer, by name. A writer takes such a part out of the file as he
+    /// replaces the secret; another copy may have carried it on meanwhile.
+    #[must_use]
+    pub fn parts_with_old_secrets(&self, history: &History) -> BTreeSet<String> {
+        let mut parts = BTreeSet::new();
+        for id in self.known_items().filter(|id| self.is_told_twice(*id)) {
+            let stored: Vec<_> = self.stored_secrets(id).collect();
+            if stored.is_empty() {
+                continue;
+            }
+            let Some(item) = self.item(id, history) else {
+                continue;
+            };
+            let old = stored.into_iter();
+            let old = old.filter(|(stamp, _)| !item.holds(SECRET_FIELD, *stamp));
+            parts.extend(old.map(|(_, part)| part));
+        }
+        parts
+    }
+
     /// Items of which some line sets a field to this text. Whether it still holds is another question.
     #[must_use]
     pub fn items_told(&self, field: &str, text: &str) -> BTreeSet<ItemId> {
@@ -534,6 +562,10 @@ impl State {
     /// Whether an item was written more than once, so that it may be in conflict.
     #[must_use]
     pub fn may_be_in_conflict(&self, id: ItemId) -> bool {
+        self.is_told_twice(id)
+    }
+
+    fn is_told_twice(&self, id: ItemId) -> bool {
         self.lines_of(id).nth(1).is_some()
     }
 

@@ -4,7 +4,7 @@
 //! one operation of a device; [`Unlocked::save`] writes it. The bytes are `touchkeep-container`'s; here are files, keys and
 //! recipients, and recipients come from the signed membership chain alone. Nothing here knows of requests, rules or clients.
 //!
-//! Read in this order: [`Locked`], [`Unlocked`], [`Item`], `opened`, `save`, `file`; then `govern` for devices, members and
+//! Read in this order: [`Locked`], [`Unlocked`], [`Item`], `opened`, `save`, `fold`, `file`; then `govern` for devices, members and
 //! environments, and `backup` for the way back.
 
 #![cfg_attr(
@@ -25,6 +25,7 @@ mod crypt;
 mod enrolled;
 mod error;
 mod file;
+mod fold;
 mod govern;
 mod hand;
 mod item;
@@ -41,11 +42,11 @@ pub use create::{NewDevice, NewVault, create, create_pinned, environment_name, u
 pub use enrolled::{EnrolledDevice, SealClass};
 pub use error::VaultError;
 pub use file::BACKUPS;
+pub use fold::MAX_SEGMENTS;
 pub use govern::{Newcomer, Proposal, Retired};
 pub use hand::Hand;
 pub use item::{AuthMethod, Item, MAX_FIELD_BYTES, SecretPlace};
 pub use locked::Locked;
 pub use pins::ReadOnly;
-pub use save::MAX_SEGMENTS;
 pub use touchkeep_container::AuditHead;
 pub use unlocked::Unlocked;

@@ -33,6 +33,8 @@ pub(crate) struct OpenEnvironment {
     // By epoch; the last is what new segments are encrypted to, unless a later epoch is closed to this user.
     pub(crate) identities: Vec<LockedIdentity>,
     pub(crate) is_current: bool,
+    /// Whether this session has looked for old secrets that copies left behind.
+    pub(crate) is_swept: bool,
     /// As saved.
     pub(crate) state: State,
     /// What changed since.
@@ -82,6 +84,7 @@ impl Opened {
         Ok((!identities.is_empty()).then(|| OpenEnvironment {
             id,
             is_current: identities.len() == recipients.len(),
+            is_swept: false,
             identities,
             state: State::default(),
             pending: Pending::default(),
@@ -226,7 +229,8 @@ impl Pending {
         self.items.is_empty() && self.settings.is_empty()
     }
 
-    /// The changes as operations, each later than the one before: texts of segments of about `bytes` each.
+    /// The changes as operations, each later than the one before, as far as the clock goes: texts of segments of about `bytes` each. No
+    /// field is written twice, so that nothing depends on which of two writes with one reading is the later.
     pub(crate) fn write(
         &self,
         mut at: HybridClock,
@@ -242,13 +246,18 @@ impl Pending {
             writer.op(at, edit);
         };
         for (id, item) in &self.items {
-            if item.removed {
-                let emptied = vec![(touchkeep_container::SECRET_FIELD, None)];
-                write(&Edit::Put(*id, emptied));
-                write(&Edit::Remove(*id));
+            let emptied = (touchkeep_container::SECRET_FIELD, None);
+            let mut fields = written(&item.fields);
+            if item.removed && !item.fields.contains_key(emptied.0) {
+                let at = fields.partition_point(|(name, _)| *name < emptied.0);
+                fields.insert(at, emptied);
             }
-            if !item.fields.is_empty() {
-                write(&Edit::Put(*id, written(&item.fields)));
+            if !fields.is_empty() {
+                write(&Edit::Put(*id, fields));
+            }
+            // What was put again after it was removed is there.
+            if item.removed && item.fields.is_empty() {
+                write(&Edit::Remove(*id));
             }
         }
         if !self.settings.is_empty() {

@@ -582,18 +582,14 @@ impl Unlocked {
 
     // What an item's secret was so far must not stay in the file.
     fn forget_secret(&mut self, environment: EnvironmentId, id: ItemId) {
-        let history = self.locked.container.history();
         let Some(environment) = self.opened.environments.get_mut(&environment) else {
             return;
         };
         environment.pending.sealed.remove(&id);
-        let Some(state) = environment.state.item(id, history) else {
+        if !environment.state.knows(id) {
             return;
-        };
-        let parts: Vec<_> = state
-            .parts_with_secrets()
-            .map(|name| name.to_string())
-            .collect();
+        }
+        let parts = environment.state.parts_with_secrets(id);
         environment.pending.forgets.extend(parts);
         environment.pending.unsealed.insert(id);
     }

@@ -17,7 +17,11 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair},
 };
-use touchkeep_core::{EnvironmentId, ItemId, Passphrase, Pin, UnixMillis};
+use touchkeep_container::{
+    HybridClock, MemberName, NewCommit, Part,
+    op::{Edit, Writer, Written},
+};
+use touchkeep_core::{EnvironmentId, Id, ItemId, Passphrase, Pin, UnixMillis};
 use touchkeep_device::{
     Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose,
     SecretDemand, SignatureScheme, TouchPolicy, public::P256Point, stanza,
@@ -121,6 +125,33 @@ pub(crate) fn item(environment: EnvironmentId, name: &str) -> Item {
         note: "two\nlines \"quoted\" \\ é".into(),
         sealed_to: vec![],
     }
+}
+
+/// An operation at a reading of its own, as a member's program may write that does not keep our rules.
+pub(crate) fn write_by_another_program(
+    place: &Place,
+    vault: &Unlocked,
+    at: HybridClock,
+    edit: &Edit<'_, Written<'_>>,
+) {
+    let to: age::x25519::Recipient = vault.audit_recipient().parse().unwrap();
+    let part = Part {
+        environment: vault.environment(),
+        number: 99,
+        random: Id::random(),
+    };
+    let mut writer = Writer::default();
+    writer.op(at, edit);
+    let mut new = NewCommit::new(vault.user(), AuditHead::empty(), NOW);
+    new.add = vec![(
+        MemberName::Segment(part),
+        age::encrypt(&to, writer.finish().as_bytes()).unwrap(),
+    )];
+    let container = vault.as_locked().container();
+    let container = container
+        .commit(new, |text| vault.author_sign(text))
+        .unwrap();
+    std::fs::write(&place.path, container.to_bytes().unwrap()).unwrap();
 }
 
 /// A token with three P-256 keys and a PIN, in memory. It counts what it was asked to do.
