@@ -20,6 +20,7 @@
 )]
 
 mod backup;
+mod branches;
 mod create;
 mod crypt;
 mod enrolled;
@@ -38,6 +39,7 @@ mod seal;
 mod unlocked;
 
 pub use backup::{Backup, backups, danger_restore, merge_into};
+pub use branches::{Branch, BranchLink, Undone};
 pub use create::{NewDevice, NewVault, create, create_pinned, environment_name, user_name};
 pub use enrolled::{EnrolledDevice, SealClass};
 pub use error::VaultError;
