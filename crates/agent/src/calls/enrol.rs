@@ -184,18 +184,6 @@ pub(crate) async fn govern<T: Send + 'static>(
     Ok((open, result))
 }
 
-/// Joins a membership that was changed in two places.
-pub(crate) async fn join(agent: &Arc<Agent>) -> Result<Done, Failure> {
-    let why = "Join what was changed in two places".to_owned();
-    let event = Event::new(Kind::Merged, Decision::Done)
-        .text("Joined a membership that was changed in two places.");
-    govern(agent, why, event, |vault| {
-        Ok(((), vault.propose_join(SystemClock.now())?))
-    })
-    .await?;
-    Ok(Done {})
-}
-
 pub(crate) async fn retire(
     agent: &Arc<Agent>,
     name: String,

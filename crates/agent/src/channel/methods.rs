@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     agent::Agent,
-    calls::{audit, backup, clients, devices, doctor, enrol, items, policy, recover, remind},
+    calls::{audit, backup, clients, devices, doctor, enrol, items, join, policy, recover, remind},
     vault,
 };
 
@@ -74,7 +74,7 @@ pub(super) async fn dispatch(
             })
             .await
         }
-        JoinMembership::METHOD => call(params, |JoinMembership {}| enrol::join(agent)).await,
+        JoinMembership::METHOD => call(params, |wanted| join::join(agent, wanted)).await,
         AcceptModule::METHOD => {
             call(params, |AcceptModule { path }| {
                 enrol::accept_module(agent, path)

@@ -6,6 +6,7 @@ mod clients;
 mod device;
 mod doctor;
 mod items;
+mod join;
 mod paper;
 mod policy;
 mod recover;
