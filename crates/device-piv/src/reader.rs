@@ -32,10 +32,10 @@ pub struct Found {
 /// [`DeviceError::Middleware`] without pcscd; [`DeviceError::Busy`] when there is a card but another program keeps it
 /// for longer than a few seconds.
 pub fn list() -> Result<Vec<Found>, DeviceError> {
-    let (context, readers) = readers()?;
+    let readers = readers()?;
     let (mut found, mut busy) = (Vec::new(), false);
     for reader in readers {
-        match open(&context, &reader) {
+        match open(reader.clone()) {
             Ok((_, serial, version)) => found.push(Found {
                 serial,
                 firmware: version.to_string(),
@@ -51,17 +51,17 @@ pub fn list() -> Result<Vec<Found>, DeviceError> {
     }
 }
 
-fn readers() -> Result<(Context, Vec<CString>), DeviceError> {
+fn readers() -> Result<Vec<CString>, DeviceError> {
     let context = Context::establish(Scope::System).map_err(explained)?;
     match context.list_readers_owned() {
-        Ok(readers) => Ok((context, readers)),
-        Err(pcsc::Error::NoReadersAvailable) => Ok((context, Vec::new())),
+        Ok(readers) => Ok(readers),
+        Err(pcsc::Error::NoReadersAvailable) => Ok(Vec::new()),
         Err(error) => Err(explained(error)),
     }
 }
 
-fn open(context: &Context, reader: &CString) -> Result<(Leased, u32, Firmware), DeviceError> {
-    let way = Way::To(context.clone(), reader.clone());
+fn open(reader: CString) -> Result<(Leased, u32, Firmware), DeviceError> {
+    let way = Way::To(reader);
     let mut identity = None;
     let had = turn::have(way, &mut |channel| {
         card::select(channel)?;
@@ -101,10 +101,9 @@ impl PcscTransport {
 
     /// A fresh connection, on a fresh context: those of a pcscd that ended are dead, and pcscd does not tell.
     fn find(&self) -> Result<Leased, DeviceError> {
-        let (context, readers) = readers()?;
         let mut best = DeviceError::Removed;
-        for reader in readers {
-            match open(&context, &reader) {
+        for reader in readers()? {
+            match open(reader) {
                 Ok((leased, serial, _)) if serial == self.serial => return Ok(leased),
                 // It may be the one; without it nobody can say.
                 Err(DeviceError::Busy { .. }) => best = busy(),

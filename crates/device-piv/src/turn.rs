@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use pcsc::{Context, Disposition, Protocols, ShareMode};
+use pcsc::{Context, Disposition, Protocols, Scope, ShareMode};
 use touchkeep_device::DeviceError;
 use touchkeep_locked::on_wiped_stack;
 use zeroize::Zeroizing;
@@ -26,7 +26,7 @@ pub(crate) enum Way {
     /// A connection from before.
     Connected(Leased),
     /// A fresh one, to the card in this reader.
-    To(Context, CString),
+    To(CString),
 }
 
 /// A connected card that is left as it is when this ends.
@@ -113,7 +113,9 @@ fn turn(
 ) -> Result<Leased, pcsc::Error> {
     let mut leased = match way {
         Way::Connected(leased) => leased,
-        Way::To(context, reader) => {
+        Way::To(reader) => {
+            // Of its own: whoever calls anything on a context that waits holds up every other in the process.
+            let context = Context::establish(Scope::System)?;
             let card = context.connect(&reader, ShareMode::Shared, Protocols::ANY)?;
             Leased(Some(card))
         }

@@ -130,7 +130,7 @@ fn a_program_that_holds_a_transaction_is_waited_for_a_few_seconds_and_named() {
         }
         let (mut device, pin) = card.enrolled();
         let key = device.info().key(Purpose::SignVault).unwrap().key.clone();
-        let mut sign = |device: &mut PivDevice| {
+        let sign = |device: &mut PivDevice| {
             let scheme = SignatureScheme::EcdsaP256Sha256;
             device.sign(&key, scheme, b"a statement", Auth::Pin(&pin))
         };
