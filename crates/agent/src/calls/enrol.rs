@@ -51,7 +51,7 @@ pub(crate) async fn enroll(agent: &Arc<Agent>, wanted: NewDevice) -> Result<Enro
             on_hardware(agent, device, adopt).await
         }
         NewDevice::Pkcs11 { module, token } => {
-            let device = find_token(&module, &token).await?;
+            let device = find_token(agent, &module, &token).await?;
             keep_module(agent, &module)?;
             on_hardware(agent, device, None).await
         }

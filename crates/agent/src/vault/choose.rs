@@ -4,14 +4,15 @@ use std::{path::PathBuf, sync::Arc};
 
 use touchkeep_core::Code;
 use touchkeep_device::DeviceKind;
-use touchkeep_device_pkcs11::ModuleFile;
 use touchkeep_vault::EnrolledDevice;
 use touchkeep_wire::Failure;
 
 use super::{Current, device_label, is_called};
 use crate::{
     agent::Agent,
-    devices::{Connected, blocking, connected, device_failure, tokens, yubikeys},
+    devices::{
+        Connected, Module, blocking, connected, device_failure, tokens, why_missed, yubikeys,
+    },
 };
 
 /// An enrolled device, and where it is connected; the software device is nowhere.
@@ -50,6 +51,15 @@ pub(super) async fn choose(
             return Ok((device.clone(), Some(found.clone())));
         }
     }
+    if candidates
+        .iter()
+        .any(|device| device.kind == DeviceKind::Pkcs11)
+    {
+        let modules = agent.modules();
+        if let Some(failure) = blocking(move || why_missed(&modules)).await? {
+            return Err(failure);
+        }
+    }
     let names: Vec<_> = candidates.iter().map(device_label).collect();
     Err(Failure::new(
         Code::NoDevice,
@@ -85,8 +95,13 @@ pub(crate) async fn find(
 }
 
 /// The connected token with this label.
-pub(crate) async fn find_token(module: &str, token: &str) -> Result<Connected, Failure> {
-    let module = ModuleFile::from(PathBuf::from(module));
+pub(crate) async fn find_token(
+    agent: &Agent,
+    module: &str,
+    token: &str,
+) -> Result<Connected, Failure> {
+    // One that is taken in anew is not held to what it was before.
+    let module = Module::new(PathBuf::from(module).into(), agent.configured_modules());
     let found = blocking(move || tokens(&module))
         .await?
         .map_err(|error| device_failure(&error, "The module"))?;
