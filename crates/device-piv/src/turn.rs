@@ -5,7 +5,7 @@
 use std::{
     ffi::CString,
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -41,8 +41,10 @@ impl Drop for Leased {
                 let _ = card.disconnect(Disposition::LeaveCard);
                 let _ = done.send(());
             });
-            if left.is_ok() {
-                let _ = is_done.recv_timeout(PATIENCE);
+            if let Ok(thread) = left
+                && is_done.recv_timeout(PATIENCE).is_ok()
+            {
+                let _ = thread.join();
             }
         }
     }
@@ -65,8 +67,8 @@ pub(crate) fn have(
 ) -> Result<(Result<(), DeviceError>, Option<Leased>), NoTurn> {
     let (orders, ordered) = channel();
     let (says, heard) = channel();
-    on_a_thread(move || on_wiped_stack(|| serve(way, &ordered, &says)))
-        .map_err(|_| NoTurn::NoThread)?;
+    let thread = on_a_thread(move || on_wiped_stack(|| serve(way, &ordered, &says)));
+    let thread = thread.map_err(|_| NoTurn::NoThread)?;
     match heard.recv_timeout(PATIENCE) {
         Ok(Said::Begun) => {}
         Ok(Said::Refused(error)) => return Err(NoTurn::Refused(error)),
@@ -78,15 +80,17 @@ pub(crate) fn have(
     let Lent { orders, heard } = lent;
     drop(orders);
     let leased = match heard.recv_timeout(PATIENCE) {
-        Ok(Said::Ended(leased)) => Some(leased),
+        Ok(Said::Ended(leased)) => {
+            let _ = thread.join();
+            Some(leased)
+        }
         _ => None,
     };
     Ok((result, leased))
 }
 
-fn on_a_thread(work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    let thread = thread::Builder::new().name("card".into());
-    thread.spawn(work).map(drop)
+fn on_a_thread(work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    thread::Builder::new().name("card".into()).spawn(work)
 }
 
 // What the thread says: first one of the first two, then an answer to each order, then the end.

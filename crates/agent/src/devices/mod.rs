@@ -21,7 +21,7 @@ use self::pins::Pins;
 pub(crate) use self::{
     failure::device_failure,
     modules::{Module, ModuleEntry, why_missed},
-    open::{Connected, Opened, connected, tokens, yubikeys},
+    open::{Connected, Opened, connected, known, tokens, yubikeys},
     pins::Session,
 };
 use crate::prompts::{Prompts, Reply};

@@ -202,6 +202,22 @@ pub(crate) fn connected(modules: &[Module]) -> Vec<Connected> {
     found
 }
 
+/// The connected device that a vault knows. Of tokens with one serial number, as NSS has them, it is the one that has the key.
+pub(crate) fn known(found: &[Connected], device: &EnrolledDevice) -> Option<Connected> {
+    let is_same =
+        |one: &&Connected| one.kind() == device.kind && Some(one.serial()) == device.serial;
+    let same: Vec<_> = found.iter().filter(is_same).collect();
+    let has_the_key = |one: &&&Connected| {
+        let opened = one.open();
+        opened.is_ok_and(|mut it| device.key_on(it.device().info(), Purpose::Unlock).is_some())
+    };
+    let one = match same[..] {
+        [] | [_] => same.first(),
+        _ => same.iter().find(has_the_key).or(same.first()),
+    };
+    one.map(|one| (*one).clone())
+}
+
 /// The YubiKeys.
 pub(crate) fn yubikeys() -> Result<Vec<Connected>, DeviceError> {
     let found = touchkeep_device_piv::list().inspect_err(|error| {

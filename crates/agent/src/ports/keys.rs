@@ -19,7 +19,7 @@ use super::Running;
 use crate::{
     agent::Agent,
     consent::{challenge, consent_with},
-    devices::{Connected, Devices, Failed, Module, Opened, Use, connected, why_missed},
+    devices::{Connected, Devices, Failed, Module, Opened, Use, connected, known, why_missed},
     failure,
     vault::{Current, Open, device_label},
 };
@@ -376,7 +376,6 @@ pub(crate) fn open_enrolled(
             .map(Opened::Software)
             .map_err(failure::vault_or_device);
     }
-    let same = |one: &Connected| one.kind() == device.kind && Some(one.serial()) == device.serial;
     let found = match (
         device.kind,
         device
@@ -388,7 +387,7 @@ pub(crate) fn open_enrolled(
             serial,
             firmware: String::new(),
         }),
-        _ => connected(modules).into_iter().find(same),
+        _ => known(&connected(modules), device),
     };
     let found = match found {
         Some(found) => found,

@@ -11,7 +11,7 @@ use super::{Current, device_label, is_called};
 use crate::{
     agent::Agent,
     devices::{
-        Connected, Module, blocking, connected, device_failure, tokens, why_missed, yubikeys,
+        Connected, Module, blocking, connected, device_failure, known, tokens, why_missed, yubikeys,
     },
 };
 
@@ -45,10 +45,9 @@ pub(super) async fn choose(
         if device.kind == DeviceKind::Software {
             return Ok((device.clone(), None));
         }
-        let same =
-            |one: &&Connected| one.kind() == device.kind && Some(one.serial()) == device.serial;
-        if let Some(found) = there.iter().find(same) {
-            return Ok((device.clone(), Some(found.clone())));
+        let (found, wanted) = (there.clone(), device.clone());
+        if let Some(found) = blocking(move || known(&found, &wanted)).await? {
+            return Ok((device.clone(), Some(found)));
         }
     }
     if candidates
