@@ -15,6 +15,7 @@ use std::{
 
 use serde_json::{Value, json};
 use touchkeep_tests::{Home, Mind, Person};
+use touchkeep_wire::Question;
 
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const PIN: &str = "canary-pin-97531";
@@ -34,7 +35,7 @@ fn run(program: &str, args: &[&str], environment: &[(&str, &str)]) -> String {
 /// A home with a SoftHSM of its own, whose module is a copy that can be updated.
 struct Desk {
     home: Home,
-    _person: Person,
+    person: Person,
     module: PathBuf,
     config: String,
 }
@@ -59,7 +60,7 @@ impl Desk {
         let module = private(&home).join("libsofthsm2.so");
         fs::copy(SOFTHSM, &module).unwrap();
         let mut desk = Self {
-            _person: Person::sit_down(&home.paths(), None),
+            person: Person::sit_down(&home.paths(), None),
             home,
             module,
             config,
@@ -73,8 +74,8 @@ impl Desk {
         self.home.kill_agent();
         fs::write(self.home.paths().config, config).unwrap();
         self.home.start_agent();
-        self._person = Person::sit_down(&self.home.paths(), None);
-        *self._person.mind.lock().unwrap() = Mind {
+        self.person = Person::sit_down(&self.home.paths(), None);
+        *self.person.mind.lock().unwrap() = Mind {
             pin: PIN.into(),
             ..Mind::default()
         };
@@ -149,10 +150,10 @@ fn an_updated_module_is_refused_with_the_reason_until_its_owner_accepts_it() {
     let other = desk.refused(&["device", "accept-module", "/usr/lib/other.so"]);
     assert_eq!(other["code"], "not-found", "{other}");
     // Nor does a wrong passphrase.
-    desk._person.mind.lock().unwrap().passphrase = "wrong".into();
+    desk.person.mind.lock().unwrap().passphrase = "wrong".into();
     let wrong = desk.refused(&["device", "accept-module", path]);
     assert_eq!(wrong["code"], "wrong-passphrase", "{wrong}");
-    desk._person.mind.lock().unwrap().passphrase = Mind::default().passphrase;
+    desk.person.mind.lock().unwrap().passphrase = Mind::default().passphrase;
     let _accepted = desk.home.json(&["device", "accept-module", path]);
     assert_eq!(desk.reopened(serial)["locked"], Value::Null);
     let listed = desk.home.json(&["device", "list"]);
@@ -269,4 +270,32 @@ fn an_nss_database_is_enrolled_and_opens_the_vault_with_the_argument_that_it_wan
     assert_eq!(desk.home.json(&["device", "reseal"]), json!([]));
     let tried = desk.home.json(&["recover", "drill", "--device", id]);
     assert_eq!(tried["items"], 1, "{tried}");
+}
+
+// No token with keys of its own for the PIN can be had in software; a shim in front of SoftHSM says of itself that it has them.
+#[test]
+fn a_token_with_a_pad_is_enrolled_and_used_without_a_pin_being_asked_for_here() {
+    let mut desk = Desk::new();
+    let folder = desk.module.parent().unwrap().to_owned();
+    let shim = folder.join("shim.so");
+    let source = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../crates/device-pkcs11/tests/shim/shim.c"
+    );
+    let into = ["-shared", "-fPIC", "-o", shim.to_str().unwrap(), source];
+    run("cc", &into, &[]);
+    let (behind, beside) = (desk.module.clone(), folder.clone());
+    desk.home
+        .set("PKCS11_SHIM_MODULE", behind.to_str().unwrap());
+    desk.home.set("PKCS11_SHIM_DIR", beside.to_str().unwrap());
+    desk.home.set("PKCS11_SHIM_PAD", PIN);
+    desk.restart("");
+    desk.init();
+    let enrolled = desk.enroll(&shim, TOKEN);
+    desk.reopened(enrolled["device"]["serial"].as_str().unwrap());
+    let asked = desk.person.was_asked();
+    let pins = asked
+        .iter()
+        .filter(|it| matches!(it.question, Question::Pin { .. }));
+    assert_eq!(pins.count(), 0, "{asked:?}");
 }
