@@ -158,6 +158,68 @@ fn a_second_key_opens_what_the_first_one_wrote_and_stays_when_that_is_lost() {
     assert_eq!(home.json(&["audit", "verify"])["sound"], true);
 }
 
+// As somebody has it who makes a vault at a terminal with two keys at hand.
+#[test]
+fn a_vault_that_is_made_with_a_second_device_as_the_way_back_has_it_tried_at_the_end() {
+    let card = Card::two();
+    let home = Home::new(Some(&card.pcscd));
+    let _person = Person::sit_down(&home.paths(), Some(&card.control));
+    let second = card.second.clone().unwrap();
+    for serial in [&card.serial, &second] {
+        let _changed = home.json(&["device", "set-pin", serial]);
+    }
+    let vault = home.path("v.touchkeep");
+    let device = format!("piv:{}", card.serial);
+    let args = [
+        "init",
+        "--practice",
+        "--device",
+        &device,
+        "--recovery",
+        "device",
+        "--path",
+    ];
+    // Without a terminal there is nobody to connect it, and nothing is made.
+    let alone = home.cli(&[&args[..], &[vault.to_str().unwrap()]].concat());
+    assert!(!alone.status.success() && !vault.exists());
+
+    let dialog = "set timeout 60
+spawn {*}$env(PROGRAM)
+expect {
+    \"Press Enter when it is there\" { after 300; send \"\\r\"; exp_continue }
+    timeout { exec kill -9 [exp_pid]; exit 91 }
+    eof
+}
+exit [lindex [wait] 3]";
+    let program = home.touchkeep();
+    let program = format!(
+        "{} {} {}",
+        program.get_program().display(),
+        args.join(" "),
+        vault.display()
+    );
+    let done = Command::new("expect")
+        .args(["-c", dialog])
+        .envs(home.environment())
+        .env("PROGRAM", program)
+        .env("TERM", "dumb")
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{shown}");
+    let status = home.json(&["status"]);
+    assert_eq!(status["vault"]["rehearsed"], true, "{status}");
+    let ways = home.json(&["recover", "list"]);
+    let tried = ways.as_array().unwrap().iter();
+    let mut tried = tried.filter(|way| way["device"]["serial"] == second.as_str());
+    assert!(tried.next().unwrap()["tried"].is_u64(), "{ways}");
+
+    let removed = card.ask(&json!({ "do": "remove" }));
+    assert_eq!(removed["ok"], true);
+    let _locked = home.json(&["lock"]);
+    let _open = home.json(&["unlock"]);
+}
+
 #[test]
 fn the_words_on_paper_open_the_vault_when_every_key_is_gone() {
     let desk = Desk::set(Card::insert());

@@ -18,7 +18,7 @@ use touchkeep_wire::Status;
 use crate::{
     config::Config,
     desktop::Desktop,
-    devices::Devices,
+    devices::{Devices, Module, ModuleEntry},
     ports::Running,
     prompts::Prompts,
     proxy::{self, Answer, Asked, Refusal, Upstream},
@@ -100,8 +100,13 @@ impl Agent {
     }
 
     /// Where tokens are looked for: what is configured, and what a vault was made with.
-    pub(crate) fn modules(&self) -> Vec<ModuleFile> {
+    pub(crate) fn modules(&self) -> Vec<Module> {
         modules_of(&self.state, &self.config)
+    }
+
+    /// What the configuration says of modules.
+    pub(crate) fn configured_modules(&self) -> &[ModuleEntry] {
+        &self.config.device.pkcs11.modules
     }
 
     /// The vault that is meant where none is named.
@@ -242,14 +247,16 @@ impl Agent {
 }
 
 /// A token's module is held to what it was when the token was enrolled.
-pub(crate) fn modules_of(state: &State, config: &Config) -> Vec<ModuleFile> {
-    let mut modules = state.modules();
-    for path in &config.device.pkcs11.modules {
-        if modules.iter().all(|known| known.path != *path) {
-            modules.push(ModuleFile::from(path.clone()));
+pub(crate) fn modules_of(state: &State, config: &Config) -> Vec<Module> {
+    let configured = &config.device.pkcs11.modules;
+    let mut files = state.modules();
+    for path in configured.iter().map(ModuleEntry::path) {
+        if files.iter().all(|known| known.path != *path) {
+            files.push(ModuleFile::from(path.clone()));
         }
     }
-    modules
+    let files = files.into_iter();
+    files.map(|file| Module::new(file, configured)).collect()
 }
 
 fn refusal_of(why: &NotDone) -> Refusal {

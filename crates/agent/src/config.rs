@@ -8,6 +8,8 @@ use std::{
 
 use serde::Deserialize;
 
+use crate::devices::ModuleEntry;
+
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -38,8 +40,8 @@ pub(crate) struct DeviceConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Pkcs11Config {
-    /// Absolute paths of the modules to look for tokens in.
-    pub(crate) modules: Vec<PathBuf>,
+    /// The modules to look for tokens in, by their absolute paths.
+    pub(crate) modules: Vec<ModuleEntry>,
 }
 
 /// The file cannot be used.
@@ -99,7 +101,7 @@ impl Config {
         let relative = config
             .vault
             .iter()
-            .chain(&config.device.pkcs11.modules)
+            .chain(config.device.pkcs11.modules.iter().map(ModuleEntry::path))
             .find(|path| !path.is_absolute());
         match relative {
             Some(path) => Err(format!("{} is not an absolute path", path.display())),
@@ -129,7 +131,15 @@ mod tests {
             Config::parse("approval_seconds = 5\n[device.pkcs11]\nmodules = [\"/a.so\"]").unwrap();
         assert_eq!(config.approval_seconds, 5);
         assert_eq!(config.idle_lock(), Duration::from_secs(900));
-        assert_eq!(config.device.pkcs11.modules, [PathBuf::from("/a.so")]);
+        let modules = &config.device.pkcs11.modules;
+        assert_eq!(*modules, [ModuleEntry::Path(PathBuf::from("/a.so"))]);
+        let more = "[[device.pkcs11.modules]]\npath = \"/b.so\"\ninit = \"configdir='x'\"\nkeys_may_leave = true\n\
+            keys = [{ token = \"t\", id = \"0A\", purpose = \"sign-vault\" }]";
+        let config = Config::parse(more).unwrap();
+        assert_eq!(
+            *config.device.pkcs11.modules[0].path(),
+            PathBuf::from("/b.so")
+        );
     }
 
     #[test]
@@ -139,6 +149,9 @@ mod tests {
             "vault = \"here\"",
             "approval_seconds = 0",
             "[device.pkcs11]\nmodules = [\"libsofthsm2.so\"]",
+            "[[device.pkcs11.modules]]\npath = \"b.so\"",
+            "[[device.pkcs11.modules]]\npath = \"/b.so\"\ninitt = \"x\"",
+            "[[device.pkcs11.modules]]\npath = \"/b.so\"\nkeys = [{ token = \"t\", id = \"0a\", purpose = \"request\" }]",
         ] {
             assert!(Config::parse(bad).is_err(), "{bad}");
         }

@@ -49,6 +49,9 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         VaultError::Lapsed => {
             "Ask an admin to let you in again; or open that copy by itself, and make its changes anew."
         }
+        VaultError::Rekeyed => {
+            "Nothing was merged. Go on with one of the two copies: open the other by itself, and make anew in the first what was changed there, the retirement too."
+        }
         VaultError::NotAllowed => "Ask an admin of the vault.",
         VaultError::LastDevice => "Enroll another device first: touchkeep device enroll",
         VaultError::NotAttested(_) => {

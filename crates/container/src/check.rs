@@ -46,6 +46,9 @@ impl Container {
             self.check_writer(head, &reached)?;
             links.extend(self.check_head(head)?);
         }
+        if !have_same_keys(&ends) {
+            return Err(ContainerError::Rekeyed);
+        }
         if links.len() != self.chain.len() {
             return Err(MembershipError::Place.into());
         }
@@ -109,6 +112,23 @@ impl Container {
             None => Ok(()),
         }
     }
+}
+
+// Where one branch has a key of an environment that another has not, whichever of them held would close what the other wrote.
+fn have_same_keys(ends: &[&Membership]) -> bool {
+    ends.iter().enumerate().all(|(at, one)| {
+        let others = ends.iter().skip(at + 1);
+        let mut known = others.flat_map(|other| {
+            other
+                .environments
+                .iter()
+                .map(|(id, it)| (id, &it.recipients))
+        });
+        known.all(|(id, recipients)| {
+            let here = one.environments.get(id);
+            here.is_none_or(|here| here.recipients == *recipients)
+        })
+    })
 }
 
 // An end of the chain, and the links up to it.

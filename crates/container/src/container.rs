@@ -64,6 +64,10 @@ pub enum ContainerError {
     /// The membership chain was continued in two ways, and nobody has joined them.
     #[error("the membership was changed in two places that did not know of each other")]
     Forked,
+    /// Two branches of the chain of which one has an environment's key that the other has not: one of the two could not read what
+    /// the other wrote.
+    #[error("each of two copies made new keys for the vault, without knowing of the other")]
+    Rekeyed,
     /// Two files of different vaults.
     #[error("these are not two copies of one vault")]
     Strangers,

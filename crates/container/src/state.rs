@@ -144,7 +144,7 @@ impl ReadPart {
                 secrets.extend(
                     stored_in(&op)
                         .into_iter()
-                        .map(|secret| place_of(text, secret)),
+                        .map(|(_, secret)| place_of(text, secret)),
                 );
                 lines.push(Indexed {
                     item: match op.edit {
@@ -193,13 +193,14 @@ fn item_of(line: &str) -> Option<ItemId> {
     }
 }
 
-// The secrets in an operation that stores some, as they stand there.
-fn stored_in<'a>(op: &Op<'a>) -> Vec<&'a str> {
+// The secrets in an operation that stores some: the field, and the secret as it stands there.
+fn stored_in<'a>(op: &Op<'a>) -> Vec<(&'a str, &'a str)> {
     let Edit::Put(_, fields) = &op.edit else {
         return Vec::new();
     };
     let secret = fields.iter().filter(|(name, _)| is_secret_field(name));
-    let stored = secret.filter_map(|(_, text)| text.as_ref()?.escaped().strip_prefix(STORED));
+    let stored = secret
+        .filter_map(|(name, text)| Some((*name, text.as_ref()?.escaped().strip_prefix(STORED)?)));
     stored.collect()
 }
 
@@ -288,14 +289,6 @@ impl<'a> ItemState<'a> {
             part: part.name,
             bytes: u64::try_from(bytes.start).ok()?..u64::try_from(bytes.end).ok()?,
         })
-    }
-
-    /// The parts that hold a stored secret of a field, of every write that is not replaced yet.
-    pub fn parts_with_secret(&self, field: &str) -> impl Iterator<Item = MemberName> {
-        let writes = self.of_field(field).iter();
-        let stored =
-            writes.filter(|write| write.text.is_some_and(|t| t.escaped().starts_with(STORED)));
-        stored.filter_map(|write| Some(self.state.parts.get(&write.part)?.name))
     }
 
     /// What every write of its secret fields says that is not replaced yet: the field, and the text. Stored secrets are blotted
@@ -549,6 +542,45 @@ impl State {
         Some(self.resolved(lines, history))
     }
 
+    // The stored secrets that stand in lines about an item: of which field, when each was written, and where it stands.
+    fn stored_secrets(&self, id: ItemId) -> impl Iterator<Item = (&str, Stamp, String)> {
+        self.lines_of(id).flat_map(|line| {
+            let read = self.read(line).zip(self.parts.get(&line.part));
+            read.into_iter().flat_map(|((op, stamp), part)| {
+                let stored = stored_in(&op).into_iter();
+                stored.map(move |(field, _)| (field, stamp, part.name.to_string()))
+            })
+        })
+    }
+
+    /// The parts in which a stored secret of an item's field stands, by name: one that holds, one that was replaced, and each copy of
+    /// one that several copies of the file carried on.
+    #[must_use]
+    pub fn parts_with_secret(&self, id: ItemId, field: &str) -> BTreeSet<String> {
+        let stored = self.stored_secrets(id).filter(|(of, ..)| *of == field);
+        stored.map(|(.., part)| part).collect()
+    }
+
+    /// The parts in which a stored secret stands that holds no longer, by name. A writer takes such a part out of the file as he
+    /// replaces the secret; another copy may have carried it on meanwhile.
+    #[must_use]
+    pub fn parts_with_old_secrets(&self, history: &History) -> BTreeSet<String> {
+        let mut parts = BTreeSet::new();
+        for id in self.known_items().filter(|id| self.is_told_twice(*id)) {
+            let stored: Vec<_> = self.stored_secrets(id).collect();
+            if stored.is_empty() {
+                continue;
+            }
+            let Some(item) = self.item(id, history) else {
+                continue;
+            };
+            let old = stored.into_iter();
+            let old = old.filter(|(field, stamp, _)| !item.holds(field, *stamp));
+            parts.extend(old.map(|(.., part)| part));
+        }
+        parts
+    }
+
     /// Items of which some line sets a field to this text. Whether it still holds is another question.
     #[must_use]
     pub fn items_told(&self, field: &str, text: &str) -> BTreeSet<ItemId> {
@@ -570,6 +602,10 @@ impl State {
     /// Whether an item was written more than once, so that it may be in conflict.
     #[must_use]
     pub fn may_be_in_conflict(&self, id: ItemId) -> bool {
+        self.is_told_twice(id)
+    }
+
+    fn is_told_twice(&self, id: ItemId) -> bool {
         self.lines_of(id).nth(1).is_some()
     }
 

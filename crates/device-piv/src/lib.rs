@@ -8,7 +8,7 @@
 //! verify, and to log what goes over the wire.
 //!
 //! Read in this order: [`transport`], `apdu`, `card`, `objects`, `reference`, `certificate`, `plan`, `held`, [`device`], `sign`, [`pin`],
-//! `attested`, [`management`], `provision`, [`limits`], [`mod@inspect`], [`holders`], [`reader`].
+//! `attested`, [`management`], `provision`, [`limits`], [`mod@inspect`], [`holders`], `turn`, [`reader`].
 
 #![cfg_attr(
     test,
@@ -40,6 +40,7 @@ pub mod reader;
 mod reference;
 mod sign;
 pub mod transport;
+mod turn;
 
 pub use attested::NotAttested;
 pub use certificate::Origin;

@@ -1,21 +1,19 @@
 //! PC/SC: which YubiKeys are there, and the way to one of them. `PCSCLITE_CSOCK_NAME` names another pcscd than the system's.
 //!
 //! Cards are shared with other programs, and left as they are: the `pcsc` crate resets a card that it drops, which forgets
-//! a PIN that another program verified.
+//! a PIN that another program verified. How long another program is waited for is in `turn`.
 
 use std::ffi::CString;
 
-use pcsc::{Context, Disposition, Protocols, Scope, ShareMode};
+use pcsc::{Context, Scope};
 use touchkeep_device::{DeviceError, attestation::Firmware};
-use zeroize::Zeroizing;
 
 use crate::{
     card,
     holders::holders,
-    transport::{Channel, Transport, Work},
+    transport::{Transport, Work},
+    turn::{self, Leased, NoTurn, Way},
 };
-
-const MAX_ANSWER: usize = 258;
 
 /// A YubiKey that is connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,12 +29,13 @@ pub struct Found {
 /// The YubiKeys that are connected. Other cards are passed over.
 ///
 /// # Errors
-/// [`DeviceError::Middleware`] without pcscd; [`DeviceError::Busy`] when there is a card but another program keeps it.
+/// [`DeviceError::Middleware`] without pcscd; [`DeviceError::Busy`] when there is a card but another program keeps it
+/// for longer than a few seconds.
 pub fn list() -> Result<Vec<Found>, DeviceError> {
-    let (context, readers) = readers()?;
+    let readers = readers()?;
     let (mut found, mut busy) = (Vec::new(), false);
     for reader in readers {
-        match open(&context, &reader) {
+        match open(reader.clone()) {
             Ok((_, serial, version)) => found.push(Found {
                 serial,
                 firmware: version.to_string(),
@@ -52,61 +51,37 @@ pub fn list() -> Result<Vec<Found>, DeviceError> {
     }
 }
 
-fn readers() -> Result<(Context, Vec<CString>), DeviceError> {
+fn readers() -> Result<Vec<CString>, DeviceError> {
     let context = Context::establish(Scope::System).map_err(explained)?;
     match context.list_readers_owned() {
-        Ok(readers) => Ok((context, readers)),
-        Err(pcsc::Error::NoReadersAvailable) => Ok((context, Vec::new())),
+        Ok(readers) => Ok(readers),
+        Err(pcsc::Error::NoReadersAvailable) => Ok(Vec::new()),
         Err(error) => Err(explained(error)),
     }
 }
 
-fn open(context: &Context, reader: &CString) -> Result<(Leased, u32, Firmware), DeviceError> {
-    let card = context
-        .connect(reader, ShareMode::Shared, Protocols::ANY)
-        .map_err(explained)?;
-    let mut leased = Leased(Some(card));
-    let (serial, version) = leased.identify()?;
-    Ok((leased, serial, version))
-}
-
-/// A connected card that is left as it is when this ends.
-struct Leased(Option<pcsc::Card>);
-
-impl Leased {
-    fn card(&mut self) -> Result<&mut pcsc::Card, DeviceError> {
-        self.0.as_mut().ok_or(DeviceError::Removed)
-    }
-
-    fn identify(&mut self) -> Result<(u32, Firmware), DeviceError> {
-        let transaction = self.card()?.transaction().map_err(explained)?;
-        let channel: &mut dyn Channel = &mut PcscChannel(&transaction);
+fn open(reader: CString) -> Result<(Leased, u32, Firmware), DeviceError> {
+    let way = Way::To(reader);
+    let mut identity = None;
+    let had = turn::have(way, &mut |channel| {
         card::select(channel)?;
         let version = card::version(channel)?;
-        Ok((card::serial(channel)?, version))
+        identity = Some((card::serial(channel)?, version));
+        Ok(())
+    });
+    let (result, leased) = had.map_err(no_turn)?;
+    result?;
+    match (leased, identity) {
+        (Some(leased), Some((serial, version))) => Ok((leased, serial, version)),
+        _ => Err(DeviceError::Removed),
     }
 }
 
-impl Drop for Leased {
-    fn drop(&mut self) {
-        if let Some(card) = self.0.take() {
-            // A card that is gone cannot be left; there is nothing to do about it.
-            let _ = card.disconnect(Disposition::LeaveCard);
-        }
-    }
-}
-
-struct PcscChannel<'a, 'card>(&'a pcsc::Transaction<'card>);
-
-impl Channel for PcscChannel<'_, '_> {
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
-        let mut buffer = Zeroizing::new([0; MAX_ANSWER]);
-        let answer = self.0.transmit(apdu, &mut buffer[..]).map_err(explained)?;
-        // A card that is pulled out while it works can leave an empty answer behind, and no error.
-        match answer {
-            [] => Err(DeviceError::Removed),
-            answer => Ok(Zeroizing::new(answer.to_vec())),
-        }
+fn no_turn(error: NoTurn) -> DeviceError {
+    match error {
+        NoTurn::Kept => busy(),
+        NoTurn::Refused(error) => explained(error),
+        NoTurn::NoThread => DeviceError::Middleware("no thread for the card could be had".into()),
     }
 }
 
@@ -126,10 +101,9 @@ impl PcscTransport {
 
     /// A fresh connection, on a fresh context: those of a pcscd that ended are dead, and pcscd does not tell.
     fn find(&self) -> Result<Leased, DeviceError> {
-        let (context, readers) = readers()?;
         let mut best = DeviceError::Removed;
-        for reader in readers {
-            match open(&context, &reader) {
+        for reader in readers()? {
+            match open(reader) {
                 Ok((leased, serial, _)) if serial == self.serial => return Ok(leased),
                 // It may be the one; without it nobody can say.
                 Err(DeviceError::Busy { .. }) => best = busy(),
@@ -139,24 +113,19 @@ impl PcscTransport {
         Err(best)
     }
 
-    /// Does `work` in a transaction on this connection; gives it back, untouched, when it is dead.
-    fn attempt(&mut self, mut leased: Leased, work: Work<'_>) -> Attempt {
-        let result = {
-            let card = match leased.card() {
-                Ok(card) => card,
-                Err(error) => return Attempt::Done(Err(error)),
-            };
-            match card.transaction().map_err(explained) {
-                Ok(transaction) => work(&mut PcscChannel(&transaction)),
-                Err(error) => return Attempt::Dead(error),
-            }
+    /// Does `work` in a transaction on this connection; says where it is dead.
+    fn attempt(&mut self, leased: Leased, work: Work<'_>) -> Attempt {
+        let (result, leased) = match turn::have(Way::Connected(leased), work) {
+            Ok(had) => had,
+            Err(NoTurn::Refused(error)) => return Attempt::Dead(explained(error)),
+            Err(error) => return Attempt::Done(Err(no_turn(error))),
         };
         // After an answer that makes no sense the card is looked for again as well: a reset, a reader that lost its place.
         if !matches!(
             result,
             Err(DeviceError::Removed | DeviceError::Middleware(_) | DeviceError::Unexpected(_))
         ) {
-            self.leased = Some(leased);
+            self.leased = leased;
         }
         Attempt::Done(result)
     }

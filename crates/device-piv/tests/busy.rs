@@ -15,6 +15,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use support::{Card, on_a_card};
@@ -29,12 +30,12 @@ const NAME: &str = "another_process_that_keeps_the_card_is_named";
 const ROLE: &str = "TOUCHKEEP_TEST_ROLE";
 
 /// This test's own program under another name, in the role of one that keeps the card.
-fn keeper(card: &Card, name: &str, share: &str) -> Child {
+fn keeper(card: &Card, test: &str, name: &str, role: &str) -> Child {
     let program = card.dir.join(name);
     fs::copy(env::current_exe().unwrap(), &program).unwrap();
     let mut child = Command::new(program)
-        .args([NAME, "--exact", "--nocapture"])
-        .env(ROLE, share)
+        .args([test, "--exact", "--nocapture"])
+        .env(ROLE, role)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -46,17 +47,19 @@ fn keeper(card: &Card, name: &str, share: &str) -> Child {
 }
 
 /// Connects, and keeps the card until standard input ends.
-fn keep(share: &str) {
-    let share = match share {
+fn keep(role: &str) {
+    let share = match role {
         "exclusive" => pcsc::ShareMode::Exclusive,
         _ => pcsc::ShareMode::Shared,
     };
     let context = pcsc::Context::establish(pcsc::Scope::System).unwrap();
     let readers = context.list_readers_owned().unwrap();
     let name = CString::new(readers[0].to_bytes()).unwrap();
-    let card = context.connect(&name, share, pcsc::Protocols::ANY).unwrap();
+    let mut card = context.connect(&name, share, pcsc::Protocols::ANY).unwrap();
+    let transaction = (role == "transaction").then(|| card.transaction().unwrap());
     std::io::stdout().write_all(b"\nkept\n").unwrap();
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    drop(transaction);
     card.disconnect(pcsc::Disposition::LeaveCard)
         .map_err(|(_, error)| error)
         .unwrap();
@@ -82,7 +85,7 @@ fn another_process_that_keeps_the_card_is_named() {
         assert_eq!(others(), [], "nobody else uses this pcscd");
 
         // Beside one that shares nothing is wrong; it can be seen all the same.
-        let shares = keeper(card, "sharer", "shared");
+        let shares = keeper(card, NAME, "sharer", "shared");
         sign(&mut device).unwrap();
         assert_eq!(others(), [holder("sharer", &shares)]);
         ended(shares);
@@ -90,7 +93,7 @@ fn another_process_that_keeps_the_card_is_named() {
 
         drop(device);
         let before = card.verified();
-        let keeps = keeper(card, "scdaemon", "exclusive");
+        let keeps = keeper(card, NAME, "scdaemon", "exclusive");
         for refused in [
             PivDevice::open(4_000_000_001, Options::default())
                 .err()
@@ -113,6 +116,70 @@ fn another_process_that_keeps_the_card_is_named() {
         ended(keeps);
         sign(&mut card.open()).unwrap();
     });
+}
+
+const TRANSACTION: &str =
+    "a_program_that_holds_a_transaction_is_waited_for_a_few_seconds_and_named";
+
+// pcscd itself has everybody wait, without an end.
+#[test]
+fn a_program_that_holds_a_transaction_is_waited_for_a_few_seconds_and_named() {
+    on_a_card(TRANSACTION, &["--touch", "auto"], |card| {
+        if let Ok(role) = env::var(ROLE) {
+            return keep(&role);
+        }
+        let (mut device, pin) = card.enrolled();
+        let key = device.info().key(Purpose::SignVault).unwrap().key.clone();
+        let sign = |device: &mut PivDevice| {
+            let scheme = SignatureScheme::EcdsaP256Sha256;
+            device.sign(&key, scheme, b"a statement", Auth::Pin(&pin))
+        };
+        let open = || PivDevice::open(4_000_000_001, Options::default());
+        let before = card.verified();
+        let keeps = keeper(card, TRANSACTION, "scdaemon", "transaction");
+        for refused in [
+            timed(|| sign(&mut device).map(drop)),
+            timed(|| open().map(drop)),
+            timed(|| list().map(drop)),
+        ] {
+            let DeviceError::Busy { holders } = refused.unwrap_err() else {
+                panic!("not busy");
+            };
+            assert_eq!(holders[0], holder("scdaemon", &keeps));
+        }
+        assert_eq!(card.verified(), before, "no PIN was sent");
+        // Nor does leaving the card wait for ever.
+        timed(|| drop(device));
+        ended(keeps);
+        let mut device = open().unwrap();
+        sign(&mut device).unwrap();
+
+        // One that lets go in time is only waited for.
+        let keeps = keeper(card, TRANSACTION, "scdaemon", "transaction");
+        let going = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(1));
+            ended(keeps);
+        });
+        let begun = Instant::now();
+        sign(&mut device).unwrap();
+        assert!(
+            begun.elapsed() > Duration::from_millis(500),
+            "it was waited for"
+        );
+        going.join().unwrap();
+        assert_eq!(card.verified().0, before.0 + 2);
+    });
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> T {
+    let begun = Instant::now();
+    let done = work();
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+    done
 }
 
 /// Those that may be holding the card, but for the practice reader, which looks at it as well.

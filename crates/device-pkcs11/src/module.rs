@@ -120,8 +120,7 @@ pub enum ModuleError {
     NoCopy(io::Error),
     /// It is another file than the one that was enrolled.
     #[error(
-        "{path} is not the PKCS#11 module that was enrolled: its SHA-256 begins with {}, not with {}. If you updated it, \
-         enrol the token again; if not, install it again from a source that you trust",
+        "{path} is not the PKCS#11 module that was enrolled: its SHA-256 begins with {}, not with {}",
         found.first_digits(),
         expected.first_digits()
     )]

@@ -15,12 +15,12 @@ use crate::{
     crypt::{self, Bundle, LockedIdentity},
     error::VaultError,
     file::Lock,
+    fold::PART_BYTES,
     hand::{Hand, Stated, needed},
     item::MAX_FIELD_BYTES,
     locked::Locked,
     opened::Pending,
     pins, readme,
-    save::PART_BYTES,
     unlocked::Unlocked,
 };
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use touchkeep_container::{
-    Container, membership,
+    Container, Membership, membership,
     statement::DeviceKey,
     words::{self, Purpose as Stated},
 };
@@ -17,14 +17,23 @@ use crate::error::VaultError;
 
 /// The devices that a vault's chain names.
 pub(crate) fn all(container: &Container) -> Vec<EnrolledDevice> {
-    let trust = if container.is_practice() {
+    let devices = of_members(container.membership(), container.is_practice());
+    devices.into_values().collect()
+}
+
+/// The devices that a chain names up to one of its links.
+pub(crate) fn of_members(
+    members: &Membership,
+    is_practice: bool,
+) -> BTreeMap<DeviceId, EnrolledDevice> {
+    let trust = if is_practice {
         Trust::YubicoAndPractice
     } else {
         Trust::Yubico
     };
-    let devices = container.membership().devices.iter();
+    let devices = members.devices.iter();
     devices
-        .map(|(id, stated)| EnrolledDevice::of(*id, stated, trust))
+        .map(|(id, stated)| (*id, EnrolledDevice::of(*id, stated, trust)))
         .collect()
 }
 

@@ -96,6 +96,11 @@ pub enum VaultError {
         "this was written by a member who may not write any more, or with keys that were replaced since"
     )]
     Lapsed,
+    /// One copy has keys that the other does not have: of two that retired a device each, without knowing of each other, one has to go.
+    #[error(
+        "somebody's access was taken away in one copy, with new keys, and the other copy does not know of it"
+    )]
+    Rekeyed,
     /// Somebody else changed the membership while this change was being signed. Nothing was written.
     #[error("somebody else has changed the vault's membership meanwhile")]
     MembersChanged,
@@ -132,6 +137,7 @@ impl VaultError {
             | Self::Forked
             | Self::MembersChanged
             | Self::Lapsed
+            | Self::Rekeyed
             | Self::NotAllowed
             | Self::LastDevice
             | Self::NotAttested(_) => Code::NotPermitted,
@@ -155,6 +161,7 @@ impl From<ContainerError> for VaultError {
             ContainerError::Membership(MembershipError::Ungoverned) => Self::LastDevice,
             ContainerError::Forked => Self::Forked,
             ContainerError::Lapsed(_) => Self::Lapsed,
+            ContainerError::Rekeyed => Self::Rekeyed,
             error => Self::Damaged(error),
         }
     }

@@ -534,7 +534,8 @@ impl Unlocked {
     }
 
     /// Joins a chain that was continued in two ways: what the longer branch says holds, and of the other what is said again
-    /// here, which is nothing. What only the other branch knew is given up: its members' keys are dropped from the file.
+    /// here, which is nothing. What only the other branch knew is given up: its members' keys are dropped from the file, and what
+    /// it let in opens nothing in it any more. [`Unlocked::branches`] tells what that is.
     ///
     /// # Errors
     /// As [`Unlocked::enroll`]; or the chain has one end.
@@ -562,18 +563,38 @@ impl Unlocked {
             return Err(VaultError::Invalid("a join of one branch"));
         }
         joined.sort_unstable();
-        let extra = Extra {
+        let mut extra = Extra {
             drop: container
                 .names()
                 .filter(|name| !is_known(*name, latest))
                 .collect(),
             ..Extra::default()
         };
+        self.rewrap_all(&mut extra)?;
+        extra.drop.sort_by_key(ToString::to_string);
+        extra.drop.dedup();
         Ok(Proposal {
             text: self.change(vec![], joined, now).to_text(),
             signatures: vec![],
             extra,
         })
+    }
+
+    // What only the other branch let in must not go on opening the file: this user's keys, and those of what he can read, are encrypted
+    // to whom the branch names that holds, and to nobody else.
+    fn rewrap_all(&self, extra: &mut Extra) -> Result<(), VaultError> {
+        let keys: Vec<KeyInfo> = self
+            .own_devices()
+            .flat_map(|device| device.keys.clone())
+            .collect();
+        self.rewrap_bundle(extra, &self.opened.bundle, &keys)?;
+        for environment in self.opened.environments.values() {
+            let recipients = self.reader_recipients(environment.id, None)?;
+            for (epoch, identity) in (1..).zip(&environment.identities) {
+                self.rewrap_environment(extra, environment.id, epoch, identity, &recipients)?;
+            }
+        }
+        Ok(())
     }
 
     fn may_govern(&self) -> Result<(), VaultError> {

@@ -4,7 +4,7 @@
 //! one operation of a device; [`Unlocked::save`] writes it. The bytes are `touchkeep-container`'s; here are files, keys and
 //! recipients, and recipients come from the signed membership chain alone. Nothing here knows of requests, rules or clients.
 //!
-//! Read in this order: [`Locked`], [`Unlocked`], [`Item`], `opened`, `save`, `file`; then `govern` for devices, members and
+//! Read in this order: [`Locked`], [`Unlocked`], [`Item`], `opened`, `save`, `fold`, `file`; then `govern` for devices, members and
 //! environments, and `backup` for the way back.
 
 #![cfg_attr(
@@ -20,12 +20,14 @@
 )]
 
 mod backup;
+mod branches;
 mod create;
 mod crypt;
 mod enrolled;
 mod error;
 mod file;
 mod find;
+mod fold;
 mod govern;
 mod hand;
 mod item;
@@ -40,10 +42,12 @@ mod unlocked;
 mod versions;
 
 pub use backup::{Backup, backups, danger_restore, merge_into};
+pub use branches::{Branch, BranchLink, Undone};
 pub use create::{NewDevice, NewVault, create, create_pinned, environment_name, user_name};
 pub use enrolled::{EnrolledDevice, SealClass};
 pub use error::VaultError;
 pub use file::BACKUPS;
+pub use fold::MAX_SEGMENTS;
 pub use govern::{Newcomer, Proposal, Retired};
 pub use hand::Hand;
 pub use item::{
@@ -52,7 +56,6 @@ pub use item::{
 };
 pub use locked::Locked;
 pub use pins::ReadOnly;
-pub use save::MAX_SEGMENTS;
 pub use touchkeep_container::AuditHead;
 pub use unlocked::Unlocked;
 pub use versions::{MAX_VERSIONS, Version};

@@ -34,6 +34,8 @@ pub(crate) struct OpenEnvironment {
     // By epoch; the last is what new segments are encrypted to, unless a later epoch is closed to this user.
     pub(crate) identities: Vec<LockedIdentity>,
     pub(crate) is_current: bool,
+    /// Whether this session has looked for old secrets that copies left behind.
+    pub(crate) is_swept: bool,
     /// As saved.
     pub(crate) state: State,
     /// What changed since.
@@ -83,6 +85,7 @@ impl Opened {
         Ok((!identities.is_empty()).then(|| OpenEnvironment {
             id,
             is_current: identities.len() == recipients.len(),
+            is_swept: false,
             identities,
             state: State::default(),
             pending: Pending::default(),
@@ -231,8 +234,9 @@ impl Pending {
         self.items.is_empty() && self.settings.is_empty()
     }
 
-    /// The changes as operations, each later than the one before: texts of segments of about `bytes` each. `kept` is what the
-    /// save adds to them.
+    /// The changes as operations, each later than the one before, as far as the clock goes: texts of segments of about `bytes` each. No
+    /// field is written twice, so that nothing depends on which of two writes with one reading is the later. `kept` is what the save
+    /// adds to them.
     pub(crate) fn write(
         &self,
         kept: &Kept,
@@ -249,20 +253,19 @@ impl Pending {
             writer.op(at, edit);
         };
         for (id, item) in &self.items {
-            if item.removed {
-                let emptied: Vec<_> = item
-                    .emptied
-                    .iter()
-                    .map(|key| (key.as_str(), None))
-                    .collect();
-                for emptied in emptied.chunks(MAX_FIELDS) {
-                    write(&Edit::Put(*id, emptied.to_vec()));
-                }
-                write(&Edit::Remove(*id));
-            }
-            let fields = written(item.fields.iter().chain(kept.get(id).into_iter().flatten()));
+            let kept = kept.get(id).into_iter().flatten();
+            let emptied = item
+                .emptied
+                .iter()
+                .filter(|key| !item.fields.contains_key(*key));
+            let emptied = emptied.map(|key| (key, &None));
+            let fields = written(item.fields.iter().chain(kept).chain(emptied));
             for fields in fields.chunks(MAX_FIELDS) {
                 write(&Edit::Put(*id, fields.to_vec()));
+            }
+            // What was put again after it was removed is there.
+            if item.removed && item.fields.is_empty() {
+                write(&Edit::Remove(*id));
             }
         }
         let settings = written(self.settings.iter());

@@ -3,30 +3,21 @@
 use std::collections::BTreeSet;
 
 use touchkeep_container::{
-    AuditHead, Container, LivePart, MemberName, NewCommit, Part,
-    state::{ReadPart, Replaced},
-    tar::Archive,
+    AuditHead, Container, MemberName, NewCommit, state::ReadPart, tar::Archive,
 };
-use touchkeep_core::{EnvironmentId, Id, UnixMillis};
-use zeroize::Zeroizing;
+use touchkeep_core::UnixMillis;
 
 use crate::{
     crypt::{self, Bundle},
     enrolled,
     error::VaultError,
     file::Lock,
-    opened::{OpenEnvironment, Opened, Pending},
+    fold::{self, NewPart},
+    opened::{Opened, Pending},
     pins::{self, ReadOnly},
     unlocked::Unlocked,
-    versions::Kept,
+    versions::Additions,
 };
-
-/// Small segments after which a save folds them into a snapshot.
-pub const MAX_SEGMENTS: usize = 64;
-
-/// Bytes of plaintext that a snapshot has, about, and a segment at most: what is encrypted anew when a secret in it is
-/// replaced, and what one core opens while others open the rest.
-pub(crate) const PART_BYTES: usize = 512 << 10;
 
 /// What a commit does beside the pending changes.
 #[derive(Default)]
@@ -43,9 +34,6 @@ impl Extra {
         self.links.is_empty() && self.add.is_empty() && self.drop.is_empty()
     }
 }
-
-/// A part that is new: its name and its plaintext.
-type NewPart = (EnvironmentId, MemberName, Zeroizing<Vec<u8>>);
 
 impl Unlocked {
     /// Writes what was changed, with the audit log's head, as one commit. If somebody else has written meanwhile, both
@@ -82,9 +70,9 @@ impl Unlocked {
             return Err(VaultError::MembersChanged);
         }
         let bundle = extra.bundle.take();
-        let sign = |text: &[u8]| bundle.as_ref().unwrap_or(&self.opened.bundle).sign(text);
-        let mut new_parts = Vec::new();
-        let mine = self.with_own_commit(now, audit, extra, &mut new_parts, &sign)?;
+        let keys = bundle.as_ref().unwrap_or(&self.opened.bundle);
+        let sign = |text: &[u8]| keys.sign(text);
+        let (mine, new_parts) = self.with_own_commit(now, audit, extra, &sign)?;
         let mut merged = match &theirs {
             Some(theirs) => mine.merge(theirs)?,
             None => mine.clone(),
@@ -92,8 +80,9 @@ impl Unlocked {
         // A reader leaves the joining to others.
         let role = merged.membership().role(self.opened.user);
         let may_join = !merged.is_forked() && role.is_some_and(|role| role.may_write());
-        if merged.heads().len() > 1 && may_join {
-            merged = merged.commit(NewCommit::new(self.opened.user, audit, now), sign)?;
+        let joins = merged.heads().len() > 1 && may_join;
+        if joins {
+            merged = self.joined(&merged, now, audit, keys, &sign)?;
         }
         let is_new = match &theirs {
             Some(_) => !lock.holds(&archive(&merged)?)?,
@@ -102,7 +91,7 @@ impl Unlocked {
         if is_new {
             lock.replace(&archive(&merged)?)?;
         }
-        self.take_over(mine, merged, new_parts, bundle, theirs.is_some())?;
+        self.take_over(mine, merged, new_parts, bundle, theirs.is_some() || joins)?;
         drop(lock);
         match &self.locked.pins {
             Some(pins) => pins::remember(pins, &self.locked.path, &self.locked.container),
@@ -110,15 +99,14 @@ impl Unlocked {
         }
     }
 
-    // The vault with a commit of what is pending, on top of what this session knew.
+    // The vault with a commit of what is pending, on top of what this session knew; and the parts that are new in it.
     fn with_own_commit(
         &self,
         now: UnixMillis,
         audit: AuditHead,
         extra: Extra,
-        new_parts: &mut Vec<NewPart>,
         sign: &dyn Fn(&[u8]) -> Vec<u8>,
-    ) -> Result<Container, VaultError> {
+    ) -> Result<(Container, Vec<NewPart>), VaultError> {
         let container = &self.locked.container;
         let heads = container.heads();
         let commits = container.history().commits();
@@ -128,103 +116,35 @@ impl Unlocked {
                 .is_some_and(|commit| commit.audit == audit)
         });
         if !self.is_changed() && is_known && extra.is_empty() {
-            return Ok(container.clone());
+            return Ok((container.clone(), Vec::new()));
         }
         let mut new = NewCommit::new(self.opened.user, audit, now);
         new.prune = true;
+        // With a link the environment's keys may change, and what is swept would still go to those of before.
+        let sweeps = extra.links.is_empty();
         new.links = extra.links;
         new.add = extra.add;
         new.drop = extra.drop;
-        for environment in self.opened.environments.values() {
-            self.add_operations(&mut new, environment, now, new_parts)?;
-        }
-        for (environment, name, text) in new_parts {
-            let environment = self.opened.environments.get(environment);
-            let recipient = environment.and_then(OpenEnvironment::recipient);
-            let recipient = recipient.ok_or(VaultError::NotAllowed)?;
-            new.add.push((*name, crypt::encrypt_to(recipient, text)?));
-        }
-        Ok(container.commit(new, sign)?)
+        let additions = self.additions(now)?;
+        let new_parts = fold::add_changes(&mut new, &self.opened, container, &additions, sweeps)?;
+        Ok((container.commit(new, sign)?, new_parts))
     }
 
-    fn add_operations(
+    // The copies with a commit that names all their heads. What one of them replaced and another one carried on leaves the file.
+    fn joined(
         &self,
-        new: &mut NewCommit,
-        environment: &OpenEnvironment,
+        copies: &Container,
         now: UnixMillis,
-        new_parts: &mut Vec<NewPart>,
-    ) -> Result<(), VaultError> {
-        let (container, pending) = (&self.locked.container, &environment.pending);
-        if pending.is_empty() {
-            return Ok(());
+        audit: AuditHead,
+        bundle: &Bundle,
+        sign: &dyn Fn(&[u8]) -> Vec<u8>,
+    ) -> Result<Container, VaultError> {
+        let mut new = NewCommit::new(self.opened.user, audit, now);
+        // Who cannot read them any more joins them all the same.
+        if let Ok(opened) = Opened::of(self.opened.user, bundle.again()?, copies) {
+            fold::add_changes(&mut new, &opened, copies, &Additions::new(), true)?;
         }
-        let (kept, mut forgets) = self.keep_earlier(environment, now)?;
-        forgets.extend(pending.forgets.iter().cloned());
-        let parts = environment.parts(container);
-        let mut number = parts.last().map_or(0, |part| part.part.number);
-        let mut name = |is_snapshot: bool| {
-            number = number.saturating_add(1);
-            let part = Part {
-                environment: environment.id,
-                number,
-                random: Id::random(),
-            };
-            if is_snapshot {
-                MemberName::Snapshot(part)
-            } else {
-                MemberName::Segment(part)
-            }
-        };
-        let folded = to_fold(&parts, &forgets);
-        if !folded.is_empty() {
-            for text in self.folded(environment, &folded, &kept)? {
-                let text = Zeroizing::new(text.as_bytes().to_vec());
-                new_parts.push((environment.id, name(true), text));
-            }
-            new.drop.extend(folded.iter().map(|part| part.name));
-        }
-        for ops in pending.write(&kept, environment.state.clock(), now.0, PART_BYTES) {
-            let ops = Zeroizing::new(ops.as_bytes().to_vec());
-            new_parts.push((environment.id, name(false), ops));
-        }
-        new.drop.extend(self.unsealed(environment, &kept));
-        new.add.extend(pending.sealed.values().cloned());
-        Ok(())
-    }
-
-    // What still counts of some parts, less what the pending changes replace.
-    fn folded(
-        &self,
-        environment: &OpenEnvironment,
-        parts: &[&LivePart<'_>],
-        kept: &Kept,
-    ) -> Result<Vec<Zeroizing<String>>, VaultError> {
-        let mut replaced = Replaced::default();
-        for (id, item) in &environment.pending.items {
-            if item.removed {
-                replaced.removed(*id);
-            }
-            let added = kept.get(id).into_iter().flat_map(|kept| kept.keys());
-            for field in item.fields.keys().chain(added) {
-                replaced.field(Some(*id), field);
-            }
-        }
-        for setting in environment.pending.settings.keys() {
-            replaced.field(None, setting);
-        }
-        let mut texts = Vec::new();
-        for part in parts {
-            texts.push((part.commit, environment.open_part(part)?));
-        }
-        let damaged = |_| crypt::content("s/");
-        let borrowed = texts
-            .iter()
-            .map(|(commit, text)| Ok((*commit, std::str::from_utf8(text).map_err(damaged)?)))
-            .collect::<Result<Vec<_>, VaultError>>()?;
-        let history = self.locked.container.history();
-        Ok(environment
-            .state
-            .folded(&borrowed, history, &replaced, PART_BYTES))
+        Ok(copies.commit(new, sign)?)
     }
 
     // The file is written; now memory follows.
@@ -254,6 +174,7 @@ impl Unlocked {
         let own = mine.heads().first().copied();
         for environment in self.opened.environments.values_mut() {
             environment.state.forget(&gone);
+            environment.is_swept |= !environment.pending.is_empty();
             environment.pending = Pending::default();
         }
         for (id, name, text) in new_parts {
@@ -281,19 +202,5 @@ fn gone_parts(container: &Container, opened: &Opened) -> BTreeSet<String> {
     known
         .map(|name| name.to_string())
         .filter(|name| !live.contains(name))
-        .collect()
-}
-
-// Parts that must not stay because of a secret in them; and, where there are many small segments, all parts that are less
-// than half full.
-fn to_fold<'a, 'b>(parts: &'b [LivePart<'a>], forgets: &BTreeSet<String>) -> Vec<&'b LivePart<'a>> {
-    let is_small = |part: &LivePart<'_>| part.bytes.len() < PART_BYTES / 2;
-    let small = parts
-        .iter()
-        .filter(|part| !part.is_snapshot && is_small(part));
-    let many = small.count() >= MAX_SEGMENTS;
-    parts
-        .iter()
-        .filter(|part| (many && is_small(part)) || forgets.contains(&part.name.to_string()))
         .collect()
 }

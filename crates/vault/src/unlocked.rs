@@ -812,17 +812,13 @@ impl Unlocked {
 
     // What an item's secret was so far must not stay where it was: its parts go, and what is kept of it is written anew.
     fn forget_secret(&mut self, environment: EnvironmentId, id: ItemId, key: &str) {
-        let history = self.locked.container.history();
         let Some(environment) = self.opened.environments.get_mut(&environment) else {
             return;
         };
-        let Some(state) = environment.state.item(id, history) else {
+        if !environment.state.knows(id) {
             return;
-        };
-        let parts: Vec<_> = state
-            .parts_with_secret(key)
-            .map(|name| name.to_string())
-            .collect();
+        }
+        let parts = environment.state.parts_with_secret(id, key);
         environment.pending.forgets.extend(parts);
     }
 

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use touchkeep_container::{
     MemberName, SECRET_PREFIX, Value, is_secret_field, op::Text, state::ItemState,
 };
-use touchkeep_core::{ApiSecret, Id, ItemId, UnixMillis, UserId, reference::is_field_name};
+use touchkeep_core::{
+    ApiSecret, EnvironmentId, Id, ItemId, UnixMillis, UserId, reference::is_field_name,
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -59,6 +61,20 @@ pub(crate) enum Earlier {
 
 /// What a save adds to the changes of each item.
 pub(crate) type Kept = BTreeMap<ItemId, BTreeMap<String, Option<Value>>>;
+
+/// What a save adds to the changes of an environment.
+#[derive(Default)]
+pub(crate) struct Addition {
+    /// Versions, and what they replace.
+    pub(crate) kept: Kept,
+    /// The parts that hold secrets of versions that go, by name.
+    pub(crate) forgets: BTreeSet<String>,
+    /// The sealed values that no field is left for.
+    pub(crate) unsealed: Vec<MemberName>,
+}
+
+/// By environment.
+pub(crate) type Additions = BTreeMap<EnvironmentId, Addition>;
 
 /// Whether a field is part of what is kept of earlier versions.
 pub(crate) fn is_of_versions(key: &str) -> bool {
@@ -332,9 +348,25 @@ impl Unlocked {
         Ok(())
     }
 
-    /// What a save adds to the pending changes of an environment: versions, and what they replace. Also the parts that hold
-    /// secrets of versions that go.
-    pub(crate) fn keep_earlier(
+    /// What a save adds to the pending changes of each environment.
+    pub(crate) fn additions(&self, now: UnixMillis) -> Result<Additions, VaultError> {
+        let changed = self.opened.environments.values();
+        let changed = changed.filter(|environment| !environment.pending.is_empty());
+        changed
+            .map(|environment| {
+                let (kept, forgets) = self.keep_earlier(environment, now)?;
+                let unsealed = self.unsealed(environment, &kept);
+                let addition = Addition {
+                    kept,
+                    forgets,
+                    unsealed,
+                };
+                Ok((environment.id, addition))
+            })
+            .collect()
+    }
+
+    fn keep_earlier(
         &self,
         environment: &OpenEnvironment,
         now: UnixMillis,
@@ -358,8 +390,7 @@ impl Unlocked {
                 if (is_over || pending.forget_old) && !fields.contains_key(*key) {
                     fields.insert((*key).to_owned(), None);
                     if is_secret_field(key) {
-                        let parts = state.parts_with_secret(key);
-                        forgets.extend(parts.map(|name| name.to_string()));
+                        forgets.extend(environment.state.parts_with_secret(*id, key));
                     }
                 }
             }
@@ -440,7 +471,7 @@ impl Unlocked {
     }
 
     /// The sealed values in the file that a save leaves no field for.
-    pub(crate) fn unsealed(&self, environment: &OpenEnvironment, kept: &Kept) -> Vec<MemberName> {
+    fn unsealed(&self, environment: &OpenEnvironment, kept: &Kept) -> Vec<MemberName> {
         let changed = &environment.pending.items;
         let sealed = self.locked.container.names().filter_map(|name| match name {
             MemberName::Sealed { item, revision } if changed.contains_key(&item) => {

@@ -12,87 +12,14 @@ mod common;
 
 use std::fs;
 
-use common::{Card, NOW, Place, item, passphrase, save};
-use touchkeep_container::words::Role;
-use touchkeep_core::{ApiSecret, DeviceId, EnvironmentId, Passphrase, Pin};
-use touchkeep_device::{Auth, Device, DeviceKind, RecoveryKit, SoftwareDevice};
-use touchkeep_vault::{
-    AuditHead, Hand, Locked, NewDevice, Newcomer, ReadOnly, SecretPlace, Unlocked, VaultError,
-    merge_into,
+use common::{
+    Card, NO_AUDIT, NOW, Place, enrolled, environment, founder, item, names, passphrase, pin, put,
+    put_main, save, secret, unlock_with, with_founder,
 };
-
-const NO_AUDIT: fn() -> AuditHead = AuditHead::empty;
-
-fn pin() -> Pin {
-    Pin::new("654321".into())
-}
-
-fn secret(text: &str) -> ApiSecret {
-    ApiSecret::new(text.into())
-}
-
-fn founder(vault: &Unlocked) -> SoftwareDevice {
-    let mut devices = vault.own_devices();
-    let device = devices.find(|device| device.kind == DeviceKind::Software);
-    vault
-        .as_locked()
-        .software_device(device.unwrap().id)
-        .unwrap()
-}
-
-// What the founder's passphrase device does for the vault.
-fn with_founder<T>(vault: &mut Unlocked, work: impl FnOnce(&mut Unlocked, Hand<'_, '_>) -> T) -> T {
-    let (mut device, passphrase) = (founder(vault), passphrase());
-    let hand = Hand {
-        device: &mut device,
-        auth: Auth::Passphrase(&passphrase),
-    };
-    work(vault, hand)
-}
-
-fn enrolled(vault: &mut Unlocked, new: &mut dyn Device) -> DeviceId {
-    let id = with_founder(vault, |vault, hand| {
-        vault.enroll(
-            NewDevice::Hardware(new, Auth::Nothing),
-            hand,
-            NOW,
-            NO_AUDIT(),
-        )
-    });
-    id.unwrap()
-}
-
-fn environment(vault: &mut Unlocked, name: &str) -> EnvironmentId {
-    let made = with_founder(vault, |vault, hand| {
-        vault.add_environment(name, hand, NOW, NO_AUDIT())
-    });
-    made.unwrap()
-}
-
-fn unlock_with(place: &Place, device: &mut dyn Device) -> Result<Unlocked, VaultError> {
-    let pin = pin();
-    Locked::open(&place.path)
-        .unwrap()
-        .unlock(device, Auth::Pin(&pin))
-}
-
-fn put(vault: &mut Unlocked, environment: EnvironmentId, name: &str, text: &str) {
-    let new = item(environment, name);
-    let id = new.id;
-    vault.put(new).unwrap();
-    vault.set_secret(id, secret(text)).unwrap();
-    save(vault);
-}
-
-fn put_main(vault: &mut Unlocked, name: &str, text: &str) {
-    put(vault, vault.environment(), name, text);
-}
-
-fn names(vault: &Unlocked) -> Vec<String> {
-    let mut names: Vec<_> = vault.items().iter().map(|item| item.name.clone()).collect();
-    names.sort();
-    names
-}
+use touchkeep_container::words::Role;
+use touchkeep_core::{EnvironmentId, Passphrase};
+use touchkeep_device::{Auth, DeviceKind, RecoveryKit};
+use touchkeep_vault::{Hand, Locked, NewDevice, Newcomer, SecretPlace, VaultError, merge_into};
 
 #[test]
 fn a_vault_opens_with_each_of_several_devices() {
@@ -552,43 +479,6 @@ fn a_copy_under_keys_that_were_replaced_is_not_merged() {
         merge_into(&place.path, &old.path),
         Err(VaultError::Lapsed)
     ));
-}
-
-#[test]
-fn a_membership_that_went_on_in_two_ways_is_read_only_until_an_admin_joins_it() {
-    let place = Place::new();
-    let mut here = place.create(false);
-    put_main(&mut here, "common", "c");
-    let elsewhere = Place::new();
-    fs::copy(&place.path, &elsewhere.path).unwrap();
-    let mut there = elsewhere.unlock();
-    let [mut one, mut two] = [(); 2].map(|()| Card::new());
-    enrolled(&mut here, &mut one);
-    put_main(&mut here, "here", "h");
-    enrolled(&mut there, &mut two);
-    put_main(&mut there, "there", "t");
-    drop((here, there));
-
-    assert!(merge_into(&place.path, &elsewhere.path).unwrap());
-    let mut vault = place.unlock();
-    assert_eq!(vault.read_only(), Some(ReadOnly::Forked));
-    assert_eq!(names(&vault), ["common", "here", "there"]);
-    vault.put(item(vault.environment(), "no")).unwrap();
-    assert!(matches!(
-        vault.save(NOW, NO_AUDIT()),
-        Err(VaultError::Forked)
-    ));
-
-    let mut vault = place.unlock();
-    with_founder(&mut vault, |vault, hand| vault.join(hand, NOW, NO_AUDIT())).unwrap();
-    assert_eq!(vault.read_only(), None);
-    put_main(&mut vault, "after", "a");
-    assert_eq!(names(&place.unlock()).len(), 4);
-    // One of the two devices is in, the other has to be enrolled again; nothing is lost.
-    assert_eq!(vault.own_devices().count(), 2);
-    let opens = [&mut one, &mut two].map(|card| unlock_with(&place, card).is_ok());
-    assert_eq!(opens.iter().filter(|opens| **opens).count(), 1);
-    assert!(!merge_into(&place.path, &elsewhere.path).unwrap());
 }
 
 #[test]

@@ -330,6 +330,13 @@ fn both_readers_say_the_same_of_links_that_are_signed() {
 }
 
 #[test]
+fn both_readers_say_the_same_of_chains_that_went_on_in_two_ways() {
+    let forge = Forge::new();
+    let (accepted, refused) = judge(&forge.forks());
+    assert_eq!((accepted, refused), (3, 3));
+}
+
+#[test]
 fn both_readers_say_the_same_of_lists_of_traces() {
     let forge = Forge::new();
     let (accepted, refused) = judge(&forge.traces());

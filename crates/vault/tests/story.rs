@@ -10,10 +10,10 @@
 
 mod common;
 
-use common::{Card, NOW, Place, item, passphrase, save, unlock};
+use common::{Card, NOW, Place, item, passphrase, save, unlock, write_by_another_program};
 use touchkeep_container::{
-    Hash, HybridClock, MemberName, NewCommit, Part,
-    op::{self, Edit, Writer, Written},
+    Hash, HybridClock, MemberName,
+    op::{self, Edit, Written},
     words,
 };
 use touchkeep_core::{ApiSecret, Code, DeviceId, Id, Passphrase, Pin};
@@ -436,32 +436,6 @@ fn an_address_of_ones_own_that_another_program_wrote_into_a_real_vault_is_not_us
     }
 }
 
-fn write_by_another_program(
-    place: &Place,
-    vault: &Unlocked,
-    at: HybridClock,
-    edit: &Edit<'_, Written<'_>>,
-) {
-    let to: age::x25519::Recipient = vault.audit_recipient().parse().unwrap();
-    let part = Part {
-        environment: vault.environment(),
-        number: 99,
-        random: Id::random(),
-    };
-    let mut writer = Writer::default();
-    writer.op(at, edit);
-    let mut new = NewCommit::new(vault.user(), AuditHead::empty(), NOW);
-    new.add = vec![(
-        MemberName::Segment(part),
-        age::encrypt(&to, writer.finish().as_bytes()).unwrap(),
-    )];
-    let container = vault.as_locked().container();
-    let container = container
-        .commit(new, |text| vault.author_sign(text))
-        .unwrap();
-    std::fs::write(&place.path, container.to_bytes().unwrap()).unwrap();
-}
-
 #[test]
 fn the_secret_of_a_removed_item_does_not_come_back_with_its_id() {
     let place = Place::new();
@@ -484,21 +458,6 @@ fn the_secret_of_a_removed_item_does_not_come_back_with_its_id() {
             assert!(matches!(vault.secret(id), Err(VaultError::NoSecret)));
         }
     }
-}
-
-#[test]
-fn a_clock_at_its_end_does_not_make_a_vault_that_nobody_can_open() {
-    let place = Place::new();
-    let mut vault = place.create(false);
-    let at = HybridClock {
-        ms: op::MAX_CLOCK_MS,
-        count: u32::MAX,
-    };
-    write_by_another_program(&place, &vault, at, &Edit::Set(vec![("x", None)]));
-    vault = place.unlock();
-    vault.set_setting("y", "z").unwrap();
-    save(&mut vault);
-    drop(place.unlock());
 }
 
 #[test]

@@ -23,7 +23,6 @@ use std::{
 
 use touchkeep_client::Paths;
 use touchkeep_device::DeviceKind;
-use touchkeep_device_pkcs11::ModuleFile;
 use touchkeep_wire::{Diagnosis, Failure, Finding};
 
 use self::{bounded::Look, places::VaultView, sandbox::Sandbox};
@@ -31,7 +30,7 @@ pub use self::{finding::Id, pcscd::pcscd_socket};
 use crate::{
     agent::{Agent, modules_of},
     config::Config,
-    devices::blocking,
+    devices::{Module, blocking},
     state::State,
 };
 
@@ -46,7 +45,7 @@ const NOTIFYING: Duration = Duration::from_secs(3);
 struct Ground {
     paths: Paths,
     vault_path: PathBuf,
-    modules: Vec<ModuleFile>,
+    modules: Vec<Module>,
     /// Whether it is known what the modules must be, so that they may be loaded.
     load: bool,
     /// What the agent knows, where it is the agent that looks.
@@ -113,13 +112,10 @@ impl Ground {
             )
         });
         let last = state.as_ref().and_then(State::vault);
-        let configured = config
-            .device
-            .pkcs11
-            .modules
+        let configured = &config.device.pkcs11.modules;
+        let unknown = configured
             .iter()
-            .cloned()
-            .map(ModuleFile::from);
+            .map(|entry| Module::new(entry.path().clone().into(), configured));
         Self {
             paths: paths.clone(),
             vault_path: config
@@ -129,7 +125,7 @@ impl Ground {
                 .unwrap_or_else(|| paths.default_vault()),
             modules: match &state {
                 Some(state) => modules_of(state, &config),
-                None => configured.collect(),
+                None => unknown.collect(),
             },
             load: known,
             running: None,

@@ -51,7 +51,7 @@ pub(crate) async fn enroll(agent: &Arc<Agent>, wanted: NewDevice) -> Result<Enro
             on_hardware(agent, device, adopt).await
         }
         NewDevice::Pkcs11 { module, token } => {
-            let device = find_token(&module, &token).await?;
+            let device = find_token(agent, &module, &token).await?;
             keep_module(agent, &module)?;
             on_hardware(agent, device, None).await
         }
@@ -182,18 +182,6 @@ pub(crate) async fn govern<T: Send + 'static>(
     .await?;
     agent.prompts().changed("vault");
     Ok((open, result))
-}
-
-/// Joins a membership that was changed in two places.
-pub(crate) async fn join(agent: &Arc<Agent>) -> Result<Done, Failure> {
-    let why = "Join what was changed in two places".to_owned();
-    let event = Event::new(Kind::Merged, Decision::Done)
-        .text("Joined a membership that was changed in two places.");
-    govern(agent, why, event, |vault| {
-        Ok(((), vault.propose_join(SystemClock.now())?))
-    })
-    .await?;
-    Ok(Done {})
 }
 
 pub(crate) async fn retire(

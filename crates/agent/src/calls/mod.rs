@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod enrol;
 pub(crate) mod environments;
 pub(crate) mod items;
+pub(crate) mod join;
 pub(crate) mod policy;
 pub(crate) mod recover;
 pub(crate) mod remind;

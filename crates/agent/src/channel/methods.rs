@@ -22,7 +22,7 @@ use super::{
 use crate::{
     agent::Agent,
     calls::{
-        audit, backup, clients, devices, doctor, enrol, environments, items, policy, recover,
+        audit, backup, clients, devices, doctor, enrol, environments, items, join, policy, recover,
         remind,
     },
     vault,
@@ -78,7 +78,7 @@ pub(super) async fn dispatch(
             })
             .await
         }
-        JoinMembership::METHOD => call(params, |JoinMembership {}| enrol::join(agent)).await,
+        JoinMembership::METHOD => call(params, |wanted| join::join(agent, wanted)).await,
         AcceptModule::METHOD => {
             call(params, |AcceptModule { path }| {
                 enrol::accept_module(agent, path)

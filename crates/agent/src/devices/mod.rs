@@ -5,6 +5,7 @@
 //! A touch has no display. Were two uses to wait together, nobody could say which of them a finger lets through.
 
 mod failure;
+mod modules;
 mod open;
 mod pins;
 
@@ -19,7 +20,8 @@ use touchkeep_wire::{Failure, Question};
 use self::pins::Pins;
 pub(crate) use self::{
     failure::device_failure,
-    open::{Connected, Opened, connected, tokens, yubikeys},
+    modules::{Module, ModuleEntry, why_missed},
+    open::{Connected, Opened, connected, known, tokens, yubikeys},
     pins::Session,
 };
 use crate::prompts::{Prompts, Reply};

@@ -5,8 +5,10 @@ use touchkeep_device::{
     SoftwareDevice,
 };
 use touchkeep_device_piv::PivDevice;
-use touchkeep_device_pkcs11::{Launch, ModuleFile, Pkcs11Device, TokenChoice};
+use touchkeep_device_pkcs11::{Launch, Pkcs11Device, TokenChoice};
 use touchkeep_vault::EnrolledDevice;
+
+use super::modules::Module;
 
 /// An open device, of whichever kind.
 pub(crate) enum Opened {
@@ -23,7 +25,7 @@ pub(crate) enum Connected {
     Piv { serial: u32, firmware: String },
     /// A token behind a module.
     Pkcs11 {
-        module: ModuleFile,
+        module: Box<Module>,
         choice: TokenChoice,
         model: String,
         firmware: String,
@@ -85,6 +87,8 @@ impl Opened {
             (None, Self::Piv(_)) => Ok(SecretDemand::Pin {
                 tries_left: self.tries_left()?,
             }),
+            // Its PIN is typed at the token, and nowhere else.
+            (None, Self::Pkcs11(token)) if token.has_pin_pad() => Ok(SecretDemand::PinPad),
             (None, Self::Pkcs11(_)) => Ok(SecretDemand::Pin { tries_left: None }),
             (None, Self::Kit(_)) => Ok(SecretDemand::Nothing),
         }
@@ -108,9 +112,9 @@ impl Connected {
             }
             Self::Pkcs11 { module, choice, .. } => Pkcs11Device::spawn(
                 launch()?,
-                module.clone(),
+                module.file.clone(),
                 choice.clone(),
-                touchkeep_device_pkcs11::device::Options::default(),
+                module.options(&choice.label),
             )
             .map(|device| Opened::Pkcs11(Box::new(device))),
         }
@@ -185,17 +189,33 @@ impl Connected {
 }
 
 /// What is connected. A driver that cannot look says so in the log and finds nothing; the others still do.
-pub(crate) fn connected(modules: &[ModuleFile]) -> Vec<Connected> {
+pub(crate) fn connected(modules: &[Module]) -> Vec<Connected> {
     let mut found: Vec<_> = yubikeys().unwrap_or_default();
     for module in modules {
         match tokens(module) {
             Ok(tokens) => found.extend(tokens),
             Err(error) => {
-                tracing::warn!(%error, module = %module.path.display(), "no tokens from a module")
+                tracing::warn!(%error, module = %module.file.path.display(), "no tokens from a module")
             }
         }
     }
     found
+}
+
+/// The connected device that a vault knows. Of tokens with one serial number, as NSS has them, it is the one that has the key.
+pub(crate) fn known(found: &[Connected], device: &EnrolledDevice) -> Option<Connected> {
+    let is_same =
+        |one: &&Connected| one.kind() == device.kind && Some(one.serial()) == device.serial;
+    let same: Vec<_> = found.iter().filter(is_same).collect();
+    let has_the_key = |one: &&&Connected| {
+        let opened = one.open();
+        opened.is_ok_and(|mut it| device.key_on(it.device().info(), Purpose::Unlock).is_some())
+    };
+    let one = match same[..] {
+        [] | [_] => same.first(),
+        _ => same.iter().find(has_the_key).or(same.first()),
+    };
+    one.map(|one| (*one).clone())
 }
 
 /// The YubiKeys.
@@ -211,10 +231,10 @@ pub(crate) fn yubikeys() -> Result<Vec<Connected>, DeviceError> {
 }
 
 /// The tokens behind a module.
-pub(crate) fn tokens(module: &ModuleFile) -> Result<Vec<Connected>, DeviceError> {
-    let tokens = touchkeep_device_pkcs11::tokens(&launch()?, module.clone())?;
+pub(crate) fn tokens(module: &Module) -> Result<Vec<Connected>, DeviceError> {
+    let tokens = touchkeep_device_pkcs11::tokens(&launch()?, module.file.clone())?;
     let one = |token: touchkeep_device_pkcs11::Token| Connected::Pkcs11 {
-        module: module.clone(),
+        module: Box::new(module.clone()),
         choice: token.choice,
         model: token.model,
         firmware: token.firmware,

@@ -6,7 +6,6 @@ use touchkeep_core::{ApiSecret, Code, DeviceId, ItemId, RequestId};
 use touchkeep_device::{
     DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose, SignatureScheme, TouchPolicy,
 };
-use touchkeep_device_pkcs11::ModuleFile;
 use touchkeep_locked::on_wiped_stack;
 use touchkeep_pipeline::{
     Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Signer,
@@ -20,7 +19,7 @@ use super::Running;
 use crate::{
     agent::Agent,
     consent::{challenge, consent_with},
-    devices::{Connected, Devices, Failed, Opened, Use, connected},
+    devices::{Connected, Devices, Failed, Module, Opened, Use, connected, known, why_missed},
     failure,
     vault::{Current, Open, device_label},
 };
@@ -368,7 +367,7 @@ pub(crate) fn request_key(vault: &Unlocked, item: ItemId, key: &KeyRef) -> Optio
 pub(crate) fn open_enrolled(
     device: &EnrolledDevice,
     open: &Open,
-    modules: &[ModuleFile],
+    modules: &[Module],
 ) -> Result<Opened, Failed> {
     if device.kind == DeviceKind::Kit {
         let kit = open.kit().ok_or(DeviceError::Removed)?;
@@ -380,7 +379,6 @@ pub(crate) fn open_enrolled(
             .map(Opened::Software)
             .map_err(failure::vault_or_device);
     }
-    let same = |one: &Connected| one.kind() == device.kind && Some(one.serial()) == device.serial;
     let found = match (
         device.kind,
         device
@@ -392,9 +390,15 @@ pub(crate) fn open_enrolled(
             serial,
             firmware: String::new(),
         }),
-        _ => connected(modules).into_iter().find(same),
+        _ => known(&connected(modules), device),
     };
-    let found = found.ok_or(DeviceError::Removed)?;
+    let found = match found {
+        Some(found) => found,
+        None if device.kind == DeviceKind::Pkcs11 => {
+            return Err(why_missed(modules).map_or(DeviceError::Removed.into(), Failed::Other));
+        }
+        None => return Err(DeviceError::Removed.into()),
+    };
     Ok(found.open_as(device)?)
 }
 

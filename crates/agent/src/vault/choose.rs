@@ -4,14 +4,15 @@ use std::{path::PathBuf, sync::Arc};
 
 use touchkeep_core::Code;
 use touchkeep_device::DeviceKind;
-use touchkeep_device_pkcs11::ModuleFile;
 use touchkeep_vault::EnrolledDevice;
 use touchkeep_wire::Failure;
 
 use super::{Current, device_label, is_called};
 use crate::{
     agent::Agent,
-    devices::{Connected, blocking, connected, device_failure, tokens, yubikeys},
+    devices::{
+        Connected, Module, blocking, connected, device_failure, known, tokens, why_missed, yubikeys,
+    },
 };
 
 /// An enrolled device, and where it is connected; the software device is nowhere.
@@ -44,10 +45,18 @@ pub(super) async fn choose(
         if device.kind == DeviceKind::Software {
             return Ok((device.clone(), None));
         }
-        let same =
-            |one: &&Connected| one.kind() == device.kind && Some(one.serial()) == device.serial;
-        if let Some(found) = there.iter().find(same) {
-            return Ok((device.clone(), Some(found.clone())));
+        let (found, wanted) = (there.clone(), device.clone());
+        if let Some(found) = blocking(move || known(&found, &wanted)).await? {
+            return Ok((device.clone(), Some(found)));
+        }
+    }
+    if candidates
+        .iter()
+        .any(|device| device.kind == DeviceKind::Pkcs11)
+    {
+        let modules = agent.modules();
+        if let Some(failure) = blocking(move || why_missed(&modules)).await? {
+            return Err(failure);
         }
     }
     let names: Vec<_> = candidates.iter().map(device_label).collect();
@@ -85,8 +94,13 @@ pub(crate) async fn find(
 }
 
 /// The connected token with this label.
-pub(crate) async fn find_token(module: &str, token: &str) -> Result<Connected, Failure> {
-    let module = ModuleFile::from(PathBuf::from(module));
+pub(crate) async fn find_token(
+    agent: &Agent,
+    module: &str,
+    token: &str,
+) -> Result<Connected, Failure> {
+    // One that is taken in anew is not held to what it was before.
+    let module = Module::new(PathBuf::from(module).into(), agent.configured_modules());
     let found = blocking(move || tokens(&module))
         .await?
         .map_err(|error| device_failure(&error, "The module"))?;

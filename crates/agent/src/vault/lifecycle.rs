@@ -94,7 +94,7 @@ pub(crate) async fn create(
             ref module,
             ref token,
         } => {
-            let device = find_token(module, token).await?;
+            let device = find_token(agent, module, token).await?;
             keep_module(agent, module)?;
             on_hardware(agent, device, None, path, wanted).await?
         }

@@ -35,8 +35,18 @@ pub(crate) enum Device {
         #[arg(long)]
         pem: bool,
     },
-    /// Join a membership that was changed in two places: the longer story holds, what only the other said is given up.
-    Join,
+    /// Join a membership that was changed in two places. Shows first who did what in each, which holds, and what is undone.
+    #[command(
+        after_help = "The longer branch holds. What only the other one did is given up, and is told before anything is done.\n\nExamples:\n  touchkeep device join --dry-run             only look\n  touchkeep device join                       look, and be asked"
+    )]
+    Join {
+        /// Only show the branches.
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Change the PIN (or the PUK).
     Pin {
         /// The number printed on the key.

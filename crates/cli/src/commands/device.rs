@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use touchkeep_core::Code;
 use touchkeep_wire::{
     AcceptModule, AttestDevice, CardReport, ChangePin, ConnectedDevice, EnrollDevice, Enrolled,
-    EnrolledDevice, Failure, GetStatus, InspectDevice, ItemSummary, JoinMembership, KeyAttestation,
-    ListDevices, PinReport, ResealItems, RetireDevice, RetireReport, SetDevicePin, SlotReport,
-    UnblockPin,
+    EnrolledDevice, Failure, GetStatus, InspectDevice, ItemSummary, KeyAttestation, ListDevices,
+    PinReport, ResealItems, RetireDevice, RetireReport, SetDevicePin, SlotReport, UnblockPin,
 };
 
 use super::{
@@ -75,13 +74,7 @@ pub(super) async fn device(context: &Context<'_>, verb: Device) -> Done {
             context.output.result(&done, |done| resealed(done));
             Ok(ExitCode::SUCCESS)
         }
-        Device::Join => {
-            context.call_asking(JoinMembership {}).await?;
-            context
-                .output
-                .say("Joined. Look at what opens it now: touchkeep device list");
-            Ok(ExitCode::SUCCESS)
-        }
+        Device::Join { dry_run, yes } => super::join::join(context, dry_run, yes).await,
         Device::AcceptModule { path } => {
             let path = absolute(&path)?;
             context.call_asking(AcceptModule { path }).await?;

@@ -7,6 +7,7 @@ mod device;
 mod doctor;
 mod env;
 mod items;
+mod join;
 mod manual;
 mod paper;
 mod policy;

@@ -251,6 +251,10 @@ class Chain:
         named = {h for l in self.links.values() for h in [l.prev, *l.joins]}
         self.ends = sorted(h for h in self.links if h not in named)
         self.end = max(self.ends, key=lambda h: (self.links[h].number, h))
+        stated = {}
+        for end in self.ends:
+            for id, recipients in self.at[end].environments.items():
+                need(stated.setdefault(id, recipients) == recipients, "branches with other keys of an environment")
 
     def add(self, link):
         if link.genesis:

@@ -17,13 +17,17 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair},
 };
-use touchkeep_core::{EnvironmentId, Passphrase, Pin, UnixMillis};
+use touchkeep_container::{
+    HybridClock, MemberName, NewCommit, Part,
+    op::{Edit, Writer, Written},
+};
+use touchkeep_core::{ApiSecret, DeviceId, EnvironmentId, Id, Passphrase, Pin, UnixMillis};
 use touchkeep_device::{
     Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose,
-    SecretDemand, SignatureScheme, TouchPolicy, public::P256Point, stanza,
+    SecretDemand, SignatureScheme, SoftwareDevice, TouchPolicy, public::P256Point, stanza,
 };
 use touchkeep_vault::{
-    AuditHead, Item, ItemKind, Locked, NewDevice, NewVault, Unlocked, VaultError, create,
+    AuditHead, Hand, Item, ItemKind, Locked, NewDevice, NewVault, Unlocked, VaultError, create,
 };
 use touchkeep_venue::KeyClass;
 
@@ -114,6 +118,109 @@ pub(crate) fn item(environment: EnvironmentId, name: &str) -> Item {
         note: "two\nlines \"quoted\" \\ é".into(),
         ..Item::new(environment, ItemKind::ExchangeKey, name.into())
     }
+}
+
+pub(crate) const NO_AUDIT: fn() -> AuditHead = AuditHead::empty;
+
+pub(crate) fn pin() -> Pin {
+    Pin::new("654321".into())
+}
+
+pub(crate) fn secret(text: &str) -> ApiSecret {
+    ApiSecret::new(text.into())
+}
+
+pub(crate) fn founder(vault: &Unlocked) -> SoftwareDevice {
+    let mut devices = vault.own_devices();
+    let device = devices.find(|device| device.kind == DeviceKind::Software);
+    vault
+        .as_locked()
+        .software_device(device.unwrap().id)
+        .unwrap()
+}
+
+// What the founder's passphrase device does for the vault.
+pub(crate) fn with_founder<T>(
+    vault: &mut Unlocked,
+    work: impl FnOnce(&mut Unlocked, Hand<'_, '_>) -> T,
+) -> T {
+    let (mut device, passphrase) = (founder(vault), passphrase());
+    let hand = Hand {
+        device: &mut device,
+        auth: Auth::Passphrase(&passphrase),
+    };
+    work(vault, hand)
+}
+
+pub(crate) fn enrolled(vault: &mut Unlocked, new: &mut dyn Device) -> DeviceId {
+    let id = with_founder(vault, |vault, hand| {
+        vault.enroll(
+            NewDevice::Hardware(new, Auth::Nothing),
+            hand,
+            NOW,
+            NO_AUDIT(),
+        )
+    });
+    id.unwrap()
+}
+
+pub(crate) fn environment(vault: &mut Unlocked, name: &str) -> EnvironmentId {
+    let made = with_founder(vault, |vault, hand| {
+        vault.add_environment(name, hand, NOW, NO_AUDIT())
+    });
+    made.unwrap()
+}
+
+pub(crate) fn unlock_with(place: &Place, device: &mut dyn Device) -> Result<Unlocked, VaultError> {
+    let pin = pin();
+    Locked::open(&place.path)
+        .unwrap()
+        .unlock(device, Auth::Pin(&pin))
+}
+
+pub(crate) fn put(vault: &mut Unlocked, environment: EnvironmentId, name: &str, text: &str) {
+    let new = item(environment, name);
+    let id = new.id;
+    vault.put(new).unwrap();
+    vault.set_secret(id, secret(text)).unwrap();
+    save(vault);
+}
+
+pub(crate) fn put_main(vault: &mut Unlocked, name: &str, text: &str) {
+    put(vault, vault.environment(), name, text);
+}
+
+pub(crate) fn names(vault: &Unlocked) -> Vec<String> {
+    let mut names: Vec<_> = vault.items().iter().map(|item| item.name.clone()).collect();
+    names.sort();
+    names
+}
+
+/// An operation at a reading of its own, as a member's program may write that does not keep our rules.
+pub(crate) fn write_by_another_program(
+    place: &Place,
+    vault: &Unlocked,
+    at: HybridClock,
+    edit: &Edit<'_, Written<'_>>,
+) {
+    let to: age::x25519::Recipient = vault.audit_recipient().parse().unwrap();
+    let part = Part {
+        environment: vault.environment(),
+        number: 99,
+        random: Id::random(),
+    };
+    let mut writer = Writer::default();
+    writer.op(at, edit);
+    let mut new = NewCommit::new(vault.user(), AuditHead::empty(), NOW);
+    new.add = vec![(
+        MemberName::Segment(part),
+        age::encrypt(&to, writer.finish().as_bytes()).unwrap(),
+    )];
+    let container = vault.as_locked().container();
+    let container = container
+        .commit(new, |text| vault.author_sign(text))
+        .unwrap();
+    std::fs::write(&place.path, container.to_bytes().unwrap()).unwrap();
 }
 
 /// A token with three P-256 keys and a PIN, in memory. It counts what it was asked to do.

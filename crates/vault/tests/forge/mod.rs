@@ -11,6 +11,7 @@
 
 mod bytes;
 mod commits;
+mod forks;
 mod links;
 pub(crate) mod operations;
 mod signed;

@@ -1,7 +1,7 @@
 //! Devices: connected and enrolled ones, their PINs, what their makers say of them.
 
 use serde::{Deserialize, Serialize};
-use touchkeep_core::DeviceId;
+use touchkeep_core::{DeviceId, UnixMillis};
 
 use crate::Done;
 
@@ -47,8 +47,14 @@ calls! {
         /// Only say what would follow.
         dry_run: bool,
     }
-    /// Joins a membership that was changed in two places: the longer story holds. A touch, or the passphrase.
-    JoinMembership = "device.join" -> Done {}
+    /// Joins a membership that was changed in two places: the longer branch holds. A touch, or the passphrase.
+    JoinMembership = "device.join" -> JoinReport {
+        /// Only say what each branch did and what would be undone.
+        dry_run: bool,
+        /// The `end`s of the branches that a person has seen, as a dry run listed them: if they are other ones by now, nothing is joined.
+        /// Empty: whatever they are.
+        seen: Vec<String>,
+    }
     /// Takes a PKCS#11 module that was updated as the one that is meant from now on. A touch, or the passphrase.
     AcceptModule = "device.accept-module" -> Done {
         /// Its absolute path.
@@ -146,6 +152,39 @@ pub struct ConnectedDevice {
     pub factory_pin: Option<bool>,
     /// Its id in the open vault.
     pub enrolled: Option<DeviceId>,
+}
+
+/// A membership that was changed in two places, and what a join of the two does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinReport {
+    /// Whether it was done, or only looked at.
+    pub done: bool,
+    /// The branches; the one that holds first.
+    pub branches: Vec<MemberBranch>,
+}
+
+/// One branch of a membership that was changed in two places.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberBranch {
+    /// The hash of its last link.
+    pub end: String,
+    /// Whether it is the one that holds.
+    pub holds: bool,
+    /// What was done in it and in no other, oldest first.
+    pub changes: Vec<MemberChange>,
+    /// What of it does not hold after the join: sentences.
+    pub undone: Vec<String>,
+}
+
+/// One change of the membership.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberChange {
+    /// When, as its writer says.
+    pub at: UnixMillis,
+    /// Who signed it, and with what.
+    pub by: Vec<String>,
+    /// What was done.
+    pub did: Vec<String>,
 }
 
 /// A card, as it was found.

@@ -11,31 +11,31 @@ use touchkeep_device_pkcs11::{
 use touchkeep_wire::Finding;
 
 use super::{bounded::Look, finding::Id};
-use crate::devices::{Connected, tokens};
+use crate::devices::{Connected, Module, tokens};
 
 /// How long a module may take to be loaded and to list its tokens.
 const ANSWERING: Duration = Duration::from_secs(10);
 
 /// What is to be said of the modules, and the serial numbers of the tokens behind them. `load`: it is known what they must be.
-pub(super) fn look(modules: &[ModuleFile], load: bool) -> (Vec<Finding>, Vec<String>) {
+pub(super) fn look(modules: &[Module], load: bool) -> (Vec<Finding>, Vec<String>) {
     let asked: Vec<_> = modules
         .iter()
         .map(|module| {
             let module = module.clone();
             // What may not be loaded is not.
-            let allowed = load && is_as_it_must_be(&module);
+            let allowed = load && is_as_it_must_be(&module.file);
             allowed.then(|| Look::start(ANSWERING, move || tokens(&module)))
         })
         .collect();
     let (mut findings, mut serials) = (Vec::new(), Vec::new());
     for (module, asked) in modules.iter().zip(asked) {
-        findings.extend(file(module));
+        findings.extend(file(&module.file));
         if let Some(asked) = asked {
             let answer = asked.wait();
             if let Some(Ok(tokens)) = &answer {
                 serials.extend(tokens.iter().map(Connected::serial));
             }
-            findings.push(answers(&module.path, answer));
+            findings.push(answers(&module.file.path, answer));
         }
     }
     (findings, serials)

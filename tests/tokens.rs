@@ -1,0 +1,301 @@
+//! PKCS#11 tokens through the real programs: a module that was updated, NSS with the argument that it wants, and keys that another
+//! program made.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::{Value, json};
+use touchkeep_tests::{Home, Mind, Person};
+use touchkeep_wire::Question;
+
+const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
+const PIN: &str = "canary-pin-97531";
+const TOKEN: &str = "end-to-end";
+
+fn run(program: &str, args: &[&str], environment: &[(&str, &str)]) -> String {
+    let done = Command::new(program)
+        .args(args)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap_or_else(|error| panic!("{program} is missing: {error}"));
+    let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+    assert!(done.status.success(), "{program} {args:?}: {said}");
+    said
+}
+
+/// A home with a SoftHSM of its own, whose module is a copy that can be updated.
+struct Desk {
+    home: Home,
+    person: Person,
+    module: PathBuf,
+    config: String,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let mut home = Home::new(None);
+        let (tokens, config) = (home.path("tokens"), home.path("softhsm2.conf"));
+        fs::create_dir(&tokens).unwrap();
+        let text = format!("directories.tokendir = {}\n", tokens.display());
+        fs::write(&config, text).unwrap();
+        let config = config.display().to_string();
+        let args = ["--init-token", "--free", "--label", TOKEN];
+        let pins = ["--so-pin", "12345678", "--pin", PIN];
+        run(
+            "softhsm2-util",
+            &[&args[..], &pins].concat(),
+            &[("SOFTHSM2_CONF", &config)],
+        );
+        home.set("SOFTHSM2_CONF", &config);
+        // A folder like /tmp is none for modules.
+        let module = private(&home).join("libsofthsm2.so");
+        fs::copy(SOFTHSM, &module).unwrap();
+        let mut desk = Self {
+            person: Person::sit_down(&home.paths(), None),
+            home,
+            module,
+            config,
+        };
+        desk.restart("");
+        desk
+    }
+
+    // The agent anew, with this configuration and somebody at its side.
+    fn restart(&mut self, config: &str) {
+        self.home.kill_agent();
+        fs::write(self.home.paths().config, config).unwrap();
+        self.home.start_agent();
+        self.person = Person::sit_down(&self.home.paths(), None);
+        *self.person.mind.lock().unwrap() = Mind {
+            pin: PIN.into(),
+            ..Mind::default()
+        };
+    }
+
+    fn init(&self) {
+        let path = self.home.path("v.touchkeep").display().to_string();
+        let args = ["init", "--practice", "--path", &path];
+        let _made = self
+            .home
+            .json(&[&args[..], &["--work-factor", "10"]].concat());
+    }
+
+    fn enroll(&self, module: &Path, token: &str) -> Value {
+        let device = format!("pkcs11:{}:{token}", module.display());
+        self.home.json(&["device", "enroll", &device])
+    }
+
+    // Locks, opens with this device, and says what is in there.
+    fn reopened(&self, device: &str) -> Value {
+        let _locked = self.home.json(&["lock"]);
+        self.home.json(&["unlock", "--device", device])
+    }
+
+    fn refused(&self, args: &[&str]) -> Value {
+        let done = self.home.cli(args);
+        assert!(!done.status.success(), "{args:?}");
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        said["error"].clone()
+    }
+}
+
+// A folder that nobody else can write to, up to the root.
+fn private(home: &Home) -> PathBuf {
+    let folder = home.path("modules");
+    fs::create_dir(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn an_updated_module_is_refused_with_the_reason_until_its_owner_accepts_it() {
+    let desk = Desk::new();
+    desk.init();
+    let serial = desk.enroll(&desk.module, TOKEN)["device"]["serial"].clone();
+    let serial = serial.as_str().unwrap();
+    desk.reopened(serial);
+    let path = desk.module.to_str().unwrap();
+
+    // What an update of a package does: another file in its place. A byte behind the end changes nothing but the hash.
+    let mut bytes = fs::read(&desk.module).unwrap();
+    bytes.push(0);
+    fs::remove_file(&desk.module).unwrap();
+    fs::write(&desk.module, bytes).unwrap();
+    let _locked = desk.home.json(&["lock"]);
+    for _ in 0..2 {
+        let refused = desk.refused(&["unlock", "--device", serial]);
+        let (what, fix) = (refused["what"].to_string(), refused["fix"].to_string());
+        assert!(
+            what.contains("is not the PKCS#11 module that was enrolled") && what.contains(path),
+            "{refused}"
+        );
+        assert!(
+            fix.contains(&format!("device accept-module {path}")),
+            "{refused}"
+        );
+        // A locked vault has nobody who could accept it.
+        let locked = desk.refused(&["device", "accept-module", path]);
+        assert_eq!(locked["code"], "locked", "{locked}");
+    }
+
+    let _open = desk.home.json(&["unlock", "--device", "passphrase"]);
+    let other = desk.refused(&["device", "accept-module", "/usr/lib/other.so"]);
+    assert_eq!(other["code"], "not-found", "{other}");
+    // Nor does a wrong passphrase.
+    desk.person.mind.lock().unwrap().passphrase = "wrong".into();
+    let wrong = desk.refused(&["device", "accept-module", path]);
+    assert_eq!(wrong["code"], "wrong-passphrase", "{wrong}");
+    desk.person.mind.lock().unwrap().passphrase = Mind::default().passphrase;
+    let _accepted = desk.home.json(&["device", "accept-module", path]);
+    assert_eq!(desk.reopened(serial)["locked"], Value::Null);
+    let listed = desk.home.json(&["device", "list"]);
+    assert_eq!(listed[0]["serial"], serial, "{listed}");
+}
+
+#[test]
+fn keys_that_another_program_made_open_the_vault_where_the_configuration_names_them() {
+    let mut desk = Desk::new();
+    let module = desk.module.display().to_string();
+    for (id, usage) in [
+        ("0a", "--usage-derive"),
+        ("0b", "--usage-derive"),
+        ("0c", "--usage-sign"),
+    ] {
+        let login = [
+            "--module",
+            &module,
+            "--login",
+            "--pin",
+            PIN,
+            "--token-label",
+            TOKEN,
+        ];
+        let make = [
+            "--keypairgen",
+            "--key-type",
+            "EC:prime256v1",
+            "--id",
+            id,
+            usage,
+        ];
+        let args = [&login[..], &make, &["--label", "anybody's"]].concat();
+        run("pkcs11-tool", &args, &[("SOFTHSM2_CONF", &desk.config)]);
+    }
+    let key = |id: &str, purpose: &str| {
+        format!("{{ token = \"{TOKEN}\", id = \"{id}\", purpose = \"{purpose}\" }}")
+    };
+    let keys = [
+        key("0A", "unlock"),
+        key("0b", "seal"),
+        key("0c", "sign-vault"),
+    ]
+    .join(", ");
+    desk.restart(&format!(
+        "[[device.pkcs11.modules]]\npath = \"{module}\"\nkeys = [{keys}]\n"
+    ));
+    desk.init();
+    let serial = desk.enroll(&desk.module, TOKEN)["device"]["serial"].clone();
+    desk.reopened(serial.as_str().unwrap());
+    // None was made beside them.
+    let list = ["--module", &module, "--list-objects", "--type", "pubkey"];
+    let login = ["--login", "--pin", PIN, "--token-label", TOKEN];
+    let said = run(
+        "pkcs11-tool",
+        &[&list[..], &login].concat(),
+        &[("SOFTHSM2_CONF", &desk.config)],
+    );
+    assert_eq!(said.matches("Public Key Object").count(), 3, "{said}");
+}
+
+#[test]
+fn an_nss_database_is_enrolled_and_opens_the_vault_with_the_argument_that_it_wants() {
+    let softokn = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
+        .map(|folder| Path::new(folder).join("libsoftokn3.so"))
+        .into_iter()
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("NSS is missing: apt install libnss3 libnss3-tools"));
+    let mut desk = Desk::new();
+    desk.init();
+    let (folder, pin) = (desk.home.path("nss"), desk.home.path("pin"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(&pin, PIN).unwrap();
+    let place = format!("sql:{}", folder.display());
+    run(
+        "certutil",
+        &["-N", "-d", &place, "-f", pin.to_str().unwrap()],
+        &[],
+    );
+    let device = format!("pkcs11:{}:NSS Certificate DB", softokn.display());
+    // Without its argument it is none.
+    let refused = desk.refused(&["device", "enroll", &device]);
+    assert_eq!(refused["code"], "device-failed", "{refused}");
+
+    let init = format!("configdir='{place}' certPrefix='' keyPrefix='' secmod='secmod.db'");
+    let table = format!(
+        "[[device.pkcs11.modules]]\npath = \"{}\"\ninit = \"{init}\"\n",
+        softokn.display()
+    );
+    desk.restart(&table);
+    let _open = desk.home.json(&["unlock", "--device", "passphrase"]);
+    // It does not say that it keeps its keys.
+    let refused = desk.refused(&["device", "enroll", &device]);
+    assert_eq!(refused["code"], "device-failed", "{refused}");
+    desk.restart(&format!("{table}keys_may_leave = true\n"));
+    let _open = desk.home.json(&["unlock", "--device", "passphrase"]);
+    let enrolled = desk.home.json(&["device", "enroll", &device]);
+    let id = enrolled["device"]["id"].as_str().unwrap();
+    let args = [
+        "add",
+        "money",
+        "--venue",
+        "binance",
+        "--api-key",
+        "k",
+        "--class",
+        "move-money",
+    ];
+    let more = ["--sealed", "--secret-fd", "0"];
+    let _added = desk
+        .home
+        .json_with(&[&args[..], &more].concat(), "a-secret");
+    desk.reopened(id);
+    assert_eq!(desk.home.json(&["device", "reseal"]), json!([]));
+    let tried = desk.home.json(&["recover", "drill", "--device", id]);
+    assert_eq!(tried["items"], 1, "{tried}");
+}
+
+// No token with keys of its own for the PIN can be had in software; a shim in front of SoftHSM says of itself that it has them.
+#[test]
+fn a_token_with_a_pad_is_enrolled_and_used_without_a_pin_being_asked_for_here() {
+    let mut desk = Desk::new();
+    let folder = desk.module.parent().unwrap().to_owned();
+    let shim = folder.join("shim.so");
+    let source = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../crates/device-pkcs11/tests/shim/shim.c"
+    );
+    let into = ["-shared", "-fPIC", "-o", shim.to_str().unwrap(), source];
+    run("cc", &into, &[]);
+    let (behind, beside) = (desk.module.clone(), folder.clone());
+    desk.home
+        .set("PKCS11_SHIM_MODULE", behind.to_str().unwrap());
+    desk.home.set("PKCS11_SHIM_DIR", beside.to_str().unwrap());
+    desk.home.set("PKCS11_SHIM_PAD", PIN);
+    desk.restart("");
+    desk.init();
+    let enrolled = desk.enroll(&shim, TOKEN);
+    desk.reopened(enrolled["device"]["serial"].as_str().unwrap());
+    let asked = desk.person.was_asked();
+    let pins = asked
+        .iter()
+        .filter(|it| matches!(it.question, Question::Pin { .. }));
+    assert_eq!(pins.count(), 0, "{asked:?}");
+}
