@@ -831,3 +831,58 @@ async fn until(condition: impl AsyncFn() -> bool) {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }
+
+// Whoever put an older copy there may want the policy that it holds.
+#[tokio::test]
+async fn a_copy_that_can_only_be_read_has_a_person_asked_for_whatever_its_policy_allows() {
+    let desk = desk(CONFIG, stored, true).await;
+    let file = desk.agent.home.path().join("v.touchkeep");
+    let old = std::fs::read(&file).unwrap();
+    let read = ("GET", "/api/v3/account?timestamp=1&signature=dummy", "");
+    let order = ("POST", "/api/v3/order", ORDER);
+    let cancel = (
+        "DELETE",
+        "/api/v3/order?symbol=BTCUSDT&orderId=7&timestamp=1&signature=dummy",
+        "",
+    );
+    for (method, target, body) in [read, order, cancel] {
+        let (status, answer) = bot(&desk.base, &desk.token, method, target, body).await;
+        assert_eq!(status, 200, "allowed as long as it is the newest: {answer}");
+    }
+    assert_eq!(desk.venue.got().len(), 3);
+    let owner = Person::new(&desk.agent, yes).await;
+    let text = POLICY.replace("\"1\"", "\"0.1\"");
+    desk.client.call(SetPolicy { text }).await.unwrap();
+    desk.client.call(LockVault {}).await.unwrap();
+    std::fs::write(&file, &old).unwrap();
+    let unlock = || UnlockVault {
+        path: None,
+        device: None,
+    };
+    let opened = desk.client.call(unlock()).await.unwrap();
+    assert!(opened.read_only.is_some(), "{opened:?}");
+    drop(owner);
+
+    let person = Person::new(&desk.agent, no).await;
+    for (asked, (method, target, body)) in (1..).zip([read, order, cancel]) {
+        let (status, answer) = bot(&desk.base, &desk.token, method, target, body).await;
+        assert_eq!(status, 403, "{answer}");
+        assert_eq!(person.approvals().len(), asked, "{answer}");
+    }
+    assert_eq!(desk.venue.got().len(), 3, "nothing more arrived");
+    drop(person);
+    // Each by its own yes, and nothing is taken for granted after it.
+    let person = Person::new(&desk.agent, yes).await;
+    for asked in 1..=2 {
+        assert_eq!(desk.order().await.0, 200);
+        assert_eq!(person.approvals().len(), asked);
+    }
+    let nobody_may_write = desk.client.call(SetPolicy {
+        text: POLICY.into(),
+    });
+    assert!(matches!(
+        nobody_may_write.await,
+        Err(CallError::Failed(failure)) if failure.code == Code::NotPermitted
+    ));
+    assert_eq!(std::fs::read(&file).unwrap(), old);
+}

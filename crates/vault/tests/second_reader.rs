@@ -14,7 +14,7 @@
 mod forge;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     io::Write,
     process::{Command, Stdio},
 };
@@ -334,6 +334,93 @@ fn both_readers_say_the_same_of_chains_that_went_on_in_two_ways() {
     let forge = Forge::new();
     let (accepted, refused) = judge(&forge.forks());
     assert_eq!((accepted, refused), (3, 3));
+}
+
+/// As many recipients, and as many bytes, as are wanted: no key is behind them.
+struct Padding {
+    stanzas: usize,
+    bytes: usize,
+}
+
+impl age::Recipient for Padding {
+    fn wrap_file_key(
+        &self,
+        _: &age_core::format::FileKey,
+    ) -> Result<(Vec<age_core::format::Stanza>, HashSet<String>), age::EncryptError> {
+        let padding = |bytes: usize| age_core::format::Stanza {
+            tag: "nobody".into(),
+            args: (bytes > 0).then(|| "x".repeat(bytes)).into_iter().collect(),
+            body: vec![],
+        };
+        let mut stanzas: Vec<_> = (1..self.stanzas).map(|_| padding(0)).collect();
+        stanzas.push(padding(self.bytes));
+        Ok((stanzas, HashSet::new()))
+    }
+}
+
+// A segment without operations, to the environment and to nobody besides.
+fn padded(forge: &Forge, stanzas: usize, bytes: usize) -> Vec<u8> {
+    let own: age::x25519::Recipient = forge.vault.audit_recipient().parse().unwrap();
+    let padding = Padding { stanzas, bytes };
+    let recipients: [&dyn age::Recipient; 2] = [&own, &padding];
+    let encryptor = age::Encryptor::with_recipients(recipients.into_iter()).unwrap();
+    let mut file = Vec::new();
+    let mut writer = encryptor.wrap_output(&mut file).unwrap();
+    writer
+        .write_all(b"{\"at\":\"1.0\",\"set\":{\"x\":null}}\n")
+        .unwrap();
+    writer.finish().unwrap();
+    file
+}
+
+// How long the header is that comes after so many bytes of padding.
+fn header_bytes(file: &[u8], padding: usize) -> usize {
+    let mac = file[padding..]
+        .windows(5)
+        .position(|bytes| bytes == b"\n--- ");
+    let mac = padding + mac.unwrap() + 1;
+    let end = file[mac..].iter().position(|byte| *byte == b'\n');
+    mac + end.unwrap() + 1
+}
+
+// age adds a stanza of random length that says nothing: one length is drawn, and drawn again until it comes once more.
+fn with_header_of(forge: &Forge, bytes: usize) -> Vec<u8> {
+    let padding = bytes - (header_bytes(&padded(forge, 1, 1), 0) - 1);
+    let mut tries = (0..5_000).map(|_| padded(forge, 1, padding));
+    tries
+        .find(|file| header_bytes(file, padding) == bytes)
+        .unwrap()
+}
+
+#[test]
+fn both_readers_keep_to_the_limits_of_headers_of_age_files() {
+    let forge = Forge::new();
+    let stanzas = |file: &[u8]| file.windows(4).filter(|bytes| *bytes == b"\n-> ").count();
+    let own = stanzas(&padded(&forge, 1, 0)) - 1;
+    let files = [
+        ("1024 stanzas", padded(&forge, 1024 - own, 0), true),
+        ("1025 stanzas", padded(&forge, 1025 - own, 0), false),
+        ("1 MiB", with_header_of(&forge, 1 << 20), true),
+        (
+            "1 MiB and a byte",
+            with_header_of(&forge, (1 << 20) + 1),
+            false,
+        ),
+    ];
+    let name = forge.segment(7, forge::ID);
+    let archives = files
+        .each_ref()
+        .map(|(_, file, _)| forge.adding(&name, file));
+    let theirs = opened_each(&archives);
+    for (((what, _, is_taken), archive), theirs) in files.iter().zip(&archives).zip(theirs) {
+        let (_folder, locked) = locked(archive);
+        let mut device = locked.software_device(locked.devices()[0].id).unwrap();
+        let passphrase = Passphrase::new(PASSPHRASE.into());
+        let ours = locked.unlock(&mut device, Auth::Passphrase(&passphrase));
+        let error = ours.err().map(|error| error.to_string());
+        assert_eq!(error.is_none(), *is_taken, "{what}: {error:?}");
+        assert_eq!(theirs.is_ok(), *is_taken, "{what}: {theirs:?}");
+    }
 }
 
 #[test]

@@ -60,8 +60,20 @@ def recipient(secret):
     return bech32("age", public.public_bytes_raw())
 
 
+HEADER, STANZAS = 1 << 20, 1024
+
+
+def need_small_header(data):
+    """The header ends with the line of its MAC; a body has no line that begins like that or like a stanza."""
+    end = data.find(b"\n--- ")
+    end = data.find(b"\n", end + 1) + 1 if end >= 0 else 0
+    need(0 < end <= HEADER, "header of an age file is too long, or none")
+    need(data.count(b"\n-> ", 0, end) <= STANZAS, "too many stanzas")
+
+
 def age_open(data, identities):
     """The plaintext, or None where none of the identities opens it. Only ciphertext touches the disk."""
+    need_small_header(data)
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
         file.flush()
@@ -75,6 +87,7 @@ def age_open(data, identities):
 
 def age_open_passphrase(data, passphrase):
     """age asks on its terminal, so it gets one."""
+    need_small_header(data)
     master, slave = pty.openpty()
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)

@@ -18,7 +18,7 @@ mod signed;
 mod traces;
 
 pub(crate) use bytes::{changed_archives, other_tars};
-pub(crate) use signed::Forge;
+pub(crate) use signed::{Forge, ID};
 
 pub(crate) const VAULT: &[u8] = include_bytes!("../../../container/tests/vectors/vault-1.tar");
 pub(crate) const VAULT_SAYS: &str = include_str!("../../../container/tests/vectors/vault-1.json");
