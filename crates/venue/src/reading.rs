@@ -1,0 +1,582 @@
+//! Reading a request by a venue's table. What differs from venue to venue is told by [`Manner`]; the strictness is the same
+//! everywhere.
+
+use touchkeep_core::Decimal;
+
+use crate::{
+    Decoded, Json, Operation, OperationKind, Outgoing, Parameter, Private, Request, Side,
+    Unreadable,
+    dialect::{Body, Slot, with_query},
+    form,
+    table::{Case, Endpoint, Meaning, Shape, Table},
+};
+
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const JSON: &str = "application/json";
+
+/// How the requests of a venue are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner {
+    pub(crate) id: &'static str,
+    pub(crate) table: &'static Table,
+    pub(crate) methods: &'static [&'static str],
+    /// Parameters that are authentication: the client's are dropped, and ours put in where they stood.
+    pub(crate) ours: &'static [(&'static str, Ours)],
+    /// Content types of bodies.
+    pub(crate) bodies: &'static [&'static str],
+    /// Where a query may stand.
+    pub(crate) query: Query,
+    /// Parameters that are authentication of a kind that we do not do.
+    pub(crate) refused: &'static [&'static str],
+    /// Gets at the parameters inside a body, where they stand in an envelope.
+    pub(crate) open: fn(Json, &str) -> Result<Json, Unreadable>,
+}
+
+/// Where a query may stand: only where the signature covers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Query {
+    /// Anywhere.
+    Covered,
+    /// Beside no body.
+    OrBody,
+    /// In a GET alone.
+    OfGet,
+    /// Nowhere.
+    Never,
+}
+
+/// What becomes of a parameter that is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ours {
+    Dropped,
+    Time,
+    Window,
+    Nonce,
+}
+
+impl Manner {
+    pub(crate) const fn new(id: &'static str, table: &'static Table) -> Self {
+        Self {
+            id,
+            table,
+            methods: &["GET", "POST", "PUT", "DELETE"],
+            ours: &[],
+            bodies: &[JSON],
+            query: Query::Covered,
+            refused: &[],
+            open: |json, _| Ok(json),
+        }
+    }
+
+    pub(crate) fn decode(&self, request: &Request) -> Result<Decoded, Unreadable> {
+        let method = self.method(&request.method)?;
+        let origin = self.origin(&request.path)?;
+        let query = form::read(&request.query)?;
+        let covered = match self.query {
+            Query::Covered => true,
+            Query::OrBody => request.body.is_empty(),
+            Query::OfGet => method == "GET",
+            Query::Never => false,
+        };
+        if !covered && query.iter().any(|p| self.ours(&p.name).is_none()) {
+            return Err(Unreadable::Uncovered);
+        }
+        let body = self.body(request, method)?;
+        self.each_once(&query, &body)?;
+        let Some((endpoint, places)) = self.table.find(method, &request.path) else {
+            let unknown = Endpoint {
+                meaning: Meaning::Private(OperationKind::Unknown),
+                words: "unknown request".into(),
+                shape: None,
+                tag: String::new(),
+            };
+            let operation = self.operation(&unknown, request, method, &query, &body, &[])?;
+            return self.private(operation, origin, query, body, "");
+        };
+        if endpoint.meaning == Meaning::Public {
+            return Ok(self.public(method, origin, request, &query));
+        }
+        let operation = self.operation(endpoint, request, method, &query, &body, &places)?;
+        self.private(operation, origin, query, body, &endpoint.tag)
+    }
+
+    fn method(&self, given: &str) -> Result<&'static str, Unreadable> {
+        let mut known = self.methods.iter();
+        let found = known.find(|known| **known == given);
+        found.copied().ok_or(Unreadable::Method)
+    }
+
+    // The path must be in the one form that every endpoint has: a server that normalises `//`, `..`, `%2e` or case would
+    // otherwise see another endpoint than we did.
+    fn origin(&self, path: &str) -> Result<&'static str, Unreadable> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"/_-.:".contains(&b);
+        let dots = |segment: &str| !segment.is_empty() && segment.bytes().all(|b| b == b'.');
+        if !path.starts_with('/')
+            || (path.ends_with('/') && !self.table.about.trailing_slash)
+            || path.contains("//")
+            || path.len() > 256
+            || path.split('/').any(dots)
+            || !path.bytes().all(plain)
+        {
+            return Err(Unreadable::Path);
+        }
+        if self.table.differs_only_in_case(path) {
+            return Err(Unreadable::PathCase);
+        }
+        self.table.origin(path).ok_or(Unreadable::NoOrigin)
+    }
+
+    fn body(&self, request: &Request, method: &str) -> Result<Given, Unreadable> {
+        if request.body.is_empty() {
+            return Ok(Given::Form(Vec::new()));
+        }
+        if method == "GET" {
+            return Err(Unreadable::BodyOfGet);
+        }
+        let kind = content_type(request.content_type.as_deref().unwrap_or_default())?;
+        let known = self.bodies.iter().find(|known| **known == kind);
+        match known.copied() {
+            Some(FORM) => Ok(Given::Form(form::read(&request.body)?)),
+            Some(_) => {
+                let json = Json::read(&request.body)?;
+                let opened = (self.open)(json, &request.path)?;
+                Ok(Given::Json(self.without_ours(opened)?))
+            }
+            None => Err(Unreadable::ContentType),
+        }
+    }
+
+    fn without_ours(&self, json: Json) -> Result<Json, Unreadable> {
+        let mut members = match json {
+            Json::Members(members) => members,
+            list @ Json::List(_) => return Ok(list),
+            _ => return Err(Unreadable::NoMembers),
+        };
+        for (name, _) in &members {
+            self.exact_case(name)?;
+        }
+        members.retain(|(name, _)| self.ours(name).is_none());
+        Ok(Json::Members(members))
+    }
+
+    fn ours(&self, name: &str) -> Option<Ours> {
+        let mut ours = self.ours.iter();
+        ours.find(|(known, _)| *known == name)
+            .map(|(_, what)| *what)
+    }
+
+    // `address[]`, `address[0]` and `address.x` are an `address` to some servers.
+    fn exact_case(&self, name: &str) -> Result<(), Unreadable> {
+        let names: Vec<&str> = self.ours.iter().map(|(name, _)| *name).collect();
+        exact_case(name, &names)
+    }
+
+    fn each_once(&self, query: &[Parameter], body: &Given) -> Result<(), Unreadable> {
+        let in_body: Vec<Parameter> = match body {
+            Given::Form(form) => form.clone(),
+            Given::Json(Json::Members(members)) => {
+                let named = |name: &String| Parameter {
+                    name: name.clone(),
+                    value: String::new(),
+                };
+                members.iter().map(|(name, _)| named(name)).collect()
+            }
+            Given::Json(_) => Vec::new(),
+        };
+        form::each_once(query.iter().chain(&in_body))?;
+        for Parameter { name, .. } in query.iter().chain(&in_body) {
+            self.exact_case(name)?;
+            if self.refused.iter().any(|r| r.eq_ignore_ascii_case(name)) {
+                return Err(Unreadable::Value(name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn public(
+        &self,
+        method: &str,
+        origin: &'static str,
+        request: &Request,
+        query: &[Parameter],
+    ) -> Decoded {
+        let mut bytes = Vec::new();
+        for parameter in query.iter().filter(|p| self.ours(&p.name).is_none()) {
+            form::append(&mut bytes, &parameter.name, &parameter.value);
+        }
+        Decoded::Public(Outgoing {
+            method: method.to_owned(),
+            origin,
+            path_and_query: with_query(request.path.clone(), &bytes),
+            headers: Vec::new(),
+            body: Vec::new(),
+        })
+    }
+
+    fn operation(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        method: &str,
+        query: &[Parameter],
+        body: &Given,
+        places: &[(String, String)],
+    ) -> Result<Operation, Unreadable> {
+        let kind = match endpoint.meaning {
+            Meaning::Private(kind) => kind,
+            Meaning::Public => OperationKind::Read,
+        };
+        let mut operation = Operation::new(kind, self.id, method, &request.path, &endpoint.words);
+        let given = |p: &&Parameter| self.ours(&p.name).is_none();
+        operation.parameters = query.iter().filter(given).cloned().collect();
+        match body {
+            Given::Form(form) => operation
+                .parameters
+                .extend(form.iter().filter(given).cloned()),
+            Given::Json(json) => operation.parameters.extend(json.flat()),
+        }
+        if let Some(shape) = &endpoint.shape {
+            let said = Said {
+                shape,
+                table: self.table,
+                query,
+                body,
+                places,
+            };
+            said.describe(&mut operation)?;
+        }
+        Ok(operation)
+    }
+
+    fn private(
+        &self,
+        operation: Operation,
+        origin: &'static str,
+        query: Vec<Parameter>,
+        body: Given,
+        tag: &'static str,
+    ) -> Result<Decoded, Unreadable> {
+        Ok(Decoded::Private(Box::new(Private {
+            operation,
+            origin,
+            query: self.slots(query),
+            body: match body {
+                Given::Form(form) => Body::Form(self.slots(form)),
+                Given::Json(json) => Body::Json(json),
+            },
+            tag,
+        })))
+    }
+
+    fn slots(&self, parameters: Vec<Parameter>) -> Vec<Slot> {
+        let slot = |parameter: Parameter| match self.ours(&parameter.name) {
+            None => Some(Slot::Given(parameter)),
+            Some(Ours::Dropped) => None,
+            Some(Ours::Time) => Some(Slot::Timestamp),
+            Some(Ours::Window) => Some(Slot::RecvWindow(window(&parameter.value))),
+            Some(Ours::Nonce) => Some(Slot::Nonce),
+        };
+        parameters.into_iter().filter_map(slot).collect()
+    }
+}
+
+/// The longest window that any venue takes, in milliseconds.
+pub(crate) const MAX_WINDOW_MS: u32 = 60_000;
+
+// Binance allows fractions of a millisecond as well; nobody needs them, so they get our default.
+fn window(value: &str) -> Option<u32> {
+    let plain = value.bytes().all(|b| b.is_ascii_digit());
+    let window = value.parse().ok().filter(|_| plain)?;
+    (1..=MAX_WINDOW_MS).contains(&window).then_some(window)
+}
+
+// A body, without an envelope.
+enum Given {
+    Form(Vec<Parameter>),
+    Json(Json),
+}
+
+fn content_type(given: &str) -> Result<String, Unreadable> {
+    let (kind, parameter) = given.split_once(';').unwrap_or((given, "charset=utf-8"));
+    let utf8 = parameter.trim().eq_ignore_ascii_case("charset=utf-8");
+    if utf8 {
+        Ok(kind.trim().to_ascii_lowercase())
+    } else {
+        Err(Unreadable::ContentType)
+    }
+}
+
+fn exact_case(name: &str, names: &[&str]) -> Result<(), Unreadable> {
+    let plain = name.split(['[', '.']).next().unwrap_or_default();
+    let other = |known: &&str| known.eq_ignore_ascii_case(plain) && *known != name;
+    if names.iter().any(other) {
+        return Err(Unreadable::NameCase(name.to_owned()));
+    }
+    Ok(())
+}
+
+// What a request says, by the shape of its endpoint.
+struct Said<'a> {
+    shape: &'a Shape,
+    table: &'a Table,
+    query: &'a [Parameter],
+    body: &'a Given,
+    places: &'a [(String, String)],
+}
+
+impl Said<'_> {
+    fn describe(&self, operation: &mut Operation) -> Result<(), Unreadable> {
+        self.names_are_exact()?;
+        let shape = self.shape;
+        operation.symbol = self.code(&shape.symbol)?;
+        operation.asset = self.code(&shape.asset)?;
+        operation.side = self.side()?;
+        operation.amount = self.number(&shape.amount, &shape.amount_when)?;
+        operation.quote_amount = self.number(&shape.quote_amount, &shape.quote_when)?;
+        if let Some((side, amount)) = self.signed_amount()? {
+            operation.side = Some(side);
+            operation.amount = self.hold(&shape.amount_when)?.then_some(amount);
+        }
+        if operation.amount.is_some() && operation.quote_amount.is_some() {
+            return Err(Unreadable::TwoAmounts);
+        }
+        operation.price = self.number(&shape.price, &shape.price_when)?;
+        if self.price_is_moved() {
+            operation.price = None;
+        }
+        operation.destination = self.text(&shape.destination)?;
+        operation.destination_tag = self.text(&shape.destination_tag)?;
+        operation.network = self.text(&shape.network)?;
+        operation.client_id = self.text(&shape.client_id)?;
+        Ok(())
+    }
+
+    fn names_are_exact(&self) -> Result<(), Unreadable> {
+        let names = self.shape.names();
+        for parameter in self.query {
+            exact_case(&parameter.name, &names)?;
+        }
+        match self.body {
+            Given::Form(form) => form.iter().try_for_each(|p| exact_case(&p.name, &names)),
+            Given::Json(json) => members_are_exact(json, &names),
+        }
+    }
+
+    // A name's value, and the name that it stood under. One that the endpoint could read from two places is refused.
+    fn look(&self, name: &str) -> Result<Option<(String, String)>, Unreadable> {
+        let mut found: Option<(String, String)> = None;
+        for one in name.split('|') {
+            let Some(value) = self.one(one)? else {
+                continue;
+            };
+            if let Some((before, _)) = found {
+                return Err(Unreadable::Either(before, one.to_owned()));
+            }
+            found = Some((one.to_owned(), value));
+        }
+        Ok(found)
+    }
+
+    fn one(&self, name: &str) -> Result<Option<String>, Unreadable> {
+        if let Some(word) = name.strip_prefix('=') {
+            return Ok(Some(word.to_owned()));
+        }
+        if let Some(place) = name.strip_prefix('{') {
+            let place = place.trim_end_matches('}');
+            let found = self.places.iter().find(|(name, _)| name == place);
+            return Ok(found.map(|(_, value)| value.clone()));
+        }
+        match self.body {
+            Given::Json(json @ Json::Members(members)) if !members.is_empty() => walk(json, name),
+            Given::Json(Json::List(_)) => Err(Unreadable::NoMembers),
+            Given::Json(_) => Ok(self.parameter(self.query, name)),
+            Given::Form(form) => Ok(self
+                .parameter(self.query, name)
+                .or_else(|| self.parameter(form, name))),
+        }
+    }
+
+    fn parameter(&self, of: &[Parameter], name: &str) -> Option<String> {
+        let found = of.iter().find(|p| p.name == name);
+        found.map(|p| p.value.clone())
+    }
+
+    fn text(&self, name: &Option<String>) -> Result<Option<String>, Unreadable> {
+        let Some(name) = name else { return Ok(None) };
+        match self.look(name)? {
+            Some((name, value)) if value.is_empty() => Err(Unreadable::Value(name)),
+            found => Ok(found.map(|(_, value)| value)),
+        }
+    }
+
+    // Some venues read a name in small letters like one in capitals, and a rule about a name must meet every spelling of it.
+    fn code(&self, name: &Option<String>) -> Result<Option<String>, Unreadable> {
+        let strange = |c: char| match self.table.about.case {
+            Case::Upper => c.is_ascii_lowercase() || c.is_whitespace(),
+            Case::Lower => c.is_ascii_uppercase() || c.is_whitespace(),
+            Case::Exact => c.is_whitespace(),
+        };
+        match (self.text(name)?, name) {
+            (Some(found), Some(name)) if found.contains(strange) => {
+                Err(Unreadable::Value(name.clone()))
+            }
+            (found, _) => Ok(found),
+        }
+    }
+
+    // What does not count under these conditions need be no number: a price may be `-2%` where it is no limit.
+    fn number(
+        &self,
+        name: &Option<String>,
+        when: &[String],
+    ) -> Result<Option<Decimal>, Unreadable> {
+        let Some(name) = name else { return Ok(None) };
+        if !self.hold(when)? {
+            return Ok(None);
+        }
+        let Some((name, value)) = self.look(name)? else {
+            return Ok(None);
+        };
+        let number: Decimal = value
+            .parse()
+            .map_err(|_| Unreadable::Number(name.clone()))?;
+        if number.is_negative() || value.starts_with('-') {
+            return Err(Unreadable::Number(name));
+        }
+        Ok(Some(number))
+    }
+
+    fn signed_amount(&self) -> Result<Option<(Side, Decimal)>, Unreadable> {
+        let Some(name) = &self.shape.signed_amount else {
+            return Ok(None);
+        };
+        let Some((name, value)) = self.look(name)? else {
+            return Ok(None);
+        };
+        let (side, digits) = match value.strip_prefix('-') {
+            Some(digits) => (Side::Sell, digits),
+            None => (Side::Buy, value.as_str()),
+        };
+        let number = digits.parse().map_err(|_| Unreadable::Number(name))?;
+        Ok(Some((side, number)))
+    }
+
+    fn side(&self) -> Result<Option<Side>, Unreadable> {
+        let Some(name) = &self.shape.side else {
+            return Ok(None);
+        };
+        let Some((name, value)) = self.look(name)? else {
+            return Ok(None);
+        };
+        let about = &self.table.about;
+        match (
+            is_one_of(&value, &about.buy),
+            is_one_of(&value, &about.sell),
+        ) {
+            (true, false) => Ok(Some(Side::Buy)),
+            (false, true) => Ok(Some(Side::Sell)),
+            _ if name.starts_with('=') => Ok(None),
+            _ => Err(Unreadable::Value(name)),
+        }
+    }
+
+    fn hold(&self, when: &[String]) -> Result<bool, Unreadable> {
+        for condition in when {
+            if !self.holds(condition)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    // `name=a,b`: it is one of these; `name!`: it is not there; `name?a,b`: either of both.
+    fn holds(&self, condition: &str) -> Result<bool, Unreadable> {
+        if let Some(name) = condition.strip_suffix('!') {
+            return Ok(self.is_absent(name));
+        }
+        let (name, words) = match condition.split_once('?') {
+            Some((name, _)) if self.is_absent(name) => return Ok(true),
+            Some(may) => may,
+            None => condition.split_once('=').unwrap_or((condition, "")),
+        };
+        let value = self.look(name)?.map(|(_, value)| value);
+        Ok(value.is_some_and(|value| words.split(',').any(|word| word == value)))
+    }
+
+    fn is_absent(&self, name: &str) -> bool {
+        !self.all_names().iter().any(|n| n == name)
+    }
+
+    fn price_is_moved(&self) -> bool {
+        let moves = &self.shape.price_unless;
+        self.all_names().iter().any(|name| {
+            let small = name.to_ascii_lowercase();
+            let words = moves.iter().map(|word| word.to_ascii_lowercase());
+            words.into_iter().any(|word| matches_word(&small, &word))
+        })
+    }
+
+    fn all_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.query.iter().map(|p| p.name.clone()).collect();
+        match self.body {
+            Given::Form(form) => names.extend(form.iter().map(|p| p.name.clone())),
+            Given::Json(Json::Members(members)) => {
+                names.extend(members.iter().map(|(name, _)| name.clone()));
+            }
+            Given::Json(_) => {}
+        }
+        names
+    }
+}
+
+fn is_one_of(value: &str, words: &[String]) -> bool {
+    words.iter().any(|word| matches_word(value, word))
+}
+
+fn matches_word(value: &str, word: &str) -> bool {
+    match word.strip_suffix('*') {
+        Some(beginning) => value.starts_with(beginning),
+        None => value == word,
+    }
+}
+
+fn members_are_exact(json: &Json, names: &[&str]) -> Result<(), Unreadable> {
+    match json {
+        Json::Members(members) => members.iter().try_for_each(|(name, value)| {
+            exact_case(name, names)?;
+            members_are_exact(value, names)
+        }),
+        Json::List(values) => values.iter().try_for_each(|v| members_are_exact(v, names)),
+        _ => Ok(()),
+    }
+}
+
+fn walk(json: &Json, path: &str) -> Result<Option<String>, Unreadable> {
+    let (head, rest) = match path.split_once('.') {
+        Some((head, rest)) => (head, Some(rest)),
+        None => (path, None),
+    };
+    let Json::Members(members) = json else {
+        return Ok(None);
+    };
+    let mut found = None;
+    for (name, value) in members
+        .iter()
+        .filter(|(name, _)| head == "*" || name == head)
+    {
+        let one = match rest {
+            Some(rest) => walk(value, rest)?,
+            None => Some(
+                value
+                    .plain()
+                    .ok_or_else(|| Unreadable::Value(name.clone()))?
+                    .to_owned(),
+            ),
+        };
+        if one.is_some() && found.is_some() {
+            return Err(Unreadable::Either(path.to_owned(), name.clone()));
+        }
+        found = found.or(one);
+    }
+    Ok(found)
+}
