@@ -12,6 +12,9 @@ use crate::{
 /// How one venue is spoken to. Holds no secret, no clock and no counter: what those would give is asked for by
 /// [`Moment`] and [`Credential`], and the signatures come from outside.
 pub trait Venue: Send + Sync {
+    /// Its name in paths, items and rules: `kraken`.
+    fn id(&self) -> &'static str;
+
     /// What it is, what it takes, and since when we know.
     fn info(&self) -> VenueInfo;
 

@@ -57,10 +57,7 @@ pub fn dialect(venue: &str) -> Option<&'static dyn Dialect> {
 /// A venue, by the name that it has in paths, items and rules.
 #[must_use]
 pub fn venue(id: &str) -> Option<&'static dyn Venue> {
-    venues::ALL
-        .iter()
-        .copied()
-        .find(|venue| venue.info().id == id)
+    venues::ALL.iter().copied().find(|venue| venue.id() == id)
 }
 
 /// All venues, by name: what each takes, and since when we know.

@@ -185,20 +185,6 @@ impl Table {
         like(str::eq_ignore_ascii_case) && !like(|a, b| a == b)
     }
 
-    /// All endpoints: method, path and what they mean.
-    #[cfg(test)]
-    pub(crate) fn endpoints(&self) -> impl Iterator<Item = (&str, String, &Endpoint)> {
-        let exact = self
-            .exact
-            .iter()
-            .map(|((m, p), e)| (m.as_str(), p.clone(), e));
-        let patterns = self
-            .patterns
-            .iter()
-            .map(|(m, p, e)| (m.as_str(), p.join("/"), e));
-        exact.chain(patterns)
-    }
-
     /// How many endpoints it has.
     pub(crate) fn len(&self) -> usize {
         self.exact.len() + self.patterns.len()

@@ -36,6 +36,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for Backpack {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts::new(VENUE, SCHEMES).info(table())
     }

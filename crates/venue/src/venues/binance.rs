@@ -42,6 +42,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for Binance {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts {
             transports: &[

@@ -30,6 +30,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for Bitfinex {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts {
             counter: Counter::Nonce,

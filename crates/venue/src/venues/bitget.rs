@@ -34,6 +34,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for Bitget {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts {
             passphrase: true,

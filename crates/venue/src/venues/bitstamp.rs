@@ -31,6 +31,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for Bitstamp {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts {
             counter: Counter::Unique,

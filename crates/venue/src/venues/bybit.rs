@@ -37,6 +37,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for Bybit {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts {
             transports: &[Transport::Rest, Transport::WebSocketLogin],

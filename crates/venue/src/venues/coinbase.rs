@@ -45,6 +45,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for Coinbase {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts {
             counter: Counter::Unique,

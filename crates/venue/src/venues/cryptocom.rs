@@ -38,6 +38,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for CryptoCom {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts {
             counter: Counter::Nonce,

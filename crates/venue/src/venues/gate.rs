@@ -32,6 +32,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for Gate {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts::new(VENUE, SCHEMES).info(table())
     }

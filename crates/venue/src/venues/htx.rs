@@ -34,6 +34,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for Htx {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts::new(VENUE, SCHEMES).info(table())
     }

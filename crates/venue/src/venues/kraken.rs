@@ -39,6 +39,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for Kraken {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts {
             counter: Counter::Nonce,

@@ -33,6 +33,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for KrakenFutures {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts::new(VENUE, SCHEMES).info(table())
     }

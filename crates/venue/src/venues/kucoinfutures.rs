@@ -21,6 +21,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for KuCoinFutures {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts {
             passphrase: true,

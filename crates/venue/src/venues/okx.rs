@@ -31,6 +31,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for Okx {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts {
             passphrase: true,

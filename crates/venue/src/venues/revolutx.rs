@@ -29,6 +29,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for RevolutX {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts::new(VENUE, SCHEMES).info(table())
     }

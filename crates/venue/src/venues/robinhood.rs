@@ -30,6 +30,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for Robinhood {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts::new(VENUE, SCHEMES).info(table())
     }

@@ -36,6 +36,10 @@ fn table() -> &'static Table {
 }
 
 impl Venue for Upbit {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
     fn info(&self) -> VenueInfo {
         Facts {
             counter: Counter::Unique,

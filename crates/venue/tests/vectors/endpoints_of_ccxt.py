@@ -1,9 +1,9 @@
-"""Prints the endpoints that the installed ccxt knows: venue, method, path, and whether ccxt signs it.
+"""Prints the endpoints that the installed ccxt signs: venue, method, host, path, and ccxt's own name of it.
 
     python3 endpoints_of_ccxt.py > ccxt-endpoints.tsv
 
 A path is what ccxt's own sign() makes of the endpoint, with its places put back. Signed is what comes out differently
-under two secrets.
+under two secrets. What ccxt cannot make is said on the error output.
 """
 
 import base64
@@ -59,7 +59,7 @@ def signed(ex, path, sections, method):
 
 def main():
     print(f"# Endpoints of ccxt {ccxt.__version__} (PyPI), by endpoints_of_ccxt.py, {date.today()}")
-    print("# venue\tmethod\thost\tpath\tsigned\tsections")
+    print("# venue\tmethod\thost\tpath\tname in ccxt")
     for venue in VENUES:
         one, two = exchange(venue, b"\1" * 32), exchange(venue, b"\2" * 32)
         for sections, method, path in endpoints(one.api):
@@ -69,8 +69,8 @@ def main():
             except Exception as error:
                 print(venue, method, sections, path, repr(error)[:200], file=sys.stderr)
                 continue
-            differs = "signed" if made != other else "open"
-            print(venue, method, host, full, differs, ".".join(sections), sep="\t")
+            if made != other:
+                print(venue, method, host, full, f"{'.'.join(sections)}:{path}", sep="\t")
 
 
 main()
