@@ -171,11 +171,13 @@ impl Private {
 }
 
 pub(crate) fn given(slots: &[Slot]) -> Vec<(&str, &str)> {
-    let given = |slot| match slot {
-        &Slot::Given(ref p) => Some((p.name.as_str(), p.value.as_str())),
-        _ => None,
-    };
-    slots.iter().filter_map(given).collect()
+    let mut pairs = Vec::new();
+    for slot in slots {
+        if let Slot::Given(parameter) = slot {
+            pairs.push((parameter.name.as_str(), parameter.value.as_str()));
+        }
+    }
+    pairs
 }
 
 /// `a=1&b=2`, percent-encoded.

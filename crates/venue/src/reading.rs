@@ -26,6 +26,8 @@ pub(crate) struct Manner {
     pub(crate) bodies: &'static [&'static str],
     /// Where a query may stand.
     pub(crate) query: Query,
+    /// Whether a parameter may stand in query and body alike, with the same value.
+    pub(crate) same_in_both: bool,
     /// Parameters that are authentication of a kind that we do not do.
     pub(crate) refused: &'static [&'static str],
     /// Gets at the parameters inside a body, where they stand in an envelope.
@@ -63,6 +65,7 @@ impl Manner {
             ours: &[],
             bodies: &[JSON],
             query: Query::Covered,
+            same_in_both: false,
             refused: &[],
             open: |json, _| Ok(json),
         }
@@ -172,17 +175,20 @@ impl Manner {
     }
 
     fn each_once(&self, query: &[Parameter], body: &Given) -> Result<(), Unreadable> {
-        let in_body: Vec<Parameter> = match body {
+        let mut in_body: Vec<Parameter> = match body {
             Given::Form(form) => form.clone(),
             Given::Json(Json::Members(members)) => {
-                let named = |name: &String| Parameter {
+                let named = |(name, value): &(String, Json)| Parameter {
                     name: name.clone(),
-                    value: String::new(),
+                    value: value.plain().unwrap_or_default().to_owned(),
                 };
-                members.iter().map(|(name, _)| named(name)).collect()
+                members.iter().map(named).collect()
             }
             Given::Json(_) => Vec::new(),
         };
+        if self.same_in_both {
+            in_body.retain(|parameter| !query.contains(parameter));
+        }
         form::each_once(query.iter().chain(&in_body))?;
         for Parameter { name, .. } in query.iter().chain(&in_body) {
             self.exact_case(name)?;

@@ -4,7 +4,10 @@
 //! endpoints themselves, by method and path. A path may have places: `/v2/accounts/{id}/transactions`. What is not in the
 //! table is `unknown`.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::OnceLock,
+};
 
 use serde::Deserialize;
 
@@ -136,16 +139,18 @@ struct Rows {
 macro_rules! table {
     ($name:literal) => {{
         static TABLE: std::sync::OnceLock<$crate::table::Table> = std::sync::OnceLock::new();
-        #[expect(clippy::expect_used, reason = "compiled-in data, read by every test")]
-        TABLE.get_or_init(|| {
-            $crate::table::Table::read(include_str!(concat!("../../data/", $name, ".toml")))
-                .expect(concat!("data/", $name, ".toml"))
-        })
+        let text = include_str!(concat!("../../data/", $name, ".toml"));
+        $crate::table::Table::once(&TABLE, $name, text)
     }};
 }
 pub(crate) use table;
 
 impl Table {
+    pub(crate) fn once(place: &'static OnceLock<Self>, name: &str, text: &str) -> &'static Self {
+        #[expect(clippy::panic, reason = "compiled-in data, read by every test")]
+        place.get_or_init(|| Self::read(text).unwrap_or_else(|why| panic!("data/{name}: {why}")))
+    }
+
     /// The endpoint, and what stands in the places of its path.
     pub(crate) fn find(
         &self,

@@ -208,6 +208,22 @@ fn parameters_in_query_and_body_are_read_once_or_not_at_all() {
     }
 }
 
+#[test]
+fn a_change_at_gate_may_say_the_same_in_query_and_body_and_nothing_else() {
+    let path = "/api/v4/spot/orders/7";
+    let patch = |query: &str, body: &str| request("PATCH", path, query, body, JSON);
+    let same = patch("amount=1&price=2", "{\"amount\":\"1\",\"price\":\"2\"}");
+    assert_eq!(operation("gate", &same).kind, OperationKind::Trade);
+    for body in [
+        "{\"amount\":\"9\"}",
+        "{\"Amount\":\"1\"}",
+        "{\"amount\":[\"1\"]}",
+    ] {
+        let why = refused("gate", &patch("amount=1", body));
+        assert!(matches!(why, Unreadable::Twice(_)), "{body}: {why:?}");
+    }
+}
+
 // What stands in the query of a request with a body is signed, but the endpoint reads the body: it says nothing.
 #[test]
 fn a_query_beside_a_body_says_nothing_about_the_operation() {

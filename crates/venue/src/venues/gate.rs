@@ -43,6 +43,8 @@ impl Venue for Gate {
     fn decode(&self, request: &Request) -> Result<Decoded, Unreadable> {
         Manner {
             methods: &["GET", "POST", "PUT", "DELETE", "PATCH"],
+            // ccxt says what it changes in an order in both.
+            same_in_both: request.method == "PATCH",
             ..Manner::new(VENUE, table())
         }
         .decode(request)

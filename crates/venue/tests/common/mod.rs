@@ -56,6 +56,11 @@ pub(crate) enum Key<'a> {
 impl Key<'_> {
     /// Signs in the way that the venue's own list of schemes says.
     pub(crate) fn sign(&self, venue: &dyn Venue, part: &Part) -> Vec<u8> {
+        self.sign_bytes(venue, part, part.bytes())
+    }
+
+    /// Signs other bytes in the way of that part.
+    pub(crate) fn sign_bytes(&self, venue: &dyn Venue, part: &Part, bytes: &[u8]) -> Vec<u8> {
         let info = venue.info();
         let scheme = info
             .schemes
@@ -64,49 +69,44 @@ impl Key<'_> {
             .unwrap();
         match (part.algorithm(), self) {
             (Algorithm::HmacSha256, Self::Secret(s)) => {
-                mac(hmac::HMAC_SHA256, s, scheme.secret, part)
+                mac(hmac::HMAC_SHA256, s, scheme.secret, bytes)
             }
             (Algorithm::HmacSha384, Self::Secret(s)) => {
-                mac(hmac::HMAC_SHA384, s, scheme.secret, part)
+                mac(hmac::HMAC_SHA384, s, scheme.secret, bytes)
             }
             (Algorithm::HmacSha512, Self::Secret(s)) => {
-                mac(hmac::HMAC_SHA512, s, scheme.secret, part)
+                mac(hmac::HMAC_SHA512, s, scheme.secret, bytes)
             }
             (Algorithm::Ed25519, Self::Seed(seed)) => {
                 let key = signature::Ed25519KeyPair::from_seed_unchecked(seed).unwrap();
-                key.sign(part.bytes()).as_ref().to_vec()
+                key.sign(bytes).as_ref().to_vec()
             }
             (Algorithm::RsaPkcs1Sha256, Self::Pkcs8(der)) => {
                 let key = rsa::KeyPair::from_pkcs8(der).unwrap();
                 let mut out = vec![0; key.public_modulus_len()];
                 let random = SystemRandom::new();
-                key.sign(
-                    &signature::RSA_PKCS1_SHA256,
-                    &random,
-                    part.bytes(),
-                    &mut out,
-                )
-                .unwrap();
+                key.sign(&signature::RSA_PKCS1_SHA256, &random, bytes, &mut out)
+                    .unwrap();
                 out
             }
             (Algorithm::EcdsaP256Sha256, Self::Pkcs8(der)) => {
                 let kind = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
                 let key = signature::EcdsaKeyPair::from_pkcs8(kind, der).unwrap();
                 let random = SystemRandom::new();
-                key.sign(&random, part.bytes()).unwrap().as_ref().to_vec()
+                key.sign(&random, bytes).unwrap().as_ref().to_vec()
             }
             (other, _) => panic!("no key for {other:?}"),
         }
     }
 }
 
-fn mac(algorithm: hmac::Algorithm, secret: &str, form: SecretForm, part: &Part) -> Vec<u8> {
+fn mac(algorithm: hmac::Algorithm, secret: &str, form: SecretForm, payload: &[u8]) -> Vec<u8> {
     let bytes = match form {
         SecretForm::Base64 => data_encoding::BASE64.decode(secret.as_bytes()).unwrap(),
         _ => secret.as_bytes().to_vec(),
     };
     let key = hmac::Key::new(algorithm, &bytes);
-    hmac::sign(&key, part.bytes()).as_ref().to_vec()
+    hmac::sign(&key, payload).as_ref().to_vec()
 }
 
 /// What all fixtures of ccxt were made with.
