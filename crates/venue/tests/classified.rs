@@ -689,3 +689,16 @@ fn a_path_in_other_case_is_refused_everywhere() {
         );
     }
 }
+
+#[test]
+fn the_page_of_the_venues_is_true() {
+    let page = include_str!("../../../docs/venues.md");
+    for info in venues() {
+        let row = format!("| `{}` | {} |", info.id, info.name);
+        let mut rows = page.lines().filter(|line| line.starts_with(&row));
+        let line = rows.next().unwrap_or_else(|| panic!("no row {row}"));
+        let end = format!("| {} | {} |", info.endpoints, info.data_date);
+        assert!(line.ends_with(&end), "{line} should end in {end}");
+        assert_eq!(line.contains("passphrase"), info.passphrase, "{line}");
+    }
+}
