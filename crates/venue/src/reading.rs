@@ -75,32 +75,38 @@ impl Manner {
         let method = self.method(&request.method)?;
         let origin = self.origin(&request.path)?;
         let query = form::read(&request.query)?;
+        let body = self.body(request, method)?;
+        self.each_once(&query, &body)?;
+        let found = self.table.find(method, &request.path);
+        if found
+            .as_ref()
+            .is_some_and(|(e, _)| e.meaning == Meaning::Public)
+        {
+            return Ok(self.public(method, origin, request, &query));
+        }
+        self.query_is_covered(&query, request, method)?;
+        let unknown = Endpoint::unknown();
+        let (endpoint, places) = found.unwrap_or((unknown, Vec::new()));
+        let operation = self.operation(endpoint, request, method, &query, &body, &places)?;
+        Ok(self.private(operation, origin, query, body, &endpoint.tag))
+    }
+
+    fn query_is_covered(
+        &self,
+        query: &[Parameter],
+        request: &Request,
+        method: &str,
+    ) -> Result<(), Unreadable> {
         let covered = match self.query {
             Query::Covered => true,
             Query::OrBody => request.body.is_empty(),
             Query::OfGet => method == "GET",
             Query::Never => false,
         };
-        if !covered && query.iter().any(|p| self.ours(&p.name).is_none()) {
-            return Err(Unreadable::Uncovered);
+        if covered || query.iter().all(|p| self.ours(&p.name).is_some()) {
+            return Ok(());
         }
-        let body = self.body(request, method)?;
-        self.each_once(&query, &body)?;
-        let Some((endpoint, places)) = self.table.find(method, &request.path) else {
-            let unknown = Endpoint {
-                meaning: Meaning::Private(OperationKind::Unknown),
-                words: "unknown request".into(),
-                shape: None,
-                tag: String::new(),
-            };
-            let operation = self.operation(&unknown, request, method, &query, &body, &[])?;
-            return self.private(operation, origin, query, body, "");
-        };
-        if endpoint.meaning == Meaning::Public {
-            return Ok(self.public(method, origin, request, &query));
-        }
-        let operation = self.operation(endpoint, request, method, &query, &body, &places)?;
-        self.private(operation, origin, query, body, &endpoint.tag)
+        Err(Unreadable::Uncovered)
     }
 
     fn method(&self, given: &str) -> Result<&'static str, Unreadable> {
@@ -261,8 +267,8 @@ impl Manner {
         query: Vec<Parameter>,
         body: Given,
         tag: &'static str,
-    ) -> Result<Decoded, Unreadable> {
-        Ok(Decoded::Private(Box::new(Private {
+    ) -> Decoded {
+        Decoded::Private(Box::new(Private {
             operation,
             origin,
             query: self.slots(query),
@@ -271,7 +277,7 @@ impl Manner {
                 Given::Json(json) => Body::Json(json),
             },
             tag,
-        })))
+        }))
     }
 
     fn slots(&self, parameters: Vec<Parameter>) -> Vec<Slot> {

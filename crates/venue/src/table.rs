@@ -190,6 +190,15 @@ impl Table {
         like(str::eq_ignore_ascii_case) && !like(|a, b| a == b)
     }
 
+    /// All endpoints: method, path and what they mean.
+    #[cfg(test)]
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = (&str, String, &Endpoint)> {
+        let exact = self.exact.iter();
+        let exact = exact.map(|((m, p), e)| (m.as_str(), p.clone(), e));
+        let patterns = self.patterns.iter();
+        exact.chain(patterns.map(|(m, p, e)| (m.as_str(), p.join("/"), e)))
+    }
+
     /// How many endpoints it has.
     pub(crate) fn len(&self) -> usize {
         self.exact.len() + self.patterns.len()
@@ -259,6 +268,19 @@ impl Table {
             .insert(path.to_owned());
         let key = (method.to_owned(), path.to_owned());
         self.exact.insert(key, endpoint);
+    }
+}
+
+impl Endpoint {
+    /// What is in no table.
+    pub(crate) fn unknown() -> &'static Self {
+        static UNKNOWN: OnceLock<Endpoint> = OnceLock::new();
+        UNKNOWN.get_or_init(|| Self {
+            meaning: Meaning::Private(OperationKind::Unknown),
+            words: "unknown request".to_owned(),
+            shape: None,
+            tag: String::new(),
+        })
     }
 }
 

@@ -7,6 +7,7 @@ VENUE is a venue, or `venue:rsa`, `venue:ed25519`, `venue:es256` for another kin
 
 import base64
 import json
+import pathlib
 import random
 import re
 import sys
@@ -21,10 +22,9 @@ ODD = [" ", "/", "'", "~", ",", ":", "@", "!", "*", "(", ")", "\"", "é", "中",
 ODDER = ["+", "&", "=", "%", "#", "?", ";", "\\", "%41", "&a=1"]
 NAMES = ["alpha", "beta", "gamma_1", "limit", "note", "zeta", "kappa9", "orderNote", "omega"]
 SCOPE = {
-    # Without what takes the key alone, unsigned.
-    "binance": r"^(?!.*(listenKey|userDataStream|historicalTrades|userListenToken|marketDataStream))",
     "bybit": r"^v5/", "bitget": r"^v[23]/",
-    # Takes a list alone.
+    # Take a list alone.
+    "backpack": r"^(?!api/v1/orders$)",
     "gate": r"^(?!.*batch_cancel_orders)",
     # Signed as raw JSON in a form, which is no form; the same in ours, percent-encoded, has another hash.
     "krakenfutures": r"^(?!batchorder)",
@@ -67,6 +67,13 @@ def is_private(venue, sections):
     return "private" in sections
 
 
+# What ccxt signs at all: some of its private endpoints take the key alone.
+def signed(venue):
+    with open(pathlib.Path(__file__).parent / "vectors/ccxt-endpoints.tsv", encoding="utf-8") as rows:
+        cells = (row.rstrip("\n").split("\t") for row in rows if not row.startswith("#"))
+        return {(method, name) for of, method, _, _, name in cells if of == venue}
+
+
 class Oracle:
     def __init__(self, which, rng):
         self.venue, _, self.kind = which.partition(":")
@@ -84,8 +91,11 @@ class Oracle:
         self.watch()
         real = {(tuple(s.split(".")), m, p): v for s, m, p, v in REAL.get(self.venue, [])}
         wanted = re.compile(SCOPE.get(self.venue, ""))
-        # ccxt has no server for Gate's flash swaps.
-        self.calls = [c for c in endpoints(self.ex.api) if "flash_swap" not in c[0] and is_private(self.venue, c[0]) and wanted.search(c[2])]
+        known = signed(self.venue)
+        self.calls = [
+            c for c in endpoints(self.ex.api)
+            if (c[1], f"{'.'.join(c[0])}:{c[2]}") in known and is_private(self.venue, c[0]) and wanted.search(c[2])
+        ]
         self.real = list(real.items())
 
     def make_key(self):

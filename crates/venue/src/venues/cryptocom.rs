@@ -66,6 +66,10 @@ impl Venue for CryptoCom {
         moment: &Moment,
     ) -> Result<ToSign, CannotSign> {
         let scheme = scheme_of(SCHEMES, credential)?;
+        // Private calls are POSTs, and what is signed is their body.
+        if private.method() != "POST" {
+            return Err(CannotSign::Unknown);
+        }
         let nonce = moment.nonce()?;
         let method = method_of(private.path());
         let none = Json::Members(Vec::new());

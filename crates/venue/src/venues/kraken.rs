@@ -70,6 +70,10 @@ impl Venue for Kraken {
         moment: &Moment,
     ) -> Result<ToSign, CannotSign> {
         let scheme = scheme_of(SCHEMES, credential)?;
+        // Private calls are POSTs, and what is signed is their body.
+        if private.method() != "POST" {
+            return Err(CannotSign::Unknown);
+        }
         let nonce = moment.nonce()?;
         let body = body(private, &nonce);
         let mut inner = Context::new(&SHA256);
