@@ -248,8 +248,10 @@ pub enum Place {
     Form(&'static str),
     /// Into this header, between these words.
     Header(&'static str, String, String),
-    /// Into the body, before its last brace, as this member.
+    /// Into the body, before its last brace, as this member, a text.
     Member(&'static str),
+    /// The same, a JSON text by itself.
+    Object(&'static str),
 }
 
 impl Part {
@@ -322,14 +324,18 @@ impl ToSign {
             Place::Header(name, before, after) => {
                 self.headers.push((name, format!("{before}{text}{after}")));
             }
-            Place::Member(name) => {
-                if self.body.pop() != Some(b'}') {
-                    return Err(CannotSign::Values);
-                }
-                self.body
-                    .extend(format!(",\"{name}\":\"{text}\"}}").into_bytes());
-            }
+            Place::Member(name) => self.put_member(name, &format!("\"{text}\""))?,
+            Place::Object(name) => self.put_member(name, text)?,
         }
+        Ok(())
+    }
+
+    fn put_member(&mut self, name: &str, value: &str) -> Result<(), CannotSign> {
+        if self.body.pop() != Some(b'}') {
+            return Err(CannotSign::Values);
+        }
+        self.body
+            .extend(format!(",\"{name}\":{value}}}").into_bytes());
         Ok(())
     }
 

@@ -244,5 +244,6 @@ pub(crate) const fn token_algorithm(algorithm: Algorithm) -> &'static str {
         Algorithm::RsaPkcs1Sha256 => "RS256",
         Algorithm::Ed25519 => "EdDSA",
         Algorithm::EcdsaP256Sha256 => "ES256",
+        Algorithm::Secp256k1Digest => "ES256K",
     }
 }

@@ -41,8 +41,8 @@ pub use request::{Request, Unreadable};
 pub use venue::{Algorithm, Counter, Encoding, Scheme, SecretForm, Transport, VenueInfo};
 pub use venues::{
     backpack, binance, bitfinex, bitget, bitstamp, bybit, coinbase, coinbaseexchange, cryptocom,
-    deribit, gate, gemini, htx, kraken, krakenfutures, kucoin, kucoinfutures, mexc, okx, revolutx,
-    robinhood, upbit,
+    deribit, gate, gemini, htx, hyperliquid, kraken, krakenfutures, kucoin, kucoinfutures, mexc,
+    okx, revolutx, robinhood, upbit,
 };
 
 /// The dialect of a venue, by the name that it has in paths, items and rules: of those that the narrow form serves.

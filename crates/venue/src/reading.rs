@@ -30,6 +30,8 @@ pub(crate) struct Manner {
     pub(crate) same_in_both: bool,
     /// Parameters that are authentication of a kind that we do not do.
     pub(crate) refused: &'static [&'static str],
+    /// The member of a body, by its path, that names the endpoint where one URL serves many: the row is `/exchange#order`.
+    pub(crate) row: Option<(&'static str, &'static str)>,
     /// Gets at the parameters inside a body, where they stand in an envelope.
     pub(crate) open: fn(Json, &str) -> Result<Json, Unreadable>,
 }
@@ -67,6 +69,7 @@ impl Manner {
             query: Query::Covered,
             same_in_both: false,
             refused: &[],
+            row: None,
             open: |json, _| Ok(json),
         }
     }
@@ -77,18 +80,28 @@ impl Manner {
         let query = form::read(&request.query)?;
         let body = self.body(request, method)?;
         self.each_once(&query, &body)?;
-        let found = self.table.find(method, &request.path);
+        let found = self.table.find(method, &self.row_of(request, &body)?);
         if found
             .as_ref()
             .is_some_and(|(e, _)| e.meaning == Meaning::Public)
         {
-            return Ok(self.public(method, origin, request, &query));
+            return Ok(self.public(method, origin, request, &query, &body));
         }
         self.query_is_covered(&query, request, method)?;
         let unknown = Endpoint::unknown();
         let (endpoint, places) = found.unwrap_or((unknown, Vec::new()));
         let operation = self.operation(endpoint, request, method, &query, &body, &places)?;
         Ok(self.private(operation, origin, query, body, &endpoint.tag))
+    }
+
+    fn row_of(&self, request: &Request, body: &Given) -> Result<String, Unreadable> {
+        match (self.row, body) {
+            (Some((path, member)), Given::Json(json)) if path == request.path => {
+                let name = walk(json, member)?.ok_or_else(|| Unreadable::Value(member.into()))?;
+                Ok(format!("{path}#{name}"))
+            }
+            _ => Ok(request.path.clone()),
+        }
     }
 
     fn query_is_covered(
@@ -211,6 +224,7 @@ impl Manner {
         origin: &'static str,
         request: &Request,
         query: &[Parameter],
+        body: &Given,
     ) -> Decoded {
         let mut bytes = Vec::new();
         for parameter in query.iter().filter(|p| self.ours(&p.name).is_none()) {
@@ -220,8 +234,14 @@ impl Manner {
             method: method.to_owned(),
             origin,
             path_and_query: with_query(request.path.clone(), &bytes),
-            headers: Vec::new(),
-            body: Vec::new(),
+            headers: match body {
+                Given::Json(_) => vec![("Content-Type", JSON.to_owned())],
+                Given::Form(_) => Vec::new(),
+            },
+            body: match body {
+                Given::Json(json) => json.to_text().into_bytes(),
+                Given::Form(_) => Vec::new(),
+            },
         })
     }
 

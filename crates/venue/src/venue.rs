@@ -20,6 +20,9 @@ pub enum Algorithm {
     Ed25519,
     /// ECDSA on P-256 with SHA-256 (FIPS 186), as r and s of 32 bytes each.
     EcdsaP256Sha256,
+    /// ECDSA on secp256k1 over 32 bytes that are a digest already, as r and s of 32 bytes each and the recovery id, 27 or
+    /// 28.
+    Secp256k1Digest,
 }
 
 impl Algorithm {
@@ -30,6 +33,7 @@ impl Algorithm {
             Self::HmacSha256 => Some(32),
             Self::HmacSha384 => Some(48),
             Self::HmacSha512 | Self::Ed25519 | Self::EcdsaP256Sha256 => Some(64),
+            Self::Secp256k1Digest => Some(65),
             Self::RsaPkcs1Sha256 => None,
         }
     }
@@ -57,6 +61,8 @@ pub enum Encoding {
     Base64,
     /// Base64 with `-`, `_` and no padding (RFC 4648, 5), as tokens have it.
     Base64Url,
+    /// A JSON text with `r`, `s` and `v`, as Hyperliquid has it.
+    Rsv,
 }
 
 impl Encoding {
@@ -67,6 +73,18 @@ impl Encoding {
             Self::Hex => data_encoding::HEXLOWER.encode(signature),
             Self::Base64 => data_encoding::BASE64.encode(signature),
             Self::Base64Url => data_encoding::BASE64URL_NOPAD.encode(signature),
+            Self::Rsv => {
+                let hex = |from, to| {
+                    let part = signature.get(from..to).unwrap_or_default();
+                    data_encoding::HEXLOWER.encode(part)
+                };
+                let v = signature.last().copied().unwrap_or_default();
+                format!(
+                    "{{\"r\":\"0x{}\",\"s\":\"0x{}\",\"v\":{v}}}",
+                    hex(0, 32),
+                    hex(32, 64)
+                )
+            }
         }
     }
 }

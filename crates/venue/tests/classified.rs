@@ -138,7 +138,7 @@ fn nearly_all_private_endpoints_of_ccxt_are_known() {
     assert_eq!(
         counts.len(),
         21,
-        "all but Robinhood, which ccxt does not have"
+        "all but Robinhood, which ccxt does not have, and Hyperliquid, of which it has two"
     );
     for (venue, (known, all)) in counts {
         assert!(
@@ -650,7 +650,7 @@ fn swaps_of_gate_are_known() {
 #[test]
 fn every_venue_says_what_it_is() {
     let all = venues();
-    assert_eq!(all.len(), 22);
+    assert_eq!(all.len(), 23);
     for info in &all {
         assert_eq!(venue(info.id).unwrap().id(), info.id);
         assert!(

@@ -1,7 +1,7 @@
 //! Our bytes against those that ccxt signs: random endpoints, times and odd characters, from a seed.
 //!
 //! `TOUCHKEEP_PYTHON` names a Python with `tests/requirements.txt`; `./dev test` makes one. `TOUCHKEEP_SOAK_CALLS` is how many
-//! calls each venue gets, 10000 in a soak.
+//! calls each venue gets, 10000 in a soak; `TOUCHKEEP_SOAK_VENUES` picks some of them, with blanks between.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -47,6 +47,7 @@ const KINDS: &[&str] = &[
     "gate",
     "gemini",
     "htx",
+    "hyperliquid",
     "kraken",
     "krakenfutures",
     "kucoin",
@@ -72,9 +73,14 @@ fn calls() -> usize {
 #[test]
 fn we_sign_the_bytes_that_ccxt_signs() {
     let python = std::env::var_os("TOUCHKEEP_PYTHON").unwrap_or_else(|| "python3".into());
+    let some = std::env::var("TOUCHKEEP_SOAK_VENUES").unwrap_or_default();
+    let kinds: Vec<&str> = match some.is_empty() {
+        true => KINDS.to_vec(),
+        false => some.split(' ').collect(),
+    };
     let mut child = Command::new(python)
         .args(["-B", "-W", "ignore", ORACLE, SEED, &calls().to_string()])
-        .args(KINDS)
+        .args(&kinds)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -88,7 +94,7 @@ fn we_sign_the_bytes_that_ccxt_signs() {
     for (which, tally) in &tallies {
         println!("{which}: {tally:?}");
     }
-    assert_eq!(tallies.len(), KINDS.len());
+    assert_eq!(tallies.len(), kinds.len());
     for (which, tally) in &tallies {
         let all = tally.same + tally.raw + tally.refused;
         assert!(tally.same * 2 > all, "{which}: {tally:?}");
@@ -125,6 +131,7 @@ fn compare(said: &Value, tally: &mut Tally) {
     let algorithm = match (house, kind) {
         (_, "rsa") => Algorithm::RsaPkcs1Sha256,
         (_, "ed25519") | ("backpack" | "revolutx" | "coinbase", "") => Algorithm::Ed25519,
+        ("hyperliquid", _) => Algorithm::Secp256k1Digest,
         (_, "es256") => Algorithm::EcdsaP256Sha256,
         ("upbit", _) => Algorithm::HmacSha256,
         _ => venue.info().schemes.last().unwrap().algorithm,
@@ -185,6 +192,7 @@ fn compare(said: &Value, tally: &mut Tally) {
         .unwrap();
     let key = match algorithm {
         Algorithm::Ed25519 => Key::Seed(&der),
+        Algorithm::Secp256k1Digest => Key::Secp256k1(&der),
         Algorithm::RsaPkcs1Sha256 => Key::Pkcs8(&der),
         _ => Key::Secret(secret),
     };
@@ -222,7 +230,7 @@ fn same_request(house: &str, out: &Outgoing, made: &Value, bot: &Request) {
     assert_eq!(lossy(&plain(&ours)), lossy(&plain(url)));
     match house {
         "gemini" => assert!(out.body.is_empty()),
-        "cryptocom" => {
+        "cryptocom" | "hyperliquid" => {
             let json = |bytes: &[u8]| -> Value { serde_json::from_slice(bytes).unwrap() };
             assert_eq!(json(&out.body), json(&bot.body));
         }

@@ -297,6 +297,68 @@ fn the_published_order_of_robinhood_has_our_order_of_parts() {
     assert_eq!(header(&out, "x-signature").len(), 88);
 }
 
+#[test]
+fn the_published_actions_of_hyperliquid_come_out() {
+    for id in [
+        "hyperliquid-l1-dummy-mainnet",
+        "hyperliquid-order-mainnet",
+        "hyperliquid-schedule-cancel-mainnet",
+    ] {
+        let vector = doc_vector(id);
+        let action = ACTIONS.iter().find(|(name, _)| *name == id).unwrap().1;
+        let parsed: Value = json(action);
+        assert_eq!(
+            parsed, vector["payload"]["action"],
+            "the same action, in its order"
+        );
+        let body = format!("{{\"action\":{action},\"nonce\":5,\"signature\":{{\"r\":\"0x1\"}}}}");
+        let read = private(
+            at("hyperliquid"),
+            &request("POST", "/exchange", "", &body, JSON),
+        );
+        let credential = Credential {
+            key: "agent",
+            algorithm: Algorithm::Secp256k1Digest,
+            passphrase: None,
+        };
+        let secret = text(&vector["key"]);
+        let secret = data_encoding::HEXLOWER
+            .decode(&secret.as_bytes()[2..])
+            .unwrap();
+        let out = signed(
+            at("hyperliquid"),
+            &read,
+            &credential,
+            &moment(0),
+            &Key::Secp256k1(&secret),
+        );
+        let sent: Value = serde_json::from_slice(&out.body).unwrap();
+        let whole = |name: &str| {
+            let hex = sent["signature"][name].as_str().unwrap();
+            format!("0x{}", hex[2..].trim_start_matches('0'))
+        };
+        let ours = format!("{}|{}|{}", whole("r"), whole("s"), sent["signature"]["v"]);
+        assert_eq!(ours, text(&vector["expected"]), "{id}");
+        assert_eq!(sent["nonce"], 0);
+    }
+}
+
+// As text, because MessagePack has an order and `serde_json` sorts.
+const ACTIONS: &[(&str, &str)] = &[
+    (
+        "hyperliquid-l1-dummy-mainnet",
+        "{\"type\":\"dummy\",\"num\":100000000000}",
+    ),
+    (
+        "hyperliquid-order-mainnet",
+        "{\"type\":\"order\",\"orders\":[{\"a\":1,\"b\":true,\"p\":\"100\",\"s\":\"100\",\"r\":false,\"t\":{\"limit\":{\"tif\":\"Gtc\"}}}],\"grouping\":\"na\"}",
+    ),
+    (
+        "hyperliquid-schedule-cancel-mainnet",
+        "{\"type\":\"scheduleCancel\"}",
+    ),
+];
+
 // What ccxt adds for itself, or writes in another way that is as good.
 const THEIRS: &[&str] = &[
     "Referer",

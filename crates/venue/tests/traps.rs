@@ -802,6 +802,77 @@ fn an_amount_counts_only_where_it_is_in_the_base_asset() {
 }
 
 #[test]
+fn one_url_is_read_by_the_type_of_its_action() {
+    let act = |action: &str| {
+        post(
+            "/exchange",
+            &format!("{{\"action\":{action},\"nonce\":1,\"signature\":{{}}}}"),
+        )
+    };
+    let withdraw = act(
+        "{\"type\":\"withdraw3\",\"hyperliquidChain\":\"Mainnet\",\"signatureChainId\":\"0xa4b1\",\"amount\":\"5\",\"destination\":\"0xabc\",\"time\":1}",
+    );
+    let read = operation("hyperliquid", &withdraw);
+    assert_eq!(read.kind, OperationKind::Withdraw);
+    assert_eq!(read.sentence(), "Withdraw 5 USDC on Hyperliquid to 0xabc");
+    assert!(
+        read.parameters
+            .iter()
+            .all(|p| p.name != "action.time" && p.name != "nonce"),
+        "ours"
+    );
+    for (action, kind) in [
+        ("{\"type\":\"order\",\"orders\":[]}", OperationKind::Trade),
+        (
+            "{\"type\":\"cancel\",\"cancels\":[]}",
+            OperationKind::Cancel,
+        ),
+        ("{\"type\":\"approveAgent\"}", OperationKind::KeyAdmin),
+        ("{\"type\":\"usdSend\"}", OperationKind::Withdraw),
+        ("{\"type\":\"Order\"}", OperationKind::Unknown),
+        ("{\"type\":\"new\"}", OperationKind::Unknown),
+    ] {
+        assert_eq!(
+            operation("hyperliquid", &act(action)).kind,
+            kind,
+            "{action}"
+        );
+    }
+    for (body, why) in [
+        (
+            "{\"action\":{\"type\":\"order\",\"type\":\"withdraw3\"}}",
+            Unreadable::Twice("type".into()),
+        ),
+        (
+            "{\"action\":{\"type\":\"order\",\"Type\":\"withdraw3\"}}",
+            Unreadable::Twice("Type".into()),
+        ),
+        ("{\"action\":{}}", Unreadable::Value("action.type".into())),
+        ("{\"action\":[]}", Unreadable::NoMembers),
+        (
+            "{\"action\":{\"type\":\"order\"},\"more\":1}",
+            Unreadable::Value("more".into()),
+        ),
+        (
+            "{\"action\":{\"type\":\"withdraw3\",\"hyperliquidChain\":\"Testnet\"}}",
+            Unreadable::Value("hyperliquidChain".into()),
+        ),
+    ] {
+        assert_eq!(
+            refused("hyperliquid", &post("/exchange", body)),
+            why,
+            "{body}"
+        );
+    }
+    // A question needs no key, and goes out with what it asks.
+    let info = post("/info", "{ \"type\": \"meta\" }");
+    match at("hyperliquid").decode(&info) {
+        Ok(Decoded::Public(out)) => assert_eq!(out.body, b"{\"type\":\"meta\"}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn sides_that_are_no_words_of_the_venue_are_refused() {
     for (venue, request, name) in [
         (
@@ -974,7 +1045,7 @@ fn a_signature_of_another_length_is_not_put_in() {
 proptest! {
     #[test]
     fn no_venue_panics(
-        which in 0_usize..22,
+        which in 0_usize..23,
         method in prop_oneof![Just("GET".to_owned()), Just("POST".to_owned()), "\\PC{0,6}"],
         path in prop_oneof![
             Just("/api/v5/asset/withdrawal".to_owned()), Just("/v5/order/create".to_owned()), Just("/0/private/Withdraw".to_owned()),

@@ -51,6 +51,8 @@ pub(crate) enum Key<'a> {
     Seed(&'a [u8]),
     /// A private key in PKCS#8.
     Pkcs8(&'a [u8]),
+    /// The 32 bytes of a secp256k1 key.
+    Secp256k1(&'a [u8]),
 }
 
 impl Key<'_> {
@@ -94,6 +96,13 @@ impl Key<'_> {
                 let key = signature::EcdsaKeyPair::from_pkcs8(kind, der).unwrap();
                 let random = SystemRandom::new();
                 key.sign(&random, bytes).unwrap().as_ref().to_vec()
+            }
+            (Algorithm::Secp256k1Digest, Self::Secp256k1(key)) => {
+                let key = k256::ecdsa::SigningKey::from_slice(key).unwrap();
+                let (signature, id) = key.sign_prehash_recoverable(bytes);
+                let mut out = signature.to_bytes().to_vec();
+                out.push(27 + id.to_byte());
+                out
             }
             (other, _) => panic!("no key for {other:?}"),
         }
