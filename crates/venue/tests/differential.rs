@@ -106,8 +106,9 @@ fn we_sign_the_bytes_that_ccxt_signs() {
 }
 
 // Venues for which ccxt signs and sends some parameters as they are. That is no form that every reader reads alike, and of
-// Binance it is refused since 2026-01-15 (-1022), so we percent-encode first: the same text, but for that.
-const RAW: &[&str] = &["binance", "bybit", "kucoin"];
+// Binance it is refused since 2026-01-15 (-1022), so we percent-encode first, as sieblyio/bybit-api does: the same text, but
+// for that.
+const RAW: &[&str] = &["binance", "bybit"];
 
 fn compare(said: &Value, tally: &mut Tally) {
     let which = said["which"].as_str().unwrap();

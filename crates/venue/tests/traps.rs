@@ -796,6 +796,33 @@ fn an_amount_counts_only_where_it_is_in_the_base_asset() {
             "{venue} {request:?}"
         );
     }
+    for (venue, request) in [
+        (
+            "bybit",
+            post(
+                "/v5/order/create",
+                "{\"category\":\"linear\",\"orderType\":\"Limit\",\"qty\":\"1\",\"price\":\"1\",\"bboSideType\":\"Queue\"}",
+            ),
+        ),
+        (
+            "okx",
+            post(
+                "/api/v5/trade/order",
+                "{\"tdMode\":\"cash\",\"ordType\":\"limit\",\"sz\":\"1\",\"px\":\"1\",\"pxAmendType\":\"1\"}",
+            ),
+        ),
+        (
+            "bitstamp",
+            form("/api/v2/buy/btcusd/", "amount=1&price=1&subtype=pegged"),
+        ),
+    ] {
+        let operation = operation(venue, &request);
+        assert_eq!(operation.amount, "1".parse().ok());
+        assert_eq!(
+            operation.price, None,
+            "the venue sets another price: {venue}"
+        );
+    }
     let two = "{\"order_configuration\":{\"limit_limit_gtc\":{\"base_size\":\"1\"},\"market_market_ioc\":{\"base_size\":\"9\"}}}";
     let why = refused("coinbase", &post("/api/v3/brokerage/orders", two));
     assert!(matches!(why, Unreadable::Either(..)), "{why:?}");

@@ -76,6 +76,8 @@ impl Venue for Bybit {
             ("X-BAPI-API-KEY", credential.key.to_owned()),
             ("X-BAPI-TIMESTAMP", time),
             ("X-BAPI-RECV-WINDOW", window.to_string()),
+            // What pybit says for both kinds of key, and Bybit's own texts ask for with RSA.
+            ("X-BAPI-SIGN-TYPE", "2".to_owned()),
         ];
         let part = scheme.part(payload, Place::header("X-BAPI-SIGN"));
         Ok(private.as_given(headers, vec![part]))

@@ -1,12 +1,13 @@
 //! KuCoin spot, margin and unified account (`api.kucoin.com`).
 //!
-//! Signed are time, method, path with query, and body; and, by itself, the passphrase (kucoin-universal-sdk of 2025-11; key
-//! version 2). So one request wants two signatures of one secret.
+//! Signed are time, method, path with query as it was before it was percent-encoded (Kucoin/kucoin-go-sdk, pull request 119),
+//! and body; and, by itself, the passphrase (kucoin-universal-sdk of 2025-11; key version 2). So one request wants two
+//! signatures of one secret.
 
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
-    drafting::scheme_of,
+    drafting::{raw, scheme_of},
     reading::Manner,
     table::{Table, table},
     venue::Facts,
@@ -64,10 +65,12 @@ pub(super) fn draft(
     let scheme = scheme_of(SCHEMES, credential)?;
     let passphrase = credential.passphrase.ok_or(CannotSign::NoPassphrase)?;
     let time = moment.millis();
+    let query = raw(&private.given_query());
+    let asked = if query.is_empty() { "" } else { "?" };
     let payload = format!(
-        "{time}{}{}{}",
+        "{time}{}{}{asked}{query}{}",
         private.method(),
-        private.target(),
+        private.path(),
         private.text_body()
     );
     let headers = vec![
