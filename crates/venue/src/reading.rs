@@ -419,7 +419,10 @@ impl Said<'_> {
             return Ok(found.map(|(_, value)| value.clone()));
         }
         match self.body {
-            Given::Json(json @ Json::Members(members)) if !members.is_empty() => walk(json, name),
+            // An empty text says nothing: OKX's own library sends one for everything that is not set.
+            Given::Json(json @ Json::Members(members)) if !members.is_empty() => {
+                Ok(walk(json, name)?.filter(|value| !value.is_empty()))
+            }
             Given::Json(Json::List(_)) => Err(Unreadable::NoMembers),
             Given::Json(_) => Ok(self.parameter(self.query, name)),
             Given::Form(form) => Ok(self

@@ -297,6 +297,88 @@ fn the_published_order_of_robinhood_has_our_order_of_parts() {
     assert_eq!(header(&out, "x-signature").len(), 88);
 }
 
+// Every kind of key of every venue, also those of which no other program here signs: what comes out holds the signature in the
+// form that the venue's list says.
+#[test]
+fn every_kind_of_key_gets_its_signature_in_its_form() {
+    let mut seen = 0;
+    for info in touchkeep_venue::venues() {
+        let (method, path, body, kind) = match info.id {
+            "cryptocom" => (
+                "POST",
+                "/exchange/v1/private/user-balance",
+                "{\"params\":{}}",
+                JSON,
+            ),
+            "kraken" => ("POST", "/0/private/Balance", "", ""),
+            "bitfinex" => ("POST", "/v2/auth/r/wallets", "{}", JSON),
+            "gemini" => ("POST", "/v1/balances", "{}", JSON),
+            "hyperliquid" => (
+                "POST",
+                "/exchange",
+                "{\"action\":{\"type\":\"noop\"}}",
+                JSON,
+            ),
+            "backpack" => ("GET", "/api/v1/account", "", ""),
+            "binance" => ("GET", "/api/v3/account", "", ""),
+            "bitget" => ("GET", "/api/v2/spot/account/info", "", ""),
+            "bitstamp" => ("POST", "/api/v2/account_balances/", "", ""),
+            "bybit" => ("GET", "/v5/user/query-api", "", ""),
+            "coinbase" => ("GET", "/api/v3/brokerage/key_permissions", "", ""),
+            "coinbaseexchange" => ("GET", "/accounts", "", ""),
+            "deribit" => ("GET", "/api/v2/private/list_api_keys", "", ""),
+            "gate" => ("GET", "/api/v4/account/detail", "", ""),
+            "htx" => ("GET", "/v2/user/api-key", "", ""),
+            "krakenfutures" => ("GET", "/derivatives/api/v3/accounts", "", ""),
+            "kucoin" => ("GET", "/api/v1/user/api-key", "", ""),
+            "kucoinfutures" => ("GET", "/api/v1/account-overview", "", ""),
+            "mexc" => ("GET", "/api/v3/account", "", ""),
+            "okx" => ("GET", "/api/v5/account/config", "", ""),
+            "revolutx" => ("GET", "/api/1.0/balances", "", ""),
+            "robinhood" => ("GET", "/api/v1/crypto/trading/accounts/", "", ""),
+            "upbit" => ("GET", "/v1/api_keys", "", ""),
+            other => panic!("{other}"),
+        };
+        let read = private(at(info.id), &request(method, path, "", body, kind));
+        assert_eq!(
+            read.operation().kind == touchkeep_venue::OperationKind::Read,
+            info.id != "hyperliquid",
+            "{}",
+            info.id
+        );
+        for scheme in info.schemes {
+            let credential = Credential {
+                key: "the-key",
+                algorithm: scheme.algorithm,
+                passphrase: Some("pass"),
+            };
+            let to_sign = at(info.id).draft(&read, &credential, &moment(1)).unwrap();
+            assert_eq!(
+                to_sign.parts().len(),
+                if info.id.starts_with("kucoin") { 2 } else { 1 }
+            );
+            let lengths = to_sign
+                .parts()
+                .iter()
+                .map(|p| p.algorithm().signature_bytes());
+            let signatures: Vec<Vec<u8>> = lengths.map(|n| vec![0xfb; n.unwrap_or(256)]).collect();
+            let text = scheme.encoding.text(&signatures[0]);
+            let out = to_sign.seal(&signatures).unwrap();
+            let query = percent_encoding::percent_decode_str(&out.path_and_query)
+                .decode_utf8()
+                .unwrap();
+            let headers: String = out.headers.iter().map(|(_, v)| v.as_str()).collect();
+            let sent = format!("{query} {headers} {}", String::from_utf8(out.body).unwrap());
+            assert!(sent.contains(&text), "{} {scheme:?}: {sent}", info.id);
+            if info.id == "htx" && scheme.algorithm == Algorithm::Ed25519 {
+                assert!(query.contains("SignatureMethod=Ed25519"));
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 31, "{seen}");
+}
+
 #[test]
 fn the_published_actions_of_hyperliquid_come_out() {
     for id in [

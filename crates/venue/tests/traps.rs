@@ -268,7 +268,6 @@ fn repeated_members_and_other_case_are_refused_in_json() {
         ("{\"amt\":\"0x10\"}", Unreadable::Number("amt".into())),
         ("{\"amt\":\" 1\"}", Unreadable::Number("amt".into())),
         ("{\"ccy\":\"btc\"}", Unreadable::Value("ccy".into())),
-        ("{\"toAddr\":\"\"}", Unreadable::Value("toAddr".into())),
         ("{\"toAddr\":\"a\\u0000b\"}", Unreadable::Control),
         ("[{\"amt\":\"1\"}]", Unreadable::NoMembers),
         ("\"amt\"", Unreadable::NoMembers),
@@ -278,6 +277,23 @@ fn repeated_members_and_other_case_are_refused_in_json() {
         let request = post("/api/v5/asset/withdrawal", body);
         assert_eq!(refused("okx", &request), why, "{body}");
     }
+}
+
+// As python-okx sends an order: every parameter, the unset ones empty.
+#[test]
+fn an_empty_text_in_json_says_nothing_and_is_shown() {
+    let body = "{\"instId\":\"BTC-USDT\",\"tdMode\":\"cash\",\"side\":\"buy\",\"ordType\":\"market\",\"sz\":\"2\",\"ccy\":\"\",\
+        \"clOrdId\":\"\",\"px\":\"\",\"tgtCcy\":\"\"}";
+    let operation = operation("okx", &post("/api/v5/trade/order", body));
+    assert_eq!((operation.price, operation.client_id), (None, None));
+    assert_eq!(operation.symbol.as_deref(), Some("BTC-USDT"));
+    assert_eq!(operation.parameters.len(), 9);
+    let nowhere = post(
+        "/api/v5/asset/withdrawal",
+        "{\"ccy\":\"BTC\",\"amt\":\"\",\"toAddr\":\"\"}",
+    );
+    let nowhere = self::operation("okx", &nowhere);
+    assert_eq!((nowhere.amount, nowhere.destination), (None, None));
 }
 
 #[test]
