@@ -5,8 +5,8 @@
 //! judged, signed and sent.
 //!
 //! Read in this order: [`operation`], [`request`], [`mod@dialect`], [`mod@venue`], [`form`], [`json`], then a venue:
-//! [`binance`] for forms, [`okx`] for JSON. What is common to all of them stands in `reading` (strictness), `table` (dated
-//! data) and `drafting` (what is signed).
+//! [`binance`] for forms, [`okx`] for JSON. What is common to all of them stands in `reading` (strictness), `said` (what a
+//! request says), `table` (dated data) and `drafting` (what is signed).
 #![cfg_attr(
     test,
     allow(
@@ -27,6 +27,7 @@ pub mod logins;
 pub mod operation;
 mod reading;
 pub mod request;
+mod said;
 mod table;
 pub mod venue;
 mod venues;
