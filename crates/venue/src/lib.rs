@@ -4,7 +4,9 @@
 //! can be read in two ways is refused. What was read is written anew in one canonical form, and those bytes are what is
 //! judged, signed and sent.
 //!
-//! Read in this order: [`operation`], [`request`], [`mod@dialect`], [`form`], [`binance`].
+//! Read in this order: [`operation`], [`request`], [`mod@dialect`], [`mod@venue`], [`form`], [`json`], then a venue:
+//! [`binance`] for forms, [`okx`] for JSON. What is common to all of them stands in `reading` (strictness), `said` (what a
+//! request says), `table` (dated data) and `drafting` (what is signed).
 #![cfg_attr(
     test,
     allow(
@@ -17,21 +19,50 @@
     )
 )]
 
-pub mod binance;
 pub mod dialect;
+mod drafting;
 pub mod form;
+pub mod json;
+pub mod logins;
 pub mod operation;
+mod reading;
 pub mod request;
+mod said;
+mod table;
+pub mod venue;
+mod venues;
 
-pub use dialect::{Decoded, Dialect, Outgoing, Private, SignatureForm, ToSign};
+pub use dialect::{
+    CannotSign, Credential, Decoded, Dialect, Moment, Outgoing, Part, Place, Private,
+    SignatureForm, ToSign, Venue,
+};
+pub use json::Json;
 pub use operation::{KeyClass, Operation, OperationKind, Parameter, Side};
 pub use request::{Request, Unreadable};
+pub use venue::{Algorithm, Counter, Encoding, Scheme, SecretForm, Transport, VenueInfo};
+pub use venues::{
+    backpack, binance, bitfinex, bitget, bitstamp, bybit, coinbase, coinbaseexchange, cryptocom,
+    deribit, gate, gemini, htx, hyperliquid, kraken, krakenfutures, kucoin, kucoinfutures, mexc,
+    okx, revolutx, robinhood, upbit,
+};
 
-/// The dialect of a venue, by the name that it has in paths, items and rules.
+/// The dialect of a venue, by the name that it has in paths, items and rules: of those that the narrow form serves.
 #[must_use]
 pub fn dialect(venue: &str) -> Option<&'static dyn Dialect> {
     match venue {
         binance::VENUE => Some(&binance::Binance),
         _ => None,
     }
+}
+
+/// A venue, by the name that it has in paths, items and rules.
+#[must_use]
+pub fn venue(id: &str) -> Option<&'static dyn Venue> {
+    venues::ALL.iter().copied().find(|venue| venue.id() == id)
+}
+
+/// All venues, by name: what each takes, and since when we know.
+#[must_use]
+pub fn venues() -> Vec<VenueInfo> {
+    venues::ALL.iter().map(|venue| venue.info()).collect()
 }

@@ -22,7 +22,7 @@ pub struct Request {
 #[non_exhaustive]
 pub enum Unreadable {
     /// Not a method that the venue has.
-    #[error("the method is not GET, POST, PUT or DELETE")]
+    #[error("the method is none that the venue has")]
     Method,
     /// `//`, `..`, `%`, a `/` at the end, or another character that no endpoint has.
     #[error("the path is not in its plain form")]
@@ -36,9 +36,24 @@ pub enum Unreadable {
     /// A body on a method that has none.
     #[error("a GET request has no body")]
     BodyOfGet,
-    /// A body that is not a form.
-    #[error("the body is not application/x-www-form-urlencoded")]
+    /// A body of a kind that the venue does not read, or without a word on its kind.
+    #[error("the body is not of the content type that the venue reads")]
     ContentType,
+    /// Not JSON, or not JSON that everybody reads alike.
+    #[error("the body is not plain JSON")]
+    Json,
+    /// JSON that holds no members where the endpoint wants members.
+    #[error("the body holds no members")]
+    NoMembers,
+    /// Parameters in the query of a request whose signature covers the body alone.
+    #[error("the query has parameters that the signature would not cover")]
+    Uncovered,
+    /// A body that names another endpoint than the path.
+    #[error("the body names another endpoint than the path")]
+    OtherEndpoint,
+    /// Two parameters that say the same thing in different words.
+    #[error("the parameters {0} and {1} say the same thing twice")]
+    Either(String, String),
     /// Too long, or too many parameters.
     #[error("the request is too long")]
     TooLong,
@@ -66,7 +81,7 @@ pub enum Unreadable {
     /// A parameter that we read, in other upper and lower case, or as an array or a part.
     #[error("the parameter {0} is written in another way than the endpoint's")]
     NameCase(String),
-    /// Not a plain decimal number above or equal to zero.
+    /// Not a plain decimal number above or equal to zero, or below zero where the sign is a side.
     #[error("the parameter {0} is not a plain decimal number")]
     Number(String),
     /// Empty, not one of the words that it may be, or the name of an asset or a market not in its one spelling.

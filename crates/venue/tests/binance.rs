@@ -56,7 +56,7 @@ fn vectors(text: &str) -> Value {
 }
 
 fn doc_vector(id: &str) -> Value {
-    let all = vectors(include_str!("vectors/binance-docs.json"));
+    let all = vectors(include_str!("vectors/venue-doc-vectors.json"));
     let found = all.as_array().unwrap().iter().find(|v| v["id"] == id);
     found.unwrap().clone()
 }
@@ -140,7 +140,7 @@ fn as_bot(result: &Value) -> (Request, String) {
 
 #[test]
 fn what_ccxt_signs_comes_out_byte_for_byte() {
-    let file = vectors(include_str!("vectors/ccxt-signed-binance.json"));
+    let file = vectors(include_str!("vectors/ccxt-signed/binance.json"));
     let mut seen = 0;
     for fixture in file["fixtures"].as_array().unwrap() {
         let result = &fixture["result"];
@@ -173,7 +173,7 @@ fn what_ccxt_signs_comes_out_byte_for_byte() {
 
 #[test]
 fn a_raw_space_of_ccxt_is_encoded_before_it_is_signed() {
-    let file = vectors(include_str!("vectors/ccxt-signed-binance.json"));
+    let file = vectors(include_str!("vectors/ccxt-signed/binance.json"));
     let fixture = file["fixtures"]
         .as_array()
         .unwrap()
@@ -563,7 +563,7 @@ fn endpoints_that_others_call_harmless_are_dangerous_here() {
 
 #[test]
 fn every_sensitive_endpoint_of_ccxt_has_at_least_its_dangerous_kind() {
-    let file = vectors(include_str!("vectors/sensitive-endpoints-binance.json"));
+    let file = vectors(include_str!("vectors/sensitive_endpoints_ccxt.json"));
     let mut seen = 0;
     for (class, endpoints) in file["binance"].as_object().unwrap() {
         for endpoint in endpoints.as_array().unwrap() {

@@ -1,0 +1,346 @@
+//! Reading a request by a venue's table. What differs from venue to venue is told by [`Manner`]; the strictness is the same
+//! everywhere.
+
+use crate::{
+    Decoded, Json, Operation, OperationKind, Outgoing, Parameter, Private, Request, Unreadable,
+    dialect::{Body, Slot, with_query},
+    form,
+    said::{Said, walk},
+    table::{Endpoint, Meaning, Table},
+};
+
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const JSON: &str = "application/json";
+
+/// How the requests of a venue are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner {
+    pub(crate) id: &'static str,
+    pub(crate) table: &'static Table,
+    pub(crate) methods: &'static [&'static str],
+    /// Parameters that are authentication: the client's are dropped, and ours put in where they stood.
+    pub(crate) ours: &'static [(&'static str, Ours)],
+    /// Content types of bodies.
+    pub(crate) bodies: &'static [&'static str],
+    /// Where a query may stand.
+    pub(crate) query: Query,
+    /// Whether a parameter may stand in query and body alike, with the same value.
+    pub(crate) same_in_both: bool,
+    /// Parameters that are authentication of a kind that we do not do.
+    pub(crate) refused: &'static [&'static str],
+    /// The member of a body, by its path, that names the endpoint where one URL serves many: the row is `/exchange#order`.
+    pub(crate) row: Option<(&'static str, &'static str)>,
+    /// Gets at the parameters inside a body, where they stand in an envelope.
+    pub(crate) open: fn(Json, &str) -> Result<Json, Unreadable>,
+}
+
+/// Where a query may stand: only where the signature covers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Query {
+    /// Anywhere.
+    Covered,
+    /// Beside no body.
+    OrBody,
+    /// In a GET alone.
+    OfGet,
+    /// Nowhere.
+    Never,
+}
+
+/// What becomes of a parameter that is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ours {
+    Dropped,
+    Time,
+    Window,
+    Nonce,
+}
+
+impl Manner {
+    pub(crate) const fn new(id: &'static str, table: &'static Table) -> Self {
+        Self {
+            id,
+            table,
+            methods: &["GET", "POST", "PUT", "DELETE"],
+            ours: &[],
+            bodies: &[JSON],
+            query: Query::Covered,
+            same_in_both: false,
+            refused: &[],
+            row: None,
+            open: |json, _| Ok(json),
+        }
+    }
+
+    pub(crate) fn decode(&self, request: &Request) -> Result<Decoded, Unreadable> {
+        let method = self.method(&request.method)?;
+        let origin = self.origin(&request.path)?;
+        let query = form::read(&request.query)?;
+        let body = self.body(request, method)?;
+        self.each_once(&query, &body)?;
+        let found = self.table.find(method, &self.row_of(request, &body)?);
+        if found
+            .as_ref()
+            .is_some_and(|(e, _)| e.meaning == Meaning::Public)
+        {
+            return Ok(self.public(method, origin, request, &query, &body));
+        }
+        self.query_is_covered(&query, request, method)?;
+        let unknown = Endpoint::unknown();
+        let (endpoint, places) = found.unwrap_or((unknown, Vec::new()));
+        let operation = self.operation(endpoint, request, method, &query, &body, &places)?;
+        Ok(self.private(operation, origin, query, body, &endpoint.tag))
+    }
+
+    fn row_of(&self, request: &Request, body: &Given) -> Result<String, Unreadable> {
+        match (self.row, body) {
+            (Some((path, member)), Given::Json(json)) if path == request.path => {
+                let name = walk(json, member)?.ok_or_else(|| Unreadable::Value(member.into()))?;
+                Ok(format!("{path}#{name}"))
+            }
+            _ => Ok(request.path.clone()),
+        }
+    }
+
+    fn query_is_covered(
+        &self,
+        query: &[Parameter],
+        request: &Request,
+        method: &str,
+    ) -> Result<(), Unreadable> {
+        let covered = match self.query {
+            Query::Covered => true,
+            Query::OrBody => request.body.is_empty(),
+            Query::OfGet => method == "GET",
+            Query::Never => false,
+        };
+        if covered || query.iter().all(|p| self.ours(&p.name).is_some()) {
+            return Ok(());
+        }
+        Err(Unreadable::Uncovered)
+    }
+
+    fn method(&self, given: &str) -> Result<&'static str, Unreadable> {
+        let mut known = self.methods.iter();
+        let found = known.find(|known| **known == given);
+        found.copied().ok_or(Unreadable::Method)
+    }
+
+    // The path must be in the one form that every endpoint has: a server that normalises `//`, `..`, `%2e` or case would
+    // otherwise see another endpoint than we did.
+    fn origin(&self, path: &str) -> Result<&'static str, Unreadable> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"/_-.:".contains(&b);
+        let dots = |segment: &str| !segment.is_empty() && segment.bytes().all(|b| b == b'.');
+        if !path.starts_with('/')
+            || (path.ends_with('/') && !self.table.about.trailing_slash)
+            || path.contains("//")
+            || path.len() > 256
+            || path.split('/').any(dots)
+            || !path.bytes().all(plain)
+        {
+            return Err(Unreadable::Path);
+        }
+        if self.table.differs_only_in_case(path) {
+            return Err(Unreadable::PathCase);
+        }
+        self.table.origin(path).ok_or(Unreadable::NoOrigin)
+    }
+
+    fn body(&self, request: &Request, method: &str) -> Result<Given, Unreadable> {
+        if request.body.is_empty() {
+            return Ok(Given::Form(Vec::new()));
+        }
+        if method == "GET" {
+            return Err(Unreadable::BodyOfGet);
+        }
+        let kind = content_type(request.content_type.as_deref().unwrap_or_default())?;
+        let known = self.bodies.iter().find(|known| **known == kind);
+        match known.copied() {
+            Some(FORM) => Ok(Given::Form(form::read(&request.body)?)),
+            Some(_) => {
+                let json = Json::read(&request.body)?;
+                let opened = (self.open)(json, &request.path)?;
+                Ok(Given::Json(self.without_ours(opened)?))
+            }
+            None => Err(Unreadable::ContentType),
+        }
+    }
+
+    fn without_ours(&self, json: Json) -> Result<Json, Unreadable> {
+        let mut members = match json {
+            Json::Members(members) => members,
+            list @ Json::List(_) => return Ok(list),
+            _ => return Err(Unreadable::NoMembers),
+        };
+        for (name, _) in &members {
+            self.exact_case(name)?;
+        }
+        members.retain(|(name, _)| self.ours(name).is_none());
+        Ok(Json::Members(members))
+    }
+
+    fn ours(&self, name: &str) -> Option<Ours> {
+        let mut ours = self.ours.iter();
+        ours.find(|(known, _)| *known == name)
+            .map(|(_, what)| *what)
+    }
+
+    // `address[]`, `address[0]` and `address.x` are an `address` to some servers.
+    fn exact_case(&self, name: &str) -> Result<(), Unreadable> {
+        let names: Vec<&str> = self.ours.iter().map(|(name, _)| *name).collect();
+        exact_case(name, &names)
+    }
+
+    fn each_once(&self, query: &[Parameter], body: &Given) -> Result<(), Unreadable> {
+        let mut in_body: Vec<Parameter> = match body {
+            Given::Form(form) => form.clone(),
+            Given::Json(Json::Members(members)) => {
+                let named = |(name, value): &(String, Json)| Parameter {
+                    name: name.clone(),
+                    value: value.plain().unwrap_or_default().to_owned(),
+                };
+                members.iter().map(named).collect()
+            }
+            Given::Json(_) => Vec::new(),
+        };
+        if self.same_in_both {
+            in_body.retain(|parameter| !query.contains(parameter));
+        }
+        form::each_once(query.iter().chain(&in_body))?;
+        for Parameter { name, .. } in query.iter().chain(&in_body) {
+            self.exact_case(name)?;
+            if self.refused.iter().any(|r| r.eq_ignore_ascii_case(name)) {
+                return Err(Unreadable::Value(name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn public(
+        &self,
+        method: &str,
+        origin: &'static str,
+        request: &Request,
+        query: &[Parameter],
+        body: &Given,
+    ) -> Decoded {
+        let mut bytes = Vec::new();
+        for parameter in query.iter().filter(|p| self.ours(&p.name).is_none()) {
+            form::append(&mut bytes, &parameter.name, &parameter.value);
+        }
+        Decoded::Public(Outgoing {
+            method: method.to_owned(),
+            origin,
+            path_and_query: with_query(request.path.clone(), &bytes),
+            headers: match body {
+                Given::Json(_) => vec![("Content-Type", JSON.to_owned())],
+                Given::Form(_) => Vec::new(),
+            },
+            body: match body {
+                Given::Json(json) => json.to_text().into_bytes(),
+                Given::Form(_) => Vec::new(),
+            },
+        })
+    }
+
+    fn operation(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        method: &str,
+        query: &[Parameter],
+        body: &Given,
+        places: &[(String, String)],
+    ) -> Result<Operation, Unreadable> {
+        let kind = match endpoint.meaning {
+            Meaning::Private(kind) => kind,
+            Meaning::Public => OperationKind::Read,
+        };
+        let mut operation = Operation::new(kind, self.id, method, &request.path, &endpoint.words);
+        let given = |p: &&Parameter| self.ours(&p.name).is_none();
+        operation.parameters = query.iter().filter(given).cloned().collect();
+        match body {
+            Given::Form(form) => operation
+                .parameters
+                .extend(form.iter().filter(given).cloned()),
+            Given::Json(json) => operation.parameters.extend(json.flat()),
+        }
+        if let Some(shape) = &endpoint.shape {
+            let said = Said {
+                shape,
+                table: self.table,
+                query,
+                body,
+                places,
+            };
+            said.describe(&mut operation)?;
+        }
+        Ok(operation)
+    }
+
+    fn private(
+        &self,
+        operation: Operation,
+        origin: &'static str,
+        query: Vec<Parameter>,
+        body: Given,
+        tag: &'static str,
+    ) -> Decoded {
+        Decoded::Private(Box::new(Private {
+            operation,
+            origin,
+            query: self.slots(query),
+            body: match body {
+                Given::Form(form) => Body::Form(self.slots(form)),
+                Given::Json(json) => Body::Json(json),
+            },
+            tag,
+        }))
+    }
+
+    fn slots(&self, parameters: Vec<Parameter>) -> Vec<Slot> {
+        let slot = |parameter: Parameter| match self.ours(&parameter.name) {
+            None => Some(Slot::Given(parameter)),
+            Some(Ours::Dropped) => None,
+            Some(Ours::Time) => Some(Slot::Timestamp),
+            Some(Ours::Window) => Some(Slot::RecvWindow(window(&parameter.value))),
+            Some(Ours::Nonce) => Some(Slot::Nonce),
+        };
+        parameters.into_iter().filter_map(slot).collect()
+    }
+}
+
+/// The longest window that any venue takes, in milliseconds.
+pub(crate) const MAX_WINDOW_MS: u32 = 60_000;
+
+// Binance allows fractions of a millisecond as well; nobody needs them, so they get our default.
+fn window(value: &str) -> Option<u32> {
+    let plain = value.bytes().all(|b| b.is_ascii_digit());
+    let window = value.parse().ok().filter(|_| plain)?;
+    (1..=MAX_WINDOW_MS).contains(&window).then_some(window)
+}
+
+// A body, without an envelope.
+pub(crate) enum Given {
+    Form(Vec<Parameter>),
+    Json(Json),
+}
+
+fn content_type(given: &str) -> Result<String, Unreadable> {
+    let (kind, parameter) = given.split_once(';').unwrap_or((given, "charset=utf-8"));
+    let utf8 = parameter.trim().eq_ignore_ascii_case("charset=utf-8");
+    if utf8 {
+        Ok(kind.trim().to_ascii_lowercase())
+    } else {
+        Err(Unreadable::ContentType)
+    }
+}
+
+pub(crate) fn exact_case(name: &str, names: &[&str]) -> Result<(), Unreadable> {
+    let plain = name.split(['[', '.']).next().unwrap_or_default();
+    let other = |known: &&str| known.eq_ignore_ascii_case(plain) && *known != name;
+    if names.iter().any(other) {
+        return Err(Unreadable::NameCase(name.to_owned()));
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Binance: spot, margin and SAPI; futures, options and portfolio margin sign alike.
+//!
+//! Signed are query and body, joined without anything between (Binance REST API, binance-spot-api-docs of 2026-07-21).
+//! Neither method nor path is covered, so a signature alone is worth more than the request it was made for: it never
+//! leaves this program without the request. A client's `signature` is dropped; its `timestamp` is replaced in its place.
+
+use touchkeep_core::UnixMillis;
+
+use crate::{
+    Algorithm, CannotSign, Credential, Decoded, Dialect, Encoding, Moment, Outgoing, Place,
+    Private, Request, Scheme, SecretForm, SignatureForm, ToSign, Transport, Unreadable, Venue,
+    VenueInfo,
+    dialect::{Body, Slot},
+    drafting::{scheme_of, written},
+    reading::{FORM, MAX_WINDOW_MS, Manner, Ours},
+    table::{Table, table},
+    venue::Facts,
+};
+
+/// The name in paths, items and rules.
+pub const VENUE: &str = "binance";
+/// The longest `recvWindow` that Binance accepts, in milliseconds.
+pub const MAX_RECV_WINDOW_MS: u32 = MAX_WINDOW_MS;
+
+const KEY_HEADER: &str = "X-MBX-APIKEY";
+const SCHEMES: &[Scheme] = &[
+    Scheme::new(Algorithm::Ed25519, SecretForm::PrivateKey, Encoding::Base64),
+    Scheme::new(
+        Algorithm::RsaPkcs1Sha256,
+        SecretForm::PrivateKey,
+        Encoding::Base64,
+    ),
+    Scheme::new(Algorithm::HmacSha256, SecretForm::Text, Encoding::Hex),
+];
+
+/// The venue.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Binance;
+
+fn table() -> &'static Table {
+    table!("binance")
+}
+
+impl Venue for Binance {
+    fn id(&self) -> &'static str {
+        VENUE
+    }
+
+    fn info(&self) -> VenueInfo {
+        Facts {
+            transports: &[
+                Transport::Rest,
+                Transport::WebSocketLogin,
+                Transport::FixLogon,
+            ],
+            ..Facts::new(VENUE, SCHEMES)
+        }
+        .info(table())
+    }
+
+    fn decode(&self, request: &Request) -> Result<Decoded, Unreadable> {
+        Manner {
+            ours: &[
+                ("timestamp", Ours::Time),
+                ("recvWindow", Ours::Window),
+                ("signature", Ours::Dropped),
+            ],
+            bodies: &[FORM],
+            ..Manner::new(VENUE, table())
+        }
+        .decode(request)
+    }
+
+    fn draft(
+        &self,
+        private: &Private,
+        credential: &Credential<'_>,
+        moment: &Moment,
+    ) -> Result<ToSign, CannotSign> {
+        let scheme = scheme_of(SCHEMES, credential)?;
+        Ok(drafted(
+            private,
+            credential.key,
+            moment.now,
+            moment.window_ms,
+            scheme,
+        ))
+    }
+}
+
+impl Dialect for Binance {
+    fn venue(&self) -> &'static str {
+        VENUE
+    }
+
+    fn decode(&self, request: &Request) -> Result<Decoded, Unreadable> {
+        Venue::decode(self, request)
+    }
+
+    fn prepare(
+        &self,
+        private: &Private,
+        api_key: &str,
+        now: UnixMillis,
+        recv_window_ms: u32,
+    ) -> ToSign {
+        let hmac = Scheme::new(Algorithm::HmacSha256, SecretForm::Text, Encoding::Hex);
+        drafted(private, api_key, now, recv_window_ms, hmac)
+    }
+
+    fn finish(&self, mut to_sign: ToSign, signature: &[u8], form: SignatureForm) -> Outgoing {
+        let encoding = match form {
+            SignatureForm::Hmac => Encoding::Hex,
+            SignatureForm::Rsa | SignatureForm::Ed25519 => Encoding::Base64,
+        };
+        let in_body = !to_sign.body.is_empty();
+        let last = if in_body {
+            &mut to_sign.body
+        } else {
+            &mut to_sign.query
+        };
+        crate::form::append(last, "signature", &encoding.text(signature));
+        to_sign.outgoing()
+    }
+}
+
+fn drafted(
+    private: &Private,
+    api_key: &str,
+    now: UnixMillis,
+    recv_window_ms: u32,
+    scheme: Scheme,
+) -> ToSign {
+    let window = recv_window_ms.clamp(1, MAX_RECV_WINDOW_MS);
+    let mut query = private.query.clone();
+    let mut body = match &private.body {
+        Body::Form(slots) => slots.clone(),
+        Body::Json(_) => Vec::new(),
+    };
+    let in_body = !body.is_empty();
+    let has = |wanted: fn(&Slot) -> bool| query.iter().chain(&body).any(wanted);
+    let (window_there, time_there) = (
+        has(|slot| matches!(slot, Slot::RecvWindow(_))),
+        has(|slot| matches!(slot, Slot::Timestamp)),
+    );
+    let last = if in_body { &mut body } else { &mut query };
+    if !window_there {
+        last.push(Slot::RecvWindow(None));
+    }
+    if !time_there {
+        last.push(Slot::Timestamp);
+    }
+    let (query, body) = (
+        written(&query, now, window, ""),
+        written(&body, now, window, ""),
+    );
+    let place = if body.is_empty() {
+        Place::Query("signature")
+    } else {
+        Place::Form("signature")
+    };
+    let payload = [query.as_slice(), body.as_slice()].concat();
+    let headers = vec![(KEY_HEADER, api_key.to_owned())];
+    private.to_sign(query, body, headers, vec![scheme.part(payload, place)])
+}
