@@ -11,20 +11,25 @@ use crate::{
     output::{self, Style},
 };
 
+/// Finds that are shown where nobody says how many.
+const BEST: u32 = 50;
+
 pub(in crate::commands) async fn list(context: &Context<'_>, args: List) -> Done {
     let is_narrowed = args.query.is_some()
         || args.kind.is_some()
         || args.venue.is_some()
         || args.environment.is_some()
         || !args.tag.is_empty();
+    // Whoever looks for something reads the first few.
+    let most = args.query.is_some().then_some(BEST);
     let filter = ItemFilter {
+        limit: args.limit.or(most),
         query: args.query,
         kind: args.kind.map(|kind| kind.name().to_owned()),
         tags: args.tag,
         venue: args.venue,
         environment: args.environment,
         trash: args.trash,
-        limit: args.limit,
     };
     let items = context.call(FindItems { filter }).await?;
     let output = context.output;
