@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use touchkeep_core::{Clock, Code, SystemClock, UnixMillis, time};
+use touchkeep_core::{Clock, Code, SystemClock, UnixMillis, text::visible, time};
 use touchkeep_wire::{AddItem, Failure, NewSecret};
 
 use super::{
@@ -46,7 +46,7 @@ pub(in crate::commands) async fn add(context: &Context<'_>, args: Add) -> Done {
             "" => item.kind.clone(),
             class => class.to_owned(),
         };
-        format!("Stored {} ({what}, {})", item.name, item.secret)
+        format!("Stored {} ({what}, {})", visible(&item.name), item.secret)
     });
     Ok(ExitCode::SUCCESS)
 }
