@@ -7,6 +7,7 @@ use touchkeep_wire::{AddItem, Failure, NewSecret};
 
 use super::{
     Context, Done,
+    list::place,
     secrets::{Wanted, read_all},
 };
 use crate::args::{Add, Kind};
@@ -46,7 +47,11 @@ pub(in crate::commands) async fn add(context: &Context<'_>, args: Add) -> Done {
             "" => item.kind.clone(),
             class => class.to_owned(),
         };
-        format!("Stored {} ({what}, {})", visible(&item.name), item.secret)
+        let place = match place(item) {
+            place if place.is_empty() => place,
+            place => format!(", {place}"),
+        };
+        format!("Stored {} ({what}{place})", visible(&item.name))
     });
     Ok(ExitCode::SUCCESS)
 }

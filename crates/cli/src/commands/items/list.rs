@@ -72,7 +72,7 @@ fn table(items: &[ItemSummary], now: UnixMillis) -> String {
         columns.push(("KEY SET", Box::new(|item| visible(&item.key_set))));
         columns.push(("CLASS", Box::new(|item| item.class.clone())));
     }
-    columns.push(("SECRET", Box::new(|item| item.secret.clone())));
+    columns.push(("SECRET", Box::new(place)));
     if items.iter().any(|item| !item.api_key_hint.is_empty()) {
         columns.push(("API KEY", Box::new(|item| item.api_key_hint.clone())));
     }
@@ -84,6 +84,14 @@ fn table(items: &[ItemSummary], now: UnixMillis) -> String {
     let row = |item| columns.iter().map(|(_, cell)| cell(item)).collect();
     let rows: Vec<Vec<String>> = items.iter().map(row).collect();
     output::table(&heads, &rows)
+}
+
+/// Where its chief secret is; nothing of a note that has none.
+pub(super) fn place(item: &ItemSummary) -> String {
+    match (item.kind.as_str(), item.secret.as_str()) {
+        ("note", "missing") => String::new(),
+        (_, place) => place.to_owned(),
+    }
 }
 
 /// How old an item is against its rule.
