@@ -71,9 +71,6 @@ pub(crate) struct Secrets {
 }
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").multiple(true).required(true).args([
-    "name", "set", "unset", "tag", "untag", "note", "rotate_after_days", "secret", "secret_fd", "secret_field", "field_fd", "forget_old",
-]))]
 pub(crate) struct Edit {
     /// Name, id or tk://environment/item.
     pub(crate) item: String,

@@ -23,7 +23,7 @@ pub(crate) struct List {
     /// What is in the trash, instead.
     #[arg(long)]
     pub(crate) trash: bool,
-    /// At most this many.
+    /// At most this many; 50 of what is looked for.
     #[arg(long, short = 'n', value_name = "COUNT")]
     pub(crate) limit: Option<u32>,
 }

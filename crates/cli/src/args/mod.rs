@@ -86,7 +86,7 @@ pub(crate) enum Verb {
     Status,
     /// Find out what does not work, and what to do about it.
     #[command(
-        after_help = "Looks at the agent, the vault file, pcscd, polkit, YubiKeys, PKCS#11 modules, memory, clock and desktop. Asks for no PIN,\nspends no try, and changes nothing. Ends with 1 when there is a problem."
+        after_help = "Looks at the agent, the vault file, pcscd, polkit, YubiKeys, PKCS#11 modules, memory, clock and desktop. Asks for no PIN,\nspends no try, and changes nothing. Ends with 1 when there is a problem.\n\nExamples:\n  touchkeep doctor\n  touchkeep doctor --all\n  touchkeep doctor --json"
     )]
     Doctor {
         /// Show what is in order in full, too.
@@ -94,6 +94,9 @@ pub(crate) enum Verb {
         all: bool,
     },
     /// Be the agent, in the foreground (or `stop` the one that runs).
+    #[command(
+        after_help = "It is started by itself when a verb needs it.\n\nExamples:\n  touchkeep agent\n  touchkeep agent stop"
+    )]
     Agent(Agent),
     /// Store an item: a key, a seed, a note. Its secrets are asked on the terminal, or read from file descriptors.
     #[command(
@@ -175,17 +178,26 @@ pub(crate) enum Verb {
         yes: bool,
     },
     /// Environments: groups of items with keys of their own, such as prod and testnet.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  touchkeep env list\n  touchkeep env add testnet\n  touchkeep env rename testnet sandbox"
+    )]
     Env(Env),
     /// Programs that may use the local proxy.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  touchkeep proxy add grid-bot --key-set main      prints its token, once\n  touchkeep proxy list\n  touchkeep proxy revoke grid-bot"
+    )]
     Proxy(Proxy),
     /// What is signed by rule, what is asked, what is refused.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  touchkeep policy show > policy.toml\n  touchkeep policy set policy.toml"
+    )]
     Policy(Policy),
     /// Answer requests that wait for a person, in this terminal.
     #[command(
-        after_help = "Stays until Ctrl-C. Each request is shown in plain words; type `approve` to go on, anything else refuses."
+        after_help = "Stays until Ctrl-C. Each request is shown in plain words; type `approve` to go on, anything else refuses.\n\nExamples:\n  touchkeep approve\n  touchkeep approve --once"
     )]
     Approve {
         /// End after the first answer.
@@ -193,7 +205,10 @@ pub(crate) enum Verb {
         once: bool,
     },
     /// What happened, and the proof that nobody changed the story.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  touchkeep audit list -n 50\n  touchkeep audit list --kind item-changed\n  touchkeep audit verify"
+    )]
     Audit(Audit),
     /// Keys and when they are due for rotation.
     #[command(after_help = "Examples:\n  touchkeep remind\n  touchkeep remind --now")]
@@ -203,13 +218,22 @@ pub(crate) enum Verb {
         now: bool,
     },
     /// Keys to touch: what is connected, and what opens the vault.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  touchkeep device list\n  touchkeep device inspect 12345678\n  touchkeep device enroll piv\n  touchkeep device retire 12345678 --dry-run"
+    )]
     Device(Device),
     /// The way back when a device is lost: made, tried, used.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  touchkeep recover kit\n  touchkeep recover drill\n  touchkeep recover list\n  touchkeep recover unlock"
+    )]
     Recover(Recover),
     /// Older copies of the vault.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  touchkeep backup list\n  touchkeep backup restore 1"
+    )]
     Backup(Backup),
     /// Take another copy of the vault in: nothing is lost, whichever was newer. Needs no key.
     #[command(
@@ -221,7 +245,7 @@ pub(crate) enum Verb {
     },
     /// The whole story in two minutes, with a practice card and a practice exchange.
     #[command(
-        after_help = "Everything lives in a private folder that is removed at the end (--keep leaves it). Nothing of yours is touched:\nno reader, no vault, no agent but those that the demo makes itself."
+        after_help = "Everything lives in a private folder that is removed at the end (--keep leaves it). Nothing of yours is touched:\nno reader, no vault, no agent but those that the demo makes itself.\n\nExamples:\n  touchkeep demo\n  touchkeep demo --auto"
     )]
     Demo(Demo),
     /// Print shell completions. They know the names of items while the vault is unlocked.

@@ -108,7 +108,7 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         Verb::Merge { path } => backup::merge(&context, &path).await,
         Verb::Agent(_) => {
             session.call(StopAgent {}).await?;
-            output.say("The agent has locked and ended.");
+            output.done("The agent has locked and ended.");
             Ok(ExitCode::SUCCESS)
         }
         Verb::Demo(_)

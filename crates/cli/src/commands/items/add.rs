@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use touchkeep_core::{Clock, Code, SystemClock, UnixMillis, time};
+use touchkeep_core::{Clock, Code, SystemClock, UnixMillis, text::visible, time};
 use touchkeep_wire::{AddItem, Failure, NewSecret};
 
 use super::{
     Context, Done,
+    list::place,
     secrets::{Wanted, read_all},
 };
 use crate::args::{Add, Kind};
@@ -46,7 +47,11 @@ pub(in crate::commands) async fn add(context: &Context<'_>, args: Add) -> Done {
             "" => item.kind.clone(),
             class => class.to_owned(),
         };
-        format!("Stored {} ({what}, {})", item.name, item.secret)
+        let place = match place(item) {
+            place if place.is_empty() => place,
+            place => format!(", {place}"),
+        };
+        format!("Stored {} ({what}{place})", visible(&item.name))
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -8,20 +8,25 @@ use touchkeep_wire::{FindItems, ItemFilter, ItemSummary};
 use super::{Context, Done};
 use crate::{args::List, layout, output::Style};
 
+/// Finds that are shown where nobody says how many.
+const BEST: u32 = 50;
+
 pub(in crate::commands) async fn list(context: &Context<'_>, args: List) -> Done {
     let is_narrowed = args.query.is_some()
         || args.kind.is_some()
         || args.venue.is_some()
         || args.environment.is_some()
         || !args.tag.is_empty();
+    // Whoever looks for something reads the first few.
+    let most = args.query.is_some().then_some(BEST);
     let filter = ItemFilter {
+        limit: args.limit.or(most),
         query: args.query,
         kind: args.kind.map(|kind| kind.name().to_owned()),
         tags: args.tag,
         venue: args.venue,
         environment: args.environment,
         trash: args.trash,
-        limit: args.limit,
     };
     let items = context.call(FindItems { filter }).await?;
     let output = context.output;
@@ -64,7 +69,7 @@ fn table(items: &[ItemSummary], now: UnixMillis) -> String {
         columns.push(("KEY SET", Box::new(|item| visible(&item.key_set))));
         columns.push(("CLASS", Box::new(|item| item.class.clone())));
     }
-    columns.push(("SECRET", Box::new(|item| item.secret.clone())));
+    columns.push(("SECRET", Box::new(place)));
     if items.iter().any(|item| !item.api_key_hint.is_empty()) {
         columns.push(("API KEY", Box::new(|item| item.api_key_hint.clone())));
     }
@@ -76,6 +81,14 @@ fn table(items: &[ItemSummary], now: UnixMillis) -> String {
     let row = |item| columns.iter().map(|(_, cell)| cell(item)).collect();
     let rows: Vec<Vec<String>> = items.iter().map(row).collect();
     layout::table(&heads, &rows)
+}
+
+/// Where its chief secret is; nothing of a note that has none.
+pub(super) fn place(item: &ItemSummary) -> String {
+    match (item.kind.as_str(), item.secret.as_str()) {
+        ("note", "missing") => String::new(),
+        (_, place) => place.to_owned(),
+    }
 }
 
 /// How old an item is against its rule.

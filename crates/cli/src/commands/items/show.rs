@@ -31,7 +31,11 @@ pub(super) fn detail(output: Output, item: &ItemDetail) -> String {
     if let Some(at) = summary.trashed {
         line(
             "trashed",
-            format!("{}; take it back: touchkeep restore", day(at)),
+            format!(
+                "{}; take it back: touchkeep restore {}",
+                day(at),
+                visible(&summary.name)
+            ),
         );
     }
     if let Some(at) = summary.plaintext_seen {
@@ -60,7 +64,12 @@ pub(super) fn detail(output: Output, item: &ItemDetail) -> String {
     }
     line("version", item.version.to_string());
     line("id", summary.id.to_string());
-    line("reference", format!("{}/{}", item.reference, "…"));
+    let field = match (summary.kind.as_str(), summary.secret.as_str()) {
+        ("otp-seed", _) => "otp",
+        (_, "missing") => "note",
+        _ => "secret",
+    };
+    line("reference", format!("{}/{field}", item.reference));
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let rows = lines.iter().map(|(name, value)| {
         let name = output.out(Style::Quiet, &format!("{name:width$}"));

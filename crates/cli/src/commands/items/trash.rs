@@ -27,9 +27,8 @@ pub(in crate::commands) async fn remove(
         terminal::confirm(&context.global, &question, &found.name)?;
     }
     if forever {
-        let done = context.call_asking(RemoveItem { item: id }).await?;
-        context.output.result(&done, |_| String::new());
-        context.output.say(&format!("Removed {name}. The vault's backups still have it; what it opens still accepts it until you end it there."));
+        context.call_asking(RemoveItem { item: id }).await?;
+        context.output.done(&format!("Removed {name}. The vault's backups still have it; what it opens still accepts it until you end it there."));
     } else {
         let item = context.call_asking(TrashItem { item: id }).await?;
         context.output.result(&item, |_| String::new());
