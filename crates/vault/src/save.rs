@@ -213,19 +213,24 @@ impl Unlocked {
         for setting in environment.pending.settings.keys() {
             replaced.field(None, setting);
         }
-        let mut texts = Vec::new();
+        let container = &self.locked.container;
+        let (mut texts, mut items) = (Vec::new(), BTreeSet::new());
         for part in parts {
             texts.push((part.commit, environment.open_part(part)?));
+            let places = environment.state.places_in(part.name);
+            items.extend(places.map(|place| place.item));
         }
+        let places = items.iter().flat_map(|id| environment.state.places(*id));
+        let told = environment.told(container, places.collect())?;
         let damaged = |_| crypt::content("s/");
         let borrowed = texts
             .iter()
             .map(|(commit, text)| Ok((*commit, std::str::from_utf8(text).map_err(damaged)?)))
             .collect::<Result<Vec<_>, VaultError>>()?;
-        let history = self.locked.container.history();
+        let history = container.history();
         Ok(environment
             .state
-            .folded(&borrowed, history, &replaced, PART_BYTES))
+            .folded(&borrowed, &told, history, &replaced, PART_BYTES))
     }
 
     // The file is written; now memory follows.
@@ -261,7 +266,7 @@ impl Unlocked {
             let Some((own, environment)) = own.zip(self.opened.environments.get_mut(&id)) else {
                 continue;
             };
-            let read = ReadPart::read(name, own, text, self.locked.container.history());
+            let read = ReadPart::read(name, own, &text, self.locked.container.history());
             let read = read.map_err(|_| crypt::content(&name.to_string()))?;
             environment.state.add(read);
         }

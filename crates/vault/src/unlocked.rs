@@ -6,7 +6,10 @@ use std::{
     sync::OnceLock,
 };
 
-use touchkeep_container::{MemberName, SECRET_FIELD, Value, op, parallel};
+use touchkeep_container::{
+    MemberName, SECRET_FIELD, Text, Value, op,
+    state::{ItemState, Place, Told, items_of},
+};
 use touchkeep_core::{ApiSecret, DeviceId, EnvironmentId, Id, ItemId, UserId, VaultId};
 use touchkeep_device::{Auth, Device, Purpose};
 use zeroize::Zeroizing;
@@ -36,6 +39,16 @@ pub struct Unlocked {
 struct Shown {
     items: BTreeMap<ItemId, Item>,
     unreadable: Vec<ItemId>,
+    // As of when it was put together. None comes without everything being read again.
+    in_conflict: Vec<ItemId>,
+}
+
+// An item as it was saved.
+struct Saved {
+    id: ItemId,
+    // None where it cannot be read, or must not.
+    item: Option<Item>,
+    is_in_conflict: bool,
 }
 
 impl Unlocked {
@@ -66,13 +79,13 @@ impl Unlocked {
         self.shown.get_or_init(|| {
             let mut shown = Shown::default();
             for environment in self.opened.environments.values() {
-                let ids: Vec<ItemId> = environment.state.known_items().collect();
-                let read = parallel::map(&ids, |id| self.read_item(environment, *id));
-                for (id, item) in ids.into_iter().zip(read) {
-                    match item {
-                        Some(Some(item)) => drop(shown.items.insert(id, item)),
-                        Some(None) => shown.unreadable.push(id),
-                        None => {}
+                for saved in self.saved(environment) {
+                    match saved.item {
+                        Some(item) => drop(shown.items.insert(saved.id, item)),
+                        None => shown.unreadable.push(saved.id),
+                    }
+                    if saved.is_in_conflict {
+                        shown.in_conflict.push(saved.id);
                     }
                 }
             }
@@ -80,14 +93,72 @@ impl Unlocked {
         })
     }
 
-    // An item as it was saved, if it is there; and if it can be read.
-    fn read_item(&self, environment: &OpenEnvironment, id: ItemId) -> Option<Option<Item>> {
+    // All items of an environment, by id. Nearly every one stands in one line, and is put together where that is decrypted.
+    fn saved(&self, environment: &OpenEnvironment) -> Vec<Saved> {
+        let known = environment.state.known_items();
         let history = self.locked.container.history();
-        let state = environment.state.item(id, history);
-        let state = state.filter(|state| state.is_there())?;
-        // Whoever may write may write any field: what a real vault cannot have is not read back either.
+        let is_alone = |place: &Place| known.get(&place.item) == Some(&1);
+        let read = environment.each_part(&self.locked.container, |name, text| {
+            let (mut saved, mut others) = (Vec::new(), Vec::new());
+            for place in environment.state.places_in(name) {
+                let line = place.of(text).unwrap_or_default();
+                if !is_alone(&place) {
+                    others.push(Told::read(place, line));
+                } else if let Ok(state) = ItemState::of_one(&place, line, history) {
+                    saved.extend(self.saved_as(environment.id, place.item, &state));
+                } else {
+                    saved.push(Saved::unreadable(place.item));
+                }
+            }
+            (saved, others)
+        });
+        // Everything was read once already: what cannot be read any more is not shown as if it was not there.
+        let Ok(read) = read else {
+            return known.into_keys().map(Saved::unreadable).collect();
+        };
+        let (mut saved, mut told) = (Vec::new(), Vec::new());
+        for (alone, others) in read {
+            saved.extend(alone);
+            told.extend(others.into_iter().flatten());
+        }
+        for (id, state) in items_of(&told, history) {
+            saved.extend(self.saved_as(environment.id, id, &state));
+        }
+        saved.sort_unstable_by_key(|saved| saved.id);
+        saved
+    }
+
+    fn saved_as(
+        &self,
+        environment: EnvironmentId,
+        id: ItemId,
+        state: &ItemState<'_>,
+    ) -> Option<Saved> {
+        state.is_there().then(|| Saved {
+            id,
+            item: self.read_item(environment, id, state),
+            is_in_conflict: state.is_in_conflict(),
+        })
+    }
+
+    // Whoever may write may write any field: what a real vault cannot have is not read back either.
+    fn read_item(
+        &self,
+        environment: EnvironmentId,
+        id: ItemId,
+        state: &ItemState<'_>,
+    ) -> Option<Item> {
         let is_allowed = |item: &Item| item.base_url.is_none() || self.locked.is_practice();
-        Some(Item::read(id, environment.id, &state).filter(is_allowed))
+        Item::read(id, environment, state).filter(is_allowed)
+    }
+
+    // The lines of one item, and no others, are decrypted.
+    fn told(
+        &self,
+        environment: &OpenEnvironment,
+        places: Vec<Place>,
+    ) -> Result<Vec<Told>, VaultError> {
+        environment.told(&self.locked.container, places)
     }
 
     fn change_shown(&mut self, change: impl FnOnce(&mut Shown)) {
@@ -214,7 +285,7 @@ impl Unlocked {
                 .filter(|i| i.name == name)
                 .cloned()
                 .collect(),
-            None => self.named(name),
+            None => self.named(name)?,
         };
         match (found.pop(), &found[..]) {
             (None, _) => Err(VaultError::NotFound),
@@ -227,37 +298,59 @@ impl Unlocked {
     }
 
     // The saved items of a name, without putting all others together.
-    fn named(&self, name: &str) -> Vec<Item> {
+    fn named(&self, name: &str) -> Result<Vec<Item>, VaultError> {
         let environments = self.opened.environments.values();
-        let told = environments.map(|environment| environment.state.items_told("name", name));
-        let told: BTreeSet<ItemId> = told.flatten().collect();
-        let items = told.into_iter().filter_map(|id| self.saved_item(id));
-        items.filter(|item| item.name == name).collect()
+        let maybe = environments.flat_map(|environment| environment.state.maybe_named(name));
+        let maybe: BTreeSet<ItemId> = maybe.collect();
+        let mut found = Vec::new();
+        for id in maybe {
+            found.extend(self.saved_item(id)?.filter(|item| item.name == name));
+        }
+        Ok(found)
     }
 
     // What stands in two environments is shown as the later one has it.
-    fn saved_item(&self, id: ItemId) -> Option<Item> {
-        let mut environments = self.opened.environments.values().rev();
-        environments.find_map(|environment| self.read_item(environment, id).flatten())
+    fn saved_item(&self, id: ItemId) -> Result<Option<Item>, VaultError> {
+        let history = self.locked.container.history();
+        for environment in self.opened.environments.values().rev() {
+            let told = self.told(environment, environment.state.places(id))?;
+            let state = ItemState::of(&told, history).filter(ItemState::is_there);
+            let item = state.and_then(|state| self.read_item(environment.id, id, &state));
+            if item.is_some() {
+                return Ok(item);
+            }
+        }
+        Ok(None)
     }
 
     /// Items whose secret was given twice by writers that did not know of each other. The later one is used until somebody
     /// sets it again.
     #[must_use]
     pub fn conflicts(&self) -> Vec<ItemId> {
-        let history = self.locked.container.history();
-        let items = self.shown().items.values();
-        let in_conflict = |item: &&Item| {
-            let state = self.opened.environments.get(&item.environment);
-            state.is_some_and(|environment| {
-                environment.state.may_be_in_conflict(item.id)
-                    && environment
-                        .state
-                        .item(item.id, history)
-                        .is_some_and(|state| state.is_in_conflict())
+        let shown = self.shown();
+        let items = shown.in_conflict.iter().copied();
+        items
+            .filter(|id| {
+                shown
+                    .items
+                    .get(id)
+                    .is_some_and(|it| self.is_in_conflict(it))
             })
-        };
-        items.filter(in_conflict).map(|item| item.id).collect()
+            .collect()
+    }
+
+    // Whether it still is.
+    fn is_in_conflict(&self, item: &Item) -> bool {
+        let environment = self.opened.environments.get(&item.environment);
+        let told = environment.map(|it| self.told(it, it.state.secret_places(item.id)));
+        let history = self.locked.container.history();
+        match told {
+            Some(Ok(told)) => {
+                ItemState::of(&told, history).is_some_and(|state| state.is_in_conflict())
+            }
+            Some(Err(_)) => true,
+            None => false,
+        }
     }
 
     /// Items that another program wrote and this one cannot read, or must not: an address of one's own outside of practice.
@@ -344,7 +437,7 @@ impl Unlocked {
     fn environment_of(&self, id: ItemId) -> Result<EnvironmentId, VaultError> {
         let environment = match self.shown.get() {
             Some(shown) => shown.items.get(&id).map(|item| item.environment),
-            None => self.saved_item(id).map(|item| item.environment),
+            None => self.saved_item(id)?.map(|item| item.environment),
         };
         environment.ok_or(VaultError::NotFound)
     }
@@ -360,7 +453,7 @@ impl Unlocked {
             None => return Err(VaultError::NotFound),
         };
         self.writable(environment)?;
-        self.forget_secret(environment, id);
+        self.forget_secret(environment, id)?;
         self.change_shown(|shown| {
             shown.items.remove(&id);
             shown.unreadable.retain(|unreadable| *unreadable != id);
@@ -403,21 +496,23 @@ impl Unlocked {
         });
     }
 
-    // The secret field as it is now, a stored one blotted out where it was saved.
-    fn secret_field(&self, environment: &OpenEnvironment, id: ItemId) -> Option<Value> {
+    // The secret field as it is now, a stored secret with it. It is decrypted for this call.
+    fn secret_field(
+        &self,
+        environment: &OpenEnvironment,
+        id: ItemId,
+    ) -> Result<Option<Value>, VaultError> {
         let pending = environment.pending.items.get(&id);
         if let Some(value) = pending.and_then(|item| item.fields.get(SECRET_FIELD)) {
-            return value.clone();
+            return Ok(value.clone());
         }
         if pending.is_some_and(|item| item.removed) {
-            return None;
+            return Ok(None);
         }
-        let state = environment
-            .state
-            .item(id, self.locked.container.history())?;
-        let mut fields = state.fields();
-        let (_, text) = fields.find(|(name, _)| *name == SECRET_FIELD)?;
-        Some(text.to_value())
+        let told = self.told(environment, environment.state.secret_places(id))?;
+        let state = ItemState::of(&told, self.locked.container.history());
+        let text = state.and_then(|state| state.secret());
+        Ok(text.map(Text::to_value))
     }
 
     /// An item's stored secret. It is decrypted for this call and nowhere kept.
@@ -428,22 +523,13 @@ impl Unlocked {
         let environment = self.environment_of(id)?;
         let environment = self.opened.environments.get(&environment);
         let environment = environment.ok_or(VaultError::NotFound)?;
-        let value = self.secret_field(environment, id);
+        let value = self.secret_field(environment, id)?;
         // EXPOSE: to who asked for it.
         let text = value.as_ref().map(Value::expose);
-        let Some(Secret::Stored(new)) = text.and_then(item::secret) else {
-            return Err(VaultError::NoSecret);
-        };
-        let pending = environment.pending.items.get(&id);
-        if pending.is_some_and(|item| item.fields.contains_key(SECRET_FIELD)) {
-            return Ok(ApiSecret::new(new.to_owned()));
+        match text.and_then(item::secret) {
+            Some(Secret::Stored(secret)) => Ok(ApiSecret::new(secret.to_owned())),
+            _ => Err(VaultError::NoSecret),
         }
-        let state = environment.state.item(id, self.locked.container.history());
-        let place = state.and_then(|state| state.stored_secret());
-        let place = place.ok_or(VaultError::NoSecret)?;
-        let secret = environment.read_secret(&self.locked.container, &place)?;
-        // EXPOSE: to who asked for it.
-        Ok(ApiSecret::new(secret.expose().to_owned()))
     }
 
     /// Encrypts an item's secret straight to the devices that seal: nothing that unlocking opens can read it.
@@ -483,7 +569,7 @@ impl Unlocked {
         let environment = self.environment_of(id)?;
         let environment = self.opened.environments.get(&environment);
         let environment = environment.ok_or(VaultError::NotFound)?;
-        let value = self.secret_field(environment, id);
+        let value = self.secret_field(environment, id)?;
         // EXPOSE: to a look at where the secret is.
         let text = value.as_ref().map(Value::expose);
         let Some(Secret::Sealed(revision)) = text.and_then(item::secret) else {
@@ -555,7 +641,7 @@ impl Unlocked {
         value: Option<Value>,
     ) -> Result<(), VaultError> {
         self.writable(environment)?;
-        self.forget_secret(environment, id);
+        self.forget_secret(environment, id)?;
         let pending = &mut self.writable(environment)?.pending;
         let item = pending.items.entry(id).or_default();
         item.fields.insert(SECRET_FIELD.into(), value);
@@ -581,21 +667,21 @@ impl Unlocked {
     }
 
     // What an item's secret was so far must not stay in the file.
-    fn forget_secret(&mut self, environment: EnvironmentId, id: ItemId) {
-        let history = self.locked.container.history();
+    fn forget_secret(&mut self, environment: EnvironmentId, id: ItemId) -> Result<(), VaultError> {
+        let container = &self.locked.container;
         let Some(environment) = self.opened.environments.get_mut(&environment) else {
-            return;
+            return Ok(());
         };
+        let told = environment.told(container, environment.state.secret_places(id))?;
         environment.pending.sealed.remove(&id);
-        let Some(state) = environment.state.item(id, history) else {
-            return;
-        };
-        let parts: Vec<_> = state
-            .parts_with_secrets()
-            .map(|name| name.to_string())
-            .collect();
-        environment.pending.forgets.extend(parts);
-        environment.pending.unsealed.insert(id);
+        if let Some(state) = ItemState::of(&told, container.history()) {
+            let parts = state.parts_with_secrets().map(|name| name.to_string());
+            environment.pending.forgets.extend(parts);
+        }
+        if environment.state.knows(id) {
+            environment.pending.unsealed.insert(id);
+        }
+        Ok(())
     }
 
     /// A setting.
@@ -687,6 +773,16 @@ impl Unlocked {
     #[must_use]
     pub fn device(&self, id: DeviceId) -> Option<&EnrolledDevice> {
         self.devices().iter().find(|device| device.id == id)
+    }
+}
+
+impl Saved {
+    const fn unreadable(id: ItemId) -> Self {
+        Self {
+            id,
+            item: None,
+            is_in_conflict: false,
+        }
     }
 }
 
