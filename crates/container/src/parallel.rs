@@ -1,7 +1,10 @@
 //! Work on many pieces, shared by the cores.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -19,8 +22,7 @@ pub fn map_with<S, T: Sync, R: Send>(
     own: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, &T) -> R + Sync,
 ) -> Vec<R> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    if cores < 2 || pieces.len() < MIN_PIECES {
+    if pieces.len() < MIN_PIECES || cores() < 2 {
         let mut own = own();
         return pieces.iter().map(|piece| work(&mut own, piece)).collect();
     }
@@ -37,7 +39,7 @@ pub fn map_with<S, T: Sync, R: Send>(
         }
     };
     let mut done = thread::scope(|scope| {
-        let others = (1..cores.min(pieces.len())).map(|_| scope.spawn(share));
+        let others = (1..cores().min(pieces.len())).map(|_| scope.spawn(share));
         let others: Vec<_> = others.collect();
         let mut done = share();
         for other in others {
@@ -50,6 +52,12 @@ pub fn map_with<S, T: Sync, R: Send>(
     });
     done.sort_unstable_by_key(|(at, _)| *at);
     done.into_iter().map(|(_, made)| made).collect()
+}
+
+// To count them takes longer than to read an item.
+fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
 #[cfg(test)]
@@ -72,8 +80,7 @@ mod tests {
         let made = AtomicUsize::new(0);
         let count = || made.fetch_add(1, Ordering::Relaxed);
         let used = map_with(&[(); 1000], count, |own, ()| *own);
-        let cores = thread::available_parallelism().map_or(1, usize::from);
         assert_eq!(used.len(), 1000);
-        assert!(made.into_inner() <= cores.max(1));
+        assert!(made.into_inner() <= cores());
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use touchkeep_container::{
@@ -78,17 +78,24 @@ impl Unlocked {
     fn shown(&self) -> &Shown {
         self.shown.get_or_init(|| {
             let mut shown = Shown::default();
-            for environment in self.opened.environments.values() {
-                for saved in self.saved(environment) {
-                    match saved.item {
-                        Some(item) => drop(shown.items.insert(saved.id, item)),
-                        None => shown.unreadable.push(saved.id),
-                    }
-                    if saved.is_in_conflict {
-                        shown.in_conflict.push(saved.id);
-                    }
+            let environments = self.opened.environments.values();
+            let mut saved: Vec<Saved> = Vec::new();
+            for environment in environments {
+                saved.append(&mut self.saved(environment));
+            }
+            for saved in &saved {
+                if saved.item.is_none() {
+                    shown.unreadable.push(saved.id);
+                }
+                if saved.is_in_conflict {
+                    shown.in_conflict.push(saved.id);
                 }
             }
+            // At once, so that they lie close together. Of an id that is there twice the last is kept.
+            let items = saved.into_iter();
+            shown.items = items
+                .filter_map(|saved| Some((saved.id, saved.item?)))
+                .collect();
             shown
         })
     }
@@ -98,34 +105,43 @@ impl Unlocked {
         let known = environment.state.known_items();
         let history = self.locked.container.history();
         let is_alone = |place: &Place| known.get(&place.item) == Some(&1);
-        let read = environment.each_part(&self.locked.container, |name, text| {
-            let (mut saved, mut others) = (Vec::new(), Vec::new());
+        // One list for all cores: of lists that are thrown away the holes would stay.
+        let all = Mutex::new(Vec::with_capacity(known.len()));
+        let add = |saved| {
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.push(saved);
+        };
+        let others = environment.each_part(&self.locked.container, |name, text| {
+            let mut others = Vec::new();
             for place in environment.state.places_in(name) {
                 let line = place.of(text).unwrap_or_default();
                 if !is_alone(&place) {
                     others.push(Told::read(place, line));
                 } else if let Ok(state) = ItemState::of_one(&place, line, history) {
-                    saved.extend(self.saved_as(environment.id, place.item, &state));
+                    let saved = self.saved_as(environment.id, place.item, &state);
+                    saved.into_iter().for_each(add);
                 } else {
-                    saved.push(Saved::unreadable(place.item));
+                    add(Saved::unreadable(place.item));
                 }
             }
-            (saved, others)
+            others
+        });
+        let others: Result<Vec<Told>, _> = others.map_or_else(Err, |others| {
+            let others = others.into_iter().flatten();
+            others
+                .collect::<Result<_, _>>()
+                .map_err(|_| crypt::content("s/"))
         });
         // Everything was read once already: what cannot be read any more is not shown as if it was not there.
-        let Ok(read) = read else {
+        let Ok(told) = others else {
             return known.into_keys().map(Saved::unreadable).collect();
         };
-        let (mut saved, mut told) = (Vec::new(), Vec::new());
-        for (alone, others) in read {
-            saved.extend(alone);
-            told.extend(others.into_iter().flatten());
-        }
+        let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (id, state) in items_of(&told, history) {
-            saved.extend(self.saved_as(environment.id, id, &state));
+            all.extend(self.saved_as(environment.id, id, &state));
         }
-        saved.sort_unstable_by_key(|saved| saved.id);
-        saved
+        all.sort_unstable_by_key(|saved| saved.id);
+        all
     }
 
     fn saved_as(
