@@ -1,6 +1,6 @@
 //! What the operations of one environment add up to. The order in which they are taken in makes no difference.
 //!
-//! Per field the last writer wins, by the clock; of two with one reading, who knew the other, else the greater commit. For the secret field a write is replaced only by one that knew it:
+//! Per field the last writer wins, by the clock; of two with one reading, who knew the other, else the greater commit. For a secret field a write is replaced only by one that knew it:
 //! two writes of which neither commit is the other's ancestor both stay, and the item is in conflict until a later write.
 //!
 //! # Why only an index
@@ -24,12 +24,20 @@ use crate::{
     op::{self, BadOp, Edit, Head, HybridClock, Line, Op, Text, Writer, Written},
 };
 
-/// The field whose concurrent writes are both kept.
+/// The chief secret field.
 pub const SECRET_FIELD: &str = "secret";
-/// How the secret field begins where the secret itself follows.
+/// How the names of further secret fields begin.
+pub const SECRET_PREFIX: &str = "secret.";
+/// How a secret field begins where the secret itself follows.
 pub const STORED: &str = "stored:";
 
 const NAME_FIELD: &str = "name";
+
+/// Whether a field is secret: concurrent writes of it are both kept, what it holds is not shown and, once replaced, leaves the file.
+#[must_use]
+pub fn is_secret_field(name: &str) -> bool {
+    name == SECRET_FIELD || name.starts_with(SECRET_PREFIX)
+}
 
 /// When and by which commit something was written. Ordered as writes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,8 +140,7 @@ impl ReadPart {
             let (mut name, mut sets_secret) = (None, false);
             let read = op::read_line(rest, |field, value| match field {
                 NAME_FIELD => name = value.map(name_hash),
-                SECRET_FIELD => sets_secret = true,
-                _ => {}
+                field => sets_secret |= is_secret_field(field),
             });
             let (head, after) = read.ok_or(BadOp { line })?;
             let range = place_of(
@@ -288,7 +295,7 @@ struct Write<'a> {
 /// An item, put together.
 #[derive(Debug, Clone, Default)]
 pub struct ItemState<'a> {
-    // Ascending by field, then by stamp. One of each field, but for a secret in conflict.
+    // Ascending by field, then by stamp. One of each field, but for secrets in conflict.
     writes: Vec<Write<'a>>,
     // The last one, once it is put together.
     removed: Vec<Stamp>,
@@ -335,6 +342,12 @@ impl<'a> ItemState<'a> {
         self.is_there
     }
 
+    /// The earliest write of it that still holds.
+    #[must_use]
+    pub fn first_write(&self) -> Option<Stamp> {
+        self.writes.iter().map(|write| write.stamp).min()
+    }
+
     /// Its fields that are not empty. Of a stored secret only that it is stored.
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, Text<'a>)> {
         let fields = self.writes.chunk_by(|a, b| a.field == b.field);
@@ -344,23 +357,40 @@ impl<'a> ItemState<'a> {
         })
     }
 
-    /// Its secret field, a stored secret with it.
+    /// What a secret field says, a stored secret with it.
     #[must_use]
-    pub fn secret(&self) -> Option<Text<'a>> {
-        self.of_field(SECRET_FIELD).last()?.text
+    pub fn secret(&self, field: &str) -> Option<Text<'a>> {
+        self.of_field(field).last()?.text
     }
 
-    /// The parts that hold a stored secret of it, of every write that is not replaced yet.
-    pub fn parts_with_secrets(&self) -> impl Iterator<Item = MemberName> {
-        let writes = self.of_field(SECRET_FIELD).iter();
+    /// The parts that hold a stored secret of a field, of every write that is not replaced yet.
+    pub fn parts_with_secret(&self, field: &str) -> impl Iterator<Item = MemberName> {
+        let writes = self.of_field(field).iter();
         let stored = writes.filter(|write| write.stores());
         stored.filter_map(|write| write.part)
     }
 
-    /// Whether two writers gave it different secrets without knowing of each other.
+    /// What every write of its secret fields says that is not replaced yet: the field, and the text. Of stored secrets only that
+    /// they are stored. Of a field that is not empty for one writer and emptied by another, both count.
+    pub fn secrets(&self) -> impl Iterator<Item = (&'a str, Text<'a>)> {
+        let secret = self
+            .writes
+            .iter()
+            .filter(|write| is_secret_field(write.field));
+        secret.filter_map(|write| Some((write.field, write.shown()?)))
+    }
+
+    /// Secret fields that two writers gave different texts without knowing of each other.
+    pub fn conflicts(&self) -> impl Iterator<Item = &'a str> {
+        let fields = self.writes.chunk_by(|a, b| a.field == b.field);
+        let several = fields.filter(|writes| writes.len() > 1);
+        several.filter_map(|writes| Some(writes.first()?.field))
+    }
+
+    /// Whether a secret field is in conflict.
     #[must_use]
     pub fn is_in_conflict(&self) -> bool {
-        self.of_field(SECRET_FIELD).len() > 1
+        self.conflicts().next().is_some()
     }
 
     fn take(&mut self, op: Op<'a>, stamp: Stamp, part: Option<MemberName>) {
@@ -407,7 +437,7 @@ impl<'a> ItemState<'a> {
     }
 
     fn holds(&self, name: &str, stamp: Stamp) -> bool {
-        self.holds_setting(name, stamp) && (name != SECRET_FIELD || self.is_there())
+        self.holds_setting(name, stamp) && (!is_secret_field(name) || self.is_there())
     }
 
     fn holds_setting(&self, name: &str, stamp: Stamp) -> bool {
@@ -417,7 +447,7 @@ impl<'a> ItemState<'a> {
 
 impl<'a> Write<'a> {
     fn stores(&self) -> bool {
-        self.field == SECRET_FIELD && self.text.is_some_and(|it| it.escaped().starts_with(STORED))
+        is_secret_field(self.field) && self.text.is_some_and(|it| it.escaped().starts_with(STORED))
     }
 
     fn shown(&self) -> Option<Text<'a>> {
@@ -433,7 +463,7 @@ impl<'a> Write<'a> {
 // Of the writes of one field, those that hold.
 fn holding<'a>(mut writes: Vec<Write<'a>>, history: &History) -> Vec<Write<'a>> {
     match writes.first() {
-        Some(write) if write.field == SECRET_FIELD => keep_unseen(&mut writes, history),
+        Some(write) if is_secret_field(write.field) => keep_unseen(&mut writes, history),
         _ => keep_latest(&mut writes, history),
     }
     writes
@@ -543,7 +573,7 @@ impl State {
         self.places_where(id, |_| true)
     }
 
-    /// Where the lines stand that say an item's secret. Those of its lines alone add up to the secret that it has while it is there.
+    /// Where the lines stand that say an item's secrets. They alone add up to the secrets that it has while it is there.
     #[must_use]
     pub fn secret_places(&self, id: ItemId) -> Vec<Place> {
         self.places_where(id, |line| line.sets_secret)
@@ -699,14 +729,14 @@ impl Replaced {
         self.fields.insert((item, name.to_owned()));
     }
 
-    /// The secret of an item that is removed.
+    /// The secrets of an item that is removed.
     pub fn removed(&mut self, item: ItemId) {
         self.secrets_of.insert(item);
     }
 
     fn has(&self, item: Option<ItemId>, name: &str) -> bool {
         self.fields.contains(&(item, name.to_owned()))
-            || (name == SECRET_FIELD && item.is_some_and(|item| self.secrets_of.contains(&item)))
+            || (is_secret_field(name) && item.is_some_and(|item| self.secrets_of.contains(&item)))
     }
 }
 

@@ -234,8 +234,11 @@ fn a_stored_secret_is_not_shown_and_found_where_it_stands() {
     assert_eq!(places[0].part, name(false, 0));
     assert_eq!(shown(&world), [("secret".into(), STORED.into())]);
     world.item(item(), &history(), |item| {
-        assert_eq!(*item.secret().unwrap().to_value().expose(), secret);
-        let parts: Vec<_> = item.parts_with_secrets().collect();
+        assert_eq!(
+            *item.secret(SECRET_FIELD).unwrap().to_value().expose(),
+            secret
+        );
+        let parts: Vec<_> = item.parts_with_secret(SECRET_FIELD).collect();
         assert_eq!(parts, [name(false, 0)]);
     });
 }
@@ -289,7 +292,7 @@ fn only_a_snapshot_speaks_for_others_and_only_for_what_came_before() {
 }
 
 fn any_act() -> impl Strategy<Value = (u8, Act)> {
-    let field = prop_oneof![Just("name"), Just(SECRET_FIELD)];
+    let field = prop_oneof![Just("name"), Just(SECRET_FIELD), Just("secret.passphrase")];
     let act = prop_oneof![
         4 => (field, "(stored:|sealed:)[ab]").prop_map(|(field, text)| Act::Put(field, text)),
         1 => Just(Act::Remove),
@@ -431,7 +434,10 @@ proptest! {
             let secret = |places: Vec<Place>| {
                 let told = world.told(places);
                 let state = ItemState::of(&told, &history);
-                state.map(|state| (state.secret().map(|it| it.escaped().to_owned()), state.is_in_conflict(), state.parts_with_secrets().map(|it| it.to_string()).collect::<Vec<_>>()))
+                state.map(|state| [SECRET_FIELD, "secret.passphrase"].map(|field| {
+                    let parts: Vec<_> = state.parts_with_secret(field).map(|it| it.to_string()).collect();
+                    (state.secret(field).map(|it| it.escaped().to_owned()), parts, state.conflicts().any(|it| it == field))
+                }))
             };
             let of_all = secret(world.state.places(id)).unwrap_or_default();
             prop_assert_eq!(secret(world.state.secret_places(id)).unwrap_or_default(), of_all);

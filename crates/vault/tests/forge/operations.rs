@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::Write};
 
 use serde_json::{Map, Value, json};
 use touchkeep_container::{
-    AuditHead, Container, Hash, MemberName, NewCommit, Part, ReadPart, State,
+    AuditHead, Container, Hash, MemberName, NewCommit, Part, ReadPart, SECRET_FIELD, State,
     state::{BadPart, ItemState, Told},
 };
 use touchkeep_core::{EnvironmentId, Id, ItemId, UnixMillis, UserId};
@@ -13,6 +13,7 @@ use touchkeep_core::{EnvironmentId, Id, ItemId, UnixMillis, UserId};
 use super::{bytes::Dice, signed::Forge};
 
 const ITEM: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaa";
+const FURTHER: &str = "secret.passphrase";
 
 /// A vault with parts that were written here.
 pub(crate) struct Written {
@@ -107,8 +108,11 @@ impl Written {
             let mut shown: Map<String, Value> = fields
                 .map(|(name, text)| (name.to_owned(), json!(text.to_value().expose())))
                 .collect();
-            if let Some(secret) = item.secret() {
-                shown.insert("secret".into(), json!(secret.to_value().expose()));
+            for field in [SECRET_FIELD, FURTHER] {
+                let Some(secret) = item.secret(field) else {
+                    continue;
+                };
+                shown.insert(field.into(), json!(secret.to_value().expose()));
             }
             if item.is_in_conflict() {
                 shown.insert("in conflict".into(), json!(true));
@@ -284,7 +288,8 @@ fn text_of(on: &Written, is_snapshot: bool, random: usize, dice: &mut Dice) -> S
             2 => format!("{{\"at\":\"{at}\",\"item\":\"{item}\",\"set\":{{\"name\":{value}}}}}\n"),
             _ => {
                 let at = format!("{}.{}", 5 + dice.below(3), 10 * random + line);
-                format!("{{\"at\":\"{at}\",\"item\":\"{item}\",\"set\":{{\"secret\":{value}}}}}\n")
+                let field = [SECRET_FIELD, FURTHER][dice.below(2)];
+                format!("{{\"at\":\"{at}\",\"item\":\"{item}\",\"set\":{{\"{field}\":{value}}}}}\n")
             }
         });
     }
