@@ -188,7 +188,7 @@ impl OpenEnvironment {
         let seen = parallel::map_with(&parts, Scratch::default, |scratch, name| {
             let bytes = container.member(name);
             let payload = bytes.and_then(|bytes| payload(&identities, bytes));
-            let text = payload.and_then(|payload| Some(payload.open_in(scratch).ok()?));
+            let text = payload.and_then(|payload| payload.open_in(scratch).ok());
             Some(look(*name, text?))
         });
         let named = parts.iter().zip(seen);

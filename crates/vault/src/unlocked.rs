@@ -48,12 +48,12 @@ struct Shown {
     index: OnceLock<Index>,
 }
 
-// An item as it was saved.
-struct Saved {
-    id: ItemId,
-    // None where it cannot be read, or must not.
-    item: Option<Item>,
-    is_in_conflict: bool,
+// Items as they were saved, in no order. One list for all cores and environments: of lists that are thrown away the holes would stay.
+#[derive(Default)]
+struct Gathered {
+    items: Vec<(ItemId, Item)>,
+    unreadable: Vec<ItemId>,
+    in_conflict: Vec<ItemId>,
 }
 
 impl Unlocked {
@@ -82,84 +82,82 @@ impl Unlocked {
 
     fn shown(&self) -> &Shown {
         self.shown.get_or_init(|| {
-            let mut shown = Shown::default();
-            let environments = self.opened.environments.values();
-            let mut saved: Vec<Saved> = Vec::new();
-            for environment in environments {
-                saved.append(&mut self.saved(environment));
+            let mut gathered = Gathered::default();
+            for environment in self.opened.environments.values() {
+                self.gather(environment, &mut gathered);
             }
-            for saved in &saved {
-                if saved.item.is_none() {
-                    shown.unreadable.push(saved.id);
-                }
-                if saved.is_in_conflict {
-                    shown.in_conflict.push(saved.id);
-                }
+            gathered.unreadable.sort_unstable();
+            gathered.in_conflict.sort_unstable();
+            Shown {
+                // Of what stands in two environments the later one is kept.
+                items: gathered.items.into_iter().collect(),
+                unreadable: gathered.unreadable,
+                in_conflict: gathered.in_conflict,
+                index: OnceLock::new(),
             }
-            // At once, so that they lie close together. Of an id that is there twice the last is kept.
-            let items = saved.into_iter();
-            shown.items = items
-                .filter_map(|saved| Some((saved.id, saved.item?)))
-                .collect();
-            shown
         })
     }
 
-    // All items of an environment, by id. Nearly every one stands in one line, and is put together where that is decrypted.
-    fn saved(&self, environment: &OpenEnvironment) -> Vec<Saved> {
-        let known = environment.state.known_items();
+    // Nearly every item stands in one line, and is put together where that is decrypted.
+    fn gather(&self, environment: &OpenEnvironment, into: &mut Gathered) {
+        let mut known = environment.state.known_items();
+        into.items.reserve(known.len());
+        known.retain(|_, lines| *lines > 1);
         let history = self.locked.container.history();
-        let is_alone = |place: &Place| known.get(&place.item) == Some(&1);
-        // One list for all cores: of lists that are thrown away the holes would stay.
-        let all = Mutex::new(Vec::with_capacity(known.len()));
-        let add = |saved| {
-            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-            all.push(saved);
-        };
-        let others = environment.each_part(&self.locked.container, |name, text| {
+        let shared = Mutex::new(into);
+        let told = environment.each_part(&self.locked.container, |name, text| {
             let mut others = Vec::new();
             for place in environment.state.places_in(name) {
                 let line = place.of(text).unwrap_or_default();
-                if !is_alone(&place) {
-                    others.push(Told::read(place, line));
-                } else if let Ok(state) = ItemState::of_one(&place, line, history) {
-                    let saved = self.saved_as(environment.id, place.item, &state);
-                    saved.into_iter().for_each(add);
-                } else {
-                    add(Saved::unreadable(place.item));
+                if known.contains_key(&place.item) {
+                    others.push(Told::read(place, line).map_err(|_| crypt::content("s/"))?);
+                    continue;
+                }
+                let state = ItemState::of_one(&place, line, history);
+                let state = state.map_err(|_| crypt::content("s/"))?;
+                self.gather_one(environment, place.item, &state, &shared);
+            }
+            Ok(others)
+        });
+        let told: Result<Vec<Vec<Told>>, VaultError> =
+            told.and_then(|told| told.into_iter().collect());
+        match told {
+            Ok(told) => {
+                let told: Vec<Told> = told.into_iter().flatten().collect();
+                for (id, state) in items_of(&told, history) {
+                    self.gather_one(environment, id, &state, &shared);
                 }
             }
-            others
-        });
-        let others: Result<Vec<Told>, _> = others.map_or_else(Err, |others| {
-            let others = others.into_iter().flatten();
-            others
-                .collect::<Result<_, _>>()
-                .map_err(|_| crypt::content("s/"))
-        });
-        // Everything was read once already: what cannot be read any more is not shown as if it was not there.
-        let Ok(told) = others else {
-            return known.into_keys().map(Saved::unreadable).collect();
-        };
-        let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for (id, state) in items_of(&told, history) {
-            all.extend(self.saved_as(environment.id, id, &state));
+            // Everything was read once already: what cannot be read any more is not shown as if it was not there.
+            Err(_) => {
+                let into = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let is_other = |(_, item): &(ItemId, Item)| item.environment != environment.id;
+                into.items.retain(is_other);
+                into.unreadable
+                    .extend(environment.state.known_items().into_keys());
+            }
         }
-        all.sort_unstable_by_key(|saved| saved.id);
-        all
     }
 
-    fn saved_as(
+    fn gather_one(
         &self,
-        environment: EnvironmentId,
+        environment: &OpenEnvironment,
         id: ItemId,
         state: &ItemState<'_>,
-    ) -> Option<Saved> {
-        state.is_there().then(|| Saved {
-            id,
-            item: self.read_item(environment, id, state),
-            is_in_conflict: state.is_in_conflict(),
-        })
+        shared: &Mutex<&mut Gathered>,
+    ) {
+        if !state.is_there() {
+            return;
+        }
+        let item = self.read_item(environment.id, id, state);
+        let mut into = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        match item {
+            Some(item) => into.items.push((id, item)),
+            None => into.unreadable.push(id),
+        }
+        if state.is_in_conflict() {
+            into.in_conflict.push(id);
+        }
     }
 
     // Whoever may write may write any field: what a real vault cannot have is not read back either.
@@ -1027,16 +1025,6 @@ impl Unlocked {
     #[must_use]
     pub fn device(&self, id: DeviceId) -> Option<&EnrolledDevice> {
         self.devices().iter().find(|device| device.id == id)
-    }
-}
-
-impl Saved {
-    const fn unreadable(id: ItemId) -> Self {
-        Self {
-            id,
-            item: None,
-            is_in_conflict: false,
-        }
     }
 }
 
