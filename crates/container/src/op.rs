@@ -402,15 +402,36 @@ fn read_fields<'a>(
 // A name, before it its first eight bytes as a number: names are in the order of these, and only where they are the same has more to be
 // compared.
 fn read_key(text: &str) -> Option<((u64, &str), &str)> {
+    let bytes = text.as_bytes();
     let (mut first, mut len) = (0, 0);
-    for byte in text.bytes().take(MAX_KEY_BYTES).take_while(is_key_byte) {
-        if len < 8 {
-            first |= u64::from(byte) << (56 - 8 * len);
+    if let Some((word, _)) = bytes.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        let bits = 8 * key_bytes(word);
+        first = (word & !u64::MAX.checked_shl(bits).unwrap_or(0)).swap_bytes();
+        len = usize::try_from(bits / 8).ok()?;
+    }
+    if len == 8 || bytes.len() < 8 {
+        let more = bytes.get(len..)?.iter().take(MAX_KEY_BYTES - len);
+        for byte in more.take_while(|byte| is_key_byte(byte)) {
+            if len < 8 {
+                first |= u64::from(*byte) << (56 - 8 * len);
+            }
+            len += 1;
         }
-        len += 1;
     }
     let (name, rest) = text.split_at_checked(len)?;
     (len > 0).then_some(((first, name), rest))
+}
+
+// How many of eight bytes may stand in a name, from the lowest one on.
+fn key_bytes(word: u64) -> u32 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    // Of seven bits each byte, those that are at least `n` have the high bit.
+    let at_least = |n: u8| (word | HIGH).wrapping_sub(ONES.wrapping_mul(u64::from(n)));
+    let within = |first: u8, last: u8| at_least(first) & !at_least(last + 1);
+    let plain = within(b'a', b'z') | within(b'0', b'9') | within(b'-', b'.') | within(b'_', b'_');
+    (!(plain & !word) & HIGH).trailing_zeros() / 8
 }
 
 // What stands after the colon, and what follows it. The value's end is the first quote without a backslash.
@@ -619,6 +640,14 @@ mod tests {
         fn eight_bytes_at_a_time_find_what_one_at_a_time_does(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), 0x1eu8..0x24, 0x5au8..0x5e], 0..40)) {
             let one_by_one = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
             prop_assert_eq!(plain_bytes(&bytes), one_by_one.unwrap_or(bytes.len()));
+        }
+
+        #[test]
+        fn names_are_read_as_they_are_one_byte_at_a_time(text in prop_oneof!["[-_.a-z0-9]{0,20}", "[ -~\u{7f}-\u{1ff}]{0,20}", "[-_.a-z0-9]{0,9}[!-\u{ff}]{0,20}"]) {
+            let len = text.bytes().take_while(is_key_byte).count();
+            let first = text.bytes().take(len).chain([0; 8]).take(8).fold(0, |first, byte| first << 8 | u64::from(byte));
+            let expected = (len > 0).then(|| ((first, &text[..len]), &text[len..]));
+            prop_assert_eq!(read_key(&text), expected);
         }
 
         #[test]

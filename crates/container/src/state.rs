@@ -6,7 +6,7 @@
 //! # Why only an index
 //! A vault of a hundred thousand items must open at once, and a secret that nobody asks for has no place in memory. So each
 //! part is read once, strictly and whole, and then let go of: what stays is where the lines of each item stand. Who looks at
-//! an item decrypts these lines again. Settings alone are kept.
+//! an item decrypts these lines again. Settings alone are kept, and small parts without secrets.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -32,6 +32,9 @@ pub const SECRET_PREFIX: &str = "secret.";
 pub const STORED: &str = "stored:";
 
 const NAME_FIELD: &str = "name";
+
+/// A part of this size that says no secret is kept: to open each of many small ones again costs more than they take.
+const MAX_KEPT_BYTES: usize = 4096;
 
 /// Whether a field is secret: concurrent writes of it are both kept, what it holds is not shown and, once replaced, leaves the file.
 #[must_use]
@@ -101,6 +104,8 @@ pub struct ReadPart {
     // Ascending by item.
     lines: Vec<LineRef>,
     settings: Vec<SettingsLine>,
+    // All of it, if it is small and without secrets.
+    kept: Zeroizing<Vec<u8>>,
     clock: HybridClock,
 }
 
@@ -123,9 +128,13 @@ impl ReadPart {
             froms: Vec::new(),
             lines: Vec::new(),
             settings: Vec::new(),
+            kept: Zeroizing::default(),
             clock: HybridClock::default(),
         };
         part.read_lines(text, history)?;
+        if text.len() <= MAX_KEPT_BYTES && !part.lines.iter().any(|line| line.sets_secret) {
+            part.kept = Zeroizing::new(text.as_bytes().to_vec());
+        }
         // A writer sorts them, so that there is nothing to do.
         part.lines.sort_unstable();
         part.lines.shrink_to_fit();
@@ -592,6 +601,13 @@ impl State {
     pub fn places_in(&self, name: MemberName) -> impl Iterator<Item = Place> {
         let parts = self.parts.iter().filter(move |part| part.name == name);
         parts.flat_map(|part| part.lines.iter().map(|line| part.place(line)))
+    }
+
+    /// The line that stands there, where it was kept.
+    #[must_use]
+    pub fn kept(&self, place: &Place) -> Option<&[u8]> {
+        let part = self.parts.iter().find(|part| part.name == place.part)?;
+        place.of(&part.kept)
     }
 
     /// Whether anything is known of an item.

@@ -427,6 +427,12 @@ proptest! {
             prop_assert_eq!(world.state.known_items().get(&id).copied().unwrap_or_default(), expected.len());
             prop_assert_eq!(world.state.knows(id), !expected.is_empty());
             prop_assert_eq!(found, expected);
+            for place in world.state.places(id) {
+                let text = &world.texts[&place.part];
+                let kept = world.state.kept(&place);
+                prop_assert_eq!(kept.is_none(), text.contains("\"secret"));
+                prop_assert!(kept.is_none_or(|kept| Some(kept) == place.of(text.as_bytes())));
+            }
             for called in ["stored:a", "sealed:b"] {
                 let is_called = |line: &Plain| line.is_of(id) && line.json["set"]["name"] == called;
                 prop_assert_eq!(world.state.maybe_named(called).contains(&id), plain.iter().any(is_called));
