@@ -514,7 +514,11 @@ fn keep_latest(writes: &mut Vec<Write<'_>>, history: &History) {
 
 // Of each commit the last write, and of these the ones whose commits came before no other's.
 fn keep_unseen(writes: &mut Vec<Write<'_>>, history: &History) {
-    writes.sort_by_key(|write| (write.stamp.commit, write.stamp.at));
+    // Of two of one commit with one reading the greater text: either will do, but it must not depend on the order.
+    writes.sort_by_key(|write| {
+        let Stamp { at, commit } = write.stamp;
+        (commit, at, write.text.map(Text::escaped))
+    });
     writes.reverse();
     writes.dedup_by_key(|write| write.stamp.commit);
     if writes.len() > 1 {

@@ -450,3 +450,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn of_two_secrets_that_one_commit_writes_with_one_reading_the_same_one_is_taken_in_any_order() {
+    let acts = ["b", "c", "a"].map(|text| (1, 5, put(SECRET_FIELD, &format!("sealed:{text}"))));
+    for order in [[0, 1, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let world = of(&order.map(|at: usize| acts[at].clone()));
+        assert_eq!(shown(&world), [("secret".into(), "sealed:c".into())]);
+        assert!(!conflicts(&world));
+    }
+}
