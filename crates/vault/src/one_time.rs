@@ -129,9 +129,9 @@ impl Seed {
 // Services print seeds in groups, in either case, with or without padding.
 fn key(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let letters = text.chars().filter(|c| !matches!(c, ' ' | '-' | '='));
-    let letters: Zeroizing<String> =
-        Zeroizing::new(letters.map(|c| c.to_ascii_uppercase()).collect());
-    let key = Zeroizing::new(BASE32_NOPAD.decode(letters.as_bytes()).ok()?);
+    let mut upper = Zeroizing::new(String::with_capacity(text.len()));
+    upper.extend(letters.map(|c| c.to_ascii_uppercase()));
+    let key = Zeroizing::new(BASE32_NOPAD.decode(upper.as_bytes()).ok()?);
     (!key.is_empty()).then_some(key)
 }
 

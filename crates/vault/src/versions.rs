@@ -361,9 +361,13 @@ impl Unlocked {
             self.next_version(pending, state, &saved, now, &mut fields)?;
             let next = saved.version + u32::from(!fields.is_empty());
             for key in saved.fields.keys() {
-                let Some((number, _)) = kept_of(key) else {
+                let Some((number, of)) = kept_of(key) else {
                     continue;
                 };
+                // Who made the present version is known as long as it is the present one.
+                if of.is_none() && number == next {
+                    continue;
+                }
                 let is_over = number.saturating_add(MAX_VERSIONS) < next;
                 if (is_over || pending.forget_old) && !fields.contains_key(*key) {
                     fields.insert((*key).to_owned(), None);

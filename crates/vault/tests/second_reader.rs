@@ -22,10 +22,9 @@ use std::{
 use forge::{Case, Forge, PASSPHRASE, TEAM, VAULT};
 use serde_json::{Value, json};
 use touchkeep_container::{Container, ContainerError, tar};
-use touchkeep_core::Passphrase;
-use touchkeep_core::UnixMillis;
+use touchkeep_core::{ApiSecret, Passphrase, UnixMillis};
 use touchkeep_device::{Auth, DeviceKind, RecoveryKit};
-use touchkeep_vault::{Item, ItemKind, Locked, SecretPlace, Unlocked};
+use touchkeep_vault::{AuditHead, Item, ItemKind, Locked, SecretPlace, Unlocked};
 
 const READER: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -270,6 +269,49 @@ fn the_second_reader_opens_the_frozen_vault_of_a_team_as_each_member() {
     assert_eq!(said["end"], expected["head_of_members"]);
     let device = expected["retired"].as_str().unwrap();
     assert_eq!(said["devices"][device]["retired"], true);
+}
+
+#[test]
+fn the_second_reader_shows_items_of_every_kind_and_what_was_replaced() {
+    let secret = |text: &str| ApiSecret::new(text.into());
+    let (folder, mut vault) = by_passphrase(VAULT);
+    let (now, audit) = (UnixMillis(1_790_000_000_000), AuditHead::empty());
+    let mut ids = Vec::new();
+    for kind in ItemKind::ALL {
+        let mut item = Item::new(vault.environment(), kind, format!("a {}", kind.word()));
+        item.tags = ["one", "two"].map(str::to_owned).into();
+        item.plaintext_seen = Some(now);
+        item.fields.insert("permissions".into(), "first".into());
+        item.fields.insert("desk".into(), "two\nlines".into());
+        ids.push(item.id);
+        vault.put(item.clone()).unwrap();
+        vault.set_secret(item.id, secret("first")).unwrap();
+        vault
+            .set_field_secret(item.id, "passphrase", secret("further"))
+            .unwrap();
+    }
+    vault.save(now, audit).unwrap();
+    for id in &ids {
+        let mut item = vault.item(*id).unwrap().clone();
+        item.fields.insert("permissions".into(), "second".into());
+        item.trashed = Some(now);
+        vault.put(item).unwrap();
+        vault.set_secret(*id, secret("second")).unwrap();
+    }
+    vault.save(now, audit).unwrap();
+    let environment = vault.environment().to_string();
+    let archive = std::fs::read(vault.path()).unwrap();
+    let said = opened(&archive, "--passphrase-fd", PASSPHRASE);
+    for id in &ids {
+        let item = &said["open"][&environment]["items"][id.to_string()];
+        assert_eq!(item["secret.secret.1"], "stored:first");
+        assert_eq!(item["old.1.permissions"], "first");
+        assert_eq!(
+            (&item["old.1.trashed"], &item["version"]),
+            (&json!(""), &json!("2"))
+        );
+    }
+    compare(&said, (folder, vault));
 }
 
 // Both give each the same verdict; and `expected`, where the case says it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{Clock, EnvironmentId, SystemClock, text::visible};
+use touchkeep_core::{Clock, Code, EnvironmentId, SystemClock, text::visible};
 use touchkeep_vault::Unlocked;
 use touchkeep_wire::{EnvironmentSummary, Failure};
 
@@ -29,11 +29,7 @@ fn summary(vault: &Unlocked, id: EnvironmentId) -> EnvironmentSummary {
 }
 
 pub(crate) async fn add(agent: &Arc<Agent>, name: String) -> Result<EnvironmentSummary, Failure> {
-    {
-        let (_, open) = open_vault(agent)?;
-        let checked = open.read().check_environment_name(None, &name);
-        checked.map_err(|error| failure::vault(&error))?;
-    }
+    check_free(agent, None, &name)?;
     let why = format!("Make the environment {}", visible(&name));
     let event = Event::new(Kind::EnvironmentChanged, Decision::Done)
         .text(format!("Made the environment {}.", visible(&name)));
@@ -54,7 +50,26 @@ pub(crate) async fn rename(
         let found = open.read().find_environment(&environment);
         found.map_err(|error| failure::vault(&error))?
     };
+    check_free(agent, Some(id), &name)?;
     named(agent, id, name).await
+}
+
+// Before anybody is asked to touch anything.
+fn check_free(agent: &Arc<Agent>, id: Option<EnvironmentId>, name: &str) -> Result<(), Failure> {
+    let (_, open) = open_vault(agent)?;
+    let vault = open.read();
+    if vault
+        .find_environment(name)
+        .is_ok_and(|other| Some(other) != id)
+    {
+        return Err(Failure::new(
+            Code::Ambiguous,
+            format!("There is an environment {:?} already.", visible(name)),
+            "Choose another name.",
+        ));
+    }
+    let checked = vault.check_environment_name(id, name);
+    checked.map_err(|error| failure::vault(&error))
 }
 
 async fn named(

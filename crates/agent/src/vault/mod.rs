@@ -205,7 +205,11 @@ impl Current {
 
     pub(crate) fn summary(&self) -> VaultSummary {
         let open = self.peek();
-        let items = open.as_ref().map(|open| open.read().items().len());
+        let items = open.as_ref().map(|open| {
+            let vault = open.read();
+            let items = vault.items().into_iter();
+            items.filter(|item| item.trashed.is_none()).count()
+        });
         let rehearsed = open
             .as_ref()
             .map(|open| recovery::is_rehearsed(&open.read()));
