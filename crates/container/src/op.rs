@@ -10,12 +10,12 @@
 //! # Why not serde
 //! Values are secrets. They are read where they stand, in memory that is wiped, with no copy in a parser's scratch buffer.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use touchkeep_core::ItemId;
+use touchkeep_core::{ItemId, id::ID_TEXT_LEN};
 use zeroize::Zeroizing;
 
-use crate::hash::Hash;
+use crate::hash::{HASH_TEXT_LEN, Hash};
 
 /// Bytes that one value may have.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
@@ -104,6 +104,16 @@ impl fmt::Debug for Value {
 pub struct Text<'a>(&'a str);
 
 impl<'a> Text<'a> {
+    /// A text that was escaped here.
+    pub(crate) const fn of(escaped: &'a str) -> Self {
+        Self(escaped)
+    }
+
+    /// Its first bytes, none of which is part of an escape.
+    pub(crate) fn first(self, bytes: usize) -> Self {
+        Self(self.0.get(..bytes).unwrap_or_default())
+    }
+
     /// The value.
     #[must_use]
     pub fn to_value(self) -> Value {
@@ -171,9 +181,11 @@ pub enum Line<'a> {
 /// Whether a text may be the name of a field or a setting.
 #[must_use]
 pub fn is_key(text: &str) -> bool {
-    let plain =
-        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
-    !text.is_empty() && text.len() <= MAX_KEY_BYTES && text.bytes().all(plain)
+    !text.is_empty() && text.len() <= MAX_KEY_BYTES && text.bytes().all(|byte| is_key_byte(&byte))
+}
+
+const fn is_key_byte(byte: &u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-')
 }
 
 /// Writes lines into memory that is wiped; no half-written copy stays behind when it grows.
@@ -236,6 +248,11 @@ impl Writer {
 
     fn quoted(&mut self, text: &str) {
         self.push("\"");
+        self.escaped(text);
+        self.push("\"");
+    }
+
+    fn escaped(&mut self, text: &str) {
         // EXPOSE: to the segment, which is encrypted before it leaves the process.
         let mut rest = text;
         while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
@@ -254,7 +271,6 @@ impl Writer {
             rest = chars.as_str();
         }
         self.push(rest);
-        self.push("\"");
     }
 
     fn push(&mut self, text: &str) {
@@ -287,13 +303,11 @@ impl Writer {
     }
 }
 
-/// How a field that is set to a text stands in a line.
+/// How a text stands in a line, between its quotes.
 #[must_use]
-pub fn field_text(field: &str, text: &str) -> Zeroizing<String> {
+pub fn escaped(text: &str) -> Zeroizing<String> {
     let mut writer = Writer::default();
-    writer.quoted(field);
-    writer.push(":");
-    writer.quoted(text);
+    writer.escaped(text);
     writer.finish()
 }
 
@@ -306,55 +320,118 @@ pub fn lines(text: &str) -> impl Iterator<Item = Result<Line<'_>, BadOp>> {
             return None;
         }
         line += 1;
-        let read = rest.split_once('\n').and_then(|(first, after)| {
-            rest = after;
-            read_line(first)
+        let mut fields = Vec::new();
+        let read = read_line(rest, |name, value| {
+            if fields.is_empty() {
+                fields.reserve(USUAL_FIELDS);
+            }
+            fields.push((name, value));
         });
-        if read.is_none() {
+        let Some((head, after)) = read else {
             rest = "";
-        }
-        Some(read.ok_or(BadOp { line }))
+            return Some(Err(BadOp { line }));
+        };
+        rest = after;
+        let op = |at, edit| Line::Op(Op { at, edit });
+        Some(Ok(match head {
+            Head::From(commit) => Line::From(commit),
+            Head::Put(at, item) => op(at, Edit::Put(item, fields)),
+            Head::Remove(at, item) => op(at, Edit::Remove(item)),
+            Head::Set(at) => op(at, Edit::Set(fields)),
+        }))
     })
 }
 
-fn read_line(line: &str) -> Option<Line<'_>> {
-    if let Some(from) = line.strip_prefix("{\"from\":\"") {
-        return from.strip_suffix("\"}")?.parse().ok().map(Line::From);
-    }
-    let (at, rest) = line.strip_prefix("{\"at\":\"")?.split_once('"')?;
-    let rest = rest.strip_prefix(',')?;
-    let edit = match rest.strip_prefix("\"item\":\"") {
-        Some(rest) => {
-            let (item, rest) = rest.split_once('"')?;
-            let rest = rest.strip_prefix(',')?;
-            let item = item.parse().ok()?;
-            match rest {
-                "\"removed\":true}" => Edit::Remove(item),
-                rest => Edit::Put(item, read_fields(rest)?),
-            }
-        }
-        None => Edit::Set(read_fields(rest)?),
-    };
-    let at = clock(at)?;
-    Some(Line::Op(Op { at, edit }))
+/// A line without its fields.
+pub(crate) enum Head {
+    From(Hash),
+    Put(HybridClock, ItemId),
+    Remove(HybridClock, ItemId),
+    Set(HybridClock),
 }
 
-fn read_fields(text: &str) -> Option<Vec<Field<'_, Text<'_>>>> {
+/// Reads the line that a text begins with: what it is, and the text after it. Its fields are handed out one by one; of a line
+/// that is then found bad, some.
+pub(crate) fn read_line<'a>(
+    text: &'a str,
+    field: impl FnMut(&'a str, Option<Text<'a>>),
+) -> Option<(Head, &'a str)> {
+    if let Some(from) = text.strip_prefix("{\"from\":\"") {
+        let (hash, rest) = from.split_at_checked(HASH_TEXT_LEN)?;
+        return Some((Head::From(hash.parse().ok()?), rest.strip_prefix("\"}\n")?));
+    }
+    let (at, rest) = read_clock(text.strip_prefix("{\"at\":\"")?)?;
+    let rest = rest.strip_prefix("\",")?;
+    let Some(rest) = rest.strip_prefix("\"item\":\"") else {
+        return Some((Head::Set(at), read_fields(rest, field)?));
+    };
+    let (item, rest) = rest.split_at_checked(ID_TEXT_LEN)?;
+    let item = item.parse().ok()?;
+    let rest = rest.strip_prefix("\",")?;
+    match rest.strip_prefix("\"removed\":true}\n") {
+        Some(rest) => Some((Head::Remove(at, item), rest)),
+        None => Some((Head::Put(at, item), read_fields(rest, field)?)),
+    }
+}
+
+// Up to the end of the line, and what follows it.
+fn read_fields<'a>(
+    text: &'a str,
+    mut field: impl FnMut(&'a str, Option<Text<'a>>),
+) -> Option<&'a str> {
     let mut rest = text.strip_prefix("\"set\":{")?;
-    let mut fields: Vec<Field<'_, Text<'_>>> = Vec::with_capacity(USUAL_FIELDS);
-    loop {
-        let (name, after) = rest.strip_prefix('"')?.split_once('"')?;
-        let (value, after) = read_value(after.strip_prefix(':')?)?;
-        let ascends = fields.last().is_none_or(|(before, _)| *before < name);
-        if !ascends || !is_key(name) || fields.len() == MAX_FIELDS {
+    // A name is never empty.
+    let mut before = (0, "");
+    for _ in 0..MAX_FIELDS {
+        let (key, after) = read_key(rest.strip_prefix('"')?)?;
+        let (value, after) = read_value(after.strip_prefix("\":")?)?;
+        if key <= before {
             return None;
         }
-        fields.push((name, value));
+        before = key;
+        let (_, name) = key;
+        field(name, value);
         match after.strip_prefix(',') {
             Some(more) => rest = more,
-            None => return (after == "}}").then_some(fields),
+            None => return after.strip_prefix("}}\n"),
         }
     }
+    None
+}
+
+// A name, before it its first eight bytes as a number: names are in the order of these, and only where they are the same has more to be
+// compared.
+fn read_key(text: &str) -> Option<((u64, &str), &str)> {
+    let bytes = text.as_bytes();
+    let (mut first, mut len) = (0, 0);
+    if let Some((word, _)) = bytes.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        let bits = 8 * key_bytes(word);
+        first = (word & !u64::MAX.checked_shl(bits).unwrap_or(0)).swap_bytes();
+        len = usize::try_from(bits / 8).ok()?;
+    }
+    if len == 8 || bytes.len() < 8 {
+        let more = bytes.get(len..)?.iter().take(MAX_KEY_BYTES - len);
+        for byte in more.take_while(|byte| is_key_byte(byte)) {
+            if len < 8 {
+                first |= u64::from(*byte) << (56 - 8 * len);
+            }
+            len += 1;
+        }
+    }
+    let (name, rest) = text.split_at_checked(len)?;
+    (len > 0).then_some(((first, name), rest))
+}
+
+// How many of eight bytes may stand in a name, from the lowest one on.
+fn key_bytes(word: u64) -> u32 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    // Of seven bits each byte, those that are at least `n` have the high bit.
+    let at_least = |n: u8| (word | HIGH).wrapping_sub(ONES.wrapping_mul(u64::from(n)));
+    let within = |first: u8, last: u8| at_least(first) & !at_least(last + 1);
+    let plain = within(b'a', b'z') | within(b'0', b'9') | within(b'-', b'.') | within(b'_', b'_');
+    (!(plain & !word) & HIGH).trailing_zeros() / 8
 }
 
 // What stands after the colon, and what follows it. The value's end is the first quote without a backslash.
@@ -366,14 +443,14 @@ fn read_value(text: &str) -> Option<(Option<Text<'_>>, &str)> {
     let bytes = text.as_bytes();
     let (mut end, mut escapes) = (0, false);
     loop {
+        end += plain_bytes(bytes.get(end..)?);
         match bytes.get(end)? {
             b'"' => break,
             b'\\' => {
                 escapes = true;
                 end += 2;
             }
-            0..=0x1f => return None,
-            _ => end += 1,
+            _ => return None,
         }
     }
     let (quoted, rest) = text.split_at_checked(end)?;
@@ -387,19 +464,40 @@ fn read_value(text: &str) -> Option<(Option<Text<'_>>, &str)> {
     (len <= MAX_VALUE_BYTES).then_some((Some(Text(quoted)), rest.strip_prefix('"')?))
 }
 
-fn clock(text: &str) -> Option<HybridClock> {
-    let (ms, count) = text.split_once('.')?;
-    let clock = HybridClock {
-        ms: number(ms)?,
-        count: number(count)?,
-    };
-    (clock.ms <= MAX_CLOCK_MS).then_some(clock)
+// How many bytes come before the first that is a quote, a backslash or below U+0020: eight at a time.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    // Bytes that are less than `n` (at most 0x80) get their high bit; of greater ones only such that come after one that is.
+    let less = |word: u64, n: u64| word.wrapping_sub(ONES.wrapping_mul(n)) & !word & HIGH;
+    let same = |word: u64, byte: u8| less(word ^ u64::from_ne_bytes([byte; 8]), 1);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = less(word, 0x20) | same(word, b'"') | same(word, b'\\');
+        if found != 0 {
+            let within = usize::try_from(found.trailing_zeros() / 8);
+            return at * 8 + within.unwrap_or_default();
+        }
+    }
+    let is_plain = |byte: &&u8| !matches!(byte, b'"' | b'\\' | 0..=0x1f);
+    words.len() * 8 + rest.iter().take_while(is_plain).count()
+}
+
+// Up to the quote.
+fn read_clock(text: &str) -> Option<(HybridClock, &str)> {
+    let (ms, rest) = read_number(text)?;
+    let (count, rest) = read_number(rest.strip_prefix('.')?)?;
+    let count = u32::try_from(count).ok()?;
+    (ms <= MAX_CLOCK_MS).then_some((HybridClock { ms, count }, rest))
 }
 
 // Digits without leading zeros.
-fn number<T: FromStr>(text: &str) -> Option<T> {
-    let plain = text == "0" || !text.starts_with(['0', '+']);
-    plain.then(|| text.parse().ok())?
+fn read_number(text: &str) -> Option<(u64, &str)> {
+    let len = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (digits, rest) = text.split_at_checked(len)?;
+    let is_plain = digits == "0" || !digits.starts_with('0');
+    Some((is_plain.then(|| digits.parse().ok())??, rest))
 }
 
 // Only the escapes that `Writer` makes.
@@ -539,8 +637,44 @@ mod tests {
         }
 
         #[test]
+        fn eight_bytes_at_a_time_find_what_one_at_a_time_does(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), 0x1eu8..0x24, 0x5au8..0x5e], 0..40)) {
+            let one_by_one = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+            prop_assert_eq!(plain_bytes(&bytes), one_by_one.unwrap_or(bytes.len()));
+        }
+
+        #[test]
+        fn names_are_read_as_they_are_one_byte_at_a_time(text in prop_oneof!["[-_.a-z0-9]{0,20}", "[ -~\u{7f}-\u{1ff}]{0,20}", "[-_.a-z0-9]{0,9}[!-\u{ff}]{0,20}"]) {
+            let len = text.bytes().take_while(is_key_byte).count();
+            let first = text.bytes().take(len).chain([0; 8]).take(8).fold(0, |first, byte| first << 8 | u64::from(byte));
+            let expected = (len > 0).then(|| ((first, &text[..len]), &text[len..]));
+            prop_assert_eq!(read_key(&text), expected);
+        }
+
+        #[test]
         fn arbitrary_texts_never_panic(text in any::<String>()) {
             let _ = read(&text);
+        }
+    }
+
+    #[test]
+    fn names_are_in_the_order_of_their_bytes() {
+        let names = [
+            "-",
+            "a",
+            "a-",
+            "a.b",
+            "aaaaaaa",
+            "aaaaaaaa",
+            "aaaaaaaa-",
+            "aaaaaaaaa",
+            "b",
+        ];
+        for (at, one) in names.iter().enumerate() {
+            for (other_at, other) in names.iter().enumerate() {
+                let line =
+                    format!("{{\"at\":\"1.0\",\"set\":{{\"{one}\":null,\"{other}\":null}}}}\n");
+                assert_eq!(read(&line).is_ok(), at < other_at, "{line}");
+            }
         }
     }
 

@@ -1,40 +1,63 @@
 //! Work on many pieces, shared by the cores.
 
-use std::thread;
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 /// Less than this is not worth a thread.
 const MIN_PIECES: usize = 8;
 
 /// What `work` makes of each piece, in their order.
 pub fn map<T: Sync, R: Send>(pieces: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    if cores < 2 || pieces.len() < MIN_PIECES {
-        return pieces.iter().map(work).collect();
+    map_with(pieces, || (), |(), piece| work(piece))
+}
+
+/// What `work` makes of each piece, in their order, given something that each core makes once and uses again.
+pub fn map_with<S, T: Sync, R: Send>(
+    pieces: &[T],
+    own: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, &T) -> R + Sync,
+) -> Vec<R> {
+    if pieces.len() < MIN_PIECES || cores() < 2 {
+        let mut own = own();
+        return pieces.iter().map(|piece| work(&mut own, piece)).collect();
     }
-    // Interleaved, so that a run of large pieces is shared too.
-    let shares: Vec<Vec<R>> = thread::scope(|scope| {
-        let work = &work;
-        let threads: Vec<_> = (0..cores.min(pieces.len()))
-            .map(|first| {
-                scope.spawn(move || {
-                    let own = pieces.iter().skip(first).step_by(cores);
-                    own.map(work).collect::<Vec<_>>()
-                })
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| match thread.join() {
-                Ok(done) => done,
+    // Whoever is done takes the next, as pieces differ and cores have other work too.
+    let next = AtomicUsize::new(0);
+    let share = || {
+        let (mut own, mut done) = (own(), Vec::new());
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(piece) = pieces.get(at) else {
+                return done;
+            };
+            done.push((at, work(&mut own, piece)));
+        }
+    };
+    let mut done = thread::scope(|scope| {
+        let others = (1..cores().min(pieces.len())).map(|_| scope.spawn(share));
+        let others: Vec<_> = others.collect();
+        let mut done = share();
+        for other in others {
+            match other.join() {
+                Ok(theirs) => done.extend(theirs),
                 Err(panicked) => std::panic::resume_unwind(panicked),
-            })
-            .collect()
+            }
+        }
+        done
     });
-    let mut shares: Vec<_> = shares.into_iter().map(Vec::into_iter).collect();
-    let turns = (0..shares.len()).cycle().take(pieces.len());
-    turns
-        .filter_map(|share| shares.get_mut(share)?.next())
-        .collect()
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, made)| made).collect()
+}
+
+// To count them takes longer than to read an item.
+fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
 #[cfg(test)]
@@ -50,5 +73,14 @@ mod tests {
                 (1..=len).collect::<Vec<_>>()
             );
         }
+    }
+
+    #[test]
+    fn what_is_made_once_is_used_again() {
+        let made = AtomicUsize::new(0);
+        let count = || made.fetch_add(1, Ordering::Relaxed);
+        let used = map_with(&[(); 1000], count, |own, ()| *own);
+        assert_eq!(used.len(), 1000);
+        assert!(made.into_inner() <= cores());
     }
 }

@@ -4,12 +4,13 @@
 //! two writes of which neither commit is the other's ancestor both stay, and the item is in conflict until a later write.
 //!
 //! # Why only an index
-//! A vault of a hundred thousand items must open at once, and a secret that nobody asks for has no place in memory. So lines
-//! stay where they are, in text that is wiped; an item is put together when somebody looks at it; and stored secrets are
-//! blotted out as soon as their line was read. Who needs one decrypts its part again.
+//! A vault of a hundred thousand items must open at once, and a secret that nobody asks for has no place in memory. So each
+//! part is read once, strictly and whole, and then let go of: what stays is where the lines of each item stand. Who looks at
+//! an item decrypts these lines again. Settings alone are kept, and small parts without secrets.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     ops::Range,
 };
 
@@ -20,8 +21,7 @@ use crate::{
     hash::Hash,
     history::History,
     name::MemberName,
-    op::{self, BadOp, Edit, HybridClock, Line, Op, Text, Writer, Written},
-    parallel,
+    op::{self, BadOp, Edit, Head, HybridClock, Line, Op, Text, Writer, Written},
 };
 
 /// The chief secret field.
@@ -31,9 +31,12 @@ pub const SECRET_PREFIX: &str = "secret.";
 /// How a secret field begins where the secret itself follows.
 pub const STORED: &str = "stored:";
 
-const BLOT: u8 = b'*';
+const NAME_FIELD: &str = "name";
 
-/// Whether a field is secret: concurrent writes of it are both kept, what it held leaves memory and, once replaced, the file.
+/// A part of this size that says no secret is kept: to open each of many small ones again costs more than they take.
+const MAX_KEPT_BYTES: usize = 4096;
+
+/// Whether a field is secret: concurrent writes of it are both kept, what it holds is not shown and, once replaced, leaves the file.
 #[must_use]
 pub fn is_secret_field(name: &str) -> bool {
     name == SECRET_FIELD || name.starts_with(SECRET_PREFIX)
@@ -61,48 +64,48 @@ pub enum BadPart {
     /// It speaks for a commit that it cannot speak for.
     #[error("it speaks for a commit that did not come before it")]
     From,
+    /// A line that is not what was read in its place before.
+    #[error("it is not what it was")]
+    Changed,
 }
 
+// A line that tells of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct LineRef {
-    at: HybridClock,
-    // Index into `State::commits`.
-    commit: u32,
-    part: u32,
+    item: ItemId,
     start: u32,
     end: u32,
+    // Of the name that it gives the item; none has this number, but two may have one number.
+    name: Option<NameHash>,
+    sets_secret: bool,
 }
 
-impl LineRef {
-    const FIRST: Self = Self::at_either_end(HybridClock { ms: 0, count: 0 }, 0);
-    const LAST: Self = {
-        let (ms, count) = (u64::MAX, u32::MAX);
-        Self::at_either_end(HybridClock { ms, count }, u32::MAX)
-    };
+type NameHash = std::num::NonZeroU32;
 
-    const fn at_either_end(at: HybridClock, end: u32) -> Self {
-        Self {
-            at,
-            commit: end,
-            part: end,
-            start: end,
-            end,
-        }
-    }
+// Not keyed: of two names with one number both are looked at.
+fn name_hash(name: Text<'_>) -> NameHash {
+    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(name.escaped());
+    let low = u32::try_from(hash & u64::from(u32::MAX)).unwrap_or_default();
+    NameHash::new(low).unwrap_or(NameHash::MIN)
 }
 
-struct Indexed {
-    item: Option<ItemId>,
-    at: HybridClock,
-    from: Hash,
-    range: Range<u32>,
+// A line that tells of settings, kept as it is.
+struct SettingsLine {
+    commit: Hash,
+    text: Zeroizing<String>,
 }
 
-/// A segment or snapshot that was read: where its operations stand. Its stored secrets are blotted out.
+/// A segment or snapshot that was read: where its operations stand.
 pub struct ReadPart {
     name: MemberName,
-    text: Zeroizing<Vec<u8>>,
-    lines: Vec<Indexed>,
+    commit: Hash,
+    // From which byte on it speaks for other commits; ascending.
+    froms: Vec<(u32, Hash)>,
+    // Ascending by item.
+    lines: Vec<LineRef>,
+    settings: Vec<SettingsLine>,
+    // All of it, if it is small and without secrets.
+    kept: Zeroizing<Vec<u8>>,
     clock: HybridClock,
 }
 
@@ -114,94 +117,106 @@ impl ReadPart {
     pub fn read(
         name: MemberName,
         commit: Hash,
-        mut text: Zeroizing<Vec<u8>>,
+        text: &[u8],
         history: &History,
     ) -> Result<Self, BadPart> {
-        let (mut lines, mut secrets) = (Vec::new(), Vec::new());
-        let mut clock = HybridClock::default();
-        {
-            let text = std::str::from_utf8(&text).map_err(|_| BadPart::Text)?;
-            u32::try_from(text.len()).map_err(|_| BadPart::Text)?;
-            let is_snapshot = matches!(name, MemberName::Snapshot(_));
-            let mut past: Option<BTreeSet<Hash>> = None;
-            let (mut from, mut start) = (commit, 0);
-            for (line, raw) in op::lines(text).zip(text.split_inclusive('\n')) {
-                let range = start..start + raw.len();
-                start = range.end;
-                let op = match line? {
-                    Line::Op(op) => op,
-                    // Only a snapshot speaks for other commits, and only for ones that came before it.
-                    Line::From(said) => {
-                        let past = past.get_or_insert_with(|| history.reach(commit));
-                        if !is_snapshot || said == commit || !past.contains(&said) {
-                            return Err(BadPart::From);
-                        }
-                        from = said;
-                        continue;
-                    }
-                };
-                clock = clock.max(op.at);
-                secrets.extend(
-                    stored_in(&op)
-                        .into_iter()
-                        .map(|(_, secret)| place_of(text, secret)),
-                );
-                lines.push(Indexed {
-                    item: match op.edit {
-                        Edit::Put(item, _) | Edit::Remove(item) => Some(item),
-                        Edit::Set(_) => None,
-                    },
-                    at: op.at,
-                    from,
-                    range: narrow(range),
-                });
-            }
-            if start != text.len() {
-                return Err(BadOp {
-                    line: lines.len() + 1,
-                }
-                .into());
-            }
-        }
-        for place in secrets {
-            if let Some(secret) = text.get_mut(place) {
-                secret.fill(BLOT);
-            }
-        }
-        Ok(Self {
+        let text = std::str::from_utf8(text).map_err(|_| BadPart::Text)?;
+        u32::try_from(text.len()).map_err(|_| BadPart::Text)?;
+        let mut part = Self {
             name,
-            text,
-            lines,
-            clock,
-        })
+            commit,
+            froms: Vec::new(),
+            lines: Vec::new(),
+            settings: Vec::new(),
+            kept: Zeroizing::default(),
+            clock: HybridClock::default(),
+        };
+        part.read_lines(text, history)?;
+        if text.len() <= MAX_KEPT_BYTES && !part.lines.iter().any(|line| line.sets_secret) {
+            part.kept = Zeroizing::new(text.as_bytes().to_vec());
+        }
+        // A writer sorts them, so that there is nothing to do.
+        part.lines.sort_unstable();
+        part.lines.shrink_to_fit();
+        Ok(part)
+    }
+
+    fn read_lines(&mut self, text: &str, history: &History) -> Result<(), BadPart> {
+        let mut past: Option<BTreeSet<Hash>> = None;
+        let (mut rest, mut line) = (text, 0);
+        while !rest.is_empty() {
+            line += 1;
+            let (mut name, mut sets_secret) = (None, false);
+            let read = op::read_line(rest, |field, value| match field {
+                NAME_FIELD => name = value.map(name_hash),
+                field => sets_secret |= is_secret_field(field),
+            });
+            let (head, after) = read.ok_or(BadOp { line })?;
+            let range = place_of(
+                text,
+                rest.get(..rest.len() - after.len()).unwrap_or_default(),
+            );
+            let (start, end) = (narrow(range.start), narrow(range.end));
+            rest = after;
+            let (at, item) = match head {
+                Head::Put(at, item) | Head::Remove(at, item) => (at, item),
+                Head::Set(at) => {
+                    let text = Zeroizing::new(text.get(range).unwrap_or_default().to_owned());
+                    let commit = self.from(start);
+                    self.settings.push(SettingsLine { commit, text });
+                    self.clock = self.clock.max(at);
+                    continue;
+                }
+                // Only a snapshot speaks for other commits, and only for ones that came before it.
+                Head::From(said) => {
+                    let past = past.get_or_insert_with(|| history.reach(self.commit));
+                    let is_snapshot = matches!(self.name, MemberName::Snapshot(_));
+                    if !is_snapshot || said == self.commit || !past.contains(&said) {
+                        return Err(BadPart::From);
+                    }
+                    self.froms.push((start, said));
+                    continue;
+                }
+            };
+            self.clock = self.clock.max(at);
+            self.lines.push(LineRef {
+                item,
+                start,
+                end,
+                name,
+                sets_secret,
+            });
+        }
+        Ok(())
+    }
+
+    // The commit that what stands there is of.
+    fn from(&self, start: u32) -> Hash {
+        let before = self.froms.partition_point(|(from, _)| *from <= start);
+        let said = before.checked_sub(1).and_then(|at| self.froms.get(at));
+        said.map_or(self.commit, |(_, said)| *said)
+    }
+
+    fn of_item(&self, item: ItemId) -> &[LineRef] {
+        let start = self.lines.partition_point(|line| line.item < item);
+        let rest = self.lines.get(start..).unwrap_or_default();
+        let len = rest.iter().take_while(|line| line.item == item).count();
+        rest.get(..len).unwrap_or_default()
+    }
+
+    fn place(&self, line: &LineRef) -> Place {
+        Place {
+            item: line.item,
+            part: self.name,
+            commit: self.from(line.start),
+            bytes: u64::from(line.start)..u64::from(line.end),
+        }
     }
 }
 
-fn narrow(range: Range<usize>) -> Range<u32> {
+fn narrow(at: usize) -> u32 {
     // The text was found short enough.
-    let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    narrow(range.start)..narrow(range.end)
-}
-
-fn item_of(line: &str) -> Option<ItemId> {
-    match op::lines(line).next()?.ok()? {
-        Line::Op(Op {
-            edit: Edit::Put(item, _) | Edit::Remove(item),
-            ..
-        }) => Some(item),
-        _ => None,
-    }
-}
-
-// The secrets in an operation that stores some: the field, and the secret as it stands there.
-fn stored_in<'a>(op: &Op<'a>) -> Vec<(&'a str, &'a str)> {
-    let Edit::Put(_, fields) = &op.edit else {
-        return Vec::new();
-    };
-    let secret = fields.iter().filter(|(name, _)| is_secret_field(name));
-    let stored = secret
-        .filter_map(|(name, text)| Some((*name, text.as_ref()?.escaped().strip_prefix(STORED)?)));
-    stored.collect()
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 // Where a slice of a text stands in it.
@@ -210,29 +225,116 @@ fn place_of(text: &str, slice: &str) -> Range<usize> {
     start..start + slice.len()
 }
 
-/// Where a stored secret stands: in the plaintext of a part, escaped.
+/// Where a line stands that tells of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Which part.
+    /// Of which item.
+    pub item: ItemId,
+    /// In which part.
     pub part: MemberName,
     /// Which bytes of its plaintext.
     pub bytes: Range<u64>,
+    // Who made it.
+    commit: Hash,
 }
 
 impl Place {
-    /// The secret in the bytes that stand there.
+    /// What stands there, in the whole plaintext of the part.
     #[must_use]
-    pub fn read(bytes: &[u8]) -> Option<op::Value> {
-        let line =
-            Zeroizing::new([b"{\"at\":\"0.0\",\"set\":{\"x\":\"", bytes, b"\"}}\n"].concat());
-        let text = std::str::from_utf8(&line).ok()?;
-        match op::lines(text).next()?.ok()? {
-            Line::Op(Op {
-                edit: Edit::Set(fields),
-                ..
-            }) => Some(fields.first()?.1?.to_value()),
-            _ => None,
-        }
+    pub fn of<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        let [start, end] = [self.bytes.start, self.bytes.end].map(usize::try_from);
+        text.get(start.ok()?..end.ok()?)
+    }
+}
+
+/// A line that was read again where it stands.
+pub struct Told {
+    place: Place,
+    text: Zeroizing<String>,
+}
+
+impl Told {
+    /// The line in the bytes that stand there.
+    ///
+    /// # Errors
+    /// It is not one that tells of this item, and nothing else.
+    pub fn read(place: Place, bytes: &[u8]) -> Result<Self, BadPart> {
+        let text = std::str::from_utf8(bytes).map_err(|_| BadPart::Text)?;
+        let text = Zeroizing::new(text.to_owned());
+        let told = Self { place, text };
+        told.op().map(drop)?;
+        Ok(told)
+    }
+
+    /// The item that it tells of.
+    #[must_use]
+    pub const fn item(&self) -> ItemId {
+        self.place.item
+    }
+
+    fn op(&self) -> Result<Op<'_>, BadPart> {
+        read_again(&self.place, &self.text)
+    }
+}
+
+impl Told {
+    // The fields whose secrets it stores, and when it was written.
+    fn stored(&self) -> impl Iterator<Item = (&str, Stamp)> {
+        let op = self.op().ok();
+        op.into_iter().flat_map(|op| {
+            let (at, commit) = (op.at, self.place.commit);
+            let fields = match op.edit {
+                Edit::Put(_, fields) => fields,
+                _ => Vec::new(),
+            };
+            let stored = fields.into_iter().filter(|(name, text)| {
+                is_secret_field(name) && text.is_some_and(|it| it.escaped().starts_with(STORED))
+            });
+            stored.map(move |(name, _)| (name, Stamp { at, commit }))
+        })
+    }
+
+    fn part(&self) -> String {
+        self.place.part.to_string()
+    }
+}
+
+/// The parts in which a stored secret of a field stands, by name, in lines that tell of one item: one that holds, one that was
+/// replaced, and each copy of one that several copies of the file carried on.
+pub fn parts_with_secret<'a>(
+    told: impl IntoIterator<Item = &'a Told>,
+    field: &str,
+) -> BTreeSet<String> {
+    let told = told.into_iter();
+    let stored = told.filter(|told| told.stored().any(|(of, _)| of == field));
+    stored.map(Told::part).collect()
+}
+
+/// The parts in which a stored secret stands that holds no longer, by name, in lines that are all that tell of their items. A
+/// writer takes such a part out of the file as he replaces the secret; another copy may have carried it on meanwhile.
+#[must_use]
+pub fn parts_with_old_secrets(told: &[Told], history: &History) -> BTreeSet<String> {
+    let items = items_of(told, history);
+    let is_old = |told: &&Told| {
+        let item = items.get(&told.item());
+        told.stored()
+            .any(|(field, stamp)| item.is_some_and(|item| !item.holds(field, stamp)))
+    };
+    told.iter().filter(is_old).map(Told::part).collect()
+}
+
+fn read_again<'a>(place: &Place, text: &'a str) -> Result<Op<'a>, BadPart> {
+    let mut lines = op::lines(text);
+    match (lines.next(), lines.next()) {
+        (Some(Ok(Line::Op(op))), None) if item_of(&op) == Some(place.item) => Ok(op),
+        _ => Err(BadPart::Changed),
+    }
+}
+
+const fn item_of(op: &Op<'_>) -> Option<ItemId> {
+    match op.edit {
+        Edit::Put(item, _) | Edit::Remove(item) => Some(item),
+        Edit::Set(_) => None,
     }
 }
 
@@ -241,21 +343,52 @@ struct Write<'a> {
     field: &'a str,
     stamp: Stamp,
     text: Option<Text<'a>>,
-    part: u32,
 }
 
 /// An item, put together.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ItemState<'a> {
     // Ascending by field, then by stamp. One of each field, but for secrets in conflict.
     writes: Vec<Write<'a>>,
     // The last one, once it is put together.
     removed: Vec<Stamp>,
     is_there: bool,
-    state: &'a State,
 }
 
 impl<'a> ItemState<'a> {
+    /// What lines add up to that all tell of one item, and are all that tell of it; none where there are none.
+    #[must_use]
+    pub fn of(told: impl IntoIterator<Item = &'a Told>, history: &History) -> Option<Self> {
+        let mut item = Self::default();
+        for told in told {
+            // It was read before.
+            item.take_line(told.place.commit, told.op().ok()?);
+        }
+        item.settled(history)
+    }
+
+    /// What one line adds up to that alone tells of its item.
+    ///
+    /// # Errors
+    /// As [`Told::read`].
+    pub fn of_one(place: &Place, bytes: &'a [u8], history: &History) -> Result<Self, BadPart> {
+        let mut item = Self::default();
+        let text = std::str::from_utf8(bytes).map_err(|_| BadPart::Text)?;
+        item.take_line(place.commit, read_again(place, text)?);
+        item.settled(history).ok_or(BadPart::Changed)
+    }
+
+    fn take_line(&mut self, commit: Hash, op: Op<'a>) {
+        let at = op.at;
+        self.take(op, Stamp { at, commit });
+    }
+
+    fn settled(mut self, history: &History) -> Option<Self> {
+        let is_told_of = !self.writes.is_empty() || !self.removed.is_empty();
+        self.settle(history);
+        is_told_of.then_some(self)
+    }
+
     /// Whether it is there: written after it was removed, or never removed.
     #[must_use]
     pub const fn is_there(&self) -> bool {
@@ -268,37 +401,29 @@ impl<'a> ItemState<'a> {
         self.writes.iter().map(|write| write.stamp).min()
     }
 
-    /// Its fields that are not empty. A stored secret is blotted out.
+    /// Its fields that are not empty. Of a stored secret only that it is stored.
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, Text<'a>)> {
         let fields = self.writes.chunk_by(|a, b| a.field == b.field);
         fields.filter_map(|writes| {
             let last = writes.last()?;
-            Some((last.field, last.text?))
+            Some((last.field, last.shown()?))
         })
     }
 
-    /// Where the stored secret of a field is.
+    /// What a secret field says, a stored secret with it.
     #[must_use]
-    pub fn stored_secret(&self, field: &str) -> Option<Place> {
-        let write = self.of_field(field).last()?;
-        let secret = write.text?.escaped().strip_prefix(STORED)?;
-        let part = self.state.parts.get(&write.part)?;
-        let text = std::str::from_utf8(&part.text).ok()?;
-        let bytes = place_of(text, secret);
-        Some(Place {
-            part: part.name,
-            bytes: u64::try_from(bytes.start).ok()?..u64::try_from(bytes.end).ok()?,
-        })
+    pub fn secret(&self, field: &str) -> Option<Text<'a>> {
+        self.of_field(field).last()?.text
     }
 
-    /// What every write of its secret fields says that is not replaced yet: the field, and the text. Stored secrets are blotted
-    /// out. Of a field that is not empty for one writer and emptied by another, both count.
+    /// What every write of its secret fields says that is not replaced yet: the field, and the text. Of stored secrets only that
+    /// they are stored. Of a field that is not empty for one writer and emptied by another, both count.
     pub fn secrets(&self) -> impl Iterator<Item = (&'a str, Text<'a>)> {
         let secret = self
             .writes
             .iter()
             .filter(|write| is_secret_field(write.field));
-        secret.filter_map(|write| Some((write.field, write.text?)))
+        secret.filter_map(|write| Some((write.field, write.shown()?)))
     }
 
     /// Secret fields that two writers gave different texts without knowing of each other.
@@ -314,17 +439,12 @@ impl<'a> ItemState<'a> {
         self.conflicts().next().is_some()
     }
 
-    fn take(&mut self, op: &Op<'a>, stamp: Stamp, part: u32) {
-        match &op.edit {
+    fn take(&mut self, op: Op<'a>, stamp: Stamp) {
+        match op.edit {
             Edit::Put(_, fields) | Edit::Set(fields) => {
                 self.writes.reserve(fields.len());
-                for &(field, text) in fields {
-                    self.writes.push(Write {
-                        field,
-                        stamp,
-                        text,
-                        part,
-                    });
+                for (field, text) in fields {
+                    self.writes.push(Write { field, stamp, text });
                 }
             }
             Edit::Remove(_) => self.removed.push(stamp),
@@ -363,6 +483,21 @@ impl<'a> ItemState<'a> {
 
     fn holds_setting(&self, name: &str, stamp: Stamp) -> bool {
         self.of_field(name).iter().any(|write| write.stamp == stamp)
+    }
+}
+
+impl<'a> Write<'a> {
+    fn stores(&self) -> bool {
+        is_secret_field(self.field) && self.text.is_some_and(|it| it.escaped().starts_with(STORED))
+    }
+
+    fn shown(&self) -> Option<Text<'a>> {
+        let text = self.text?;
+        Some(if self.stores() {
+            text.first(STORED.len())
+        } else {
+            text
+        })
     }
 }
 
@@ -411,7 +546,11 @@ fn keep_latest(writes: &mut Vec<Write<'_>>, history: &History) {
 
 // Of each commit the last write, and of these the ones whose commits came before no other's.
 fn keep_unseen(writes: &mut Vec<Write<'_>>, history: &History) {
-    writes.sort_by_key(|write| (write.stamp.commit, write.stamp.at));
+    // Of two of one commit with one reading the greater text: either will do, but it must not depend on the order.
+    writes.sort_by_key(|write| {
+        let Stamp { at, commit } = write.stamp;
+        (commit, at, write.text.map(Text::escaped))
+    });
     writes.reverse();
     writes.dedup_by_key(|write| write.stamp.commit);
     if writes.len() > 1 {
@@ -422,89 +561,35 @@ fn keep_unseen(writes: &mut Vec<Write<'_>>, history: &History) {
     writes.sort_by_key(|write| write.stamp);
 }
 
-struct PartText {
-    name: MemberName,
-    text: Zeroizing<Vec<u8>>,
-}
-
 /// The state of one environment.
 #[derive(Default)]
 pub struct State {
-    parts: BTreeMap<u32, PartText>,
-    commits: Vec<Hash>,
-    known: HashMap<Hash, u32>,
-    // Not a list for each item: a hundred thousand small ones cost more than all the rest.
-    items: BTreeSet<(ItemId, LineRef)>,
-    settings: Vec<LineRef>,
+    parts: Vec<ReadPart>,
     clock: HybridClock,
 }
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "State({} items)", self.known_items().count())
+        write!(f, "State({} parts)", self.parts.len())
     }
 }
 
 impl State {
     /// Takes a part in.
     pub fn add(&mut self, part: ReadPart) {
-        let number = self.parts.last_key_value().map_or(0, |(last, _)| last + 1);
-        for line in part.lines {
-            let commit = self.commit(line.from);
-            let line_ref = LineRef {
-                at: line.at,
-                commit,
-                part: number,
-                start: line.range.start,
-                end: line.range.end,
-            };
-            match line.item {
-                Some(item) => drop(self.items.insert((item, line_ref))),
-                None => self.settings.push(line_ref),
-            }
-        }
         self.clock = self.clock.max(part.clock);
-        let (name, text) = (part.name, part.text);
-        self.parts.insert(number, PartText { name, text });
-    }
-
-    fn commit(&mut self, hash: Hash) -> u32 {
-        let next = u32::try_from(self.commits.len()).unwrap_or(u32::MAX);
-        *self.known.entry(hash).or_insert_with(|| {
-            self.commits.push(hash);
-            next
-        })
+        self.parts.push(part);
     }
 
     /// Forgets parts that are no longer there; what still counted of them stands in others by now.
     pub fn forget(&mut self, gone: &BTreeSet<String>) {
-        let is_gone = |part: &PartText| gone.contains(&part.name.to_string());
-        let numbers: BTreeSet<u32> = self
-            .parts
-            .iter()
-            .filter(|(_, part)| is_gone(part))
-            .map(|(number, _)| *number)
-            .collect();
-        let keeps = |line: &LineRef| !numbers.contains(&line.part);
-        self.settings.retain(keeps);
-        for number in &numbers {
-            let Some(part) = self.parts.remove(number) else {
-                continue;
-            };
-            // Of the items, only those that it tells of.
-            let text = std::str::from_utf8(&part.text).unwrap_or_default();
-            for item in text.split_inclusive('\n').filter_map(item_of) {
-                let lines: Vec<LineRef> = self.lines_of(item).copied().collect();
-                for line in lines.into_iter().filter(|line| !keeps(line)) {
-                    self.items.remove(&(item, line));
-                }
-            }
-        }
+        self.parts
+            .retain(|part| !gone.contains(&part.name.to_string()));
     }
 
     /// The parts that were taken in.
     pub fn parts(&self) -> impl Iterator<Item = MemberName> {
-        self.parts.values().map(|part| part.name)
+        self.parts.iter().map(|part| part.name)
     }
 
     /// The latest clock that was taken in.
@@ -513,158 +598,116 @@ impl State {
         self.clock
     }
 
-    /// Every item that anything is known of, there or removed.
-    pub fn known_items(&self) -> impl Iterator<Item = ItemId> {
-        let mut items = self.items.iter().map(|(item, _)| *item).peekable();
-        std::iter::from_fn(move || {
-            let item = items.next()?;
-            while items.next_if_eq(&item).is_some() {}
-            Some(item)
-        })
+    fn lines(&self) -> impl Iterator<Item = &LineRef> {
+        self.parts.iter().flat_map(|part| &part.lines)
     }
 
-    fn lines_of(&self, item: ItemId) -> impl Iterator<Item = &LineRef> {
-        let all = (item, LineRef::FIRST)..=(item, LineRef::LAST);
-        self.items.range(all).map(|(_, line)| line)
+    /// Every item that anything is known of, there or removed; and of how many lines.
+    #[must_use]
+    pub fn known_items(&self) -> BTreeMap<ItemId, usize> {
+        let mut items: Vec<ItemId> = self.lines().map(|line| line.item).collect();
+        items.sort_unstable();
+        let same = items.chunk_by(|a, b| a == b);
+        same.filter_map(|same| Some((*same.first()?, same.len())))
+            .collect()
+    }
+
+    /// Where the lines stand that tell of an item.
+    #[must_use]
+    pub fn places(&self, id: ItemId) -> Vec<Place> {
+        self.places_where(id, |_| true)
+    }
+
+    /// Where the lines stand that say an item's secrets. They alone add up to the secrets that it has while it is there.
+    #[must_use]
+    pub fn secret_places(&self, id: ItemId) -> Vec<Place> {
+        self.places_where(id, |line| line.sets_secret)
+    }
+
+    fn places_where(&self, id: ItemId, is_wanted: impl Fn(&LineRef) -> bool) -> Vec<Place> {
+        let parts = self.parts.iter();
+        let places = parts.flat_map(|part| {
+            let lines = part.of_item(id).iter().filter(|line| is_wanted(line));
+            lines.map(|line| part.place(line))
+        });
+        places.collect()
+    }
+
+    /// Where the lines of a part stand.
+    pub fn places_in(&self, name: MemberName) -> impl Iterator<Item = Place> {
+        let parts = self.parts.iter().filter(move |part| part.name == name);
+        parts.flat_map(|part| part.lines.iter().map(|line| part.place(line)))
+    }
+
+    /// The line that stands there, where it was kept.
+    #[must_use]
+    pub fn kept(&self, place: &Place) -> Option<&[u8]> {
+        let part = self.parts.iter().find(|part| part.name == place.part)?;
+        place.of(&part.kept)
     }
 
     /// Whether anything is known of an item.
     #[must_use]
     pub fn knows(&self, id: ItemId) -> bool {
-        self.lines_of(id).next().is_some()
+        self.parts.iter().any(|part| !part.of_item(id).is_empty())
     }
 
-    /// An item, there or removed; none where nothing is known of it.
+    /// Items that may be called so: of each some line says it, or a name like it. What holds is another question.
     #[must_use]
-    pub fn item(&self, id: ItemId, history: &History) -> Option<ItemState<'_>> {
-        let mut lines = self.lines_of(id).peekable();
-        lines.peek()?;
-        Some(self.resolved(lines, history))
+    pub fn maybe_named(&self, name: &str) -> BTreeSet<ItemId> {
+        let hash = Some(name_hash(Text::of(&op::escaped(name))));
+        let named = self.lines().filter(|line| line.name == hash);
+        named.map(|line| line.item).collect()
     }
 
-    // The stored secrets that stand in lines about an item: of which field, when each was written, and where it stands.
-    fn stored_secrets(&self, id: ItemId) -> impl Iterator<Item = (&str, Stamp, String)> {
-        self.lines_of(id).flat_map(|line| {
-            let read = self.read(line).zip(self.parts.get(&line.part));
-            read.into_iter().flat_map(|((op, stamp), part)| {
-                let stored = stored_in(&op).into_iter();
-                stored.map(move |(field, _)| (field, stamp, part.name.to_string()))
-            })
-        })
-    }
-
-    /// The parts in which a stored secret of an item's field stands, by name: one that holds, one that was replaced, and each copy of
-    /// one that several copies of the file carried on.
+    /// Items of which several lines tell, one of them a secret: what an earlier line says of it may hold no longer.
     #[must_use]
-    pub fn parts_with_secret(&self, id: ItemId, field: &str) -> BTreeSet<String> {
-        let stored = self.stored_secrets(id).filter(|(of, ..)| *of == field);
-        stored.map(|(.., part)| part).collect()
-    }
-
-    /// The parts in which a stored secret stands that holds no longer, by name. A writer takes such a part out of the file as he
-    /// replaces the secret; another copy may have carried it on meanwhile.
-    #[must_use]
-    pub fn parts_with_old_secrets(&self, history: &History) -> BTreeSet<String> {
-        let mut parts = BTreeSet::new();
-        for id in self.known_items().filter(|id| self.is_told_twice(*id)) {
-            let stored: Vec<_> = self.stored_secrets(id).collect();
-            if stored.is_empty() {
-                continue;
-            }
-            let Some(item) = self.item(id, history) else {
-                continue;
-            };
-            let old = stored.into_iter();
-            let old = old.filter(|(field, stamp, _)| !item.holds(field, *stamp));
-            parts.extend(old.map(|(.., part)| part));
-        }
-        parts
-    }
-
-    /// Items of which some line sets a field to this text. Whether it still holds is another question.
-    #[must_use]
-    pub fn items_told(&self, field: &str, text: &str) -> BTreeSet<ItemId> {
-        let looked_for = op::field_text(field, text);
-        let parts: Vec<&PartText> = self.parts.values().collect();
-        let told = parallel::map(&parts, |part| {
-            let text = std::str::from_utf8(&part.text).unwrap_or_default();
-            let places = text.match_indices(looked_for.as_str());
-            let lines = places.filter_map(|(at, _)| {
-                let (before, after) = text.split_at_checked(at)?;
-                let start = before.rfind('\n').map_or(0, |end| end + 1);
-                text.get(start..at + after.find('\n')? + 1)
-            });
-            lines.filter_map(item_of).collect::<Vec<_>>()
-        });
-        told.into_iter().flatten().collect()
-    }
-
-    /// Whether an item was written more than once, so that it may be in conflict.
-    #[must_use]
-    pub fn may_be_in_conflict(&self, id: ItemId) -> bool {
-        self.is_told_twice(id)
-    }
-
-    fn is_told_twice(&self, id: ItemId) -> bool {
-        self.lines_of(id).nth(1).is_some()
+    pub fn retold_secrets(&self) -> BTreeSet<ItemId> {
+        let secrets = self.lines().filter(|line| line.sets_secret);
+        let secrets: BTreeSet<ItemId> = secrets.map(|line| line.item).collect();
+        let known = self.known_items();
+        let retold = |id: &ItemId| known.get(id).is_some_and(|lines| *lines > 1);
+        secrets.into_iter().filter(retold).collect()
     }
 
     /// The settings that are not empty.
     #[must_use]
     pub fn settings(&self, history: &History) -> Vec<(&str, Text<'_>)> {
-        self.resolved(&self.settings, history).fields().collect()
+        self.settings_state(history).fields().collect()
     }
 
-    fn resolved<'a>(
-        &'a self,
-        lines: impl IntoIterator<Item = &'a LineRef>,
-        history: &History,
-    ) -> ItemState<'a> {
-        let mut item = ItemState {
-            writes: Vec::new(),
-            removed: Vec::new(),
-            is_there: false,
-            state: self,
-        };
-        for line in lines {
-            if let Some((op, stamp)) = self.read(line) {
-                item.take(&op, stamp, line.part);
+    fn settings_state(&self, history: &History) -> ItemState<'_> {
+        let mut settings = ItemState::default();
+        for line in self.parts.iter().flat_map(|part| &part.settings) {
+            if let Some(Ok(Line::Op(op))) = op::lines(&line.text).next() {
+                let (at, commit) = (op.at, line.commit);
+                settings.take(op, Stamp { at, commit });
             }
         }
-        item.settle(history);
-        item
+        settings.settle(history);
+        settings
     }
 
-    // Every line was read once already.
-    fn read(&self, line: &LineRef) -> Option<(Op<'_>, Stamp)> {
-        let commit = *self.commits.get(usize::try_from(line.commit).ok()?)?;
-        let part = self.parts.get(&line.part)?;
-        let range = usize::try_from(line.start).ok()?..usize::try_from(line.end).ok()?;
-        let text = std::str::from_utf8(part.text.get(range)?).ok()?;
-        match op::lines(text).next()?.ok()? {
-            Line::Op(op) => Some((
-                op,
-                Stamp {
-                    at: line.at,
-                    commit,
-                },
-            )),
-            Line::From(_) => None,
-        }
-    }
-
-    /// What still counts of some parts, given their plaintexts with the commits that added them: texts of snapshots of about
-    /// `bytes` each. `replaced` says what the commit that is being made replaces. Secrets of removed items do not count.
+    /// What still counts of some parts, given their plaintexts with the commits that added them, and `told`, all that tells of the
+    /// items in them: texts of snapshots of about `bytes` each. `replaced` says what the commit that is being made replaces. Secrets
+    /// of removed items do not count.
     #[must_use]
     pub fn folded(
         &self,
         parts: &[(Hash, &str)],
+        told: &[Told],
         history: &History,
         replaced: &Replaced,
         bytes: usize,
     ) -> Vec<Zeroizing<String>> {
         let mut by_commit: BTreeMap<Hash, Vec<Op<'_>>> = BTreeMap::new();
-        let settings = self.resolved(&self.settings, history);
+        let items = items_of(told, history);
+        let settings = self.settings_state(history);
+        let left = Left {
+            items,
+            settings,
+            replaced,
+        };
         for (commit, text) in parts {
             let mut from = *commit;
             for line in op::lines(text).flatten() {
@@ -675,26 +718,44 @@ impl State {
                             at: op.at,
                             commit: from,
                         };
-                        let left = self.left_of(op, stamp, &settings, history, replaced);
-                        by_commit.entry(from).or_default().extend(left);
+                        by_commit
+                            .entry(from)
+                            .or_default()
+                            .extend(left.of(op, stamp));
                     }
                 }
             }
         }
         written(by_commit, bytes)
     }
+}
 
-    fn left_of<'a>(
-        &self,
-        op: Op<'a>,
-        stamp: Stamp,
-        settings: &ItemState<'_>,
-        history: &History,
-        replaced: &Replaced,
-    ) -> Option<Op<'a>> {
+/// Lines of several items, put together. Those of one item are all that tell of it.
+#[must_use]
+pub fn items_of<'a>(told: &'a [Told], history: &History) -> HashMap<ItemId, ItemState<'a>> {
+    let mut by_item: HashMap<ItemId, Vec<&Told>> = HashMap::new();
+    for told in told {
+        by_item.entry(told.item()).or_default().push(told);
+    }
+    let items = by_item.into_iter();
+    items
+        .filter_map(|(id, told)| Some((id, ItemState::of(told, history)?)))
+        .collect()
+}
+
+// What there is, and what of it a commit that is being made replaces.
+struct Left<'a> {
+    items: HashMap<ItemId, ItemState<'a>>,
+    settings: ItemState<'a>,
+    replaced: &'a Replaced,
+}
+
+impl Left<'_> {
+    fn of<'a>(&self, op: Op<'a>, stamp: Stamp) -> Option<Op<'a>> {
+        let (settings, replaced) = (&self.settings, self.replaced);
         let edit = match op.edit {
             Edit::Put(id, mut fields) => {
-                let item = self.item(id, history)?;
+                let item = self.items.get(&id)?;
                 let counts = |name: &str| item.holds(name, stamp) && !replaced.has(Some(id), name);
                 fields.retain(|(name, _)| counts(name));
                 Edit::Put(id, fields)
@@ -706,7 +767,7 @@ impl State {
                 Edit::Set(fields)
             }
             Edit::Remove(id) => {
-                let counts = self.item(id, history)?.removed.contains(&stamp);
+                let counts = self.items.get(&id)?.removed.contains(&stamp);
                 counts.then_some(Edit::Remove(id))?
             }
         };

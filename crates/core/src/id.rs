@@ -78,8 +78,11 @@ impl FromStr for Id {
         if s.len() != ID_TEXT_LEN {
             return Err(BadId);
         }
-        let bytes = base32().decode(s.as_bytes()).map_err(|_| BadId)?;
-        Ok(Self(bytes.try_into().map_err(|_| BadId)?))
+        let mut bytes = [0u8; 16];
+        base32()
+            .decode_mut(s.as_bytes(), &mut bytes)
+            .map_err(|_| BadId)?;
+        Ok(Self(bytes))
     }
 }
 

@@ -1,10 +1,6 @@
 //! age, as a vault uses it: to the recipients of the membership chain, with plaintext only in memory that is wiped.
 
-use std::{
-    collections::HashSet,
-    io::{Cursor, Read, Seek, SeekFrom, Write},
-    ops::Range,
-};
+use std::{collections::HashSet, io::Write};
 
 use age::{DecryptError, EncryptError};
 use age_core::{
@@ -20,6 +16,9 @@ use zeroize::Zeroizing;
 use crate::error::VaultError;
 
 pub(crate) mod header;
+mod payload;
+
+pub(crate) use payload::{Payload, Scratch};
 
 const AUTHOR_LINE: &str = "# author-ed25519 ";
 const SEED_BYTES: usize = 32;
@@ -63,7 +62,7 @@ pub(crate) fn encrypt_to(recipient: &str, plaintext: &[u8]) -> Result<Vec<u8>, V
     )
 }
 
-/// Decrypts; the plaintext never moves while it grows.
+/// Decrypts; the plaintext never moves.
 pub(crate) fn decrypt(
     identity: &dyn age::Identity,
     bytes: &[u8],
@@ -76,20 +75,7 @@ pub(crate) fn decrypt_with<'a>(
     identities: impl Iterator<Item = &'a dyn age::Identity>,
     bytes: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
-    header::check(bytes)?;
-    let decryptor = age::Decryptor::new_buffered(bytes)?;
-    let mut plaintext = Zeroizing::new(Vec::with_capacity(bytes.len()));
-    decryptor.decrypt(identities)?.read_to_end(&mut plaintext)?;
-    Ok(plaintext)
-}
-
-/// Decrypts with an identity that the vault itself holds: a failure is damage.
-pub(crate) fn open(
-    identity: &age::x25519::Identity,
-    member: &str,
-    bytes: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    decrypt(identity, bytes).map_err(|_| content(member))
+    Payload::of(identities, bytes)?.open()
 }
 
 /// Decrypts with a key of a device, in one use of it.
@@ -181,39 +167,6 @@ impl LockedIdentity {
         text.extend_from_slice(line);
         text.push(b'\n');
         text
-    }
-
-    /// Decrypts what is encrypted to it: a failure is damage.
-    pub(crate) fn open(
-        &self,
-        member: &str,
-        bytes: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let identity = self.unlocked().ok_or_else(|| content(member))?;
-        open(&identity, member, bytes)
-    }
-
-    /// Decrypts some bytes of what is encrypted to it, without the rest (age's payload is in chunks of 64 KiB).
-    pub(crate) fn open_range(
-        &self,
-        member: &str,
-        bytes: &[u8],
-        range: Range<u64>,
-    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let damaged = || content(member);
-        let identity = self.unlocked().ok_or_else(damaged)?;
-        header::check(bytes).map_err(|_| damaged())?;
-        let decryptor = age::Decryptor::new_buffered(Cursor::new(bytes)).map_err(|_| damaged())?;
-        let mut plaintext = decryptor
-            .decrypt(std::iter::once(&identity as &dyn age::Identity))
-            .map_err(|_| damaged())?;
-        let length = usize::try_from(range.end - range.start).map_err(|_| damaged())?;
-        let mut wanted = Zeroizing::new(vec![0; length]);
-        plaintext
-            .seek(SeekFrom::Start(range.start))
-            .and_then(|_| plaintext.read_exact(&mut wanted))
-            .map_err(|_| damaged())?;
-        Ok(wanted)
     }
 }
 
@@ -357,23 +310,51 @@ mod tests {
 
     #[test]
     fn some_bytes_are_read_without_the_rest() {
-        let identity = LockedIdentity::generate().unwrap();
+        let identity = age::x25519::Identity::generate();
         let plain: Vec<u8> = (0..300_000u32).flat_map(u32::to_be_bytes).collect();
-        let file = encrypt_to(identity.recipient(), &plain).unwrap();
+        let file = encrypt_to(&identity.to_public().to_string(), &plain).unwrap();
+        let payload = || Payload::of(std::iter::once(&identity as &dyn age::Identity), &file);
         for range in [
             0..4u64,
             65_530..65_540,
+            65_536..65_536,
             1_199_990..1_200_000,
             700_001..700_001,
+            10..1_199_999,
         ] {
-            let read = identity.open_range("s/x", &file, range.clone()).unwrap();
+            let read = payload().unwrap().open_range(range.clone()).unwrap();
             let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
             assert_eq!(read[..], plain[start..end]);
         }
-        assert!(
-            identity
-                .open_range("s/x", &file, 1_199_999..1_200_001)
-                .is_err()
-        );
+        let beyond = payload().unwrap().open_range(1_199_999..1_200_001);
+        assert!(beyond.is_err());
+    }
+
+    // The age crate writes, and reads the same.
+    #[test]
+    fn a_payload_of_any_length_is_what_age_reads_and_no_flipped_bit_is() {
+        use std::io::Read;
+        let identity = age::x25519::Identity::generate();
+        let mut scratch = Scratch::default();
+        for len in [0, 1, 65_535, 65_536, 65_537, 131_072, 200_000] {
+            let plain = vec![7; len];
+            let mut file = encrypt_to(&identity.to_public().to_string(), &plain).unwrap();
+            let lent = || std::iter::once(&identity as &dyn age::Identity);
+            let mut by_age = Vec::new();
+            let decryptor = age::Decryptor::new_buffered(&file[..]).unwrap();
+            let mut reader = decryptor.decrypt(lent()).unwrap();
+            reader.read_to_end(&mut by_age).unwrap();
+            assert!(by_age == plain && *decrypt(&identity, &file).unwrap() == plain);
+            let payload = Payload::of(lent(), &file).unwrap();
+            assert!(payload.open_in(&mut scratch).unwrap() == plain);
+            for at in [file.len() - 1, file.len() - 16, file.len() - len - 16] {
+                file[at] ^= 1;
+                assert!(decrypt(&identity, &file).is_err(), "{len} {at}");
+                file[at] ^= 1;
+            }
+            assert!(decrypt(&identity, &file[..file.len() - 1]).is_err());
+            file.push(0);
+            assert!(decrypt(&identity, &file).is_err());
+        }
     }
 }

@@ -7,12 +7,16 @@
 use std::{
     fs::{self, File},
     io::{self, BufReader, BufWriter, Read, Seek, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
-use touchkeep_container::tar::{Archive, MAX_ARCHIVE_BYTES};
+use touchkeep_container::{
+    parallel,
+    tar::{Archive, MAX_ARCHIVE_BYTES},
+};
 
 use crate::error::VaultError;
 
@@ -21,6 +25,10 @@ pub const BACKUPS: u32 = 3;
 
 /// What is read or written at once where a file is not held whole.
 const PIECE_BYTES: usize = 128 << 10;
+
+/// In how many pieces a whole file is read, unless they would be smaller than this.
+const READ_PIECES: usize = 16;
+const MIN_READ_BYTES: usize = 64 << 10;
 
 const TEMPORARY_SUFFIX: &str = ".tmp";
 
@@ -32,11 +40,27 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, VaultError> {
 fn read_of((file, meta): (File, fs::Metadata), path: &Path) -> Result<Vec<u8>, VaultError> {
     // One byte more than allowed: the parser says that it is too large.
     let limit = u64::try_from(MAX_ARCHIVE_BYTES).unwrap_or(u64::MAX) + 1;
-    let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(limit)).unwrap_or(0));
-    file.take(limit)
-        .read_to_end(&mut bytes)
+    let mut bytes = vec![0; usize::try_from(meta.len().min(limit)).unwrap_or(0)];
+    let known = u64::try_from(bytes.len()).unwrap_or(limit);
+    read_pieces(&file, &mut bytes)
+        // It may be longer than it was a moment ago.
+        .and_then(|()| (&file).seek(io::SeekFrom::Start(known)))
+        .and_then(|_| (&file).take(limit - known).read_to_end(&mut bytes))
         .map_err(failed("read", path))?;
     Ok(bytes)
+}
+
+// New memory costs more than what is read into it, so the cores share it.
+fn read_pieces(file: &File, bytes: &mut [u8]) -> io::Result<()> {
+    let piece_bytes = bytes.len().div_ceil(READ_PIECES).max(MIN_READ_BYTES);
+    let offsets = (0..).step_by(piece_bytes);
+    let pieces = bytes.chunks_mut(piece_bytes);
+    let pieces: Vec<_> = offsets.zip(pieces.map(Mutex::new)).collect();
+    let read = parallel::map(&pieces, |(offset, piece)| {
+        let mut piece = piece.lock().unwrap_or_else(PoisonError::into_inner);
+        file.read_exact_at(&mut piece, *offset)
+    });
+    read.into_iter().collect()
 }
 
 fn open(path: &Path) -> Result<(File, fs::Metadata), VaultError> {

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use touchkeep_container::{Container, LivePart, MemberName, NewCommit, Part, state::Replaced};
-use touchkeep_core::{EnvironmentId, Id};
+use touchkeep_container::{
+    Container, LivePart, MemberName, NewCommit, Part,
+    state::{Replaced, Told, parts_with_old_secrets},
+};
+use touchkeep_core::{EnvironmentId, Id, ItemId};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -71,7 +74,7 @@ impl OpenEnvironment {
             }
         };
         let mut goes = match sweeps && !self.is_swept {
-            true => self.state.parts_with_old_secrets(container.history()),
+            true => self.parts_with_old_secrets(container)?,
             false => BTreeSet::new(),
         };
         goes.extend(
@@ -125,18 +128,39 @@ impl OpenEnvironment {
         parts: &[&LivePart<'_>],
         kept: &Kept,
     ) -> Result<Vec<Zeroizing<String>>, VaultError> {
-        let mut texts = Vec::new();
+        let (mut texts, mut items) = (Vec::new(), BTreeSet::new());
         for part in parts {
             texts.push((part.commit, self.open_part(part)?));
+            let places = self.state.places_in(part.name);
+            items.extend(places.map(|place| place.item));
         }
+        let told = self.all_told(container, &items)?;
         let damaged = |_| crypt::content("s/");
         let borrowed = texts
             .iter()
             .map(|(commit, text)| Ok((*commit, std::str::from_utf8(text).map_err(damaged)?)))
             .collect::<Result<Vec<_>, VaultError>>()?;
         let history = container.history();
-        let state = &self.state;
-        Ok(state.folded(&borrowed, history, &self.replaced(kept), PART_BYTES))
+        let (state, replaced) = (&self.state, self.replaced(kept));
+        Ok(state.folded(&borrowed, &told, history, &replaced, PART_BYTES))
+    }
+
+    fn parts_with_old_secrets(
+        &self,
+        container: &Container,
+    ) -> Result<BTreeSet<String>, VaultError> {
+        let told = self.all_told(container, &self.state.retold_secrets())?;
+        Ok(parts_with_old_secrets(&told, container.history()))
+    }
+
+    // All lines that tell of some items.
+    fn all_told(
+        &self,
+        container: &Container,
+        items: &BTreeSet<ItemId>,
+    ) -> Result<Vec<Told>, VaultError> {
+        let places = items.iter().flat_map(|id| self.state.places(*id));
+        self.told(container, places.collect())
     }
 
     fn replaced(&self, kept: &Kept) -> Replaced {

@@ -1,24 +1,24 @@
 //! What a user's identity opens: his environments, their keys of every epoch, and what their segments add up to.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use touchkeep_container::{
     Container, HybridClock, LivePart, MemberName, Membership, State, Value,
     op::{Edit, Field, MAX_FIELDS, Writer, Written},
     parallel,
-    state::{Place, ReadPart},
+    state::{Place, ReadPart, Told},
 };
 use touchkeep_core::{EnvironmentId, ItemId, UserId};
 use zeroize::Zeroizing;
 
 use crate::{
-    crypt::{self, Bundle, LockedIdentity},
+    crypt::{self, Bundle, LockedIdentity, Payload, Scratch},
     error::VaultError,
     versions::Kept,
 };
+
+/// Lines of one part from which on the whole part is decrypted, and not each by itself.
+const MANY_LINES: usize = 8;
 
 /// What a device opened.
 pub(crate) struct Opened {
@@ -145,27 +145,24 @@ impl OpenEnvironment {
     }
 
     fn read_state(&mut self, container: &Container) -> Result<(), VaultError> {
-        let identities: Vec<_> = self
-            .identities
-            .iter()
-            .filter_map(LockedIdentity::unlocked)
-            .collect();
+        let identities = self.unlocked();
         let parts = self.parts(container);
-        // Decrypting and reading are most of what unlocking costs, so the cores share them.
-        let read = parallel::map(&parts, |part| {
-            let name = part.name.to_string();
-            let identities = identities.iter().map(|i| i as &dyn age::Identity);
-            let Ok(text) = crypt::decrypt_with(identities, part.bytes) else {
+        // Decrypting and reading are most of what unlocking costs, so the cores share them, each with one place for all plaintexts.
+        let read = parallel::map_with(&parts, Scratch::default, |scratch, part| {
+            let damaged = || crypt::content(&part.name.to_string());
+            let payload = payload(&identities, part.bytes);
+            let text = payload.and_then(|payload| payload.open_in(scratch).ok());
+            let Some(text) = text else {
                 // Of an epoch that is closed to this user.
                 return if self.is_current {
-                    Err(crypt::content(&name))
+                    Err(damaged())
                 } else {
                     Ok(None)
                 };
             };
             ReadPart::read(part.name, part.commit, text, container.history())
                 .map(Some)
-                .map_err(|_| crypt::content(&name))
+                .map_err(|_| damaged())
         });
         self.state = State::default();
         for part in read {
@@ -178,29 +175,88 @@ impl OpenEnvironment {
 
     /// The plaintext of a part.
     pub(crate) fn open_part(&self, part: &LivePart<'_>) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let name = part.name.to_string();
-        let mut identities = self.identities.iter().rev();
-        identities
-            .find_map(|identity| identity.open(&name, part.bytes).ok())
-            .ok_or_else(|| crypt::content(&name))
+        let payload = payload(&self.unlocked(), part.bytes);
+        let text = payload.and_then(|payload| payload.open().ok());
+        text.ok_or_else(|| crypt::content(&part.name.to_string()))
     }
 
-    /// A stored secret, read where it stands.
-    pub(crate) fn read_secret(
+    /// Has each part decrypted for a moment, by several cores at once. Parts that are closed to this user are left out.
+    pub(crate) fn each_part<R: Send>(
         &self,
         container: &Container,
-        place: &Place,
-    ) -> Result<Value, VaultError> {
-        let name = place.part.to_string();
-        let damaged = || crypt::content(&name);
-        let bytes = container.member(&place.part).ok_or_else(damaged)?;
-        let range = |identity: &LockedIdentity| -> Option<Zeroizing<Vec<u8>>> {
-            let wanted: Range<u64> = place.bytes.clone();
-            identity.open_range(&name, bytes, wanted).ok()
-        };
-        let text = self.identities.iter().rev().find_map(range);
-        Place::read(&text.ok_or_else(damaged)?).ok_or_else(damaged)
+        look: impl Fn(MemberName, &[u8]) -> R + Sync,
+    ) -> Result<Vec<R>, VaultError> {
+        let identities = self.unlocked();
+        let parts: Vec<MemberName> = self.state.parts().collect();
+        let seen = parallel::map_with(&parts, Scratch::default, |scratch, name| {
+            let bytes = container.member(name);
+            let payload = bytes.and_then(|bytes| payload(&identities, bytes));
+            let text = payload.and_then(|payload| payload.open_in(scratch).ok());
+            Some(look(*name, text?))
+        });
+        let named = parts.iter().zip(seen);
+        named
+            .map(|(name, seen)| seen.ok_or_else(|| crypt::content(&name.to_string())))
+            .collect()
     }
+
+    /// The lines that stand there, decrypted for this call.
+    pub(crate) fn told(
+        &self,
+        container: &Container,
+        places: Vec<Place>,
+    ) -> Result<Vec<Told>, VaultError> {
+        let mut all = Vec::new();
+        let mut by_part: HashMap<MemberName, Vec<Place>> = HashMap::new();
+        for place in places {
+            match self.state.kept(&place) {
+                Some(line) => {
+                    let damaged = |_| crypt::content(&place.part.to_string());
+                    all.push(Told::read(place.clone(), line).map_err(damaged)?);
+                }
+                None => by_part.entry(place.part).or_default().push(place),
+            }
+        }
+        if by_part.is_empty() {
+            return Ok(all);
+        }
+        let identities = self.unlocked();
+        let by_part: Vec<(MemberName, Vec<Place>)> = by_part.into_iter().collect();
+        let told = parallel::map_with(&by_part, Scratch::default, |scratch, (name, places)| {
+            let bytes = container.member(name)?;
+            lines(&payload(&identities, bytes)?, places, scratch)
+        });
+        for ((name, _), told) in by_part.iter().zip(told) {
+            all.extend(told.ok_or_else(|| crypt::content(&name.to_string()))?);
+        }
+        Ok(all)
+    }
+
+    fn unlocked(&self) -> Vec<age::x25519::Identity> {
+        // The last epoch's first: most is of it.
+        let identities = self.identities.iter().rev();
+        identities.filter_map(LockedIdentity::unlocked).collect()
+    }
+}
+
+fn payload<'a>(identities: &[age::x25519::Identity], bytes: &'a [u8]) -> Option<Payload<'a>> {
+    let identities = identities.iter().map(|it| it as &dyn age::Identity);
+    Payload::of(identities, bytes).ok()
+}
+
+fn lines(payload: &Payload<'_>, places: &[Place], scratch: &mut Scratch) -> Option<Vec<Told>> {
+    if places.len() < MANY_LINES {
+        let told = places.iter().map(|place| {
+            let text = payload.open_range(place.bytes.clone()).ok()?;
+            Told::read(place.clone(), &text).ok()
+        });
+        return told.collect();
+    }
+    let text = payload.open_in(scratch).ok()?;
+    let told = places
+        .iter()
+        .map(|place| Told::read(place.clone(), place.of(text)?).ok());
+    told.collect()
 }
 
 /// Changes that are not saved yet.

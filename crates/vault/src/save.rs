@@ -181,7 +181,7 @@ impl Unlocked {
             let Some((own, environment)) = own.zip(self.opened.environments.get_mut(&id)) else {
                 continue;
             };
-            let read = ReadPart::read(name, own, text, self.locked.container.history());
+            let read = ReadPart::read(name, own, &text, self.locked.container.history());
             let read = read.map_err(|_| crypt::content(&name.to_string()))?;
             environment.state.add(read);
         }

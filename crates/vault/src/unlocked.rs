@@ -3,11 +3,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use touchkeep_container::{
-    MemberName, SECRET_FIELD, Value, is_secret_field, op, parallel, state::ItemState,
+    MemberName, SECRET_FIELD, Text, Value, is_secret_field, op,
+    state::{ItemState, Place, Told, items_of, parts_with_secret},
 };
 use touchkeep_core::{ApiSecret, DeviceId, EnvironmentId, Id, ItemId, UserId, VaultId};
 use touchkeep_device::{Auth, Device, Purpose};
@@ -41,8 +42,18 @@ pub struct Unlocked {
 struct Shown {
     items: BTreeMap<ItemId, Item>,
     unreadable: Vec<ItemId>,
+    // As of when it was put together. None comes without everything being read again.
+    in_conflict: Vec<ItemId>,
     // Put together when somebody looks for something.
     index: OnceLock<Index>,
+}
+
+// Items as they were saved, in no order. One list for all cores and environments: of lists that are thrown away the holes would stay.
+#[derive(Default)]
+struct Gathered {
+    items: Vec<(ItemId, Item)>,
+    unreadable: Vec<ItemId>,
+    in_conflict: Vec<ItemId>,
 }
 
 impl Unlocked {
@@ -71,30 +82,102 @@ impl Unlocked {
 
     fn shown(&self) -> &Shown {
         self.shown.get_or_init(|| {
-            let mut shown = Shown::default();
+            let mut gathered = Gathered::default();
             for environment in self.opened.environments.values() {
-                let ids: Vec<ItemId> = environment.state.known_items().collect();
-                let read = parallel::map(&ids, |id| self.read_item(environment, *id));
-                for (id, item) in ids.into_iter().zip(read) {
-                    match item {
-                        Some(Some(item)) => drop(shown.items.insert(id, item)),
-                        Some(None) => shown.unreadable.push(id),
-                        None => {}
-                    }
-                }
+                self.gather(environment, &mut gathered);
             }
-            shown
+            gathered.unreadable.sort_unstable();
+            gathered.in_conflict.sort_unstable();
+            Shown {
+                // Of what stands in two environments the later one is kept.
+                items: gathered.items.into_iter().collect(),
+                unreadable: gathered.unreadable,
+                in_conflict: gathered.in_conflict,
+                index: OnceLock::new(),
+            }
         })
     }
 
-    // An item as it was saved, if it is there; and if it can be read.
-    fn read_item(&self, environment: &OpenEnvironment, id: ItemId) -> Option<Option<Item>> {
+    // Nearly every item stands in one line, and is put together where that is decrypted.
+    fn gather(&self, environment: &OpenEnvironment, into: &mut Gathered) {
+        let mut known = environment.state.known_items();
+        into.items.reserve(known.len());
+        known.retain(|_, lines| *lines > 1);
         let history = self.locked.container.history();
-        let state = environment.state.item(id, history);
-        let state = state.filter(|state| state.is_there())?;
-        // Whoever may write may write any field: what a real vault cannot have is not read back either.
+        let shared = Mutex::new(into);
+        let told = environment.each_part(&self.locked.container, |name, text| {
+            let mut others = Vec::new();
+            for place in environment.state.places_in(name) {
+                let line = place.of(text).unwrap_or_default();
+                if known.contains_key(&place.item) {
+                    others.push(Told::read(place, line).map_err(|_| crypt::content("s/"))?);
+                    continue;
+                }
+                let state = ItemState::of_one(&place, line, history);
+                let state = state.map_err(|_| crypt::content("s/"))?;
+                self.gather_one(environment, place.item, &state, &shared);
+            }
+            Ok(others)
+        });
+        let told: Result<Vec<Vec<Told>>, VaultError> =
+            told.and_then(|told| told.into_iter().collect());
+        match told {
+            Ok(told) => {
+                let told: Vec<Told> = told.into_iter().flatten().collect();
+                for (id, state) in items_of(&told, history) {
+                    self.gather_one(environment, id, &state, &shared);
+                }
+            }
+            // Everything was read once already: what cannot be read any more is not shown as if it was not there.
+            Err(_) => {
+                let into = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let is_other = |(_, item): &(ItemId, Item)| item.environment != environment.id;
+                into.items.retain(is_other);
+                into.unreadable
+                    .extend(environment.state.known_items().into_keys());
+            }
+        }
+    }
+
+    fn gather_one(
+        &self,
+        environment: &OpenEnvironment,
+        id: ItemId,
+        state: &ItemState<'_>,
+        shared: &Mutex<&mut Gathered>,
+    ) {
+        if !state.is_there() {
+            return;
+        }
+        let item = self.read_item(environment.id, id, state);
+        let mut into = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        match item {
+            Some(item) => into.items.push((id, item)),
+            None => into.unreadable.push(id),
+        }
+        if state.is_in_conflict() {
+            into.in_conflict.push(id);
+        }
+    }
+
+    // Whoever may write may write any field: what a real vault cannot have is not read back either.
+    fn read_item(
+        &self,
+        environment: EnvironmentId,
+        id: ItemId,
+        state: &ItemState<'_>,
+    ) -> Option<Item> {
         let is_allowed = |item: &Item| item.base_url.is_none() || self.locked.is_practice();
-        Some(Item::read(id, environment.id, &state).filter(is_allowed))
+        Item::read(id, environment, state).filter(is_allowed)
+    }
+
+    // The lines of one item, and no others, are decrypted.
+    fn told(
+        &self,
+        environment: &OpenEnvironment,
+        places: Vec<Place>,
+    ) -> Result<Vec<Told>, VaultError> {
+        environment.told(&self.locked.container, places)
     }
 
     pub(crate) fn index(&self) -> &Index {
@@ -234,7 +317,7 @@ impl Unlocked {
                 .filter(|i| i.name == name)
                 .cloned()
                 .collect(),
-            None => self.named(name),
+            None => self.named(name)?,
         };
         // What is in the trash does not stand in the way of what is not.
         if found.iter().any(|item| item.trashed.is_none()) {
@@ -251,25 +334,40 @@ impl Unlocked {
     }
 
     // The saved items of a name, without putting all others together.
-    fn named(&self, name: &str) -> Vec<Item> {
+    fn named(&self, name: &str) -> Result<Vec<Item>, VaultError> {
         let environments = self.opened.environments.values();
-        let told = environments.map(|environment| environment.state.items_told("name", name));
-        let told: BTreeSet<ItemId> = told.flatten().collect();
-        let items = told.into_iter().filter_map(|id| self.saved_item(id));
-        items.filter(|item| item.name == name).collect()
+        let maybe = environments.flat_map(|environment| environment.state.maybe_named(name));
+        let maybe: BTreeSet<ItemId> = maybe.collect();
+        let mut found = Vec::new();
+        for id in maybe {
+            found.extend(self.saved_item(id)?.filter(|item| item.name == name));
+        }
+        Ok(found)
     }
 
     // What stands in two environments is shown as the later one has it.
-    fn saved_item(&self, id: ItemId) -> Option<Item> {
-        let mut environments = self.opened.environments.values().rev();
-        environments.find_map(|environment| self.read_item(environment, id).flatten())
+    fn saved_item(&self, id: ItemId) -> Result<Option<Item>, VaultError> {
+        let history = self.locked.container.history();
+        for environment in self.opened.environments.values().rev() {
+            let told = self.told(environment, environment.state.places(id))?;
+            let state = ItemState::of(&told, history).filter(ItemState::is_there);
+            let item = state.and_then(|state| self.read_item(environment.id, id, &state));
+            if item.is_some() {
+                return Ok(item);
+            }
+        }
+        Ok(None)
     }
 
     /// Items of which a secret was given twice by writers that did not know of each other. The later one is used until somebody
     /// sets it again.
     #[must_use]
     pub fn conflicts(&self) -> Vec<ItemId> {
-        let ids = self.shown().items.keys();
+        let shown = self.shown();
+        let ids = shown
+            .in_conflict
+            .iter()
+            .filter(|id| shown.items.contains_key(*id));
         ids.filter(|id| !self.conflicts_of(**id).is_empty())
             .copied()
             .collect()
@@ -278,13 +376,17 @@ impl Unlocked {
     /// The secret fields of an item that were given twice so. That two kept the same earlier value is no conflict.
     #[must_use]
     pub fn conflicts_of(&self, id: ItemId) -> Vec<String> {
-        let Ok(environment) = self.open_environment_of(id) else {
-            return Vec::new();
-        };
-        if !environment.state.may_be_in_conflict(id) {
+        // Only of those is it still a question.
+        if !self.shown().in_conflict.contains(&id) {
             return Vec::new();
         }
-        let state = environment.state.item(id, self.locked.container.history());
+        let told = self
+            .open_environment_of(id)
+            .and_then(|environment| self.told(environment, environment.state.secret_places(id)));
+        let Ok(told) = told else {
+            return Vec::new();
+        };
+        let state = ItemState::of(&told, self.locked.container.history());
         let fields = state.iter().flat_map(ItemState::conflicts);
         let names = fields.filter_map(item::secret_name);
         names.map(str::to_owned).collect()
@@ -323,7 +425,7 @@ impl Unlocked {
         match before {
             Some(before) => old.extend(before.file_fields().into_iter().map(|(k, v)| (k, Some(v)))),
             // An id that was there before: what it had then must not come back.
-            None => old.extend(self.once_had(item.environment, item.id)),
+            None => old.extend(self.once_had(item.environment, item.id)?),
         }
         let mut changed: BTreeMap<String, Option<String>> = BTreeMap::new();
         for (field, value) in &new {
@@ -359,13 +461,19 @@ impl Unlocked {
 
     // The fields of an item that was removed, and came back or is put anew: which, not what they were. Its secrets are emptied
     // with the removal.
-    fn once_had(&self, environment: EnvironmentId, id: ItemId) -> Vec<(String, Option<String>)> {
-        let history = self.locked.container.history();
-        let environment = self.opened.environments.get(&environment);
-        let state = environment.and_then(|environment| environment.state.item(id, history));
+    fn once_had(
+        &self,
+        environment: EnvironmentId,
+        id: ItemId,
+    ) -> Result<Vec<(String, Option<String>)>, VaultError> {
+        let told = match self.opened.environments.get(&environment) {
+            Some(environment) => self.told(environment, environment.state.places(id))?,
+            None => Vec::new(),
+        };
+        let state = ItemState::of(&told, self.locked.container.history());
         let fields = state.iter().flat_map(|state| state.fields());
         let plain = fields.filter(|(name, _)| !is_secret_field(name));
-        plain.map(|(name, _)| (name.to_owned(), None)).collect()
+        Ok(plain.map(|(name, _)| (name.to_owned(), None)).collect())
     }
 
     fn check(&self, item: &Item) -> Result<(), VaultError> {
@@ -421,7 +529,7 @@ impl Unlocked {
     pub(crate) fn environment_of(&self, id: ItemId) -> Result<EnvironmentId, VaultError> {
         let environment = match self.shown.get() {
             Some(shown) => shown.items.get(&id).map(|item| item.environment),
-            None => self.saved_item(id).map(|item| item.environment),
+            None => self.saved_item(id)?.map(|item| item.environment),
         };
         environment.ok_or(VaultError::NotFound)
     }
@@ -437,9 +545,9 @@ impl Unlocked {
             None => return Err(VaultError::NotFound),
         };
         self.writable(environment)?;
-        let secrets = self.secret_fields(environment, id);
+        let secrets = self.secret_fields(environment, id)?;
         for field in &secrets {
-            self.forget_secret(environment, id, field);
+            self.forget_secret(environment, id, field)?;
         }
         self.change_shown(|shown| {
             shown.items.remove(&id);
@@ -455,13 +563,19 @@ impl Unlocked {
     }
 
     // Every secret field that its saved state knows, earlier versions among them.
-    fn secret_fields(&self, environment: EnvironmentId, id: ItemId) -> BTreeSet<String> {
-        let history = self.locked.container.history();
-        let environment = self.opened.environments.get(&environment);
-        let state = environment.and_then(|environment| environment.state.item(id, history));
-        let saved = state.iter().flat_map(|state| state.secrets());
+    fn secret_fields(
+        &self,
+        environment: EnvironmentId,
+        id: ItemId,
+    ) -> Result<BTreeSet<String>, VaultError> {
+        let told = match self.opened.environments.get(&environment) {
+            Some(environment) => self.told(environment, environment.state.secret_places(id))?,
+            None => Vec::new(),
+        };
+        let state = ItemState::of(&told, self.locked.container.history());
+        let saved = state.iter().flat_map(ItemState::secrets);
         let saved = saved.map(|(name, _)| name.to_owned());
-        saved.chain([SECRET_FIELD.to_owned()]).collect()
+        Ok(saved.chain([SECRET_FIELD.to_owned()]).collect())
     }
 
     fn environment_knowing(&self, id: ItemId) -> Result<EnvironmentId, VaultError> {
@@ -557,21 +671,24 @@ impl Unlocked {
         environment.ok_or(VaultError::NotFound)
     }
 
-    // A secret field as it is now, a stored one blotted out where it was saved.
-    fn secret_field(&self, environment: &OpenEnvironment, id: ItemId, key: &str) -> Option<Value> {
+    // A secret field as it is now, a stored secret with it. It is decrypted for this call.
+    fn secret_field(
+        &self,
+        environment: &OpenEnvironment,
+        id: ItemId,
+        key: &str,
+    ) -> Result<Option<Value>, VaultError> {
         let pending = environment.pending.items.get(&id);
         if let Some(value) = pending.and_then(|item| item.fields.get(key)) {
-            return value.clone();
+            return Ok(value.clone());
         }
         if pending.is_some_and(|item| item.removed) {
-            return None;
+            return Ok(None);
         }
-        let state = environment
-            .state
-            .item(id, self.locked.container.history())?;
-        let mut fields = state.fields();
-        let (_, text) = fields.find(|(name, _)| *name == key)?;
-        Some(text.to_value())
+        let told = self.told(environment, environment.state.secret_places(id))?;
+        let state = ItemState::of(&told, self.locked.container.history());
+        let text = state.and_then(|state| state.secret(key));
+        Ok(text.map(Text::to_value))
     }
 
     /// An item's chief secret, where it is stored. It is decrypted for this call and nowhere kept.
@@ -588,23 +705,13 @@ impl Unlocked {
     /// There is no such item, or no such secret is stored.
     pub fn field_secret(&self, id: ItemId, field: &str) -> Result<ApiSecret, VaultError> {
         let environment = self.open_environment_of(id)?;
-        let key = item::secret_key(field);
-        let value = self.secret_field(environment, id, &key);
+        let value = self.secret_field(environment, id, &item::secret_key(field))?;
         // EXPOSE: to who asked for it.
         let text = value.as_ref().map(Value::expose);
-        let Some(Secret::Stored(new)) = text.and_then(item::secret) else {
-            return Err(VaultError::NoSecret);
-        };
-        let pending = environment.pending.items.get(&id);
-        if pending.is_some_and(|item| item.fields.contains_key(&key)) {
-            return Ok(ApiSecret::new(new.to_owned()));
+        match text.and_then(item::secret) {
+            Some(Secret::Stored(secret)) => Ok(ApiSecret::new(secret.to_owned())),
+            _ => Err(VaultError::NoSecret),
         }
-        let state = environment.state.item(id, self.locked.container.history());
-        let place = state.and_then(|state| state.stored_secret(&key));
-        let place = place.ok_or(VaultError::NoSecret)?;
-        let secret = environment.read_secret(&self.locked.container, &place)?;
-        // EXPOSE: to who asked for it.
-        Ok(ApiSecret::new(secret.expose().to_owned()))
     }
 
     /// Encrypts an item's chief secret straight to the devices that seal: nothing that unlocking opens can read it.
@@ -698,7 +805,7 @@ impl Unlocked {
         auth: Auth<'_>,
     ) -> Result<ApiSecret, VaultError> {
         let environment = self.open_environment_of(id)?;
-        let value = self.secret_field(environment, id, &item::secret_key(field));
+        let value = self.secret_field(environment, id, &item::secret_key(field))?;
         // EXPOSE: to a look at where the secret is.
         let text = value.as_ref().map(Value::expose);
         let Some(Secret::Sealed(revision)) = text.and_then(item::secret) else {
@@ -782,7 +889,7 @@ impl Unlocked {
     ) -> Result<(), VaultError> {
         let key = item::secret_key(field);
         self.writable(environment)?;
-        self.forget_secret(environment, id, &key);
+        self.forget_secret(environment, id, &key)?;
         let pending = &mut self.writable(environment)?.pending;
         pending.sealed.remove(&(id, field.to_owned()));
         let item = pending.items.entry(id).or_default();
@@ -811,15 +918,20 @@ impl Unlocked {
     }
 
     // What an item's secret was so far must not stay where it was: its parts go, and what is kept of it is written anew.
-    fn forget_secret(&mut self, environment: EnvironmentId, id: ItemId, key: &str) {
+    fn forget_secret(
+        &mut self,
+        environment: EnvironmentId,
+        id: ItemId,
+        key: &str,
+    ) -> Result<(), VaultError> {
+        let container = &self.locked.container;
         let Some(environment) = self.opened.environments.get_mut(&environment) else {
-            return;
+            return Ok(());
         };
-        if !environment.state.knows(id) {
-            return;
-        }
-        let parts = environment.state.parts_with_secret(id, key);
+        let told = environment.told(container, environment.state.secret_places(id))?;
+        let parts = parts_with_secret(&told, key);
         environment.pending.forgets.extend(parts);
+        Ok(())
     }
 
     /// A setting.

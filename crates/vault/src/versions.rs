@@ -4,10 +4,12 @@
 //! own (docs/formats/vault.md, section 6): plain texts, stored secrets, and sealed ones as the members that they are. Who
 //! wants them gone says so: [`Unlocked::forget_old`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use touchkeep_container::{
-    MemberName, SECRET_PREFIX, Value, is_secret_field, op::Text, state::ItemState,
+    MemberName, SECRET_PREFIX, Value, is_secret_field,
+    op::Text,
+    state::{ItemState, Told, items_of, parts_with_secret},
 };
 use touchkeep_core::{
     ApiSecret, EnvironmentId, Id, ItemId, UnixMillis, UserId, reference::is_field_name,
@@ -106,7 +108,7 @@ fn text(text: impl Into<String>) -> Option<Value> {
     Some(Value::new(Zeroizing::new(text.into())))
 }
 
-/// What is saved of an item, by field. Stored secrets are blotted out.
+/// What is saved of an item, by field. Of stored secrets only that they are stored.
 struct Saved<'a> {
     fields: BTreeMap<&'a str, Text<'a>>,
     version: u32,
@@ -172,7 +174,8 @@ impl Unlocked {
     /// # Errors
     /// There is no such item.
     pub fn versions(&self, id: ItemId) -> Result<Vec<Version>, VaultError> {
-        let state = self.state_of(id)?;
+        let told = self.told_of(id)?;
+        let state = self.state_of(&told)?;
         let saved = Saved::of(&state);
         let oldest = saved.version.saturating_sub(MAX_VERSIONS).max(1);
         let versions = (oldest..=saved.version).rev().map(|number| {
@@ -196,10 +199,14 @@ impl Unlocked {
             .collect())
     }
 
-    fn state_of(&self, id: ItemId) -> Result<ItemState<'_>, VaultError> {
-        let history = self.locked.container.history();
-        let state = self.open_environment_of(id)?.state.item(id, history);
-        state.ok_or(VaultError::NotFound)
+    // All that tells of an item, decrypted for this call.
+    fn told_of(&self, id: ItemId) -> Result<Vec<Told>, VaultError> {
+        let environment = self.open_environment_of(id)?;
+        environment.told(&self.locked.container, environment.state.places(id))
+    }
+
+    fn state_of<'a>(&self, told: &'a [Told]) -> Result<ItemState<'a>, VaultError> {
+        ItemState::of(told, self.locked.container.history()).ok_or(VaultError::NotFound)
     }
 
     // Who wrote it first, as far as its commit is still there.
@@ -214,7 +221,8 @@ impl Unlocked {
 
     // What a field of the file was in a version.
     fn earlier(&self, id: ItemId, key: &str, version: u32) -> Result<Earlier, VaultError> {
-        let state = self.state_of(id)?;
+        let told = self.told_of(id)?;
+        let state = self.state_of(&told)?;
         let saved = Saved::of(&state);
         let mut since = saved.since(version)?;
         let changes = |number: &u32| {
@@ -241,11 +249,8 @@ impl Unlocked {
                 Ok(Earlier::Sealed(revision, devices))
             }
             Some(Secret::Stored(_)) => {
-                let place = state.stored_secret(&old).ok_or(VaultError::NotKept)?;
-                let environment = self.open_environment_of(id)?;
-                let secret = environment.read_secret(&self.locked.container, &place)?;
-                // EXPOSE: to who asked for the earlier version.
-                Ok(Earlier::Stored(ApiSecret::new(secret.expose().to_owned())))
+                let secret = stored_in(&state, &old).ok_or(VaultError::NotKept)?;
+                Ok(Earlier::Stored(secret))
             }
             _ => Err(VaultError::NotKept),
         }
@@ -326,7 +331,8 @@ impl Unlocked {
     }
 
     fn changed_since(&self, id: ItemId, version: u32) -> Result<BTreeSet<String>, VaultError> {
-        let saved = Saved::of(&self.state_of(id)?);
+        let told = self.told_of(id)?;
+        let saved = Saved::of(&self.state_of(&told)?);
         if version == saved.version {
             return Err(VaultError::NoVersion(version));
         }
@@ -355,7 +361,7 @@ impl Unlocked {
         changed
             .map(|environment| {
                 let (kept, forgets) = self.keep_earlier(environment, now)?;
-                let unsealed = self.unsealed(environment, &kept);
+                let unsealed = self.unsealed(environment, &kept)?;
                 let addition = Addition {
                     kept,
                     forgets,
@@ -372,15 +378,19 @@ impl Unlocked {
         now: UnixMillis,
     ) -> Result<(Kept, BTreeSet<String>), VaultError> {
         let (mut kept, mut forgets) = (Kept::new(), BTreeSet::new());
-        let history = self.locked.container.history();
+        let container = &self.locked.container;
+        let ids = environment.pending.items.keys();
+        let places = ids.flat_map(|id| environment.state.places(*id));
+        let told = environment.told(container, places.collect())?;
+        let states = items_of(&told, container.history());
         for (id, pending) in &environment.pending.items {
-            let state = environment.state.item(*id, history);
+            let state = states.get(id);
             let Some(state) = state.filter(|state| state.is_there() && !pending.removed) else {
                 continue;
             };
-            let saved = Saved::of(&state);
+            let saved = Saved::of(state);
             let mut fields = BTreeMap::new();
-            self.next_version(environment, pending, &state, &saved, now, &mut fields)?;
+            self.next_version(pending, state, &saved, now, &mut fields)?;
             let next = saved.version + u32::from(!fields.is_empty());
             for key in saved.fields.keys() {
                 let Some((number, of)) = kept_of(key) else {
@@ -394,7 +404,8 @@ impl Unlocked {
                 if (is_over || pending.forget_old) && !fields.contains_key(*key) {
                     fields.insert((*key).to_owned(), None);
                     if is_secret_field(key) {
-                        forgets.extend(environment.state.parts_with_secret(*id, key));
+                        let of_it = told.iter().filter(|told| told.item() == *id);
+                        forgets.extend(parts_with_secret(of_it, key));
                     }
                 }
             }
@@ -407,7 +418,6 @@ impl Unlocked {
 
     fn next_version(
         &self,
-        environment: &OpenEnvironment,
         pending: &PendingItem,
         state: &ItemState<'_>,
         saved: &Saved<'_>,
@@ -436,7 +446,7 @@ impl Unlocked {
         for key in changed {
             match saved.text(key) {
                 Some(was) if is_secret_field(key) => {
-                    self.keep_secret(environment, state, (key, &was), saved, fields)?;
+                    keep_secret(state, (key, &was), saved, fields)?;
                 }
                 was => drop(fields.insert(old_key(before, key), text(was.unwrap_or_default()))),
             }
@@ -444,38 +454,15 @@ impl Unlocked {
         Ok(())
     }
 
-    fn keep_secret(
+    /// The sealed values in the file that a save leaves no field for.
+    ///
+    /// # Errors
+    /// The saved state cannot be read any more.
+    fn unsealed(
         &self,
         environment: &OpenEnvironment,
-        state: &ItemState<'_>,
-        (key, was): (&str, &str),
-        saved: &Saved<'_>,
-        fields: &mut BTreeMap<String, Option<Value>>,
-    ) -> Result<(), VaultError> {
-        let old = old_key(saved.version, key);
-        let kept = match item::secret(was) {
-            Some(Secret::Stored(_)) => {
-                let place = state.stored_secret(key);
-                let place = place.ok_or_else(|| crypt::content("s/"))?;
-                let secret = environment.read_secret(&self.locked.container, &place)?;
-                // EXPOSE: from the part that it stands in to the one that is written.
-                Some(item::stored(secret.expose()))
-            }
-            Some(Secret::Sealed(revision)) => {
-                let sealed_to = item::sealed_to_key(visible_name(key));
-                let devices = saved.text(&sealed_to).and_then(text);
-                fields.insert(old_key(saved.version, &sealed_to), devices);
-                Some(item::sealed(revision))
-            }
-            Some(Secret::OnDevice(..)) => text(ON_DEVICE),
-            None => text(""),
-        };
-        fields.insert(old, kept);
-        Ok(())
-    }
-
-    /// The sealed values in the file that a save leaves no field for.
-    fn unsealed(&self, environment: &OpenEnvironment, kept: &Kept) -> Vec<MemberName> {
+        kept: &Kept,
+    ) -> Result<Vec<MemberName>, VaultError> {
         let changed = &environment.pending.items;
         let sealed = self.locked.container.names().filter_map(|name| match name {
             MemberName::Sealed { item, revision } if changed.contains_key(&item) => {
@@ -484,19 +471,26 @@ impl Unlocked {
             _ => None,
         });
         let mut held: BTreeMap<ItemId, BTreeSet<Id>> = BTreeMap::new();
-        sealed
-            .filter(|(item, revision, _)| {
-                let held = held
-                    .entry(*item)
-                    .or_insert_with(|| self.sealed_held(environment, *item, kept));
-                !held.contains(revision)
-            })
-            .map(|(_, _, name)| name)
-            .collect()
+        let mut unsealed = Vec::new();
+        for (item, revision, name) in sealed {
+            let held = match held.entry(item) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.sealed_held(environment, item, kept)?),
+            };
+            if !held.contains(&revision) {
+                unsealed.push(name);
+            }
+        }
+        Ok(unsealed)
     }
 
     // The sealed values that fields of an item point to, once its changes are saved.
-    fn sealed_held(&self, environment: &OpenEnvironment, id: ItemId, kept: &Kept) -> BTreeSet<Id> {
+    fn sealed_held(
+        &self,
+        environment: &OpenEnvironment,
+        id: ItemId,
+        kept: &Kept,
+    ) -> Result<BTreeSet<Id>, VaultError> {
         let pending = environment.pending.items.get(&id);
         let fields = pending.into_iter().map(|pending| &pending.fields);
         let new: BTreeMap<_, _> = fields.chain(kept.get(&id)).flatten().collect();
@@ -510,13 +504,52 @@ impl Unlocked {
             .iter()
             .filter(is_secret)
             .filter_map(|(_, value)| revision(value.as_ref()?.expose()));
-        let state = environment.state.item(id, self.locked.container.history());
+        let container = &self.locked.container;
+        let told = environment.told(container, environment.state.secret_places(id))?;
+        let state = ItemState::of(&told, container.history());
         let state = state.filter(|_| pending.is_none_or(|pending| !pending.removed));
         let left = state.iter().flat_map(ItemState::secrets);
         let left = left.filter(|(key, _)| !new.contains_key(&(*key).to_owned()));
-        of_new
+        Ok(of_new
             .chain(left.filter_map(|(_, said)| revision(&said.to_text())))
-            .collect()
+            .collect())
+    }
+}
+
+// What a secret field was goes on in a field of its own.
+fn keep_secret(
+    state: &ItemState<'_>,
+    (key, was): (&str, &str),
+    saved: &Saved<'_>,
+    fields: &mut BTreeMap<String, Option<Value>>,
+) -> Result<(), VaultError> {
+    let old = old_key(saved.version, key);
+    let kept = match item::secret(was) {
+        Some(Secret::Stored(_)) => {
+            let secret = stored_in(state, key).ok_or_else(|| crypt::content("s/"))?;
+            // EXPOSE: from the part that it stands in to the one that is written.
+            Some(item::stored(secret.expose()))
+        }
+        Some(Secret::Sealed(revision)) => {
+            let sealed_to = item::sealed_to_key(visible_name(key));
+            let devices = saved.text(&sealed_to).and_then(text);
+            fields.insert(old_key(saved.version, &sealed_to), devices);
+            Some(item::sealed(revision))
+        }
+        Some(Secret::OnDevice(..)) => text(ON_DEVICE),
+        None => text(""),
+    };
+    fields.insert(old, kept);
+    Ok(())
+}
+
+// The stored secret of a field.
+fn stored_in(state: &ItemState<'_>, key: &str) -> Option<ApiSecret> {
+    let value = state.secret(key)?.to_value();
+    // EXPOSE: to who asked for it, or keeps it.
+    match item::secret(value.expose())? {
+        Secret::Stored(secret) => Some(ApiSecret::new(secret.to_owned())),
+        _ => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Tests of what operations add up to.
 
+use std::{collections::HashMap, ops::Range};
+
 use proptest::prelude::*;
 use touchkeep_core::{EnvironmentId, Id, UnixMillis, UserId, VaultId};
 
@@ -72,18 +74,57 @@ fn text(ms: u64, act: &Act) -> Zeroizing<String> {
     writer.finish()
 }
 
-// Each operation in a segment of its own.
-fn of(acts: &[(u8, u64, Act)]) -> State {
-    let (mut state, history) = (State::default(), history());
-    for (number, (commit, ms, act)) in (0..).zip(acts) {
-        let text = Zeroizing::new(text(*ms, act).as_bytes().to_vec());
-        state.add(ReadPart::read(name(false, number), hash(*commit), text, &history).unwrap());
-    }
-    state
+// A state, and the parts that it is of, to be looked at again.
+#[derive(Default)]
+struct World {
+    state: State,
+    texts: HashMap<MemberName, String>,
 }
 
-fn shown(state: &State) -> Vec<(String, String)> {
-    let Some(item) = state.item(item(), &history()) else {
+impl World {
+    fn add(&mut self, name: MemberName, commit: Hash, text: &str, history: &History) {
+        let read = ReadPart::read(name, commit, text.as_bytes(), history).unwrap();
+        self.state.add(read);
+        self.texts.insert(name, text.to_owned());
+    }
+
+    fn told(&self, places: Vec<Place>) -> Vec<Told> {
+        let read = |place: Place| {
+            let text = self.texts[&place.part].as_bytes();
+            let line = place.of(text).unwrap().to_vec();
+            Told::read(place, &line).unwrap()
+        };
+        places.into_iter().map(read).collect()
+    }
+
+    fn item<T>(&self, id: ItemId, history: &History, look: impl FnOnce(ItemState<'_>) -> T) -> T {
+        look(ItemState::of(&self.told(self.state.places(id)), history).unwrap())
+    }
+
+    // All that tells of the items in some parts.
+    fn told_of(&self, ids: &[ItemId]) -> Vec<Told> {
+        let places = ids.iter().flat_map(|id| self.state.places(*id));
+        self.told(places.collect())
+    }
+}
+
+// Each operation in a segment of its own.
+fn of(acts: &[(u8, u64, Act)]) -> World {
+    let (mut world, history) = (World::default(), history());
+    for (number, (commit, ms, act)) in (0..).zip(acts) {
+        world.add(
+            name(false, number),
+            hash(*commit),
+            &text(*ms, act),
+            &history,
+        );
+    }
+    world
+}
+
+fn shown(world: &World) -> Vec<(String, String)> {
+    let told = world.told_of(&[item()]);
+    let Some(item) = ItemState::of(&told, &history()) else {
         return Vec::new();
     };
     let fields = item.fields();
@@ -103,17 +144,17 @@ fn two_secrets_that_did_not_know_each_other_stay_until_one_knows_both() {
         (1, 5, put(SECRET_FIELD, "sealed:b")),
         (2, 3, put(SECRET_FIELD, "sealed:c")),
     ];
-    let (state, history) = (of(&acts), history());
-    assert!(state.item(item(), &history).unwrap().is_in_conflict());
-    assert_eq!(shown(&state), [("secret".into(), "sealed:b".into())]);
+    let world = of(&acts);
+    assert!(conflicts(&world));
+    assert_eq!(shown(&world), [("secret".into(), "sealed:b".into())]);
     acts.push((3, 2, put(SECRET_FIELD, "sealed:d")));
-    assert!(!of(&acts).item(item(), &history).unwrap().is_in_conflict());
+    assert!(!conflicts(&of(&acts)));
 }
 
 #[test]
 fn a_plain_field_has_one_value_the_last() {
     let state = of(&[(1, 5, put("name", "b")), (2, 3, put("name", "c"))]);
-    assert!(!state.item(item(), &history()).unwrap().is_in_conflict());
+    assert!(!conflicts(&state));
     assert_eq!(shown(&state), [("name".into(), "b".into())]);
 }
 
@@ -134,37 +175,39 @@ fn nobody_has_the_last_word_by_writing_with_the_last_clock() {
         (hash(n), std::sync::Arc::new(commit))
     });
     let history = History::of(commits.collect(), BTreeMap::new()).unwrap();
-    let add = |state: &mut State, commit: u8, act: Act| {
-        let number = u32::try_from(state.parts.len()).unwrap();
-        let text = Zeroizing::new(text(op::MAX_CLOCK_MS, &act).as_bytes().to_vec());
-        state.add(ReadPart::read(name(false, number), hash(commit), text, &history).unwrap());
+    let add = |world: &mut World, commit: u8, act: Act| {
+        let number = u32::try_from(world.texts.len()).unwrap();
+        let text = text(op::MAX_CLOCK_MS, &act);
+        world.add(name(false, number), hash(commit), &text, &history);
     };
     for (first, then, is_there) in [
         (put("name", "z"), put("name", "a"), true),
         (Act::Remove, put("name", "a"), true),
         (put("name", "a"), Act::Remove, false),
     ] {
-        let mut state = State::default();
-        add(&mut state, 4, then);
-        add(&mut state, 9, first);
-        let item = state.item(item(), &history).unwrap();
-        assert_eq!(item.is_there(), is_there);
-        let mut fields = item.fields();
-        assert_eq!(fields.next().unwrap().1.to_value().expose(), "a");
+        let mut world = World::default();
+        add(&mut world, 4, then);
+        add(&mut world, 9, first);
+        world.item(item(), &history, |item| {
+            assert_eq!(item.is_there(), is_there);
+            let mut fields = item.fields();
+            assert_eq!(fields.next().unwrap().1.to_value().expose(), "a");
+        });
     }
 }
 
 #[test]
 fn a_removed_item_comes_back_only_by_a_later_write() {
     let gone = [(0, 1, put(SECRET_FIELD, "stored:a")), (1, 2, Act::Remove)];
-    let (state, history) = (of(&gone), history());
-    assert!(!state.item(item(), &history).unwrap().is_there());
+    let (world, history) = (of(&gone), history());
+    assert!(!is_there(&world));
     let texts = [
         (hash(0), &*text(1, &gone[0].2)),
         (hash(1), &*text(2, &gone[1].2)),
     ];
-    let folded = state.folded(
+    let folded = world.state.folded(
         &texts.map(|(c, t)| (c, t.as_str())),
+        &world.told_of(&[item()]),
         &history,
         &Replaced::default(),
         1 << 20,
@@ -179,28 +222,53 @@ fn a_removed_item_comes_back_only_by_a_later_write() {
         (1, 2, Act::Remove),
         (2, 3, put("name", "b")),
     ]);
-    assert!(back.item(item(), &history).unwrap().is_there());
+    assert!(is_there(&back));
 }
 
 #[test]
-fn a_stored_secret_is_nowhere_in_memory_and_found_again_in_its_part() {
-    let secret = "line\nwith \"quotes\" and \u{e9}";
-    let plain = text(1, &put(SECRET_FIELD, &format!("{STORED}{secret}")));
-    let state = of(&[(0, 1, put(SECRET_FIELD, &format!("{STORED}{secret}")))]);
-    assert!(state.parts.values().all(|part| {
-        let text = String::from_utf8_lossy(&part.text).into_owned();
-        text.contains("stored:****") && !text.contains("quotes")
-    }));
-    let place = state
-        .item(item(), &history())
-        .unwrap()
-        .stored_secret(SECRET_FIELD)
-        .unwrap();
-    assert_eq!(place.part, name(false, 0));
-    let range =
-        usize::try_from(place.bytes.start).unwrap()..usize::try_from(place.bytes.end).unwrap();
-    let read = Place::read(&plain.as_bytes()[range]).unwrap();
-    assert_eq!(read.expose(), secret);
+fn a_stored_secret_is_not_shown_and_found_where_it_stands() {
+    let secret = format!("{STORED}line\nwith \"quotes\" and \u{e9}");
+    let world = of(&[(0, 1, put(SECRET_FIELD, &secret))]);
+    let places = world.state.secret_places(item());
+    assert_eq!(places, world.state.places(item()));
+    assert_eq!(places[0].part, name(false, 0));
+    assert_eq!(shown(&world), [("secret".into(), STORED.into())]);
+    world.item(item(), &history(), |item| {
+        assert_eq!(
+            *item.secret(SECRET_FIELD).unwrap().to_value().expose(),
+            secret
+        );
+    });
+    let told = world.told(places);
+    let stands_in = |field| Vec::from_iter(parts_with_secret(&told, field));
+    assert_eq!(stands_in(SECRET_FIELD), [name(false, 0).to_string()]);
+    assert!(stands_in("secret.passphrase").is_empty());
+}
+
+// What stands at a place is what stood there when the part was read, or nothing is read.
+#[test]
+fn what_is_not_the_line_of_an_item_is_not_told_of_it() {
+    let world = of(&[(0, 1, put("name", "a"))]);
+    let place = world.state.places(item()).remove(0);
+    let line = text(1, &put("name", "a"));
+    let other = line.replace(&item().to_string(), &ItemId::random().to_string());
+    let settings = text(1, &Act::Set("a".into()));
+    for bad in [
+        "",
+        &line[1..],
+        &line[..line.len() - 1],
+        &format!("{}{}", &*line, &*line),
+        &other,
+        &settings,
+        &format!("{{\"from\":\"{}\"}}\n", hash(0)),
+        &line.replace("\"a\"", "\"\\u0061\""),
+    ] {
+        let told = Told::read(place.clone(), bad.as_bytes());
+        assert_eq!(told.err(), Some(BadPart::Changed), "{bad}");
+        let alone = ItemState::of_one(&place, bad.as_bytes(), &history());
+        assert_eq!(alone.err(), Some(BadPart::Changed), "{bad}");
+    }
+    assert!(Told::read(place, line.as_bytes()).is_ok());
 }
 
 #[test]
@@ -210,8 +278,8 @@ fn only_a_snapshot_speaks_for_others_and_only_for_what_came_before() {
         let mut writer = Writer::default();
         writer.from(hash(of));
         writer.op(HybridClock::default(), &Edit::Remove(item()));
-        let text = Zeroizing::new(writer.finish().as_bytes().to_vec());
-        ReadPart::read(name(snapshot, 1), hash(by), text, &history).map(drop)
+        let text = writer.finish();
+        ReadPart::read(name(snapshot, 1), hash(by), text.as_bytes(), &history).map(drop)
     };
     assert_eq!(speak(true, 3, 1), Ok(()));
     for (snapshot, by, of) in [
@@ -235,23 +303,62 @@ fn any_act() -> impl Strategy<Value = (u8, Act)> {
     (0u8..4, act)
 }
 
-fn is_there(state: &State) -> bool {
-    state
-        .item(item(), &history())
-        .is_some_and(|item| item.is_there())
+fn is_there(world: &World) -> bool {
+    let told = world.told_of(&[item()]);
+    ItemState::of(&told, &history()).is_some_and(|item| item.is_there())
 }
 
-fn conflicts(state: &State) -> bool {
-    state
-        .item(item(), &history())
-        .is_some_and(|item| item.is_in_conflict())
+fn conflicts(world: &World) -> bool {
+    let told = world.told_of(&[item()]);
+    ItemState::of(&told, &history()).is_some_and(|item| item.is_in_conflict())
 }
 
-fn settings(state: &State) -> Vec<String> {
-    let settings = state.settings(&history()).into_iter();
+fn settings(world: &World) -> Vec<String> {
+    let history = history();
+    let settings = world.state.settings(&history).into_iter();
     settings
         .map(|(_, text)| text.to_value().expose().to_owned())
         .collect()
+}
+
+// A line as a second reader has it: JSON, and the bytes between its ends.
+struct Plain {
+    part: MemberName,
+    commit: Hash,
+    bytes: Range<u64>,
+    json: serde_json::Value,
+}
+
+impl Plain {
+    fn all(world: &World, commits: &HashMap<MemberName, Hash>) -> Vec<Self> {
+        let mut all = Vec::new();
+        for (part, text) in &world.texts {
+            let (mut commit, mut start) = (commits[part], 0);
+            for line in text.split_inclusive('\n') {
+                let bytes = start..start + line.len() as u64;
+                start = bytes.end;
+                let json: serde_json::Value = serde_json::from_str(line).unwrap();
+                match json["from"].as_str() {
+                    Some(from) => commit = from.parse().unwrap(),
+                    None => all.push(Self {
+                        part: *part,
+                        commit,
+                        bytes,
+                        json,
+                    }),
+                }
+            }
+        }
+        all
+    }
+
+    fn is_of(&self, id: ItemId) -> bool {
+        self.json["item"] == id.to_string()
+    }
+}
+
+fn other_item() -> ItemId {
+    ItemId(Id::from_bytes([9; 16]))
 }
 
 proptest! {
@@ -278,9 +385,9 @@ proptest! {
         }
         for beside in [rest, &acts[..]] {
             let mut again = of(beside);
-            for (number, text) in (100..).zip(state.folded(&borrowed, &history, &Replaced::default(), 60)) {
-                let text = Zeroizing::new(text.as_bytes().to_vec());
-                again.add(ReadPart::read(name(true, number), hash(3), text, &history).unwrap());
+            let folded = state.state.folded(&borrowed, &state.told_of(&[item()]), &history, &Replaced::default(), 60);
+            for (number, text) in (100..).zip(folded) {
+                again.add(name(true, number), hash(3), &text, &history);
             }
             prop_assert_eq!(is_there(&again), is_there(&state));
             prop_assert_eq!(settings(&again), settings(&state));
@@ -289,5 +396,69 @@ proptest! {
                 prop_assert_eq!(conflicts(&again), conflicts(&state));
             }
         }
+    }
+
+    // Parts of several lines, of two items, segments and snapshots: each line that tells of an item is found, with the commit that made it,
+    // and no other; and the lines that say its secret add up to the same secret as all of its lines.
+    #[test]
+    fn the_index_finds_what_a_second_reader_finds(
+        parts in proptest::collection::vec((any::<bool>(), 0u8..4, proptest::collection::vec((any_act(), any::<bool>(), 0u64..9), 0..8)), 0..6),
+    ) {
+        let (mut world, history, mut commits) = (World::default(), history(), HashMap::new());
+        for (number, (is_snapshot, commit, lines)) in (0..).zip(&parts) {
+            let mut whole = String::new();
+            for ((of, act), is_other, ms) in lines {
+                // Commit 3 speaks for all others.
+                if *is_snapshot && *commit == 3 && *of != 3 {
+                    whole.push_str(&format!("{{\"from\":\"{}\"}}\n", hash(*of)));
+                }
+                let line = text(*ms, act);
+                let other = other_item().to_string();
+                whole.push_str(&if *is_other { line.replace(&item().to_string(), &other) } else { line.to_string() });
+            }
+            commits.insert(name(*is_snapshot, number), hash(*commit));
+            world.add(name(*is_snapshot, number), hash(*commit), &whole, &history);
+        }
+        let plain = Plain::all(&world, &commits);
+        for id in [item(), other_item()] {
+            let key = |part: MemberName, start: u64| (part.to_string(), start);
+            let mut expected: Vec<_> = plain.iter().filter(|line| line.is_of(id)).map(|l| (key(l.part, l.bytes.start), l.bytes.end, l.commit)).collect();
+            expected.sort();
+            let mut found: Vec<_> = world.state.places(id).iter().map(|p| (key(p.part, p.bytes.start), p.bytes.end, p.commit)).collect();
+            found.sort();
+            prop_assert_eq!(world.state.known_items().get(&id).copied().unwrap_or_default(), expected.len());
+            prop_assert_eq!(world.state.knows(id), !expected.is_empty());
+            prop_assert_eq!(found, expected);
+            for place in world.state.places(id) {
+                let text = &world.texts[&place.part];
+                let kept = world.state.kept(&place);
+                prop_assert_eq!(kept.is_none(), text.contains("\"secret"));
+                prop_assert!(kept.is_none_or(|kept| Some(kept) == place.of(text.as_bytes())));
+            }
+            for called in ["stored:a", "sealed:b"] {
+                let is_called = |line: &Plain| line.is_of(id) && line.json["set"]["name"] == called;
+                prop_assert_eq!(world.state.maybe_named(called).contains(&id), plain.iter().any(is_called));
+            }
+            let secret = |places: Vec<Place>| {
+                let told = world.told(places);
+                let state = ItemState::of(&told, &history);
+                state.map(|state| [SECRET_FIELD, "secret.passphrase"].map(|field| {
+                    let parts = parts_with_secret(&told, field);
+                    (state.secret(field).map(|it| it.escaped().to_owned()), parts, state.conflicts().any(|it| it == field))
+                }))
+            };
+            let of_all = secret(world.state.places(id)).unwrap_or_default();
+            prop_assert_eq!(secret(world.state.secret_places(id)).unwrap_or_default(), of_all);
+        }
+    }
+}
+
+#[test]
+fn of_two_secrets_that_one_commit_writes_with_one_reading_the_same_one_is_taken_in_any_order() {
+    let acts = ["b", "c", "a"].map(|text| (1, 5, put(SECRET_FIELD, &format!("sealed:{text}"))));
+    for order in [[0, 1, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let world = of(&order.map(|at: usize| acts[at].clone()));
+        assert_eq!(shown(&world), [("secret".into(), "sealed:c".into())]);
+        assert!(!conflicts(&world));
     }
 }

@@ -60,7 +60,7 @@ pub(crate) fn opening(place: &Place) {
     let mut plaintext = decrypted(&identity, &bare, Vec::with_capacity(bare.len()));
     assert_eq!(plaintext, place.plaintext);
     let name = place.name();
-    let mut rounds = [const { Vec::new() }; 4];
+    let mut rounds = [const { Vec::new() }; 6];
     for _ in 0..ROUNDS {
         rounds[0].push(time(|| {
             plaintext = decrypted(&identity, &bare, std::mem::take(&mut plaintext));
@@ -71,11 +71,14 @@ pub(crate) fn opening(place: &Place) {
         rounds[1].push(start.elapsed());
         let vault = locked.unlock(&mut kit, Auth::Nothing).unwrap();
         rounds[2].push(start.elapsed());
-        black_box(vault.find(&name).unwrap());
+        let id = black_box(vault.find(&name).unwrap()).id;
         rounds[3].push(start.elapsed());
+        black_box(vault.secret(id).unwrap());
+        rounds[4].push(start.elapsed());
         assert_eq!(vault.items().len(), place.items);
+        rounds[5].push(start.elapsed());
     }
-    let [bare, locked, unlocked, found] = rounds.map(Figure::of);
+    let [bare, locked, unlocked, found, secret, listed] = rounds.map(Figure::of);
     row(
         &format!("bare age stream, {} items", place.items),
         &bare,
@@ -84,6 +87,8 @@ pub(crate) fn opening(place: &Place) {
     row("  read and checked, locked", &locked, Some(&bare));
     row("  and unlocked", &unlocked, Some(&bare));
     row("  and an item found by its name", &found, Some(&bare));
+    row("  and its secret read", &secret, Some(&bare));
+    row("  and all items put together", &listed, Some(&bare));
 }
 
 /// A device that counts its uses and the time in them.

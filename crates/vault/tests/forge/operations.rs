@@ -6,10 +6,9 @@ use std::{collections::BTreeMap, io::Write};
 use serde_json::{Map, Value, json};
 use touchkeep_container::{
     AuditHead, Container, Hash, MemberName, NewCommit, Part, ReadPart, SECRET_FIELD, State,
-    state::{BadPart, Place},
+    state::{BadPart, ItemState, Told},
 };
 use touchkeep_core::{EnvironmentId, Id, ItemId, UnixMillis, UserId};
-use zeroize::Zeroizing;
 
 use super::{bytes::Dice, signed::Forge};
 
@@ -89,13 +88,19 @@ impl Written {
         let mut state = State::default();
         for part in self.container.parts() {
             if let Some(text) = self.texts.get(&part.name.to_string()) {
-                let text = Zeroizing::new(text.clone().into_bytes());
+                let text = text.as_bytes();
                 state.add(ReadPart::read(part.name, part.commit, text, history)?);
             }
         }
         let mut items = Map::new();
-        for id in state.known_items() {
-            let item = state.item(id, history).unwrap();
+        for (id, _) in state.known_items() {
+            let told = state.places(id).into_iter().map(|place| {
+                let text = self.texts[&place.part.to_string()].as_bytes();
+                let line = place.of(text).unwrap();
+                Told::read(place.clone(), line).unwrap()
+            });
+            let told: Vec<Told> = told.collect();
+            let item = ItemState::of(&told, history).unwrap();
             if !item.is_there() {
                 continue;
             }
@@ -104,13 +109,10 @@ impl Written {
                 .map(|(name, text)| (name.to_owned(), json!(text.to_value().expose())))
                 .collect();
             for field in [SECRET_FIELD, FURTHER] {
-                let Some(Place { part, bytes }) = item.stored_secret(field) else {
+                let Some(secret) = item.secret(field) else {
                     continue;
                 };
-                let text = self.texts[&part.to_string()].as_bytes();
-                let at = usize::try_from(bytes.start).unwrap()..usize::try_from(bytes.end).unwrap();
-                let secret = Place::read(&text[at]).unwrap();
-                shown.insert(field.into(), json!(format!("stored:{}", secret.expose())));
+                shown.insert(field.into(), json!(secret.to_value().expose()));
             }
             if item.is_in_conflict() {
                 shown.insert("in conflict".into(), json!(true));
