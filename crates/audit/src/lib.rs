@@ -9,7 +9,7 @@
 //! continue the one it signed before. What it cannot do: rows after the last checkpoint can be cut by whoever owns the
 //! machine, and a process of the same user can add rows of its own.
 //!
-//! Read in this order: [`event`] (what is recorded), [`tree`], `row` and `seal` (what a row is), `schema`, `writer` and
+//! Read in this order: [`event`] (what is recorded), [`tree`], `row` and `seal` (what a row is), `schema`, `index`, `writer` and
 //! `queue` (how it gets to disk), [`log`] (the handle), [`checkpoint`], [`list`], `walk` and [`verify`](mod@verify).
 
 #![cfg_attr(
@@ -27,6 +27,7 @@
 pub mod checkpoint;
 pub mod error;
 pub mod event;
+mod index;
 pub mod list;
 pub mod log;
 mod queue;
@@ -41,7 +42,7 @@ mod writer;
 pub use checkpoint::{Checkpoint, CheckpointSigner};
 pub use error::{CheckpointError, OpenError, ReadError, RecordError, VerifyError};
 pub use event::{Decision, Event, Kind};
-pub use list::{Query, Row};
+pub use list::{Page, Query, Row};
 pub use log::{Log, Recorded};
 pub use row::Seq;
 pub use tree::{Hash, Head};

@@ -16,13 +16,13 @@ use crate::{
     checkpoint::{self, Checkpoint, CheckpointSigner, ORIGIN_PREFIX},
     error::{CheckpointError, OpenError, ReadError, RecordError},
     event::{Decision, Event, Kind},
-    list::{self, Query, Row},
+    list::{self, Page, Query},
     queue::Queue,
     row::{Seq, UNKNOWN_TAG},
     schema::{self, APPLICATION_ID, CreateError, Description, VERSION},
     seal::TagKey,
     tree::{Frontier, Head, extends, prove_consistency},
-    walk::{Damage, Stop, What, blame, is_damage, walk},
+    walk::{Damage, Sessions, Stop, What, blame, is_damage, walk},
     writer::{Draft, Writer},
 };
 
@@ -321,15 +321,9 @@ impl Log {
     /// Intents without an outcome, oldest first: what they stood for was done or not, nobody knows.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub fn unfinished(&self) -> Result<Vec<Seq>, ReadError> {
-        let reader = self.reader();
-        let mut statement = reader.prepare_cached(
-            "SELECT seq FROM row AS intent WHERE kind = 'intent'
-             AND NOT EXISTS (SELECT 1 FROM row WHERE closes = intent.seq) ORDER BY seq",
-        )?;
-        let rows = statement.query_map([], |row| row.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+    /// When the database cannot be read, or rows that were there are not.
+    pub fn unfinished(&self) -> Result<Vec<Seq>, RecordError> {
+        self.writer().unfinished()
     }
 
     /// Rows, newest first. With the audit identity their bodies too.
@@ -340,7 +334,7 @@ impl Log {
         &self,
         query: &Query,
         identity: Option<&age::x25519::Identity>,
-    ) -> Result<Vec<Row>, ReadError> {
+    ) -> Result<Page, ReadError> {
         list::list(&self.reader(), &self.0.description, query, identity)
     }
 
@@ -378,7 +372,9 @@ impl Log {
 
     fn prove_continues(&self, before: &Head, head: &Head) -> Result<(), CheckpointError> {
         let reader = self.reader();
-        let proof = prove_consistency(before.size, head.size, |id| schema::node(&reader, id))?;
+        let proof = prove_consistency(before.size, head.size, |level, index| {
+            schema::node(&reader, level, index)
+        })?;
         extends(before, head, &proof)
             .then_some(())
             .ok_or(CheckpointError::Inconsistent {
@@ -440,13 +436,14 @@ fn check_tail(db: &Connection, description: &Description) -> Result<Frontier, Op
         };
         return Err(OpenError::Damaged(Damage::at(size + 1, cut)));
     }
-    let edge = Frontier::load(signed.size, |id| schema::node(db, id)).map_err(damaged)?;
+    let edge = Frontier::load(signed.size, |level, index| schema::node(db, level, index))
+        .map_err(damaged)?;
     if edge.head() != signed {
         let rewritten = What::Rewritten { last: signed.size };
         return Err(OpenError::Damaged(Damage::at(1, rewritten)));
     }
-    let walked = walk(db, description, edge, &mut |_| Ok(()));
-    walked.map(|walked| walked.edge).map_err(|stop| match stop {
+    let sessions = Sessions::load(db, description).map_err(damaged)?;
+    walk(db, &sessions, edge).map_err(|stop| match stop {
         Stop::Damaged(damage) => OpenError::Damaged(damage),
         Stop::Failed(error) => storage(error),
     })
