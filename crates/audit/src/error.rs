@@ -117,6 +117,15 @@ pub enum ReadError {
     /// The row is of a kind that a newer version of this program made.
     #[error("row {0} was written by a newer version")]
     TooNew(Seq),
+    /// There is no checkpoint of that size.
+    #[error("nothing was signed at row {0}")]
+    NotSigned(u64),
+    /// There is no such row, or none that is signed.
+    #[error("there is no row {0} that is signed")]
+    NoRow(Seq),
+    /// A checkpoint is of a log that this one does not continue.
+    #[error("the log does not continue what was signed at row {0}")]
+    OtherHistory(u64),
     /// SQLite failed.
     #[error("the audit log cannot be read")]
     Storage(#[from] rusqlite::Error),
@@ -183,7 +192,8 @@ impl ReadError {
     pub const fn code(&self) -> Code {
         match self {
             Self::Locked => Code::Locked,
-            Self::WrongIdentity | Self::Damaged(_) => Code::Damaged,
+            Self::WrongIdentity | Self::Damaged(_) | Self::OtherHistory(_) => Code::Damaged,
+            Self::NotSigned(_) | Self::NoRow(_) => Code::NotFound,
             Self::TooNew(_) => Code::TooNew,
             Self::Storage(_) => Code::System,
         }

@@ -229,7 +229,9 @@ impl Event {
             .flatten()
             .chain(details)
             .chain([&self.text]);
-        let request = self.request.is_some_and(|request| request.to_string() == text);
+        let request = self
+            .request
+            .is_some_and(|request| request.to_string() == text);
         request || all.any(|one| one.to_lowercase().contains(text))
     }
 

@@ -14,7 +14,7 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::{
     event::Kind,
@@ -171,9 +171,15 @@ impl Block {
 
     /// Word and value of each posting.
     fn postings(&self) -> impl Iterator<Item = (&[u8], Vec<u8>)> {
-        let bits = self.bits.iter().map(|(word, bits)| (&word[..], bits.0.to_vec()));
+        let bits = self
+            .bits
+            .iter()
+            .map(|(word, bits)| (&word[..], bits.0.to_vec()));
         let times = self.times.iter().map(|(first, last)| {
-            (&b"t"[..], [first.to_be_bytes(), last.to_be_bytes()].concat())
+            (
+                &b"t"[..],
+                [first.to_be_bytes(), last.to_be_bytes()].concat(),
+            )
         });
         bits.chain(times)
     }
@@ -210,8 +216,7 @@ fn read_block(db: &Connection, number: u64) -> rusqlite::Result<Block> {
 
 /// Which rows of a block have this word.
 pub(crate) fn bits(db: &Connection, word: &[u8], block: u64) -> rusqlite::Result<Bitmap> {
-    let mut found =
-        db.prepare_cached("SELECT rows FROM posting WHERE word = ?1 AND block = ?2")?;
+    let mut found = db.prepare_cached("SELECT rows FROM posting WHERE word = ?1 AND block = ?2")?;
     let mut found = found.query((word, block))?;
     match found.next()? {
         Some(row) => bitmap(row, 0),
@@ -252,6 +257,24 @@ pub(crate) fn open_intents(db: &Connection) -> rusqlite::Result<BTreeSet<Seq>> {
 fn closed_block(word: &[u8]) -> Option<u64> {
     let block = word.strip_prefix(b"o")?;
     block.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// The row of an intent's outcome.
+pub(crate) fn outcome_of(db: &Connection, intent: Seq) -> rusqlite::Result<Option<Seq>> {
+    let (block, at) = place(intent);
+    let word = [b"o", &block.to_be_bytes()[..]].concat();
+    let mut closed = db.prepare("SELECT block, rows FROM posting WHERE word = ?1")?;
+    let mut closed = closed.query([word])?;
+    let mut from = in_full_blocks(schema::size(db)?) + 1;
+    while let Some(row) = closed.next()? {
+        if bitmap(row, 1)?.places().any(|place| place == at) {
+            from = seq_at(row.get(0)?, 0);
+            break;
+        }
+    }
+    db.prepare("SELECT seq FROM row WHERE seq >= ?1 AND closes = ?2 LIMIT 1")?
+        .query_one((from, intent), |row| row.get(0))
+        .optional()
 }
 
 /// Takes in the rows after `size`.
@@ -313,7 +336,10 @@ impl Checksum {
     }
 
     fn of(&self, word: &[u8], block: u64, rows: &[u8]) -> Sum {
-        Sum(self.keys.each_ref().map(|key| key.hash_one((word, block, rows))))
+        Sum(self
+            .keys
+            .each_ref()
+            .map(|key| key.hash_one((word, block, rows))))
     }
 }
 
@@ -333,14 +359,21 @@ pub(crate) fn first_hidden(
     let mut stored = db.prepare("SELECT word, block, rows FROM posting")?;
     let mut stored = stored.query([])?;
     while let Some(row) = stored.next()? {
-        let key: (Vec<u8>, u64) = (row.get(0)?, u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0));
+        let key: (Vec<u8>, u64) = (
+            row.get(0)?,
+            u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
+        );
         let rows: Vec<u8> = row.get(2)?;
         let right = expected.remove(&key).unwrap_or_default();
         if right != rows {
             wrong.push((key, right, rows));
         }
     }
-    wrong.extend(expected.into_iter().map(|(key, right)| (key, right, Vec::new())));
+    wrong.extend(
+        expected
+            .into_iter()
+            .map(|(key, right)| (key, right, Vec::new())),
+    );
     let firsts = wrong.iter().map(|((word, block), right, found)| {
         let differs = differing(right, found).unwrap_or(0);
         // The bits of an outcome are its intent's.
@@ -352,7 +385,10 @@ pub(crate) fn first_hidden(
 
 // The first bit in which two bitmaps differ.
 fn differing(a: &[u8], b: &[u8]) -> Option<u64> {
-    let (a, b) = (Bitmap::read(a).unwrap_or_default(), Bitmap::read(b).unwrap_or_default());
+    let (a, b) = (
+        Bitmap::read(a).unwrap_or_default(),
+        Bitmap::read(b).unwrap_or_default(),
+    );
     a.zip(b, |a, b| a ^ b).places().next()
 }
 

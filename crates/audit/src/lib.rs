@@ -10,7 +10,7 @@
 //! machine, and a process of the same user can add rows of its own.
 //!
 //! Read in this order: [`event`] (what is recorded), [`tree`], `row` and `seal` (what a row is), `schema`, `index`, `writer` and
-//! `queue` (how it gets to disk), [`log`] (the handle), [`checkpoint`], [`list`], `walk` and [`verify`](mod@verify).
+//! `queue` (how it gets to disk), [`log`] (the handle), [`checkpoint`], [`list`], `walk` and [`verify`](mod@verify), [`bundle`].
 
 #![cfg_attr(
     test,
@@ -24,6 +24,7 @@
     )
 )]
 
+pub mod bundle;
 pub mod checkpoint;
 pub mod error;
 pub mod event;
@@ -39,6 +40,7 @@ pub mod verify;
 mod walk;
 mod writer;
 
+pub use bundle::{BundleVerdict, verify_bundle};
 pub use checkpoint::{Checkpoint, CheckpointSigner};
 pub use error::{CheckpointError, OpenError, ReadError, RecordError, VerifyError};
 pub use event::{Decision, Event, Kind};
@@ -46,6 +48,6 @@ pub use list::{Page, Query, Row};
 pub use log::{Log, Recorded};
 pub use row::Seq;
 pub use tree::{Hash, Head};
-pub use verify::{Verdict, verify};
+pub use verify::{Verdict, origin, verify};
 pub use walk::{Damage, What};
 pub use writer::MAX_BODY_BYTES;

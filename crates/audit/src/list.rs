@@ -6,13 +6,14 @@ use rusqlite::{Connection, OptionalExtension};
 use touchkeep_core::{ClientId, ItemId, UnixMillis};
 
 use crate::{
+    bundle::{Proof, row_line, session_line},
     error::ReadError,
     event::{Decision, Event, Kind},
     index::{self, Bitmap, Word, in_full_blocks, seq_at},
     row::{BODY, COLUMNS, Clear, HASHES, Seq, UNKNOWN_TAG},
     schema::{self, Description},
-    seal::{SessionKey, TagKey},
-    tree::Hash,
+    seal::{RowKey, SessionKey, TagKey},
+    tree::{Hash, prove_inclusion},
 };
 
 /// Rows that one page has at most.
@@ -283,8 +284,8 @@ fn filters(
 ) -> Result<Vec<Words>, ReadError> {
     let mut filters = Vec::new();
     if let Some(identity) = identity.filter(|_| query.item.is_some() || query.client.is_some()) {
-        let key = TagKey::open(&description.tag_key, identity)
-            .map_err(|_| ReadError::WrongIdentity)?;
+        let key =
+            TagKey::open(&description.tag_key, identity).map_err(|_| ReadError::WrongIdentity)?;
         let either = |word: fn(&'static [u8]) -> Word<'static>, tag: Vec<u8>| {
             let letter = word(UNKNOWN_TAG).to_bytes();
             vec![[&letter[..], &tag].concat(), letter]
@@ -313,7 +314,9 @@ fn newest_block(db: &Connection, words: &Words, below: u64) -> rusqlite::Result<
     )?;
     let mut found = None;
     for word in words {
-        let block = newest.query_one((word, below), |row| row.get(0)).optional()?;
+        let block = newest
+            .query_one((word, below), |row| row.get(0))
+            .optional()?;
         found = found.max(block);
     }
     Ok(found)
@@ -323,6 +326,46 @@ fn with_any(db: &Connection, words: &Words, block: u64) -> rusqlite::Result<Bitm
     words.iter().try_fold(Bitmap::default(), |any, word| {
         Ok(any.or(index::bits(db, word, block)?))
     })
+}
+
+/// The lines of rows in a bundle.
+pub(crate) fn bundle(
+    db: &Connection,
+    description: &Description,
+    (size, whole): (u64, bool),
+    seqs: &[Seq],
+    identity: Option<&age::x25519::Identity>,
+) -> Result<Vec<String>, ReadError> {
+    let mut reader = Reader {
+        db,
+        description,
+        identity,
+        sessions: HashMap::new(),
+    };
+    let mut lines = Vec::new();
+    let mut before = None;
+    for seq in seqs {
+        let found = reader.at(*seq)?.filter(|_| (1..=size).contains(seq));
+        let (clear, hashes, body) = found.ok_or(ReadError::NoRow(*seq))?;
+        if before != Some(clear.session) {
+            before = Some(clear.session);
+            let (started, key) = stored_session(db, &clear)?;
+            lines.push(session_line(clear.session, started, &key));
+        }
+        let proof = if whole {
+            Proof::Hashes(&hashes)
+        } else {
+            let read = |level, index| schema::node(db, level, index);
+            Proof::Path(prove_inclusion(seq - 1, size, read)?)
+        };
+        let shown = match identity {
+            Some(identity) => Some(reader.disclose(&clear, body.clone(), identity)?),
+            None => None,
+        };
+        let shown = shown.as_ref().map(|(key, event)| (key, event.clone()));
+        lines.push(row_line(&clear, &body, proof, shown));
+    }
+    Ok(lines)
 }
 
 struct Reader<'a> {
@@ -388,6 +431,23 @@ impl Reader<'_> {
         serde_json::from_slice(body).map_err(|_| damaged())
     }
 
+    fn disclose(
+        &mut self,
+        clear: &Clear<'_>,
+        mut body: Vec<u8>,
+        identity: &age::x25519::Identity,
+    ) -> Result<(RowKey, serde_json::Value), ReadError> {
+        let damaged = || ReadError::Damaged(clear.seq);
+        let (hash, key) = self.session(clear, identity)?;
+        let key = key.as_ref().ok_or(ReadError::WrongIdentity)?;
+        let key = key.row(clear.seq);
+        let body = key
+            .open(&clear.to_bytes(hash), &mut body)
+            .map_err(|_| damaged())?;
+        let event = serde_json::from_slice(body).map_err(|_| damaged())?;
+        Ok((key, event))
+    }
+
     fn session(
         &mut self,
         clear: &Clear<'_>,
@@ -397,16 +457,22 @@ impl Reader<'_> {
             std::collections::hash_map::Entry::Occupied(known) => return Ok(known.into_mut()),
             std::collections::hash_map::Entry::Vacant(new) => new,
         };
-        let (started, file): (u64, Vec<u8>) = self
-            .db
-            .prepare_cached("SELECT started_ms, key FROM session WHERE id = ?1")?
-            .query_one([clear.session], |row| Ok((row.get(0)?, row.get(1)?)))
-            .map_err(|_| ReadError::Damaged(clear.seq))?;
+        let (started, file) = stored_session(self.db, clear)?;
         let hash = self.description.session_hash(clear.session, started, &file);
         Ok(new.insert((hash, SessionKey::open(&file, identity).ok())))
     }
 }
 
+fn stored_session(db: &Connection, clear: &Clear<'_>) -> Result<(u64, Vec<u8>), ReadError> {
+    db.prepare_cached("SELECT started_ms, key FROM session WHERE id = ?1")?
+        .query_one([clear.session], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(|_| ReadError::Damaged(clear.seq))
+}
+
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Found> {
-    Ok((Clear::read(row)?.into_owned(), row.get(HASHES)?, row.get(BODY)?))
+    Ok((
+        Clear::read(row)?.into_owned(),
+        row.get(HASHES)?,
+        row.get(BODY)?,
+    ))
 }

@@ -117,8 +117,14 @@ impl RowKey {
     }
 
     /// Decrypts it.
-    pub(crate) fn open<'a>(&self, clear: &[u8], sealed: &'a mut [u8]) -> Result<&'a [u8], Unsealed> {
-        let (commitment, body) = sealed.split_at_mut_checked(COMMITMENT_BYTES).ok_or(Unsealed)?;
+    pub(crate) fn open<'a>(
+        &self,
+        clear: &[u8],
+        sealed: &'a mut [u8],
+    ) -> Result<&'a [u8], Unsealed> {
+        let (commitment, body) = sealed
+            .split_at_mut_checked(COMMITMENT_BYTES)
+            .ok_or(Unsealed)?;
         if *commitment != self.commitment() {
             return Err(Unsealed);
         }
@@ -210,7 +216,11 @@ mod tests {
             changed[at] ^= 1;
             assert!(key.row(7).open(b"clear", &mut changed).is_err(), "{at}");
         }
-        assert!(key.row(7).open(b"clear", &mut sealed[..31].to_vec()).is_err());
+        assert!(
+            key.row(7)
+                .open(b"clear", &mut sealed[..31].to_vec())
+                .is_err()
+        );
     }
 
     #[test]

@@ -39,11 +39,7 @@ pub enum Verdict {
 /// # Errors
 /// When there is no such file, or it cannot be read for a reason that says nothing of the log. A file that is none is a
 /// damaged log.
-pub fn verify(
-    path: &Path,
-    keys: &[VerifyKey],
-    expected: &[Head],
-) -> Result<Verdict, VerifyError> {
+pub fn verify(path: &Path, keys: &[VerifyKey], expected: &[Head]) -> Result<Verdict, VerifyError> {
     let not_found = |_| VerifyError::NotFound(path.to_owned());
     let whole = std::fs::canonicalize(path).map_err(not_found)?;
     std::fs::File::open(&whole).map_err(not_found)?;
@@ -62,7 +58,21 @@ pub fn verify(
     })
 }
 
-fn check(path: &Path, db: &Connection, keys: &[VerifyKey], expected: &[Head]) -> Result<Verdict, Stop> {
+/// The origin line that the log at `path` says it has; none where it says none.
+#[must_use]
+pub fn origin(path: &Path) -> Option<String> {
+    let db = schema::open_to_read(&std::fs::canonicalize(path).ok()?).ok()?;
+    Description::load(&db)
+        .ok()
+        .map(|description| description.origin)
+}
+
+fn check(
+    path: &Path,
+    db: &Connection,
+    keys: &[VerifyKey],
+    expected: &[Head],
+) -> Result<Verdict, Stop> {
     let of_file = |error| blame(error, None);
     // One snapshot, so that a log that is being added to is not taken for a damaged one.
     let db = db.unchecked_transaction().map_err(of_file)?;
@@ -90,7 +100,11 @@ fn check(path: &Path, db: &Connection, keys: &[VerifyKey], expected: &[Head]) ->
     }
     check_views(&db, size, &found)?;
     if sessions.stored != found.used.len() as u64 {
-        let extra = format!("{} sessions, and rows of {}", sessions.stored, found.used.len());
+        let extra = format!(
+            "{} sessions, and rows of {}",
+            sessions.stored,
+            found.used.len()
+        );
         return Err(Damage::of_file(What::File(extra)).into());
     }
     let head = found.edge.head();
@@ -151,7 +165,9 @@ fn checkpoints(
             .map(|share| scope.spawn(move || share.iter().map(anchor).collect::<Vec<_>>()))
             .collect();
         let joined = shares.into_iter().map(|share| share.join());
-        joined.flat_map(|anchors| anchors.unwrap_or_default()).collect()
+        joined
+            .flat_map(|anchors| anchors.unwrap_or_default())
+            .collect()
     }))
 }
 

@@ -249,10 +249,13 @@ impl<'a> Walk<'a> {
     /// To row `last`. Tells the edge at each of these sizes, which are ascending.
     pub(crate) fn to(mut self, last: u64, sizes: &[u64]) -> Walked {
         let mut at = Vec::with_capacity(sizes.len());
-        let stop = self.rows(last, sizes, &mut at).err().map(|stop| match stop {
-            Stop::Failed(error) => (self.here, blame(error, Some(self.here))),
-            damaged @ Stop::Damaged(_) => (self.here, damaged),
-        });
+        let stop = self
+            .rows(last, sizes, &mut at)
+            .err()
+            .map(|stop| match stop {
+                Stop::Failed(error) => (self.here, blame(error, Some(self.here))),
+                damaged @ Stop::Damaged(_) => (self.here, damaged),
+            });
         Walked {
             edge: self.edge,
             above: self.above,
@@ -297,10 +300,18 @@ impl<'a> Walk<'a> {
         }
         let altered = || Stop::from(Damage::at(here, What::Altered));
         let clear = Clear::read(row).map_err(|_| altered())?;
-        let stored = row.get_ref(HASHES).ok().and_then(|value| value.as_blob().ok());
-        let body = row.get_ref(BODY).ok().and_then(|value| value.as_blob().ok());
-        let ((stored, []), body) = (stored.map(<[u8]>::as_chunks).ok_or_else(altered)?, body.ok_or_else(altered)?)
-        else {
+        let stored = row
+            .get_ref(HASHES)
+            .ok()
+            .and_then(|value| value.as_blob().ok());
+        let body = row
+            .get_ref(BODY)
+            .ok()
+            .and_then(|value| value.as_blob().ok());
+        let ((stored, []), body) = (
+            stored.map(<[u8]>::as_chunks).ok_or_else(altered)?,
+            body.ok_or_else(altered)?,
+        ) else {
             return Err(altered());
         };
         let sessions = self.sessions;

@@ -245,8 +245,7 @@ impl Adding<'_> {
             .map_err(|_| RecordError::Encryption)?;
         let leaf = clear.leaf(&self.session.hash, &body, &mut bytes);
         let mut hashes = Vec::with_capacity(64);
-        self.edge
-            .push(leaf, |hash| hashes.extend_from_slice(hash));
+        self.edge.push(leaf, |hash| hashes.extend_from_slice(hash));
         self.write(&clear, &hashes, &body).map_err(storage)?;
         if draft.kind == Kind::Intent {
             self.opened.insert(clear.seq);

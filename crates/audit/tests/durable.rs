@@ -89,7 +89,8 @@ fn two_logs_on_one_file_make_one_sound_log() {
             },
             Some(&world.identity),
         )
-        .unwrap().rows;
+        .unwrap()
+        .rows;
     assert_eq!(rows.len(), 200);
 }
 
@@ -165,7 +166,8 @@ fn an_intent_says_what_was_decided_and_not_what_the_caller_says() {
 
     let row = log
         .list(&Query::default(), Some(&world.identity))
-        .unwrap().rows
+        .unwrap()
+        .rows
         .remove(0);
     assert_eq!((row.kind, row.decision), (Kind::Intent, Decision::Allowed));
     let event = row.event.unwrap();
@@ -219,7 +221,8 @@ fn a_locked_database_refuses_and_recovers_without_a_restart() {
     assert_eq!(head, log.head());
     assert_eq!(
         log.list(&Query::default(), Some(&world.identity))
-            .unwrap().rows
+            .unwrap()
+            .rows
             .len(),
         2
     );
@@ -250,7 +253,10 @@ fn after_a_failed_append_rows_are_under_a_new_key() {
         .collect();
     assert_eq!(sessions, [1, 1, 2]);
     assert!(matches!(world.verify(None), Found::Sound { .. }));
-    let rows = log.list(&Query::default(), Some(&world.identity)).unwrap().rows;
+    let rows = log
+        .list(&Query::default(), Some(&world.identity))
+        .unwrap()
+        .rows;
     assert_eq!(rows[0].event.as_ref().unwrap().text, "other");
 }
 
@@ -265,7 +271,8 @@ fn a_clock_that_goes_back_is_recorded_and_changes_no_order() {
     assert_eq!(log.record(&event()).unwrap(), 4);
     let kinds: Vec<_> = log
         .list(&Query::default(), None)
-        .unwrap().rows
+        .unwrap()
+        .rows
         .iter()
         .map(|row| row.kind)
         .collect();
@@ -453,7 +460,8 @@ fn a_killed_process_loses_no_row_that_it_acknowledged() {
             },
             Some(&world.identity),
         )
-        .unwrap().rows;
+        .unwrap()
+        .rows;
     assert!(rows.iter().all(|row| {
         row.event
             .as_ref()
@@ -494,6 +502,7 @@ fn a_full_disk_refuses_and_what_was_acknowledged_stays() {
             },
             Some(&world.identity),
         )
-        .unwrap().rows;
+        .unwrap()
+        .rows;
     assert_eq!(rows.len() as u64, head.size + 1);
 }

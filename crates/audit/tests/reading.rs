@@ -177,7 +177,10 @@ fn nothing_of_a_body_stands_in_the_files() {
         }
     };
     check();
-    let rows = log.list(&Query::default(), Some(&world.identity)).unwrap().rows;
+    let rows = log
+        .list(&Query::default(), Some(&world.identity))
+        .unwrap()
+        .rows;
     assert_eq!(rows[0].event.as_ref().unwrap().text, canary);
     drop(log);
     check();
@@ -193,7 +196,10 @@ fn a_hostile_text_comes_back_as_it_was_and_a_huge_one_is_refused() {
     let hostile = "\u{1b}[2J\u{202e}</script>\0\n\"\\";
     log.record(&Event::new(Kind::RequestUnreadable, Decision::Denied).text(hostile))
         .unwrap();
-    let rows = log.list(&Query::default(), Some(&world.identity)).unwrap().rows;
+    let rows = log
+        .list(&Query::default(), Some(&world.identity))
+        .unwrap()
+        .rows;
     assert_eq!(rows[0].event.as_ref().unwrap().text, hostile);
     let huge = Event::new(Kind::RequestUnreadable, Decision::Denied).text("x".repeat(1 << 20));
     assert!(matches!(

@@ -435,7 +435,10 @@ fn a_row_that_its_postings_hide_is_found() {
             });
             assert_eq!(changed, Ok(1), "{change}");
             let found = copy.damage(None);
-            assert!(matches!(found.what, What::Hidden { .. }), "{change} {skipped}: {found}");
+            assert!(
+                matches!(found.what, What::Hidden { .. }),
+                "{change} {skipped}: {found}"
+            );
             assert!(found.seq.is_some_and(|seq| seq <= 600));
         }
     }
@@ -452,26 +455,56 @@ fn a_row_that_its_postings_hide_is_found() {
 // not show it any more.
 fn hide(copy: &support::Copy) -> u64 {
     let shown = |log: &Log, identity| {
-        let mut all = touchkeep_audit::Query { limit: 1000, ..Default::default() };
+        let mut all = touchkeep_audit::Query {
+            limit: 1000,
+            ..Default::default()
+        };
         all.item = Some(support::ITEM);
-        log.list(&all, Some(identity)).unwrap().rows.iter().filter(|row| row.seq == 300).count()
+        log.list(&all, Some(identity))
+            .unwrap()
+            .rows
+            .iter()
+            .filter(|row| row.seq == 300)
+            .count()
     };
     let identity = support::identity();
-    assert_eq!(shown(&Log::open_locked(&copy.path, support::VAULT).unwrap(), &identity), 1);
+    assert_eq!(
+        shown(
+            &Log::open_locked(&copy.path, support::VAULT).unwrap(),
+            &identity
+        ),
+        1
+    );
     copy.tamper_with(|db| {
         let tag: Vec<u8> = db
-            .query_row("SELECT item_tag FROM row WHERE seq = 300", [], |row| row.get(0))
+            .query_row("SELECT item_tag FROM row WHERE seq = 300", [], |row| {
+                row.get(0)
+            })
             .unwrap();
         let word = [b"i", &tag[..]].concat();
         let mut bits: Vec<u8> = db
-            .query_row("SELECT rows FROM posting WHERE word = ?1 AND block = 1", [&word], |row| row.get(0))
+            .query_row(
+                "SELECT rows FROM posting WHERE word = ?1 AND block = 1",
+                [&word],
+                |row| row.get(0),
+            )
             .unwrap();
         let place = 300 - 257;
         assert_eq!(bits[place / 8] >> (place % 8) & 1, 1);
         bits[place / 8] &= !(1 << (place % 8));
-        db.execute("UPDATE posting SET rows = ?1 WHERE word = ?2 AND block = 1", (bits, word)).unwrap();
+        db.execute(
+            "UPDATE posting SET rows = ?1 WHERE word = ?2 AND block = 1",
+            (bits, word),
+        )
+        .unwrap();
     });
-    assert_eq!(shown(&Log::open_locked(&copy.path, support::VAULT).unwrap(), &identity), 0);
+    assert_eq!(
+        shown(
+            &Log::open_locked(&copy.path, support::VAULT).unwrap(),
+            &identity
+        ),
+        0
+    );
     300
 }
 
@@ -609,7 +642,9 @@ fn an_independent_verifier_says_the_same() {
             false,
         );
         add(
-            &format!("UPDATE row SET hashes = CAST(substr(hashes, 1, length(hashes) - 32) || zeroblob(32) AS BLOB) WHERE seq = {seq}"),
+            &format!(
+                "UPDATE row SET hashes = CAST(substr(hashes, 1, length(hashes) - 32) || zeroblob(32) AS BLOB) WHERE seq = {seq}"
+            ),
             false,
         );
     }

@@ -5,13 +5,13 @@ use std::{future::Future, sync::Arc};
 use serde_json::value::RawValue;
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    AcceptModule, AddClient, AddItem, AnswerPrompt, AttestDevice, Call, ChangePin, CheckReminders,
-    CreateVault, Diagnose, Done, EnrollDevice, ExportPublicKey, Failure, GetPolicy, GetStatus,
-    Hello, InspectDevice, JoinMembership, ListAudit, ListBackups, ListClients, ListDevices,
-    ListItems, ListPrompts, ListRecovery, ListReminders, LockVault, MakeKit, MergeCopy,
-    ProveDevice, ProveKit, RemoveItem, ResealItems, RestoreBackup, RetireDevice, RevokeClient,
-    SetApiKey, SetDevicePin, SetPolicy, StopAgent, UnblockPin, UnlockVault, UnlockWithKit,
-    VerifyAudit,
+    AcceptModule, AddClient, AddItem, AnswerPrompt, AttestDevice, BeginBundle, BundleRows, Call,
+    ChangePin, CheckReminders, CheckpointAudit, CreateVault, Diagnose, Done, EnrollDevice,
+    ExportPublicKey, Failure, GetPolicy, GetStatus, Hello, InspectDevice, JoinMembership,
+    ListAudit, ListBackups, ListClients, ListDevices, ListItems, ListPrompts, ListRecovery,
+    ListReminders, LockVault, MakeKit, MergeCopy, ProveDevice, ProveKit, RemoveItem, ResealItems,
+    RestoreBackup, RetireDevice, RevokeClient, SetApiKey, SetDevicePin, SetPolicy, ShowAudit,
+    StopAgent, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -147,6 +147,15 @@ pub(super) async fn dispatch(
         VerifyAudit::METHOD => {
             call(params, |VerifyAudit { file }| audit::verify(agent, file)).await
         }
+        ShowAudit::METHOD => call(params, |ShowAudit { seq }| audit::show(agent, seq)).await,
+        CheckpointAudit::METHOD => {
+            call(params, |CheckpointAudit { device }| {
+                audit::checkpoint(agent, device)
+            })
+            .await
+        }
+        BeginBundle::METHOD => call(params, |bundle| audit::begin_bundle(agent, bundle)).await,
+        BundleRows::METHOD => call(params, |rows| audit::bundle_rows(agent, rows)).await,
         ListReminders::METHOD => {
             call(params, |ListReminders {}| async { remind::list(agent) }).await
         }

@@ -31,7 +31,9 @@ const ROWS_AS_TABLE: &str = "PRAGMA quick_check(row)";
 
 /// How many threads are worth it.
 pub(super) fn threads() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get).min(16)
+    thread::available_parallelism()
+        .map_or(1, NonZero::get)
+        .min(16)
 }
 
 /// What all rows together came to.
@@ -115,7 +117,11 @@ impl Work<'_> {
         };
         while !self.enough.load(Ordering::Relaxed) {
             let piece = self.next.fetch_add(1, Ordering::Relaxed);
-            if piece >= self.pieces() || results.send((piece, Ok(self.walk_piece(&db, piece)))).is_err() {
+            if piece >= self.pieces()
+                || results
+                    .send((piece, Ok(self.walk_piece(&db, piece))))
+                    .is_err()
+            {
                 return;
             }
         }

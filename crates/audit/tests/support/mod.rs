@@ -143,12 +143,19 @@ impl World {
             match n % 4 {
                 0 => log.record(&item_event().client(CLIENT, "bot")).unwrap(),
                 1 => log
-                    .record(&Event::new(Kind::Intent, Decision::Allowed).item(OTHER_ITEM, "trade key"))
+                    .record(
+                        &Event::new(Kind::Intent, Decision::Allowed).item(OTHER_ITEM, "trade key"),
+                    )
                     .unwrap(),
                 2 if n > 250 => log
-                    .record_outcome(n - 1, &Event::new(Kind::Outcome, Decision::Done).item(OTHER_ITEM, "trade key"))
+                    .record_outcome(
+                        n - 1,
+                        &Event::new(Kind::Outcome, Decision::Done).item(OTHER_ITEM, "trade key"),
+                    )
                     .unwrap(),
-                _ => log.record(&item_event().item(OTHER_ITEM, "trade key")).unwrap(),
+                _ => log
+                    .record(&item_event().item(OTHER_ITEM, "trade key"))
+                    .unwrap(),
             };
             if n % 100 == 0 {
                 log.checkpoint(&world.author).unwrap();
@@ -169,7 +176,12 @@ impl World {
     }
 
     pub(crate) fn verify(&self, expected: Option<&Head>) -> Verdict {
-        verify(&self.path, &[self.author.key()], expected.map_or(&[], slice::from_ref)).unwrap()
+        verify(
+            &self.path,
+            &[self.author.key()],
+            expected.map_or(&[], slice::from_ref),
+        )
+        .unwrap()
     }
 
     /// A copy of the file to damage.
@@ -234,7 +246,12 @@ impl Copy {
     }
 
     pub(crate) fn verify(&self, expected: Option<&Head>) -> Verdict {
-        verify(&self.path, slice::from_ref(&self.key), expected.map_or(&[], slice::from_ref)).unwrap()
+        verify(
+            &self.path,
+            slice::from_ref(&self.key),
+            expected.map_or(&[], slice::from_ref),
+        )
+        .unwrap()
     }
 
     pub(crate) fn damage(&self, expected: Option<&Head>) -> Damage {
