@@ -216,8 +216,9 @@ fn decode_all(texts: &[String]) -> Option<Vec<Hash>> {
 /// Reads a public key in the form that [`VerifyKey::to_vkey`] writes.
 #[must_use]
 pub fn read_key(vkey: &str) -> Option<VerifyKey> {
-    let (rest, data) = vkey.rsplit_once('+')?;
-    let (name, _) = rest.rsplit_once('+')?;
+    // A name has no plus sign, and base64 may.
+    let (name, rest) = vkey.split_once('+')?;
+    let (_, data) = rest.split_once('+')?;
     let data = decode(data)?;
     let key = match data.split_first()? {
         (1, key) => VerifyKey::ed25519(name, key.try_into().ok()?),

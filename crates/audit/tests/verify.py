@@ -53,7 +53,7 @@ def blob(value):
 
 
 def read_key(vkey):
-    name, key_id, data = vkey.rsplit("+", 2)
+    name, key_id, data = vkey.split("+", 2)
     raw = unbase64(data)
     if raw[0] == 1:
         key, expected = ed25519.Ed25519PublicKey.from_public_bytes(raw[1:]), sha256(name.encode(), b"\n", raw)
@@ -288,7 +288,7 @@ def verify_bundle(lines, keys):
     size, root = heads[-1]
     whole = (first, last) == (1, size)
     if not whole:
-        for old, new, proof in zip(heads, heads[1:], head["consistency"], strict=True):
+        for old, new, proof in zip(heads[:-1], heads[1:], head["consistency"], strict=True):
             if not extends(old, new, [unbase64(one) for one in proof]):
                 raise Damaged(old[0] + 1)
     tree = Tree(heads) if whole else None

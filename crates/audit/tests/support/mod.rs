@@ -12,7 +12,10 @@ use std::{
     },
 };
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use aws_lc_rs::{
+    encoding::AsDer,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use touchkeep_audit::{
@@ -58,6 +61,28 @@ impl CheckpointSigner for Author {
 
     fn sign(&self, text: &[u8]) -> Result<Vec<u8>, String> {
         Ok(self.0.sign(text).as_ref().to_vec())
+    }
+}
+
+/// A device's key.
+pub(crate) struct P256(EcdsaKeyPair);
+
+impl P256 {
+    pub(crate) fn new() -> Self {
+        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap())
+    }
+}
+
+impl CheckpointSigner for P256 {
+    fn key(&self) -> VerifyKey {
+        let spki = self.0.public_key().as_der().unwrap();
+        VerifyKey::from_spki("device", spki.as_ref()).unwrap()
+    }
+
+    fn sign(&self, text: &[u8]) -> Result<Vec<u8>, String> {
+        let random = aws_lc_rs::rand::SystemRandom::new();
+        let signed = self.0.sign(&random, text).map_err(|_| "no".to_owned())?;
+        Ok(signed.as_ref().to_vec())
     }
 }
 
