@@ -19,7 +19,14 @@ use touchkeep_audit::{
 };
 
 /// A bundle of these rows, up to the checkpoint of this size.
-fn bundle(world: &World, log: &Log, size: u64, seqs: &[u64], complete: Option<(u64, u64)>, disclose: bool) -> Vec<String> {
+fn bundle(
+    world: &World,
+    log: &Log,
+    size: u64,
+    seqs: &[u64],
+    complete: Option<(u64, u64)>,
+    disclose: bool,
+) -> Vec<String> {
     let keys = [world.author.key()];
     let earlier = log.checkpoint_before(size).unwrap();
     let whole = complete == Some((1, size));
@@ -75,7 +82,10 @@ fn all_rows_some_rows_and_one_row_verify() {
         assert_eq!(shown.signers, [world.author.key().to_vkey()]);
         assert_eq!(shown.earlier.last(), Some(&500));
         let shown = text(&lines);
-        assert_eq!(shown.contains("money key") || shown.contains("trade key"), disclose);
+        assert_eq!(
+            shown.contains("money key") || shown.contains("trade key"),
+            disclose
+        );
         assert!(!shown.contains("AGE-SECRET-KEY"));
     }
 }
@@ -89,7 +99,10 @@ fn a_key_that_is_known_is_insisted_on() {
     assert!(matches!(by(known), BundleVerdict::Sound(_)));
     assert!(matches!(
         by(Author::new(9).key()),
-        BundleVerdict::Damaged(Damage { seq: None, what: What::Checkpoint })
+        BundleVerdict::Damaged(Damage {
+            seq: None,
+            what: What::Checkpoint
+        })
     ));
     for bad in ["", "a+b", "name+00000000+AQAA", "name+zz+!!"] {
         assert_eq!(read_key(bad), None, "{bad}");
@@ -103,9 +116,14 @@ fn a_device_signs_with_p256() {
     log.checkpoint(&device).unwrap();
     let keys = [device.key()];
     let mut lines = vec![log.bundle_header(&keys, 600, None, None).unwrap()];
-    lines.extend(log.bundle_rows((600, false), &[8], Some(&world.identity)).unwrap());
+    lines.extend(
+        log.bundle_rows((600, false), &[8], Some(&world.identity))
+            .unwrap(),
+    );
     lines.push(end_line(1));
-    let BundleVerdict::Sound(shown) = verdict(&lines) else { panic!() };
+    let BundleVerdict::Sound(shown) = verdict(&lines) else {
+        panic!()
+    };
     assert_eq!(shown.signers, [device.key().to_vkey()]);
     assert_eq!(read_key(&device.key().to_vkey()), Some(device.key()));
     agree(&world, &[lines]);
@@ -114,12 +132,29 @@ fn a_device_signs_with_p256() {
 #[test]
 fn what_is_missing_reordered_cut_or_put_in_is_named() {
     let (world, log) = world();
-    let whole = bundle(&world, &log, 600, &(1..=600).collect::<Vec<_>>(), Some((1, 600)), false);
+    let whole = bundle(
+        &world,
+        &log,
+        600,
+        &(1..=600).collect::<Vec<_>>(),
+        Some((1, 600)),
+        false,
+    );
     let place = |lines: &[String], seq: u64| {
         let start = format!("{{\"row\":{seq},");
-        lines.iter().position(|line| line.starts_with(&start)).unwrap()
+        lines
+            .iter()
+            .position(|line| line.starts_with(&start))
+            .unwrap()
     };
-    let part = bundle(&world, &log, 600, &(100..=300).collect::<Vec<_>>(), Some((100, 300)), false);
+    let part = bundle(
+        &world,
+        &log,
+        600,
+        &(100..=300).collect::<Vec<_>>(),
+        Some((100, 300)),
+        false,
+    );
     for (lines, first, last) in [(&whole, 1, 600), (&part, 100, 300)] {
         let mut missing = lines.clone();
         missing.remove(place(lines, 200));
@@ -159,7 +194,9 @@ fn mutations(lines: &[String], step: usize) -> Vec<Vec<String>> {
                 b'"' => b'\'',
                 _ => b'A',
             };
-            let Ok(line) = String::from_utf8(bytes) else { continue };
+            let Ok(line) = String::from_utf8(bytes) else {
+                continue;
+            };
             let mut mutated = lines.to_vec();
             mutated[number] = line;
             all.push(mutated);
@@ -173,7 +210,14 @@ fn mutations(lines: &[String], step: usize) -> Vec<Vec<String>> {
 fn every_changed_place_is_found_by_both_verifiers() {
     let (world, log) = world();
     let small = |log: &Log| {
-        let mut lines = bundle(&world, log, 300, &(1..=300).collect::<Vec<_>>(), Some((1, 300)), false);
+        let mut lines = bundle(
+            &world,
+            log,
+            300,
+            &(1..=300).collect::<Vec<_>>(),
+            Some((1, 300)),
+            false,
+        );
         lines.truncate(8); // and what is left has no end
         lines
     };
@@ -198,20 +242,35 @@ fn agree(world: &World, cases: &[Vec<String>]) -> usize {
     }
     let mut sound = 0;
     for (paths, cases) in paths.chunks(500).zip(cases.chunks(500)) {
-        let output = support::second_verifier().args(paths).output().expect("python3 runs the second verifier");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = support::second_verifier()
+            .args(paths)
+            .output()
+            .expect("python3 runs the second verifier");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let said = String::from_utf8(output.stdout).unwrap();
         assert_eq!(said.lines().count(), cases.len());
         for (lines, said) in cases.iter().zip(said.lines()) {
             let ours = match verdict(lines) {
                 BundleVerdict::Sound(shown) => {
                     sound += 1;
-                    format!("sound {} {} {}", shown.head.size, shown.rows, shown.disclosed)
+                    format!(
+                        "sound {} {} {}",
+                        shown.head.size, shown.rows, shown.disclosed
+                    )
                 }
                 BundleVerdict::Damaged(Damage { seq: Some(seq), .. }) => format!("damaged {seq}"),
                 BundleVerdict::Damaged(_) => "damaged file".to_owned(),
             };
-            assert_eq!(said.split(' ').next(), ours.split(' ').next(), "{said} / {ours}\n{}", text(lines));
+            assert_eq!(
+                said.split(' ').next(),
+                ours.split(' ').next(),
+                "{said} / {ours}\n{}",
+                text(lines)
+            );
             if ours.starts_with("sound") {
                 assert_eq!(said, ours);
             }
