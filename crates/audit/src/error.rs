@@ -105,8 +105,8 @@ pub enum CheckpointError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// Rows of one item or client are found by the tag key, and for that the audit identity is needed.
-    #[error("rows can be sought by item or client while the vault is unlocked")]
+    /// Rows of one item or client are found by the tag key, text is in the bodies: for both the audit identity is needed.
+    #[error("rows can be sought by item, client or text only while the vault is unlocked")]
     Locked,
     /// The identity is not the one that the log is encrypted to.
     #[error("the log is encrypted to another identity")]

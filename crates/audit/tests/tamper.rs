@@ -246,6 +246,37 @@ fn a_cut_is_found_by_the_signed_checkpoint_and_by_the_vault() {
     }
 }
 
+// Several may know of the same size, and one of them may be wrong.
+#[test]
+fn heads_of_one_size_are_all_looked_at() {
+    let (world, head) = World::with_blocks(600);
+    let log = world.open();
+    log.checkpoint(&world.author).unwrap();
+    log.checkpoint(&Author::new(8)).unwrap();
+    log.record(&Event::new(Kind::Locked, Decision::Info))
+        .unwrap();
+    let keys = [world.author.key(), Author::new(8).key()];
+    let known = [head, head, log.head(), log.head()];
+    let now = log.head();
+    assert_eq!(
+        verify(&world.path, &keys, &known).unwrap(),
+        Verdict::Sound {
+            head: now,
+            signed: 600
+        }
+    );
+    let wrong = Head {
+        size: 600,
+        root: [0; 32],
+    };
+    for heads in [[wrong, head, now], [head, now, wrong]] {
+        assert_eq!(
+            verify(&world.path, &keys, &heads).unwrap(),
+            Verdict::Damaged(at(600, What::Rewritten { last: 600 }))
+        );
+    }
+}
+
 #[test]
 fn a_deleted_file_is_no_sound_log() {
     let (world, _) = World::with_rows();

@@ -55,7 +55,7 @@ pub(super) fn walk_all(
         path,
         sessions,
         size,
-        sizes: anchors.iter().map(|anchor| anchor.size).collect(),
+        sizes: sizes_of(anchors),
         checksum: Checksum::default(),
         next: AtomicU64::new(0),
         enough: AtomicBool::new(false),
@@ -77,6 +77,13 @@ pub(super) fn walk_all(
         let found = joined?;
         as_table.map(|()| found)
     })
+}
+
+// Ascending, each once.
+fn sizes_of(anchors: &[Anchor]) -> Vec<u64> {
+    let mut sizes: Vec<_> = anchors.iter().map(|anchor| anchor.size).collect();
+    sizes.dedup();
+    sizes
 }
 
 struct Work<'a> {

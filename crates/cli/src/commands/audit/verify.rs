@@ -93,13 +93,19 @@ pub(crate) fn render_verdict(verdict: &AuditVerdict, output: Output) -> String {
 }
 
 fn not_authentic(first_bad: Option<u64>, problem: Option<&str>, output: Output) -> String {
-    let place = first_bad
-        .map(|seq| format!(" at row {seq}"))
-        .unwrap_or_default();
+    let row = first_bad.map(|seq| format!("row {seq}"));
+    let problem = problem.unwrap_or("the log does not fit its tree");
+    // The row is said once.
+    let rest = row
+        .as_ref()
+        .and_then(|row| problem.strip_prefix(&format!("{row} ")));
     format!(
-        "{}{place}: {}",
+        "{}{}: {}",
         output.out(Style::Bad, "Not authentic"),
-        problem.map_or_else(|| "the log does not fit its tree".to_owned(), visible)
+        row.as_ref()
+            .map(|row| format!(" at {row}"))
+            .unwrap_or_default(),
+        visible(rest.unwrap_or(problem))
     )
 }
 
