@@ -158,6 +158,10 @@ fn verifying(folder: &Path) {
 /// measured is how they are found.
 fn pages(folder: &Path) {
     let rows: u64 = std::env::var(ROWS).map_or(1_000_000, |rows| rows.parse().unwrap());
+    assert!(
+        rows >= 100_000,
+        "{ROWS}: too few for full pages of every kind"
+    );
     let path = folder.join("long.db");
     let identity = age::x25519::Identity::generate();
     let log = Log::create(&path, "bench", &identity.to_public().to_string()).unwrap();

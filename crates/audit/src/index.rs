@@ -131,57 +131,58 @@ pub(crate) fn words_of<'a>(row: &'a Clear<'_>) -> impl Iterator<Item = Word<'a>>
 /// The postings of one block, as far as its rows are added.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Block {
-    bits: Vec<(Vec<u8>, Bitmap)>, // few, and the same again and again: looked through in this order
+    // For each letter its words: few, and mostly one after the other the same.
+    bits: [Vec<(Vec<u8>, Bitmap)>; LETTERS.len()],
     times: Option<(u64, u64)>,
 }
+
+/// First letters of words that have bits.
+const LETTERS: [u8; 5] = *b"cdiko";
 
 impl Block {
     pub(crate) fn add(&mut self, row: &Clear<'_>) {
         let (_, at) = place(row.seq);
-        self.set(b'k', row.kind.as_bytes(), at);
-        self.set(b'd', row.decision.as_bytes(), at);
+        let [clients, decisions, items, kinds, outcomes] = &mut self.bits;
+        set(kinds, row.kind.as_bytes(), at);
+        set(decisions, row.decision.as_bytes(), at);
         if let Some(tag) = &row.item_tag {
-            self.set(b'i', tag, at);
+            set(items, tag, at);
         }
         if let Some(tag) = &row.client_tag {
-            self.set(b'c', tag, at);
+            set(clients, tag, at);
         }
         if let Some(intent) = row.closes.filter(|intent| *intent > 0) {
             let (block, at) = place(intent);
-            self.set(b'o', &block.to_be_bytes(), at);
+            set(outcomes, &block.to_be_bytes(), at);
         }
         let (first, last) = self.times.unwrap_or((row.time_ms, row.time_ms));
         self.times = Some((first.min(row.time_ms), last.max(row.time_ms)));
     }
 
-    fn set(&mut self, letter: u8, rest: &[u8], at: u64) {
-        let known = self
-            .bits
-            .iter_mut()
-            .find(|(word, _)| word.split_first() == Some((&letter, rest)));
-        match known {
-            Some((_, bits)) => bits.insert(at),
-            None => {
-                let mut bits = Bitmap::default();
-                bits.insert(at);
-                self.bits.push(([&[letter], rest].concat(), bits));
-            }
-        }
-    }
-
     /// Word and value of each posting.
-    fn postings(&self) -> impl Iterator<Item = (&[u8], Vec<u8>)> {
-        let bits = self
-            .bits
-            .iter()
-            .map(|(word, bits)| (&word[..], bits.0.to_vec()));
+    fn postings(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+        let bits = LETTERS.iter().zip(&self.bits).flat_map(|(letter, words)| {
+            let posting = |(rest, bits): &(Vec<u8>, Bitmap)| {
+                ([&[*letter], &rest[..]].concat(), bits.0.to_vec())
+            };
+            words.iter().map(posting)
+        });
         let times = self.times.iter().map(|(first, last)| {
-            (
-                &b"t"[..],
-                [first.to_be_bytes(), last.to_be_bytes()].concat(),
-            )
+            let both = [first.to_be_bytes(), last.to_be_bytes()].concat();
+            (b"t".to_vec(), both)
         });
         bits.chain(times)
+    }
+}
+
+fn set(words: &mut Vec<(Vec<u8>, Bitmap)>, word: &[u8], at: u64) {
+    match words.iter_mut().rev().find(|(known, _)| known == word) {
+        Some((_, bits)) => bits.insert(at),
+        None => {
+            let mut bits = Bitmap::default();
+            bits.insert(at);
+            words.push((word.to_vec(), bits));
+        }
     }
 }
 
@@ -318,7 +319,7 @@ impl Sum {
 impl Checksum {
     /// Of one block.
     pub(crate) fn of_block(&self, number: u64, block: &Block) -> Sum {
-        let one = |(word, rows): (&[u8], Vec<u8>)| self.of(word, number, &rows);
+        let one = |(word, rows): (Vec<u8>, Vec<u8>)| self.of(&word, number, &rows);
         block.postings().map(one).fold(Sum::default(), Sum::plus)
     }
 
@@ -352,7 +353,7 @@ pub(crate) fn first_hidden(
     for number in 0..size / BLOCK_ROWS {
         let block = read_block(db, number)?;
         for (word, rows) in block.postings() {
-            expected.insert((word.to_vec(), number), rows);
+            expected.insert((word, number), rows);
         }
     }
     let mut wrong = Vec::new();

@@ -180,9 +180,9 @@ impl<'a> Search<'a> {
                     return Ok(Some(row));
                 }
             } else if let Some(seq) = self.found.next() {
-                if let Some(row) = self.reader.at(seq)? {
-                    self.rows = vec![row].into_iter();
-                }
+                // Rows have no gaps: one that is not found by its number is hidden, and that is said.
+                let row = self.reader.at(seq)?.ok_or(ReadError::Damaged(seq))?;
+                self.rows = vec![row].into_iter();
             } else if self.before <= 1 {
                 return Ok(None);
             } else {
@@ -197,7 +197,12 @@ impl<'a> Search<'a> {
         if self.is_plain() || self.before > tail + 1 {
             let lowest = if self.is_plain() { 1 } else { tail + 1 };
             let from = self.before.saturating_sub(RUN).max(lowest);
-            self.rows = self.reader.run(from, self.before)?.into_iter();
+            let rows = self.reader.run(from, self.before)?;
+            let expected = (from..self.before).rev();
+            if let Some(missing) = first_missing(expected, &rows) {
+                return Err(ReadError::Damaged(missing));
+            }
+            self.rows = rows.into_iter();
             self.before = from;
             return Ok(());
         }
@@ -274,6 +279,11 @@ impl<'a> Search<'a> {
                 own.any(|own| words.contains(&own.to_bytes()))
             })
     }
+}
+
+fn first_missing(expected: impl Iterator<Item = Seq>, rows: &[Found]) -> Option<Seq> {
+    let mut rows = rows.iter().map(|(clear, ..)| clear.seq);
+    expected.into_iter().find(|seq| rows.next() != Some(*seq))
 }
 
 /// The most telling first.

@@ -299,7 +299,7 @@ def verify_bundle(lines, keys):
             if line["end"] != rows or next(lines, None) is not None:
                 raise Damaged("file")
             break
-        if "session" in line:
+        if "row" not in line:
             started, key = line["started_ms"], unbase64(line["key"])
             sessions[line["session"]] = session_hash(log, line["session"], started, key)
             continue

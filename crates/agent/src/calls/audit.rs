@@ -5,7 +5,9 @@ mod offline;
 use std::{path::PathBuf, slice, sync::Arc};
 
 use data_encoding::HEXLOWER;
-use touchkeep_audit::{Checkpoint, Decision, Kind, Log, Query, ReadError, Row, Verdict, bundle};
+use touchkeep_audit::{
+    Checkpoint, Decision, Event, Kind, Log, Query, ReadError, Row, Verdict, bundle,
+};
 use touchkeep_core::Code;
 use touchkeep_device::Purpose;
 use touchkeep_wire::{
@@ -196,6 +198,11 @@ async fn sign_with_device(agent: &Arc<Agent>, current: &Arc<Current>) -> Result<
     let (id, label) = (signer.id, device_label(&signer));
     let why = "Sign the audit log".to_owned();
     let what = use_of(&signer, Purpose::SignVault, why);
+    let mut event = Event::new(Kind::Checkpoint, Decision::Info)
+        .text(format!("{label} is asked to sign the log up to here."));
+    event.device = signer.serial.clone();
+    let recording = Arc::clone(current);
+    blocking(move || recording.record(&event)).await??;
     let modules = agent.modules();
     let signed = agent.devices().with(
         what,

@@ -3,7 +3,7 @@
 use std::fs;
 
 use rusqlite::Connection;
-use touchkeep_audit::{Head, Verdict, verify};
+use touchkeep_audit::{CheckpointSigner, Head, Verdict, verify};
 
 use crate::{
     support::{Copy, World},
