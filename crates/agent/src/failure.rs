@@ -105,10 +105,20 @@ pub(crate) fn open_log(error: &OpenError) -> Failure {
 }
 
 pub(crate) fn read_log(error: &ReadError) -> Failure {
+    let fix = match error {
+        ReadError::Locked => "Run: touchkeep unlock",
+        ReadError::NotSigned(_) => "Unlock the vault, which has the log signed: touchkeep unlock",
+        ReadError::NoRow(_) => "Look at: touchkeep audit list",
+        ReadError::OtherHistory(_) => {
+            "Keep both: the log, and the checkpoint that it does not continue. One of them was forged, or the log was cut."
+        }
+        ReadError::TooNew(_) => "Update Touchkeep.",
+        _ => "Run: touchkeep audit verify",
+    };
     Failure::new(
         error.code(),
         format!("{}.", capital(&error.to_string())),
-        "Run: touchkeep audit verify",
+        fix,
     )
 }
 

@@ -48,6 +48,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use touchkeep_client::{FolderError, Paths, folder};
 use touchkeep_locked::WipingAllocator;
 
+pub use calls::audit::{OfflineVerdict, bundle_end, verify_offline};
 pub use calls::doctor::{Id as FindingId, alone as diagnose_alone, pcscd_socket};
 pub use config::ConfigError;
 pub use state::StateError;

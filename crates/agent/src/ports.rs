@@ -110,7 +110,7 @@ impl HistorySource for LogHistory {
         let mut query = intents(PAGE);
         let mut past = Vec::new();
         loop {
-            let rows = self.log.list(&query, Some(&self.identity))?;
+            let rows = self.log.list(&query, Some(&self.identity))?.rows;
             let last = rows.last().map(|row| (row.seq, row.time));
             for row in &rows {
                 let event = row.event.as_ref().filter(|_| row.time >= since);

@@ -1,7 +1,8 @@
-//! `cargo bench -p touchkeep-audit`: what a durable row costs beside the bare file, as ratios in one run.
+//! `cargo bench -p touchkeep-audit`: what a durable row costs beside the bare file, as ratios in one run; what verifying costs
+//! beside bare hashing; what a page costs in a log of many rows.
 //!
 //! Each round measures all contestants once, in turn, so that what else the machine does falls on all of them; the figure
-//! is the median over rounds.
+//! is the median over rounds. `TOUCHKEEP_BENCH_ROWS` says how many rows the long log has: 1 000 000 where nothing is said.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -11,7 +12,7 @@
 )]
 
 use std::{
-    fs::File,
+    fs::{self, File},
     hint::black_box,
     io::Write,
     path::Path,
@@ -19,20 +20,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use touchkeep_audit::{Decision, Event, Kind, Log, Query, Verdict, tree, verify};
-use touchkeep_core::{ClientId, ItemId};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use rusqlite::Connection;
+use touchkeep_audit::{
+    CheckpointSigner, Decision, Event, Kind, Log, Query, Seq, Verdict, tree, verify,
+};
+use touchkeep_container::note::VerifyKey;
+use touchkeep_core::{ClientId, ItemId, UnixMillis};
 
 const ROUNDS: usize = 15;
 const APPENDS: usize = 200;
 const CALLERS: usize = 16;
-// About what a row, its hashes and its index entries take.
+// About what a row takes on the disk.
 const ROW_BYTES: usize = 600;
+const ROWS: &str = "TOUCHKEEP_BENCH_ROWS";
 
 fn main() {
     // Not the system's temporary folder, which may be memory: what is measured is the disk under the target folder.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     appends(folder.path());
-    reading(folder.path());
+    verifying(folder.path());
+    pages(folder.path());
 }
 
 fn appends(folder: &Path) {
@@ -44,40 +52,46 @@ fn appends(folder: &Path) {
     )
     .unwrap();
     log.hold_tag_key(&identity).unwrap();
-    let event = event();
     let mut raw = File::create(folder.join("raw")).unwrap();
     let mut rounds = [const { Vec::new() }; 3];
+    let mut written = [(0, 0); 2];
     for _ in 0..ROUNDS {
+        let before = io();
         rounds[0].push(time(|| {
             for _ in 0..APPENDS {
                 raw.write_all(&[7; ROW_BYTES]).unwrap();
                 raw.sync_data().unwrap();
             }
         }));
-        rounds[1].push(time(|| {
-            for _ in 0..APPENDS {
-                log.record(&event).unwrap();
-            }
-        }));
+        written[0] = since(before);
+        let before = io();
+        rounds[1].push(time(|| record(&log, APPENDS)));
+        written[1] = since(before);
         rounds[2].push(time(|| {
             thread::scope(|scope| {
                 for _ in 0..CALLERS {
-                    scope.spawn(|| {
-                        (0..APPENDS).for_each(|_| {
-                            log.record(&event).unwrap();
-                        })
-                    });
+                    scope.spawn(|| record(&log, APPENDS));
                 }
             });
         }));
+        log.checkpoint(&Author::new()).unwrap();
     }
+    let spread = spread(&rounds[0]);
     let [raw, one, many] = rounds.map(|times| median(times).as_secs_f64() / APPENDS as f64);
     let many = many / CALLERS as f64;
-    println!("raw append + fdatasync      {:9.1} us", raw * 1e6);
+    let each =
+        |(calls, bytes): (u64, u64)| (calls as f64 / APPENDS as f64, bytes as f64 / APPENDS as f64);
     println!(
-        "one durable row             {:9.1} us   {:.2} x the raw rate",
+        "raw append + fdatasync      {:9.1} us   its own spread {:.0} %",
+        raw * 1e6,
+        spread * 100.0
+    );
+    println!(
+        "one durable row             {:9.1} us   {:.2} x the raw rate; {:.1} writes, {:.0} bytes",
         one * 1e6,
-        raw / one
+        raw / one,
+        each(written[1]).0,
+        each(written[1]).1
     );
     println!(
         "one of {CALLERS} callers' rows     {:9.1} us   {:.0} rows/s, {:.1} x one caller",
@@ -87,42 +101,189 @@ fn appends(folder: &Path) {
     );
 }
 
-fn reading(folder: &Path) {
-    let path = folder.join("log.db");
-    let mut pages = Vec::new();
-    let size = {
-        let log = Log::open_locked(&path, "bench").unwrap();
-        for _ in 0..1000 {
-            pages.push(time(|| {
-                drop(black_box(log.list(&Query::default(), None).unwrap()))
-            }));
-        }
-        log.head().size
-    };
-    println!(
-        "newest 100 rows, locked     {:9.1} us",
-        median(pages).as_secs_f64() * 1e6
-    );
+// As the pipeline does it: an intent, then its outcome.
+fn record(log: &Log, rows: usize) {
+    let outcome = Event::new(Kind::Outcome, Decision::Done).text("The venue answered 200.");
+    let event = event();
+    for _ in 0..rows / 2 {
+        let intent = log.record(&event).unwrap();
+        log.record_outcome(intent, &outcome).unwrap();
+    }
+}
 
-    let body = vec![7; 420]; // clear columns and body of one of these rows
+fn verifying(folder: &Path) {
+    let path = folder.join("log.db");
+    let db = Connection::open(&path).unwrap();
+    let (size, bytes): (u64, f64) = db
+        .query_row(
+            "SELECT count(*), avg(length(body) + 130 + length(kind) + length(decision)) FROM row",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    drop(db);
+    let leaf = vec![7; bytes as usize]; // what the leaves of these rows are hashed of
+    let keys = [Author::new().key()];
     let mut rounds = [const { Vec::new() }; 2];
-    for _ in 0..5 {
+    let mut cpu = [0.0; 2];
+    for _ in 0..9 {
+        let before = cpu_seconds();
         rounds[0].push(time(|| {
             let mut edge = tree::Frontier::default();
-            (0..size).for_each(|_| edge.push(tree::leaf_hash(black_box(&body)), |_, _| ()));
+            (0..size).for_each(|_| edge.push(tree::leaf_hash(black_box(&leaf)), |_| ()));
             black_box(edge.head());
         }));
+        let between = cpu_seconds();
         rounds[1].push(time(|| {
-            let verdict = verify(&path, &[], None).unwrap();
+            let verdict = verify(&path, &keys, &[]).unwrap();
             assert!(matches!(verdict, Verdict::Sound { head, .. } if head.size == size));
         }));
+        cpu[0] += between - before;
+        cpu[1] += cpu_seconds() - between;
     }
     let [hashing, verifying] = rounds.map(|times| median(times).as_secs_f64());
     println!(
-        "verify {size} rows          {:9.0} rows/s   {:.2} x the hash limit",
-        size as f64 / verifying,
-        hashing / verifying
+        "hashing of {size} rows      {:9.0} rows/s on one thread",
+        size as f64 / hashing
     );
+    println!(
+        "verify {size} rows          {:9.0} rows/s   {:.2} x the hash limit; {:.1} x its CPU time",
+        size as f64 / verifying,
+        hashing / verifying,
+        cpu[1] / cpu[0]
+    );
+}
+
+/// Pages of a long log. Its rows are put in from beside, as many as are asked for, with bodies that nobody can read: what is
+/// measured is how they are found.
+fn pages(folder: &Path) {
+    let rows: u64 = std::env::var(ROWS).map_or(1_000_000, |rows| rows.parse().unwrap());
+    assert!(
+        rows >= 100_000,
+        "{ROWS}: too few for full pages of every kind"
+    );
+    let path = folder.join("long.db");
+    let identity = age::x25519::Identity::generate();
+    let log = Log::create(&path, "bench", &identity.to_public().to_string()).unwrap();
+    log.record(&event()).unwrap();
+    let made = Instant::now();
+    fill(&path, rows);
+    println!(
+        "{rows} rows put in within {:.0} s",
+        made.elapsed().as_secs_f64()
+    );
+    let page = |what: &str, query: &dyn Fn(Seq) -> Query| {
+        let mut times = Vec::new();
+        for n in 0..1000u64 {
+            let query = query(rows / 4 + n * (rows / 2000));
+            times.push(time(|| {
+                let page = black_box(log.list(&query, None).unwrap());
+                assert_eq!(page.rows.len(), query.limit);
+            }));
+        }
+        let last = {
+            times.sort_unstable();
+            times[990]
+        };
+        println!(
+            "{what:<44}{:9.1} us   p99 {:.1}",
+            median(times).as_secs_f64() * 1e6,
+            last.as_secs_f64() * 1e6
+        );
+    };
+    let at = |before| Query {
+        before: Some(before),
+        ..Query::default()
+    };
+    page("newest 100 rows", &|_| Query::default());
+    page("100 rows from the middle", &at);
+    page("100 from the middle, of one kind of two", &|before| Query {
+        kinds: vec![Kind::Intent],
+        ..at(before)
+    });
+    page("100 from the middle, of a kind of 1 in 100", &|before| {
+        Query {
+            kinds: vec![Kind::Reminder],
+            ..at(before)
+        }
+    });
+    page("100 from the middle, of a kind and a decision", &|before| {
+        Query {
+            kinds: vec![Kind::Intent, Kind::Outcome],
+            decisions: vec![Decision::Done],
+            ..at(before)
+        }
+    });
+    page("100 up to a time in the middle", &|before| Query {
+        until: Some(UnixMillis(1_700_000_000_000 + before * 1000)),
+        ..Query::default()
+    });
+}
+
+fn fill(path: &Path, rows: u64) {
+    let db = Connection::open(path).unwrap();
+    db.execute_batch("PRAGMA synchronous = OFF").unwrap();
+    let chunk = 100_000;
+    for from in (1..rows).step_by(chunk) {
+        let last = (from + chunk as u64 - 1).min(rows - 1);
+        db.execute(
+            "INSERT INTO row
+             WITH RECURSIVE n(n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM n WHERE n < ?2)
+             SELECT n + 1, 1700000000000 + n * 1000,
+                 CASE WHEN n % 100 = 0 THEN 'reminder' WHEN n % 2 THEN 'intent' ELSE 'outcome' END,
+                 CASE WHEN n % 2 THEN 'allowed' ELSE 'done' END, 1,
+                 NULL, zeroblob(16), zeroblob(16), zeroblob(64), randomblob(330) FROM n",
+            (from, last),
+        )
+        .unwrap();
+    }
+    db.execute(
+        "INSERT INTO posting
+         WITH RECURSIVE block(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM block WHERE n < ?1 / 256 - 1),
+             word(word) AS (VALUES ('kintent'), ('koutcome'), ('dallowed'), ('ddone'))
+         SELECT CAST(word AS BLOB), n,
+             CASE WHEN word IN ('koutcome', 'ddone') THEN unhex(replace(hex(zeroblob(32)), '00', '55')) ELSE unhex(replace(hex(zeroblob(32)), '00', 'AA')) END
+         FROM block, word",
+        [rows],
+    )
+    .unwrap();
+    let mut insert = db
+        .prepare("INSERT INTO posting VALUES (?1, ?2, ?3)")
+        .unwrap();
+    db.execute_batch("BEGIN").unwrap();
+    for block in 0..rows / 256 {
+        let mut bits = [0u8; 32];
+        for place in 0..256u64 {
+            if (block * 256 + place).is_multiple_of(100) && block + place > 0 {
+                bits[(place / 8) as usize] |= 1 << (place % 8);
+            }
+        }
+        insert.execute((b"kreminder", block, bits)).unwrap();
+        let time = |row: u64| (1_700_000_000_000 + row * 1000).to_be_bytes();
+        let times = [time(block * 256), time(block * 256 + 255)].concat();
+        insert.execute((b"t", block, times)).unwrap();
+    }
+    db.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")
+        .unwrap();
+}
+
+struct Author(Ed25519KeyPair);
+
+impl Author {
+    fn new() -> Self {
+        Self(Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap())
+    }
+}
+
+impl CheckpointSigner for Author {
+    fn key(&self) -> VerifyKey {
+        let public = self.0.public_key().as_ref().try_into().unwrap();
+        VerifyKey::ed25519("author", public).unwrap()
+    }
+
+    fn sign(&self, text: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(self.0.sign(text).as_ref().to_vec())
+    }
 }
 
 fn event() -> Event {
@@ -141,4 +302,34 @@ fn time(work: impl FnOnce()) -> Duration {
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
+}
+
+// How far apart the middle half lies, of the median.
+fn spread(times: &[Duration]) -> f64 {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    let at = |part: usize| times[times.len() * part / 4].as_secs_f64();
+    (at(3) - at(1)) / at(2)
+}
+
+// Calls that wrote, and bytes.
+fn io() -> (u64, u64) {
+    let io = fs::read_to_string("/proc/self/io").unwrap();
+    let of = |name: &str| {
+        let line = io.lines().find(|line| line.starts_with(name)).unwrap();
+        line[name.len() + 2..].parse().unwrap()
+    };
+    (of("syscw"), of("wchar"))
+}
+
+fn since(before: (u64, u64)) -> (u64, u64) {
+    let now = io();
+    (now.0 - before.0, now.1 - before.1)
+}
+
+fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    ticks as f64 / 100.0
 }

@@ -105,8 +105,8 @@ pub enum CheckpointError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// Rows of one item or client are found by the tag key, and for that the audit identity is needed.
-    #[error("rows can be sought by item or client while the vault is unlocked")]
+    /// Rows of one item or client are found by the tag key, text is in the bodies: for both the audit identity is needed.
+    #[error("rows can be sought by item, client or text only while the vault is unlocked")]
     Locked,
     /// The identity is not the one that the log is encrypted to.
     #[error("the log is encrypted to another identity")]
@@ -117,6 +117,15 @@ pub enum ReadError {
     /// The row is of a kind that a newer version of this program made.
     #[error("row {0} was written by a newer version")]
     TooNew(Seq),
+    /// There is no checkpoint of that size.
+    #[error("nothing was signed at row {0}")]
+    NotSigned(u64),
+    /// There is no such row, or none that is signed.
+    #[error("there is no row {0} that is signed")]
+    NoRow(Seq),
+    /// A checkpoint is of a log that this one does not continue.
+    #[error("the log does not continue what was signed at row {0}")]
+    OtherHistory(u64),
     /// SQLite failed.
     #[error("the audit log cannot be read")]
     Storage(#[from] rusqlite::Error),
@@ -183,7 +192,8 @@ impl ReadError {
     pub const fn code(&self) -> Code {
         match self {
             Self::Locked => Code::Locked,
-            Self::WrongIdentity | Self::Damaged(_) => Code::Damaged,
+            Self::WrongIdentity | Self::Damaged(_) | Self::OtherHistory(_) => Code::Damaged,
+            Self::NotSigned(_) | Self::NoRow(_) => Code::NotFound,
             Self::TooNew(_) => Code::TooNew,
             Self::Storage(_) => Code::System,
         }

@@ -216,6 +216,27 @@ impl Event {
         self
     }
 
+    /// Whether this stands in it. It is looked for in small letters.
+    pub(crate) fn mentions(&self, text: &str) -> bool {
+        let names = [
+            &self.item_name,
+            &self.client_name,
+            &self.digest,
+            &self.rule,
+            &self.device,
+        ];
+        let details = self.details.iter().flat_map(|(name, value)| [name, value]);
+        let mut all = names
+            .into_iter()
+            .flatten()
+            .chain(details)
+            .chain([&self.text]);
+        let request = self
+            .request
+            .is_some_and(|request| request.to_string() == text);
+        request || all.any(|one| one.to_lowercase().contains(text))
+    }
+
     /// A further fact.
     #[must_use]
     pub fn detail(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {

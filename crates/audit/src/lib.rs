@@ -9,8 +9,8 @@
 //! continue the one it signed before. What it cannot do: rows after the last checkpoint can be cut by whoever owns the
 //! machine, and a process of the same user can add rows of its own.
 //!
-//! Read in this order: [`event`] (what is recorded), [`tree`], `row` and `seal` (what a row is), `schema`, `writer` and
-//! `queue` (how it gets to disk), [`log`] (the handle), [`checkpoint`], [`list`], `walk` and [`verify`](mod@verify).
+//! Read in this order: [`event`] (what is recorded), [`tree`], `row` and `seal` (what a row is), `schema`, `index`, `writer` and
+//! `queue` (how it gets to disk), [`log`] (the handle), [`checkpoint`], [`list`], `walk` and [`verify`](mod@verify), [`bundle`].
 
 #![cfg_attr(
     test,
@@ -24,9 +24,11 @@
     )
 )]
 
+pub mod bundle;
 pub mod checkpoint;
 pub mod error;
 pub mod event;
+mod index;
 pub mod list;
 pub mod log;
 mod queue;
@@ -38,13 +40,14 @@ pub mod verify;
 mod walk;
 mod writer;
 
+pub use bundle::{BundleVerdict, verify_bundle};
 pub use checkpoint::{Checkpoint, CheckpointSigner};
 pub use error::{CheckpointError, OpenError, ReadError, RecordError, VerifyError};
 pub use event::{Decision, Event, Kind};
-pub use list::{Query, Row};
+pub use list::{Page, Query, Row};
 pub use log::{Log, Recorded};
 pub use row::Seq;
 pub use tree::{Hash, Head};
-pub use verify::{Verdict, verify};
+pub use verify::{Verdict, origin, verify};
 pub use walk::{Damage, What};
 pub use writer::MAX_BODY_BYTES;

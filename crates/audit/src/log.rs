@@ -9,20 +9,23 @@ use std::{
 
 use data_encoding::HEXLOWER;
 use rusqlite::{Connection, OptionalExtension};
+use touchkeep_container::note::VerifyKey;
 use touchkeep_core::{Clock, Id, SystemClock};
 use touchkeep_policy::{Allowed, ApprovedBy, How};
 
 use crate::{
+    bundle,
     checkpoint::{self, Checkpoint, CheckpointSigner, ORIGIN_PREFIX},
     error::{CheckpointError, OpenError, ReadError, RecordError},
     event::{Decision, Event, Kind},
-    list::{self, Query, Row},
+    index,
+    list::{self, Page, Query},
     queue::Queue,
     row::{Seq, UNKNOWN_TAG},
     schema::{self, APPLICATION_ID, CreateError, Description, VERSION},
     seal::TagKey,
     tree::{Frontier, Head, extends, prove_consistency},
-    walk::{Damage, Stop, What, blame, is_damage, walk},
+    walk::{Damage, Sessions, Stop, What, blame, is_damage, walk},
     writer::{Draft, Writer},
 };
 
@@ -321,15 +324,9 @@ impl Log {
     /// Intents without an outcome, oldest first: what they stood for was done or not, nobody knows.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub fn unfinished(&self) -> Result<Vec<Seq>, ReadError> {
-        let reader = self.reader();
-        let mut statement = reader.prepare_cached(
-            "SELECT seq FROM row AS intent WHERE kind = 'intent'
-             AND NOT EXISTS (SELECT 1 FROM row WHERE closes = intent.seq) ORDER BY seq",
-        )?;
-        let rows = statement.query_map([], |row| row.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+    /// When the database cannot be read, or rows that were there are not.
+    pub fn unfinished(&self) -> Result<Vec<Seq>, RecordError> {
+        self.writer().unfinished()
     }
 
     /// Rows, newest first. With the audit identity their bodies too.
@@ -340,7 +337,7 @@ impl Log {
         &self,
         query: &Query,
         identity: Option<&age::x25519::Identity>,
-    ) -> Result<Vec<Row>, ReadError> {
+    ) -> Result<Page, ReadError> {
         list::list(&self.reader(), &self.0.description, query, identity)
     }
 
@@ -378,12 +375,98 @@ impl Log {
 
     fn prove_continues(&self, before: &Head, head: &Head) -> Result<(), CheckpointError> {
         let reader = self.reader();
-        let proof = prove_consistency(before.size, head.size, |id| schema::node(&reader, id))?;
+        let proof = prove_consistency(before.size, head.size, |level, index| {
+            schema::node(&reader, level, index)
+        })?;
         extends(before, head, &proof)
             .then_some(())
             .ok_or(CheckpointError::Inconsistent {
                 signed: before.size,
             })
+    }
+
+    /// The newest checkpoint of fewer rows.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn checkpoint_before(&self, size: u64) -> Result<Option<Checkpoint>, ReadError> {
+        Ok(checkpoint_upto(&self.reader(), size.saturating_sub(1))?)
+    }
+
+    /// The smallest checkpoint that covers row `seq`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn checkpoint_from(&self, seq: Seq) -> Result<Option<Checkpoint>, ReadError> {
+        let reader = self.reader();
+        let size: Option<u64> = reader
+            .prepare_cached("SELECT size FROM checkpoint WHERE size >= ?1 ORDER BY size LIMIT 1")?
+            .query_one([seq], |row| row.get(0))
+            .optional()?;
+        size.map_or(Ok(None), |size| checkpoint_upto(&reader, size))
+    }
+
+    /// The row of an intent's outcome.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn outcome_of(&self, intent: Seq) -> Result<Option<Seq>, ReadError> {
+        Ok(index::outcome_of(&self.reader(), intent)?)
+    }
+
+    /// The first line of a bundle of rows that `size`, the size of a checkpoint, covers. With all rows of the log go all its
+    /// checkpoints; with some of them go this one and `earlier`, which it is shown to continue.
+    ///
+    /// # Errors
+    /// When there is no such checkpoint, or it does not continue the earlier one.
+    pub fn bundle_header(
+        &self,
+        keys: &[VerifyKey],
+        size: u64,
+        complete: Option<(Seq, Seq)>,
+        earlier: Option<&Checkpoint>,
+    ) -> Result<String, ReadError> {
+        let reader = self.reader();
+        let read = |level, index| schema::node(&reader, level, index);
+        let of_size = |found: &Checkpoint| found.head.size == size;
+        let last = checkpoint_upto(&reader, size)?.filter(of_size);
+        let last = last.ok_or(ReadError::NotSigned(size))?;
+        let (mut checkpoints, mut consistency) = (Vec::new(), Vec::new());
+        if complete == Some((1, size)) {
+            checkpoints = checkpoints_before(&reader, size)?;
+        } else if let Some(earlier) = earlier {
+            let proof = prove_consistency(earlier.head.size, size, read)?;
+            if !extends(&earlier.head, &last.head, &proof) {
+                return Err(ReadError::OtherHistory(earlier.head.size));
+            }
+            checkpoints.push(earlier.clone());
+            consistency.push(proof);
+        }
+        checkpoints.push(last);
+        let description = &self.0.description;
+        Ok(bundle::header_line(
+            description,
+            keys,
+            &checkpoints,
+            &consistency,
+            complete,
+        ))
+    }
+
+    /// The lines of these rows, and of their sessions, of a bundle over the first `size` rows; with the identity they are
+    /// disclosed. `whole`: the bundle has all rows.
+    ///
+    /// # Errors
+    /// When there is no such row, or it is damaged.
+    pub fn bundle_rows(
+        &self,
+        (size, whole): (u64, bool),
+        seqs: &[Seq],
+        identity: Option<&age::x25519::Identity>,
+    ) -> Result<Vec<String>, ReadError> {
+        let reader = self.reader();
+        let work = reader.unchecked_transaction()?;
+        list::bundle(&work, &self.0.description, (size, whole), seqs, identity)
     }
 
     /// Copies the log as it is now to a new file, which can be verified elsewhere.
@@ -440,13 +523,14 @@ fn check_tail(db: &Connection, description: &Description) -> Result<Frontier, Op
         };
         return Err(OpenError::Damaged(Damage::at(size + 1, cut)));
     }
-    let edge = Frontier::load(signed.size, |id| schema::node(db, id)).map_err(damaged)?;
+    let edge = Frontier::load(signed.size, |level, index| schema::node(db, level, index))
+        .map_err(damaged)?;
     if edge.head() != signed {
         let rewritten = What::Rewritten { last: signed.size };
         return Err(OpenError::Damaged(Damage::at(1, rewritten)));
     }
-    let walked = walk(db, description, edge, &mut |_| Ok(()));
-    walked.map(|walked| walked.edge).map_err(|stop| match stop {
+    let sessions = Sessions::load(db, description).map_err(damaged)?;
+    walk(db, &sessions, edge).map_err(|stop| match stop {
         Stop::Damaged(damage) => OpenError::Damaged(damage),
         Stop::Failed(error) => storage(error),
     })
@@ -467,6 +551,33 @@ fn last_checkpoint(db: &Connection) -> rusqlite::Result<Option<Checkpoint>> {
                 Box::new(error),
             )
         })
+}
+
+fn checkpoint_upto(db: &Connection, size: u64) -> Result<Option<Checkpoint>, ReadError> {
+    let note: Option<String> = db
+        .prepare_cached(
+            "SELECT note FROM checkpoint WHERE size <= ?1 ORDER BY size DESC, id DESC LIMIT 1",
+        )?
+        .query_one([size], |row| row.get(0))
+        .optional()?;
+    let read = |note: String| Checkpoint::parse(&note).map_err(|_| ReadError::Damaged(size));
+    note.map(read).transpose()
+}
+
+/// Earlier checkpoints that go with a bundle at most.
+const EARLIER: u32 = 1000;
+
+// One of each size is enough.
+fn checkpoints_before(db: &Connection, size: u64) -> Result<Vec<Checkpoint>, ReadError> {
+    let mut notes = db.prepare(
+        "SELECT note, max(id) FROM checkpoint WHERE size < ?1 GROUP BY size ORDER BY size DESC LIMIT ?2",
+    )?;
+    let mut notes: Vec<String> = notes
+        .query_map((size, EARLIER), |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    notes.reverse();
+    let read = |note: &String| Checkpoint::parse(note).map_err(|_| ReadError::Damaged(size));
+    notes.iter().map(read).collect()
 }
 
 fn storage(error: rusqlite::Error) -> OpenError {

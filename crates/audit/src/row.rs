@@ -11,12 +11,15 @@ pub type Seq = u64;
 
 /// Columns in the order in which every query of rows asks for them.
 pub(crate) const COLUMNS: &str =
-    "seq, time_ms, kind, decision, session, closes, item_tag, client_tag, body";
+    "seq, time_ms, kind, decision, session, closes, item_tag, client_tag, hashes, body";
+/// Places of the last two among them.
+pub(crate) const HASHES: usize = 8;
+pub(crate) const BODY: usize = 9;
 
 /// A tag of an item or a client whose key was not at hand, because the vault was locked.
 pub(crate) const UNKNOWN_TAG: &[u8] = &[];
 
-/// Everything but the body.
+/// Everything but the hashes and the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Clear<'a> {
     pub(crate) seq: Seq,
@@ -32,21 +35,35 @@ pub(crate) struct Clear<'a> {
 impl<'a> Clear<'a> {
     /// The one encoding of the clear columns (`docs/formats/audit.md`), with the session's hash in it.
     pub(crate) fn to_bytes(&self, session: &Hash) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(160);
+        let mut bytes = Vec::with_capacity(192);
+        self.write(session, &mut bytes);
+        bytes
+    }
+
+    fn write(&self, session: &Hash, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(b"touchkeep/audit/row/v1\0");
         bytes.extend_from_slice(&self.seq.to_be_bytes());
         bytes.extend_from_slice(&self.time_ms.to_be_bytes());
         bytes.extend_from_slice(&self.session.to_be_bytes());
         bytes.extend_from_slice(session);
         bytes.extend_from_slice(&self.closes.unwrap_or(0).to_be_bytes());
-        put(&mut bytes, Some(self.kind.as_bytes()));
-        put(&mut bytes, Some(self.decision.as_bytes()));
-        put(&mut bytes, self.item_tag.as_deref());
-        put(&mut bytes, self.client_tag.as_deref());
-        bytes
+        put(bytes, Some(self.kind.as_bytes()));
+        put(bytes, Some(self.decision.as_bytes()));
+        put(bytes, self.item_tag.as_deref());
+        put(bytes, self.client_tag.as_deref());
     }
 
-    /// Reads the columns of [`COLUMNS`]; the body is the last.
+    /// The leaf of a row: clear columns, then the body, under the tree's prefix for leaves. `scratch` is overwritten; kept
+    /// from row to row it costs no allocation.
+    pub(crate) fn leaf(&self, session: &Hash, body: &[u8], scratch: &mut Vec<u8>) -> Hash {
+        scratch.clear();
+        scratch.push(0);
+        self.write(session, scratch);
+        put(scratch, Some(body));
+        plain_hash(scratch)
+    }
+
+    /// Reads the first columns of [`COLUMNS`].
     ///
     /// Every column has one stored form only, so that a value that SQLite would convert (`5` to `5.0`, `NULL` to 0) is as
     /// much an alteration as any other.
@@ -81,11 +98,6 @@ impl<'a> Clear<'a> {
             client_tag: self.client_tag.map(owned),
         }
     }
-}
-
-/// The leaf of a row: clear columns, then the body, under the tree's prefix for leaves.
-pub(crate) fn leaf(clear: &[u8], body: &[u8]) -> Hash {
-    plain_hash(&[&[0], clear, &length(Some(body)), body])
 }
 
 /// Length, then bytes; `None` is the length that nothing can have.

@@ -42,16 +42,15 @@ CREATE TABLE row (
     closes INTEGER,
     item_tag BLOB,
     client_tag BLOB,
+    hashes BLOB NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
-CREATE INDEX row_kind ON row (kind);
-CREATE INDEX row_item ON row (item_tag) WHERE item_tag IS NOT NULL;
-CREATE INDEX row_client ON row (client_tag) WHERE client_tag IS NOT NULL;
-CREATE UNIQUE INDEX row_closes ON row (closes) WHERE closes IS NOT NULL;
-CREATE TABLE node (
-    id INTEGER PRIMARY KEY,
-    hash BLOB NOT NULL
-) STRICT;
+CREATE TABLE posting (
+    word BLOB NOT NULL,
+    block INTEGER NOT NULL,
+    rows BLOB NOT NULL,
+    PRIMARY KEY (word, block)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE checkpoint (
     id INTEGER PRIMARY KEY,
     size INTEGER NOT NULL,
@@ -60,15 +59,7 @@ CREATE TABLE checkpoint (
 CREATE INDEX checkpoint_size ON checkpoint (size);
 ";
 
-const TABLES: [&str; 5] = ["log", "session", "row", "node", "checkpoint"];
-
-/// Indexes by which rows are found: name, column, condition.
-pub(crate) const ROW_INDEXES: [(&str, &str, &str); 4] = [
-    ("row_kind", "kind", "TRUE"),
-    ("row_item", "item_tag", "item_tag IS NOT NULL"),
-    ("row_client", "client_tag", "client_tag IS NOT NULL"),
-    ("row_closes", "closes", "closes IS NOT NULL"),
-];
+const TABLES: [&str; 5] = ["log", "session", "row", "posting", "checkpoint"];
 
 /// What a log says of itself, bound into every row through its session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +79,7 @@ impl Description {
         bytes.extend_from_slice(&id.to_be_bytes());
         bytes.extend_from_slice(&started_ms.to_be_bytes());
         crate::row::put(&mut bytes, Some(key));
-        plain_hash(&[&bytes])
+        plain_hash(&bytes)
     }
 
     pub(crate) fn load(db: &Connection) -> rusqlite::Result<Self> {
@@ -252,8 +243,9 @@ pub(crate) fn size(db: &Connection) -> rusqlite::Result<u64> {
     Ok(u64::try_from(last.unwrap_or(0)).unwrap_or(0))
 }
 
-/// A stored subtree.
-pub(crate) fn node(db: &Connection, id: u64) -> rusqlite::Result<Hash> {
-    db.prepare_cached("SELECT hash FROM node WHERE id = ?1")?
-        .query_one([id], |row| row.get(0))
+/// A stored subtree: it stands in the row that completes it, after those below it.
+pub(crate) fn node(db: &Connection, level: u32, index: u64) -> rusqlite::Result<Hash> {
+    let completed_by = (index + 1) << level;
+    db.prepare_cached("SELECT substr(hashes, 1 + 32 * ?2, 32) FROM row WHERE seq = ?1")?
+        .query_one((completed_by, level), |row| row.get(0))
 }

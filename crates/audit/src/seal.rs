@@ -2,6 +2,9 @@
 //!
 //! Both keys are random and stored as ordinary age files for the audit recipient; so whoever records needs no secret, and
 //! reading needs the audit identity, which the vault keeps.
+//!
+//! Each row is under a key of its own, made from its session's. So one row can be shown to somebody who then sees that this is
+//! what was recorded, and reads no other.
 
 use aws_lc_rs::{
     aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
@@ -9,7 +12,10 @@ use aws_lc_rs::{
 };
 use zeroize::Zeroizing;
 
-use crate::row::Seq;
+use crate::{
+    row::Seq,
+    tree::{Hash, plain_hash},
+};
 
 /// Bytes of each of the keys.
 const KEY_BYTES: usize = 32;
@@ -21,12 +27,12 @@ pub(crate) const TAG_BYTES: usize = 16;
 #[error("encryption failed")]
 pub(crate) struct Unsealed;
 
-/// Encrypts the bodies of one session (ChaCha20-Poly1305, RFC 8439). A session is one opening of the log.
+/// Makes the keys of the rows of one session. A session is one opening of the log.
 ///
-/// # Why the nonce is the row's number
+/// # Why a row's key is used once
 /// A session's key is in one process alone, and that process uses each row number once: after an append that failed it
 /// takes a new session, since a torn write may have left the ciphertext of a row that has no place in the log.
-pub(crate) struct SessionKey(LessSafeKey);
+pub(crate) struct SessionKey(hmac::Key);
 
 impl SessionKey {
     /// A fresh key, and the age file in which it is kept.
@@ -34,52 +40,103 @@ impl SessionKey {
         recipient: &age::x25519::Recipient,
     ) -> Result<(Self, Vec<u8>), Unsealed> {
         let (key, file) = wrapped_key(recipient)?;
-        Ok((Self::new(&key[..])?, file))
+        Ok((Self(hmac::Key::new(hmac::HMAC_SHA256, &key[..])), file))
     }
 
     /// The key in this age file.
     pub(crate) fn open(file: &[u8], identity: &age::x25519::Identity) -> Result<Self, Unsealed> {
-        Self::new(&unwrap_key(file, identity)?)
+        let key = unwrap_key(file, identity)?;
+        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &key[..])))
     }
 
-    fn new(key: &[u8]) -> Result<Self, Unsealed> {
-        let key = UnboundKey::new(&CHACHA20_POLY1305, key).map_err(|_| Unsealed)?;
-        Ok(Self(LessSafeKey::new(key)))
+    /// The key of row `seq`.
+    pub(crate) fn row(&self, seq: Seq) -> RowKey {
+        let mut label = *b"touchkeep/audit/row-key/v1\0________";
+        if let Some(place) = label.last_chunk_mut() {
+            *place = seq.to_be_bytes();
+        }
+        RowKey::copy(hmac::sign(&self.0, &label).as_ref())
+    }
+}
+
+/// Encrypts the body of one row: a commitment to this key, then ChaCha20-Poly1305 (RFC 8439) under the nonce zero, for the key
+/// is used once.
+///
+/// # Why a commitment
+/// ChaCha20-Poly1305 does not commit to a key: who makes both could make one ciphertext that two keys open. With the hash of
+/// the key before it, a body that was shown to somebody is the body that was recorded.
+pub(crate) struct RowKey(Zeroizing<[u8; KEY_BYTES]>);
+
+/// Bytes of the commitment.
+const COMMITMENT_BYTES: usize = 32;
+
+impl RowKey {
+    /// The key with these bytes; `None` where their number is wrong.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        (bytes.len() == KEY_BYTES).then(|| Self::copy(bytes))
     }
 
-    /// Encrypts the body of row `seq`, bound to its clear columns.
-    pub(crate) fn seal(
-        &self,
-        seq: Seq,
-        clear: &[u8],
-        mut body: Vec<u8>,
-    ) -> Result<Vec<u8>, Unsealed> {
-        self.0
-            .seal_in_place_append_tag(nonce(seq), Aad::from(clear), &mut body)
+    /// Its bytes, for who is to read this row and no other.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0[..]
+    }
+
+    fn copy(bytes: &[u8]) -> Self {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        for (to, from) in key.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        Self(key)
+    }
+
+    fn commitment(&self) -> Hash {
+        let label = b"touchkeep/audit/row-commitment/v1\0";
+        let mut bytes = Zeroizing::new(Vec::with_capacity(label.len() + KEY_BYTES));
+        bytes.extend_from_slice(label);
+        bytes.extend_from_slice(&self.0[..]);
+        plain_hash(&bytes)
+    }
+
+    fn cipher(&self) -> Result<LessSafeKey, Unsealed> {
+        let key = UnboundKey::new(&CHACHA20_POLY1305, &self.0[..]).map_err(|_| Unsealed)?;
+        Ok(LessSafeKey::new(key))
+    }
+
+    /// Encrypts the body of a row, bound to its clear columns.
+    pub(crate) fn seal(&self, clear: &[u8], body: &[u8]) -> Result<Vec<u8>, Unsealed> {
+        let mut sealed = Vec::with_capacity(COMMITMENT_BYTES + body.len() + 16);
+        sealed.extend_from_slice(&self.commitment());
+        sealed.extend_from_slice(body);
+        let place = sealed.get_mut(COMMITMENT_BYTES..).ok_or(Unsealed)?;
+        let tag = self
+            .cipher()?
+            .seal_in_place_separate_tag(nonce(), Aad::from(clear), place)
             .map_err(|_| Unsealed)?;
-        Ok(body)
+        sealed.extend_from_slice(tag.as_ref());
+        Ok(sealed)
     }
 
     /// Decrypts it.
-    pub(crate) fn open_body<'a>(
+    pub(crate) fn open<'a>(
         &self,
-        seq: Seq,
         clear: &[u8],
         sealed: &'a mut [u8],
     ) -> Result<&'a [u8], Unsealed> {
-        self.0
-            .open_in_place(nonce(seq), Aad::from(clear), sealed)
+        let (commitment, body) = sealed
+            .split_at_mut_checked(COMMITMENT_BYTES)
+            .ok_or(Unsealed)?;
+        if *commitment != self.commitment() {
+            return Err(Unsealed);
+        }
+        self.cipher()?
+            .open_in_place(nonce(), Aad::from(clear), body)
             .map(|body| &*body)
             .map_err(|_| Unsealed)
     }
 }
 
-fn nonce(seq: Seq) -> Nonce {
-    let mut bytes = [0; 12];
-    for (place, byte) in bytes.iter_mut().skip(4).zip(seq.to_be_bytes()) {
-        *place = byte;
-    }
-    Nonce::assume_unique_for_key(bytes)
+fn nonce() -> Nonce {
+    Nonce::assume_unique_for_key([0; 12])
 }
 
 /// Makes the tags by which rows of one item or client are found (HMAC-SHA256, cut to 16 bytes). One key for the whole log,
@@ -134,15 +191,36 @@ mod tests {
     fn a_body_opens_in_its_own_row_only() {
         let identity = age::x25519::Identity::generate();
         let (key, file) = SessionKey::generate(&identity.to_public()).unwrap();
-        let sealed = key.seal(7, b"clear", b"body".to_vec()).unwrap();
+        let sealed = key.row(7).seal(b"clear", b"body").unwrap();
         let again = SessionKey::open(&file, &identity).unwrap();
-        assert_eq!(
-            again.open_body(7, b"clear", &mut sealed.clone()),
-            Ok(&b"body"[..])
-        );
-        assert!(again.open_body(8, b"clear", &mut sealed.clone()).is_err());
-        assert!(again.open_body(7, b"other", &mut sealed.clone()).is_err());
+        let open = |key: &RowKey, clear: &[u8]| {
+            let mut sealed = sealed.clone();
+            key.open(clear, &mut sealed).map(<[u8]>::to_vec)
+        };
+        assert_eq!(open(&again.row(7), b"clear"), Ok(b"body".to_vec()));
+        let shown = RowKey::from_bytes(again.row(7).as_bytes()).unwrap();
+        assert_eq!(open(&shown, b"clear"), Ok(b"body".to_vec()));
+        assert!(open(&again.row(8), b"clear").is_err());
+        assert!(open(&again.row(7), b"other").is_err());
         assert!(SessionKey::open(&file, &age::x25519::Identity::generate()).is_err());
+    }
+
+    #[test]
+    fn every_changed_byte_of_a_body_is_refused() {
+        let identity = age::x25519::Identity::generate();
+        let (key, _) = SessionKey::generate(&identity.to_public()).unwrap();
+        let sealed = key.row(7).seal(b"clear", b"body").unwrap();
+        assert_eq!(sealed.len(), 32 + 4 + 16);
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(key.row(7).open(b"clear", &mut changed).is_err(), "{at}");
+        }
+        assert!(
+            key.row(7)
+                .open(b"clear", &mut sealed[..31].to_vec())
+                .is_err()
+        );
     }
 
     #[test]

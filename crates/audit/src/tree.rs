@@ -1,9 +1,9 @@
 //! The Merkle tree of RFC 6962, 2.1, as pure functions: hashes, appending, inclusion and consistency proofs.
 //!
-//! Complete subtrees are stored once and never changed. Their numbers are those of `golang.org/x/mod/sumdb/tlog`: in the
-//! order in which they become complete, so that an append writes at the end of the table and nowhere else.
+//! Complete subtrees never change. Each is named by its level and its place on that level, and is complete with one leaf: so it
+//! is stored with that leaf, once, and an append writes at the end of one table and nowhere else.
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
@@ -25,9 +25,11 @@ fn sha256(parts: &[&[u8]]) -> Hash {
     hash
 }
 
-/// Hash of several parts, one after the other, without a tree's prefix.
-pub(crate) fn plain_hash(parts: &[&[u8]]) -> Hash {
-    sha256(parts)
+/// Hash of bytes, without a tree's prefix.
+pub(crate) fn plain_hash(bytes: &[u8]) -> Hash {
+    let mut hash = Hash::default();
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    hash
 }
 
 /// The root of no rows.
@@ -45,25 +47,16 @@ pub fn leaf_hash(data: &[u8]) -> Hash {
 /// The hash of two subtrees.
 #[must_use]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    sha256(&[&[1], left, right])
+    let mut bytes = [1; 65];
+    bytes[1..33].copy_from_slice(left);
+    bytes[33..].copy_from_slice(right);
+    plain_hash(&bytes)
 }
 
-/// The number of the complete subtree over leaves `index << level` to `(index + 1) << level`.
+/// How many subtrees are complete with the leaf of this number, from 1: itself, and one for each level above.
 #[must_use]
-pub fn node_id(level: u32, index: u64) -> u64 {
-    let mut n = (index << level) + ((1 << level) - 1);
-    let mut id = u64::from(level);
-    while n > 0 {
-        id += n;
-        n >>= 1;
-    }
-    id
-}
-
-/// How many complete subtrees `size` leaves have.
-#[must_use]
-pub fn node_count(size: u64) -> u64 {
-    (0..64).map(|level| size >> level).sum()
+pub const fn completed_with(seq: u64) -> u32 {
+    seq.trailing_zeros() + 1
 }
 
 /// The right edge of a tree: what an append needs to know of the rows before.
@@ -78,10 +71,13 @@ impl Frontier {
     ///
     /// # Errors
     /// Those of `read`.
-    pub fn load<E>(size: u64, mut read: impl FnMut(u64) -> Result<Hash, E>) -> Result<Self, E> {
+    pub fn load<E>(
+        size: u64,
+        mut read: impl FnMut(u32, u64) -> Result<Hash, E>,
+    ) -> Result<Self, E> {
         let mut peaks = Vec::new();
         for level in (0..64).rev().filter(|level| size >> level & 1 == 1) {
-            peaks.push(read(node_id(level, (size >> level) - 1))?);
+            peaks.push(read(level, (size >> level) - 1)?);
         }
         Ok(Self { size, peaks })
     }
@@ -92,18 +88,43 @@ impl Frontier {
         self.size
     }
 
-    /// Adds a leaf and tells every subtree that is complete with it, as number and hash; the leaf itself first.
-    pub fn push(&mut self, leaf: Hash, mut completed: impl FnMut(u64, Hash)) {
-        let (mut level, mut index, mut hash) = (0, self.size, leaf);
-        completed(node_id(0, index), hash);
+    /// Adds a leaf and tells the hash of every subtree that is complete with it, the leaf itself first.
+    pub fn push(&mut self, leaf: Hash, completed: impl FnMut(&Hash)) {
+        self.push_subtree(0, leaf, completed);
+    }
+
+    /// Adds a complete subtree of `1 << level` leaves to a tree whose size is a multiple of that, and tells the hash of every
+    /// subtree that is complete with it, itself first.
+    pub fn push_subtree(&mut self, level: u32, subtree: Hash, mut completed: impl FnMut(&Hash)) {
+        let (mut index, mut hash) = (self.size >> level, subtree);
+        completed(&hash);
         while index & 1 == 1
             && let Some(left) = self.peaks.pop()
         {
-            (level, index, hash) = (level + 1, index >> 1, node_hash(&left, &hash));
-            completed(node_id(level, index), hash);
+            (index, hash) = (index >> 1, node_hash(&left, &hash));
+            completed(&hash);
         }
         self.peaks.push(hash);
-        self.size += 1;
+        self.size += 1 << level;
+    }
+
+    /// The root of a complete subtree that is all there is.
+    #[must_use]
+    pub fn only_peak(&self) -> Option<Hash> {
+        match self.peaks[..] {
+            [peak] => Some(peak),
+            _ => None,
+        }
+    }
+
+    /// This edge with another put behind it, of no more leaves than the smallest subtree of this one. Its head is right; nothing
+    /// can be pushed where both end in subtrees of one size.
+    #[must_use]
+    pub fn followed_by(&self, other: &Self) -> Self {
+        Self {
+            size: self.size + other.size,
+            peaks: [&self.peaks[..], &other.peaks].concat(),
+        }
     }
 
     /// The head.
@@ -124,11 +145,15 @@ impl Frontier {
 }
 
 /// The root over leaves `from` to `to` of a stored tree, where `from` is what RFC 6962 splits at.
-fn range<E>(from: u64, to: u64, read: &mut impl FnMut(u64) -> Result<Hash, E>) -> Result<Hash, E> {
+fn range<E>(
+    from: u64,
+    to: u64,
+    read: &mut impl FnMut(u32, u64) -> Result<Hash, E>,
+) -> Result<Hash, E> {
     let count = to - from;
     if count.is_power_of_two() {
         let level = count.trailing_zeros();
-        return read(node_id(level, from >> level));
+        return read(level, from >> level);
     }
     let middle = from + split(count);
     Ok(node_hash(
@@ -146,7 +171,7 @@ const fn split(count: u64) -> u64 {
 ///
 /// # Errors
 /// Those of `read`.
-pub fn root_of<E>(size: u64, mut read: impl FnMut(u64) -> Result<Hash, E>) -> Result<Hash, E> {
+pub fn root_of<E>(size: u64, mut read: impl FnMut(u32, u64) -> Result<Hash, E>) -> Result<Hash, E> {
     if size == 0 {
         return Ok(empty_root());
     }
@@ -160,7 +185,7 @@ pub fn root_of<E>(size: u64, mut read: impl FnMut(u64) -> Result<Hash, E>) -> Re
 pub fn prove_inclusion<E>(
     index: u64,
     size: u64,
-    mut read: impl FnMut(u64) -> Result<Hash, E>,
+    mut read: impl FnMut(u32, u64) -> Result<Hash, E>,
 ) -> Result<Vec<Hash>, E> {
     let mut proof = Vec::new();
     let (mut from, mut to) = (0, size);
@@ -210,7 +235,7 @@ pub fn includes(head: &Head, index: u64, leaf: &Hash, proof: &[Hash]) -> bool {
 pub fn prove_consistency<E>(
     old: u64,
     new: u64,
-    mut read: impl FnMut(u64) -> Result<Hash, E>,
+    mut read: impl FnMut(u32, u64) -> Result<Hash, E>,
 ) -> Result<Vec<Hash>, E> {
     let mut proof = Vec::new();
     if old == 0 || old >= new {
@@ -305,7 +330,7 @@ mod tests {
     }
 
     struct Stored {
-        nodes: HashMap<u64, Hash>,
+        nodes: HashMap<(u32, u64), Hash>,
         heads: Vec<Head>,
     }
 
@@ -317,21 +342,19 @@ mod tests {
                 heads: vec![frontier.head()],
             };
             for leaf in leaves {
-                let before = stored.nodes.len() as u64;
-                let mut next = before;
-                frontier.push(leaf, |id, hash| {
-                    assert_eq!(id, next, "numbers have no gaps and go up");
-                    next += 1;
-                    stored.nodes.insert(id, hash);
+                let (seq, mut level) = (frontier.size() + 1, 0);
+                frontier.push(leaf, |hash| {
+                    stored.nodes.insert((level, (seq >> level) - 1), *hash);
+                    level += 1;
                 });
+                assert_eq!(level, completed_with(seq));
                 stored.heads.push(frontier.head());
-                assert_eq!(stored.nodes.len() as u64, node_count(frontier.size()));
             }
             stored
         }
 
-        fn read(&self, id: u64) -> Result<Hash, Infallible> {
-            Ok(self.nodes[&id])
+        fn read(&self, level: u32, index: u64) -> Result<Hash, Infallible> {
+            Ok(self.nodes[&(level, index)])
         }
     }
 
@@ -373,7 +396,7 @@ mod tests {
         );
         let hex = |proof: Vec<Hash>| proof.iter().map(|h| HEXLOWER.encode(h)).collect::<Vec<_>>();
         assert_eq!(
-            hex(prove_inclusion(5, 8, |i| stored.read(i)).unwrap()),
+            hex(prove_inclusion(5, 8, |l, i| stored.read(l, i)).unwrap()),
             [
                 "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
                 "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
@@ -381,7 +404,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            hex(prove_consistency(6, 8, |i| stored.read(i)).unwrap()),
+            hex(prove_consistency(6, 8, |l, i| stored.read(l, i)).unwrap()),
             [
                 "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
                 "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
@@ -397,9 +420,25 @@ mod tests {
         for size in 0..=70u64 {
             let head = stored.heads[size as usize];
             assert_eq!(head.root, by_definition(&leaves[..size as usize]));
-            assert_eq!(root_of(size, |i| stored.read(i)).unwrap(), head.root);
-            let loaded = Frontier::load(size, |i| stored.read(i)).unwrap();
+            assert_eq!(root_of(size, |l, i| stored.read(l, i)).unwrap(), head.root);
+            let loaded = Frontier::load(size, |l, i| stored.read(l, i)).unwrap();
             assert_eq!(loaded.head(), head);
+        }
+    }
+
+    #[test]
+    fn a_tree_in_pieces_is_the_tree() {
+        let leaves: Vec<_> = (0..70).map(leaf).collect();
+        let stored = Stored::of(leaves.iter().copied());
+        let (mut whole, mut piece) = (Frontier::default(), Frontier::default());
+        for (size, leaf) in leaves.iter().enumerate() {
+            assert_eq!(whole.followed_by(&piece).head(), stored.heads[size]);
+            let mut complete = Vec::new();
+            piece.push(*leaf, |hash| complete.push(*hash));
+            if piece.size() == 8 {
+                whole.push_subtree(3, complete[3], |_| ());
+                piece = Frontier::default();
+            }
         }
     }
 
@@ -409,7 +448,7 @@ mod tests {
         for new in 1..=34u64 {
             let head = stored.heads[new as usize];
             for index in 0..new {
-                let proof = prove_inclusion(index, new, |i| stored.read(i)).unwrap();
+                let proof = prove_inclusion(index, new, |l, i| stored.read(l, i)).unwrap();
                 assert!(includes(&head, index, &leaf(index), &proof));
                 assert!(!includes(&head, index, &leaf(index + 1), &proof));
                 assert!(!includes(&head, new, &leaf(index), &proof));
@@ -419,7 +458,7 @@ mod tests {
             }
             for old in 0..=new {
                 let before = stored.heads[old as usize];
-                let proof = prove_consistency(old, new, |i| stored.read(i)).unwrap();
+                let proof = prove_consistency(old, new, |l, i| stored.read(l, i)).unwrap();
                 assert!(extends(&before, &head, &proof), "{old} {new}");
                 let mut forked = before;
                 forked.root[0] ^= 1;

@@ -1,6 +1,8 @@
 //! The verifier: recomputes everything from the rows and needs neither the vault nor a key to read them.
 
-use std::path::Path;
+mod pieces;
+
+use std::{path::Path, thread};
 
 use rusqlite::Connection;
 use touchkeep_container::note::VerifyKey;
@@ -8,9 +10,10 @@ use touchkeep_container::note::VerifyKey;
 use crate::{
     checkpoint::Checkpoint,
     error::VerifyError,
-    schema::{self, APPLICATION_ID, Description, ROW_INDEXES, VERSION},
+    index::first_hidden,
+    schema::{self, APPLICATION_ID, Description, VERSION},
     tree::{Frontier, Head},
-    walk::{Damage, Stop, What, blame, walk},
+    walk::{Damage, Sessions, Stop, What, blame, has_rows_before_the_first},
 };
 
 /// What a log is found to be.
@@ -29,18 +32,14 @@ pub enum Verdict {
 }
 
 /// Checks the log at `path`: each row against the tree, each checkpoint against `keys` and the rows, and all of it against
-/// `expected`, a head that is known from elsewhere (a commit of the vault).
+/// `expected`, heads of this log that are known from elsewhere (a commit of the vault, the agent's memory).
 ///
 /// Without keys the signatures are not looked at, and nothing counts as signed.
 ///
 /// # Errors
 /// When there is no such file, or it cannot be read for a reason that says nothing of the log. A file that is none is a
 /// damaged log.
-pub fn verify(
-    path: &Path,
-    keys: &[VerifyKey],
-    expected: Option<&Head>,
-) -> Result<Verdict, VerifyError> {
+pub fn verify(path: &Path, keys: &[VerifyKey], expected: &[Head]) -> Result<Verdict, VerifyError> {
     let not_found = |_| VerifyError::NotFound(path.to_owned());
     let whole = std::fs::canonicalize(path).map_err(not_found)?;
     std::fs::File::open(&whole).map_err(not_found)?;
@@ -49,7 +48,7 @@ pub fn verify(
         Ok(((APPLICATION_ID, found), _)) if found > VERSION => {
             return Err(VerifyError::TooNew { found });
         }
-        Ok(((APPLICATION_ID, VERSION), db)) => check(&db, keys, expected),
+        Ok(((APPLICATION_ID, VERSION), db)) => check(&whole, &db, keys, expected),
         Ok(_) => Err(Damage::of_file(What::Schema).into()),
         Err(error) => Err(blame(error, None)),
     };
@@ -59,48 +58,60 @@ pub fn verify(
     })
 }
 
-fn check(db: &Connection, keys: &[VerifyKey], expected: Option<&Head>) -> Result<Verdict, Stop> {
+/// The origin line that the log at `path` says it has; none where it says none.
+#[must_use]
+pub fn origin(path: &Path) -> Option<String> {
+    let db = schema::open_to_read(&std::fs::canonicalize(path).ok()?).ok()?;
+    Description::load(&db)
+        .ok()
+        .map(|description| description.origin)
+}
+
+fn check(
+    path: &Path,
+    db: &Connection,
+    keys: &[VerifyKey],
+    expected: &[Head],
+) -> Result<Verdict, Stop> {
     let of_file = |error| blame(error, None);
     // One snapshot, so that a log that is being added to is not taken for a damaged one.
     let db = db.unchecked_transaction().map_err(of_file)?;
+    let size = schema::size(&db).map_err(of_file)?;
     let description = Description::load(&db).map_err(of_file)?;
     let mut anchors = checkpoints(&db, &description, keys).map_err(of_file)?;
     let signed = anchors
         .iter()
         .filter(|anchor| !keys.is_empty() && anchor.head.is_some());
     let signed = signed.map(|anchor| anchor.size).max().unwrap_or(0);
-    anchors.extend(expected.map(|head| Anchor {
+    anchors.extend(expected.iter().map(|head| Anchor {
         size: head.size,
         head: Some(*head),
     }));
     anchors.sort_by_key(|anchor| anchor.size);
 
-    let mut ahead = anchors.iter().peekable();
-    let mut vouched = 0;
-    let mut at_size = |edge: &Frontier| {
-        while let Some(anchor) = ahead.next_if(|anchor| anchor.size <= edge.size()) {
-            anchor.check(edge, vouched)?;
-            vouched = anchor.size;
-        }
-        Ok(())
-    };
-    let walked = walk(&db, &description, Frontier::default(), &mut at_size)?;
-    let size = walked.edge.size();
-    if let Some(last) = anchors.last().filter(|last| last.size > size) {
-        return Err(Damage::at(
-            size + 1,
-            What::Cut {
-                expected: last.size,
-            },
-        )
-        .into());
+    let sessions = Sessions::load(&db, &description).map_err(of_file)?;
+    let found = pieces::walk_all((path, &db), &sessions, size, &anchors)?;
+    if has_rows_before_the_first(&db)? {
+        return Err(Damage::at(1, What::Inserted).into());
     }
-    check_views(&db, walked.sessions)?;
-    let head = walked.edge.head();
+    if let Some(last) = anchors.last().filter(|last| last.size > size) {
+        let expected = last.size;
+        return Err(Damage::at(size + 1, What::Cut { expected }).into());
+    }
+    check_views(&db, size, &found)?;
+    if sessions.stored != found.used.len() as u64 {
+        let extra = format!(
+            "{} sessions, and rows of {}",
+            sessions.stored,
+            found.used.len()
+        );
+        return Err(Damage::of_file(What::File(extra)).into());
+    }
+    let head = found.edge.head();
     Ok(Verdict::Sound { head, signed })
 }
 
-// A size at which the root is known from elsewhere; without a head, one that somebody only claims to know.
+/// A size at which the root is known from elsewhere; without a head, one that somebody only claims to know.
 struct Anchor {
     size: u64,
     head: Option<Head>,
@@ -127,69 +138,54 @@ fn checkpoints(
     description: &Description,
     keys: &[VerifyKey],
 ) -> rusqlite::Result<Vec<Anchor>> {
-    let mut statement = db.prepare("SELECT size, note FROM checkpoint NOT INDEXED ORDER BY id")?;
-    let rows = statement.query_map([], |row| {
-        let (size, note): (i64, String) = (row.get(0)?, row.get(1)?);
-        let size = u64::try_from(size).unwrap_or(0);
+    let mut stored = db.prepare("SELECT size, note FROM checkpoint NOT INDEXED ORDER BY id")?;
+    let stored: Vec<(i64, String)> = stored
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let anchor = |(size, note): &(i64, String)| {
+        let size = u64::try_from(*size).unwrap_or(0);
         let read = if keys.is_empty() {
-            Checkpoint::parse(&note)
+            Checkpoint::parse(note)
         } else {
-            Checkpoint::verify(&note, keys)
+            Checkpoint::verify(note, keys)
         };
         let ours = read
             .ok()
             .filter(|found| found.origin == description.origin && found.head.size == size);
-        Ok(Anchor {
+        Anchor {
             size,
             head: ours.map(|found| found.head),
-        })
-    })?;
-    rows.collect()
+        }
+    };
+    // A signature takes as long as a hundred rows.
+    let share = stored.len().div_ceil(pieces::threads()).max(1);
+    Ok(thread::scope(|scope| {
+        let shares: Vec<_> = stored
+            .chunks(share)
+            .map(|share| scope.spawn(move || share.iter().map(anchor).collect::<Vec<_>>()))
+            .collect();
+        let joined = shares.into_iter().map(|share| share.join());
+        joined
+            .flat_map(|anchors| anchors.unwrap_or_default())
+            .collect()
+    }))
 }
 
-// The rows are right. Does everybody get to see them? SQLite compares each index with its table, entry by entry; which row
-// is hidden is sought only where one is.
-fn check_views(db: &Connection, sessions: u64) -> Result<(), Stop> {
+// The rows are right. Does everybody get to see them?
+fn check_views(db: &Connection, size: u64, found: &pieces::Found) -> Result<(), Stop> {
     let of_file = |error| blame(error, None);
     if !schema::is_ours(db).map_err(of_file)? {
         return Err(Damage::of_file(What::Schema).into());
     }
-    let report: String = db
-        .query_one("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(of_file)?;
-    if report != "ok" {
-        for (index, column, shown) in ROW_INDEXES {
-            if let Some(seq) = first_hidden(db, index, column, shown).map_err(of_file)? {
-                return Err(Damage::at(seq, What::Hidden { index }).into());
-            }
-        }
-        return Err(Damage::of_file(What::File(report)).into());
+    let stored = found.checksum.of_stored(db).map_err(of_file)?;
+    if stored != found.postings {
+        return Err(match first_hidden(db, size).map_err(of_file)? {
+            Some((seq, by)) => Damage::at(seq, What::Hidden { by }).into(),
+            None => Damage::of_file(What::File("its postings are damaged".into())).into(),
+        });
     }
-    let kept: u64 = db
-        .query_one("SELECT count(*) FROM session", [], |row| row.get(0))
-        .map_err(of_file)?;
-    if kept != sessions {
-        let extra = format!("{kept} sessions, and rows of {sessions}");
-        return Err(Damage::of_file(What::File(extra)).into());
+    for table in ["log", "session", "posting", "checkpoint"] {
+        pieces::check_table(db, &format!("PRAGMA integrity_check({table})")).map_err(of_file)??;
     }
     Ok(())
-}
-
-// The first row that the index has otherwise than the table has it. Both are read whole, each from its own pages.
-fn first_hidden(
-    db: &Connection,
-    index: &str,
-    column: &str,
-    shown: &str,
-) -> rusqlite::Result<Option<u64>> {
-    let table = format!("SELECT {column} AS value, seq FROM row NOT INDEXED WHERE {shown}");
-    let listed = format!("SELECT {column} AS value, seq FROM row INDEXED BY {index} WHERE {shown}");
-    let first = db.query_one(
-        &format!(
-            "SELECT min(seq) FROM (SELECT * FROM ({table} EXCEPT {listed}) UNION ALL SELECT * FROM ({listed} EXCEPT {table}))"
-        ),
-        [],
-        |row| row.get::<_, Option<i64>>(0),
-    )?;
-    Ok(first.map(|seq| u64::try_from(seq).unwrap_or(0)))
 }

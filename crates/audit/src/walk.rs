@@ -1,14 +1,15 @@
-//! Reads a log from one row to its end and checks every row against the stored tree. Opening a log does it from the last
-//! checkpoint, verifying from the first row.
+//! Reads rows in order and checks each against the hashes that are stored with it. Opening a log does it from the last
+//! checkpoint, verifying does it in pieces, from the first row.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, types::ValueRef};
+use rusqlite::{Connection, ErrorCode};
 
 use crate::{
-    row::{COLUMNS, Clear, Seq, leaf},
+    index::{BLOCK_ROWS, Block, Checksum, Sum, place},
+    row::{BODY, COLUMNS, Clear, HASHES, Seq},
     schema::{self, Description},
-    tree::{Frontier, Hash, node_count, node_id},
+    tree::{Frontier, Hash, completed_with},
 };
 
 /// What is wrong, and where.
@@ -60,11 +61,11 @@ pub enum What {
     /// The checkpoint over the rows up to here is malformed, or not signed by a key of this vault.
     #[error("has a checkpoint that is not authentic")]
     Checkpoint,
-    /// It is there, but an index by which rows are found does not show it, or shows it wrongly.
-    #[error("is hidden from lists, the index {index} does not show it as it is")]
+    /// It is there, but the postings by which rows are found do not show it, or show another in its place.
+    #[error("is hidden: who looks for its {by} is not shown the rows as they are")]
     Hidden {
-        /// Which index.
-        index: &'static str,
+        /// By which kind of word.
+        by: &'static str,
     },
     /// Tables, indexes or guards are not those of an audit log.
     #[error("the tables of the log were altered")]
@@ -137,183 +138,261 @@ pub(crate) fn blame(error: rusqlite::Error, seq: Option<Seq>) -> Stop {
     Stop::Failed(error)
 }
 
-/// Walks from `edge` to the last row. `at_size` is asked after each row, and before the first.
-pub(crate) fn walk(
-    db: &Connection,
-    description: &Description,
-    edge: Frontier,
-    at_size: &mut dyn FnMut(&Frontier) -> Result<(), Damage>,
-) -> Result<Walked, Stop> {
-    let mut walk = Walk {
-        db,
-        description,
-        edge,
-        sessions: HashMap::new(),
-        completed: Vec::new(),
-    };
-    let next = walk.edge.size() + 1;
-    walk.finish(at_size)
-        .map_err(|stop| match stop {
-            Stop::Failed(error) => blame(error, Some(walk.edge.size().max(next - 1) + 1)),
-            damaged @ Stop::Damaged(_) => damaged,
-        })
-        .map(|()| Walked {
-            edge: walk.edge,
-            sessions: walk.sessions.len() as u64,
-        })
-}
-
-/// A walk that came to the end.
-pub(crate) struct Walked {
-    pub(crate) edge: Frontier,
-    /// How many sessions the rows belong to.
-    pub(crate) sessions: u64,
-}
-
-struct Walk<'a> {
-    db: &'a Connection,
-    description: &'a Description,
-    edge: Frontier,
-    sessions: HashMap<u64, Hash>,
-    completed: Vec<(u64, Hash)>, // by the row at hand
-}
-
-impl Walk<'_> {
-    fn finish(
-        &mut self,
-        at_size: &mut dyn FnMut(&Frontier) -> Result<(), Damage>,
-    ) -> Result<(), Stop> {
-        let db = self.db;
-        // Whatever stands before the first row is as wrong as what is missing; so a whole walk starts below all numbers.
-        let from = |start: u64| match start {
-            0 => i64::MIN,
-            _ => i64::try_from(start).unwrap_or(i64::MAX),
-        };
-        let mut rows = db
-            .prepare(&format!(
-                "SELECT {COLUMNS} FROM row NOT INDEXED WHERE seq >= ?1 ORDER BY seq"
-            ))
-            .map_err(Stop::Failed)?;
-        let first_row = match self.edge.size() {
-            0 => 0,
-            size => size + 1,
-        };
-        let mut rows = rows.query([from(first_row)]).map_err(Stop::Failed)?;
-        let mut nodes = db
-            .prepare("SELECT id, hash FROM node NOT INDEXED WHERE id >= ?1 ORDER BY id")
-            .map_err(Stop::Failed)?;
-        let first_node = node_count(self.edge.size());
-        let mut nodes = nodes.query([from(first_node)]).map_err(Stop::Failed)?;
-
-        at_size(&self.edge)?;
-        while let Some(row) = rows.next().map_err(Stop::Failed)? {
-            self.step(row, &mut nodes)?;
-            at_size(&self.edge)?;
+/// Walks from `edge` to the last row, in one thread.
+pub(crate) fn walk(db: &Connection, sessions: &Sessions, edge: Frontier) -> Result<Frontier, Stop> {
+    let size = schema::size(db).map_err(|error| blame(error, None))?;
+    let from = edge.size();
+    let walked = Walk::new(db, sessions, edge, 0).to(size, &[]);
+    match walked.stop {
+        Some((_, stop)) => Err(stop),
+        None if from == 0 && has_rows_before_the_first(db)? => {
+            Err(Damage::at(1, What::Inserted).into())
         }
-        if nodes.next().map_err(Stop::Failed)?.is_some() {
-            let next = self.edge.size() + 1;
-            return Err(Damage::at(next, What::Cut { expected: next }).into());
-        }
-        Ok(())
+        None => Ok(walked.edge),
     }
+}
 
-    fn step(
-        &mut self,
-        row: &rusqlite::Row<'_>,
-        nodes: &mut rusqlite::Rows<'_>,
-    ) -> Result<(), Stop> {
-        let expected = self.edge.size() + 1;
-        let number = row.get::<_, i64>(0).map_err(Stop::Failed)?;
-        match u64::try_from(number) {
-            Ok(seq) if seq == expected => {}
-            Ok(seq) if seq > expected => return Err(Damage::at(expected, What::Missing).into()),
-            _ => return Err(Damage::at(expected, What::Inserted).into()),
-        }
-        let altered = || Damage::at(expected, What::Altered);
-        let clear = Clear::read(row).map_err(|_| altered())?;
-        let ValueRef::Blob(body) = row.get_ref(8).map_err(Stop::Failed)? else {
-            return Err(altered().into());
+/// Whether there are rows with numbers below 1.
+pub(crate) fn has_rows_before_the_first(db: &Connection) -> Result<bool, Stop> {
+    db.prepare("SELECT 1 FROM row WHERE seq < 1")
+        .and_then(|mut rows| rows.exists([]))
+        .map_err(|error| blame(error, None))
+}
+
+/// Hashes of a log's sessions, by their numbers. One that is malformed has none, like one that is not there.
+pub(crate) struct Sessions {
+    hashes: HashMap<u64, Hash>,
+    /// How many are stored, malformed or not.
+    pub(crate) stored: u64,
+}
+
+impl Sessions {
+    pub(crate) fn load(db: &Connection, description: &Description) -> rusqlite::Result<Self> {
+        let mut stored = db.prepare("SELECT id, started_ms, key FROM session")?;
+        let mut stored = stored.query([])?;
+        let mut sessions = Self {
+            hashes: HashMap::new(),
+            stored: 0,
         };
-        let session = self.session(clear.session)?.ok_or_else(altered)?;
-        let hash = leaf(&clear.to_bytes(&session), body);
-
-        self.completed.clear();
-        self.edge
-            .push(hash, |id, hash| self.completed.push((id, hash)));
-        for (level, (id, hash)) in self.completed.iter().enumerate() {
-            match (compare(nodes, *id, hash).map_err(Stop::Failed)?, level) {
-                (Stored::Same, _) => {}
-                (Stored::Other, 0) => return Err(self.misplaced(clear, body, &session).into()),
-                (Stored::Nothing, 0) => return Err(Damage::at(expected, What::Inserted).into()),
-                _ => {
-                    let first = expected + 1 - (1 << level);
-                    return Err(Damage::at(first, What::Tree { last: expected }).into());
-                }
+        while let Some(row) = stored.next()? {
+            sessions.stored += 1;
+            if let (Ok(id), Ok(started)) = (row.get(0), row.get(1))
+                && let Ok(key) = row.get_ref(2)?.as_blob()
+            {
+                let hash = description.session_hash(id, started, key);
+                sessions.hashes.insert(id, hash);
             }
         }
+        Ok(sessions)
+    }
+}
+
+/// A walk over some of the rows, each checked by itself and with the others of the walk.
+pub(crate) struct Walk<'a> {
+    db: &'a Connection,
+    sessions: &'a Sessions,
+    edge: Frontier,
+    here: Seq,
+    above: Vec<Hash>,
+    used: BTreeSet<u64>,
+    block: Block,
+    postings: Option<(&'a Checksum, Sum)>,
+    // Kept from row to row, so that a row costs no allocation.
+    scratch: Vec<u8>,
+    completed: Vec<Hash>,
+}
+
+/// What a walk came to.
+pub(crate) struct Walked {
+    /// The edge of the rows that it went over.
+    pub(crate) edge: Frontier,
+    /// The hashes that stand in its last row and are of larger subtrees than the walk.
+    pub(crate) above: Vec<Hash>,
+    /// Sessions that the rows belong to.
+    pub(crate) used: BTreeSet<u64>,
+    /// Of the postings of the blocks that are full in it.
+    pub(crate) postings: Sum,
+    /// The edge at each of the sizes that were asked for, as far as it came.
+    pub(crate) at: Vec<(u64, Frontier)>,
+    /// At which row it ended early, and why.
+    pub(crate) stop: Option<(Seq, Stop)>,
+}
+
+impl<'a> Walk<'a> {
+    /// Over the rows after `base` and those of `edge`. The base is a multiple of the number of rows that are walked, or 0.
+    pub(crate) fn new(
+        db: &'a Connection,
+        sessions: &'a Sessions,
+        edge: Frontier,
+        base: u64,
+    ) -> Self {
+        Self {
+            db,
+            sessions,
+            here: base + edge.size() + 1,
+            edge,
+            above: Vec::new(),
+            used: BTreeSet::new(),
+            block: Block::default(),
+            postings: None,
+            scratch: Vec::new(),
+            completed: Vec::new(),
+        }
+    }
+
+    /// Makes the postings of its blocks again, too.
+    pub(crate) fn with_postings(mut self, checksum: &'a Checksum) -> Self {
+        self.postings = Some((checksum, Sum::default()));
+        self
+    }
+
+    /// To row `last`. Tells the edge at each of these sizes, which are ascending.
+    pub(crate) fn to(mut self, last: u64, sizes: &[u64]) -> Walked {
+        let mut at = Vec::with_capacity(sizes.len());
+        let stop = self
+            .rows(last, sizes, &mut at)
+            .err()
+            .map(|stop| match stop {
+                Stop::Failed(error) => (self.here, blame(error, Some(self.here))),
+                damaged @ Stop::Damaged(_) => (self.here, damaged),
+            });
+        Walked {
+            edge: self.edge,
+            above: self.above,
+            used: self.used,
+            postings: self.postings.map(|(_, sum)| sum).unwrap_or_default(),
+            at,
+            stop,
+        }
+    }
+
+    fn rows(
+        &mut self,
+        last: u64,
+        sizes: &[u64],
+        at: &mut Vec<(u64, Frontier)>,
+    ) -> Result<(), Stop> {
+        let db = self.db;
+        let mut rows = db
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM row NOT INDEXED WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq"
+            ))
+            .map_err(Stop::Failed)?;
+        let mut rows = rows.query([self.here, last]).map_err(Stop::Failed)?;
+        let mut sizes = sizes.iter().copied().peekable();
+        while let Some(row) = rows.next().map_err(Stop::Failed)? {
+            self.step(row)?;
+            if sizes.next_if_eq(&self.here).is_some() {
+                at.push((self.here, self.edge.clone()));
+            }
+            self.here += 1;
+        }
+        if self.here <= last {
+            return Err(Damage::at(self.here, What::Missing).into());
+        }
         Ok(())
     }
 
-    fn session(&mut self, id: u64) -> Result<Option<Hash>, Stop> {
-        let entry = match self.sessions.entry(id) {
-            Entry::Occupied(known) => return Ok(Some(*known.get())),
-            Entry::Vacant(entry) => entry,
+    fn step(&mut self, row: &rusqlite::Row<'_>) -> Result<(), Stop> {
+        let here = self.here;
+        if row.get::<_, i64>(0).map_err(Stop::Failed)? != here.cast_signed() {
+            return Err(Damage::at(here, What::Missing).into());
+        }
+        let altered = || Stop::from(Damage::at(here, What::Altered));
+        let clear = Clear::read(row).map_err(|_| altered())?;
+        let stored = row
+            .get_ref(HASHES)
+            .ok()
+            .and_then(|value| value.as_blob().ok());
+        let body = row
+            .get_ref(BODY)
+            .ok()
+            .and_then(|value| value.as_blob().ok());
+        let ((stored, []), body) = (
+            stored.map(<[u8]>::as_chunks).ok_or_else(altered)?,
+            body.ok_or_else(altered)?,
+        ) else {
+            return Err(altered());
         };
-        let found = self
-            .db
-            .prepare_cached("SELECT started_ms, key FROM session WHERE id = ?1")
-            .and_then(|mut statement| {
-                statement
-                    .query_one([id], |row| {
-                        Ok((row.get::<_, u64>(0)?, row.get::<_, Vec<u8>>(1)?))
-                    })
-                    .optional()
-            })
-            .map_err(Stop::Failed)?;
-        Ok(found
-            .map(|(started, key)| *entry.insert(self.description.session_hash(id, started, &key))))
+        let sessions = self.sessions;
+        let session = sessions.hashes.get(&clear.session).ok_or_else(altered)?;
+        let leaf = clear.leaf(session, body, &mut self.scratch);
+        if stored.first() != Some(&leaf) {
+            return Err(self.misplaced(clear, body, session, stored.first()).into());
+        }
+        if stored.len() != completed_with(here) as usize {
+            return Err(altered());
+        }
+        self.check_tree(leaf, stored)?;
+        self.used.insert(clear.session);
+        self.index(&clear);
+        Ok(())
     }
 
-    // The row does not have the hash that was stored for its place: is it another place's?
-    fn misplaced(&self, mut clear: Clear<'_>, body: &[u8], session: &Hash) -> Damage {
+    fn check_tree(&mut self, leaf: Hash, stored: &[Hash]) -> Result<(), Stop> {
+        self.completed.clear();
+        let completed = &mut self.completed;
+        self.edge.push(leaf, |hash| completed.push(*hash));
+        if let Some(level) = first_other(completed, stored) {
+            return Err(misfit(self.here, level).into());
+        }
+        self.above.clear();
+        let above = stored.get(self.completed.len()..).unwrap_or_default();
+        self.above.extend_from_slice(above);
+        Ok(())
+    }
+
+    fn index(&mut self, clear: &Clear<'_>) {
+        let Some((checksum, sum)) = &mut self.postings else {
+            return;
+        };
+        self.block.add(clear);
+        let (number, at) = place(clear.seq);
+        if at + 1 == BLOCK_ROWS {
+            *sum = sum.plus(checksum.of_block(number, &self.block));
+            self.block = Block::default();
+        }
+    }
+
+    // The row does not have the leaf that is stored with it: was it recorded as another row?
+    fn misplaced(
+        &mut self,
+        mut clear: Clear<'_>,
+        body: &[u8],
+        session: &Hash,
+        stored: Option<&Hash>,
+    ) -> Damage {
         const PLACES_TRIED: u64 = 100_000;
         let here = clear.seq;
-        for seq in (1..here)
-            .rev()
-            .take(PLACES_TRIED as usize)
-            .chain(here + 1..here + PLACES_TRIED)
-        {
-            let Ok(stored) = schema::node(self.db, node_id(0, seq - 1)) else {
-                break;
-            };
+        let before = here.saturating_sub(PLACES_TRIED).max(1)..here;
+        for seq in before.rev().chain(here + 1..=here + PLACES_TRIED) {
             clear.seq = seq;
-            if leaf(&clear.to_bytes(session), body) == stored {
-                return Damage::at(here, What::Reordered { was: seq });
+            if Some(&clear.leaf(session, body, &mut self.scratch)) == stored {
+                // Where the row still stands in its own place, this is a copy of it.
+                let there = schema::node(self.db, 0, seq - 1).ok();
+                return Damage::at(
+                    here,
+                    if there.as_ref() == stored {
+                        What::Inserted
+                    } else {
+                        What::Reordered { was: seq }
+                    },
+                );
             }
         }
         Damage::at(here, What::Altered)
     }
 }
 
-enum Stored {
-    Same,
-    Other,
-    /// The next stored subtree is one of another number.
-    Elsewhere,
-    Nothing,
+/// The first level at which hashes are not those that are stored.
+pub(crate) fn first_other(completed: &[Hash], stored: &[Hash]) -> Option<u32> {
+    let mut levels = 0u32..;
+    let other = |(level, (made, stored))| (made != stored).then_some(level);
+    let pairs = completed.iter().zip(stored);
+    levels.by_ref().zip(pairs).find_map(other)
 }
 
-fn compare(nodes: &mut rusqlite::Rows<'_>, id: u64, hash: &Hash) -> rusqlite::Result<Stored> {
-    let Some(node) = nodes.next()? else {
-        return Ok(Stored::Nothing);
-    };
-    let number = node.get_ref(0)?.as_i64().ok();
-    if number.and_then(|number| u64::try_from(number).ok()) != Some(id) {
-        return Ok(Stored::Elsewhere);
-    }
-    let same = node
-        .get_ref(1)?
-        .as_blob()
-        .is_ok_and(|stored| stored == hash);
-    Ok(if same { Stored::Same } else { Stored::Other })
+/// A subtree that is complete with this row is not the one that is stored: the rows under it do not fit.
+pub(crate) const fn misfit(row: Seq, level: u32) -> Damage {
+    Damage::at(row + 1 - (1 << level), What::Tree { last: row })
 }

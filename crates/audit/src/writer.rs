@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeSet,
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -14,7 +15,8 @@ use touchkeep_core::UnixMillis;
 use crate::{
     error::RecordError,
     event::{Decision, Event, Kind},
-    row::{Clear, Seq, leaf},
+    index::{follow_intents, open_intents, write_full_block},
+    row::{Clear, Seq},
     schema::{self, Description},
     seal::SessionKey,
     tree::{Frontier, Hash, Head, root_of},
@@ -64,9 +66,17 @@ pub(crate) struct Writer {
     files: Files,
     description: Arc<Description>,
     recipient: age::x25519::Recipient,
+    tip: Tip,
+    session: Option<Session>,
+}
+
+/// What an append needs to know of the rows before.
+#[derive(Clone)]
+struct Tip {
     edge: Frontier,
     last_ms: u64,
-    session: Option<Session>,
+    /// Intents without an outcome.
+    open: BTreeSet<Seq>,
 }
 
 struct Session {
@@ -86,21 +96,24 @@ impl Writer {
         // Takes the write lock once, so that the write-ahead log exists and `files` can tell when it is taken away.
         db.execute_batch("BEGIN IMMEDIATE; COMMIT")
             .map_err(storage)?;
-        let last_ms = last_ms(&db).map_err(storage)?;
+        let tip = Tip {
+            edge,
+            last_ms: last_ms(&db).map_err(storage)?,
+            open: open_intents(&db).map_err(storage)?,
+        };
         Ok(Self {
             files: Files::at(path)?,
             db,
             description,
             recipient,
-            edge,
-            last_ms,
+            tip,
             session: None,
         })
     }
 
     /// The head over all rows that are on disk.
     pub(crate) fn head(&self) -> Head {
-        self.edge.head()
+        self.tip.edge.head()
     }
 
     pub(crate) fn db(&self) -> &Connection {
@@ -130,23 +143,27 @@ impl Writer {
         self.files.are_in_place()?;
         let work = rusqlite::Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate)
             .map_err(storage)?;
-        let mut edge = catch_up(&work, &self.edge)?;
-        if edge.size() != self.edge.size() {
-            self.last_ms = last_ms(&work).map_err(storage)?;
-        }
+        catch_up(&work, &mut self.tip)?;
         let mut fresh = None;
         let session = match &self.session {
             Some(session) => session,
             None => fresh.insert(self.begin_session(&work, now)?),
         };
-        let insert = |edge: &mut Frontier, draft: &Draft| insert(&work, edge, session, draft, now);
-        if now.0.saturating_add(CLOCK_BACK_MS) < self.last_ms {
-            insert(&mut edge, &clock_back(self.last_ms, now)?)?;
+        let mut adding = Adding {
+            db: &work,
+            session,
+            now,
+            edge: self.tip.edge.clone(),
+            opened: BTreeSet::new(),
+            closed: BTreeSet::new(),
+        };
+        if now.0.saturating_add(CLOCK_BACK_MS) < self.tip.last_ms {
+            adding.insert(&clock_back(self.tip.last_ms, now)?)?;
         }
         let mut answers = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            answers.push(match closable(&work, draft.closes)? {
-                Ok(()) => Ok(insert(&mut edge, draft)?),
+            answers.push(match adding.closable(&self.tip.open, draft.closes)? {
+                Ok(()) => Ok(adding.insert(draft)?),
                 Err(refused) => Err(refused),
             });
         }
@@ -154,13 +171,31 @@ impl Writer {
         if refused_all {
             return Ok(answers); // rolls back, the unused session with it
         }
+        let Adding {
+            edge,
+            opened,
+            closed,
+            ..
+        } = adding;
         work.commit().map_err(storage)?;
-        self.edge = edge;
-        self.last_ms = now.0;
+        self.tip.edge = edge;
+        self.tip.last_ms = now.0;
+        self.tip.open.extend(opened);
+        for intent in closed {
+            self.tip.open.remove(&intent);
+        }
         if fresh.is_some() {
             self.session = fresh;
         }
         Ok(answers)
+    }
+
+    /// Intents without an outcome, oldest first.
+    pub(crate) fn unfinished(&mut self) -> Result<Vec<Seq>, RecordError> {
+        let work = rusqlite::Transaction::new_unchecked(&self.db, TransactionBehavior::Deferred)
+            .map_err(storage)?;
+        catch_up(&work, &mut self.tip)?;
+        Ok(self.tip.open.iter().copied().collect())
     }
 
     fn begin_session(&self, db: &Connection, now: UnixMillis) -> Result<Session, RecordError> {
@@ -181,97 +216,103 @@ impl Writer {
     }
 }
 
-fn insert(
-    db: &Connection,
-    edge: &mut Frontier,
-    session: &Session,
-    draft: &Draft,
+/// One transaction's rows.
+struct Adding<'a> {
+    db: &'a Connection,
+    session: &'a Session,
     now: UnixMillis,
-) -> Result<Seq, RecordError> {
-    let clear = Clear {
-        seq: edge.size() + 1,
-        time_ms: now.0,
-        kind: Cow::Borrowed(draft.kind.as_str()),
-        decision: Cow::Borrowed(draft.decision.as_str()),
-        session: session.id,
-        closes: draft.closes,
-        item_tag: draft.item_tag.as_deref().map(Cow::Borrowed),
-        client_tag: draft.client_tag.as_deref().map(Cow::Borrowed),
-    };
-    let bytes = clear.to_bytes(&session.hash);
-    let body = session
-        .key
-        .seal(clear.seq, &bytes, draft.body.clone())
-        .map_err(|_| RecordError::Encryption)?;
-    db.prepare_cached(
-        "INSERT INTO row (seq, time_ms, kind, decision, session, closes, item_tag, client_tag, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    )
-    .and_then(|mut row| {
+    edge: Frontier,
+    opened: BTreeSet<Seq>,
+    closed: BTreeSet<Seq>,
+}
+
+impl Adding<'_> {
+    fn insert(&mut self, draft: &Draft) -> Result<Seq, RecordError> {
+        let clear = Clear {
+            seq: self.edge.size() + 1,
+            time_ms: self.now.0,
+            kind: Cow::Borrowed(draft.kind.as_str()),
+            decision: Cow::Borrowed(draft.decision.as_str()),
+            session: self.session.id,
+            closes: draft.closes,
+            item_tag: draft.item_tag.as_deref().map(Cow::Borrowed),
+            client_tag: draft.client_tag.as_deref().map(Cow::Borrowed),
+        };
+        let mut bytes = clear.to_bytes(&self.session.hash);
+        let key = self.session.key.row(clear.seq);
+        let body = key
+            .seal(&bytes, &draft.body)
+            .map_err(|_| RecordError::Encryption)?;
+        let leaf = clear.leaf(&self.session.hash, &body, &mut bytes);
+        let mut hashes = Vec::with_capacity(64);
+        self.edge.push(leaf, |hash| hashes.extend_from_slice(hash));
+        self.write(&clear, &hashes, &body).map_err(storage)?;
+        if draft.kind == Kind::Intent {
+            self.opened.insert(clear.seq);
+        }
+        self.closed.extend(draft.closes);
+        Ok(clear.seq)
+    }
+
+    fn write(&self, clear: &Clear<'_>, hashes: &[u8], body: &[u8]) -> rusqlite::Result<()> {
+        let mut row = self.db.prepare_cached(
+            "INSERT INTO row (seq, time_ms, kind, decision, session, closes, item_tag, client_tag, hashes, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?;
         row.execute((
             clear.seq,
             clear.time_ms,
-            draft.kind.as_str(),
-            draft.decision.as_str(),
+            &*clear.kind,
+            &*clear.decision,
             clear.session,
             clear.closes,
-            &draft.item_tag,
-            &draft.client_tag,
-            &body,
-        ))
-    })
-    .map_err(storage)?;
-    let mut node = db
-        .prepare_cached("INSERT INTO node (id, hash) VALUES (?1, ?2)")
-        .map_err(storage)?;
-    let mut stored = Ok(0);
-    edge.push(leaf(&bytes, &body), |id, hash| {
-        if stored.is_ok() {
-            stored = node.execute((id, hash));
+            clear.item_tag.as_deref(),
+            clear.client_tag.as_deref(),
+            hashes,
+            body,
+        ))?;
+        write_full_block(self.db, clear.seq)
+    }
+
+    fn closable(
+        &self,
+        open: &BTreeSet<Seq>,
+        closes: Option<Seq>,
+    ) -> Result<Result<(), RecordError>, RecordError> {
+        let Some(seq) = closes else {
+            return Ok(Ok(()));
+        };
+        let is_open = open.contains(&seq) || self.opened.contains(&seq);
+        if is_open && !self.closed.contains(&seq) {
+            return Ok(Ok(()));
         }
-    });
-    stored.map_err(storage)?;
-    Ok(clear.seq)
+        let kind: Option<String> = self
+            .db
+            .prepare_cached("SELECT kind FROM row WHERE seq = ?1")
+            .and_then(|mut row| row.query_one([seq], |row| row.get(0)).optional())
+            .map_err(storage)?;
+        Ok(Err(if kind.as_deref() == Some(Kind::Intent.as_str()) {
+            RecordError::AlreadyClosed(seq)
+        } else {
+            RecordError::NotAnIntent(seq)
+        }))
+    }
 }
 
 // Another process may have appended meanwhile. It may only have added: rows that were there must be there.
-fn catch_up(db: &Connection, ours: &Frontier) -> Result<Frontier, RecordError> {
-    let size = schema::size(db).map_err(storage)?;
-    if size == ours.size() {
-        return Ok(ours.clone());
+fn catch_up(db: &Connection, tip: &mut Tip) -> Result<(), RecordError> {
+    let (size, had) = (schema::size(db).map_err(storage)?, tip.edge.size());
+    if size == had {
+        return Ok(());
     }
-    let read = |id| schema::node(db, id);
-    let same =
-        size > ours.size() && root_of(ours.size(), read).is_ok_and(|root| root == ours.head().root);
+    let read = |level, index| schema::node(db, level, index);
+    let same = size > had && root_of(had, read).is_ok_and(|root| root == tip.edge.head().root);
     if !same {
-        return Err(RecordError::Changed {
-            had: ours.size(),
-            has: size,
-        });
+        return Err(RecordError::Changed { had, has: size });
     }
-    Frontier::load(size, read).map_err(storage)
-}
-
-fn closable(db: &Connection, closes: Option<Seq>) -> Result<Result<(), RecordError>, RecordError> {
-    let Some(seq) = closes else {
-        return Ok(Ok(()));
-    };
-    let kind: Option<String> = db
-        .prepare_cached("SELECT kind FROM row WHERE seq = ?1")
-        .and_then(|mut row| row.query_one([seq], |row| row.get(0)).optional())
-        .map_err(storage)?;
-    if kind.as_deref() != Some(Kind::Intent.as_str()) {
-        return Ok(Err(RecordError::NotAnIntent(seq)));
-    }
-    let closed = db
-        .prepare_cached("SELECT 1 FROM row WHERE closes = ?1")
-        .and_then(|mut row| row.exists([seq]))
-        .map_err(storage)?;
-    Ok(if closed {
-        Err(RecordError::AlreadyClosed(seq))
-    } else {
-        Ok(())
-    })
+    tip.edge = Frontier::load(size, read).map_err(storage)?;
+    tip.last_ms = last_ms(db).map_err(storage)?;
+    follow_intents(db, had, &mut tip.open).map_err(storage)
 }
 
 fn clock_back(from_ms: u64, to: UnixMillis) -> Result<Draft, RecordError> {

@@ -48,7 +48,7 @@ fn pages_follow_each_other_without_gap_or_overlap() {
     };
     let mut all = Vec::new();
     loop {
-        let page = log.list(&query, Some(&world.identity)).unwrap();
+        let page = log.list(&query, Some(&world.identity)).unwrap().rows;
         let Some(last) = page.last() else { break };
         query.before = Some(last.seq);
         all.extend(page);
@@ -65,7 +65,7 @@ fn rows_of_an_item_or_client_are_found_also_those_from_locked_times() {
     let list = |change: &dyn Fn(&mut Query)| {
         let mut query = Query::default();
         change(&mut query);
-        seqs(&log.list(&query, Some(&world.identity)).unwrap())
+        seqs(&log.list(&query, Some(&world.identity)).unwrap().rows)
     };
     let of = |test: &dyn Fn(u64) -> bool| (1..=60).rev().filter(|n| test(*n)).collect::<Vec<_>>();
     assert_eq!(list(&|q| q.item = Some(ITEM)), of(&|n| n % 3 == 0));
@@ -101,7 +101,7 @@ fn rows_of_an_item_or_client_are_found_also_those_from_locked_times() {
 #[test]
 fn without_the_identity_only_the_clear_columns_are_read() {
     let (world, log) = world();
-    let rows = log.list(&Query::default(), None).unwrap();
+    let rows = log.list(&Query::default(), None).unwrap().rows;
     assert_eq!(rows.len(), 60);
     assert!(rows.iter().all(|row| row.event.is_none()));
     let query = Query {
@@ -177,7 +177,10 @@ fn nothing_of_a_body_stands_in_the_files() {
         }
     };
     check();
-    let rows = log.list(&Query::default(), Some(&world.identity)).unwrap();
+    let rows = log
+        .list(&Query::default(), Some(&world.identity))
+        .unwrap()
+        .rows;
     assert_eq!(rows[0].event.as_ref().unwrap().text, canary);
     drop(log);
     check();
@@ -193,7 +196,10 @@ fn a_hostile_text_comes_back_as_it_was_and_a_huge_one_is_refused() {
     let hostile = "\u{1b}[2J\u{202e}</script>\0\n\"\\";
     log.record(&Event::new(Kind::RequestUnreadable, Decision::Denied).text(hostile))
         .unwrap();
-    let rows = log.list(&Query::default(), Some(&world.identity)).unwrap();
+    let rows = log
+        .list(&Query::default(), Some(&world.identity))
+        .unwrap()
+        .rows;
     assert_eq!(rows[0].event.as_ref().unwrap().text, hostile);
     let huge = Event::new(Kind::RequestUnreadable, Decision::Denied).text("x".repeat(1 << 20));
     assert!(matches!(

@@ -385,7 +385,8 @@ impl Scene {
         let mut rows = self
             .log
             .list(&Query::default(), Some(&self.identity))
-            .unwrap();
+            .unwrap()
+            .rows;
         rows.reverse();
         rows
     }

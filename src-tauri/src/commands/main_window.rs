@@ -4,8 +4,8 @@ use serde::Deserialize;
 use tauri::{AppHandle, State};
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    AuditPage, AuditVerdict, GetStatus, ItemSummary, KeyAge, ListAudit, ListItems, ListReminders,
-    LockVault, Status, UnlockVault, VerifyAudit,
+    AuditFilter, AuditPage, AuditVerdict, GetStatus, ItemSummary, KeyAge, ListAudit, ListItems,
+    ListReminders, LockVault, Status, UnlockVault, VerifyAudit,
 };
 
 use crate::{link::Link, secret_dialog, trouble::Trouble, windows};
@@ -61,7 +61,10 @@ pub(crate) async fn audit_page(
     link.call(ListAudit {
         before,
         limit,
-        kinds,
+        filter: AuditFilter {
+            kinds,
+            ..AuditFilter::default()
+        },
     })
     .await
 }

@@ -5,14 +5,15 @@ use std::{future::Future, sync::Arc};
 use serde_json::value::RawValue;
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    AcceptModule, AddClient, AddEnvironment, AddItem, AnswerPrompt, AttestDevice, Call, ChangePin,
-    CheckReminders, CreateVault, Diagnose, Done, EditItem, EnrollDevice, ExportPublicKey, Failure,
-    FindItems, GetPolicy, GetStatus, Hello, InspectDevice, JoinMembership, ListAudit, ListBackups,
-    ListClients, ListDevices, ListEnvironments, ListItems, ListPrompts, ListRecovery,
-    ListReminders, ListVersions, LockVault, MakeKit, MergeCopy, ProveDevice, ProveKit, RemoveItem,
-    RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice,
-    RevokeClient, SetApiKey, SetDevicePin, SetPolicy, ShowItem, StopAgent, TrashItem, UnblockPin,
-    UnlockVault, UnlockWithKit, VerifyAudit,
+    AcceptModule, AddClient, AddEnvironment, AddItem, AnswerPrompt, AttestDevice, BeginBundle,
+    BundleRows, Call, ChangePin, CheckReminders, CheckpointAudit, CreateVault, Diagnose, Done,
+    EditItem, EnrollDevice, ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello,
+    InspectDevice, JoinMembership, ListAudit, ListBackups, ListClients, ListDevices,
+    ListEnvironments, ListItems, ListPrompts, ListRecovery, ListReminders, ListVersions, LockVault,
+    MakeKit, MergeCopy, ProveDevice, ProveKit, RemoveItem, RenameEnvironment, ResealItems,
+    RestoreBackup, RestoreItem, RestoreVersion, RetireDevice, RevokeClient, SetApiKey,
+    SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault,
+    UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -198,6 +199,15 @@ pub(super) async fn dispatch(
         VerifyAudit::METHOD => {
             call(params, |VerifyAudit { file }| audit::verify(agent, file)).await
         }
+        ShowAudit::METHOD => call(params, |ShowAudit { seq }| audit::show(agent, seq)).await,
+        CheckpointAudit::METHOD => {
+            call(params, |CheckpointAudit { device }| {
+                audit::checkpoint(agent, device)
+            })
+            .await
+        }
+        BeginBundle::METHOD => call(params, |bundle| audit::begin_bundle(agent, bundle)).await,
+        BundleRows::METHOD => call(params, |rows| audit::bundle_rows(agent, rows)).await,
         ListReminders::METHOD => {
             call(params, |ListReminders {}| async { remind::list(agent) }).await
         }

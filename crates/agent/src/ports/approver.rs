@@ -223,7 +223,7 @@ fn was_used(destination: &str, current: Option<&Current>, log: &Log) -> bool {
     };
     let identity = open.read().audit_identity().ok();
     let rows = log.list(&intents(LOOKS_BACK), identity.as_ref());
-    let rows = rows.unwrap_or_default();
+    let rows = rows.unwrap_or_default().rows;
     let mut operations = rows
         .iter()
         .filter_map(|row| row.event.as_ref()?.operation.as_ref());

@@ -1,10 +1,14 @@
-//! The author key as a signer of checkpoints, and the keys that may have signed one.
+//! The author key and the device as signers of checkpoints, and the keys that may have signed one.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
 
 use touchkeep_audit::{CheckpointSigner, Head, Log};
 use touchkeep_container::note::VerifyKey;
-use touchkeep_core::Id;
+use touchkeep_core::{DeviceId, Id};
+use touchkeep_device::{Auth, Device, DeviceError, KeyInfo, Purpose, SignatureScheme};
 use touchkeep_vault::{Locked, Unlocked};
 use touchkeep_wire::Failure;
 
@@ -45,7 +49,7 @@ pub(super) fn sign(log: &Log, vault: &Unlocked) -> Result<(), Failure> {
 
 /// The keys under which checkpoints of this vault are signed, or were: every author's and every device's. An author gets new
 /// ones when a device is retired, and what was signed before stays signed.
-pub(super) fn keys(vault: &Locked) -> Vec<VerifyKey> {
+pub(crate) fn keys(vault: &Locked) -> Vec<VerifyKey> {
     let chain = vault.container().chain();
     let links: BTreeSet<_> = chain
         .ends()
@@ -67,15 +71,75 @@ pub(super) fn keys(vault: &Locked) -> Vec<VerifyKey> {
     authors.chain(devices).collect()
 }
 
-/// The longest state of this log that a commit of the vault has seen: what is shorter has lost rows. Other machines have logs
-/// of their own.
-pub(super) fn seen_head(vault: &Locked, log: Id) -> Option<Head> {
-    let commits = vault.container().history().commits();
-    let seen = commits.values().map(|commit| commit.audit);
-    seen.filter(|audit| audit.log == Some(log) && audit.size > 0)
-        .max_by_key(|audit| audit.size)
-        .map(|audit| Head {
+/// The longest state of each machine's log that a commit of the vault has seen: what is shorter has lost rows.
+pub(super) fn seen_heads(vault: &Locked) -> BTreeMap<Id, Head> {
+    let mut seen: BTreeMap<Id, Head> = BTreeMap::new();
+    for commit in vault.container().history().commits().values() {
+        let audit = commit.audit;
+        let Some(log) = audit.log.filter(|_| audit.size > 0) else {
+            continue;
+        };
+        let head = Head {
             size: audit.size,
             root: audit.root.0,
+        };
+        let longest = seen.entry(log).or_insert(head);
+        if longest.size < head.size {
+            *longest = head;
+        }
+    }
+    seen
+}
+
+/// The device that unlocked the vault as a signer of checkpoints, for the one time that it is lent.
+pub(crate) struct DeviceSigner<'a, 'b> {
+    key: VerifyKey,
+    signs: KeyInfo,
+    // Behind a lock, for a signer is asked through a shared reference.
+    device: Mutex<&'a mut dyn Device>,
+    auth: Auth<'b>,
+    failed: Mutex<Option<DeviceError>>,
+}
+
+impl<'a, 'b> DeviceSigner<'a, 'b> {
+    /// None where the device has no key that signs for the vault.
+    pub(crate) fn new(id: DeviceId, device: &'a mut dyn Device, auth: Auth<'b>) -> Option<Self> {
+        let signs = device.info().key(Purpose::SignVault)?.clone();
+        Some(Self {
+            key: VerifyKey::from_spki(id.to_string(), &signs.spki).ok()?,
+            signs,
+            device: Mutex::new(device),
+            auth,
+            failed: Mutex::new(None),
         })
+    }
+
+    /// Why it did not sign, where the device said so.
+    pub(crate) fn failed(self) -> Option<DeviceError> {
+        self.failed
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CheckpointSigner for DeviceSigner<'_, '_> {
+    fn key(&self) -> VerifyKey {
+        self.key.clone()
+    }
+
+    fn sign(&self, text: &[u8]) -> Result<Vec<u8>, String> {
+        let scheme = if self.key.is_p256() {
+            SignatureScheme::EcdsaP256Sha256
+        } else {
+            SignatureScheme::Ed25519
+        };
+        let mut device = self.device.lock().unwrap_or_else(PoisonError::into_inner);
+        device
+            .sign(&self.signs.key, scheme, text, self.auth)
+            .map_err(|error| {
+                let words = error.to_string();
+                *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                words
+            })
+    }
 }

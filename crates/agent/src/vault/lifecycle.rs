@@ -1,6 +1,7 @@
 //! A vault's life in the agent: made, opened, locked. Each is recorded, and what cannot be recorded does not happen.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, RwLock, atomic::AtomicU64},
     time::Instant,
@@ -8,7 +9,7 @@ use std::{
 
 use touchkeep_audit::{Decision, Event, Kind, Log, OpenError};
 use touchkeep_container::note::VerifyKey;
-use touchkeep_core::{Clock, Code, DeviceId, Passphrase, SystemClock};
+use touchkeep_core::{Clock, Code, DeviceId, Id, Passphrase, SystemClock};
 use touchkeep_device::{Auth, DeviceKind, Purpose};
 use touchkeep_locked::LockedBytes;
 use touchkeep_vault::{Locked, NewDevice, NewVault, Unlocked};
@@ -481,10 +482,12 @@ pub(crate) fn sign_log(current: &Current) -> Result<(), Failure> {
 pub(crate) struct Witnesses {
     /// The keys that sign it.
     pub(crate) keys: Vec<VerifyKey>,
-    /// The longest head that the vault has seen of it.
-    pub(crate) seen: Option<touchkeep_audit::Head>,
-    /// Where it is on this machine.
+    /// The longest head that the vault has seen of each machine's log.
+    pub(crate) seen: BTreeMap<Id, touchkeep_audit::Head>,
+    /// Where this machine's log is.
     pub(crate) log: PathBuf,
+    /// Its id, where this machine had one.
+    pub(crate) own: Option<Id>,
 }
 
 /// Reads what is needed to verify the log of the vault that is meant where none is named. The log itself may be in any
@@ -494,10 +497,10 @@ pub(crate) struct Witnesses {
 /// When there is no vault, or it cannot be read.
 pub(crate) fn witnesses(agent: &Agent) -> Result<Witnesses, Failure> {
     let locked = super::read(&agent.vault_path(), agent.paths())?;
-    let own = agent.state().log(locked.id());
     Ok(Witnesses {
         keys: checkpoint::keys(&locked),
-        seen: own.and_then(|own| checkpoint::seen_head(&locked, own)),
+        seen: checkpoint::seen_heads(&locked),
         log: super::log_path(agent.paths(), locked.id()),
+        own: agent.state().log(locked.id()),
     })
 }

@@ -30,6 +30,7 @@ use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 use self::client::Client;
 use crate::failure;
 
+pub(crate) use self::checkpoint::{DeviceSigner, keys as checkpoint_keys};
 pub(crate) use self::choose::{find as find_device, find_token};
 pub(crate) use self::lifecycle::{
     MIN_WORK_FACTOR, Witnesses, create, keep_module, lock, sign_log, unlock, unlock_with_kit,
@@ -394,9 +395,7 @@ fn log_path(paths: &Paths, id: VaultId) -> PathBuf {
 
 // An earlier agent ended between record and outcome: nobody knows whether the venue has it.
 fn close_unfinished(log: &Log) -> Result<(), Failure> {
-    let unfinished = log
-        .unfinished()
-        .map_err(|error| failure::read_log(&error))?;
+    let unfinished = log.unfinished().map_err(|error| failure::record(&error))?;
     for seq in unfinished {
         let event = Event::new(Kind::Outcome, Decision::Unknown)
             .text("State unknown: the agent ended between record and answer.");

@@ -4,13 +4,18 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
+    slice,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use aws_lc_rs::{
+    encoding::AsDer,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use touchkeep_audit::{
@@ -59,6 +64,35 @@ impl CheckpointSigner for Author {
     }
 }
 
+/// A device's key.
+pub(crate) struct P256(EcdsaKeyPair);
+
+impl P256 {
+    pub(crate) fn new() -> Self {
+        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap())
+    }
+}
+
+impl CheckpointSigner for P256 {
+    fn key(&self) -> VerifyKey {
+        let spki = self.0.public_key().as_der().unwrap();
+        VerifyKey::from_spki("device", spki.as_ref()).unwrap()
+    }
+
+    fn sign(&self, text: &[u8]) -> Result<Vec<u8>, String> {
+        let random = aws_lc_rs::rand::SystemRandom::new();
+        let signed = self.0.sign(&random, text).map_err(|_| "no".to_owned())?;
+        Ok(signed.as_ref().to_vec())
+    }
+}
+
+/// The audit identity of these logs.
+pub(crate) fn identity() -> age::x25519::Identity {
+    "AGE-SECRET-KEY-1A4D3QQV5HTKE2HT3UV3NL8ZGNC229M4NZREUDCZTQNXPPZJP0UXQ3ZWRYF"
+        .parse()
+        .unwrap()
+}
+
 /// A folder with a log in it, and all that belongs to it.
 pub(crate) struct World {
     pub(crate) folder: TempDir,
@@ -71,7 +105,7 @@ impl World {
     pub(crate) fn new() -> (Self, Log) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.db");
-        let identity = age::x25519::Identity::generate();
+        let identity = identity();
         let recipient = identity.to_public().to_string();
         let log = Log::create_at(&path, VAULT, &recipient, ticking()).unwrap();
         let author = Author::new(7);
@@ -126,6 +160,37 @@ impl World {
         (world, head)
     }
 
+    /// A closed log of so many rows of all sorts, more than a block of them, with a checkpoint every hundred.
+    pub(crate) fn with_blocks(rows: u64) -> (Self, Head) {
+        let (world, log) = Self::new();
+        log.hold_tag_key(&world.identity).unwrap();
+        for n in 1..=rows {
+            match n % 4 {
+                0 => log.record(&item_event().client(CLIENT, "bot")).unwrap(),
+                1 => log
+                    .record(
+                        &Event::new(Kind::Intent, Decision::Allowed).item(OTHER_ITEM, "trade key"),
+                    )
+                    .unwrap(),
+                2 if n > 250 => log
+                    .record_outcome(
+                        n - 1,
+                        &Event::new(Kind::Outcome, Decision::Done).item(OTHER_ITEM, "trade key"),
+                    )
+                    .unwrap(),
+                _ => log
+                    .record(&item_event().item(OTHER_ITEM, "trade key"))
+                    .unwrap(),
+            };
+            if n % 100 == 0 {
+                log.checkpoint(&world.author).unwrap();
+            }
+        }
+        let head = log.head();
+        drop(log);
+        (world, head)
+    }
+
     pub(crate) fn open(&self) -> Log {
         let recipient = self.identity.to_public().to_string();
         Log::open_at(&self.path, VAULT, Some(&recipient), ticking_later()).unwrap()
@@ -136,7 +201,12 @@ impl World {
     }
 
     pub(crate) fn verify(&self, expected: Option<&Head>) -> Verdict {
-        verify(&self.path, &[self.author.key()], expected).unwrap()
+        verify(
+            &self.path,
+            &[self.author.key()],
+            expected.map_or(&[], slice::from_ref),
+        )
+        .unwrap()
     }
 
     /// A copy of the file to damage.
@@ -201,7 +271,12 @@ impl Copy {
     }
 
     pub(crate) fn verify(&self, expected: Option<&Head>) -> Verdict {
-        verify(&self.path, std::slice::from_ref(&self.key), expected).unwrap()
+        verify(
+            &self.path,
+            slice::from_ref(&self.key),
+            expected.map_or(&[], slice::from_ref),
+        )
+        .unwrap()
     }
 
     pub(crate) fn damage(&self, expected: Option<&Head>) -> Damage {
@@ -228,6 +303,15 @@ pub(crate) fn at(seq: u64, what: What) -> Damage {
 
 pub(crate) fn damage(seq: Option<u64>, what: What) -> Damage {
     Damage { seq, what }
+}
+
+/// The verifier that was written a second time. `TOUCHKEEP_PYTHON` names a Python with `tests/requirements.txt`; `./dev test`
+/// makes one.
+pub(crate) fn second_verifier() -> Command {
+    let python = std::env::var_os("TOUCHKEEP_PYTHON").unwrap_or_else(|| "python3".into());
+    let mut python = Command::new(python);
+    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verify.py"));
+    python
 }
 
 /// Bytes of the log's files, as one.

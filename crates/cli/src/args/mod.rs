@@ -19,7 +19,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use add::{Add, Edit, Kind, Secrets};
 pub(crate) use agent::{Agent, AgentVerb};
-pub(crate) use audit::Audit;
+pub(crate) use audit::{Audit, Filter, Format};
 pub(crate) use backup::Backup;
 pub(crate) use demo::Demo;
 pub(crate) use device::Device;

@@ -1,69 +1,124 @@
-//! `audit list | verify`.
+//! `audit`: what happened, and the proof of it.
+
+mod export;
+mod filter;
+mod verify;
 
 use std::process::ExitCode;
 
 use touchkeep_core::{Code, text::visible, time::rfc3339};
-use touchkeep_wire::{AuditRow, AuditVerdict, Failure, ListAudit, VerifyAudit};
+use touchkeep_wire::{
+    AuditCheckpoint, AuditDetail, AuditPage, AuditRow, CheckpointAudit, Failure, ListAudit,
+    ShowAudit,
+};
 
+pub(crate) use self::verify::{alone as verify_alone, render_verdict};
 use super::{Context, Done};
 use crate::{
-    args::Audit,
+    args::{Audit, Filter},
     output::{Output, Style},
 };
+
+/// Rows that are asked for at a time; what the agent gives at most.
+const PAGE: u32 = 500;
 
 pub(super) async fn audit(context: &Context<'_>, verb: Audit) -> Done {
     match verb {
         Audit::List {
             limit,
             before,
-            kind,
-        } => {
-            let page = context
-                .call(ListAudit {
-                    before,
-                    limit,
-                    kinds: kind,
-                })
-                .await?;
-            let output = context.output;
-            context.output.result(&page, |page| {
-                // Oldest first reads like a story.
-                let rows: Vec<_> = page
-                    .rows
-                    .iter()
-                    .rev()
-                    .map(|row| render_row(row, output))
-                    .collect();
-                format!(
-                    "{}\n{} rows, signed up to {}",
-                    rows.join("\n"),
-                    page.size,
-                    page.signed
-                )
-            });
-            Ok(ExitCode::SUCCESS)
-        }
-        Audit::Verify { file } => {
-            let file = file
-                .map(std::path::absolute)
-                .transpose()
-                .map_err(|error| Failure::new(Code::Invalid, error.to_string(), ""))?;
-            let verdict = context
-                .call(VerifyAudit {
-                    file: file.map(|path| path.display().to_string()),
-                })
-                .await?;
-            let output = context.output;
-            context
-                .output
-                .result(&verdict, |verdict| render_verdict(verdict, output));
-            Ok(if verdict.sound {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::from(Code::Damaged.exit_code())
-            })
-        }
+            filter,
+        } => list(context, limit, before, &filter).await,
+        Audit::Show { row } => show(context, row).await,
+        Audit::Verify { file: None, .. } => verify::own(context).await,
+        Audit::Verify {
+            file: Some(file), ..
+        } => verify::copy(context, &file).await,
+        Audit::Prove {
+            row,
+            since,
+            disclose,
+            output,
+        } => export::prove(context, row, since.as_deref(), disclose, output.as_deref()).await,
+        Audit::Export {
+            format,
+            filter,
+            disclose,
+            output,
+        } => export::export(context, format, &filter, disclose, output.as_deref()).await,
+        Audit::Checkpoint { device } => checkpoint(context, device).await,
     }
+}
+
+async fn list(context: &Context<'_>, limit: u32, before: Option<u64>, filter: &Filter) -> Done {
+    let page = find(context, limit, before, filter).await?;
+    let output = context.output;
+    output.result(&page, |page| render_page(page, filter, output));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The newest `limit` rows below `before`, in as many calls as that takes.
+async fn find(
+    context: &Context<'_>,
+    limit: u32,
+    before: Option<u64>,
+    filter: &Filter,
+) -> Result<AuditPage, Failure> {
+    let filter = filter::read(filter)?;
+    let mut found: Option<AuditPage> = None;
+    let mut before = before;
+    loop {
+        let so_far = found.as_ref().map_or(0, |page| page.rows.len());
+        let left = limit.saturating_sub(u32::try_from(so_far).unwrap_or(u32::MAX));
+        let page = context
+            .call(ListAudit {
+                before,
+                limit: left.clamp(1, PAGE),
+                filter: filter.clone(),
+            })
+            .await?;
+        before = page.next;
+        let all = match found {
+            None => page,
+            Some(mut all) => {
+                all.rows.extend(page.rows);
+                all.next = page.next;
+                all
+            }
+        };
+        if before.is_none() || all.rows.len() >= limit as usize {
+            return Ok(all);
+        }
+        found = Some(all);
+    }
+}
+
+fn render_page(page: &AuditPage, filter: &Filter, output: Output) -> String {
+    // Oldest first reads like a story.
+    let mut lines: Vec<_> = page
+        .rows
+        .iter()
+        .rev()
+        .map(|row| render_row(row, output))
+        .collect();
+    if lines.is_empty() {
+        lines.push(match (page.size, filter.is_empty()) {
+            (0, _) => "Nothing is recorded yet.".to_owned(),
+            (_, true) => "There are no rows before that.".to_owned(),
+            (_, false) => "No row is like that.".to_owned(),
+        });
+    }
+    let older = page
+        .next
+        .map(|next| format!("; older ones: --before {next}"));
+    lines.push(format!(
+        "{} {}, signed up to {}{}",
+        page.size,
+        if page.size == 1 { "row" } else { "rows" },
+        page.signed,
+        older.unwrap_or_default()
+    ));
+    lines.join("\n")
 }
 
 /// A row on one line.
@@ -91,27 +146,77 @@ pub(crate) fn render_row(row: &AuditRow, output: Output) -> String {
     )
 }
 
-pub(crate) fn render_verdict(verdict: &AuditVerdict, output: Output) -> String {
-    if verdict.sound {
-        let unsigned = verdict.size - verdict.signed.min(verdict.size);
-        return format!(
-            "{} {} rows, signed up to {}, {unsigned} unsigned\nroot {}",
-            output.out(Style::Good, "Sound:"),
-            verdict.size,
-            verdict.signed,
-            verdict.root
-        );
+async fn show(context: &Context<'_>, seq: u64) -> Done {
+    let detail = context.call(ShowAudit { seq }).await?;
+    let output = context.output;
+    output.result(&detail, |detail| render_detail(detail, output));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn render_detail(detail: &AuditDetail, output: Output) -> String {
+    let row = &detail.row;
+    let mut facts: Vec<(&str, String)> = vec![
+        ("time", rfc3339(row.time)),
+        ("kind", row.kind.clone()),
+        ("decision", row.decision.clone()),
+    ];
+    let hidden = "hidden while the vault is locked".to_owned();
+    facts.push(("what", row.what.as_deref().map_or(hidden, visible)));
+    let mut fact = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
+    fact("item", row.item.as_deref().map(visible));
+    fact("client", row.client.as_deref().map(visible));
+    fact("intent", row.of.map(|of| format!("row {of}")));
+    fact("outcome", detail.outcome.map(|row| format!("row {row}")));
+    for (name, value) in &row.details {
+        facts.push((name, visible(value)));
     }
-    let place = verdict
-        .first_bad
-        .map(|seq| format!(" at row {seq}"))
-        .unwrap_or_default();
+    facts.push(("leaf", row.leaf.clone()));
+    facts.push((
+        "log",
+        format!("{}, session {}", detail.origin, detail.session),
+    ));
+    facts.push((
+        "signed",
+        detail.signed_at.map_or_else(
+            || "not yet".to_owned(),
+            |size| format!("by the checkpoint at row {size}"),
+        ),
+    ));
+    let width = facts.iter().map(|(name, _)| name.chars().count()).max();
+    let lines = facts.iter().map(|(name, value)| {
+        let gap = " ".repeat(width.unwrap_or(0).saturating_sub(name.chars().count()));
+        format!("{}{gap}  {value}", output.out(Style::Quiet, &visible(name)))
+    });
+    let head = output.out(Style::Strong, &format!("Row {}", row.seq));
+    std::iter::once(head)
+        .chain(lines)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+async fn checkpoint(context: &Context<'_>, device: bool) -> Done {
+    let signed = context.call_asking(CheckpointAudit { device }).await?;
+    context.output.result(&signed, |signed| signed.note.clone());
+    context.output.say(&about(&signed));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn about(signed: &AuditCheckpoint) -> String {
+    let unsigned = signed.rows.saturating_sub(signed.size);
+    let rest = match unsigned {
+        0 => "all rows".to_owned(),
+        left => format!(
+            "rows 1 to {}; {left} came after and are not signed",
+            signed.size
+        ),
+    };
+    let keys: Vec<_> = signed.keys.iter().map(|key| format!("  {key}")).collect();
     format!(
-        "{}{place}: {}",
-        output.out(Style::Bad, "Not authentic"),
-        verdict
-            .problem
-            .as_deref()
-            .unwrap_or("the log does not fit its tree")
+        "This covers {rest}. Keep it somewhere else: it shows later whether the log was cut or rewritten.\nSigned by\n{}",
+        keys.join("\n")
     )
+}
+
+fn unusable(what: String, fix: &str) -> Failure {
+    Failure::new(Code::Invalid, what, fix)
 }

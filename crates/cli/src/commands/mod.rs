@@ -22,7 +22,7 @@ use touchkeep_core::Code;
 use touchkeep_wire::{Failure, StopAgent};
 
 use crate::{
-    args::{AgentVerb, Cli, Global, Verb},
+    args::{AgentVerb, Audit, Cli, Global, Verb},
     demo, front_end,
     output::Output,
     session::Session,
@@ -68,6 +68,15 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
     }
     if let Verb::ItemsForCompletion = verb {
         return manual::items(NAME).await;
+    }
+    // Evidence is verified where there is neither an agent nor a vault.
+    if let Verb::Audit(Audit::Verify {
+        file: Some(file),
+        key,
+    }) = &verb
+        && let Some(done) = audit::verify_alone(output, file, key)
+    {
+        return done;
     }
     let session = Session::start(NAME).await?;
     let context = Context {

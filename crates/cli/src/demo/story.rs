@@ -4,8 +4,8 @@ use std::fs;
 
 use touchkeep_core::{Clock, SystemClock, UnixMillis, time::DAY_MS};
 use touchkeep_wire::{
-    AddClient, AddItem, CheckReminders, CreateVault, Failure, GetStatus, ListAudit, NewDevice,
-    NewSecret, SecretText, SetDevicePin, SetPolicy, VerifyAudit,
+    AddClient, AddItem, AuditFilter, CheckReminders, CreateVault, Failure, GetStatus, ListAudit,
+    NewDevice, NewSecret, SecretText, SetDevicePin, SetPolicy, VerifyAudit,
 };
 
 use super::{broken, person::Mind, stage::Stage};
@@ -280,7 +280,7 @@ async fn verify(stage: &Stage, output: Output) -> Result<(), Failure> {
         .call(ListAudit {
             before: None,
             limit: 200,
-            kinds: vec![],
+            filter: AuditFilter::default(),
         })
         .await?;
     for row in page.rows.iter().rev() {
