@@ -13,7 +13,9 @@ mod common;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use common::{at, json, request};
-use touchkeep_venue::{Decoded, OperationKind, Unreadable, venue, venues};
+use touchkeep_venue::{
+    Algorithm, Counter, Decoded, OperationKind, Transport, Unreadable, venue, venues,
+};
 
 const ENDPOINTS: &str = include_str!("vectors/ccxt-endpoints.tsv");
 
@@ -700,5 +702,42 @@ fn the_page_of_the_venues_is_true() {
         let end = format!("| {} | {} |", info.endpoints, info.data_date);
         assert!(line.ends_with(&end), "{line} should end in {end}");
         assert_eq!(line.contains("passphrase"), info.passphrase, "{line}");
+        assert_eq!(
+            line.contains("nonce of ours"),
+            info.counter == Counter::Nonce,
+            "{line}"
+        );
+        assert_eq!(
+            line.contains("random value"),
+            info.counter == Counter::Unique,
+            "{line}"
+        );
+        let transports = info.transports;
+        assert_eq!(
+            line.contains("WebSocket login"),
+            transports.contains(&Transport::WebSocketLogin),
+            "{line}"
+        );
+        assert_eq!(
+            line.contains("FIX logon"),
+            transports.contains(&Transport::FixLogon),
+            "{line}"
+        );
+        let keys = line.split('|').nth(3).unwrap();
+        let named = |algorithm| match algorithm {
+            Algorithm::HmacSha256 => "-SHA256",
+            Algorithm::HmacSha384 => "HMAC-SHA384",
+            Algorithm::HmacSha512 => "HMAC-SHA512",
+            Algorithm::RsaPkcs1Sha256 => "RSA",
+            Algorithm::Ed25519 if info.id == "coinbase" => "EdDSA",
+            Algorithm::Ed25519 => "Ed25519",
+            Algorithm::EcdsaP256Sha256 => "ES256",
+            Algorithm::Secp256k1Digest => "secp256k1",
+        };
+        for scheme in info.schemes {
+            assert!(keys.contains(named(scheme.algorithm)), "{line}: {scheme:?}");
+        }
+        let said = keys.matches(',').count() + keys.matches(" and ").count() + 1;
+        assert_eq!(said, info.schemes.len(), "{line}");
     }
 }

@@ -194,6 +194,11 @@ fn parameters_in_query_and_body_are_read_once_or_not_at_all() {
             Unreadable::ContentType,
         ),
         (
+            "bitstamp",
+            both("/api/v2/btc_withdrawal/", "address=good", "amount=1", FORM),
+            Unreadable::Uncovered,
+        ),
+        (
             "upbit",
             both(
                 "/v1/withdraws/coin",

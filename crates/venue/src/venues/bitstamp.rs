@@ -11,7 +11,10 @@ use crate::{
     table::{Table, table},
     venue::Facts,
 };
-use crate::{Counter, reading::FORM};
+use crate::{
+    Counter,
+    reading::{FORM, Query},
+};
 
 /// The name in paths, items and rules.
 pub const VENUE: &str = "bitstamp";
@@ -46,6 +49,7 @@ impl Venue for Bitstamp {
     fn decode(&self, request: &Request) -> Result<Decoded, Unreadable> {
         Manner {
             bodies: &[FORM],
+            query: Query::OfGet,
             ..Manner::new(VENUE, table())
         }
         .decode(request)
