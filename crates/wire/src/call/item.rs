@@ -142,6 +142,9 @@ pub enum NewSecret {
     },
 }
 
+/// Items in one answer at most, so that it fits into a frame; fewer where their texts are long.
+pub const MOST_ITEMS: u32 = 5000;
+
 impl AddItem {
     /// An item of a kind, with nothing in it yet.
     #[must_use]
@@ -190,7 +193,7 @@ pub struct ItemFilter {
     pub environment: Option<String>,
     /// Only what is in the trash; else only what is not.
     pub trash: bool,
-    /// At most this many.
+    /// At most this many; [`MOST_ITEMS`] where nothing or more is said.
     pub limit: Option<u32>,
 }
 

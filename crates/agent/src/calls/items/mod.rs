@@ -10,7 +10,7 @@ use std::sync::Arc;
 use touchkeep_core::Reference;
 use touchkeep_vault::{Item, ItemKind, Unlocked};
 use touchkeep_venue::KeyClass;
-use touchkeep_wire::{Failure, ItemDetail, ItemFilter, ItemSummary};
+use touchkeep_wire::{Failure, ItemDetail, ItemFilter, ItemSummary, MOST_ITEMS};
 
 use super::open_vault;
 use crate::{agent::Agent, failure};
@@ -20,8 +20,8 @@ pub(crate) use device_key::public_key;
 pub(crate) use edit::{edit, remove, restore, restore_version, set_api_key, trash, versions};
 pub(crate) use show::summary;
 
-/// Items in one answer, so that it fits into a frame.
-const MOST: usize = 20_000;
+/// Bytes of summaries in one answer; the frame has room for escapes beside them.
+const FRAME_ROOM: usize = 3 << 20;
 
 pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<ItemSummary>, Failure> {
     find(agent, &ItemFilter::default())
@@ -56,24 +56,37 @@ pub(crate) fn find(agent: &Arc<Agent>, filter: &ItemFilter) -> Result<Vec<ItemSu
         .query
         .as_deref()
         .filter(|query| !query.trim().is_empty());
-    let most = filter
-        .limit
-        .map_or(MOST, |limit| usize::try_from(limit).unwrap_or(MOST));
-    let most = most.min(MOST);
-    let items: Vec<&Item> = match query {
-        Some(query) => vault.search(query).filter(fits).take(most).collect(),
+    let most = filter.limit.unwrap_or(MOST_ITEMS).min(MOST_ITEMS);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let found: Box<dyn Iterator<Item = &Item>> = match query {
+        Some(query) => Box::new(vault.search(query).filter(fits)),
         None => {
             let mut items = vault.items();
             items.retain(fits);
             items.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-            items.truncate(most);
-            items
+            Box::new(items.into_iter())
         }
     };
-    Ok(items
-        .into_iter()
-        .map(|item| summary(&vault, item))
+    let mut room = FRAME_ROOM;
+    let summaries = found.take(most).map(|item| summary(&vault, item));
+    Ok(summaries
+        .take_while(|summary| {
+            room = room.saturating_sub(size(summary));
+            room > 0
+        })
         .collect())
+}
+
+// What a summary takes in a frame, about: its texts, and the names of its fields.
+fn size(summary: &ItemSummary) -> usize {
+    let texts = [
+        &summary.name,
+        &summary.environment,
+        &summary.venue,
+        &summary.key_set,
+    ];
+    let texts: usize = texts.iter().map(|text| text.len()).sum();
+    texts + summary.tags.iter().map(String::len).sum::<usize>() + 400
 }
 
 pub(crate) fn show(agent: &Arc<Agent>, name: &str) -> Result<ItemDetail, Failure> {

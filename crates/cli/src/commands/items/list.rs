@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use touchkeep_core::{Clock, SystemClock, UnixMillis, text::visible, time};
-use touchkeep_wire::{FindItems, ItemFilter, ItemSummary};
+use touchkeep_wire::{FindItems, ItemFilter, ItemSummary, MOST_ITEMS};
 
 use super::{Context, Done};
 use crate::{args::List, layout, output::Style};
@@ -30,6 +30,8 @@ pub(in crate::commands) async fn list(context: &Context<'_>, args: List) -> Done
     };
     let items = context.call(FindItems { filter }).await?;
     let output = context.output;
+    let most = args.limit.or(most).unwrap_or(MOST_ITEMS).min(MOST_ITEMS);
+    let is_cut = u32::try_from(items.len()).is_ok_and(|count| count >= most);
     output.result(&items, |items| {
         if items.is_empty() {
             return empty(args.trash, is_narrowed).to_owned();
@@ -40,6 +42,11 @@ pub(in crate::commands) async fn list(context: &Context<'_>, args: List) -> Done
             None => table,
         }
     });
+    if is_cut && args.limit.is_none_or(|limit| limit > most) {
+        output.say(&format!(
+            "These are the first {most}. Narrow it, or say with -n how many (up to {MOST_ITEMS})."
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
