@@ -22,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) approval_seconds: u64,
     /// Seconds until a PIN or passphrase that nobody types is a refusal.
     pub(crate) secret_seconds: u64,
+    /// Seconds until a program that was let through is asked about again.
+    pub(crate) grant_seconds: u64,
     /// Devices.
     pub(crate) device: DeviceConfig,
 }
@@ -73,6 +75,7 @@ impl Default for Config {
             idle_lock_seconds: 15 * 60,
             approval_seconds: 60,
             secret_seconds: 120,
+            grant_seconds: 60 * 60,
             device: DeviceConfig::default(),
         }
     }
@@ -112,6 +115,10 @@ impl Config {
 
     pub(crate) const fn idle_lock(&self) -> Duration {
         Duration::from_secs(self.idle_lock_seconds)
+    }
+
+    pub(crate) const fn grant(&self) -> Duration {
+        Duration::from_secs(self.grant_seconds)
     }
 
     pub(crate) const fn secret(&self) -> Duration {

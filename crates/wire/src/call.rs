@@ -28,6 +28,10 @@ macro_rules! calls {
     };
 }
 
+mod grant;
+
+pub use grant::*;
+
 calls! {
     /// First on every connection.
     Hello = "hello" -> Welcome {
