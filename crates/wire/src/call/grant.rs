@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use touchkeep_core::UnixMillis;
 
-use super::{Call, Done};
+use super::Done;
 
 calls! {
     /// What is allowed now, and to whom.
