@@ -85,7 +85,7 @@ impl Executable {
 
     /// Whether two processes run the same file.
     pub(crate) const fn is_same_file(&self, other: &Self) -> bool {
-        self.file.device == other.file.device && self.file.inode == other.file.inode
+        self.file.is_same(other.file)
     }
 
     /// Whether two processes run what was at the same path.
@@ -117,6 +117,10 @@ fn own_mounts() -> Option<&'static PathBuf> {
 }
 
 impl FileId {
+    const fn is_same(self, other: Self) -> bool {
+        self.device == other.device && self.inode == other.inode
+    }
+
     fn of(meta: &std::fs::Metadata) -> Self {
         Self {
             device: meta.dev(),
@@ -154,7 +158,8 @@ impl Hashes {
 
     fn read(&self, mut file: File, wanted: Option<FileId>) -> io::Result<[u8; 32]> {
         let before = FileId::of(&file.metadata()?);
-        if wanted.is_some_and(|wanted| wanted != before) {
+        // Not the times: a removal changes them, and what a process runs cannot be written to.
+        if wanted.is_some_and(|wanted| !wanted.is_same(before)) {
             return Err(io::Error::other("the process runs another file by now"));
         }
         let mut context = Context::new(&SHA256);
