@@ -8,6 +8,8 @@ use std::{
 
 use serde::Deserialize;
 
+use crate::vault::Because;
+
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,8 +26,24 @@ pub(crate) struct Config {
     pub(crate) secret_seconds: u64,
     /// Seconds until a program that was let through is asked about again.
     pub(crate) grant_seconds: u64,
+    /// What locks the vault.
+    pub(crate) lock: LockConfig,
     /// Devices.
     pub(crate) device: DeviceConfig,
+}
+
+/// `[lock]`: what locks the vault beside the time of `idle_lock_seconds`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LockConfig {
+    /// The machine goes to sleep.
+    pub(crate) sleep: bool,
+    /// The screen is locked.
+    pub(crate) screen: bool,
+    /// Another user takes the seat.
+    pub(crate) user_switch: bool,
+    /// The device that unlocked it is taken away.
+    pub(crate) removal: bool,
 }
 
 /// `[device]`.
@@ -76,7 +94,32 @@ impl Default for Config {
             approval_seconds: 60,
             secret_seconds: 120,
             grant_seconds: 60 * 60,
+            lock: LockConfig::default(),
             device: DeviceConfig::default(),
+        }
+    }
+}
+
+impl Default for LockConfig {
+    fn default() -> Self {
+        Self {
+            sleep: true,
+            screen: true,
+            user_switch: true,
+            removal: true,
+        }
+    }
+}
+
+impl LockConfig {
+    /// Whether this locks.
+    pub(crate) const fn is_wanted(&self, because: Because) -> bool {
+        match because {
+            Because::Sleep => self.sleep,
+            Because::Screen => self.screen,
+            Because::UserSwitch => self.user_switch,
+            Because::Removal => self.removal,
+            Because::Idle | Because::Asked | Because::AskedAll => true,
         }
     }
 }
@@ -140,11 +183,26 @@ mod tests {
     }
 
     #[test]
+    fn each_reason_to_lock_can_be_switched_off_and_the_others_stay() {
+        let config = Config::parse("[lock]\nscreen = false").unwrap();
+        assert!(!config.lock.is_wanted(Because::Screen));
+        for because in [
+            Because::Sleep,
+            Because::UserSwitch,
+            Because::Removal,
+            Because::Idle,
+        ] {
+            assert!(config.lock.is_wanted(because));
+        }
+    }
+
+    #[test]
     fn misspelt_relative_and_endless_are_refused() {
         for bad in [
             "aproval_seconds = 5",
             "vault = \"here\"",
             "approval_seconds = 0",
+            "[lock]\nscren = false",
             "[device.pkcs11]\nmodules = [\"libsofthsm2.so\"]",
         ] {
             assert!(Config::parse(bad).is_err(), "{bad}");

@@ -40,6 +40,7 @@ mod schedule;
 mod state;
 mod uptime;
 mod vault;
+mod watch;
 
 use std::{
     io,
@@ -190,6 +191,7 @@ async fn serve(paths: Paths, config: Config, instance: &Instance) -> Result<(), 
         tokio::spawn(channel::serve(agent.clone(), clients, Channel::Clients)),
         tokio::spawn(proxy::serve(agent.clone(), proxy, port)),
         tokio::spawn(schedule::run(agent.clone())),
+        tokio::spawn(watch::run(agent.clone())),
     ];
     tracing::info!(
         pid = std::process::id(),

@@ -1,14 +1,17 @@
-//! What happens by itself: idle locks, checkpoints, reminders.
+//! What happens by itself: locks for idleness and for a card that was taken away, checkpoints, reminders.
+
+mod removal;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use self::removal::{Removal, card_of};
 use crate::{
     agent::{Agent, stopped},
     calls::remind,
     devices::blocking,
-    vault::{lock, sign_log},
+    vault::{Because, lock_because, sign_log},
 };
 
 /// How often it is looked.
@@ -27,10 +30,18 @@ pub(crate) async fn run(agent: Arc<Agent>) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut signed_at = Instant::now();
     let mut reminded_at: Option<Instant> = None;
+    let mut removal = Removal::default();
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             () = stopped(&mut stopping) => return,
+        }
+        if let Some(armed) = agent.disarm_ended() {
+            let said = blocking(move || armed.is_over("Its time is over.")).await;
+            if let Err(failure) = said {
+                tracing::error!(what = failure.what, "disarming was not recorded");
+            }
+            agent.prompts().changed("vault");
         }
         let Some(current) = agent.vault() else {
             continue;
@@ -38,17 +49,28 @@ pub(crate) async fn run(agent: Arc<Agent>) {
         let Some(open) = current.peek() else {
             // The next unlock looks at once.
             reminded_at = None;
+            removal = Removal::default();
             continue;
         };
         if Duration::from_millis(open.idle_ms()) >= agent.config().idle_lock() {
             tracing::info!("nobody used the vault for long, so it is locked");
             drop(open);
-            if let Err(failure) = lock(&agent).await {
+            if let Err(failure) = lock_because(&agent, Because::Idle).await {
                 tracing::error!(what = failure.what, "the idle vault was not locked");
             }
             continue;
         }
+        let serial = card_of(&current, &open);
         drop(open);
+        if let Some(serial) = serial.filter(|_| agent.config().lock.removal)
+            && removal.is_seen(serial).await
+        {
+            tracing::info!("the card that unlocked the vault was taken away, so it is locked");
+            if let Err(failure) = lock_because(&agent, Because::Removal).await {
+                tracing::error!(what = failure.what, "the vault was not locked");
+            }
+            continue;
+        }
         let unsigned = current.log().map_or(0, |log| {
             let signed = log.last_checkpoint().ok().flatten();
             log.head()

@@ -52,6 +52,10 @@ words! {
         UnlockFailed = "unlock-failed",
         /// The vault was locked.
         Locked = "locked",
+        /// Trade keys stay usable through an idle and a screen lock.
+        Armed = "armed",
+        /// They do not any more.
+        Disarmed = "disarmed",
         /// An item was added.
         ItemAdded = "item-added",
         /// An item was changed.

@@ -5,13 +5,13 @@ use std::{future::Future, sync::Arc};
 use serde_json::value::RawValue;
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    AcceptModule, AddClient, AddGrant, AddItem, AnswerPrompt, AskGrant, AttestDevice, Call,
-    ChangePin, CheckReminders, CreateVault, Diagnose, Done, EnrollDevice, ExportPublicKey, Failure,
-    GetPolicy, GetStatus, Hello, InspectDevice, JoinMembership, ListAudit, ListBackups,
+    AcceptModule, AddClient, AddGrant, AddItem, AnswerPrompt, ArmTradeKeys, AskGrant, AttestDevice,
+    Call, ChangePin, CheckReminders, CreateVault, Diagnose, Done, EnrollDevice, ExportPublicKey,
+    Failure, GetPolicy, GetStatus, Hello, InspectDevice, JoinMembership, ListAudit, ListBackups,
     ListClients, ListDevices, ListGrants, ListItems, ListPrompts, ListRecovery, ListReminders,
-    LockVault, MakeKit, MergeCopy, ProveDevice, ProveKit, RemoveItem, ResealItems, RestoreBackup,
-    RetireDevice, RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, StopAgent,
-    UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    LockAll, LockVault, MakeKit, MergeCopy, ProveDevice, ProveKit, RemoveItem, ResealItems,
+    RestoreBackup, RetireDevice, RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy,
+    StopAgent, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -45,6 +45,13 @@ pub(super) async fn dispatch(
             .await
         }
         LockVault::METHOD => call(params, |LockVault {}| lock(agent)).await,
+        LockAll::METHOD => call(params, |LockAll {}| lock_all(agent)).await,
+        ArmTradeKeys::METHOD => {
+            call(params, |ArmTradeKeys { seconds }| {
+                vault::arm(agent, seconds)
+            })
+            .await
+        }
         ListDevices::METHOD => call(params, |ListDevices {}| devices::list(agent)).await,
         SetDevicePin::METHOD => {
             call(params, |SetDevicePin { serial }| {
@@ -205,6 +212,12 @@ pub(super) async fn dispatch(
 }
 
 async fn lock(agent: &Arc<Agent>) -> Result<Done, Failure> {
+    vault::lock_because(agent, vault::Because::Asked)
+        .await
+        .map(|_| Done {})
+}
+
+async fn lock_all(agent: &Arc<Agent>) -> Result<Done, Failure> {
     vault::lock(agent).await.map(|_| Done {})
 }
 

@@ -67,7 +67,7 @@ pub(crate) enum Verb {
     Init(Init),
     /// Open the vault.
     #[command(
-        after_help = "Examples:\n  touchkeep unlock                        with the first of its devices that is connected, hardware first\n  touchkeep unlock --device 12345678\n  touchkeep unlock --device passphrase    while a key is connected, too"
+        after_help = "Examples:\n  touchkeep unlock                        with the first of its devices that is connected, hardware first\n  touchkeep unlock --device 12345678\n  touchkeep unlock --device passphrase    while a key is connected, too\n  touchkeep unlock --arm 8h               and trade keys stay usable through idle and screen lock"
     )]
     Unlock {
         /// The vault file; the one used last where absent.
@@ -75,9 +75,25 @@ pub(crate) enum Verb {
         /// Which of its devices: a serial number, an id, or `passphrase`.
         #[arg(long)]
         device: Option<String>,
+        /// Then keep trade keys usable through idle and screen lock for this long, as `arm` does.
+        #[arg(long, value_name = "TIME", value_parser = grant::seconds)]
+        arm: Option<u64>,
     },
-    /// Forget every key.
-    Lock,
+    /// Keep trade keys usable through idle and screen lock, so that bots go on. A touch, or the passphrase.
+    #[command(
+        after_help = "Sleep, a user switch, a device that is taken away and `lock --all` end it as well.\n\nExamples:\n  touchkeep arm 8h\n  touchkeep arm off"
+    )]
+    Arm {
+        /// For how long: 30m, 8h, 3d at most; `off` ends it.
+        #[arg(value_name = "TIME", value_parser = arm_time)]
+        time: u64,
+    },
+    /// Forget every key. Those that are armed stay usable until their end.
+    Lock {
+        /// Armed keys as well.
+        #[arg(long)]
+        all: bool,
+    },
     /// How things are.
     Status,
     /// Find out what does not work, and what to do about it.
@@ -173,6 +189,13 @@ pub(crate) enum Verb {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+}
+
+fn arm_time(text: &str) -> Result<u64, String> {
+    if text == "off" {
+        return Ok(0);
+    }
+    grant::seconds(text)
 }
 
 #[cfg(test)]

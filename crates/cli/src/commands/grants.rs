@@ -82,6 +82,11 @@ fn left(grant: &GrantSummary) -> String {
         (None, Some(until)) => until.since(SystemClock.now()) / 1000,
         (None, None) => 0,
     };
+    time_left(seconds)
+}
+
+/// `90 s`, `45 min`, `8 h`, `30 d`.
+pub(super) fn time_left(seconds: u64) -> String {
     match seconds {
         0..=119 => format!("{seconds} s"),
         120..=7_199 => format!("{} min", seconds / 60),

@@ -80,8 +80,9 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
     };
     match verb {
         Verb::Init(args) => vault::init(&context, args).await,
-        Verb::Unlock { path, device } => vault::unlock(&context, path, device).await,
-        Verb::Lock => vault::lock(&context).await,
+        Verb::Unlock { path, device, arm } => vault::unlock(&context, path, device, arm).await,
+        Verb::Arm { time } => vault::arm(&context, time).await,
+        Verb::Lock { all } => vault::lock(&context, all).await,
         Verb::Status => vault::status(&context).await,
         Verb::Add(args) => items::add(&context, args).await,
         Verb::List => items::list(&context).await,

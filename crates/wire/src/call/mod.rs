@@ -25,6 +25,7 @@ macro_rules! calls {
     };
 }
 
+mod arm;
 mod audit;
 mod client;
 mod device;
@@ -37,6 +38,7 @@ mod remind;
 mod session;
 mod vault;
 
+pub use arm::*;
 pub use audit::*;
 pub use client::*;
 pub use device::*;
@@ -51,6 +53,7 @@ pub use vault::*;
 
 /// Every method by topic, for completeness tests and the allow-lists of channels.
 pub const METHODS: &[&[&str]] = &[
+    arm::METHODS,
     audit::METHODS,
     client::METHODS,
     device::METHODS,

@@ -44,6 +44,8 @@ const KINDS: Record<string, string> = {
   'item-changed': 'Key changed',
   'item-removed': 'Key removed',
   'secret-revealed': 'Secret shown',
+  armed: 'Trade keys armed',
+  disarmed: 'Trade keys disarmed',
   'grant-given': 'Program allowed',
   'grant-revoked': 'Program not allowed any more',
   'client-added': 'Client let in',
