@@ -130,8 +130,14 @@ fn spawn(home: &Path, env: &[(&str, &str)]) -> Child {
         .env_remove("DISPLAY")
         .env_remove("WAYLAND_DISPLAY")
         // No bus but one that a test makes.
-        .env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", home.join("no-bus").display()))
-        .env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", home.join("no-bus").display()))
+        .env(
+            "DBUS_SESSION_BUS_ADDRESS",
+            format!("unix:path={}", home.join("no-bus").display()),
+        )
+        .env(
+            "DBUS_SYSTEM_BUS_ADDRESS",
+            format!("unix:path={}", home.join("no-bus").display()),
+        )
         .env("TOUCHKEEP_HOME", home)
         // No reader and no token but those that a test makes.
         .env("PCSCLITE_CSOCK_NAME", home.join("no-pcscd"))
