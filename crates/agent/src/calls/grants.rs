@@ -51,12 +51,7 @@ pub(crate) async fn ask(
 ) -> Result<Done, Failure> {
     let uses: Vec<ItemUse> = items(agent, names)?
         .iter()
-        .map(|item| ItemUse {
-            item: item.id,
-            name: item.name.clone(),
-            field: "secret".to_owned(),
-            each_time: !may_be_remembered(item),
-        })
+        .map(|item| ItemUse::of(item, item.name.clone(), "secret"))
         .collect();
     let _admitted = Gate::admit(agent, caller, &uses, Purpose::Later, !no_interaction).await?;
     Ok(Done {})

@@ -18,7 +18,7 @@ use std::{
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{Clock, Code, Id, ItemId, SystemClock, text::visible};
-use touchkeep_vault::{Item, SecretPlace};
+use touchkeep_vault::{Item, ItemKind, SecretPlace};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::{Failure, Purpose, Question, Scope};
 
@@ -37,7 +37,7 @@ use crate::{
 /// Grants that are remembered at a time; the oldest makes room.
 const MAX_REMEMBERED: usize = 512;
 
-/// A value that is asked for.
+/// A value that is asked for. Made by [`ItemUse::of`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ItemUse {
     /// Of which item.
@@ -50,10 +50,30 @@ pub(crate) struct ItemUse {
     pub(crate) each_time: bool,
 }
 
-/// Whether a yes about this item may be remembered: not for a sealed secret, and not for a key that may move money or make
-/// keys, whose value in a program's hands is every withdrawal that it likes.
+impl ItemUse {
+    /// A use of one field of an item, which a person calls `name`. The chief secret is called `secret`.
+    pub(crate) fn of(item: &Item, name: String, field: &str) -> Self {
+        Self {
+            item: item.id,
+            name,
+            field: field.to_owned(),
+            each_time: moves_money(item) || item.place(field) == Some(&SecretPlace::Sealed),
+        }
+    }
+}
+
+/// Whether a yes about every field of this item may be remembered.
 pub(crate) fn may_be_remembered(item: &Item) -> bool {
-    item.secret != SecretPlace::Sealed && matches!(item.class, KeyClass::Read | KeyClass::Trade)
+    !moves_money(item)
+        && item
+            .places()
+            .all(|(_, place)| *place != SecretPlace::Sealed)
+}
+
+// A key whose value in a program's hands is every withdrawal that it likes.
+fn moves_money(item: &Item) -> bool {
+    item.kind == ItemKind::ExchangeKey
+        && matches!(item.class, KeyClass::MoveMoney | KeyClass::KeyAdmin)
 }
 
 /// Somebody was let through, and that is recorded. Made by [`Gate::admit`] alone.

@@ -125,7 +125,9 @@ fn names(open: &Open) -> Vec<String> {
 }
 
 fn can_be_armed(item: &touchkeep_vault::Item) -> bool {
-    item.secret == SecretPlace::Stored && matches!(item.class, KeyClass::Read | KeyClass::Trade)
+    item.is_signing_key()
+        && item.secret == SecretPlace::Stored
+        && matches!(item.class, KeyClass::Read | KeyClass::Trade)
 }
 
 impl Armed {
