@@ -30,6 +30,7 @@ mod devices;
 mod failure;
 mod grants;
 mod hardening;
+mod inherited;
 mod instance;
 mod logging;
 mod notify;
@@ -59,6 +60,7 @@ use crate::{
     agent::{Agent, stopped},
     channel::Channel,
     config::Config,
+    inherited::Inherited,
     instance::Instance,
     state::State,
 };
@@ -86,6 +88,9 @@ pub enum AgentError {
     /// The operating system does not let it protect itself.
     #[error("the operating system does not let the agent protect its memory: {0}")]
     Hardening(#[source] io::Error),
+    /// What systemd handed over cannot be used.
+    #[error("{0}; look at: systemctl --user cat touchkeep-agent.socket")]
+    Inherited(#[source] io::Error),
     /// A folder cannot be trusted.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -122,6 +127,9 @@ pub enum AgentError {
 /// # Errors
 /// Why it could not start.
 pub fn run(options: &Options) -> Result<(), AgentError> {
+    // First of all: the descriptors that were handed over are known by their numbers.
+    let inherited =
+        Inherited::take(&|name| std::env::var_os(name)).map_err(AgentError::Inherited)?;
     hardening::harden().map_err(AgentError::Hardening)?;
     if options.background {
         // Fails only where we lead a process group already, and then there is nothing to leave.
@@ -146,7 +154,7 @@ pub fn run(options: &Options) -> Result<(), AgentError> {
         .enable_all()
         .build()
         .map_err(AgentError::Start)?
-        .block_on(serve(options.paths.clone(), config, &instance))
+        .block_on(serve(options.paths.clone(), config, &instance, inherited))
 }
 
 /// Serves a PKCS#11 module to the agent over standard input and output: the child that the agent starts as
@@ -158,17 +166,27 @@ pub fn pkcs11_host(module: &Path) -> io::Result<()> {
     touchkeep_device_pkcs11::host::run(module)
 }
 
-async fn serve(paths: Paths, config: Config, instance: &Instance) -> Result<(), AgentError> {
-    let listen = |path: PathBuf| {
-        instance
-            .listen(&path)
-            .map_err(|source| AgentError::Listen { path, source })
+async fn serve(
+    paths: Paths,
+    config: Config,
+    instance: &Instance,
+    mut inherited: Inherited,
+) -> Result<(), AgentError> {
+    let mut listen = |path: PathBuf| {
+        let listener = match inherited.at(&path) {
+            Some(handed_over) => tokio::net::UnixListener::from_std(handed_over),
+            None => instance.listen(&path),
+        };
+        listener.map_err(|source| AgentError::Listen { path, source })
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Start)?;
     // `ui.sock` first: whoever finds `agent.sock` finds the other one too.
     let ui = listen(paths.ui_socket())?;
     let clients = listen(paths.agent_socket())?;
+    if !inherited.is_empty() {
+        tracing::warn!("systemd listens at another place than the agent, and is not heard there");
+    }
     let state = State::open(&paths.data.join("state.sqlite"))?;
     let wanted = std::env::var(PROXY_PORT)
         .ok()

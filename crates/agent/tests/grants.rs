@@ -119,21 +119,21 @@ async fn vault_with(client: &Connection, agent: &Agent, items: &[(&str, &str, bo
     for (name, class, sealed) in items {
         let value = SecretText::new("canary-secret-value".into());
         client
-            .call(AddItem {
-                name: (*name).into(),
-                venue: "binance".into(),
-                key_set: (*name).into(),
-                class: (*class).into(),
-                api_key: "api-key-of-the-test".into(),
-                secret: if *sealed {
-                    NewSecret::Sealed { value }
-                } else {
-                    NewSecret::Stored { value }
-                },
-                base_url: None,
-                rotate_after_days: None,
-                created: None,
-            })
+            .call(
+                AddItem::new("exchange-key", *name)
+                    .field("venue", "binance")
+                    .field("key-set", *name)
+                    .field("class", *class)
+                    .field("api-key", "api-key-of-the-test")
+                    .secret(
+                        "secret",
+                        if *sealed {
+                            NewSecret::Sealed { value }
+                        } else {
+                            NewSecret::Stored { value }
+                        },
+                    ),
+            )
             .await
             .unwrap();
     }

@@ -376,19 +376,20 @@ impl Bot {
 async fn trading(client: &Connection, venue: &Venue) -> Bot {
     for class in ["trade", "move-money"] {
         client
-            .call(AddItem {
-                name: class.into(),
-                venue: "binance".into(),
-                key_set: "main".into(),
-                class: class.into(),
-                api_key: format!("{class}-api-key-0123456789"),
-                secret: NewSecret::Stored {
-                    value: SecretText::new(SECRET.into()),
-                },
-                base_url: Some(venue.url.clone()),
-                rotate_after_days: None,
-                created: None,
-            })
+            .call(
+                AddItem::new("exchange-key", class)
+                    .field("venue", "binance")
+                    .field("key-set", "main")
+                    .field("class", class)
+                    .field("api-key", format!("{class}-api-key-0123456789"))
+                    .field("base-url", &venue.url)
+                    .secret(
+                        "secret",
+                        NewSecret::Stored {
+                            value: SecretText::new(SECRET.into()),
+                        },
+                    ),
+            )
             .await
             .unwrap();
     }

@@ -11,6 +11,7 @@ mod paper;
 mod policy;
 mod recover;
 mod remind;
+mod service;
 mod vault;
 
 use std::process::ExitCode;
@@ -67,6 +68,17 @@ pub(crate) fn run(cli: Cli, output: Output) -> Done {
 async fn talk(verb: Verb, global: Global, output: Output) -> Done {
     if let Verb::Demo(args) = verb {
         return demo::run(args, global, output).await;
+    }
+    // These need no agent, and end the one that runs.
+    if let Verb::Agent(crate::args::Agent {
+        verb: Some(verb), ..
+    }) = &verb
+    {
+        match verb {
+            AgentVerb::Install => return service::install(output).await,
+            AgentVerb::Uninstall => return service::uninstall(output).await,
+            AgentVerb::Stop | AgentVerb::Pkcs11Host { .. } => {}
+        }
     }
     // It has something to say without an agent, too.
     if let Verb::Doctor { all } = verb {
