@@ -57,20 +57,16 @@ impl Watching {
 
     /// What is not heard, for the status: a sentence, or none.
     pub(crate) fn missing(&self) -> Option<String> {
-        let no = |source, what| matches!(self.of(source), Heard::No(_)).then_some(what);
-        let missing: Vec<&str> = [
-            no(Source::Logind, "sleep and user switches"),
-            no(Source::ScreenSaver, "screen locks"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        (!missing.is_empty()).then(|| {
-            format!(
-                "The vault is not locked by {}: no D-Bus is heard here. It is when nobody uses it.",
-                missing.join(" and ")
-            )
-        })
+        let no = |source| matches!(self.of(source), Heard::No(_));
+        let missing = match (no(Source::Logind), no(Source::ScreenSaver)) {
+            (false, false) => return None,
+            (true, false) => "sleep and user switches",
+            (false, true) => "screen locks",
+            (true, true) => "sleep, user switches and screen locks",
+        };
+        Some(format!(
+            "The vault is not locked by {missing}: no D-Bus is heard here. It is when nobody uses it."
+        ))
     }
 
     fn is(&self, source: Source, heard: Heard) {

@@ -89,8 +89,8 @@ fn left(grant: &GrantSummary) -> String {
 pub(super) fn time_left(seconds: u64) -> String {
     match seconds {
         0..=119 => format!("{seconds} s"),
-        120..=7_199 => format!("{} min", seconds / 60),
-        7_200..=172_799 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
+        120..=7_199 => format!("{} min", seconds.div_ceil(60)),
+        7_200..=172_799 => format!("{} h", seconds.div_ceil(3_600)),
+        _ => format!("{} d", seconds.div_ceil(86_400)),
     }
 }
