@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     io,
     path::PathBuf,
-    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use hyper::Response;
@@ -41,6 +44,7 @@ pub(crate) struct Agent {
     gate: Gate,
     watching: Watching,
     armed: RwLock<Option<Arc<Armed>>>,
+    worked: AtomicU64,
     vault: RwLock<Option<Arc<Current>>>,
     lifecycle: tokio::sync::Mutex<()>,
     proxy_port: OnceLock<u16>,
@@ -67,6 +71,7 @@ impl Agent {
             gate: Gate::default(),
             watching: Watching::default(),
             armed: RwLock::default(),
+            worked: AtomicU64::new(0),
             vault: RwLock::new(None),
             lifecycle: tokio::sync::Mutex::default(),
             proxy_port: OnceLock::new(),
@@ -111,6 +116,16 @@ impl Agent {
     /// Who may have which values.
     pub(crate) const fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    /// Notes that something was called or asked for.
+    pub(crate) fn works(&self) {
+        self.worked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often something was called or asked for.
+    pub(crate) fn worked(&self) -> u64 {
+        self.worked.load(Ordering::Relaxed)
     }
 
     /// What is heard of the session.
@@ -261,6 +276,7 @@ impl Agent {
 
     /// Takes one request of a bot to its answer.
     pub(crate) async fn request(&self, asked: Asked) -> Result<Response<Answer>, Refusal> {
+        self.works();
         let current = self.vault().ok_or(Refusal::Locked)?;
         let Some(open) = current.peek() else {
             let armed = self.armed().ok_or(Refusal::Locked)?;

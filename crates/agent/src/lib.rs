@@ -28,6 +28,7 @@ mod consent;
 mod desktop;
 mod devices;
 mod failure;
+mod frugal;
 mod grants;
 mod hardening;
 mod inherited;
@@ -71,6 +72,9 @@ static MEMORY: WipingAllocator = WipingAllocator;
 
 /// Which variable says at which port the proxy listens, before the configuration.
 const PROXY_PORT: &str = "TOUCHKEEP_PROXY_PORT";
+
+/// Threads that calls and requests are answered on. What blocks has others.
+const WORKERS: usize = 2;
 
 /// How to run.
 #[derive(Debug, Clone)]
@@ -131,6 +135,7 @@ pub fn run(options: &Options) -> Result<(), AgentError> {
     let inherited =
         Inherited::take(&|name| std::env::var_os(name)).map_err(AgentError::Inherited)?;
     hardening::harden().map_err(AgentError::Hardening)?;
+    frugal::settle();
     if options.background {
         // Fails only where we lead a process group already, and then there is nothing to leave.
         let _ = rustix::process::setsid();
@@ -150,7 +155,7 @@ pub fn run(options: &Options) -> Result<(), AgentError> {
     };
     let config = Config::read(&options.paths.config)?;
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(WORKERS)
         .enable_all()
         .build()
         .map_err(AgentError::Start)?

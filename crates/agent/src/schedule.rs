@@ -11,6 +11,7 @@ use crate::{
     agent::{Agent, stopped},
     calls::remind,
     devices::blocking,
+    frugal,
     vault::{Because, lock_because, sign_log},
 };
 
@@ -23,6 +24,30 @@ const SIGN_EVERY: Duration = Duration::from_secs(5 * 60);
 /// How often keys are looked at.
 const REMIND_EVERY: Duration = Duration::from_secs(60 * 60);
 
+/// Ticks without work after which the agent makes itself small.
+const QUIET_TICKS: u32 = 3;
+
+// Whether it has been quiet for a while after there was work.
+#[derive(Default)]
+struct Quiet {
+    seen: u64,
+    ticks: u32,
+}
+
+impl Quiet {
+    // True once after each spell of work.
+    fn has_come(&mut self, worked: u64) -> bool {
+        if self.seen != worked {
+            *self = Self {
+                seen: worked,
+                ticks: 0,
+            };
+        }
+        self.ticks = self.ticks.saturating_add(1);
+        self.ticks == QUIET_TICKS
+    }
+}
+
 /// Runs until the agent stops.
 pub(crate) async fn run(agent: Arc<Agent>) {
     let mut stopping = agent.stopping();
@@ -31,10 +56,14 @@ pub(crate) async fn run(agent: Arc<Agent>) {
     let mut signed_at = Instant::now();
     let mut reminded_at: Option<Instant> = None;
     let mut removal = Removal::default();
+    let mut quiet = Quiet::default();
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             () = stopped(&mut stopping) => return,
+        }
+        if quiet.has_come(agent.worked()) {
+            frugal::rest();
         }
         if let Some(armed) = agent.disarm_ended() {
             let said = blocking(move || armed.is_over("Its time is over.")).await;
@@ -97,5 +126,23 @@ pub(crate) async fn run(agent: Arc<Agent>) {
                 tracing::warn!(what = failure.what, "clients were not noted");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quiet_comes_once_after_each_spell_of_work() {
+        let mut quiet = Quiet::default();
+        let come: Vec<bool> = [0, 0, 0, 0, 5, 5, 6, 6, 6, 6]
+            .into_iter()
+            .map(|worked| quiet.has_come(worked))
+            .collect();
+        let wanted = [
+            false, false, true, false, false, false, false, false, true, false,
+        ];
+        assert_eq!(come, wanted);
     }
 }

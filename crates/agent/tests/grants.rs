@@ -452,6 +452,41 @@ async fn one_unanswered_question_keeps_nobody_else_waiting_and_two_bring_a_rest(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_passphrase_that_nobody_types_keeps_no_change_of_others_waiting() {
+    let agent = Agent::start().await;
+    let client = agent.client().await;
+    {
+        let _person = Person::new(&agent, yes).await;
+        vault_with(&client, &agent, &[("bot", "trade", false)]).await;
+    }
+    let person = Person::new(&agent, |_| None).await;
+    let other = agent.client().await;
+    let waiting = tokio::spawn(async move {
+        let call = AddGrant {
+            program: "/bin/true".into(),
+            items: vec!["bot".into()],
+            seconds: 60,
+        };
+        other.call(call).await
+    });
+    while person.passphrases() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let added = client
+        .call(AddItem::new("note", "added meanwhile").secret(
+            "secret",
+            NewSecret::Stored {
+                value: SecretText::new("text".into()),
+            },
+        ))
+        .await
+        .unwrap();
+    assert_eq!(added.name, "added meanwhile");
+    assert!(!waiting.is_finished());
+    waiting.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_is_gone_gets_nothing_for_whoever_holds_its_connection() {
     let agent = Agent::start().await;
     let client = agent.client().await;

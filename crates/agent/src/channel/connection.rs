@@ -158,6 +158,7 @@ async fn answer(
     let Request {
         id, method, params, ..
     } = request;
+    agent.works();
     let answer = methods::dispatch(&agent, &caller, channel, &method, params).await;
     if let Err(failure) = &answer {
         tracing::debug!(%method, code = ?failure.code, "a call failed");

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use touchkeep_client::FrontEnd;
 use touchkeep_core::Code;
-use touchkeep_wire::{Failure, StopAgent};
+use touchkeep_wire::Failure;
 
 use crate::{
     args::{AgentVerb, Cli, Global, Verb},
@@ -77,7 +77,8 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         match verb {
             AgentVerb::Install => return service::install(output).await,
             AgentVerb::Uninstall => return service::uninstall(output).await,
-            AgentVerb::Stop | AgentVerb::Pkcs11Host { .. } => {}
+            AgentVerb::Stop => return service::stop(output).await,
+            AgentVerb::Pkcs11Host { .. } => {}
         }
     }
     // It has something to say without an agent, too.
@@ -111,12 +112,9 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         Verb::Recover(verb) => recover::recover(&context, verb).await,
         Verb::Backup(verb) => backup::backup(&context, verb).await,
         Verb::Merge { path } => backup::merge(&context, &path).await,
-        Verb::Agent(_) => {
-            session.call(StopAgent {}).await?;
-            output.say("The agent has locked and ended.");
+        Verb::Demo(_) | Verb::Doctor { .. } | Verb::Completions { .. } | Verb::Agent(_) => {
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Demo(_) | Verb::Doctor { .. } | Verb::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 

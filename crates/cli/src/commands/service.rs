@@ -1,4 +1,4 @@
-//! `agent install | uninstall`: units for systemd's manager of this user, which listens at the agent's sockets and starts it
+//! `agent stop | install | uninstall`: the agent that runs; units for systemd's manager of this user, which listens at the agent's sockets and starts it
 //! at the first call.
 
 use std::{
@@ -7,7 +7,7 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-use touchkeep_client::{Connection, Paths};
+use touchkeep_client::{ConnectError, Connection, Paths, connection::stop_any};
 use touchkeep_core::Code;
 use touchkeep_wire::{Failure, StopAgent};
 
@@ -16,6 +16,38 @@ use crate::output::Output;
 
 const SOCKET: &str = "touchkeep-agent.socket";
 const SERVICE: &str = "touchkeep-agent.service";
+
+/// Ends the agent that runs, whatever its version.
+pub(super) async fn stop(output: Output) -> Done {
+    let paths = crate::session::paths()?;
+    let socket = paths.agent_socket();
+    let ended = match Connection::connect(&socket, NAME).await {
+        Ok(agent) => agent
+            .call(StopAgent {})
+            .await
+            .map(|_| true)
+            .map_err(|error| error.failure())?,
+        Err(ConnectError::NotRunning) => {
+            output.say("No agent runs.");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(ConnectError::Refused(failure)) if failure.code == Code::ProtocolMismatch => {
+            stop_any(&socket, NAME)
+                .await
+                .map_err(|error| error.failure())?
+        }
+        Err(error) => return Err(error.failure()),
+    };
+    if ended {
+        output.say("The agent has locked and ended.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(Failure::new(
+        Code::ProtocolMismatch,
+        "The agent that runs is of a version that this program cannot end.",
+        "End it with the program that started it, or log out and in again.",
+    ))
+}
 
 /// Writes the units, and has systemd listen.
 pub(super) async fn install(output: Output) -> Done {
