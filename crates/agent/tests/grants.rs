@@ -399,6 +399,77 @@ async fn what_was_allowed_ahead_is_for_that_file_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_is_allowed_ahead_as_it_was_written() {
+    let agent = Agent::start().await;
+    let client = agent.client().await;
+    let _person = Person::new(&agent, yes).await;
+    vault_with(&client, &agent, &[("bot", "trade", false)]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (script, other) = (dir.path().join("report.pl"), dir.path().join("other.pl"));
+    let text = |comment: &str| {
+        format!(
+            r##"#!/usr/bin/env -S perl -w
+# {comment}
+use strict; use IO::Socket::UNIX;
+my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
+sub talk {{ my $b = shift; syswrite($s, pack("N", length $b) . $b); sysread($s, my $h, 4); sysread($s, my $a, unpack("N", $h)); return $a }}
+talk('{{"jsonrpc":"2.0","id":1,"method":"hello","params":{{"protocol":2,"name":"perl"}}}}');
+print talk('{{"jsonrpc":"2.0","id":2,"method":"grant.ask","params":{{"items":["bot"],"no_interaction":true}}}}');
+"##
+        )
+    };
+    let write = |path: &Path, comment: &str| {
+        std::fs::write(path, text(comment)).unwrap();
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+    };
+    write(&script, "as it was");
+    write(&other, "as it was");
+    let socket = agent.paths.agent_socket();
+    let folder = dir.path().to_owned();
+    let run = |words: Vec<String>| {
+        let (socket, folder) = (socket.clone(), folder.clone());
+        async move {
+            tokio::task::spawn_blocking(move || {
+                let output = Command::new(&words[0])
+                    .args(&words[1..])
+                    .arg(socket)
+                    .current_dir(folder)
+                    .output()
+                    .unwrap();
+                String::from_utf8_lossy(&output.stdout).contains(r#""result":{}"#)
+            })
+            .await
+            .unwrap()
+        }
+    };
+    let path = |path: &Path| path.display().to_string();
+    assert!(!run(vec![path(&script)]).await);
+    client
+        .call(AddGrant {
+            program: path(&script),
+            items: vec!["bot".into()],
+            seconds: 60,
+        })
+        .await
+        .unwrap();
+    assert!(run(vec![path(&script)]).await);
+    assert!(
+        run(vec!["perl".into(), "report.pl".into()]).await,
+        "by a relative path"
+    );
+    assert!(
+        !run(vec![path(&other)]).await,
+        "another script of the same program"
+    );
+    // Its name among the arguments of something else opens nothing.
+    assert!(!run(vec!["perl".into(), path(&other), path(&script)]).await);
+    assert!(!run(vec!["perl".into(), "-edo(shift)".into(), path(&script)]).await);
+    write(&script, "changed");
+    assert!(!run(vec![path(&script)]).await, "it was changed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_unanswered_question_keeps_nobody_else_waiting_and_two_bring_a_rest() {
     let agent = Agent::start_with("approval_seconds = 2\n", &[]).await;
     let client = agent.client().await;

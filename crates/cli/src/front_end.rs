@@ -332,7 +332,7 @@ const fn word(scope: Scope) -> &'static str {
 pub(crate) fn describe_use(request: &UseRequest, output: Output) -> String {
     let mut text = String::from("\r\n");
     let mut line = |name: &str, value: &str| {
-        text.push_str(&format!("  {name:<12} {value}").trim_end().to_owned());
+        text.push_str(format!("  {name:<12} {value}").trim_end());
         text.push_str("\r\n");
     };
     if request.practice {

@@ -2,9 +2,10 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsStr,
     fs::File,
     io::{self, Read},
-    os::unix::fs::MetadataExt,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock, PoisonError},
 };
@@ -91,6 +92,34 @@ impl Executable {
     /// Whether two processes run what was at the same path.
     pub(crate) fn is_at(&self, other: &Self) -> bool {
         !self.elsewhere && !other.elsewhere && self.path == other.path
+    }
+
+    /// Whether a process runs a script with this, as its arguments say it: alone or after exactly the options of the script's
+    /// own first line, so that no other option brings code of its own. A process can write what it likes there; whoever does
+    /// that attacks.
+    pub(crate) fn runs_script(&self, script: &Path, options: &[String]) -> bool {
+        let link = Path::new("/proc").join(self.pid.to_string());
+        let (Ok(arguments), Ok(folder)) = (
+            std::fs::read(link.join("cmdline")),
+            std::fs::read_link(link.join("cwd")),
+        ) else {
+            return false;
+        };
+        let arguments: Vec<&[u8]> = arguments.split(|byte| *byte == 0).skip(1).collect();
+        let is_script = |argument: Option<&&[u8]>| {
+            argument
+                .filter(|argument| !argument.is_empty())
+                .is_some_and(|argument| {
+                    let path = folder.join(OsStr::from_bytes(argument));
+                    std::fs::canonicalize(path).is_ok_and(|path| path == script)
+                })
+        };
+        let has_options = arguments.len() > options.len()
+            && arguments
+                .iter()
+                .zip(options)
+                .all(|(own, option)| *own == option.as_bytes());
+        is_script(arguments.first()) || (has_options && is_script(arguments.get(options.len())))
     }
 
     /// For a person.

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Read,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -20,7 +21,7 @@ use crate::{
     consent,
     devices::blocking,
     failure,
-    grants::{Ahead, GRANTS, Gate, ItemUse, may_be_remembered},
+    grants::{Ahead, GRANTS, Gate, Interpreter, ItemUse, may_be_remembered},
 };
 
 /// Nothing is allowed ahead for longer.
@@ -148,7 +149,8 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddGrant) -> Result<GrantSumma
     let (current, _) = open_vault(agent)?;
     let items = meant(agent, &call.items)?;
     let looked = Arc::clone(agent);
-    let (path, sha256) = blocking(move || program(&looked, Path::new(&call.program))).await??;
+    let (path, interpreter, sha256) =
+        blocking(move || program(&looked, Path::new(&call.program))).await??;
     let names: Vec<String> = items.iter().map(|item| visible(&item.name)).collect();
     let (names, program) = (names.join(", "), visible(&path.to_string_lossy()));
     let days = call.seconds.div_ceil(24 * 60 * 60);
@@ -163,6 +165,7 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddGrant) -> Result<GrantSumma
         id: Id::random(),
         machine,
         path,
+        interpreter,
         sha256,
         items: items.iter().map(|item| item.id).collect(),
         given,
@@ -236,8 +239,8 @@ fn items(agent: &Agent, names: &[String]) -> Result<Vec<Item>, Failure> {
     Ok(items)
 }
 
-// The program's own path and hash.
-fn program(agent: &Agent, path: &Path) -> Result<(PathBuf, String), Failure> {
+// The program's own path, what runs it where it is a script, and its hash.
+fn program(agent: &Agent, path: &Path) -> Result<(PathBuf, Option<Interpreter>, String), Failure> {
     let shown = visible(&path.to_string_lossy());
     let unusable =
         |why: &str| failure::invalid(format!("{shown}: {why}."), "Give the path of a program.");
@@ -251,9 +254,99 @@ fn program(agent: &Agent, path: &Path) -> Result<(PathBuf, String), Failure> {
     }
     let hash = agent.gate().hashes().of_path(&path);
     let hash = hash.map_err(|error| unusable(&error.to_string()))?;
-    Ok((path, HEXLOWER.encode(&hash)))
+    let interpreter = interpreter(&path).map_err(|why| unusable(&why))?;
+    Ok((path, interpreter, HEXLOWER.encode(&hash)))
 }
 
-fn unknown(grant: &str) -> Failure {
-    failure::not_found("grant", grant, "Look at: touchkeep grant list")
+/// Where `env` looks for what runs a script. Not in the agent's own PATH, which may be another than the script's.
+const PATH: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin"];
+/// Longer first lines the kernel does not read either (execve(2)).
+const FIRST_LINE: usize = 255;
+
+// What runs a script, by its first line: `#!/bin/sh`, `#!/usr/bin/env python3`. None where it is no script.
+fn interpreter(path: &Path) -> Result<Option<Interpreter>, String> {
+    let mut first = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(FIRST_LINE as u64).read_to_end(&mut first))
+        .map_err(|error| error.to_string())?;
+    let Some(line) = first.strip_prefix(b"#!") else {
+        return Ok(None);
+    };
+    let line =
+        String::from_utf8_lossy(line.split(|byte| *byte == b'\n').next().unwrap_or_default());
+    let line = line.trim();
+    let (program, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    if program.is_empty() {
+        return Err("its first line names nothing that runs it".to_owned());
+    }
+    // The kernel gives the rest of the line as one argument; env splits it where it is told to.
+    let (found, options) = if Path::new(program)
+        .file_name()
+        .is_some_and(|name| name == "env")
+    {
+        let mut words = rest.split_whitespace().skip_while(|word| *word == "-S");
+        let name = words
+            .next()
+            .ok_or("its first line names nothing for env to run")?;
+        let found = PATH
+            .iter()
+            .map(|folder| Path::new(folder).join(name))
+            .find(|path| path.is_file());
+        let found = found.ok_or_else(|| {
+            format!(
+                "what runs it, {}, is not in {}",
+                visible(name),
+                PATH.join(", ")
+            )
+        })?;
+        (found, words.map(str::to_owned).collect())
+    } else {
+        let options = Some(rest.trim()).filter(|rest| !rest.is_empty());
+        (
+            PathBuf::from(program),
+            options.map(str::to_owned).into_iter().collect(),
+        )
+    };
+    let path = fs::canonicalize(&found).map_err(|error| {
+        format!(
+            "what runs it, {}: {error}",
+            visible(&found.to_string_lossy())
+        )
+    })?;
+    Ok(Some(Interpreter { path, options }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_a_script_is_read_from_its_first_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("script");
+        let runs = |first: &str| {
+            fs::write(&path, first).unwrap();
+            interpreter(&path)
+        };
+        let shell = |options: &[&str]| {
+            Ok(Some(Interpreter {
+                path: fs::canonicalize("/bin/sh").unwrap(),
+                options: options.iter().map(|option| (*option).to_owned()).collect(),
+            }))
+        };
+        assert_eq!(runs("#!/bin/sh\necho"), shell(&[]));
+        assert_eq!(runs("#! /bin/sh -e -u\n"), shell(&["-e -u"]));
+        assert_eq!(runs("#!/usr/bin/env sh\n"), shell(&[]));
+        assert_eq!(runs("#!/usr/bin/env -S sh -e -u"), shell(&["-e", "-u"]));
+        assert_eq!(runs("\u{7f}ELF"), Ok(None));
+        for bad in [
+            "#!",
+            "#!\n/bin/sh",
+            "#!/usr/bin/env",
+            "#!/no/such/program",
+            "#!/usr/bin/env no-such-program-here",
+        ] {
+            assert!(runs(bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -22,8 +22,11 @@ pub(crate) struct Ahead {
     pub(crate) id: Id,
     /// The machine that it holds on, by the id of the audit log that it keeps of this vault.
     pub(crate) machine: Id,
-    /// The program's file.
+    /// The program's file, or a script's.
     pub(crate) path: PathBuf,
+    /// For a script: what runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) interpreter: Option<Interpreter>,
     /// SHA-256 of that file, in hex.
     pub(crate) sha256: String,
     /// Which items.
@@ -34,6 +37,16 @@ pub(crate) struct Ahead {
     pub(crate) until: UnixMillis,
 }
 
+/// What runs a script, by its first line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Interpreter {
+    /// The program.
+    pub(crate) path: PathBuf,
+    /// What it is given before the script.
+    pub(crate) options: Vec<String>,
+}
+
 impl Ahead {
     /// Whether it is for this client now: its file is at that path, is what it was, and is what runs. A clock that was set
     /// back to before it was given ends it, too.
@@ -41,14 +54,24 @@ impl Ahead {
         let Some(executable) = &client.executable else {
             return false;
         };
-        self.given <= now
-            && now < self.until
-            && !executable.is_deleted()
-            && !executable.is_elsewhere()
-            && executable.path() == self.path
-            && hashes
-                .of(executable)
-                .is_ok_and(|hash| HEXLOWER.encode(&hash) == self.sha256)
+        if now < self.given
+            || self.until <= now
+            || executable.is_deleted()
+            || executable.is_elsewhere()
+        {
+            return false;
+        }
+        let hash = match &self.interpreter {
+            None if executable.path() == self.path => hashes.of(executable),
+            Some(interpreter)
+                if executable.path() == interpreter.path
+                    && executable.runs_script(&self.path, &interpreter.options) =>
+            {
+                hashes.of_path(&self.path)
+            }
+            _ => return false,
+        };
+        hash.is_ok_and(|hash| HEXLOWER.encode(&hash) == self.sha256)
     }
 
     pub(super) fn covers(&self, item: ItemId) -> bool {

@@ -22,7 +22,7 @@ use touchkeep_vault::{Item, ItemKind, SecretPlace};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::{Failure, Purpose, Question, Scope};
 
-pub(crate) use self::ahead::{Ahead, SETTING as GRANTS};
+pub(crate) use self::ahead::{Ahead, Interpreter, SETTING as GRANTS};
 use self::rule::{Covered, Grant, Holder, Remembered};
 use crate::{
     agent::Agent,

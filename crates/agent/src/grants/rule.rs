@@ -119,3 +119,70 @@ impl Remembered {
         Covered::Yes(by.join(", "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn own() -> Process {
+        Process::look(i32::try_from(std::process::id()).unwrap()).unwrap()
+    }
+
+    fn grant(holder: Holder, seconds: u64) -> (Grant, ItemUse) {
+        let item = ItemId::random();
+        let grant = Grant {
+            id: Id::random(),
+            holder,
+            client: "bot".into(),
+            items: [(item, "key".to_owned())].into(),
+            given: UnixMillis(0),
+            end: Uptime::now().after(Duration::from_secs(seconds)),
+        };
+        let one = ItemUse {
+            item,
+            name: "key".into(),
+            field: "secret".into(),
+            each_time: false,
+        };
+        (grant, one)
+    }
+
+    #[test]
+    fn a_number_that_was_given_again_is_another_process() {
+        let (grant, one) = grant(Holder::Process(own()), 60);
+        let covers = |client: &Process| {
+            Remembered::of(std::slice::from_ref(&grant), client)
+                .cover(std::slice::from_ref(&one), &[])
+        };
+        assert!(matches!(covers(&own()), Covered::Yes(_)));
+        let mut later = own();
+        later.started += 1;
+        assert_eq!(covers(&later), Covered::No);
+        let mut another = own();
+        another.executable = crate::caller::Executable::of(1);
+        assert_eq!(covers(&another), Covered::No);
+        another.executable = None;
+        assert_eq!(covers(&another), Covered::No);
+    }
+
+    #[test]
+    fn a_grant_ends_by_the_clock_that_nobody_sets_or_with_its_process() {
+        let (short, _) = grant(Holder::Process(own()), 0);
+        assert!(short.is_over(Uptime::now()));
+        let mut gone = own();
+        gone.started += 1;
+        let (gone, _) = grant(Holder::Process(gone), 60);
+        assert!(!gone.is_over(Uptime::now()) && !gone.is_in_force(Uptime::now()));
+    }
+
+    #[test]
+    fn every_value_must_be_covered_and_nothing_is_covered_by_nothing() {
+        let (grant, one) = grant(Holder::Process(own()), 60);
+        let (_, other) = super::tests::grant(Holder::Process(own()), 60);
+        let remembered = Remembered::of(&[grant], &own());
+        assert_eq!(remembered.cover(&[one, other], &[]), Covered::No);
+        assert_eq!(remembered.cover(&[], &[]), Covered::No);
+    }
+}
