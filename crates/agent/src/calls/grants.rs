@@ -316,6 +316,10 @@ fn interpreter(path: &Path) -> Result<Option<Interpreter>, String> {
     Ok(Some(Interpreter { path, options }))
 }
 
+fn unknown(grant: &str) -> Failure {
+    failure::not_found("grant", grant, "Look at: touchkeep grant list")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -53,11 +53,17 @@ pub(crate) struct ItemUse {
 impl ItemUse {
     /// A use of one field of an item, which a person calls `name`. The chief secret is called `secret`.
     pub(crate) fn of(item: &Item, name: String, field: &str) -> Self {
+        let each_time = match item.place(field) {
+            Some(SecretPlace::Sealed) => true,
+            // What is not secret of such a key is no right of its.
+            Some(_) => moves_money(item),
+            None => false,
+        };
         Self {
             item: item.id,
             name,
             field: field.to_owned(),
-            each_time: moves_money(item) || item.place(field) == Some(&SecretPlace::Sealed),
+            each_time,
         }
     }
 }
