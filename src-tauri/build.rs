@@ -16,6 +16,7 @@ const COMMANDS: &[&str] = &[
     "show_question",
     "current_prompt",
     "approve",
+    "allow",
     "refuse",
 ];
 

@@ -41,7 +41,10 @@ pub(crate) enum NotYet {
 
 /// Whether a question is shown in the approval window; the others are asked in a native dialog.
 pub(crate) const fn has_window(question: &Question) -> bool {
-    matches!(question, Question::Approval(_) | Question::Touch { .. })
+    matches!(
+        question,
+        Question::Approval(_) | Question::Use(_) | Question::Touch { .. }
+    )
 }
 
 impl Questions {

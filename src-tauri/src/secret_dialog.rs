@@ -155,7 +155,7 @@ fn form(question: &Question) -> Option<Form> {
             last_try: false,
             digits: false,
         },
-        Question::Approval(_) | Question::Touch { .. } => return None,
+        Question::Approval(_) | Question::Use(_) | Question::Touch { .. } => return None,
     };
     Some(form)
 }

@@ -365,6 +365,10 @@ impl Home {
                 "DBUS_SESSION_BUS_ADDRESS",
                 format!("unix:path={}", inside("no-bus")),
             ),
+            (
+                "DBUS_SYSTEM_BUS_ADDRESS",
+                format!("unix:path={}", inside("no-bus")),
+            ),
             ("TOUCHKEEP_DESKTOP", String::new()),
             ("DISPLAY", String::new()),
             ("WAYLAND_DISPLAY", String::new()),

@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     io,
     path::PathBuf,
-    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use hyper::Response;
@@ -19,11 +22,14 @@ use crate::{
     config::Config,
     desktop::Desktop,
     devices::{Devices, Module, ModuleEntry},
-    ports::Running,
+    grants::Gate,
+    ports::{Line, Running},
     prompts::Prompts,
     proxy::{self, Answer, Asked, Refusal, Upstream},
     state::State,
-    vault::{self, Current, client::Client},
+    uptime::Uptime,
+    vault::{self, Armed, Current, client::Client},
+    watch::Watching,
 };
 
 /// The agent.
@@ -35,6 +41,10 @@ pub(crate) struct Agent {
     state: State,
     upstream: Arc<Upstream>,
     running: Arc<Running>,
+    gate: Gate,
+    watching: Watching,
+    armed: RwLock<Option<Arc<Armed>>>,
+    worked: AtomicU64,
     vault: RwLock<Option<Arc<Current>>>,
     lifecycle: tokio::sync::Mutex<()>,
     proxy_port: OnceLock<u16>,
@@ -58,6 +68,10 @@ impl Agent {
             state,
             upstream: Arc::new(Upstream::new()?),
             running: Arc::default(),
+            gate: Gate::default(),
+            watching: Watching::default(),
+            armed: RwLock::default(),
+            worked: AtomicU64::new(0),
             vault: RwLock::new(None),
             lifecycle: tokio::sync::Mutex::default(),
             proxy_port: OnceLock::new(),
@@ -97,6 +111,53 @@ impl Agent {
 
     pub(crate) const fn running(&self) -> &Arc<Running> {
         &self.running
+    }
+
+    /// Who may have which values.
+    pub(crate) const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Notes that something was called or asked for.
+    pub(crate) fn works(&self) {
+        self.worked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often something was called or asked for.
+    pub(crate) fn worked(&self) -> u64 {
+        self.worked.load(Ordering::Relaxed)
+    }
+
+    /// What is heard of the session.
+    pub(crate) const fn watching(&self) -> &Watching {
+        &self.watching
+    }
+
+    /// The trade keys that outlived a lock, until their end.
+    pub(crate) fn armed(&self) -> Option<Arc<Armed>> {
+        let armed = self.armed.read().unwrap_or_else(PoisonError::into_inner);
+        armed
+            .as_ref()
+            .filter(|armed| !armed.has_ended())
+            .map(Arc::clone)
+    }
+
+    pub(crate) fn is_armed(&self, armed: Armed) {
+        *self.armed.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(armed));
+    }
+
+    /// Takes the armed keys away. They are wiped when this is dropped, and nobody uses them.
+    pub(crate) fn disarm(&self) -> Option<Arc<Armed>> {
+        self.armed
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// Takes armed keys away whose time is over.
+    pub(crate) fn disarm_ended(&self) -> Option<Arc<Armed>> {
+        let mut armed = self.armed.write().unwrap_or_else(PoisonError::into_inner);
+        armed.take_if(|armed| armed.has_ended())
     }
 
     /// Where tokens are looked for: what is configured, and what a vault was made with.
@@ -193,6 +254,15 @@ impl Agent {
         self.stopping.send_replace(true);
     }
 
+    // For how much longer trade keys are armed.
+    fn armed_for(&self) -> Option<std::time::Duration> {
+        let of_open = self
+            .vault()
+            .and_then(|current| current.peek()?.armed_until());
+        let until = of_open.or_else(|| self.armed().map(|armed| armed.until()))?;
+        Some(until.since(Uptime::now()))
+    }
+
     pub(crate) fn status(&self) -> Status {
         let current = self.vault();
         Status {
@@ -202,6 +272,8 @@ impl Agent {
             vault: current.map(|current| current.summary()),
             path: self.vault_path().display().to_string(),
             proxy: self.proxy_url(),
+            armed: self.armed_for().map(|left| left.as_secs()),
+            note: self.watching.missing(),
             waiting: u32::try_from(self.prompts.list().len()).unwrap_or(u32::MAX),
             version: self.version().to_owned(),
         }
@@ -209,11 +281,31 @@ impl Agent {
 
     /// Takes one request of a bot to its answer.
     pub(crate) async fn request(&self, asked: Asked) -> Result<Response<Answer>, Refusal> {
+        self.works();
         let current = self.vault().ok_or(Refusal::Locked)?;
-        let open = current.peek().ok_or(Refusal::Locked)?;
-        let clients = open.clients();
-        let client = Client::of_token(&clients, &asked.token).ok_or(Refusal::UnknownToken)?;
-        open.touch();
+        let Some(open) = current.peek() else {
+            let armed = self.armed().ok_or(Refusal::Locked)?;
+            return self.answer(asked, armed.clients(), armed.pipeline()).await;
+        };
+        // A bot whose keys are armed goes on after the lock, so that it need not keep the rest of the vault open.
+        let keeps_open = open.armed_until().is_none();
+        if keeps_open {
+            open.touch();
+        }
+        let answered = self.answer(asked, &open.clients(), &open.pipeline).await;
+        if keeps_open && !matches!(answered, Err(Refusal::UnknownToken)) {
+            open.touch();
+        }
+        answered
+    }
+
+    async fn answer(
+        &self,
+        asked: Asked,
+        clients: &[Client],
+        pipeline: &Line,
+    ) -> Result<Response<Answer>, Refusal> {
+        let client = Client::of_token(clients, &asked.token).ok_or(Refusal::UnknownToken)?;
         let request = RequestId::random();
         let _seat = self.running.begin(request, asked.peer, asked.port);
         {
@@ -230,8 +322,7 @@ impl Agent {
             key_set: client.key_set.clone(),
             http: asked.request,
         };
-        let answered = open.pipeline.handle(incoming).await;
-        open.touch();
+        let answered = pipeline.handle(incoming).await;
         self.prompts.changed("audit");
         answered
             .map(|done| proxy::passed_on(done.response))

@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::devices::ModuleEntry;
+use crate::{devices::ModuleEntry, vault::Because};
 
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -24,8 +24,26 @@ pub(crate) struct Config {
     pub(crate) approval_seconds: u64,
     /// Seconds until a PIN or passphrase that nobody types is a refusal.
     pub(crate) secret_seconds: u64,
+    /// Seconds until a program that was let through is asked about again.
+    pub(crate) grant_seconds: u64,
+    /// What locks the vault.
+    pub(crate) lock: LockConfig,
     /// Devices.
     pub(crate) device: DeviceConfig,
+}
+
+/// `[lock]`: what locks the vault beside the time of `idle_lock_seconds`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LockConfig {
+    /// The machine goes to sleep.
+    pub(crate) sleep: bool,
+    /// The screen is locked.
+    pub(crate) screen: bool,
+    /// Another user takes the seat.
+    pub(crate) user_switch: bool,
+    /// The device that unlocked it is taken away.
+    pub(crate) removal: bool,
 }
 
 /// `[device]`.
@@ -75,7 +93,33 @@ impl Default for Config {
             idle_lock_seconds: 15 * 60,
             approval_seconds: 60,
             secret_seconds: 120,
+            grant_seconds: 60 * 60,
+            lock: LockConfig::default(),
             device: DeviceConfig::default(),
+        }
+    }
+}
+
+impl Default for LockConfig {
+    fn default() -> Self {
+        Self {
+            sleep: true,
+            screen: true,
+            user_switch: true,
+            removal: true,
+        }
+    }
+}
+
+impl LockConfig {
+    /// Whether this locks.
+    pub(crate) const fn is_wanted(&self, because: Because) -> bool {
+        match because {
+            Because::Sleep => self.sleep,
+            Because::Screen => self.screen,
+            Because::UserSwitch => self.user_switch,
+            Because::Removal => self.removal,
+            Because::Idle | Because::Asked | Because::AskedAll => true,
         }
     }
 }
@@ -116,6 +160,10 @@ impl Config {
         Duration::from_secs(self.idle_lock_seconds)
     }
 
+    pub(crate) const fn grant(&self) -> Duration {
+        Duration::from_secs(self.grant_seconds)
+    }
+
     pub(crate) const fn secret(&self) -> Duration {
         Duration::from_secs(self.secret_seconds)
     }
@@ -143,11 +191,26 @@ mod tests {
     }
 
     #[test]
+    fn each_reason_to_lock_can_be_switched_off_and_the_others_stay() {
+        let config = Config::parse("[lock]\nscreen = false").unwrap();
+        assert!(!config.lock.is_wanted(Because::Screen));
+        for because in [
+            Because::Sleep,
+            Because::UserSwitch,
+            Because::Removal,
+            Because::Idle,
+        ] {
+            assert!(config.lock.is_wanted(because));
+        }
+    }
+
+    #[test]
     fn misspelt_relative_and_endless_are_refused() {
         for bad in [
             "aproval_seconds = 5",
             "vault = \"here\"",
             "approval_seconds = 0",
+            "[lock]\nscren = false",
             "[device.pkcs11]\nmodules = [\"libsofthsm2.so\"]",
             "[[device.pkcs11.modules]]\npath = \"b.so\"",
             "[[device.pkcs11.modules]]\npath = \"/b.so\"\ninitt = \"x\"",

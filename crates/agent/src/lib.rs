@@ -28,7 +28,10 @@ mod consent;
 mod desktop;
 mod devices;
 mod failure;
+mod frugal;
+mod grants;
 mod hardening;
+mod inherited;
 mod instance;
 mod logging;
 mod notify;
@@ -37,7 +40,9 @@ mod prompts;
 mod proxy;
 mod schedule;
 mod state;
+mod uptime;
 mod vault;
+mod watch;
 
 use std::{
     io,
@@ -57,6 +62,7 @@ use crate::{
     agent::{Agent, stopped},
     channel::Channel,
     config::Config,
+    inherited::Inherited,
     instance::Instance,
     state::State,
 };
@@ -67,6 +73,9 @@ static MEMORY: WipingAllocator = WipingAllocator;
 
 /// Which variable says at which port the proxy listens, before the configuration.
 const PROXY_PORT: &str = "TOUCHKEEP_PROXY_PORT";
+
+/// Threads that calls and requests are answered on. What blocks has others.
+const WORKERS: usize = 2;
 
 /// How to run.
 #[derive(Debug, Clone)]
@@ -84,6 +93,9 @@ pub enum AgentError {
     /// The operating system does not let it protect itself.
     #[error("the operating system does not let the agent protect its memory: {0}")]
     Hardening(#[source] io::Error),
+    /// What systemd handed over cannot be used.
+    #[error("{0}; look at: systemctl --user cat touchkeep-agent.socket")]
+    Inherited(#[source] io::Error),
     /// A folder cannot be trusted.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -120,7 +132,11 @@ pub enum AgentError {
 /// # Errors
 /// Why it could not start.
 pub fn run(options: &Options) -> Result<(), AgentError> {
+    // First of all: the descriptors that were handed over are known by their numbers.
+    let inherited =
+        Inherited::take(&|name| std::env::var_os(name)).map_err(AgentError::Inherited)?;
     hardening::harden().map_err(AgentError::Hardening)?;
+    frugal::settle();
     if options.background {
         // Fails only where we lead a process group already, and then there is nothing to leave.
         let _ = rustix::process::setsid();
@@ -140,11 +156,11 @@ pub fn run(options: &Options) -> Result<(), AgentError> {
     };
     let config = Config::read(&options.paths.config)?;
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(WORKERS)
         .enable_all()
         .build()
         .map_err(AgentError::Start)?
-        .block_on(serve(options.paths.clone(), config, &instance))
+        .block_on(serve(options.paths.clone(), config, &instance, inherited))
 }
 
 /// Serves a PKCS#11 module to the agent over standard input and output: the child that the agent starts as
@@ -156,17 +172,27 @@ pub fn pkcs11_host(module: &Path) -> io::Result<()> {
     touchkeep_device_pkcs11::host::run(module)
 }
 
-async fn serve(paths: Paths, config: Config, instance: &Instance) -> Result<(), AgentError> {
-    let listen = |path: PathBuf| {
-        instance
-            .listen(&path)
-            .map_err(|source| AgentError::Listen { path, source })
+async fn serve(
+    paths: Paths,
+    config: Config,
+    instance: &Instance,
+    mut inherited: Inherited,
+) -> Result<(), AgentError> {
+    let mut listen = |path: PathBuf| {
+        let listener = match inherited.at(&path) {
+            Some(handed_over) => tokio::net::UnixListener::from_std(handed_over),
+            None => instance.listen(&path),
+        };
+        listener.map_err(|source| AgentError::Listen { path, source })
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Start)?;
     // `ui.sock` first: whoever finds `agent.sock` finds the other one too.
     let ui = listen(paths.ui_socket())?;
     let clients = listen(paths.agent_socket())?;
+    if !inherited.is_empty() {
+        tracing::warn!("systemd listens at another place than the agent, and is not heard there");
+    }
     let state = State::open(&paths.data.join("state.sqlite"))?;
     let wanted = std::env::var(PROXY_PORT)
         .ok()
@@ -189,6 +215,7 @@ async fn serve(paths: Paths, config: Config, instance: &Instance) -> Result<(), 
         tokio::spawn(channel::serve(agent.clone(), clients, Channel::Clients)),
         tokio::spawn(proxy::serve(agent.clone(), proxy, port)),
         tokio::spawn(schedule::run(agent.clone())),
+        tokio::spawn(watch::run(agent.clone())),
     ];
     tracing::info!(
         pid = std::process::id(),

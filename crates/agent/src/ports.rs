@@ -10,13 +10,13 @@ use std::sync::Arc;
 use hyper::{Response, body::Incoming};
 use touchkeep_audit::{Kind, Log, Query, ReadError};
 use touchkeep_core::{SystemClock, UnixMillis};
-use touchkeep_pipeline::{Answering, HistorySource, Pipeline, SendError, Settings, past_of};
+use touchkeep_pipeline::{Answering, HistorySource, Keys, Pipeline, SendError, Settings, past_of};
 use touchkeep_policy::Past;
 use touchkeep_venue::Outgoing;
 
 use self::{approver::People, keys::VaultKeys};
 pub(crate) use self::{
-    keys::{open_enrolled, request_key, request_key_setting, use_of},
+    keys::{handle, open_enrolled, request_key, request_key_setting, use_of},
     running::Running,
 };
 use crate::{
@@ -30,12 +30,23 @@ pub(crate) type Line = Pipeline<Venues>;
 
 /// A line from the proxy to the venues for one open vault.
 pub(crate) fn line(agent: &Arc<Agent>, current: &Arc<Current>, log: Log) -> Line {
+    let keys = Arc::new(VaultKeys::new(agent, current));
+    line_with(agent, current, log, keys)
+}
+
+/// A line with other keys than those of the open vault.
+pub(crate) fn line_with(
+    agent: &Arc<Agent>,
+    current: &Arc<Current>,
+    log: Log,
+    keys: Arc<dyn Keys>,
+) -> Line {
     let settings = Settings {
         approval_ms: agent.config().approval_seconds.saturating_mul(1000),
         ..Settings::default()
     };
     Pipeline::new(
-        Arc::new(VaultKeys::new(agent, current)),
+        keys,
         Arc::new(People::new(agent, current, log.clone())),
         Venues(Arc::clone(agent.upstream())),
         log,

@@ -1,14 +1,18 @@
-//! What happens by itself: idle locks, checkpoints, reminders.
+//! What happens by itself: locks for idleness and for a card that was taken away, checkpoints, reminders.
+
+mod removal;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use self::removal::{Removal, card_of};
 use crate::{
     agent::{Agent, stopped},
     calls::remind,
     devices::blocking,
-    vault::{lock, sign_log},
+    frugal,
+    vault::{Because, lock_because, sign_log},
 };
 
 /// How often it is looked.
@@ -20,6 +24,30 @@ const SIGN_EVERY: Duration = Duration::from_secs(5 * 60);
 /// How often keys are looked at.
 const REMIND_EVERY: Duration = Duration::from_secs(60 * 60);
 
+/// Ticks without work after which the agent makes itself small.
+const QUIET_TICKS: u32 = 3;
+
+// Whether it has been quiet for a while after there was work.
+#[derive(Default)]
+struct Quiet {
+    seen: u64,
+    ticks: u32,
+}
+
+impl Quiet {
+    // True once after each spell of work.
+    fn has_come(&mut self, worked: u64) -> bool {
+        if self.seen != worked {
+            *self = Self {
+                seen: worked,
+                ticks: 0,
+            };
+        }
+        self.ticks = self.ticks.saturating_add(1);
+        self.ticks == QUIET_TICKS
+    }
+}
+
 /// Runs until the agent stops.
 pub(crate) async fn run(agent: Arc<Agent>) {
     let mut stopping = agent.stopping();
@@ -27,10 +55,22 @@ pub(crate) async fn run(agent: Arc<Agent>) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut signed_at = Instant::now();
     let mut reminded_at: Option<Instant> = None;
+    let mut removal = Removal::default();
+    let mut quiet = Quiet::default();
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             () = stopped(&mut stopping) => return,
+        }
+        if quiet.has_come(agent.worked()) {
+            frugal::rest();
+        }
+        if let Some(armed) = agent.disarm_ended() {
+            let said = blocking(move || armed.is_over("Its time is over.")).await;
+            if let Err(failure) = said {
+                tracing::error!(what = failure.what, "disarming was not recorded");
+            }
+            agent.prompts().changed("vault");
         }
         let Some(current) = agent.vault() else {
             continue;
@@ -38,17 +78,28 @@ pub(crate) async fn run(agent: Arc<Agent>) {
         let Some(open) = current.peek() else {
             // The next unlock looks at once.
             reminded_at = None;
+            removal = Removal::default();
             continue;
         };
         if Duration::from_millis(open.idle_ms()) >= agent.config().idle_lock() {
             tracing::info!("nobody used the vault for long, so it is locked");
             drop(open);
-            if let Err(failure) = lock(&agent).await {
+            if let Err(failure) = lock_because(&agent, Because::Idle).await {
                 tracing::error!(what = failure.what, "the idle vault was not locked");
             }
             continue;
         }
+        let serial = card_of(&current, &open);
         drop(open);
+        if let Some(serial) = serial.filter(|_| agent.config().lock.removal)
+            && removal.is_seen(serial).await
+        {
+            tracing::info!("the card that unlocked the vault was taken away, so it is locked");
+            if let Err(failure) = lock_because(&agent, Because::Removal).await {
+                tracing::error!(what = failure.what, "the vault was not locked");
+            }
+            continue;
+        }
         let unsigned = current.log().map_or(0, |log| {
             let signed = log.last_checkpoint().ok().flatten();
             log.head()
@@ -75,5 +126,23 @@ pub(crate) async fn run(agent: Arc<Agent>) {
                 tracing::warn!(what = failure.what, "clients were not noted");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quiet_comes_once_after_each_spell_of_work() {
+        let mut quiet = Quiet::default();
+        let come: Vec<bool> = [0, 0, 0, 0, 5, 5, 6, 6, 6, 6]
+            .into_iter()
+            .map(|worked| quiet.has_come(worked))
+            .collect();
+        let wanted = [
+            false, false, true, false, false, false, false, false, true, false,
+        ];
+        assert_eq!(come, wanted);
     }
 }

@@ -15,7 +15,7 @@ use std::{os::unix::fs::PermissionsExt, process::Command};
 use common::Agent;
 use touchkeep_client::{CallError, Connection, frames, start_on_demand};
 use touchkeep_core::{Code, PromptId};
-use touchkeep_wire::{Answer, AnswerPrompt, GetStatus, ListPrompts, StopAgent};
+use touchkeep_wire::{Answer, AnswerPrompt, GetStatus, ListPrompts, PROTOCOL, StopAgent};
 
 #[tokio::test]
 async fn status_is_told_and_stop_ends_it_cleanly() {
@@ -123,6 +123,135 @@ async fn a_flood_of_connections_leaves_room_when_it_is_over() {
 }
 
 #[tokio::test]
+async fn one_process_does_not_take_every_connection() {
+    let agent = Agent::start().await;
+    let socket = agent.paths.agent_socket();
+    let mut held = Vec::new();
+    for _ in 0..80 {
+        match Connection::connect(&socket, "greedy").await {
+            Ok(connection) => held.push(connection),
+            Err(_) => break,
+        }
+    }
+    assert_eq!(held.len(), 32);
+    // Another process still gets in.
+    let script = r#"
+use IO::Socket::UNIX;
+my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
+my $body = '{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":2,"name":"other"}}';
+syswrite($s, pack("N", length $body) . $body);
+print sysread($s, my $answer, 100) ? "answered" : "closed";
+"#;
+    let output = Command::new("perl")
+        .args(["-e", script])
+        .arg(&socket)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "answered");
+    drop(held);
+    agent.client().await.call(GetStatus {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_older_and_a_newer_program_are_told_what_to_do_and_an_older_agent_is_recognised() {
+    let agent = Agent::start().await;
+    for protocol in [PROTOCOL - 1, PROTOCOL + 1] {
+        let hello = format!(
+            r#"{{"jsonrpc":"2.0","id":7,"method":"hello","params":{{"protocol":{protocol},"name":"touchkeep 0.0.9"}}}}"#
+        );
+        let answer = say(&agent, hello.as_bytes()).await.unwrap();
+        assert!(answer.contains("protocol-mismatch"), "{answer}");
+        assert!(answer.contains("touchkeep agent stop"), "{answer}");
+    }
+    // The other way round: an agent of the version before, as it answered then.
+    let home = tempfile::tempdir().unwrap();
+    let run = home.path().join("run");
+    touchkeep_client::folder::make(&run).unwrap();
+    let listener = tokio::net::UnixListener::bind(run.join("agent.sock")).unwrap();
+    let old = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let hello = frames::read(&mut stream).await.unwrap().unwrap();
+        assert!(String::from_utf8_lossy(&hello).contains(r#""protocol":2"#));
+        let failure = r#"{"code":"protocol-mismatch","what":"The other side (touchkeep 0.2.0) speaks protocol 2, this program speaks 1.","fix":"Stop the agent with `touchkeep agent stop`; the next command starts the installed version."}"#;
+        let answer = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-32000,"message":"m","data":{failure}}}}}"#
+        );
+        frames::write(&mut stream, answer.as_bytes()).await.unwrap();
+    });
+    let refused = Connection::connect(&run.join("agent.sock"), "touchkeep 0.2.0").await;
+    let failure = refused.unwrap_err().failure();
+    assert_eq!(failure.code, Code::ProtocolMismatch);
+    assert!(failure.fix.contains("touchkeep agent stop"), "{failure:?}");
+    old.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_agent_of_an_older_version_can_be_stopped() {
+    let home = tempfile::tempdir().unwrap();
+    let run = home.path().join("run");
+    touchkeep_client::folder::make(&run).unwrap();
+    let listener = tokio::net::UnixListener::bind(run.join("agent.sock")).unwrap();
+    // It hangs up on whoever does not speak version 1, as it did, and answers what it always answered.
+    let old = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let hello = frames::read(&mut stream).await.unwrap().unwrap();
+            if !String::from_utf8_lossy(&hello).contains(r#""protocol":1"#) {
+                continue;
+            }
+            let welcome =
+                r#"{"jsonrpc":"2.0","id":1,"result":{"protocol":1,"version":"0.1.0","pid":1}}"#;
+            frames::write(&mut stream, welcome.as_bytes())
+                .await
+                .unwrap();
+            let call = frames::read(&mut stream).await.unwrap().unwrap();
+            let done = r#"{"jsonrpc":"2.0","id":2,"result":{}}"#;
+            frames::write(&mut stream, done.as_bytes()).await.unwrap();
+            return String::from_utf8_lossy(&call).into_owned();
+        }
+    });
+    let socket = run.join("agent.sock");
+    let heard = touchkeep_client::connection::stop_any(&socket, "touchkeep 0.2.0").await;
+    assert!(heard.unwrap());
+    assert!(old.await.unwrap().contains(r#""method":"agent.stop""#));
+}
+
+#[tokio::test]
+async fn what_is_too_deep_too_long_or_unknown_is_refused_and_hurts_nobody() {
+    let agent = Agent::start().await;
+    let mut stream = tokio::net::UnixStream::connect(agent.paths.agent_socket())
+        .await
+        .unwrap();
+    let hello = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"hello","params":{{"protocol":{PROTOCOL},"name":"t"}}}}"#
+    );
+    frames::write(&mut stream, hello.as_bytes()).await.unwrap();
+    frames::read(&mut stream).await.unwrap().unwrap();
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    for (params, wanted) in [
+        (r#"{"unknown":1}"#.to_owned(), "invalid"),
+        (
+            r#"{"path":null,"device":null,"more":true}"#.to_owned(),
+            "invalid",
+        ),
+        (format!(r#"{{"x":{deep}}}"#), "invalid"),
+        (deep.clone(), "invalid"),
+    ] {
+        let call =
+            format!(r#"{{"jsonrpc":"2.0","id":2,"method":"vault.unlock","params":{params}}}"#);
+        frames::write(&mut stream, call.as_bytes()).await.unwrap();
+        let answer = frames::read(&mut stream).await.unwrap().unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.contains(wanted), "{answer}");
+    }
+    // A member that the message itself does not have ends the connection.
+    let odd = r#"{"jsonrpc":"2.0","id":3,"method":"status","params":{},"extra":1}"#;
+    frames::write(&mut stream, odd.as_bytes()).await.unwrap();
+    assert!(frames::read(&mut stream).await.unwrap().is_none());
+    agent.client().await.call(GetStatus {}).await.unwrap();
+}
+
+#[tokio::test]
 async fn another_user_is_refused_even_where_the_modes_let_him_in() {
     if !rustix::process::geteuid().is_root() {
         return; // only root can become somebody else
@@ -137,7 +266,7 @@ async fn another_user_is_refused_even_where_the_modes_let_him_in() {
         let script = r#"
 use IO::Socket::UNIX;
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die "no connection: $!";
-my $body = '{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":1,"name":"nobody"}}';
+my $body = '{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":2,"name":"nobody"}}';
 $SIG{PIPE} = 'IGNORE';
 syswrite($s, pack("N", length $body) . $body);
 print sysread($s, my $answer, 100) ? "answered\n" : "closed\n";

@@ -52,6 +52,10 @@ words! {
         UnlockFailed = "unlock-failed",
         /// The vault was locked.
         Locked = "locked",
+        /// Trade keys stay usable through an idle and a screen lock.
+        Armed = "armed",
+        /// They do not any more.
+        Disarmed = "disarmed",
         /// An item was added.
         ItemAdded = "item-added",
         /// An item was changed.
@@ -66,6 +70,10 @@ words! {
         ClientAdded = "client-added",
         /// A client's token was taken back.
         ClientRemoved = "client-removed",
+        /// A program was allowed ahead to use items.
+        GrantGiven = "grant-given",
+        /// What a program was allowed has ended before its time.
+        GrantRevoked = "grant-revoked",
         /// A device was enrolled.
         DeviceAdded = "device-added",
         /// A device was retired.

@@ -23,7 +23,8 @@ use tokio::{
 };
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    Call, Failure, Hello, Message, Notification, PROTOCOL, Response, Welcome, rpc::Version2, wiped,
+    Call, Failure, Hello, Message, Notification, PROTOCOL, Response, StopAgent, Welcome,
+    rpc::Version2, wiped,
 };
 use zeroize::{Zeroize, Zeroizing};
 
@@ -34,6 +35,8 @@ use crate::{
 
 /// How long the agent may take to say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// Versions of the language after ours that an agent to be ended is tried in.
+const NEWER_TRIED: u32 = 16;
 /// News that may wait to be read before the connection stops reading.
 const NEWS_WAITING: usize = 256;
 
@@ -242,6 +245,47 @@ pub fn other_protocol(theirs: u32, version: &str) -> Failure {
         ),
         "Stop the agent with `touchkeep agent stop`; the next command starts the installed version.",
     )
+}
+
+/// Ends an agent of whatever version: the greeting is tried in its language, and `agent.stop` is the same in all of them.
+/// Whether it was heard.
+///
+/// # Errors
+/// When nobody answers, or it is not this user's agent.
+pub async fn stop_any(socket: &Path, name: &str) -> Result<bool, ConnectError> {
+    let older = (1..=PROTOCOL).rev();
+    let newer = (PROTOCOL + 1)..=(PROTOCOL + NEWER_TRIED);
+    for protocol in older.chain(newer) {
+        let mut stream = checked_stream(socket).await?;
+        let hello = Hello {
+            protocol,
+            name: name.to_owned(),
+        };
+        let spoken = async {
+            if !says_yes(&mut stream, 1, &hello).await? {
+                return Ok(false);
+            }
+            says_yes(&mut stream, 2, &StopAgent {}).await
+        };
+        match tokio::time::timeout(HELLO_TIMEOUT, spoken).await {
+            Ok(Ok(true)) => return Ok(true),
+            Ok(Ok(false) | Err(_)) => {}
+            Err(_) => return Err(ConnectError::NoGreeting),
+        }
+    }
+    Ok(false)
+}
+
+// One call and its answer. A version that ends at once may not answer the last one.
+async fn says_yes<C: Call>(stream: &mut UnixStream, id: u64, call: &C) -> io::Result<bool> {
+    frames::write(stream, &frame_of(id, call)?).await?;
+    match frames::read(stream).await? {
+        Some(answer) => Ok(matches!(
+            Message::parse(&answer),
+            Ok(Message::Response(response)) if response.error.is_none()
+        )),
+        None => Ok(C::METHOD == StopAgent::METHOD),
+    }
 }
 
 async fn checked_stream(socket: &Path) -> Result<UnixStream, ConnectError> {

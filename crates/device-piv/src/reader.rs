@@ -3,9 +3,9 @@
 //! Cards are shared with other programs, and left as they are: the `pcsc` crate resets a card that it drops, which forgets
 //! a PIN that another program verified. How long another program is waited for is in `turn`.
 
-use std::ffi::CString;
+use std::{ffi::CString, time::Duration};
 
-use pcsc::{Context, Scope};
+use pcsc::{Context, ReaderState, Scope, State};
 use touchkeep_device::{DeviceError, attestation::Firmware};
 
 use crate::{
@@ -49,6 +49,53 @@ pub fn list() -> Result<Vec<Found>, DeviceError> {
         (true, true) => Err(self::busy()),
         _ => Ok(found),
     }
+}
+
+/// A reader with a card in it, and how often cards came and went there. It differs once the card was taken out, even where
+/// it is in again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    reader: CString,
+    comings: u32,
+}
+
+/// Where the YubiKey with this serial number is now; none where it is not connected.
+///
+/// # Errors
+/// As [`list`].
+pub fn presence(serial: u32) -> Result<Option<Presence>, DeviceError> {
+    let found = list()?.into_iter().find(|found| found.serial == serial);
+    let reader = found.and_then(|found| CString::new(found.reader).ok());
+    let Some(reader) = reader else {
+        return Ok(None);
+    };
+    let context = Context::establish(Scope::System).map_err(explained)?;
+    let comings = comings(&context, &reader)?;
+    Ok(comings.map(|comings| Presence { reader, comings }))
+}
+
+/// Whether the card is still where it was. Asks pcscd and not the card, so that it disturbs nobody's use of it.
+///
+/// # Errors
+/// [`DeviceError::Middleware`] without pcscd.
+pub fn is_still(presence: &Presence) -> Result<bool, DeviceError> {
+    let context = Context::establish(Scope::System).map_err(explained)?;
+    Ok(comings(&context, &presence.reader)? == Some(presence.comings))
+}
+
+// How often cards came and went, where one is in.
+fn comings(context: &Context, reader: &CString) -> Result<Option<u32>, DeviceError> {
+    let mut states = [ReaderState::new(reader.as_c_str(), State::UNAWARE)];
+    match context.get_status_change(Duration::ZERO, &mut states) {
+        Ok(()) => {}
+        Err(pcsc::Error::UnknownReader) => return Ok(None),
+        Err(error) => return Err(explained(error)),
+    }
+    let [state] = &states;
+    Ok(state
+        .event_state()
+        .contains(State::PRESENT)
+        .then(|| state.event_count()))
 }
 
 fn readers() -> Result<Vec<CString>, DeviceError> {

@@ -1,10 +1,10 @@
-//! What the approval window may do: see the one question, approve it, refuse it.
+//! What the approval window may do: see the one question, approve or allow it, refuse it.
 
 use std::time::Instant;
 
 use tauri::State;
 use touchkeep_core::{Code, PromptId};
-use touchkeep_wire::Answer;
+use touchkeep_wire::{Answer, Scope};
 
 use crate::{
     link::Link,
@@ -28,6 +28,17 @@ pub(crate) async fn approve(
     let may = link.questions().may_approve(prompt, Instant::now());
     may.map_err(why_not)?;
     link.answer(prompt, Answer::Approve { digest }).await
+}
+
+#[tauri::command]
+pub(crate) async fn allow(
+    link: State<'_, Link>,
+    prompt: PromptId,
+    scope: Scope,
+) -> Result<(), Trouble> {
+    let may = link.questions().may_approve(prompt, Instant::now());
+    may.map_err(why_not)?;
+    link.answer(prompt, Answer::Allow { scope }).await
 }
 
 #[tauri::command]

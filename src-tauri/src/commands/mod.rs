@@ -20,6 +20,7 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
         main_window::show_question,
         approval::current_prompt,
         approval::approve,
+        approval::allow,
         approval::refuse,
     ]
 }

@@ -8,7 +8,7 @@ import type {
   ItemSummary,
   KeyAge,
   Prompt,
-  PromptClosed,
+  PromptClosed, Scope,
   Status,
 } from './types';
 
@@ -61,10 +61,11 @@ export interface CurrentPrompt {
   guard_ms: number;
 }
 
-/** What the approval window may do: see the one question, approve it, refuse it. */
+/** What the approval window may do: see the one question, approve or allow it, refuse it. */
 export interface ApprovalBackend {
   currentPrompt(): Promise<CurrentPrompt | null>;
   approve(prompt: string, digest: string): Promise<void>;
+  allow(prompt: string, scope: Scope): Promise<void>;
   refuse(prompt: string): Promise<void>;
   /** There is a new question, or one fewer. */
   onPrompt(handler: () => void): Promise<() => void>;

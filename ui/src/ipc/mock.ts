@@ -2,7 +2,7 @@
 // `npm run preview:mock`, then `/?scene=locked` or `/approval.html?scene=withdraw`. No production build contains it.
 
 import type { ApprovalBackend, AuditQuery, CurrentPrompt, MainBackend, News, Trouble } from './backend';
-import type { Approval, AuditPage, AuditRow, ItemSummary, KeyAge, Prompt, PromptClosed, Status } from './types';
+import type { Approval, AuditPage, AuditRow, ItemSummary, KeyAge, Prompt, PromptClosed, Scope, Status, UseRequest } from './types';
 
 const DAY = 86_400_000;
 
@@ -75,6 +75,11 @@ export class MockApproval implements ApprovalBackend {
     if (question?.kind === 'approval' && question.touch) this.open(touchPrompt(Date.now(), question.sentence));
   }
 
+  async allow(prompt: string, scope: Scope): Promise<void> {
+    this.answers.push(`allow ${prompt} ${scope}`);
+    this.close('allowed');
+  }
+
   async refuse(prompt: string): Promise<void> {
     this.answers.push(`refuse ${prompt}`);
     this.close('refused');
@@ -145,6 +150,31 @@ export function touchPrompt(now: number, why: string): Prompt {
   };
 }
 
+/** A program that asks for values. */
+export function useOfValues(now: number, over: Partial<UseRequest> = {}): Prompt {
+  return {
+    id: 'use',
+    asked: now,
+    deadline: now + 60_000,
+    question: {
+      kind: 'use',
+      sentence: 'python3 asks for 2 values',
+      values: ['binance-read: secret', 'binance-read: api-key'],
+      purpose: 'for a program that it starts',
+      client: 'python3',
+      executable: '/usr/bin/python3.11',
+      process: ['systemd (1203) /usr/lib/systemd/systemd', 'bash (2811) /usr/bin/bash', 'python3 (48213) /usr/bin/python3.11'],
+      place: 'terminal pts/3',
+      unusual: [],
+      scopes: ['once', 'process', 'terminal'],
+      minutes: 60,
+      pid: 48213,
+      practice: false,
+      ...over,
+    },
+  };
+}
+
 /** The questions of a scene of the approval window. */
 export function questions(scene: string, now: number): Prompt[] {
   const order = withdrawal(now, {
@@ -173,6 +203,8 @@ export function questions(scene: string, now: number): Prompt[] {
       return [order, { ...withdrawal(now), id: 'p2' }];
     case 'hostile':
       return [hostile];
+    case 'use':
+      return [useOfValues(now)];
     case 'touch':
       return [touchPrompt(now, 'Unlock the vault')];
     case 'none':

@@ -25,6 +25,7 @@ export const mainBackend: MainBackend = {
 export const approvalBackend: ApprovalBackend = {
   currentPrompt: () => invoke<CurrentPrompt | null>('current_prompt'),
   approve: (prompt, digest) => invoke<void>('approve', { prompt, digest }),
+  allow: (prompt, scope) => invoke<void>('allow', { prompt, scope }),
   refuse: (prompt) => invoke<void>('refuse', { prompt }),
   onPrompt: (handler) => listen('prompt', () => handler()),
   onClosed: (handler) => listen<PromptClosed>('prompt-closed', (event) => handler(event.payload)),

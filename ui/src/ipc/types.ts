@@ -195,7 +195,7 @@ deadline: number,
 question: Question, };
 
 /** What is asked. */
-export type Question = { "kind": "approval" } & Approval | { "kind": "touch",
+export type Question = { "kind": "approval" } & Approval | { "kind": "use" } & UseRequest | { "kind": "touch",
 /** Which device. */
 device: string,
 /** What for, in a sentence. */
@@ -244,14 +244,44 @@ digest: string,
 /** Made for practice: no real money. */
 practice: boolean, };
 
+/** A program that wants values, and is not known to be allowed to. */
+export type UseRequest = {
+/** In plain words: `python3 asks for 2 values`. */
+sentence: string,
+/** The values, by name: `prod/main-trade: secret`. Never what they are. */
+values: Array<string>,
+/** What they are for: `to print them`, `for a program that is started`. */
+purpose: string,
+/** The program that asks. */
+client: string,
+/** What it runs; empty where that cannot be seen. */
+executable: string,
+/** It and its parents, outermost first. */
+process: Array<string>,
+/** The terminal or the systemd unit that it runs in; empty where it runs in neither. */
+place: string,
+/** What is unusual about it: `its program was replaced since it was started`. */
+unusual: Array<string>,
+/** What may be answered beside a refusal, the least first. */
+scopes: Array<Scope>,
+/** For how many minutes more than a single use is remembered. */
+minutes: number,
+/** The process that connected; the terminal that it was started in may ask. */
+pid: number,
+/** A vault for practice. */
+practice: boolean, };
+
+/** For how much a yes to a [`UseRequest`] holds. */
+export type Scope = "once" | "process" | "terminal";
+
 /** How a question ended. */
 export type PromptClosed = {
 /** Which. */
 prompt: string,
-/** `approved`, `refused`, `answered`, `timed-out`, `done`, `failed`. */
+/** `approved`, `allowed`, `refused`, `answered`, `timed-out`, `done`, `failed`. */
 outcome: string, };
 
 /** Something changed; ask again for what you show. */
 export type Changed = {
-/** `vault`, `items`, `audit`, `clients`, `policy`, `reminders`. */
+/** `vault`, `items`, `audit`, `clients`, `grants`, `policy`, `reminders`. */
 what: string, };

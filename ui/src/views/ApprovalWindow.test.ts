@@ -1,6 +1,6 @@
 import { flushSync, mount, unmount } from 'svelte';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { MockApproval, questions, withdrawal } from '../ipc/mock';
+import { MockApproval, questions, useOfValues, withdrawal } from '../ipc/mock';
 import ApprovalWindow from './ApprovalWindow.svelte';
 
 const GUARD_MS = 600;
@@ -50,6 +50,34 @@ describe('approval window', () => {
     expect(backend.answers).toEqual([]);
     await settle(1);
     expect(button('approve').disabled).toBe(false);
+  });
+
+  it('shows a program that asks for values, and allows as much as is pressed, after the guard', async () => {
+    const backend = new MockApproval(questions('use', Date.now()));
+    await show(backend);
+    expect(find('values')?.textContent).toContain('binance-read: secret');
+    expect(find('executable')?.textContent).toBe('/usr/bin/python3.11');
+    expect(find('process')?.textContent).toContain('bash (2811)');
+    expect(find('scope-hint')?.textContent).toContain('60 min');
+    button('allow-terminal').click();
+    press('Enter');
+    expect(backend.answers).toEqual([]);
+    await settle(GUARD_MS);
+    button('allow-process').click();
+    await settle();
+    expect(backend.answers).toEqual(['allow use process']);
+    expect(find('outcome')?.dataset.outcome).toBe('allowed');
+  });
+
+  it('offers no more for a sealed value than this once', async () => {
+    const backend = new MockApproval([useOfValues(Date.now(), { scopes: ['once'], unusual: ['sealed: asked for each time'] })]);
+    await show(backend);
+    await settle(GUARD_MS);
+    expect([find('allow-process'), find('allow-terminal'), find('scope-hint')]).toEqual([null, null, null]);
+    expect(find('unusual')?.textContent).toContain('sealed');
+    press('Escape');
+    await settle();
+    expect(backend.answers).toEqual(['refuse use']);
   });
 
   it('approves exactly the digest that was shown, then waits for the touch', async () => {

@@ -56,6 +56,8 @@ struct Ground {
 
 struct Running {
     config: Config,
+    /// What is not heard of the session.
+    unheard: Option<String>,
 }
 
 /// The call.
@@ -93,6 +95,7 @@ impl Ground {
             load: true,
             running: Some(Running {
                 config: agent.config().clone(),
+                unheard: agent.watching().missing(),
             }),
             leave,
         }
@@ -149,6 +152,12 @@ fn examine(ground: &Ground) -> Diagnosis {
 
     let mut findings = Vec::new();
     findings.extend(ground.running.as_ref().map(|_| machine::program()));
+    findings.extend(
+        ground
+            .running
+            .as_ref()
+            .map(|running| machine::session(running.unheard.as_deref())),
+    );
     findings.extend(places::config(ground));
     findings.extend(places::folders(&ground.paths));
     let (seen, vault) = vault.wait().unwrap_or_else(slow_vault);

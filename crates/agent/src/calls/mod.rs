@@ -7,6 +7,7 @@ pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod enrol;
 pub(crate) mod environments;
+pub(crate) mod grants;
 pub(crate) mod items;
 pub(crate) mod join;
 pub(crate) mod policy;

@@ -5,15 +5,15 @@ use std::{future::Future, sync::Arc};
 use serde_json::value::RawValue;
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    AcceptModule, AddClient, AddEnvironment, AddItem, AnswerPrompt, AttestDevice, BeginBundle,
-    BundleRows, Call, ChangePin, CheckReminders, CheckpointAudit, CreateVault, Diagnose, Done,
-    EditItem, EnrollDevice, ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello,
-    InspectDevice, JoinMembership, ListAudit, ListBackups, ListClients, ListDevices,
-    ListEnvironments, ListItems, ListPrompts, ListRecovery, ListReminders, ListVersions, LockVault,
-    MakeKit, MergeCopy, ProveDevice, ProveKit, RemoveItem, RenameEnvironment, ResealItems,
-    RestoreBackup, RestoreItem, RestoreVersion, RetireDevice, RevokeClient, SetApiKey,
-    SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault,
-    UnlockWithKit, VerifyAudit,
+    AcceptModule, AddClient, AddEnvironment, AddGrant, AddItem, AnswerPrompt, ArmTradeKeys,
+    AskGrant, AttestDevice, BeginBundle, BundleRows, Call, ChangePin, CheckReminders,
+    CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EnrollDevice, ExportPublicKey, Failure,
+    FindItems, GetPolicy, GetStatus, Hello, InspectDevice, JoinMembership, ListAudit, ListBackups,
+    ListClients, ListDevices, ListEnvironments, ListGrants, ListItems, ListPrompts, ListRecovery,
+    ListReminders, ListVersions, LockAll, LockVault, MakeKit, MergeCopy, ProveDevice, ProveKit,
+    RemoveItem, RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion,
+    RetireDevice, RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit,
+    ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -22,15 +22,17 @@ use super::{
 };
 use crate::{
     agent::Agent,
+    caller::Caller,
     calls::{
-        audit, backup, clients, devices, doctor, enrol, environments, items, join, policy, recover,
-        remind,
+        audit, backup, clients, devices, doctor, enrol, environments, grants, items, join, policy,
+        recover, remind,
     },
     vault,
 };
 
 pub(super) async fn dispatch(
     agent: &Arc<Agent>,
+    caller: &Caller,
     channel: Channel,
     method: &str,
     params: Box<RawValue>,
@@ -46,6 +48,13 @@ pub(super) async fn dispatch(
             .await
         }
         LockVault::METHOD => call(params, |LockVault {}| lock(agent)).await,
+        LockAll::METHOD => call(params, |LockAll {}| lock_all(agent)).await,
+        ArmTradeKeys::METHOD => {
+            call(params, |ArmTradeKeys { seconds }| {
+                vault::arm(agent, seconds)
+            })
+            .await
+        }
         ListDevices::METHOD => call(params, |ListDevices {}| devices::list(agent)).await,
         SetDevicePin::METHOD => {
             call(params, |SetDevicePin { serial }| {
@@ -193,6 +202,23 @@ pub(super) async fn dispatch(
             })
             .await
         }
+        ListGrants::METHOD => call(params, |ListGrants {}| async { grants::list(agent) }).await,
+        RevokeGrant::METHOD => {
+            call(params, |RevokeGrant { grant }| grants::revoke(agent, grant)).await
+        }
+        AskGrant::METHOD => {
+            call(
+                params,
+                |AskGrant {
+                     items,
+                     no_interaction,
+                 }| async move {
+                    grants::ask(agent, caller, &items, no_interaction).await
+                },
+            )
+            .await
+        }
+        AddGrant::METHOD => call(params, |grant| grants::add(agent, grant)).await,
         GetPolicy::METHOD => call(params, |GetPolicy {}| async { policy::get(agent) }).await,
         SetPolicy::METHOD => call(params, |SetPolicy { text }| policy::set(agent, text)).await,
         ListAudit::METHOD => call(params, |query| audit::list(agent, query)).await,
@@ -245,6 +271,12 @@ pub(super) async fn dispatch(
 }
 
 async fn lock(agent: &Arc<Agent>) -> Result<Done, Failure> {
+    vault::lock_because(agent, vault::Because::Asked)
+        .await
+        .map(|_| Done {})
+}
+
+async fn lock_all(agent: &Arc<Agent>) -> Result<Done, Failure> {
     vault::lock(agent).await.map(|_| Done {})
 }
 

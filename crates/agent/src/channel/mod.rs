@@ -3,7 +3,10 @@
 mod connection;
 mod methods;
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tokio::{net::UnixListener, sync::Semaphore, task::JoinSet};
 
@@ -26,11 +29,58 @@ impl Channel {
             Self::FrontEnds => 16,
         }
     }
+
+    // Those of one process, so that none takes all of them.
+    const fn limit_of_one(self) -> usize {
+        match self {
+            Self::Clients => 32,
+            Self::FrontEnds => 8,
+        }
+    }
+}
+
+// How many connections each process has.
+#[derive(Debug, Default)]
+struct Held(Mutex<HashMap<i32, usize>>);
+
+// A connection's place among those of its process; given up when this is dropped.
+#[derive(Debug)]
+struct Place {
+    held: Arc<Held>,
+    pid: i32,
+}
+
+impl Held {
+    fn take(self: &Arc<Self>, pid: i32, limit: usize) -> Option<Place> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = held.entry(pid).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(Place {
+            held: Arc::clone(self),
+            pid,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut held = self.held.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = held.get_mut(&self.pid) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.pid);
+            }
+        }
+    }
 }
 
 /// Serves a socket until the agent stops, and then lets what was answered go out.
 pub(crate) async fn serve(agent: Arc<Agent>, listener: UnixListener, channel: Channel) {
     let seats = Arc::new(Semaphore::new(channel.limit()));
+    let held = Arc::<Held>::default();
     let mut connections = JoinSet::new();
     let mut stopping = agent.stopping();
     loop {
@@ -48,8 +98,10 @@ pub(crate) async fn serve(agent: Arc<Agent>, listener: UnixListener, channel: Ch
                 continue;
             }
         };
-        let peer = match stream.peer_cred() {
-            Ok(peer) if peer.uid() == rustix::process::geteuid().as_raw() => peer,
+        let pid = match stream.peer_cred() {
+            Ok(peer) if peer.uid() == rustix::process::geteuid().as_raw() => {
+                peer.pid().unwrap_or(0)
+            }
             Ok(peer) => {
                 tracing::warn!(uid = peer.uid(), "a connection of another user was refused");
                 continue;
@@ -59,14 +111,22 @@ pub(crate) async fn serve(agent: Arc<Agent>, listener: UnixListener, channel: Ch
                 continue;
             }
         };
+        let Some(place) = held.take(pid, channel.limit_of_one()) else {
+            tracing::warn!(
+                ?channel,
+                pid,
+                "a process has too many connections, one was closed"
+            );
+            continue;
+        };
         let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else {
             tracing::warn!(?channel, "too many connections, one was closed");
             continue;
         };
         let agent = Arc::clone(&agent);
         connections.spawn(async move {
-            connection::serve(agent, stream, channel, peer.pid()).await;
-            drop(seat);
+            connection::serve(agent, stream, channel).await;
+            drop((seat, place));
         });
     }
     while connections.join_next().await.is_some() {}

@@ -2,14 +2,19 @@
 //! before anything is spent and the touch shown while it is waited for.
 //!
 //! # Why one at a time
-//! A touch has no display. Were two uses to wait together, nobody could say which of them a finger lets through.
+//! A touch has no display. Were two uses to wait together, nobody could say which of them a finger lets through. While a PIN or
+//! a passphrase is typed no device is in use, so that a question that nobody answers keeps nobody else waiting.
 
 mod failure;
 mod modules;
 mod open;
 mod pins;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use touchkeep_core::{Code, Passphrase, Pin};
@@ -34,6 +39,7 @@ const TOUCH_WITHIN: Duration = Duration::from_secs(30);
 /// The agent's hands on devices.
 pub(crate) struct Devices {
     turn: Arc<Mutex<()>>,
+    asking: std::sync::Mutex<HashMap<String, Arc<Mutex<()>>>>,
     pins: Arc<Pins>,
     prompts: Prompts,
     secret_within: Duration,
@@ -116,6 +122,7 @@ impl Devices {
     pub(crate) fn new(prompts: Prompts, secret_within: Duration) -> Self {
         Self {
             turn: Arc::default(),
+            asking: std::sync::Mutex::default(),
             pins: Arc::default(),
             prompts,
             secret_within,
@@ -147,10 +154,15 @@ impl Devices {
         open: impl FnOnce() -> Result<Opened, Failed> + Send + 'static,
         work: impl FnOnce(&mut Opened, Auth<'_>) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Failed> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let _asking = self.asking(&what).await;
         let session = self.pins.session();
-        let (mut device, secret, touch) = self.opened(&what, open).await?;
+        let (mut device, secret, touch) = {
+            let _turn = self.quiet().await;
+            self.opened(&what, open).await?
+        };
+        // Nobody else waits while a person types, or does not.
         let given = self.given(&what, secret).await?;
+        let turn = self.quiet().await;
         let kept = matches!(given, Given::Pin(_))
             .then(|| what.serial.clone())
             .flatten();
@@ -185,16 +197,29 @@ impl Devices {
         let Some(serial) = what.serial.clone() else {
             return Ok(());
         };
-        let _turn = Arc::clone(&self.turn).lock_owned().await;
+        let _asking = self.asking(&what).await;
         let session = self.pins.session();
         if self.pins.of(&serial).is_some() {
             return Ok(());
         }
-        let (_device, secret, _) = self.opened(&what, open).await?;
+        let (_device, secret, _) = {
+            let _turn = self.quiet().await;
+            self.opened(&what, open).await?
+        };
         if let Given::Pin(pin) = self.given(&what, secret).await? {
             self.pins.keep(&serial, &pin, session);
         }
         Ok(())
+    }
+
+    // Uses of one device wait for each other's typing, so that a PIN that is about to be known is not asked for twice.
+    async fn asking(&self, what: &Use) -> Option<OwnedMutexGuard<()>> {
+        let serial = what.serial.clone()?;
+        let of_device = {
+            let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(asking.entry(serial).or_default())
+        };
+        Some(of_device.lock_owned().await)
     }
 
     /// Waits until no device is in use, and keeps it so until the guard is dropped.
@@ -265,7 +290,7 @@ impl Devices {
     async fn typed(&self, question: Question) -> Result<String, Failure> {
         match self.prompts.ask(question, self.secret_within).await {
             Reply::Secret(value) => Ok(value.into_inner()),
-            Reply::Refused | Reply::Approved(_) => Err(Failure::new(
+            Reply::Refused | Reply::Approved(_) | Reply::Allowed(_) => Err(Failure::new(
                 Code::Refused,
                 "It was refused where the PIN or passphrase was to be typed.",
                 "",
@@ -275,7 +300,7 @@ impl Devices {
                 "Nobody typed the PIN or passphrase in time.",
                 "Open the desktop, or run `touchkeep approve` in a terminal, and try again.",
             )),
-            Reply::TooMany => Err(too_many()),
+            Reply::TooMany | Reply::Resting(_) => Err(too_many()),
         }
     }
 

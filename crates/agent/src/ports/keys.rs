@@ -316,7 +316,12 @@ fn holds(device: &DeviceInfo, said: &KeyInfo) -> Result<(), DeviceError> {
     )))
 }
 
-fn handle(current: &Current, vault: &Unlocked, item: &Item) -> Result<KeyHandle, KeyError> {
+/// How an item's key signs.
+pub(crate) fn handle(
+    current: &Current,
+    vault: &Unlocked,
+    item: &Item,
+) -> Result<KeyHandle, KeyError> {
     let (signer, touched_each_use) = match &item.secret {
         SecretPlace::Missing => return Err(KeyError::NoSecret(item.name.clone())),
         SecretPlace::Stored => (Signer::HmacSha256, false),

@@ -36,7 +36,7 @@ impl Running {
     }
 
     /// Notes what a request is for, once that is known. Until [`Running::over`].
-    pub(super) fn is_for(&self, question: &Question) {
+    pub(crate) fn is_for(&self, question: &Question) {
         let why = format!(
             "{}, asked by {}",
             question.operation.sentence(),
@@ -76,7 +76,7 @@ impl Running {
     }
 
     /// A request is over: nothing is kept of it.
-    pub(super) fn over(&self, request: RequestId) {
+    pub(crate) fn over(&self, request: RequestId) {
         let mut inner = self.lock();
         inner.purposes.remove(&request);
         inner.secrets.remove(&request);

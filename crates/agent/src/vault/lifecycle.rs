@@ -3,8 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, RwLock, atomic::AtomicU64},
-    time::Instant,
+    sync::{Arc, Mutex, RwLock, atomic::AtomicU64},
 };
 
 use touchkeep_audit::{Decision, Event, Kind, Log, OpenError};
@@ -18,7 +17,7 @@ use touchkeep_wire::{
 };
 
 use super::{
-    Current, Open, checkpoint,
+    Armed, Current, Open, checkpoint,
     choose::{Chosen, choose, find, find_token},
     client, device_label, policy_of, recovery,
 };
@@ -26,7 +25,9 @@ use crate::{
     agent::Agent,
     devices::{Connected, Failed, Opened, Session, Use, blocking},
     failure,
+    grants::Ahead,
     ports::{self, LogHistory},
+    uptime::Uptime,
 };
 
 /// The least work factor outside of practice: a quarter of a GiB and about a second for each guess.
@@ -226,7 +227,17 @@ pub(crate) async fn unlock(
     {
         return Ok(current.summary());
     }
-    lock(agent).await?;
+    // What is armed of this very vault goes on until that is open again.
+    let same = agent.vault().is_some_and(|current| current.path() == path);
+    lock_because(
+        agent,
+        if same {
+            Because::Asked
+        } else {
+            Because::AskedAll
+        },
+    )
+    .await?;
     let (current, locked) = blocking({
         let (agent, path) = (Arc::clone(agent), path.clone());
         move || Current::load(&path, agent.paths())
@@ -385,19 +396,25 @@ fn put_in_force(
         .set_policy(policy, &history)
         .map_err(|error| failure::read_log(&error))?;
     let clients = client::Client::read_all(vault.setting(client::SETTING));
+    let machine = agent.state().log(current.id());
+    let mut ahead = Ahead::read_all(&vault);
+    ahead.retain(|one| Some(one.machine) == machine);
+    agent.gate().load(ahead);
     let open = Open {
         vault: RwLock::new(*vault),
         device,
         words,
         pipeline,
         clients: RwLock::new(clients.into()),
+        armed: Mutex::new(agent.disarm().map(|armed| armed.until())),
         used: AtomicU64::new(0),
-        born: Instant::now(),
+        born: Uptime::now(),
     };
     drop(current.replace(Some(Arc::new(open))));
     // A lock ends the session first and closes then, so that one of the two sees the other.
     if agent.devices().session() != session {
         drop(current.replace(None));
+        agent.gate().forget();
         log.drop_tag_key();
         return Err(locked_meanwhile());
     }
@@ -436,9 +453,57 @@ fn keep_log_id(agent: &Agent, current: &Current, log: &Log) -> Result<(), Failur
     kept.map_err(|error| failure::state(&error))
 }
 
-/// Locks: keys and PINs are wiped. Whether anything was open.
+/// Why a vault is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Because {
+    /// Somebody said so.
+    Asked,
+    /// Somebody said so, of armed keys as well.
+    AskedAll,
+    /// Nobody used it for long.
+    Idle,
+    /// The screen is locked.
+    Screen,
+    /// The machine goes to sleep.
+    Sleep,
+    /// Another user has the seat.
+    UserSwitch,
+    /// The device that unlocked it was taken away.
+    Removal,
+}
+
+impl Because {
+    /// Whether armed keys stay.
+    const fn spares_armed(self) -> bool {
+        matches!(self, Self::Asked | Self::Idle | Self::Screen)
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Asked => "It was asked for.",
+            Self::AskedAll => "It was asked for, armed keys as well.",
+            Self::Idle => "Nobody used it for long.",
+            Self::Screen => "The screen was locked.",
+            Self::Sleep => "The machine went to sleep.",
+            Self::UserSwitch => "Another user took the seat.",
+            Self::Removal => "The device that unlocked it was taken away.",
+        }
+    }
+}
+
+/// Locks: every key and PIN is wiped, armed ones as well. Whether anything was open.
 pub(crate) async fn lock(agent: &Arc<Agent>) -> Result<bool, Failure> {
+    lock_because(agent, Because::AskedAll).await
+}
+
+/// Locks: keys and PINs are wiped; armed ones as well, unless they outlive this. Whether anything was open.
+pub(crate) async fn lock_because(agent: &Arc<Agent>, because: Because) -> Result<bool, Failure> {
     agent.devices().forget();
+    if !because.spares_armed()
+        && let Some(armed) = agent.disarm()
+    {
+        blocking(move || armed.is_over("With a lock of everything.")).await?;
+    }
     let Some(current) = agent.vault() else {
         return Ok(false);
     };
@@ -446,12 +511,19 @@ pub(crate) async fn lock(agent: &Arc<Agent>) -> Result<bool, Failure> {
         return Ok(false);
     };
     agent.running().forget_secrets();
+    agent.gate().forget();
     agent.flush_seen();
     let done = blocking({
-        let current = Arc::clone(&current);
+        let (agent, current) = (Arc::clone(agent), Arc::clone(&current));
         move || {
+            let armed = open.armed_until().filter(|_| because.spares_armed());
+            let armed = armed.and_then(|until| Armed::of(&agent, &current, &open, until));
+            let keeps_tags = armed.is_some();
+            if let Some(armed) = armed {
+                agent.is_armed(armed);
+            }
             // Locking is never refused: what cannot be recorded now is said in the log of the agent.
-            let event = Event::new(Kind::Locked, Decision::Done);
+            let event = Event::new(Kind::Locked, Decision::Done).text(because.words());
             if let Err(failure) = current.record(&event) {
                 tracing::error!(what = failure.what, "locking was not recorded");
             }
@@ -459,13 +531,15 @@ pub(crate) async fn lock(agent: &Arc<Agent>) -> Result<bool, Failure> {
                 if let Err(failure) = checkpoint::sign(log, &open.read()) {
                     tracing::error!(what = failure.what, "the log was not signed");
                 }
-                log.drop_tag_key();
+                if !keeps_tags {
+                    log.drop_tag_key();
+                }
             }
             drop(open);
         }
     });
     done.await?;
-    tracing::info!("the vault is locked");
+    tracing::info!(?because, "the vault is locked");
     agent.prompts().changed("vault");
     Ok(true)
 }

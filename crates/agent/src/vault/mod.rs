@@ -2,6 +2,7 @@
 //!
 //! Read in this order: [`Current`], [`Open`], [`lifecycle`] (made, opened, locked), [`choose`], [`client`], [`checkpoint`].
 
+mod armed;
 mod checkpoint;
 mod choose;
 pub(crate) mod client;
@@ -11,10 +12,9 @@ pub(crate) mod recovery;
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
 };
 
 use touchkeep_audit::{Decision, Event, Kind, Log, OpenError, Seq};
@@ -28,13 +28,14 @@ use touchkeep_vault::{AuditHead, EnrolledDevice, Item, Locked, ReadOnly, SealCla
 use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 
 use self::client::Client;
-use crate::failure;
+use crate::{failure, uptime::Uptime};
 
+pub(crate) use self::armed::{Armed, arm};
 pub(crate) use self::checkpoint::{DeviceSigner, keys as checkpoint_keys};
 pub(crate) use self::choose::{find as find_device, find_token};
 pub(crate) use self::lifecycle::{
-    MIN_WORK_FACTOR, Witnesses, create, keep_module, lock, sign_log, unlock, unlock_with_kit,
-    witnesses,
+    Because, MIN_WORK_FACTOR, Witnesses, create, keep_module, lock, lock_because, sign_log, unlock,
+    unlock_with_kit, witnesses,
 };
 
 /// The setting of the vault that holds the policy's text.
@@ -61,9 +62,11 @@ pub(crate) struct Open {
     clients: RwLock<Arc<[Client]>>,
     /// The words of the recovery kit that opened it, where one did.
     words: Option<LockedBytes>,
+    // Until when its trade keys are to outlive a lock.
+    armed: Mutex<Option<Uptime>>,
     // Milliseconds since `born` of the last use.
     used: AtomicU64,
-    born: Instant,
+    born: Uptime,
 }
 
 impl Current {
@@ -268,6 +271,16 @@ impl Open {
         }
     }
 
+    /// Until when its trade keys are to outlive a lock; none where they are not, or that is over.
+    pub(crate) fn armed_until(&self) -> Option<Uptime> {
+        let until = *self.armed.lock().unwrap_or_else(PoisonError::into_inner);
+        until.filter(|until| Uptime::now() < *until)
+    }
+
+    fn arm_until(&self, until: Option<Uptime>) {
+        *self.armed.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
     /// Notes that it is in use.
     pub(crate) fn touch(&self) {
         self.used.store(self.age_ms(), Ordering::Relaxed);
@@ -280,7 +293,7 @@ impl Open {
     }
 
     fn age_ms(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(Uptime::now().since(self.born).as_millis()).unwrap_or(u64::MAX)
     }
 }
 

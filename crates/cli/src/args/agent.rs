@@ -17,6 +17,10 @@ pub(crate) struct Agent {
 pub(crate) enum AgentVerb {
     /// End the agent that runs, after locking.
     Stop,
+    /// Have systemd listen for the agent in your sessions, and start it at the first call.
+    Install,
+    /// Take that back.
+    Uninstall,
     /// Serve one PKCS#11 module to the agent over stdin and stdout.
     #[command(hide = true)]
     Pkcs11Host {

@@ -7,6 +7,7 @@ mod backup;
 mod demo;
 mod device;
 mod env;
+mod grant;
 mod init;
 mod list;
 mod policy;
@@ -24,6 +25,7 @@ pub(crate) use backup::Backup;
 pub(crate) use demo::Demo;
 pub(crate) use device::Device;
 pub(crate) use env::Env;
+pub(crate) use grant::Grant;
 pub(crate) use init::{Init, WayBack};
 pub(crate) use list::List;
 pub(crate) use policy::Policy;
@@ -69,7 +71,7 @@ pub(crate) enum Verb {
     Init(Init),
     /// Open the vault.
     #[command(
-        after_help = "Examples:\n  touchkeep unlock                        with the first of its devices that is connected, hardware first\n  touchkeep unlock --device 12345678\n  touchkeep unlock --device passphrase    while a key is connected, too"
+        after_help = "Examples:\n  touchkeep unlock                        with the first of its devices that is connected, hardware first\n  touchkeep unlock --device 12345678\n  touchkeep unlock --device passphrase    while a key is connected, too\n  touchkeep unlock --arm 8h               and trade keys stay usable through idle and screen lock"
     )]
     Unlock {
         /// The vault file; the one used last where absent.
@@ -77,10 +79,25 @@ pub(crate) enum Verb {
         /// Which of its devices: a serial number, an id, or `passphrase`.
         #[arg(long)]
         device: Option<String>,
+        /// Then keep trade keys usable through idle and screen lock for this long, as `arm` does.
+        #[arg(long, value_name = "TIME", value_parser = grant::seconds)]
+        arm: Option<u64>,
     },
-    /// Forget every key.
-    #[command(after_help = "Examples:\n  touchkeep lock")]
-    Lock,
+    /// Keep trade keys usable through idle and screen lock, so that bots go on. A touch, or the passphrase.
+    #[command(
+        after_help = "Sleep, a user switch, a device that is taken away and `lock --all` end it as well.\n\nExamples:\n  touchkeep arm 8h\n  touchkeep arm off"
+    )]
+    Arm {
+        /// For how long: 30m, 8h, 3d at most; `off` ends it.
+        #[arg(value_name = "TIME", value_parser = arm_time)]
+        time: u64,
+    },
+    /// Forget every key. Those that are armed stay usable until their end.
+    Lock {
+        /// Armed keys as well.
+        #[arg(long)]
+        all: bool,
+    },
     /// How things are.
     #[command(after_help = "Examples:\n  touchkeep status\n  touchkeep status --json")]
     Status,
@@ -189,15 +206,18 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  touchkeep proxy add grid-bot --key-set main      prints its token, once\n  touchkeep proxy list\n  touchkeep proxy revoke grid-bot"
     )]
     Proxy(Proxy),
+    /// Programs that may have values without a person being asked again.
+    #[command(subcommand)]
+    Grant(Grant),
     /// What is signed by rule, what is asked, what is refused.
     #[command(
         subcommand,
         after_help = "Examples:\n  touchkeep policy show > policy.toml\n  touchkeep policy set policy.toml"
     )]
     Policy(Policy),
-    /// Answer requests that wait for a person, in this terminal.
+    /// Answer requests and programs that wait for a person, in this terminal.
     #[command(
-        after_help = "Stays until Ctrl-C. Each request is shown in plain words; type `approve` to go on, anything else refuses.\n\nExamples:\n  touchkeep approve\n  touchkeep approve --once"
+        after_help = "Stays until Ctrl-C. Each request is shown in plain words; type `approve` to go on, anything else refuses. For a program\nthat asks for a value, type how much it may: once, process or terminal.\n\nExamples:\n  touchkeep approve\n  touchkeep approve --once"
     )]
     Approve {
         /// End after the first answer.
@@ -267,6 +287,13 @@ pub(crate) enum Verb {
     /// The names of items, for completions.
     #[command(hide = true)]
     ItemsForCompletion,
+}
+
+fn arm_time(text: &str) -> Result<u64, String> {
+    if text == "off" {
+        return Ok(0);
+    }
+    grant::seconds(text)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod clients;
 mod device;
 mod doctor;
 mod env;
+mod grants;
 mod items;
 mod join;
 mod manual;
@@ -13,13 +14,14 @@ mod paper;
 mod policy;
 mod recover;
 mod remind;
+mod service;
 mod vault;
 
 use std::process::ExitCode;
 
 use touchkeep_client::FrontEnd;
 use touchkeep_core::Code;
-use touchkeep_wire::{Failure, StopAgent};
+use touchkeep_wire::Failure;
 
 use crate::{
     args::{AgentVerb, Audit, Cli, Global, Verb},
@@ -62,6 +64,18 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
     if let Verb::Demo(args) = verb {
         return demo::run(args, global, output).await;
     }
+    // These need no agent, and end the one that runs.
+    if let Verb::Agent(crate::args::Agent {
+        verb: Some(verb), ..
+    }) = &verb
+    {
+        match verb {
+            AgentVerb::Install => return service::install(output).await,
+            AgentVerb::Uninstall => return service::uninstall(output).await,
+            AgentVerb::Stop => return service::stop(output).await,
+            AgentVerb::Pkcs11Host { .. } => {}
+        }
+    }
     // It has something to say without an agent, too.
     if let Verb::Doctor { all } = verb {
         return doctor::doctor(all, output).await;
@@ -86,8 +100,9 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
     };
     match verb {
         Verb::Init(args) => vault::init(&context, args).await,
-        Verb::Unlock { path, device } => vault::unlock(&context, path, device).await,
-        Verb::Lock => vault::lock(&context).await,
+        Verb::Unlock { path, device, arm } => vault::unlock(&context, path, device, arm).await,
+        Verb::Arm { time } => vault::arm(&context, time).await,
+        Verb::Lock { all } => vault::lock(&context, all).await,
         Verb::Status => vault::status(&context).await,
         Verb::Add(args) => items::add(&context, args).await,
         Verb::List(args) => items::list(&context, args).await,
@@ -107,6 +122,7 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         Verb::PublicKey { item } => items::public_key(&context, item).await,
         Verb::Rm { item, forever, yes } => items::remove(&context, item, forever, yes).await,
         Verb::Proxy(verb) => clients::proxy(&context, verb).await,
+        Verb::Grant(verb) => grants::grant(&context, verb).await,
         Verb::Policy(verb) => policy::policy(&context, verb).await,
         Verb::Approve { once } => approve(&context, once).await,
         Verb::Audit(verb) => audit::audit(&context, verb).await,
@@ -115,15 +131,11 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         Verb::Recover(verb) => recover::recover(&context, verb).await,
         Verb::Backup(verb) => backup::backup(&context, verb).await,
         Verb::Merge { path } => backup::merge(&context, &path).await,
-        Verb::Agent(_) => {
-            session.call(StopAgent {}).await?;
-            output.done("The agent has locked and ended.");
-            Ok(ExitCode::SUCCESS)
-        }
         Verb::Demo(_)
         | Verb::Doctor { .. }
         | Verb::Completions { .. }
         | Verb::Man { .. }
+        | Verb::Agent(_)
         | Verb::ItemsForCompletion => Ok(ExitCode::SUCCESS),
     }
 }

@@ -1,17 +1,17 @@
-//! `init`, `unlock`, `lock`, `status`.
+//! `init`, `unlock`, `arm`, `lock`, `status`.
 
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use touchkeep_core::Code;
+use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{
-    CreateVault, Failure, GetStatus, ListDevices, LockVault, NewDevice, Status, UnlockVault,
-    VaultSummary,
+    ArmTradeKeys, Armed, CreateVault, Failure, GetStatus, ListDevices, LockAll, LockVault,
+    NewDevice, Status, UnlockVault, VaultSummary,
 };
 
-use super::{Context, Done, recover};
+use super::{Context, Done, grants::time_left, recover};
 use crate::{args::Init, output::Style};
 
 pub(super) async fn init(context: &Context<'_>, args: Init) -> Done {
@@ -115,18 +115,55 @@ pub(super) async fn unlock(
     context: &Context<'_>,
     path: Option<PathBuf>,
     device: Option<String>,
+    arm_for: Option<u64>,
 ) -> Done {
     let path = path.map(|path| absolute(&path)).transpose()?;
     let summary = context.call_asking(UnlockVault { path, device }).await?;
     context
         .output
         .result(&summary, |summary| format!("Open: {}", describe(summary)));
+    match arm_for {
+        Some(seconds) => {
+            let armed = context.call_asking(ArmTradeKeys { seconds }).await?;
+            context.output.say(&armed_words(&armed));
+            Ok(ExitCode::SUCCESS)
+        }
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+pub(super) async fn arm(context: &Context<'_>, seconds: u64) -> Done {
+    let armed = context.call_asking(ArmTradeKeys { seconds }).await?;
+    context.output.result(&armed, armed_words);
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn lock(context: &Context<'_>) -> Done {
-    context.call(LockVault {}).await?;
-    context.output.done("Locked.");
+fn armed_words(armed: &Armed) -> String {
+    if armed.seconds_left == 0 {
+        return "No key is armed.".to_owned();
+    }
+    let names: Vec<String> = armed.items.iter().map(|item| visible(item)).collect();
+    format!(
+        "Armed for {}: {}. They go on when the vault locks for idleness or with the screen.",
+        time_left(armed.seconds_left),
+        names.join(", ")
+    )
+}
+
+pub(super) async fn lock(context: &Context<'_>, all: bool) -> Done {
+    if all {
+        context.call(LockAll {}).await?;
+    } else {
+        context.call(LockVault {}).await?;
+    }
+    let armed = context.call(GetStatus {}).await?.armed;
+    context.output.done(&match armed {
+        Some(seconds) => format!(
+            "Locked. Trade keys stay armed for {}; end that with: touchkeep lock --all",
+            time_left(seconds)
+        ),
+        None => "Locked.".to_owned(),
+    });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -160,7 +197,16 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
                 )
             ),
         };
-        format!("{state}{proxy}{waiting}")
+        let armed = status
+            .armed
+            .map(|seconds| format!("\narmed  trade keys, for {}", time_left(seconds)))
+            .unwrap_or_default();
+        let note = status
+            .note
+            .as_deref()
+            .map(|note| format!("\nnote   {note}"))
+            .unwrap_or_default();
+        format!("{state}{proxy}{armed}{note}{waiting}")
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -25,9 +25,11 @@ macro_rules! calls {
     };
 }
 
+mod arm;
 mod audit;
 mod client;
 mod device;
+mod grant;
 mod item;
 mod policy;
 mod prompt;
@@ -36,9 +38,11 @@ mod remind;
 mod session;
 mod vault;
 
+pub use arm::*;
 pub use audit::*;
 pub use client::*;
 pub use device::*;
+pub use grant::*;
 pub use item::*;
 pub use policy::*;
 pub use prompt::*;
@@ -49,9 +53,11 @@ pub use vault::*;
 
 /// Every method by topic, for completeness tests and the allow-lists of channels.
 pub const METHODS: &[&[&str]] = &[
+    arm::METHODS,
     audit::METHODS,
     client::METHODS,
     device::METHODS,
+    grant::METHODS,
     item::METHODS,
     policy::METHODS,
     prompt::METHODS,

@@ -47,6 +47,11 @@ pub struct Status {
     pub unlocked: bool,
     /// The proxy's base address, while it listens.
     pub proxy: Option<String>,
+    /// For how many seconds more trade keys are armed.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub armed: Option<u64>,
+    /// What a person should know of how the vault is locked here, in a sentence.
+    pub note: Option<String>,
     /// Prompts that wait for a person.
     pub waiting: u32,
     /// The agent's version.

@@ -1,5 +1,6 @@
 // What the approval window calls things.
 
+import type { Scope } from '../../ipc/types';
 import type { IconName } from '../../shared/icons';
 import type { Tone } from '../../shared/tone';
 
@@ -15,8 +16,9 @@ const OUTCOMES: Record<string, OutcomeWords> = {
   approved: { title: 'Approved', hint: 'It is in the timeline.', icon: 'check', tone: 'good' },
   done: { title: 'Done', hint: 'It is in the timeline.', icon: 'check', tone: 'good' },
   answered: { title: 'Answered', hint: '', icon: 'check', tone: 'good' },
-  refused: { title: 'Refused', hint: 'Nothing was signed.', icon: 'cross', tone: 'bad' },
-  'timed-out': { title: 'Refused: the time ran out', hint: 'Silence is a refusal. Nothing was signed.', icon: 'clock', tone: 'bad' },
+  allowed: { title: 'Allowed', hint: 'It is in the timeline.', icon: 'check', tone: 'good' },
+  refused: { title: 'Refused', hint: 'Nothing was signed or given out.', icon: 'cross', tone: 'bad' },
+  'timed-out': { title: 'Refused: the time ran out', hint: 'Silence is a refusal. Nothing was signed or given out.', icon: 'clock', tone: 'bad' },
   gone: { title: 'The agent is gone', hint: 'What was not approved is refused. The timeline says what was signed.', icon: 'plug', tone: 'warn' },
   failed: { title: 'It failed', hint: 'The timeline says why.', icon: 'warn', tone: 'warn' },
 };
@@ -45,4 +47,17 @@ export function operationWords(operation: string): string {
 /** Whether the operation moves money or rights, or cannot be told not to. */
 export function isDangerous(operation: string): boolean {
   return !['read', 'trade', 'cancel', 'leverage'].includes(operation);
+}
+
+const SCOPES: Record<Scope, string> = { once: 'This once', process: 'This process', terminal: 'This terminal' };
+
+/** How much a yes is. */
+export function scopeWords(scope: Scope): string {
+  return SCOPES[scope];
+}
+
+/** What more than a single yes means. */
+export function scopeHint(scopes: Scope[], minutes: number): string {
+  const where = scopes.includes('terminal') ? 'whatever is started in this terminal' : 'this process';
+  return `More than once holds for these values and ${where}, for ${minutes} min or until the vault is locked.`;
 }

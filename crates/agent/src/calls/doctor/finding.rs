@@ -30,6 +30,8 @@ ids! {
     AgentProgram = "agent.program",
     /// Whether the agent looks for pcscd where this terminal would.
     AgentEnvironment = "agent.environment",
+    /// Whether it is heard when the machine sleeps and the screen is locked.
+    AgentSession = "agent.session",
     /// The configuration file.
     ConfigFile = "config.file",
     /// The folder of the sockets.

@@ -204,6 +204,17 @@ pub(super) fn notification_service() -> Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
+/// Whether the agent hears of the session what locks the vault.
+pub(super) fn session(unheard: Option<&str>) -> Finding {
+    match unheard {
+        None => Id::AgentSession.ok("Sleep, screen locks and user switches lock the vault."),
+        Some(unheard) => Id::AgentSession.note(
+            unheard,
+            "Nothing has to be done on a server. On a desktop, start the agent in the session: touchkeep agent install",
+        ),
+    }
+}
+
 /// Whether the program that runs is the one that is installed.
 pub(super) fn program() -> Finding {
     let program = fs::read_link("/proc/self/exe").unwrap_or_default();

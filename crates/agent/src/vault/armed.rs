@@ -1,0 +1,304 @@
+//! Trade keys that outlive a lock, because a person said until when: bots go on while nobody is at the machine.
+//!
+//! They are taken out of the vault at the moment of the lock, and everything else of it is wiped as ever. What they can be
+//! used for is what rules let through with keys that may read or trade, and whose secrets are stored. Whatever needs a touch,
+//! a passphrase or another key finds the vault locked.
+
+use std::{sync::Arc, time::Duration};
+
+use touchkeep_audit::{Decision, Event, Kind};
+use touchkeep_core::{ApiSecret, RequestId, text::visible};
+use touchkeep_locked::{LockedBytes, on_wiped_stack};
+use touchkeep_pipeline::{Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question};
+use touchkeep_policy::Need;
+use touchkeep_vault::SecretPlace;
+use touchkeep_venue::KeyClass;
+use touchkeep_wire::{Armed as ArmedKeys, Failure};
+
+use super::{Current, Open, audit_identity, client::Client, policy_of};
+use crate::{
+    agent::Agent,
+    consent,
+    devices::blocking,
+    failure,
+    ports::{self, Line, LogHistory, Running, handle},
+    uptime::Uptime,
+};
+
+/// Keys are armed for no longer: three days, a long weekend.
+const MAX_SECONDS: u64 = 3 * 24 * 60 * 60;
+
+/// Armed keys, and the line that uses them. Dropping it wipes them.
+pub(crate) struct Armed {
+    until: Uptime,
+    clients: Arc<[Client]>,
+    pipeline: Line,
+    current: Arc<Current>,
+    holds: Arc<Held>,
+}
+
+struct Held {
+    until: Uptime,
+    keys: Vec<Key>,
+    running: Arc<Running>,
+}
+
+struct Key {
+    venue: String,
+    key_set: String,
+    class: KeyClass,
+    handle: KeyHandle,
+    secret: LockedBytes,
+}
+
+/// Arms the trade keys of the open vault, or ends that.
+///
+/// # Errors
+/// When the vault is locked, a person did not consent, or there is nothing to arm.
+pub(crate) async fn arm(agent: &Arc<Agent>, seconds: u64) -> Result<ArmedKeys, Failure> {
+    if seconds == 0 {
+        return disarm(agent).await;
+    }
+    if seconds > MAX_SECONDS {
+        return Err(failure::invalid(
+            "Keys are armed for three days at most.",
+            "Give a shorter time: 8h",
+        ));
+    }
+    let current = agent.vault().ok_or_else(failure::locked)?;
+    let items = names(&*current.open()?);
+    if items.is_empty() {
+        return Err(failure::invalid(
+            "No key can be armed: only keys that read or trade, and whose secret is stored, can.",
+            "Sealed keys and keys on a device wait for a touch each time.",
+        ));
+    }
+    let shown: Vec<String> = items.iter().map(|item| visible(item)).collect();
+    let shown = shown.join(", ");
+    let minutes = seconds.div_ceil(60);
+    let why = format!("Keep {shown} usable through idle and screen lock, for {minutes} min");
+    consent::of_owner(agent, &why).await?;
+    let until = Uptime::now().after(Duration::from_secs(seconds));
+    let open = current.open()?;
+    let event = Event::new(Kind::Armed, Decision::Touched).text(format!(
+        "{shown} can be used through an idle and a screen lock, for {minutes} min."
+    ));
+    blocking(move || current.record(&event)).await??;
+    open.arm_until(Some(until));
+    agent.prompts().changed("vault");
+    Ok(ArmedKeys {
+        items,
+        seconds_left: seconds,
+    })
+}
+
+async fn disarm(agent: &Arc<Agent>) -> Result<ArmedKeys, Failure> {
+    let current = agent.vault().ok_or_else(failure::locked)?;
+    let was_open = current.peek().is_some_and(|open| {
+        let was = open.armed_until().is_some();
+        open.arm_until(None);
+        was
+    });
+    if let Some(armed) = agent.disarm() {
+        blocking(move || armed.is_over("It was asked for.")).await?;
+    } else if was_open {
+        let event = Event::new(Kind::Disarmed, Decision::Done).text("It was asked for.");
+        blocking(move || current.record(&event)).await??;
+    }
+    agent.prompts().changed("vault");
+    Ok(ArmedKeys {
+        items: Vec::new(),
+        seconds_left: 0,
+    })
+}
+
+fn names(open: &Open) -> Vec<String> {
+    let vault = open.read();
+    let mut names: Vec<String> = vault
+        .items()
+        .into_iter()
+        .filter(|item| can_be_armed(item))
+        .map(|item| item.name.clone())
+        .collect();
+    names.sort();
+    names
+}
+
+fn can_be_armed(item: &touchkeep_vault::Item) -> bool {
+    item.is_signing_key()
+        && item.secret == SecretPlace::Stored
+        && matches!(item.class, KeyClass::Read | KeyClass::Trade)
+}
+
+impl Armed {
+    /// Takes the keys out of a vault that is being locked; none where that cannot be done, and then nothing outlives it.
+    /// Blocks.
+    pub(super) fn of(
+        agent: &Arc<Agent>,
+        current: &Arc<Current>,
+        open: &Open,
+        until: Uptime,
+    ) -> Option<Self> {
+        let log = current.log()?.clone();
+        let history = LogHistory {
+            log: log.clone(),
+            identity: audit_identity(open).ok()?,
+        };
+        let (keys, policy) = {
+            let vault = open.read();
+            let mut keys = Vec::new();
+            for item in vault.items().into_iter().filter(|item| can_be_armed(item)) {
+                // EXPOSE: to the locked copy. It is decrypted for this; what that leaves on the stack is wiped.
+                let secret = on_wiped_stack(|| {
+                    let secret = vault.secret(item.id).ok()?;
+                    LockedBytes::copy_of(secret.expose().as_bytes()).ok()
+                });
+                let (Ok(handle), Some(secret)) = (handle(current, &vault, item), secret) else {
+                    continue;
+                };
+                keys.push(Key {
+                    venue: item.venue.clone(),
+                    key_set: item.key_set.clone(),
+                    class: item.class,
+                    handle,
+                    secret,
+                });
+            }
+            (keys, policy_of(&vault).0)
+        };
+        let holds = Arc::new(Held {
+            until,
+            keys,
+            running: Arc::clone(agent.running()),
+        });
+        let pipeline = ports::line_with(agent, current, log, Arc::clone(&holds) as Arc<dyn Keys>);
+        // The sums of the policy's windows go on from the log.
+        if let Err(error) = pipeline.set_policy(policy, &history) {
+            tracing::error!(%error, "the log cannot be read, so no key outlives the lock");
+            return None;
+        }
+        Some(Self {
+            until,
+            clients: open.clients(),
+            pipeline,
+            current: Arc::clone(current),
+            holds,
+        })
+    }
+
+    pub(crate) const fn until(&self) -> Uptime {
+        self.until
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        Uptime::now() >= self.until
+    }
+
+    pub(crate) fn clients(&self) -> &[Client] {
+        &self.clients
+    }
+
+    pub(crate) const fn pipeline(&self) -> &Line {
+        &self.pipeline
+    }
+
+    /// Records that they are armed no more, and forgets what the log was tagged with. Whoever still uses one ends with it.
+    pub(crate) fn is_over(&self, why: &str) {
+        let names: Vec<String> = self
+            .holds
+            .keys
+            .iter()
+            .map(|key| visible(&key.handle.name))
+            .collect();
+        let event = Event::new(Kind::Disarmed, Decision::Done).text(format!(
+            "{} cannot be used any more. {why}",
+            names.join(", ")
+        ));
+        if let Err(failure) = self.current.record(&event) {
+            tracing::error!(what = failure.what, "disarming was not recorded");
+        }
+        if self.current.peek().is_none()
+            && let Some(log) = self.current.log()
+        {
+            log.drop_tag_key();
+        }
+        tracing::info!(why, "no key is armed any more");
+    }
+}
+
+impl Held {
+    fn key(&self, wanted: impl Fn(&Key) -> bool) -> Result<&Key, KeyError> {
+        if Uptime::now() >= self.until {
+            return Err(KeyError::Locked);
+        }
+        let mut fitting = self.keys.iter().filter(|key| wanted(key));
+        match (fitting.next(), fitting.next()) {
+            (Some(key), None) => Ok(key),
+            (Some(key), Some(_)) => Err(KeyError::Ambiguous(key.key_set.clone())),
+            (None, _) => Err(KeyError::Locked),
+        }
+    }
+}
+
+impl Keys for Held {
+    fn key_for(&self, venue: &str, key_set: &str, class: KeyClass) -> Result<KeyHandle, KeyError> {
+        let of = |class: KeyClass| {
+            self.key(move |key| key.venue == venue && key.key_set == key_set && key.class == class)
+        };
+        let key = match of(class) {
+            // A key that may trade may look as well.
+            Err(KeyError::Locked) if class == KeyClass::Read => of(KeyClass::Trade)?,
+            found => found?,
+        };
+        Ok(key.handle.clone())
+    }
+
+    fn base_url(&self, venue: &str, key_set: &str) -> Result<Option<String>, KeyError> {
+        let mut of_set = self
+            .keys
+            .iter()
+            .filter(|key| key.venue == venue && key.key_set == key_set);
+        Ok(of_set.find_map(|key| key.handle.base_url.clone()))
+    }
+
+    fn make_ready<'a>(&'a self, question: &'a Question) -> Answering<'a, Result<(), KeyError>> {
+        Box::pin(async move {
+            self.running.is_for(question);
+            // Nobody is to approve what could not be done then.
+            if question.need == Need::Touch {
+                return Err(KeyError::Locked);
+            }
+            Ok(())
+        })
+    }
+
+    fn consent<'a>(&'a self, _: &'a Question) -> Answering<'a, Result<Consent, KeyError>> {
+        Box::pin(async { Err(KeyError::Locked) })
+    }
+
+    fn secret<'a>(
+        &'a self,
+        _: RequestId,
+        key: &'a KeyHandle,
+    ) -> Answering<'a, Result<ApiSecret, KeyError>> {
+        Box::pin(async move {
+            let held = self.key(|held| held.handle.item == key.item)?;
+            // EXPOSE: to one signature.
+            let text = String::from_utf8(held.secret.expose().to_vec());
+            text.map(ApiSecret::new).map_err(|_| KeyError::Damaged)
+        })
+    }
+
+    fn on_device<'a>(
+        &'a self,
+        _: RequestId,
+        _: &'a KeyHandle,
+        _: DeviceJob,
+    ) -> Answering<'a, Result<Vec<u8>, KeyError>> {
+        Box::pin(async { Err(KeyError::Locked) })
+    }
+
+    fn over(&self, request: RequestId) {
+        self.running.over(request);
+    }
+}
