@@ -4,7 +4,8 @@
 //! it prints is masked, on a terminal that stays a terminal. This crate asks nobody for a value and knows no vault: whoever calls
 //! it has the values already.
 //!
-//! Read in this order: [`envfile`] and [`template`] (what is asked for), [`forms`] and [`mask`] (what must not be seen).
+//! Read in this order: [`envfile`] and [`template`] (what is asked for), [`forms`] and [`mask`] (what must not be seen), [`program`]
+//! (what is started), [`supervise`] and [`terminal`] (how it is watched).
 
 #![cfg_attr(
     test,
@@ -20,4 +21,11 @@
 pub mod envfile;
 pub mod forms;
 pub mod mask;
+pub mod monitor;
+pub mod program;
+pub mod supervise;
 pub mod template;
+pub mod terminal;
+
+mod flow;
+mod sys;
