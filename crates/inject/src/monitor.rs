@@ -152,14 +152,15 @@ fn watch(control: &OwnedFd, signals: &Signals, child: Pid) -> io::Result<()> {
                 sys::send(number, arrived.signal);
             }
         }
-        if report(control, child)? {
-            return Ok(());
-        }
-        if told && !obey(control, number)? {
-            // Whoever started us is gone: a terminal that is closed says the same.
-            sys::send(-number, libc::SIGHUP);
-            sys::send(-number, libc::SIGCONT);
-            return Ok(());
+        match report(control, child) {
+            Ok(true) => return Ok(()),
+            Ok(false) if !told || obey(control, number) => {}
+            // Whoever started us is gone: it is as if the terminal had been closed.
+            Ok(false) | Err(_) => {
+                sys::send(-number, libc::SIGHUP);
+                sys::send(-number, libc::SIGCONT);
+                return Ok(());
+            }
         }
     }
 }
@@ -183,9 +184,10 @@ fn report(control: &OwnedFd, child: Pid) -> io::Result<bool> {
     Ok(false)
 }
 
-fn obey(control: &OwnedFd, child: i32) -> io::Result<bool> {
-    let Some((word, number)) = hear(control)? else {
-        return Ok(false);
+// Does what was asked; not when nobody is there to ask.
+fn obey(control: &OwnedFd, child: i32) -> bool {
+    let Ok(Some((word, number))) = hear(control) else {
+        return false;
     };
     let terminal = rustix::stdio::stdout();
     match word {
@@ -201,5 +203,5 @@ fn obey(control: &OwnedFd, child: i32) -> io::Result<bool> {
         }
         _ => {}
     }
-    Ok(true)
+    true
 }

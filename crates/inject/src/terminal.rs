@@ -13,7 +13,7 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -97,6 +97,7 @@ pub fn run(
         master,
         control,
         attended: Arc::new(AtomicBool::new(false)),
+        was_behind: !attended,
     };
     if attended {
         sitting.attend();
@@ -117,10 +118,10 @@ pub fn run(
 // The person's terminal.
 struct Outer {
     terminal: OwnedFd,
-    before: Option<Termios>,
+    // Its settings when it was made raw; none while it is not.
+    before: Mutex<Option<Termios>>,
     // Standard input is the terminal, so what is typed is meant for the program.
     keys_are_input: bool,
-    raw: RwLock<bool>,
 }
 
 impl Outer {
@@ -135,12 +136,10 @@ impl Outer {
                 Err(_) => io::stdout().as_fd().try_clone_to_owned()?,
             }
         };
-        let before = tcgetattr(&terminal).ok();
         Ok(Self {
             terminal,
-            before,
+            before: Mutex::new(None),
             keys_are_input,
-            raw: RwLock::new(false),
         })
     }
 
@@ -148,21 +147,25 @@ impl Outer {
         tcgetpgrp(&self.terminal).is_ok_and(|group| group == getpgrp())
     }
 
-    fn make_raw(&self) {
-        let Some(before) = &self.before else { return };
+    // Gives out the settings that it had.
+    fn make_raw(&self) -> Option<Termios> {
+        let before = tcgetattr(&self.terminal).ok()?;
         let mut raw = before.clone();
         raw.make_raw();
-        if tcsetattr(&self.terminal, OptionalActions::Drain, &raw).is_ok() {
-            *self.raw.write().unwrap_or_else(PoisonError::into_inner) = true;
-        }
+        tcsetattr(&self.terminal, OptionalActions::Drain, &raw).ok()?;
+        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(before.clone());
+        Some(before)
     }
 
     fn restore(&self) {
-        let mut raw = self.raw.write().unwrap_or_else(PoisonError::into_inner);
-        if let (true, Some(before)) = (*raw && self.is_foreground(), &self.before) {
-            let _hung_up = tcsetattr(&self.terminal, OptionalActions::Drain, before);
+        let before = self
+            .before
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(before) = before.filter(|_| self.is_foreground()) {
+            let _hung_up = tcsetattr(&self.terminal, OptionalActions::Drain, &before);
         }
-        *raw = false;
     }
 }
 
@@ -179,8 +182,8 @@ fn new_terminal(outer: &Outer) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     grantpt(&master)?;
     unlockpt(&master)?;
     let slave = ioctl_tiocgptpeer(&master, flags)?;
-    if let Some(settings) = &outer.before {
-        tcsetattr(&slave, OptionalActions::Now, settings)?;
+    if let Ok(settings) = tcgetattr(&outer.terminal) {
+        tcsetattr(&slave, OptionalActions::Now, &settings)?;
     }
     if let Ok(size) = tcgetwinsize(&outer.terminal) {
         tcsetwinsize(&slave, size)?;
@@ -261,11 +264,17 @@ struct Sitting {
     control: OwnedFd,
     // Whether what is typed goes to the program.
     attended: Arc<AtomicBool>,
+    // Whether it was started behind a shell that reads a line, and never came to the fore so far.
+    was_behind: bool,
 }
 
 impl Sitting {
     fn attend(&mut self) {
-        self.outer.make_raw();
+        let settings = self.outer.make_raw();
+        // A shell that reads a line has settings of its own, which are none for a program.
+        if let (true, Some(settings)) = (std::mem::take(&mut self.was_behind), settings) {
+            let _hung_up = tcsetattr(&self.master, OptionalActions::Now, &settings);
+        }
         self.attended.store(true, Ordering::SeqCst);
     }
 
