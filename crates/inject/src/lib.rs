@@ -5,7 +5,7 @@
 //! it has the values already.
 //!
 //! Read in this order: [`envfile`] and [`template`] (what is asked for), [`forms`] and [`mask`] (what must not be seen), [`program`]
-//! (what is started), [`supervise`] and [`terminal`] (how it is watched).
+//! (what is started), [`supervise`] and [`terminal`] (how it is watched), [`mount`].
 
 #![cfg_attr(
     test,
@@ -22,6 +22,7 @@ pub mod envfile;
 pub mod forms;
 pub mod mask;
 pub mod monitor;
+pub mod mount;
 pub mod program;
 pub mod supervise;
 pub mod template;
