@@ -22,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) approval_seconds: u64,
     /// Seconds until a PIN or passphrase that nobody types is a refusal.
     pub(crate) secret_seconds: u64,
+    /// Whether safer ways are pointed out where a program is given a key that the proxy could use instead of it.
+    pub(crate) hints: bool,
     /// Devices.
     pub(crate) device: DeviceConfig,
 }
@@ -73,6 +75,7 @@ impl Default for Config {
             idle_lock_seconds: 15 * 60,
             approval_seconds: 60,
             secret_seconds: 120,
+            hints: true,
             device: DeviceConfig::default(),
         }
     }

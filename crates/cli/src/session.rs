@@ -1,5 +1,7 @@
 //! A verb's connection to the agent, with questions answered on the terminal meanwhile.
 
+use std::time::Duration;
+
 use touchkeep_client::{Connection, FrontEnd, Paths, start_on_demand};
 use touchkeep_core::Code;
 use touchkeep_wire::{Call, Failure, Welcome};
@@ -53,6 +55,30 @@ impl Session {
         let (answers, events) = front.split();
         tokio::select! {
             result = self.call(call) => result,
+            () = front_end::answer_secrets(answers, events, output) => Err(Failure::new(Code::Unreachable, "the agent went away", "Try again.")),
+        }
+    }
+
+    /// The same, but a front end only after a while without an answer: until then nobody is asked anything.
+    pub(crate) async fn call_asking_after<C: Call>(
+        &self,
+        patience: Duration,
+        call: C,
+        global: Global,
+        output: Output,
+    ) -> Result<C::Result, Failure> {
+        let mut answer = std::pin::pin!(self.call(call));
+        tokio::select! {
+            result = &mut answer => return result,
+            () = tokio::time::sleep(patience) => {}
+        }
+        if global.no_interaction {
+            return answer.await;
+        }
+        let front = FrontEnd::connect(&self.paths.ui_socket(), "touchkeep").await;
+        let (answers, events) = front.map_err(|error| error.failure())?.split();
+        tokio::select! {
+            result = answer => result,
             () = front_end::answer_secrets(answers, events, output) => Err(Failure::new(Code::Unreachable, "the agent went away", "Try again.")),
         }
     }

@@ -10,6 +10,7 @@ pub(crate) mod items;
 pub(crate) mod policy;
 pub(crate) mod recover;
 pub(crate) mod remind;
+pub(crate) mod values;
 
 use std::sync::Arc;
 

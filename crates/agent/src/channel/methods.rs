@@ -9,9 +9,9 @@ use touchkeep_wire::{
     CreateVault, Diagnose, Done, EnrollDevice, ExportPublicKey, Failure, GetPolicy, GetStatus,
     Hello, InspectDevice, JoinMembership, ListAudit, ListBackups, ListClients, ListDevices,
     ListItems, ListPrompts, ListRecovery, ListReminders, LockVault, MakeKit, MergeCopy,
-    ProveDevice, ProveKit, RemoveItem, ResealItems, RestoreBackup, RetireDevice, RevokeClient,
-    SetApiKey, SetDevicePin, SetPolicy, StopAgent, UnblockPin, UnlockVault, UnlockWithKit,
-    VerifyAudit,
+    ProveDevice, ProveKit, ReadValues, RemoveItem, ResealItems, RestoreBackup, RetireDevice,
+    RevokeClient, SetApiKey, SetDevicePin, SetPolicy, StopAgent, UnblockPin, UnlockVault,
+    UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -20,7 +20,9 @@ use super::{
 };
 use crate::{
     agent::Agent,
-    calls::{audit, backup, clients, devices, doctor, enrol, items, policy, recover, remind},
+    calls::{
+        audit, backup, clients, devices, doctor, enrol, items, policy, recover, remind, values,
+    },
     vault,
 };
 
@@ -133,6 +135,7 @@ pub(super) async fn dispatch(
             })
             .await
         }
+        ReadValues::METHOD => call(params, |wanted| values::read(agent, wanted)).await,
         AddClient::METHOD => call(params, |client| clients::add(agent, client)).await,
         ListClients::METHOD => call(params, |ListClients {}| async { clients::list(agent) }).await,
         RevokeClient::METHOD => {

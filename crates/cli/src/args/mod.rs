@@ -10,6 +10,7 @@ mod init;
 mod policy;
 mod proxy;
 mod recover;
+mod run;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ pub(crate) use init::{Init, WayBack};
 pub(crate) use policy::Policy;
 pub(crate) use proxy::Proxy;
 pub(crate) use recover::Recover;
+pub(crate) use run::{Inject, Mask, Read, Run, RunMonitor};
 
 const HELP: &str = "\
 First steps:
@@ -117,6 +119,24 @@ pub(crate) enum Verb {
         #[arg(long)]
         yes: bool,
     },
+    /// Print one value.
+    #[command(
+        after_help = "A line break follows on a terminal alone.\n\nExamples:\n  touchkeep read tk://prod/trade/secret\n  touchkeep read tk://prod/trade/api-key | xclip\n  touchkeep read tk://prod/tls/secret --out key.pem"
+    )]
+    Read(Read),
+    /// Run a program with values in its environment, and mask them in what it prints.
+    #[command(
+        after_help = "Variables whose value is a reference (tk://environment/item/field) get the value, in what is inherited and in --env-file.\n\nExamples:\n  API_SECRET=tk://prod/trade/secret touchkeep run -- ./bot\n  touchkeep run --env-file .env -- npm start\n  touchkeep run --mount KEYFILE=tk://prod/tls/secret,reads=1 -- sh -c 'server --key \"$KEYFILE\"'\n\nExit codes: the program's own; 128+n where signal n ended it; 125 nothing was started, 126 it cannot be run, 127 there is none."
+    )]
+    Run(Run),
+    /// Be the process between a terminal and a program.
+    #[command(hide = true)]
+    RunMonitor(RunMonitor),
+    /// Fill a template: {{ tk://environment/item/field }}, or bare references.
+    #[command(
+        after_help = "Examples:\n  touchkeep inject -i config.tpl -o config.json\n  touchkeep inject <config.tpl | server --config /dev/stdin"
+    )]
+    Inject(Inject),
     /// Programs that may use the local proxy.
     #[command(subcommand)]
     Proxy(Proxy),

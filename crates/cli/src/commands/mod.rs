@@ -8,8 +8,11 @@ mod doctor;
 mod items;
 mod paper;
 mod policy;
+mod read;
 mod recover;
 mod remind;
+mod run;
+mod values;
 mod vault;
 
 use std::process::ExitCode;
@@ -53,6 +56,11 @@ pub(crate) fn run(cli: Cli, output: Output) -> Done {
         }) => touchkeep_agent::pkcs11_host(&module)
             .map(|()| ExitCode::SUCCESS)
             .map_err(|error| Failure::new(Code::DeviceFailed, error.to_string(), "")),
+        // What follows them is a program, which needs no runtime beside it.
+        Verb::Read(args) => read::read(&args, cli.global, output),
+        Verb::Inject(args) => read::inject(&args, cli.global, output),
+        Verb::Run(args) => run::run(args, cli.global, output),
+        Verb::RunMonitor(args) => run::be_the_monitor(&args),
         verb => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -101,7 +109,13 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
             output.say("The agent has locked and ended.");
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Demo(_) | Verb::Doctor { .. } | Verb::Completions { .. } => Ok(ExitCode::SUCCESS),
+        Verb::Demo(_)
+        | Verb::Doctor { .. }
+        | Verb::Completions { .. }
+        | Verb::Read(_)
+        | Verb::Inject(_)
+        | Verb::Run(_)
+        | Verb::RunMonitor(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -34,6 +34,7 @@ mod prompt;
 mod recover;
 mod remind;
 mod session;
+mod values;
 mod vault;
 
 pub use audit::*;
@@ -45,6 +46,7 @@ pub use prompt::*;
 pub use recover::*;
 pub use remind::*;
 pub use session::*;
+pub use values::*;
 pub use vault::*;
 
 /// Every method by topic, for completeness tests and the allow-lists of channels.
@@ -58,6 +60,7 @@ pub const METHODS: &[&[&str]] = &[
     recover::METHODS,
     remind::METHODS,
     session::METHODS,
+    values::METHODS,
     vault::METHODS,
 ];
 

@@ -1,0 +1,222 @@
+//! Values by reference: found, asked about, recorded, and only then read.
+//!
+//! All are found before anybody is asked, so that a person is not asked for what comes to nothing; a value that cannot be had
+//! fails the call, and the failure names references and never a value.
+
+use std::sync::Arc;
+
+use touchkeep_audit::{Decision, Event, Kind};
+use touchkeep_core::{ApiSecret, Code, reference::Reference, text::visible};
+use touchkeep_locked::on_wiped_stack;
+use touchkeep_vault::{Item, SecretPlace, Unlocked};
+use touchkeep_wire::{Failure, MAX_REFERENCES, ReadOut, ReadValue, ReadValues, SecretText};
+
+use super::open_vault;
+use crate::{
+    agent::Agent,
+    devices::blocking,
+    failure,
+    ports::unseal,
+    vault::{Current, Open},
+};
+
+/// The field of the chief secret.
+const SECRET: &str = "secret";
+
+pub(crate) async fn read(agent: &Arc<Agent>, call: ReadValues) -> Result<ReadOut, Failure> {
+    if call.references.len() > MAX_REFERENCES {
+        return Err(failure::invalid(
+            format!("More than {MAX_REFERENCES} references at a time."),
+            "Ask in several calls.",
+        ));
+    }
+    let (current, open) = open_vault(agent)?;
+    let found = find_all(&current, &open, &call.references)?;
+    admit(&current, &found).await?;
+    let mut values = Vec::with_capacity(found.len());
+    for value in &found {
+        values.push(value.read(agent, &current, &open).await?);
+    }
+    // A lock that came in between has ended everything.
+    if !current.peek().is_some_and(|now| Arc::ptr_eq(&now, &open)) {
+        return Err(failure::locked());
+    }
+    Ok(ReadOut {
+        values,
+        hints: agent.config().hints,
+    })
+}
+
+/// A value that a reference names.
+struct Found {
+    reference: Reference,
+    item: Item,
+    place: Place,
+}
+
+enum Place {
+    Plain(String),
+    Stored,
+    Sealed,
+}
+
+// All of them, or a failure that names each that is none, and why.
+fn find_all(current: &Current, open: &Open, references: &[String]) -> Result<Vec<Found>, Failure> {
+    let vault = open.read();
+    let mut found = Vec::with_capacity(references.len());
+    let mut missing = Vec::new();
+    for text in references {
+        let one = text
+            .parse()
+            .map_err(|error| format!("{error}"))
+            .and_then(|reference| find(current, &vault, reference));
+        match one {
+            Ok(one) => found.push(one),
+            Err(why) => missing.push(format!("{} ({why})", visible(text))),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(found);
+    }
+    let what = match &missing[..] {
+        [one] => format!("A reference names no value: {one}."),
+        all => format!(
+            "{} references name no value: {}.",
+            all.len(),
+            all.join(", ")
+        ),
+    };
+    Err(Failure::new(
+        Code::NotFound,
+        what,
+        "Look at the names of items: touchkeep list",
+    ))
+}
+
+fn find(current: &Current, vault: &Unlocked, reference: Reference) -> Result<Found, String> {
+    if let Some(wanted) = &reference.vault {
+        let name = current
+            .path()
+            .file_stem()
+            .map(|name| name.to_string_lossy().into_owned());
+        if name.as_deref() != Some(wanted.as_str()) && current.id().to_string() != *wanted {
+            return Err(format!(
+                "the vault {:?} is not the open one",
+                visible(wanted)
+            ));
+        }
+    }
+    let environments = vault.environments().into_iter().filter(|one| {
+        one.to_string() == reference.environment
+            || vault.environment_name(*one) == reference.environment
+    });
+    let environments: Vec<_> = environments.collect();
+    let [environment] = environments[..] else {
+        return Err(match &environments[..] {
+            [] => format!("no environment {:?}", visible(&reference.environment)),
+            several => ambiguous(several),
+        });
+    };
+    let items = vault.items().into_iter().filter(|item| {
+        item.environment == environment
+            && (item.name == reference.item || item.id.to_string() == reference.item)
+    });
+    let items: Vec<_> = items.collect();
+    let [item] = items[..] else {
+        return Err(match &items[..] {
+            [] => format!("no item {:?}", visible(&reference.item)),
+            several => ambiguous(&several.iter().map(|item| item.id).collect::<Vec<_>>()),
+        });
+    };
+    let place = place(item, &reference)?;
+    Ok(Found {
+        item: item.clone(),
+        place,
+        reference,
+    })
+}
+
+fn ambiguous(ids: &[impl ToString]) -> String {
+    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    format!(
+        "the name is ambiguous; use one of the ids {}",
+        ids.join(", ")
+    )
+}
+
+fn place(item: &Item, reference: &Reference) -> Result<Place, String> {
+    if reference.version.is_some() {
+        return Err("earlier versions cannot be read".to_owned());
+    }
+    if reference.field == SECRET {
+        return match &item.secret {
+            SecretPlace::Stored => Ok(Place::Stored),
+            SecretPlace::Sealed => Ok(Place::Sealed),
+            SecretPlace::Missing => Err("it has no secret yet".to_owned()),
+            SecretPlace::OnDevice { .. } => {
+                Err("the key is on a device and never leaves it".to_owned())
+            }
+        };
+    }
+    let plain = match reference.field.as_str() {
+        "api-key" => &item.api_key,
+        "name" => &item.name,
+        "venue" => &item.venue,
+        "key-set" => &item.key_set,
+        "note" => &item.note,
+        "base-url" => item.base_url.as_deref().unwrap_or_default(),
+        _ => "",
+    };
+    if plain.is_empty() {
+        return Err(format!("no field {:?}", visible(&reference.field)));
+    }
+    Ok(Place::Plain(plain.to_owned()))
+}
+
+impl Found {
+    async fn read(
+        &self,
+        agent: &Arc<Agent>,
+        current: &Arc<Current>,
+        open: &Arc<Open>,
+    ) -> Result<ReadValue, Failure> {
+        let value = match &self.place {
+            Place::Plain(text) => SecretText::new(text.clone()),
+            Place::Stored => {
+                // It is decrypted for this use; what that leaves on the stack is wiped.
+                let secret = on_wiped_stack(|| open.read().secret(self.item.id));
+                shown(&secret.map_err(|error| failure::vault(&error))?)
+            }
+            Place::Sealed => {
+                let why = format!("Open the sealed value of {}", visible(&self.item.name));
+                shown(&unseal(agent, current, open, self.item.id, why).await?)
+            }
+        };
+        Ok(ReadValue {
+            value,
+            is_secret: !matches!(self.place, Place::Plain(_)),
+            signs: self.reference.field == SECRET,
+        })
+    }
+}
+
+fn shown(secret: &ApiSecret) -> SecretText {
+    // EXPOSE: over the private socket, to the program that was let through.
+    SecretText::new(secret.expose().to_owned())
+}
+
+// Recorded before any value is read. Plain fields are no secret, but that somebody wanted them is worth a row, too.
+async fn admit(current: &Arc<Current>, found: &[Found]) -> Result<(), Failure> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    let mut event = Event::new(Kind::SecretRevealed, Decision::Done);
+    if let [one, ..] = found {
+        event = event.item(one.item.id, visible(&one.item.name));
+    }
+    for one in found {
+        event = event.detail("value", visible(&one.reference.to_string()));
+    }
+    let current = Arc::clone(current);
+    blocking(move || current.record(&event)).await?.map(drop)
+}

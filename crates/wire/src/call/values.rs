@@ -1,0 +1,54 @@
+//! Values, for whoever is let through to them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::SecretText;
+
+calls! {
+    /// The values that references name, in their order: all of them, or a failure that names every reference that is none.
+    ReadValues = "item.values" -> ReadOut {
+        /// `tk://environment/item/field`, at most [`MAX_REFERENCES`].
+        references: Vec<String>,
+        /// What for.
+        purpose: Purpose,
+    }
+}
+
+/// References of one call.
+pub const MAX_REFERENCES: usize = 256;
+
+/// Values that were read out.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReadOut {
+    /// One for each reference.
+    pub values: Vec<ReadValue>,
+    /// Whether the person wants to be told of safer ways (`hints` in the configuration).
+    pub hints: bool,
+}
+
+/// A value.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReadValue {
+    /// It.
+    pub value: SecretText,
+    /// Whether it is secret, so that it must not be seen in output.
+    pub is_secret: bool,
+    /// Whether it signs requests, so that the proxy could use it instead of the program.
+    pub signs: bool,
+}
+
+/// What values are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// To print one.
+    Read,
+    /// For a program that is started with them.
+    Run,
+    /// To put them into a file that is made of a template.
+    Inject,
+    /// To put them into a file or a pipe that vanishes again.
+    Mount,
+    /// For git, docker or a cloud's command line, which ask for a credential.
+    Helper,
+}
