@@ -12,13 +12,15 @@ use tokio::{
     net::UnixStream,
 };
 use touchkeep_client::{Event, FrontEnd, Paths};
-use touchkeep_wire::{Answer, Prompt, Question, SecretText};
+use touchkeep_wire::{Answer, Prompt, Question, Scope, SecretText};
 
 /// How the person answers.
 #[derive(Debug, Clone)]
 pub struct Mind {
     /// To requests: approve, or refuse.
     pub approves: bool,
+    /// To programs that ask for values, where they are approved: for how much.
+    pub allows: Scope,
     /// Whether a blinking key is touched.
     pub touches: bool,
     /// The PIN that is typed.
@@ -35,6 +37,7 @@ impl Default for Mind {
     fn default() -> Self {
         Self {
             approves: true,
+            allows: Scope::Once,
             touches: true,
             pin: "294173".into(),
             new_pin: String::new(),
@@ -111,6 +114,16 @@ impl Person {
         self.asked.lock().unwrap().clone()
     }
 
+    /// The programs among it that asked for values.
+    #[must_use]
+    pub fn uses(&self) -> Vec<touchkeep_wire::UseRequest> {
+        let of = |prompt: Prompt| match prompt.question {
+            Question::Use(request) => Some(request),
+            _ => None,
+        };
+        self.was_asked().into_iter().filter_map(of).collect()
+    }
+
     /// The requests among it, in words.
     #[must_use]
     pub fn requests(&self) -> Vec<touchkeep_wire::Approval> {
@@ -157,6 +170,8 @@ async fn answer(
                 digest: approval.digest.clone(),
             },
             Question::Approval(_) => Answer::Refuse {},
+            Question::Use(_) if mind.approves => Answer::Allow { scope: mind.allows },
+            Question::Use(_) => Answer::Refuse {},
             Question::Pin { .. } => Answer::Secret {
                 value: SecretText::new(mind.pin),
             },

@@ -19,6 +19,7 @@ use crate::{
     config::Config,
     desktop::Desktop,
     devices::Devices,
+    grants::Gate,
     ports::Running,
     prompts::Prompts,
     proxy::{self, Answer, Asked, Refusal, Upstream},
@@ -35,6 +36,7 @@ pub(crate) struct Agent {
     state: State,
     upstream: Arc<Upstream>,
     running: Arc<Running>,
+    gate: Gate,
     vault: RwLock<Option<Arc<Current>>>,
     lifecycle: tokio::sync::Mutex<()>,
     proxy_port: OnceLock<u16>,
@@ -58,6 +60,7 @@ impl Agent {
             state,
             upstream: Arc::new(Upstream::new()?),
             running: Arc::default(),
+            gate: Gate::default(),
             vault: RwLock::new(None),
             lifecycle: tokio::sync::Mutex::default(),
             proxy_port: OnceLock::new(),
@@ -97,6 +100,11 @@ impl Agent {
 
     pub(crate) const fn running(&self) -> &Arc<Running> {
         &self.running
+    }
+
+    /// Who may have which values.
+    pub(crate) const fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Where tokens are looked for: what is configured, and what a vault was made with.

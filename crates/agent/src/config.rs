@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) secret_seconds: u64,
     /// Whether safer ways are pointed out where a program is given a key that the proxy could use instead of it.
     pub(crate) hints: bool,
+    /// Seconds until a program that was let through is asked about again.
+    pub(crate) grant_seconds: u64,
     /// Devices.
     pub(crate) device: DeviceConfig,
 }
@@ -76,6 +78,7 @@ impl Default for Config {
             approval_seconds: 60,
             secret_seconds: 120,
             hints: true,
+            grant_seconds: 60 * 60,
             device: DeviceConfig::default(),
         }
     }
@@ -115,6 +118,10 @@ impl Config {
 
     pub(crate) const fn idle_lock(&self) -> Duration {
         Duration::from_secs(self.idle_lock_seconds)
+    }
+
+    pub(crate) const fn grant(&self) -> Duration {
+        Duration::from_secs(self.grant_seconds)
     }
 
     pub(crate) const fn secret(&self) -> Duration {

@@ -28,6 +28,7 @@ mod consent;
 mod desktop;
 mod devices;
 mod failure;
+mod grants;
 mod hardening;
 mod instance;
 mod logging;
@@ -37,6 +38,7 @@ mod prompts;
 mod proxy;
 mod schedule;
 mod state;
+mod uptime;
 mod vault;
 
 use std::{

@@ -1,6 +1,8 @@
 //! Questions to a person. Every front end sees a question, the first answer wins, the others are told that it is closed,
 //! and silence is a refusal. A question whose asker went away closes by itself.
 
+mod patience;
+
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,9 +16,10 @@ use tokio::sync::{broadcast, oneshot};
 use touchkeep_core::{Clock, Code, PromptId, SystemClock};
 use touchkeep_wire::{
     Answer, CHANGED, Changed, Failure, Notification, PROMPT_CLOSE, PROMPT_OPEN, Prompt,
-    PromptClosed, Question, SecretText, rpc::Version2,
+    PromptClosed, Question, Scope, SecretText, rpc::Version2,
 };
 
+use self::patience::Patience;
 use crate::desktop::Desktop;
 
 /// Questions that may wait at a time.
@@ -35,6 +38,7 @@ struct Inner {
     news: broadcast::Sender<Arc<[u8]>>,
     front_ends: AtomicUsize,
     desktop: Desktop,
+    patience: Patience,
 }
 
 struct Open {
@@ -46,6 +50,8 @@ struct Open {
 pub(crate) enum Reply {
     /// Yes, to this digest (in hex, as it came).
     Approved(String),
+    /// Yes, for this much.
+    Allowed(Scope),
     /// No.
     Refused,
     /// What was typed.
@@ -54,6 +60,8 @@ pub(crate) enum Reply {
     TimedOut,
     /// Too many questions wait already.
     TooMany,
+    /// Its last questions went unanswered; it may ask again after this.
+    Resting(Duration),
 }
 
 /// A question without an answer, shown while the device waits; closed when this is dropped.
@@ -83,21 +91,35 @@ impl Prompts {
             news: broadcast::channel(NEWS_BEHIND).0,
             front_ends: AtomicUsize::new(0),
             desktop,
+            patience: Patience::default(),
         }))
     }
 
     /// Asks, and waits for the first answer until `within` is over.
     pub(crate) async fn ask(&self, question: Question, within: Duration) -> Reply {
+        let asker = asker(&question);
+        if let Some(left) = asker
+            .as_deref()
+            .and_then(|asker| self.0.patience.rest(asker))
+        {
+            return Reply::Resting(left);
+        }
         let Some((mut closing, answer)) = self.open(question, within) else {
             return Reply::TooMany;
         };
         let (reply, outcome) = match tokio::time::timeout(within, answer).await {
             Ok(Ok(Answer::Approve { digest })) => (Reply::Approved(digest), "approved"),
+            Ok(Ok(Answer::Allow { scope })) => (Reply::Allowed(scope), "allowed"),
             Ok(Ok(Answer::Secret { value })) => (Reply::Secret(value), "answered"),
             Ok(Ok(Answer::Refuse {}) | Err(_)) => (Reply::Refused, "refused"),
             Err(_) => (Reply::TimedOut, "timed-out"),
         };
         closing.outcome = outcome;
+        if let Some(asker) = asker {
+            self.0
+                .patience
+                .ended(asker, !matches!(reply, Reply::TimedOut));
+        }
         reply
     }
 
@@ -249,19 +271,36 @@ fn fits(question: &Question, answer: &Answer) -> bool {
     match answer {
         Answer::Refuse {} => true,
         Answer::Approve { .. } => matches!(question, Question::Approval(_)),
-        Answer::Secret { .. } => {
-            !matches!(question, Question::Approval(_) | Question::Touch { .. })
+        Answer::Allow { scope } => {
+            matches!(question, Question::Use(asked) if asked.scopes.contains(scope))
         }
+        Answer::Secret { .. } => !matches!(
+            question,
+            Question::Approval(_) | Question::Use(_) | Question::Touch { .. }
+        ),
     }
 }
 
 fn waiting_of(open: &[Open], question: &Question) -> usize {
-    let Question::Approval(asked) = question else {
+    let Some(of) = asker(question) else {
         return 0;
     };
     open.iter()
-        .filter(|open| matches!(&open.prompt.question, Question::Approval(other) if other.client == asked.client))
+        .filter(|open| asker(&open.prompt.question).as_ref() == Some(&of))
         .count()
+}
+
+// Who asks, where a program does: a client of the proxy by its name, another program by what it runs, so that starting it
+// anew does not begin its count anew.
+fn asker(question: &Question) -> Option<String> {
+    match question {
+        Question::Approval(asked) => Some(format!("client {}", asked.client)),
+        Question::Use(asked) if asked.executable.is_empty() => {
+            Some(format!("program {}", asked.client))
+        }
+        Question::Use(asked) => Some(format!("program {}", asked.executable)),
+        _ => None,
+    }
 }
 
 fn notification<T: Serialize>(method: &str, params: &T) -> Arc<[u8]> {

@@ -64,6 +64,10 @@ words! {
         ClientAdded = "client-added",
         /// A client's token was taken back.
         ClientRemoved = "client-removed",
+        /// A program was allowed ahead to use items.
+        GrantGiven = "grant-given",
+        /// What a program was allowed has ended before its time.
+        GrantRevoked = "grant-revoked",
         /// A device was enrolled.
         DeviceAdded = "device-added",
         /// A device was retired.

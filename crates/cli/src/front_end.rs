@@ -11,7 +11,7 @@ use std::{
 
 use touchkeep_client::{Connection, Event, front_end::Events};
 use touchkeep_core::{Clock, PromptId, SystemClock, UnixMillis, text::visible};
-use touchkeep_wire::{Answer, Approval, Prompt, Question, SecretText};
+use touchkeep_wire::{Answer, Approval, Prompt, Question, Scope, SecretText, UseRequest};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -28,15 +28,16 @@ const APPROVE: &str = "approve";
 /// Which questions are answered here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answering {
-    /// What a command of ours brings up. Requests of other programs stay for whoever watches them.
-    SecretsOnly,
+    /// What a command of ours brings up: PINs and passphrases, and whether the program that started it may have a value.
+    /// What other programs ask for stays for whoever watches them.
+    OwnOnly,
     /// Everything.
     Everything,
 }
 
 /// Answers PIN, passphrase and touch questions until the connection ends.
 pub(crate) async fn answer_secrets(answers: Connection, events: Events, output: Output) {
-    watch(answers, events, output, Answering::SecretsOnly, false).await;
+    watch(answers, events, output, Answering::OwnOnly, false).await;
 }
 
 /// Answers everything until the connection ends, or after one request with `once`. Returns whether the last one was approved.
@@ -64,8 +65,9 @@ async fn watch(
     while let Some(event) = events.next().await {
         match event {
             Event::Open(prompt) => {
-                let is_request = matches!(prompt.question, Question::Approval(_));
-                if is_request && answering == Answering::SecretsOnly {
+                let is_request =
+                    matches!(prompt.question, Question::Approval(_) | Question::Use(_));
+                if is_request && answering == Answering::OwnOnly && !is_own(&prompt.question) {
                     continue;
                 }
                 if let Question::Touch { device, why } = &prompt.question {
@@ -100,7 +102,7 @@ async fn watch(
                     stop.store(true, Ordering::Relaxed);
                 }
                 if requests.remove(&closed.prompt).is_some() {
-                    let approved = closed.outcome == "approved";
+                    let approved = matches!(closed.outcome.as_str(), "approved" | "allowed");
                     let style = if approved { Style::Good } else { Style::Bad };
                     output.say(&format!("  {}\n", output.err(style, &closed.outcome)));
                     if once {
@@ -120,6 +122,7 @@ pub(crate) fn ask(prompt: &Prompt, stop: &AtomicBool, output: Output) -> Option<
     let until = deadline(prompt.deadline);
     match &prompt.question {
         Question::Approval(approval) => ask_approval(&terminal, approval, stop, until, output),
+        Question::Use(request) => ask_use(&terminal, request, stop, until, output),
         Question::Pin {
             device,
             why,
@@ -167,6 +170,11 @@ pub(crate) fn ask(prompt: &Prompt, stop: &AtomicBool, output: Output) -> Option<
         Question::NewPassphrase {} => ask_twice(&terminal, "New passphrase: ", stop, until),
         Question::Touch { .. } => None,
     }
+}
+
+// Whether a command of this process brought the question up.
+fn is_own(question: &Question) -> bool {
+    matches!(question, Question::Use(request) if request.pid == std::process::id())
 }
 
 fn ask_secret(
@@ -273,6 +281,91 @@ pub(crate) fn describe(approval: &Approval, output: Output) -> String {
     line(&format!("{:<12} {}", "rule", visible(&approval.rule)));
     if approval.touch {
         line("Then touch the key.");
+    }
+    text.push_str("\r\n");
+    text
+}
+
+fn ask_use(
+    terminal: &Terminal,
+    request: &UseRequest,
+    stop: &AtomicBool,
+    until: Instant,
+    output: Output,
+) -> Option<Answer> {
+    terminal.write(&describe_use(request, output));
+    terminal.settle(INPUT_GUARD);
+    let words: Vec<&str> = request.scopes.iter().map(|scope| word(*scope)).collect();
+    let words = words.join(", ");
+    let label = |terminal: &Terminal, typed: usize| {
+        if typed == 0 {
+            let left = until.saturating_duration_since(Instant::now()).as_secs();
+            terminal.write(&format!(
+                "\r  Type {words}; Esc or Enter refuses (refuses by itself in {left:>2} s): "
+            ));
+        }
+    };
+    label(terminal, 0);
+    match terminal
+        .read_line(Echo::Shown, stop, Some(until), label)
+        .ok()?
+    {
+        Line::Typed(typed) => {
+            let meant = |scope: &&Scope| word(**scope) == typed.trim();
+            let scope = request.scopes.iter().find(meant).copied();
+            Some(scope.map_or(Answer::Refuse {}, |scope| Answer::Allow { scope }))
+        }
+        Line::Cancelled => Some(Answer::Refuse {}),
+        Line::Ended => None,
+    }
+}
+
+const fn word(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Once => "once",
+        Scope::Process => "process",
+        Scope::Terminal => "terminal",
+    }
+}
+
+/// A program that asks for values, in words, for a terminal.
+pub(crate) fn describe_use(request: &UseRequest, output: Output) -> String {
+    let mut text = String::from("\r\n");
+    let mut line = |name: &str, value: &str| {
+        text.push_str(&format!("  {name:<12} {value}").trim_end().to_owned());
+        text.push_str("\r\n");
+    };
+    if request.practice {
+        line(&output.err(Style::Warn, "PRACTICE"), "");
+    }
+    line(&output.err(Style::Strong, &visible(&request.sentence)), "");
+    for (at, value) in request.values.iter().enumerate() {
+        line(if at == 0 { "values" } else { "" }, &visible(value));
+    }
+    line("purpose", &visible(&request.purpose));
+    for unusual in &request.unusual {
+        line("unusual", &output.err(Style::Warn, &visible(unusual)));
+    }
+    line("program", &visible(&request.executable));
+    for (at, process) in request.process.iter().enumerate() {
+        let process = output.err(Style::Quiet, &visible(process));
+        line(if at == 0 { "processes" } else { "" }, &process);
+    }
+    if !request.place.is_empty() {
+        line("runs in", &visible(&request.place));
+    }
+    if let [_, more @ ..] = request.scopes.as_slice()
+        && !more.is_empty()
+    {
+        let what = if more.contains(&Scope::Terminal) {
+            "`process` and `terminal` hold"
+        } else {
+            "`process` holds"
+        };
+        line(
+            "",
+            &format!("{what} for {} min, or until the lock.", request.minutes),
+        );
     }
     text.push_str("\r\n");
     text

@@ -37,6 +37,8 @@ pub struct Prompt {
 pub enum Question {
     /// May this request be signed? [`Answer::Approve`] or [`Answer::Refuse`].
     Approval(Approval),
+    /// May this program have these values? [`Answer::Allow`] or [`Answer::Refuse`].
+    Use(UseRequest),
     /// The device waits for a finger. Nothing to answer but [`Answer::Refuse`], which stops waiting.
     Touch {
         /// Which device.
@@ -106,6 +108,49 @@ pub struct Approval {
     pub practice: bool,
 }
 
+/// A program that wants values, and is not known to be allowed to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct UseRequest {
+    /// In plain words: `python3 asks for 2 values`.
+    pub sentence: String,
+    /// The values, by name: `prod/main-trade: secret`. Never what they are.
+    pub values: Vec<String>,
+    /// What they are for: `to print them`, `for a program that is started`.
+    pub purpose: String,
+    /// The program that asks.
+    pub client: String,
+    /// What it runs; empty where that cannot be seen.
+    pub executable: String,
+    /// It and its parents, outermost first.
+    pub process: Vec<String>,
+    /// The terminal or the systemd unit that it runs in; empty where it runs in neither.
+    pub place: String,
+    /// What is unusual about it: `its program was replaced since it was started`.
+    pub unusual: Vec<String>,
+    /// What may be answered beside a refusal, the least first.
+    pub scopes: Vec<Scope>,
+    /// For how many minutes more than a single use is remembered.
+    pub minutes: u32,
+    /// The process that connected; the terminal that it was started in may ask.
+    pub pid: u32,
+    /// A vault for practice.
+    pub practice: bool,
+}
+
+/// For how much a yes to a [`UseRequest`] holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// This once.
+    Once,
+    /// For this process, until it ends or becomes another program.
+    Process,
+    /// For everything that is started in this terminal.
+    Terminal,
+}
+
 /// An answer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
@@ -114,6 +159,11 @@ pub enum Answer {
     Approve {
         /// The prompt's digest.
         digest: String,
+    },
+    /// Yes, to a program that wants values.
+    Allow {
+        /// For how much; one of those that were offered.
+        scope: Scope,
     },
     /// No.
     Refuse {},
@@ -131,7 +181,7 @@ pub struct PromptClosed {
     /// Which.
     #[cfg_attr(test, ts(type = "string"))]
     pub prompt: PromptId,
-    /// `approved`, `refused`, `answered`, `timed-out`, `done`, `failed`.
+    /// `approved`, `allowed`, `refused`, `answered`, `timed-out`, `done`, `failed`.
     pub outcome: String,
 }
 
@@ -139,6 +189,6 @@ pub struct PromptClosed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Changed {
-    /// `vault`, `items`, `audit`, `clients`, `policy`, `reminders`.
+    /// `vault`, `items`, `audit`, `clients`, `grants`, `policy`, `reminders`.
     pub what: String,
 }

@@ -60,6 +60,8 @@ fn types() -> String {
     declare::<crate::Prompt>(&mut out);
     declare::<crate::Question>(&mut out);
     declare::<crate::Approval>(&mut out);
+    declare::<crate::UseRequest>(&mut out);
+    declare::<crate::Scope>(&mut out);
     declare::<crate::PromptClosed>(&mut out);
     declare::<crate::Changed>(&mut out);
     tidy(&out)

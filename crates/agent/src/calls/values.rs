@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{ApiSecret, Code, reference::Reference, text::visible};
 use touchkeep_locked::on_wiped_stack;
 use touchkeep_vault::{Item, SecretPlace, Unlocked};
@@ -14,8 +13,9 @@ use touchkeep_wire::{Failure, MAX_REFERENCES, ReadOut, ReadValue, ReadValues, Se
 use super::open_vault;
 use crate::{
     agent::Agent,
-    devices::blocking,
+    caller::Caller,
     failure,
+    grants::{Gate, ItemUse, may_be_remembered},
     ports::unseal,
     vault::{Current, Open},
 };
@@ -23,7 +23,11 @@ use crate::{
 /// The field of the chief secret.
 const SECRET: &str = "secret";
 
-pub(crate) async fn read(agent: &Arc<Agent>, call: ReadValues) -> Result<ReadOut, Failure> {
+pub(crate) async fn read(
+    agent: &Arc<Agent>,
+    caller: &Caller,
+    call: ReadValues,
+) -> Result<ReadOut, Failure> {
     if call.references.len() > MAX_REFERENCES {
         return Err(failure::invalid(
             format!("More than {MAX_REFERENCES} references at a time."),
@@ -32,7 +36,11 @@ pub(crate) async fn read(agent: &Arc<Agent>, call: ReadValues) -> Result<ReadOut
     }
     let (current, open) = open_vault(agent)?;
     let found = find_all(&current, &open, &call.references)?;
-    admit(&current, &found).await?;
+    if found.is_empty() {
+        return Err(failure::invalid("No reference was named.", ""));
+    }
+    let uses: Vec<_> = found.iter().map(Found::as_use).collect();
+    let _admitted = Gate::admit(agent, caller, &uses, call.purpose, !call.no_interaction).await?;
     let mut values = Vec::with_capacity(found.len());
     for value in &found {
         values.push(value.read(agent, &current, &open).await?);
@@ -50,6 +58,7 @@ pub(crate) async fn read(agent: &Arc<Agent>, call: ReadValues) -> Result<ReadOut
 /// A value that a reference names.
 struct Found {
     reference: Reference,
+    environment: String,
     item: Item,
     place: Place,
 }
@@ -130,6 +139,7 @@ fn find(current: &Current, vault: &Unlocked, reference: Reference) -> Result<Fou
     };
     let place = place(item, &reference)?;
     Ok(Found {
+        environment: vault.environment_name(environment),
         item: item.clone(),
         place,
         reference,
@@ -174,6 +184,16 @@ fn place(item: &Item, reference: &Reference) -> Result<Place, String> {
 }
 
 impl Found {
+    fn as_use(&self) -> ItemUse {
+        ItemUse {
+            item: self.item.id,
+            name: format!("{}/{}", self.environment, self.item.name),
+            field: self.reference.field.clone(),
+            each_time: matches!(self.place, Place::Stored | Place::Sealed)
+                && !may_be_remembered(&self.item),
+        }
+    }
+
     async fn read(
         &self,
         agent: &Arc<Agent>,
@@ -203,20 +223,4 @@ impl Found {
 fn shown(secret: &ApiSecret) -> SecretText {
     // EXPOSE: over the private socket, to the program that was let through.
     SecretText::new(secret.expose().to_owned())
-}
-
-// Recorded before any value is read. Plain fields are no secret, but that somebody wanted them is worth a row, too.
-async fn admit(current: &Arc<Current>, found: &[Found]) -> Result<(), Failure> {
-    if found.is_empty() {
-        return Ok(());
-    }
-    let mut event = Event::new(Kind::SecretRevealed, Decision::Done);
-    if let [one, ..] = found {
-        event = event.item(one.item.id, visible(&one.item.name));
-    }
-    for one in found {
-        event = event.detail("value", visible(&one.reference.to_string()));
-    }
-    let current = Arc::clone(current);
-    blocking(move || current.record(&event)).await?.map(drop)
 }

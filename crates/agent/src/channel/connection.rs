@@ -21,7 +21,10 @@ use touchkeep_wire::{
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{Channel, methods};
-use crate::agent::{Agent, stopped};
+use crate::{
+    agent::{Agent, stopped},
+    caller::Caller,
+};
 
 /// A caller says hello within this, or is closed.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,20 +39,21 @@ const FAILED: i32 = -32_000;
 type Frame = Zeroizing<Vec<u8>>;
 type Outbox = mpsc::Sender<Frame>;
 
-pub(super) async fn serve(
-    agent: Arc<Agent>,
-    stream: UnixStream,
-    channel: Channel,
-    pid: Option<i32>,
-) {
+pub(super) async fn serve(agent: Arc<Agent>, stream: UnixStream, channel: Channel) {
+    let caller = Arc::new(Caller::of(&stream));
     let (mut from, to) = stream.into_split();
     let (outbox, to_write) = mpsc::channel(64);
     let writer = tokio::spawn(write_all(to, to_write));
     if let Ok(Some(name)) =
         tokio::time::timeout(HELLO_TIMEOUT, greet(&agent, &mut from, &outbox)).await
     {
-        tracing::debug!(?channel, ?pid, name = visible(&name), "connected");
-        converse(&agent, from, &outbox, channel).await;
+        tracing::debug!(
+            ?channel,
+            pid = caller.pid(),
+            name = visible(&name),
+            "connected"
+        );
+        converse(&agent, &caller, from, &outbox, channel).await;
     }
     drop(outbox);
     let _ = tokio::time::timeout(FAREWELL, writer).await;
@@ -87,7 +91,13 @@ async fn greet(agent: &Agent, from: &mut OwnedReadHalf, outbox: &Outbox) -> Opti
     name
 }
 
-async fn converse(agent: &Arc<Agent>, mut from: OwnedReadHalf, outbox: &Outbox, channel: Channel) {
+async fn converse(
+    agent: &Arc<Agent>,
+    caller: &Arc<Caller>,
+    mut from: OwnedReadHalf,
+    outbox: &Outbox,
+    channel: Channel,
+) {
     let mut stopping = agent.stopping();
     let mut calls = JoinSet::new();
     let news = (channel == Channel::FrontEnds)
@@ -125,18 +135,30 @@ async fn converse(agent: &Arc<Agent>, mut from: OwnedReadHalf, outbox: &Outbox, 
             }
             continue;
         }
-        calls.spawn(answer(Arc::clone(agent), request, outbox.clone(), channel));
+        calls.spawn(answer(
+            Arc::clone(agent),
+            Arc::clone(caller),
+            request,
+            outbox.clone(),
+            channel,
+        ));
     }
     if let Some(news) = news {
         news.abort();
     }
 }
 
-async fn answer(agent: Arc<Agent>, request: Request, outbox: Outbox, channel: Channel) {
+async fn answer(
+    agent: Arc<Agent>,
+    caller: Arc<Caller>,
+    request: Request,
+    outbox: Outbox,
+    channel: Channel,
+) {
     let Request {
         id, method, params, ..
     } = request;
-    let answer = methods::dispatch(&agent, channel, &method, params).await;
+    let answer = methods::dispatch(&agent, &caller, channel, &method, params).await;
     if let Err(failure) = &answer {
         tracing::debug!(%method, code = ?failure.code, "a call failed");
     }

@@ -5,13 +5,13 @@ use std::{future::Future, sync::Arc};
 use serde_json::value::RawValue;
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    AcceptModule, AddClient, AddItem, AnswerPrompt, AttestDevice, Call, ChangePin, CheckReminders,
-    CreateVault, Diagnose, Done, EnrollDevice, ExportPublicKey, Failure, GetPolicy, GetStatus,
-    Hello, InspectDevice, JoinMembership, ListAudit, ListBackups, ListClients, ListDevices,
-    ListItems, ListPrompts, ListRecovery, ListReminders, LockVault, MakeKit, MergeCopy,
-    ProveDevice, ProveKit, ReadValues, RemoveItem, ResealItems, RestoreBackup, RetireDevice,
-    RevokeClient, SetApiKey, SetDevicePin, SetPolicy, StopAgent, UnblockPin, UnlockVault,
-    UnlockWithKit, VerifyAudit,
+    AcceptModule, AddClient, AddGrant, AddItem, AnswerPrompt, AskGrant, AttestDevice, Call,
+    ChangePin, CheckReminders, CreateVault, Diagnose, Done, EnrollDevice, ExportPublicKey, Failure,
+    GetPolicy, GetStatus, Hello, InspectDevice, JoinMembership, ListAudit, ListBackups,
+    ListClients, ListDevices, ListGrants, ListItems, ListPrompts, ListRecovery, ListReminders,
+    LockVault, MakeKit, MergeCopy, ProveDevice, ProveKit, ReadValues, RemoveItem, ResealItems,
+    RestoreBackup, RetireDevice, RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy,
+    StopAgent, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -20,14 +20,17 @@ use super::{
 };
 use crate::{
     agent::Agent,
+    caller::Caller,
     calls::{
-        audit, backup, clients, devices, doctor, enrol, items, policy, recover, remind, values,
+        audit, backup, clients, devices, doctor, enrol, grants, items, policy, recover, remind,
+        values,
     },
     vault,
 };
 
 pub(super) async fn dispatch(
     agent: &Arc<Agent>,
+    caller: &Caller,
     channel: Channel,
     method: &str,
     params: Box<RawValue>,
@@ -135,7 +138,7 @@ pub(super) async fn dispatch(
             })
             .await
         }
-        ReadValues::METHOD => call(params, |wanted| values::read(agent, wanted)).await,
+        ReadValues::METHOD => call(params, |wanted| values::read(agent, caller, wanted)).await,
         AddClient::METHOD => call(params, |client| clients::add(agent, client)).await,
         ListClients::METHOD => call(params, |ListClients {}| async { clients::list(agent) }).await,
         RevokeClient::METHOD => {
@@ -144,6 +147,23 @@ pub(super) async fn dispatch(
             })
             .await
         }
+        ListGrants::METHOD => call(params, |ListGrants {}| async { grants::list(agent) }).await,
+        RevokeGrant::METHOD => {
+            call(params, |RevokeGrant { grant }| grants::revoke(agent, grant)).await
+        }
+        AskGrant::METHOD => {
+            call(
+                params,
+                |AskGrant {
+                     items,
+                     no_interaction,
+                 }| async move {
+                    grants::ask(agent, caller, &items, no_interaction).await
+                },
+            )
+            .await
+        }
+        AddGrant::METHOD => call(params, |grant| grants::add(agent, grant)).await,
         GetPolicy::METHOD => call(params, |GetPolicy {}| async { policy::get(agent) }).await,
         SetPolicy::METHOD => call(params, |SetPolicy { text }| policy::set(agent, text)).await,
         ListAudit::METHOD => call(params, |query| audit::list(agent, query)).await,

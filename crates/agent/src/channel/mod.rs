@@ -48,8 +48,8 @@ pub(crate) async fn serve(agent: Arc<Agent>, listener: UnixListener, channel: Ch
                 continue;
             }
         };
-        let peer = match stream.peer_cred() {
-            Ok(peer) if peer.uid() == rustix::process::geteuid().as_raw() => peer,
+        match stream.peer_cred() {
+            Ok(peer) if peer.uid() == rustix::process::geteuid().as_raw() => {}
             Ok(peer) => {
                 tracing::warn!(uid = peer.uid(), "a connection of another user was refused");
                 continue;
@@ -58,14 +58,14 @@ pub(crate) async fn serve(agent: Arc<Agent>, listener: UnixListener, channel: Ch
                 tracing::warn!(%error, "a connection without credentials was refused");
                 continue;
             }
-        };
+        }
         let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else {
             tracing::warn!(?channel, "too many connections, one was closed");
             continue;
         };
         let agent = Arc::clone(&agent);
         connections.spawn(async move {
-            connection::serve(agent, stream, channel, peer.pid()).await;
+            connection::serve(agent, stream, channel).await;
             drop(seat);
         });
     }

@@ -263,7 +263,7 @@ impl Devices {
     async fn typed(&self, question: Question) -> Result<String, Failure> {
         match self.prompts.ask(question, self.secret_within).await {
             Reply::Secret(value) => Ok(value.into_inner()),
-            Reply::Refused | Reply::Approved(_) => Err(Failure::new(
+            Reply::Refused | Reply::Approved(_) | Reply::Allowed(_) => Err(Failure::new(
                 Code::Refused,
                 "It was refused where the PIN or passphrase was to be typed.",
                 "",
@@ -273,7 +273,7 @@ impl Devices {
                 "Nobody typed the PIN or passphrase in time.",
                 "Open the desktop, or run `touchkeep approve` in a terminal, and try again.",
             )),
-            Reply::TooMany => Err(too_many()),
+            Reply::TooMany | Reply::Resting(_) => Err(too_many()),
         }
     }
 

@@ -84,8 +84,16 @@ impl Approver for People {
                     Some(digest) => Answer::Yes { digest },
                     None => Answer::No,
                 },
-                Reply::Refused | Reply::Secret(_) => Answer::No,
+                Reply::Refused | Reply::Secret(_) | Reply::Allowed(_) => Answer::No,
                 Reply::TimedOut => Answer::Nobody,
+                Reply::Resting(left) => {
+                    tracing::warn!(
+                        seconds = left.as_secs(),
+                        client = visible(&question.client.name),
+                        "a request was not put to anybody, because its client's last two went unanswered"
+                    );
+                    Answer::Nobody
+                }
                 Reply::TooMany => {
                     tracing::warn!(
                         "a request was not put to anybody, because too many wait already"

@@ -25,6 +25,7 @@ use crate::{
     agent::Agent,
     devices::{Connected, Failed, Opened, Session, Use, blocking},
     failure,
+    grants::Ahead,
     ports::{self, LogHistory},
 };
 
@@ -384,6 +385,10 @@ fn put_in_force(
         .set_policy(policy, &history)
         .map_err(|error| failure::read_log(&error))?;
     let clients = client::Client::read_all(vault.setting(client::SETTING));
+    let machine = agent.state().log(current.id());
+    let mut ahead = Ahead::read_all(&vault);
+    ahead.retain(|one| Some(one.machine) == machine);
+    agent.gate().load(ahead);
     let open = Open {
         vault: RwLock::new(*vault),
         device,
@@ -397,6 +402,7 @@ fn put_in_force(
     // A lock ends the session first and closes then, so that one of the two sees the other.
     if agent.devices().session() != session {
         drop(current.replace(None));
+        agent.gate().forget();
         log.drop_tag_key();
         return Err(locked_meanwhile());
     }
@@ -445,6 +451,7 @@ pub(crate) async fn lock(agent: &Arc<Agent>) -> Result<bool, Failure> {
         return Ok(false);
     };
     agent.running().forget_secrets();
+    agent.gate().forget();
     agent.flush_seen();
     let done = blocking({
         let current = Arc::clone(&current);

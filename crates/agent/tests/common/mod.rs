@@ -26,7 +26,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use touchkeep_client::{ConnectError, Connection, Event, FrontEnd, Paths};
-use touchkeep_wire::{Answer, Approval, Prompt, PromptClosed, Question, SecretText};
+use touchkeep_wire::{Answer, Approval, Prompt, PromptClosed, Question, Scope, SecretText};
 
 /// Nothing here takes this long on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -228,6 +228,7 @@ pub fn yes(question: &Question) -> Option<Answer> {
             digest: approval.digest.clone(),
         }),
         Question::Passphrase { .. } | Question::NewPassphrase {} => typed(PASSPHRASE),
+        Question::Use(_) => Some(Answer::Allow { scope: Scope::Once }),
         _ => None,
     }
 }
@@ -235,7 +236,7 @@ pub fn yes(question: &Question) -> Option<Answer> {
 /// Types the passphrase and says no.
 pub fn no(question: &Question) -> Option<Answer> {
     match question {
-        Question::Approval(_) => Some(Answer::Refuse {}),
+        Question::Approval(_) | Question::Use(_) => Some(Answer::Refuse {}),
         other => yes(other),
     }
 }
@@ -243,7 +244,7 @@ pub fn no(question: &Question) -> Option<Answer> {
 /// Types the passphrase and never decides.
 pub fn undecided(question: &Question) -> Option<Answer> {
     match question {
-        Question::Approval(_) => None,
+        Question::Approval(_) | Question::Use(_) => None,
         other => yes(other),
     }
 }

@@ -6,6 +6,7 @@ mod audit;
 mod backup;
 mod demo;
 mod device;
+mod grant;
 mod init;
 mod policy;
 mod proxy;
@@ -22,6 +23,7 @@ pub(crate) use audit::Audit;
 pub(crate) use backup::Backup;
 pub(crate) use demo::Demo;
 pub(crate) use device::Device;
+pub(crate) use grant::Grant;
 pub(crate) use init::{Init, WayBack};
 pub(crate) use policy::Policy;
 pub(crate) use proxy::Proxy;
@@ -140,12 +142,15 @@ pub(crate) enum Verb {
     /// Programs that may use the local proxy.
     #[command(subcommand)]
     Proxy(Proxy),
+    /// Programs that may have values without a person being asked again.
+    #[command(subcommand)]
+    Grant(Grant),
     /// What is signed by rule, what is asked, what is refused.
     #[command(subcommand)]
     Policy(Policy),
-    /// Answer requests that wait for a person, in this terminal.
+    /// Answer requests and programs that wait for a person, in this terminal.
     #[command(
-        after_help = "Stays until Ctrl-C. Each request is shown in plain words; type `approve` to go on, anything else refuses."
+        after_help = "Stays until Ctrl-C. Each request is shown in plain words; type `approve` to go on, anything else refuses. For a program\nthat asks for a value, type how much it may: once, process or terminal."
     )]
     Approve {
         /// End after the first answer.

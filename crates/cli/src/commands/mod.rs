@@ -5,6 +5,7 @@ mod backup;
 mod clients;
 mod device;
 mod doctor;
+mod grants;
 mod items;
 mod paper;
 mod policy;
@@ -96,6 +97,7 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         Verb::PublicKey { item } => items::public_key(&context, item).await,
         Verb::Rm { item, yes } => items::remove(&context, item, yes).await,
         Verb::Proxy(verb) => clients::proxy(&context, verb).await,
+        Verb::Grant(verb) => grants::grant(&context, verb).await,
         Verb::Policy(verb) => policy::policy(&context, verb).await,
         Verb::Approve { once } => approve(&context, once).await,
         Verb::Audit(verb) => audit::audit(&context, verb).await,

@@ -51,6 +51,7 @@ impl Values {
         let call = ReadValues {
             references: wanted.clone(),
             purpose,
+            no_interaction: global.no_interaction,
         };
         let ReadOut { values, hints } = runtime.block_on(async {
             let session = Session::start(NAME).await?;

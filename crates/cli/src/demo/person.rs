@@ -137,6 +137,8 @@ async fn by_itself(
             }
             return;
         }
+        // The demo's bot never sees a value, so nobody asks for one.
+        Question::Use(_) => ("presses Esc", Answer::Refuse {}),
         Question::Pin { .. } => ("types the PIN", secret(AUTO_PIN)),
         Question::NewPin { which, .. } if which == "PUK" => ("chooses a PUK", secret(AUTO_PUK)),
         Question::NewPin { .. } => ("chooses a PIN", secret(AUTO_PIN)),

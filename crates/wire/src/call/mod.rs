@@ -28,6 +28,7 @@ macro_rules! calls {
 mod audit;
 mod client;
 mod device;
+mod grant;
 mod item;
 mod policy;
 mod prompt;
@@ -40,6 +41,7 @@ mod vault;
 pub use audit::*;
 pub use client::*;
 pub use device::*;
+pub use grant::*;
 pub use item::*;
 pub use policy::*;
 pub use prompt::*;
@@ -54,6 +56,7 @@ pub const METHODS: &[&[&str]] = &[
     audit::METHODS,
     client::METHODS,
     device::METHODS,
+    grant::METHODS,
     item::METHODS,
     policy::METHODS,
     prompt::METHODS,

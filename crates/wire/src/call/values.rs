@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grant::Purpose;
 use crate::SecretText;
 
 calls! {
@@ -11,6 +12,8 @@ calls! {
         references: Vec<String>,
         /// What for.
         purpose: Purpose,
+        /// Fail where a person would have to be asked.
+        no_interaction: bool,
     }
 }
 
@@ -35,20 +38,4 @@ pub struct ReadValue {
     pub is_secret: bool,
     /// Whether it signs requests, so that the proxy could use it instead of the program.
     pub signs: bool,
-}
-
-/// What values are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Purpose {
-    /// To print one.
-    Read,
-    /// For a program that is started with them.
-    Run,
-    /// To put them into a file that is made of a template.
-    Inject,
-    /// To put them into a file or a pipe that vanishes again.
-    Mount,
-    /// For git, docker or a cloud's command line, which ask for a credential.
-    Helper,
 }

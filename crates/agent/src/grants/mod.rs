@@ -1,0 +1,340 @@
+//! The gate: whether a program may have the values that it asks for.
+//!
+//! The first time that a program uses an item, a person is asked; the answer may be remembered for that process or for its
+//! terminal, with an end. A script can be allowed ahead, bound to the file that it is. Nothing is remembered for sealed
+//! values, for keys that may move money or make keys, and for an export: those are asked for each time. Whatever is let
+//! through is on disk in the audit log before it leaves here.
+//!
+//! Read in this order: [`Gate::admit`], `rule` (what covers what), `ahead` (kept in the vault), `question` (what is shown).
+
+mod ahead;
+mod question;
+mod rule;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use touchkeep_audit::{Decision, Event, Kind};
+use touchkeep_core::{Clock, Code, Id, ItemId, SystemClock, text::visible};
+use touchkeep_vault::{Item, SecretPlace};
+use touchkeep_venue::KeyClass;
+use touchkeep_wire::{Failure, Purpose, Question, Scope};
+
+pub(crate) use self::ahead::{Ahead, SETTING as GRANTS};
+use self::rule::{Covered, Grant, Holder, Remembered};
+use crate::{
+    agent::Agent,
+    caller::{Caller, Hashes},
+    devices::blocking,
+    failure,
+    prompts::Reply,
+    uptime::Uptime,
+    vault::Current,
+};
+
+/// Grants that are remembered at a time; the oldest makes room.
+const MAX_REMEMBERED: usize = 512;
+
+/// A value that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ItemUse {
+    /// Of which item.
+    pub(crate) item: ItemId,
+    /// The item, as a person calls it: `prod/main-trade`.
+    pub(crate) name: String,
+    /// Which field.
+    pub(crate) field: String,
+    /// Asked for each time, whatever is remembered: a sealed value, or one of a key that may move money or make keys.
+    pub(crate) each_time: bool,
+}
+
+/// Whether a yes about this item may be remembered: not for a sealed secret, and not for a key that may move money or make
+/// keys, whose value in a program's hands is every withdrawal that it likes.
+pub(crate) fn may_be_remembered(item: &Item) -> bool {
+    item.secret != SecretPlace::Sealed && matches!(item.class, KeyClass::Read | KeyClass::Trade)
+}
+
+/// Somebody was let through, and that is recorded. Made by [`Gate::admit`] alone.
+#[derive(Debug)]
+#[must_use = "values may leave for whom this was made, and for nobody else"]
+pub(crate) struct Admitted {
+    _by_the_gate: (),
+}
+
+/// What is remembered of earlier answers.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    remembered: Mutex<Vec<Grant>>,
+    ahead: Mutex<Arc<[Ahead]>>,
+    hashes: Hashes,
+}
+
+impl Gate {
+    /// Lets a caller through to values of the open vault, or refuses. Asks a person where nothing covers it, unless `ask`
+    /// says that nobody is to be asked. Either way one durable row of the audit log says so before this returns, so
+    /// whoever calls this need not record the reading again.
+    ///
+    /// # Errors
+    /// When a person refused or did not answer, when nobody may be asked, when the vault was locked meanwhile, or when
+    /// nothing can be recorded.
+    pub(crate) async fn admit(
+        agent: &Arc<Agent>,
+        caller: &Caller,
+        uses: &[ItemUse],
+        purpose: Purpose,
+        ask: bool,
+    ) -> Result<Admitted, Failure> {
+        let current = agent.vault().ok_or_else(failure::locked)?;
+        let open = current.open()?;
+        open.touch();
+        let covered = blocking({
+            let (agent, caller, uses) = (Arc::clone(agent), caller.clone(), uses.to_vec());
+            move || agent.gate().covers(&caller, &uses, purpose)
+        })
+        .await?;
+        let how = match covered {
+            Covered::Yes(by) => How::By(by),
+            Covered::No if !ask => return Err(nobody_asked(caller)),
+            Covered::No => {
+                let asked = question::about(caller, uses, purpose, agent, &current);
+                Self::ask(agent, &current, caller, uses, purpose, asked).await?
+            }
+        };
+        // A lock that came in between has ended everything.
+        if !current.peek().is_some_and(|now| Arc::ptr_eq(&now, &open)) {
+            return Err(failure::locked());
+        }
+        let event = row(caller, uses, purpose, how.decision()).detail("allowed by", how.words());
+        blocking(move || current.record(&event)).await??;
+        open.touch();
+        Ok(Admitted { _by_the_gate: () })
+    }
+
+    async fn ask(
+        agent: &Arc<Agent>,
+        current: &Arc<Current>,
+        caller: &Caller,
+        uses: &[ItemUse],
+        purpose: Purpose,
+        asked: touchkeep_wire::UseRequest,
+    ) -> Result<How, Failure> {
+        let offered = asked.scopes.clone();
+        let within = Duration::from_secs(agent.config().approval_seconds);
+        let reply = agent.prompts().ask(Question::Use(asked), within).await;
+        let refusal = match reply {
+            Reply::Allowed(scope) if offered.contains(&scope) => {
+                return agent.gate().remember(agent, caller, uses, scope);
+            }
+            Reply::TimedOut => Failure::new(
+                Code::TimedOut,
+                "Nobody answered whether this program may have the value.",
+                "Open the desktop, or run `touchkeep approve` in a terminal, and try again.",
+            ),
+            Reply::TooMany => crate::devices::too_many(),
+            Reply::Resting(left) => resting(left),
+            _ => Failure::new(Code::Refused, "A person refused it.", ""),
+        };
+        let event =
+            row(caller, uses, purpose, Decision::Refused).detail("why", refusal.what.clone());
+        let current = Arc::clone(current);
+        blocking(move || current.record(&event)).await??;
+        Err(refusal)
+    }
+
+    // The answer counts for the process that asked, if that is still there as it was.
+    fn remember(
+        &self,
+        agent: &Agent,
+        caller: &Caller,
+        uses: &[ItemUse],
+        scope: Scope,
+    ) -> Result<How, Failure> {
+        let gone = || {
+            Failure::new(
+                Code::NotPermitted,
+                "The program that asked has ended, or became another one, before it was answered.",
+                "Start it again.",
+            )
+        };
+        if scope == Scope::Once {
+            return Ok(How::Once);
+        }
+        let client = caller.client().ok_or_else(gone)?;
+        let holder = match scope {
+            Scope::Once | Scope::Process => Holder::Process(client.clone()),
+            Scope::Terminal => Holder::Terminal(client.terminal().ok_or_else(gone)?),
+        };
+        let grant = Grant {
+            id: Id::random(),
+            holder,
+            client: client.name.clone(),
+            items: uses
+                .iter()
+                .map(|one| (one.item, one.name.clone()))
+                .collect(),
+            given: SystemClock.now(),
+            end: Uptime::now().after(agent.config().grant()),
+        };
+        let how = How::Remembered(grant.id, scope);
+        let mut remembered = self.remembered();
+        if remembered.len() >= MAX_REMEMBERED {
+            remembered.remove(0);
+        }
+        remembered.push(grant);
+        drop(remembered);
+        agent.prompts().changed("grants");
+        Ok(how)
+    }
+
+    fn covers(&self, caller: &Caller, uses: &[ItemUse], purpose: Purpose) -> Covered {
+        if purpose == Purpose::Export || uses.iter().any(|one| one.each_time) {
+            return Covered::No;
+        }
+        let Some(client) = caller.client() else {
+            return Covered::No;
+        };
+        let now = Uptime::now();
+        let mut remembered = self.remembered();
+        remembered.retain(|grant| !grant.is_over(now));
+        let in_memory = Remembered::of(&remembered, client);
+        drop(remembered);
+        if let Covered::Yes(by) = in_memory.cover(uses, &[]) {
+            return Covered::Yes(by);
+        }
+        let ahead = self.ahead();
+        let fitting: Vec<&Ahead> = ahead
+            .iter()
+            .filter(|one| one.is_for(client, &self.hashes, SystemClock.now()))
+            .collect();
+        in_memory.cover(uses, &fitting)
+    }
+
+    /// Forgets every answer; what was allowed ahead stays in the vault, and counts once that is open again.
+    pub(crate) fn forget(&self) {
+        self.remembered().clear();
+        *self.lock_ahead() = Arc::default();
+    }
+
+    /// Takes over what the open vault says was allowed ahead on this machine.
+    pub(crate) fn load(&self, ahead: Vec<Ahead>) {
+        *self.lock_ahead() = ahead.into();
+    }
+
+    /// What was allowed ahead on this machine.
+    pub(crate) fn ahead(&self) -> Arc<[Ahead]> {
+        Arc::clone(&self.lock_ahead())
+    }
+
+    /// Hashes of executables.
+    pub(crate) const fn hashes(&self) -> &Hashes {
+        &self.hashes
+    }
+
+    /// What is remembered and has not ended.
+    pub(crate) fn list(&self) -> Vec<touchkeep_wire::GrantSummary> {
+        let now = Uptime::now();
+        let mut remembered = self.remembered();
+        remembered.retain(|grant| grant.is_in_force(now));
+        remembered.iter().map(|grant| grant.summary(now)).collect()
+    }
+
+    /// Forgets an answer. Its client and items, where there was one.
+    pub(crate) fn revoke(&self, id: Id) -> Option<(String, Vec<String>)> {
+        let mut remembered = self.remembered();
+        let at = remembered.iter().position(|grant| grant.id == id)?;
+        let grant = remembered.remove(at);
+        Some((grant.client, grant.items.into_values().collect()))
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Vec<Grant>> {
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_ahead(&self) -> MutexGuard<'_, Arc<[Ahead]>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// Why somebody was let through.
+enum How {
+    By(String),
+    Once,
+    Remembered(Id, Scope),
+}
+
+impl How {
+    const fn decision(&self) -> Decision {
+        match self {
+            Self::By(_) => Decision::Allowed,
+            Self::Once | Self::Remembered(..) => Decision::Approved,
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::By(by) => by.clone(),
+            Self::Once => "a person, this once".to_owned(),
+            Self::Remembered(id, Scope::Terminal) => {
+                format!("a person, for this terminal (grant {id})")
+            }
+            Self::Remembered(id, _) => format!("a person, for this process (grant {id})"),
+        }
+    }
+}
+
+fn row(caller: &Caller, uses: &[ItemUse], purpose: Purpose, decision: Decision) -> Event {
+    let client = caller
+        .client()
+        .map_or_else(|| "An unknown program".to_owned(), |one| one.line());
+    let values: Vec<String> = uses.iter().map(question::value).collect();
+    let text = format!(
+        "{client} asked for {} {}.",
+        values.join(", "),
+        purpose.words()
+    );
+    let kind = match purpose {
+        Purpose::Later => Kind::GrantGiven,
+        _ => Kind::SecretRevealed,
+    };
+    let mut event = Event::new(kind, decision)
+        .text(text)
+        .detail("processes", caller.lines().join(" > "));
+    if let [one] = uses {
+        event = event.item(one.item, visible(&one.name));
+    }
+    if let Some(terminal) = caller.terminal() {
+        event = event.detail("terminal", terminal.name);
+    }
+    if let Some(unit) = caller.unit() {
+        event = event.detail("unit", unit);
+    }
+    event
+}
+
+fn nobody_asked(caller: &Caller) -> Failure {
+    let who = caller
+        .client()
+        .map_or_else(|| "This program".to_owned(), |one| one.name.clone());
+    Failure::new(
+        Code::NotPermitted,
+        format!(
+            "{who} may not have the value without a person's word, and nobody was to be asked."
+        ),
+        "Leave --no-interaction out, or allow the program ahead: touchkeep grant add",
+    )
+}
+
+fn resting(left: Duration) -> Failure {
+    Failure::new(
+        Code::TimedOut,
+        format!(
+            "Two questions of this program went unanswered, so it asks nobody for another {} seconds.",
+            left.as_secs().max(1)
+        ),
+        "Answer a later one, or allow the program ahead: touchkeep grant add",
+    )
+}

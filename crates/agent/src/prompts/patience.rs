@@ -1,0 +1,89 @@
+//! A program whose questions nobody answers asks nobody for a while: two are enough to know that nobody is there, and a
+//! third and fourth would only tire whoever comes back.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::uptime::Uptime;
+
+/// Unanswered questions in a row before it rests.
+const UNANSWERED: u32 = 2;
+/// For how long.
+const REST: Duration = Duration::from_secs(60);
+/// Programs that are counted.
+const MAX_ASKERS: usize = 256;
+
+#[derive(Default)]
+pub(super) struct Patience(Mutex<HashMap<String, Count>>);
+
+#[derive(Clone, Copy)]
+struct Count {
+    unanswered: u32,
+    last: Uptime,
+}
+
+impl Patience {
+    /// How much longer it rests.
+    pub(super) fn rest(&self, asker: &str) -> Option<Duration> {
+        let counts = self.lock();
+        let count = counts
+            .get(asker)
+            .filter(|count| count.unanswered >= UNANSWERED)?;
+        let left = REST.saturating_sub(Uptime::now().since(count.last));
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// A question of it ended. An answer, whichever, begins the count anew.
+    pub(super) fn ended(&self, asker: String, answered: bool) {
+        let now = Uptime::now();
+        let mut counts = self.lock();
+        if answered {
+            counts.remove(&asker);
+            return;
+        }
+        if counts.len() >= MAX_ASKERS {
+            counts.retain(|_, count| now.since(count.last) < REST);
+        }
+        let count = counts.entry(asker).or_insert(Count {
+            unanswered: 0,
+            last: now,
+        });
+        // Whoever has rested begins anew.
+        if now.since(count.last) >= REST {
+            count.unanswered = 0;
+        }
+        count.unanswered += 1;
+        count.last = now;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Count>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_unanswered_questions_bring_a_rest_to_that_program_alone() {
+        let patience = Patience::default();
+        patience.ended("a".into(), false);
+        assert_eq!(patience.rest("a"), None);
+        patience.ended("a".into(), false);
+        assert!(patience.rest("a").is_some_and(|left| left <= REST));
+        assert_eq!(patience.rest("b"), None);
+    }
+
+    #[test]
+    fn an_answer_begins_the_count_anew() {
+        let patience = Patience::default();
+        patience.ended("a".into(), false);
+        patience.ended("a".into(), true);
+        patience.ended("a".into(), false);
+        assert_eq!(patience.rest("a"), None);
+    }
+}

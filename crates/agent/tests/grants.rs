@@ -1,0 +1,511 @@
+//! Which program may have which value, told by what the kernel says of real processes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod common;
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use common::{Agent, Person, yes};
+use touchkeep_client::{CallError, Connection};
+use touchkeep_core::Code;
+use touchkeep_wire::{
+    AddGrant, AddItem, Answer, AskGrant, CreateVault, ListAudit, ListGrants, LockVault, NewDevice,
+    NewSecret, Question, RevokeGrant, Scope, SecretText, UnlockVault, UseRequest,
+};
+
+/// A program of the test's own that asks the agent.
+struct Asker {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+fn asker() -> PathBuf {
+    let path = common::program().with_file_name("asker");
+    assert!(
+        path.is_file(),
+        "build it: cargo build -p touchkeep-agent --example asker"
+    );
+    path
+}
+
+impl Asker {
+    fn start(program: &Path, agent: &Agent) -> Self {
+        let mut child = Command::new(program)
+            .env("TOUCHKEEP_HOME", agent.home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (to, from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self {
+            child,
+            to,
+            from: BufReader::new(from),
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        writeln!(self.to, "{line}").unwrap();
+    }
+
+    async fn ask(&mut self, line: &str) -> String {
+        self.say(line);
+        tokio::task::block_in_place(|| {
+            let mut answer = String::new();
+            self.from.read_line(&mut answer).unwrap();
+            answer.trim().to_owned()
+        })
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn uses(person: &Person) -> Vec<UseRequest> {
+    let seen = person.seen.lock().unwrap();
+    seen.iter()
+        .filter_map(|prompt| match &prompt.question {
+            Question::Use(request) => Some(request.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn allowing(scope: Scope) -> impl Fn(&Question) -> Option<Answer> {
+    move |question| match question {
+        Question::Use(_) => Some(Answer::Allow { scope }),
+        other => yes(other),
+    }
+}
+
+fn unanswered(question: &Question) -> Option<Answer> {
+    match question {
+        Question::Use(_) => None,
+        other => yes(other),
+    }
+}
+
+async fn vault_with(client: &Connection, agent: &Agent, items: &[(&str, &str, bool)]) {
+    client
+        .call(CreateVault {
+            path: agent.home.path().join("v.touchkeep").display().to_string(),
+            user: "me".into(),
+            environment: "prod".into(),
+            practice: true,
+            device: NewDevice::Software { work_factor: 1 },
+        })
+        .await
+        .unwrap();
+    for (name, class, sealed) in items {
+        let value = SecretText::new("canary-secret-value".into());
+        client
+            .call(AddItem {
+                name: (*name).into(),
+                venue: "binance".into(),
+                key_set: (*name).into(),
+                class: (*class).into(),
+                api_key: "api-key-of-the-test".into(),
+                secret: if *sealed {
+                    NewSecret::Sealed { value }
+                } else {
+                    NewSecret::Stored { value }
+                },
+                base_url: None,
+                rotate_after_days: None,
+                created: None,
+            })
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_use_asks_and_the_answer_holds_for_that_process() {
+    let agent = Agent::start().await;
+    let client = agent.client().await;
+    let person = Person::new(&agent, allowing(Scope::Process)).await;
+    vault_with(
+        &client,
+        &agent,
+        &[("bot", "trade", false), ("other", "read", false)],
+    )
+    .await;
+    let mut first = Asker::start(&asker(), &agent);
+    assert_eq!(
+        first.ask("quietly bot").await,
+        "NotPermitted",
+        "nobody was asked yet"
+    );
+    assert_eq!(first.ask("ask bot").await, "allowed");
+    assert_eq!(first.ask("quietly bot").await, "allowed");
+    assert_eq!(
+        first.ask("quietly other").await,
+        "NotPermitted",
+        "another item"
+    );
+    // Another process of the same program is another client.
+    let mut second = Asker::start(&asker(), &agent);
+    assert_eq!(second.ask("quietly bot").await, "NotPermitted");
+    let asked = uses(&person);
+    let [asked] = &asked[..] else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(asked.pid, first.pid());
+    assert_eq!(
+        asked.executable,
+        asker().canonicalize().unwrap().display().to_string()
+    );
+    assert_eq!(asked.values, ["bot: secret"]);
+    let own = format!("({})", std::process::id());
+    assert!(
+        asked.process.iter().any(|line| line.contains(&own)),
+        "{:?}",
+        asked.process
+    );
+    assert!(
+        asked
+            .process
+            .last()
+            .unwrap()
+            .contains(&format!("({})", first.pid()))
+    );
+    let grants = client.call(ListGrants {}).await.unwrap();
+    assert_eq!((grants.len(), grants[0].kind.as_str()), (1, "process"));
+    assert!(grants[0].seconds_left.unwrap() > 3500);
+    // On disk in the log, by whom and how: asked and allowed once, by that grant once.
+    let page = client
+        .call(ListAudit {
+            before: None,
+            limit: 50,
+            kinds: vec!["grant-given".into()],
+        })
+        .await
+        .unwrap();
+    let decisions: Vec<_> = page.rows.iter().map(|row| row.decision.as_str()).collect();
+    assert_eq!(decisions, ["allowed", "approved"]);
+    assert!(
+        page.rows[0]
+            .details
+            .iter()
+            .any(|(_, value)| value.contains(&grants[0].id))
+    );
+    client
+        .call(RevokeGrant {
+            grant: grants[0].id.clone(),
+        })
+        .await
+        .unwrap();
+    assert_eq!(first.ask("quietly bot").await, "NotPermitted");
+    let unknown = client
+        .call(RevokeGrant {
+            grant: grants[0].id.clone(),
+        })
+        .await;
+    assert!(matches!(unknown, Err(CallError::Failed(failure)) if failure.code == Code::NotFound));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn once_is_once_and_a_lock_ends_what_was_remembered() {
+    let agent = Agent::start().await;
+    let client = agent.client().await;
+    let mut asker = Asker::start(&asker(), &agent);
+    {
+        let person = Person::new(&agent, yes).await;
+        vault_with(&client, &agent, &[("bot", "trade", false)]).await;
+        assert_eq!(asker.ask("ask bot").await, "allowed");
+        assert_eq!(asker.ask("ask bot").await, "allowed");
+        assert_eq!(uses(&person).len(), 2);
+        assert_eq!(asker.ask("quietly bot").await, "NotPermitted");
+    }
+    let _person = Person::new(&agent, allowing(Scope::Process)).await;
+    assert_eq!(asker.ask("ask bot").await, "allowed");
+    assert_eq!(asker.ask("quietly bot").await, "allowed");
+    client.call(LockVault {}).await.unwrap();
+    assert_eq!(asker.ask("quietly bot").await, "Locked");
+    client
+        .call(UnlockVault {
+            path: None,
+            device: None,
+        })
+        .await
+        .unwrap();
+    assert_eq!(asker.ask("quietly bot").await, "NotPermitted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_becomes_another_program_keeps_nothing() {
+    let agent = Agent::start().await;
+    let client = agent.client().await;
+    let _person = Person::new(&agent, allowing(Scope::Process)).await;
+    vault_with(&client, &agent, &[("bot", "trade", false)]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let other = dir.path().join("asker");
+    std::fs::copy(asker(), &other).unwrap();
+    let mut asker = Asker::start(&asker(), &agent);
+    let pid = asker.pid();
+    assert_eq!(asker.ask("ask bot").await, "allowed");
+    // The same number, the same start, the same bytes even: another file.
+    assert_eq!(
+        asker.ask(&format!("become {}", other.display())).await,
+        "becoming"
+    );
+    assert_eq!(asker.ask("quietly bot").await, "NotPermitted");
+    assert_eq!(asker.pid(), pid);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sealed_item_and_a_key_that_moves_money_are_asked_about_each_time() {
+    let agent = Agent::start().await;
+    let client = agent.client().await;
+    let person = Person::new(&agent, yes).await;
+    vault_with(
+        &client,
+        &agent,
+        &[
+            ("sealed", "trade", true),
+            ("money", "move-money", false),
+            ("admin", "key-admin", false),
+        ],
+    )
+    .await;
+    let mut asker = Asker::start(&asker(), &agent);
+    for item in ["sealed", "money", "admin"] {
+        assert_eq!(asker.ask(&format!("ask {item}")).await, "allowed");
+        assert_eq!(asker.ask(&format!("quietly {item}")).await, "NotPermitted");
+        let ahead = client
+            .call(AddGrant {
+                program: "/bin/true".into(),
+                items: vec![item.into()],
+                seconds: 60,
+            })
+            .await;
+        assert!(
+            matches!(ahead, Err(CallError::Failed(failure)) if failure.code == Code::NotPermitted)
+        );
+    }
+    assert!(
+        uses(&person)
+            .iter()
+            .all(|asked| asked.scopes == [Scope::Once])
+    );
+    // A front end that answers more than was offered is not heard.
+    drop(person);
+    let (front, mut events) = agent.front_end().await.split();
+    asker.say("ask money");
+    let prompt = loop {
+        if let Some(touchkeep_client::Event::Open(prompt)) = events.next().await {
+            break prompt;
+        }
+    };
+    let more = front
+        .answer(
+            prompt.id,
+            Answer::Allow {
+                scope: Scope::Process,
+            },
+        )
+        .await;
+    assert!(matches!(more, Err(CallError::Failed(failure)) if failure.code == Code::Invalid));
+    front.answer(prompt.id, Answer::Refuse {}).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_allowed_ahead_is_for_that_file_as_it_was() {
+    let agent = Agent::start().await;
+    let client = agent.client().await;
+    let person = Person::new(&agent, yes).await;
+    vault_with(
+        &client,
+        &agent,
+        &[("bot", "trade", false), ("other", "read", false)],
+    )
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("grid-bot");
+    std::fs::copy(asker(), &path).unwrap();
+    let passphrases = person.passphrases();
+    let added = client
+        .call(AddGrant {
+            program: path.display().to_string(),
+            items: vec!["bot".into()],
+            seconds: 3600,
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        person.passphrases(),
+        passphrases + 1,
+        "it costs the passphrase"
+    );
+    let mut bot = Asker::start(&path, &agent);
+    assert_eq!(bot.ask("quietly bot").await, "allowed");
+    assert_eq!(bot.ask("quietly other").await, "NotPermitted");
+    // The same bytes elsewhere are another program.
+    let mut elsewhere = Asker::start(&asker(), &agent);
+    assert_eq!(elsewhere.ask("quietly bot").await, "NotPermitted");
+    // Across a lock and another agent.
+    client.call(LockVault {}).await.unwrap();
+    client
+        .call(UnlockVault {
+            path: None,
+            device: None,
+        })
+        .await
+        .unwrap();
+    assert_eq!(bot.ask("quietly bot").await, "allowed");
+    // Other bytes in its place: neither what runs them nor what still runs the old ones.
+    let mut swapped = std::fs::read(asker()).unwrap();
+    swapped.extend_from_slice(b"swapped");
+    let beside = dir.path().join("new");
+    std::fs::write(&beside, &swapped).unwrap();
+    std::fs::set_permissions(&beside, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::rename(&beside, &path).unwrap();
+    let mut after = Asker::start(&path, &agent);
+    assert_eq!(after.ask("quietly bot").await, "NotPermitted");
+    assert_eq!(
+        bot.ask("quietly bot").await,
+        "NotPermitted",
+        "its file was replaced"
+    );
+    assert_eq!(bot.ask("ask bot").await, "allowed");
+    let asked = uses(&person);
+    let last = asked.last().unwrap();
+    assert!(
+        last.unusual.iter().any(|line| line.contains("replaced")),
+        "{last:?}"
+    );
+    client.call(RevokeGrant { grant: added.id }).await.unwrap();
+    assert!(client.call(ListGrants {}).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_unanswered_question_keeps_nobody_else_waiting_and_two_bring_a_rest() {
+    let agent = Agent::start_with("approval_seconds = 2\n", &[]).await;
+    let client = agent.client().await;
+    let person = Person::new(&agent, unanswered).await;
+    vault_with(&client, &agent, &[("bot", "trade", false)]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("other-program");
+    std::fs::copy(asker(), &path).unwrap();
+    client
+        .call(AddGrant {
+            program: path.display().to_string(),
+            items: vec!["bot".into()],
+            seconds: 60,
+        })
+        .await
+        .unwrap();
+    let mut waits = Asker::start(&asker(), &agent);
+    let mut goes_on = Asker::start(&path, &agent);
+    waits.say("ask bot");
+    while uses(&person).is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(goes_on.ask("quietly bot").await, "allowed");
+    client
+        .call(ListAudit {
+            before: None,
+            limit: 5,
+            kinds: vec![],
+        })
+        .await
+        .unwrap();
+    assert!(
+        person
+            .closed
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|closed| closed.outcome != "timed-out"),
+        "it still waits"
+    );
+    let mut answer = String::new();
+    tokio::task::block_in_place(|| waits.from.read_line(&mut answer).unwrap());
+    assert_eq!(answer.trim(), "TimedOut");
+    assert_eq!(waits.ask("ask bot").await, "TimedOut");
+    // From now on nobody is asked on its behalf, nor on behalf of another process of the same program.
+    assert_eq!(waits.ask("ask bot").await, "TimedOut");
+    let mut anew = Asker::start(&asker(), &agent);
+    assert_eq!(anew.ask("ask bot").await, "TimedOut");
+    assert_eq!(uses(&person).len(), 2);
+    assert_eq!(goes_on.ask("quietly bot").await, "allowed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_gone_gets_nothing_for_whoever_holds_its_connection() {
+    let agent = Agent::start().await;
+    let client = agent.client().await;
+    let _person = Person::new(&agent, allowing(Scope::Process)).await;
+    vault_with(&client, &agent, &[("bot", "trade", false)]).await;
+    // A connection that a process made, and that another one uses after its end.
+    let socket = agent.paths.agent_socket();
+    let script = r#"
+use IO::Socket::UNIX;
+my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
+sub say_ { my $b = shift; syswrite($s, pack("N", length $b) . $b); sysread($s, my $h, 4); sysread($s, my $a, unpack("N", $h)); return $a }
+say_('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":2,"name":"perl"}}');
+my $ask = '{"jsonrpc":"2.0","id":2,"method":"grant.ask","params":{"items":["bot"],"no_interaction":%s}}';
+print STDERR say_(sprintf $ask, "false"), "\n";
+my $asker = $$;
+exit 0 if fork;
+select(undef, undef, undef, 0.005) while getppid() == $asker;
+print say_(sprintf $ask, "true"), "\n";
+"#;
+    let output = tokio::task::spawn_blocking(move || {
+        Command::new("perl")
+            .args(["-e", script])
+            .arg(&socket)
+            .output()
+            .unwrap()
+    })
+    .await
+    .unwrap();
+    let (own, inherited) = (
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    );
+    assert!(own.contains("\"result\":{}"), "{own}");
+    assert!(inherited.contains("not-permitted"), "{inherited}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_asked_or_allowed_while_it_is_locked() {
+    let agent = Agent::start().await;
+    let client = agent.client().await;
+    let person = Person::new(&agent, yes).await;
+    vault_with(&client, &agent, &[("bot", "trade", false)]).await;
+    client.call(LockVault {}).await.unwrap();
+    for call in [
+        client
+            .call(AskGrant {
+                items: vec!["bot".into()],
+                no_interaction: false,
+            })
+            .await
+            .err(),
+        client.call(ListGrants {}).await.err(),
+    ] {
+        assert!(matches!(call, Some(CallError::Failed(failure)) if failure.code == Code::Locked));
+    }
+    assert!(uses(&person).is_empty());
+}

@@ -1,0 +1,91 @@
+//! `grant list | ask | add | revoke`.
+
+use std::process::ExitCode;
+
+use touchkeep_core::{Clock, Code, SystemClock, text::visible};
+use touchkeep_wire::{AddGrant, AskGrant, Failure, GrantSummary, ListGrants, RevokeGrant};
+
+use super::{Context, Done};
+use crate::{args::Grant, output};
+
+pub(super) async fn grant(context: &Context<'_>, verb: Grant) -> Done {
+    match verb {
+        Grant::List => {
+            let grants = context.call(ListGrants {}).await?;
+            context.output.result(&grants, |grants| list(grants));
+        }
+        Grant::Ask { items } => {
+            let call = AskGrant {
+                items,
+                no_interaction: context.global.no_interaction,
+            };
+            context.call_asking(call).await?;
+            context.output.say("Allowed.");
+        }
+        Grant::Add {
+            program,
+            items,
+            time,
+        } => {
+            let program = std::path::absolute(&program).map_err(|error| {
+                Failure::new(Code::Invalid, format!("{}: {error}", program.display()), "")
+            })?;
+            let call = AddGrant {
+                program: program.display().to_string(),
+                items,
+                seconds: time,
+            };
+            let added = context.call_asking(call).await?;
+            context.output.result(&added, |added| {
+                format!(
+                    "{} may have {} without being asked about, for {}.\nEnd it with: touchkeep grant revoke {}",
+                    visible(&added.holder),
+                    named(added),
+                    left(added),
+                    added.id
+                )
+            });
+        }
+        Grant::Revoke { grant } => {
+            context.call(RevokeGrant { grant }).await?;
+            context.output.say("It is asked about again.");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(grants: &[GrantSummary]) -> String {
+    if grants.is_empty() {
+        return "No program has anything without being asked about.".to_owned();
+    }
+    let row = |grant: &GrantSummary| {
+        vec![
+            grant.id.clone(),
+            visible(&grant.client),
+            visible(&grant.holder),
+            named(grant),
+            left(grant),
+        ]
+    };
+    let rows: Vec<_> = grants.iter().map(row).collect();
+    output::table(&["ID", "CLIENT", "HOLDS FOR", "ITEMS", "LEFT"], &rows)
+}
+
+fn named(grant: &GrantSummary) -> String {
+    let names: Vec<String> = grant.items.iter().map(|item| visible(item)).collect();
+    names.join(", ")
+}
+
+fn left(grant: &GrantSummary) -> String {
+    let seconds = match (grant.seconds_left, grant.until) {
+        (Some(seconds), _) => seconds,
+        (None, Some(until)) => until.since(SystemClock.now()) / 1000,
+        (None, None) => 0,
+    };
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{} min", seconds / 60),
+        7_200..=172_799 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
