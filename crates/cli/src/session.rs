@@ -1,8 +1,12 @@
 //! A verb's connection to the agent, with questions answered on the terminal meanwhile.
 
-use std::time::Duration;
+use std::{path::PathBuf, thread, time::Duration};
 
-use touchkeep_client::{Connection, FrontEnd, Paths, start_on_demand};
+use touchkeep_client::{
+    ConnectError, Connection, FrontEnd, Paths,
+    blocking::{self, AskError},
+    start_on_demand,
+};
 use touchkeep_core::Code;
 use touchkeep_wire::{Call, Failure, Welcome};
 
@@ -59,30 +63,6 @@ impl Session {
         }
     }
 
-    /// The same, but a front end only after a while without an answer: until then nobody is asked anything.
-    pub(crate) async fn call_asking_after<C: Call>(
-        &self,
-        patience: Duration,
-        call: C,
-        global: Global,
-        output: Output,
-    ) -> Result<C::Result, Failure> {
-        let mut answer = std::pin::pin!(self.call(call));
-        tokio::select! {
-            result = &mut answer => return result,
-            () = tokio::time::sleep(patience) => {}
-        }
-        if global.no_interaction {
-            return answer.await;
-        }
-        let front = FrontEnd::connect(&self.paths.ui_socket(), "touchkeep").await;
-        let (answers, events) = front.map_err(|error| error.failure())?.split();
-        tokio::select! {
-            result = answer => result,
-            () = front_end::answer_secrets(answers, events, output) => Err(Failure::new(Code::Unreachable, "the agent went away", "Try again.")),
-        }
-    }
-
     /// What the agent said of itself.
     pub(crate) const fn welcome(&self) -> &Welcome {
         self.connection.welcome()
@@ -122,6 +102,63 @@ impl Session {
     pub(crate) const fn paths(&self) -> &Paths {
         &self.paths
     }
+}
+
+/// After this long without an answer, a person is being asked something: then this terminal is one of those who can answer.
+const ASKED: Duration = Duration::from_millis(40);
+
+/// Makes one call and no other, without a runtime where the agent runs and asks nobody anything.
+pub(crate) fn call_once<C: Call>(
+    name: &str,
+    call: &C,
+    global: Global,
+    output: Output,
+) -> Result<C::Result, Failure> {
+    let paths = paths()?;
+    let ui_socket = paths.ui_socket();
+    let ask = || {
+        let ui_socket = ui_socket.clone();
+        let slow = move || {
+            if !global.no_interaction {
+                answer_meanwhile(ui_socket, output);
+            }
+        };
+        blocking::ask(&paths.agent_socket(), name, call, ASKED, slow)
+    };
+    let answer = match ask() {
+        Err(AskError::Connect(ConnectError::NotRunning)) => {
+            runtime()?.block_on(Session::start(name)).map(drop)?;
+            ask()
+        }
+        answer => answer,
+    };
+    answer.map_err(|error| match error {
+        AskError::Connect(error) => error.failure(),
+        AskError::Call(error) => error.failure(),
+        _ => Failure::new(Code::Unreachable, format!("{error}."), ""),
+    })
+}
+
+// Questions on the terminal, on a thread that ends with the process. Where there is none, others can still answer.
+fn answer_meanwhile(ui_socket: PathBuf, output: Output) {
+    let answering = move || {
+        let Ok(runtime) = runtime() else { return };
+        runtime.block_on(async {
+            if let Ok(front) = FrontEnd::connect(&ui_socket, "touchkeep").await {
+                let (answers, events) = front.split();
+                front_end::answer_secrets(answers, events, output).await;
+            }
+        });
+    };
+    let _too_many = thread::Builder::new().spawn(answering);
+}
+
+/// What waits for the agent.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Code::System, format!("cannot begin: {error}"), ""))
 }
 
 /// Where this person's things are.

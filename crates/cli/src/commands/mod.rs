@@ -62,13 +62,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Done {
         Verb::Inject(args) => read::inject(&args, cli.global, output),
         Verb::Run(args) => run::run(args, cli.global, output),
         Verb::RunMonitor(args) => run::be_the_monitor(&args),
-        verb => {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(|error| Failure::new(Code::System, error.to_string(), ""))?;
-            runtime.block_on(talk(verb, cli.global, output))
-        }
+        verb => crate::session::runtime()?.block_on(talk(verb, cli.global, output)),
     }
 }
 

@@ -5,7 +5,6 @@ use std::{
     io::{self, IsTerminal, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
-    time::Duration,
 };
 
 use rustix::fs::OFlags;
@@ -13,10 +12,7 @@ use touchkeep_core::Code;
 use touchkeep_wire::{Failure, Purpose, ReadOut, ReadValue, ReadValues};
 
 use super::NAME;
-use crate::{args::Global, output::Output, session::Session};
-
-/// After this long without an answer, a person is being asked something: then this terminal is one of those who can answer.
-const ASKED: Duration = Duration::from_millis(40);
+use crate::{args::Global, output::Output, session::call_once};
 
 /// The values that references name, each asked for once.
 pub(super) struct Values {
@@ -44,19 +40,12 @@ impl Values {
                 hints: false,
             });
         }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::new(Code::System, format!("cannot begin: {error}"), ""))?;
         let call = ReadValues {
             references: wanted.clone(),
             purpose,
             no_interaction: global.no_interaction,
         };
-        let ReadOut { values, hints } = runtime.block_on(async {
-            let session = Session::start(NAME).await?;
-            session.call_asking_after(ASKED, call, global, output).await
-        })?;
+        let ReadOut { values, hints } = call_once(NAME, &call, global, output)?;
         if values.len() != wanted.len() {
             return Err(Failure::new(
                 Code::ProtocolMismatch,
