@@ -1,6 +1,6 @@
 //! A verb's connection to the agent, with questions answered on the terminal meanwhile.
 
-use std::{path::PathBuf, thread, time::Duration};
+use std::{cell::RefCell, path::PathBuf, thread, time::Duration};
 
 use touchkeep_client::{
     ConnectError, Connection, FrontEnd, Paths,
@@ -116,11 +116,11 @@ pub(crate) fn call_once<C: Call>(
 ) -> Result<C::Result, Failure> {
     let paths = paths()?;
     let ui_socket = paths.ui_socket();
+    let meanwhile = RefCell::new(None);
     let ask = || {
-        let ui_socket = ui_socket.clone();
-        let slow = move || {
+        let slow = || {
             if !global.no_interaction {
-                answer_meanwhile(ui_socket, output);
+                *meanwhile.borrow_mut() = Meanwhile::begin(ui_socket.clone(), output);
             }
         };
         blocking::ask(&paths.agent_socket(), name, call, ASKED, slow)
@@ -132,6 +132,7 @@ pub(crate) fn call_once<C: Call>(
         }
         answer => answer,
     };
+    drop(meanwhile);
     answer.map_err(|error| match error {
         AskError::Connect(error) => error.failure(),
         AskError::Call(error) => error.failure(),
@@ -139,18 +140,47 @@ pub(crate) fn call_once<C: Call>(
     })
 }
 
-// Questions on the terminal, on a thread that ends with the process. Where there is none, others can still answer.
-fn answer_meanwhile(ui_socket: PathBuf, output: Output) {
-    let answering = move || {
-        let Ok(runtime) = runtime() else { return };
-        runtime.block_on(async {
+// Questions on the terminal, on a thread. Dropping it takes them back and waits until the terminal is as it was.
+struct Meanwhile {
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Meanwhile {
+    // None where there is no room for it; others can still answer.
+    fn begin(ui_socket: PathBuf, output: Output) -> Option<Self> {
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let answering = async move {
             if let Ok(front) = FrontEnd::connect(&ui_socket, "touchkeep").await {
                 let (answers, events) = front.split();
                 front_end::answer_secrets(answers, events, output).await;
             }
-        });
-    };
-    let _too_many = thread::Builder::new().spawn(answering);
+        };
+        let answering = move || {
+            if let Ok(runtime) = runtime() {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = answering => {}
+                        _ = stopped => {}
+                    }
+                });
+            }
+        };
+        let thread = thread::Builder::new().spawn(answering).ok()?;
+        Some(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Meanwhile {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
 }
 
 /// What waits for the agent.

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use touchkeep_core::{ApiSecret, Code, reference::Reference, text::visible};
+use touchkeep_core::{ApiSecret, Clock, Code, Reference, SystemClock, text::visible};
 use touchkeep_locked::on_wiped_stack;
-use touchkeep_vault::{Item, SecretPlace, Unlocked};
+use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked, VaultError};
 use touchkeep_wire::{Failure, MAX_REFERENCES, ReadOut, ReadValue, ReadValues, SecretText};
 
-use super::open_vault;
+use super::{open_vault, otp};
 use crate::{
     agent::Agent,
     caller::Caller,
@@ -22,6 +22,8 @@ use crate::{
 
 /// The field of the chief secret.
 const SECRET: &str = "secret";
+/// The field of the present one-time code.
+const OTP: &str = "otp";
 
 pub(crate) async fn read(
     agent: &Arc<Agent>,
@@ -67,6 +69,8 @@ enum Place {
     Plain(String),
     Stored,
     Sealed,
+    // The present one-time code of a seed.
+    Code,
 }
 
 // All of them, or a failure that names each that is none, and why.
@@ -128,6 +132,7 @@ fn find(current: &Current, vault: &Unlocked, reference: Reference) -> Result<Fou
     };
     let items = vault.items().into_iter().filter(|item| {
         item.environment == environment
+            && item.trashed.is_none()
             && (item.name == reference.item || item.id.to_string() == reference.item)
     });
     let items: Vec<_> = items.collect();
@@ -137,7 +142,7 @@ fn find(current: &Current, vault: &Unlocked, reference: Reference) -> Result<Fou
             several => ambiguous(&several.iter().map(|item| item.id).collect::<Vec<_>>()),
         });
     };
-    let place = place(item, &reference)?;
+    let place = place(vault, item, &reference)?;
     Ok(Found {
         environment: vault.environment_name(environment),
         item: item.clone(),
@@ -154,36 +159,58 @@ fn ambiguous(ids: &[impl ToString]) -> String {
     )
 }
 
-fn place(item: &Item, reference: &Reference) -> Result<Place, String> {
-    if reference.version.is_some() {
-        return Err("earlier versions cannot be read".to_owned());
-    }
-    if reference.field == SECRET {
-        return match &item.secret {
-            SecretPlace::Stored => Ok(Place::Stored),
-            SecretPlace::Sealed => Ok(Place::Sealed),
-            SecretPlace::Missing => Err("it has no secret yet".to_owned()),
-            SecretPlace::OnDevice { .. } => {
-                Err("the key is on a device and never leaves it".to_owned())
-            }
+fn place(vault: &Unlocked, item: &Item, reference: &Reference) -> Result<Place, String> {
+    let Reference { field, version, .. } = reference;
+    if field == OTP && item.kind == ItemKind::OtpSeed {
+        return match item.place(SECRET) {
+            Some(SecretPlace::Stored) if version.is_none() => Ok(Place::Code),
+            _ => Err("its seed is not stored, or an earlier one is asked for".to_owned()),
         };
     }
-    let plain = match reference.field.as_str() {
-        "api-key" => &item.api_key,
-        "name" => &item.name,
-        "venue" => &item.venue,
-        "key-set" => &item.key_set,
-        "note" => &item.note,
-        "base-url" => item.base_url.as_deref().unwrap_or_default(),
-        _ => "",
-    };
-    if plain.is_empty() {
-        return Err(format!("no field {:?}", visible(&reference.field)));
+    let gone = |error: VaultError| error.to_string();
+    match (item.place(field), version) {
+        (Some(SecretPlace::Stored), None) => Ok(Place::Stored),
+        (Some(SecretPlace::Sealed), None) => Ok(Place::Sealed),
+        (Some(SecretPlace::OnDevice { .. }), None) => {
+            Err("the key is on a device and never leaves it".to_owned())
+        }
+        (Some(SecretPlace::Missing), None) => Err("it has no secret yet".to_owned()),
+        (Some(_), Some(version)) => vault
+            .secret_at(item.id, field, *version)
+            .map(|_| Place::Stored)
+            .map_err(gone),
+        (None, None) => {
+            let plain = item.plain_field(field);
+            plain
+                .map(Place::Plain)
+                .ok_or_else(|| format!("no field {:?}", visible(field)))
+        }
+        (None, Some(version)) => {
+            let plain = vault.plain_at(item.id, field, *version).map_err(gone)?;
+            plain
+                .map(Place::Plain)
+                .ok_or_else(|| "it was empty then".to_owned())
+        }
     }
-    Ok(Place::Plain(plain.to_owned()))
 }
 
 impl Found {
+    fn stored(&self, vault: &Unlocked) -> Result<ApiSecret, Failure> {
+        let (id, field) = (self.item.id, self.field());
+        let secret = match self.reference.version {
+            Some(version) => vault.secret_at(id, field, version),
+            None => vault.field_secret(id, field),
+        };
+        secret.map_err(|error| failure::vault(&error))
+    }
+
+    fn field(&self) -> &str {
+        match self.place {
+            Place::Code => SECRET,
+            _ => &self.reference.field,
+        }
+    }
+
     fn as_use(&self) -> ItemUse {
         ItemUse {
             item: self.item.id,
@@ -202,20 +229,36 @@ impl Found {
     ) -> Result<ReadValue, Failure> {
         let value = match &self.place {
             Place::Plain(text) => SecretText::new(text.clone()),
-            Place::Stored => {
-                // It is decrypted for this use; what that leaves on the stack is wiped.
-                let secret = on_wiped_stack(|| open.read().secret(self.item.id));
-                shown(&secret.map_err(|error| failure::vault(&error))?)
+            // It is decrypted for this use; what that leaves on the stack is wiped.
+            Place::Stored => shown(&on_wiped_stack(|| self.stored(&open.read()))?),
+            Place::Code => {
+                let seed = on_wiped_stack(|| self.stored(&open.read()))?;
+                let code = otp::code(&seed, SystemClock.now());
+                SecretText::new(code.ok_or_else(|| {
+                    failure::invalid(
+                        format!("The seed of {} cannot be read.", visible(&self.item.name)),
+                        "Store it again: base32, or an otpauth:// address.",
+                    )
+                })?)
             }
             Place::Sealed => {
                 let why = format!("Open the sealed value of {}", visible(&self.item.name));
-                shown(&unseal(agent, current, open, self.item.id, why).await?)
+                shown(
+                    &unseal(
+                        agent,
+                        current,
+                        open,
+                        (self.item.id, self.field().to_owned()),
+                        why,
+                    )
+                    .await?,
+                )
             }
         };
         Ok(ReadValue {
             value,
             is_secret: !matches!(self.place, Place::Plain(_)),
-            signs: self.reference.field == SECRET,
+            signs: self.reference.field == SECRET && self.item.is_signing_key(),
         })
     }
 }

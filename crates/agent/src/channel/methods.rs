@@ -5,13 +5,15 @@ use std::{future::Future, sync::Arc};
 use serde_json::value::RawValue;
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    AcceptModule, AddClient, AddGrant, AddItem, AnswerPrompt, AskGrant, AttestDevice, Call,
-    ChangePin, CheckReminders, CreateVault, Diagnose, Done, EnrollDevice, ExportPublicKey, Failure,
-    GetPolicy, GetStatus, Hello, InspectDevice, JoinMembership, ListAudit, ListBackups,
-    ListClients, ListDevices, ListGrants, ListItems, ListPrompts, ListRecovery, ListReminders,
-    LockVault, MakeKit, MergeCopy, ProveDevice, ProveKit, ReadValues, RemoveItem, ResealItems,
-    RestoreBackup, RetireDevice, RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy,
-    StopAgent, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    AcceptModule, AddClient, AddEnvironment, AddGrant, AddItem, AnswerPrompt, AskGrant,
+    AttestDevice, Call, ChangePin, CheckReminders, CreateVault, Diagnose, Done, EditItem,
+    EnrollDevice, ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello, InspectDevice,
+    JoinMembership, ListAudit, ListBackups, ListClients, ListDevices, ListEnvironments, ListGrants,
+    ListItems, ListPrompts, ListRecovery, ListReminders, ListVersions, LockVault, MakeKit,
+    MergeCopy, ProveDevice, ProveKit, ReadValues, RemoveItem, RenameEnvironment, ResealItems,
+    RestoreBackup, RestoreItem, RestoreVersion, RetireDevice, RevokeClient, RevokeGrant, SetApiKey,
+    SetDevicePin, SetPolicy, ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault,
+    UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -22,8 +24,8 @@ use crate::{
     agent::Agent,
     caller::Caller,
     calls::{
-        audit, backup, clients, devices, doctor, enrol, grants, items, policy, recover, remind,
-        values,
+        audit, backup, clients, devices, doctor, enrol, environments, grants, items, policy,
+        recover, remind, values,
     },
     vault,
 };
@@ -125,6 +127,53 @@ pub(super) async fn dispatch(
         MergeCopy::METHOD => call(params, |MergeCopy { path }| backup::merge(agent, path)).await,
         ListItems::METHOD => call(params, |ListItems {}| async { items::list(agent) }).await,
         AddItem::METHOD => call(params, |item| items::add(agent, item)).await,
+        FindItems::METHOD => {
+            call(params, |FindItems { filter }| async move {
+                items::find(agent, &filter)
+            })
+            .await
+        }
+        ShowItem::METHOD => {
+            call(params, |ShowItem { item }| async move {
+                items::show(agent, &item)
+            })
+            .await
+        }
+        EditItem::METHOD => call(params, |edit| items::edit(agent, edit)).await,
+        TrashItem::METHOD => call(params, |TrashItem { item }| items::trash(agent, item)).await,
+        RestoreItem::METHOD => {
+            call(params, |RestoreItem { item }| items::restore(agent, item)).await
+        }
+        ListVersions::METHOD => {
+            call(params, |ListVersions { item }| async move {
+                items::versions(agent, &item)
+            })
+            .await
+        }
+        RestoreVersion::METHOD => {
+            call(params, |RestoreVersion { item, version }| {
+                items::restore_version(agent, item, version)
+            })
+            .await
+        }
+        ListEnvironments::METHOD => {
+            call(params, |ListEnvironments {}| async {
+                environments::list(agent)
+            })
+            .await
+        }
+        AddEnvironment::METHOD => {
+            call(params, |AddEnvironment { name }| {
+                environments::add(agent, name)
+            })
+            .await
+        }
+        RenameEnvironment::METHOD => {
+            call(params, |RenameEnvironment { environment, name }| {
+                environments::rename(agent, environment, name)
+            })
+            .await
+        }
         SetApiKey::METHOD => {
             call(params, |SetApiKey { item, api_key }| {
                 items::set_api_key(agent, item, api_key)

@@ -133,7 +133,10 @@ impl Keys for VaultKeys {
         let of_class = |class| {
             let items = vault.items();
             let mut fitting = items.into_iter().filter(move |item| {
-                item.venue == venue && item.key_set == key_set && item.class == class
+                item.is_signing_key()
+                    && item.venue == venue
+                    && item.key_set == key_set
+                    && item.class == class
             });
             let first = fitting.next().cloned();
             match (first, fitting.next()) {
@@ -163,7 +166,7 @@ impl Keys for VaultKeys {
         let items = vault.items();
         let mut of_set = items
             .into_iter()
-            .filter(|item| item.venue == venue && item.key_set == key_set);
+            .filter(|item| item.is_signing_key() && item.venue == venue && item.key_set == key_set);
         Ok(of_set.find_map(|item| item.base_url.clone()))
     }
 
@@ -303,7 +306,7 @@ pub(crate) async fn unseal(
     agent: &Arc<Agent>,
     current: &Arc<Current>,
     open: &Arc<Open>,
-    item: ItemId,
+    (item, field): (ItemId, String),
     why: String,
 ) -> Result<ApiSecret, Failure> {
     let device = sealing_device(current, open).ok_or_else(|| {
@@ -326,7 +329,7 @@ pub(crate) async fn unseal(
         move |device, auth| {
             let vault = reading.read();
             vault
-                .open_sealed(item, device.device(), auth)
+                .open_sealed_field(item, &field, device.device(), auth)
                 .map_err(failure::vault_or_device)
         },
     );
