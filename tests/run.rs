@@ -109,8 +109,7 @@ fn a_value_is_read_to_a_pipe_and_to_a_private_file() {
     assert_eq!(again.status.code(), Some(2));
     assert!(err(&again).contains("is there already") && err(&again).contains("--force"));
     assert!(
-        desk.home
-            .cli(&["read", REFERENCE, "--out", name, "--force"])
+        desk.cli(&["read", REFERENCE, "--out", name, "--force"])
             .status
             .success()
     );
@@ -157,8 +156,7 @@ fn what_names_no_value_is_said_by_name_and_nothing_is_started() {
         "nobody is asked for what comes to nothing"
     );
     assert_eq!(
-        desk.home
-            .cli(&["read", "tk://prod/nothing/secret"])
+        desk.cli(&["read", "tk://prod/nothing/secret"])
             .status
             .code(),
         Some(2)

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Done,
-    values::{Values, is_terminal, write_out, write_private},
+    values::{Values, is_terminal, may_write, write_out, write_private},
 };
 use crate::{
     args::{Global, Inject, Read},
@@ -25,6 +25,9 @@ use crate::{
 const MAX_TEMPLATE_BYTES: u64 = 16 << 20;
 
 pub(super) fn read(args: &Read, global: Global, output: Output) -> Done {
+    if let Some(path) = &args.out {
+        may_write(path, args.force)?;
+    }
     let values = Values::ask([args.reference.as_str()], Purpose::Read, global, output)?;
     // EXPOSE: to whoever asked for it, on standard output or in a private file.
     let value = values.of(&args.reference)?.value.expose();
@@ -54,6 +57,9 @@ pub(super) fn read(args: &Read, global: Global, output: Output) -> Done {
 }
 
 pub(super) fn inject(args: &Inject, global: Global, output: Output) -> Done {
+    if !is_stdio(&args.out) {
+        may_write(&args.out, args.force)?;
+    }
     let text = read_text(&args.template)?;
     let bad = |error: template::TemplateError| {
         Failure::new(

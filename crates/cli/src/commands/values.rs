@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io::{self, IsTerminal, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::MetadataExt,
     path::Path,
 };
 
@@ -102,44 +102,45 @@ fn was_closed() -> bool {
     is_null && rustix::fs::fcntl_getfl(io::stdout()).is_ok_and(|flags| flags.contains(OFlags::RDWR))
 }
 
+/// Whether a file may be written there; asked before anybody is asked for a value.
+pub(super) fn may_write(path: &Path, force: bool) -> Result<(), Failure> {
+    match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => Err(Failure::new(
+            Code::Invalid,
+            format!("{} is a folder", path.display()),
+            "Name a file in it.",
+        )),
+        Ok(_) if !force => Err(is_there(path)),
+        _ => Ok(()),
+    }
+}
+
+fn is_there(path: &Path) -> Failure {
+    Failure::new(
+        Code::Invalid,
+        format!("{} is there already", path.display()),
+        "Choose another name, or replace it: --force",
+    )
+}
+
 /// Writes a file that its owner alone can read, whole or not at all.
 pub(super) fn write_private(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
+    may_write(path, force)?;
     let failed = |error: io::Error| {
         Failure::new(
             Code::System,
             format!("cannot write {}: {error}", path.display()),
-            "Choose another place: --out FILE",
-        )
-    };
-    let there = || {
-        Failure::new(
-            Code::Invalid,
-            format!("{} is there already", path.display()),
-            "Choose another name, or replace it: --force",
+            "Choose another place.",
         )
     };
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    if !force && path.symlink_metadata().is_ok() {
-        return Err(there());
-    }
-    if path.is_dir() {
-        return Err(failed(io::ErrorKind::IsADirectory.into()));
-    }
+    // tempfile makes it with 0600.
     let mut file = tempfile::Builder::new()
         .prefix(".touchkeep-")
-        .make_in(folder, |path| {
-            std::fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)
-        })
-        .map_err(failed)?;
-    file.as_file()
-        .set_permissions(std::fs::Permissions::from_mode(0o600))
+        .tempfile_in(folder)
         .map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     let put = if force {
@@ -148,7 +149,7 @@ pub(super) fn write_private(path: &Path, bytes: &[u8], force: bool) -> Result<()
         file.persist_noclobber(path)
     };
     put.map(drop).map_err(|error| match error.error.kind() {
-        io::ErrorKind::AlreadyExists => there(),
+        io::ErrorKind::AlreadyExists => is_there(path),
         _ => failed(error.error),
     })
 }
