@@ -10,6 +10,7 @@ pub(crate) mod environments;
 pub(crate) mod grants;
 pub(crate) mod items;
 mod otp;
+pub(crate) mod outline;
 pub(crate) mod policy;
 pub(crate) mod recover;
 pub(crate) mod remind;

@@ -10,10 +10,10 @@ use touchkeep_wire::{
     EnrollDevice, ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello, InspectDevice,
     JoinMembership, ListAudit, ListBackups, ListClients, ListDevices, ListEnvironments, ListGrants,
     ListItems, ListPrompts, ListRecovery, ListReminders, ListVersions, LockVault, MakeKit,
-    MergeCopy, ProveDevice, ProveKit, ReadValues, RemoveItem, RenameEnvironment, ResealItems,
-    RestoreBackup, RestoreItem, RestoreVersion, RetireDevice, RevokeClient, RevokeGrant, SetApiKey,
-    SetDevicePin, SetPolicy, ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault,
-    UnlockWithKit, VerifyAudit,
+    MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues, RemoveItem, RenameEnvironment,
+    ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice, RevokeClient,
+    RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowItem, StopAgent, TrashItem, UnblockPin,
+    UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -24,8 +24,8 @@ use crate::{
     agent::Agent,
     caller::Caller,
     calls::{
-        audit, backup, clients, devices, doctor, enrol, environments, grants, items, policy,
-        recover, remind, values,
+        audit, backup, clients, devices, doctor, enrol, environments, grants, items, outline,
+        policy, recover, remind, values,
     },
     vault,
 };
@@ -123,6 +123,9 @@ pub(super) async fn dispatch(
                 backup::restore(agent, number)
             })
             .await
+        }
+        OutlineCopy::METHOD => {
+            call(params, |OutlineCopy { path }| outline::outline(agent, path)).await
         }
         MergeCopy::METHOD => call(params, |MergeCopy { path }| backup::merge(agent, path)).await,
         ListItems::METHOD => call(params, |ListItems {}| async { items::list(agent) }).await,

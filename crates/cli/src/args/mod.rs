@@ -4,8 +4,10 @@ mod add;
 mod agent;
 mod audit;
 mod backup;
+mod credential;
 mod demo;
 mod device;
+mod git;
 mod grant;
 mod init;
 mod policy;
@@ -21,8 +23,10 @@ pub(crate) use add::Add;
 pub(crate) use agent::{Agent, AgentVerb};
 pub(crate) use audit::Audit;
 pub(crate) use backup::Backup;
+pub(crate) use credential::{Credential, Docker, Git};
 pub(crate) use demo::Demo;
 pub(crate) use device::Device;
+pub(crate) use git::GitVerb;
 pub(crate) use grant::Grant;
 pub(crate) use init::{Init, WayBack};
 pub(crate) use policy::Policy;
@@ -139,6 +143,16 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  touchkeep inject -i config.tpl -o config.json\n  touchkeep inject <config.tpl | server --config /dev/stdin"
     )]
     Inject(Inject),
+    /// Answer programs that ask a helper for a credential: AWS, git, docker.
+    #[command(
+        subcommand,
+        visible_alias = "credential-process",
+        after_help = "Examples:\n  credential_process = touchkeep credential-process aws prod/aws        in ~/.aws/config\n  git config credential.https://github.com.helper '!touchkeep credential git --host github.com --item prod/github'\n  exec touchkeep credential docker --registry ghcr.io=prod/ghcr \"$@\"    in a program docker-credential-touchkeep"
+    )]
+    Credential(Credential),
+    /// A vault in a git repository: merged without a key, compared without a value.
+    #[command(subcommand)]
+    Git(GitVerb),
     /// Programs that may use the local proxy.
     #[command(subcommand)]
     Proxy(Proxy),

@@ -3,8 +3,10 @@
 mod audit;
 mod backup;
 mod clients;
+mod credential;
 mod device;
 mod doctor;
+mod git;
 mod grants;
 mod items;
 mod paper;
@@ -61,6 +63,8 @@ pub(crate) fn run(cli: Cli, output: Output) -> Done {
         Verb::Read(args) => read::read(&args, cli.global, output),
         Verb::Inject(args) => read::inject(&args, cli.global, output),
         Verb::Run(args) => run::run(args, cli.global, output),
+        Verb::Credential(verb) => credential::credential(&verb, cli.global, output),
+        Verb::Git(verb) => git::git(&verb, output),
         Verb::RunMonitor(args) => run::be_the_monitor(&args),
         verb => crate::session::runtime()?.block_on(talk(verb, cli.global, output)),
     }
@@ -111,6 +115,8 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         | Verb::Read(_)
         | Verb::Inject(_)
         | Verb::Run(_)
+        | Verb::Credential(_)
+        | Verb::Git(_)
         | Verb::RunMonitor(_) => Ok(ExitCode::SUCCESS),
     }
 }

@@ -30,6 +30,7 @@ mod client;
 mod device;
 mod grant;
 mod item;
+mod outline;
 mod policy;
 mod prompt;
 mod recover;
@@ -43,6 +44,7 @@ pub use client::*;
 pub use device::*;
 pub use grant::*;
 pub use item::*;
+pub use outline::*;
 pub use policy::*;
 pub use prompt::*;
 pub use recover::*;
@@ -58,6 +60,7 @@ pub const METHODS: &[&[&str]] = &[
     device::METHODS,
     grant::METHODS,
     item::METHODS,
+    outline::METHODS,
     policy::METHODS,
     prompt::METHODS,
     recover::METHODS,
