@@ -293,6 +293,34 @@ fn mounts_end_with_the_program() {
 }
 
 #[test]
+fn a_signal_reaches_the_program_while_a_pipe_waits_for_a_reader() {
+    let desk = Desk::set_up();
+    let mut run = desk.home.touchkeep();
+    run.args([
+        "run",
+        "-q",
+        "--mount",
+        "K=tk://prod/trade/secret,reads=1",
+        "--",
+        "bash",
+        "-c",
+    ])
+    .arg("trap 'exit 71' TERM; echo ready; while :; do sleep 0.05; done");
+    let mut child = run.stdout(Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(71));
+}
+
+#[test]
 fn a_template_is_filled_into_a_private_file() {
     let desk = Desk::set_up();
     let (template, filled) = (desk.home.path("t"), desk.home.path("f"));

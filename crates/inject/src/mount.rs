@@ -18,6 +18,8 @@ use rustix::{
 };
 use zeroize::Zeroizing;
 
+use crate::sys::out_of_reach;
+
 const FOLDER: &str = "touchkeep-mounts";
 const LOCK: &str = "lock";
 /// statfs(2): the type of tmpfs.
@@ -129,10 +131,9 @@ impl Mounts {
         };
         make_pipe(&path).map_err(io)?;
         let serving = path.clone();
-        thread::Builder::new()
-            .name("mount".into())
-            .spawn(move || serve(&serving, &value, reads))
-            .map_err(io)?;
+        // A signal must find a thread that passes it on.
+        let thread = thread::Builder::new().name("mount".into());
+        out_of_reach(|| thread.spawn(move || serve(&serving, &value, reads))).map_err(io)?;
         Ok(path)
     }
 }

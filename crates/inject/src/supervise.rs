@@ -14,7 +14,7 @@ use crate::{
     flow,
     mask::Patterns,
     program::{Ended, Program, StartError},
-    sys::{self, Signals},
+    sys::{self, Signals, Whole},
 };
 
 /// Starts a program and waits for its end and, where its output is masked, for the end of that: as long as anything that it
@@ -77,7 +77,7 @@ fn wait(signals: &Signals, child: Pid) -> rustix::io::Result<Ended> {
                     if !arrived.from_terminal {
                         sys::send(number, libc::SIGTSTP);
                     }
-                    sys::stop_here(libc::SIGTSTP);
+                    sys::stop_here(libc::SIGTSTP, Whole::Process);
                 }
                 // A terminal gave it to the program, too.
                 _ if arrived.from_terminal => {}

@@ -120,9 +120,18 @@ impl AsFd for Signals {
     }
 }
 
-/// Stops this process's group as `signal` would have done if we did not read it; returns when it goes on. Where nobody could
-/// let it go on (an orphaned group), the kernel does not stop it.
-pub(crate) fn stop_here(signal: Signal) {
+/// Whom a stop is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whole {
+    /// This process: the others have had theirs.
+    Process,
+    /// All that the shell started together.
+    Group,
+}
+
+/// Stops as `signal` would have done if we did not read it; returns when it goes on. Where nobody could let it go on (an orphaned
+/// group), the kernel does not stop it.
+pub(crate) fn stop_here(signal: Signal, whole: Whole) {
     let signal = match signal {
         libc::SIGTTIN | libc::SIGTTOU => signal,
         _ => libc::SIGTSTP,
@@ -137,12 +146,38 @@ pub(crate) fn stop_here(signal: Signal) {
         let mut set: libc::sigset_t = mem::zeroed();
         libc::sigemptyset(&raw mut set);
         libc::sigaddset(&raw mut set, signal);
-        libc::kill(0, signal);
+        libc::kill(
+            match whole {
+                Whole::Process => libc::getpid(),
+                Whole::Group => 0,
+            },
+            signal,
+        );
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut());
         if signal == libc::SIGTSTP {
             libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut());
         }
     }
+}
+
+/// Starts something, a thread, that no signal is delivered to.
+pub(crate) fn out_of_reach<T>(start: impl FnOnce() -> T) -> T {
+    #[expect(unsafe_code, reason = "sigprocmask(2) has no safe form")]
+    // SAFETY: both sets are initialised before they are read, and no pointer is kept.
+    let before = unsafe {
+        let mut all: libc::sigset_t = mem::zeroed();
+        let mut before: libc::sigset_t = mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        before
+    };
+    let started = start();
+    #[expect(unsafe_code, reason = "sigprocmask(2) has no safe form")]
+    // SAFETY: the set is the one that was in force before.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut());
+    }
+    started
 }
 
 /// Sends a signal to a process, or to a group where the number is negative. One that is gone already is no matter.

@@ -37,7 +37,7 @@ use crate::{
     mask::Patterns,
     monitor::{Word, hear, say},
     program::{Ended, Program, StartError},
-    sys::{self, Signals},
+    sys::{self, Signals, Whole},
 };
 
 /// How to start the monitor: a program that calls [`crate::monitor::monitor`] with a control number, `foreground` or
@@ -358,7 +358,7 @@ impl Sitting {
         let was_attended = self.attended.load(Ordering::SeqCst);
         if !(wants_terminal && self.outer.is_foreground()) {
             self.leave();
-            sys::stop_here(signal);
+            sys::stop_here(signal, Whole::Group);
             self.resize();
         }
         if self.outer.is_foreground() && (was_attended || wants_terminal) {
