@@ -321,6 +321,52 @@ fn a_signal_reaches_the_program_while_a_pipe_waits_for_a_reader() {
 }
 
 #[test]
+fn a_value_comes_over_the_socket_and_goes_nowhere_but_into_the_environment() {
+    let desk = Desk::set_up();
+    let trace = desk.home.path("trace");
+    let options = ["-q", "--mount", "K=tk://prod/trade/secret,reads=1"];
+    for (options, way) in [
+        (&["-q"][..], "masked"),
+        (&["-q", "--no-mask"], "in our place"),
+        (&options, "mounted"),
+    ] {
+        let mut traced = Command::new("strace");
+        traced
+            .args(["-f", "-s", "100000", "-o"])
+            .arg(&trace)
+            .arg(binary("touchkeep"))
+            .arg("run")
+            .args(options);
+        traced
+            .args(["--", "true"])
+            .envs(desk.home.environment())
+            .env("S", REFERENCE)
+            .env("RUST_LOG", "trace");
+        assert!(
+            traced
+                .stdin(Stdio::null())
+                .output()
+                .unwrap()
+                .status
+                .success(),
+            "strace is missing, or {way} failed"
+        );
+        let calls = fs::read_to_string(&trace).unwrap();
+        let with_value: Vec<_> = calls.lines().filter(|line| line.contains(SECRET)).collect();
+        assert!(
+            !with_value.is_empty(),
+            "{way}: the search finds what the agent said"
+        );
+        let expected = |line: &&&str| line.contains("read(") || line.contains("recvfrom(");
+        assert_eq!(
+            with_value.iter().find(|line| !expected(line)),
+            None,
+            "{way}"
+        );
+    }
+}
+
+#[test]
 fn a_template_is_filled_into_a_private_file() {
     let desk = Desk::set_up();
     let (template, filled) = (desk.home.path("t"), desk.home.path("f"));
