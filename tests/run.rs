@@ -145,6 +145,7 @@ fn what_names_no_value_is_said_by_name_and_nothing_is_started() {
         "tk://prod/nothing/secret",
         "tk://prod/trade/nothing",
         "tk://prod (",
+        "BAD, NO_FIELD, NO_ITEM.",
     ] {
         assert!(err(&output).contains(name), "{name}: {}", err(&output));
     }

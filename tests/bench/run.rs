@@ -194,7 +194,7 @@ fn ping_pong() -> impl FnMut() {
     }
 }
 
-fn appender(path: &Path) -> impl FnMut() {
+fn appender(path: &Path) -> impl FnMut() + use<> {
     let mut file = File::create(path).unwrap();
     move || {
         file.write_all(&[7; 300]).unwrap();
@@ -202,7 +202,7 @@ fn appender(path: &Path) -> impl FnMut() {
     }
 }
 
-fn shortest(home: &Home) -> impl FnMut() {
+fn shortest(home: &Home) -> impl FnMut() + use<> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -77,7 +77,8 @@ fn prepare(args: Run, global: Global, output: Output) -> Result<Prepared, Failur
         .filter(|value| is_reference(value))
         .map(|value| value.as_str());
     let references = in_environment.chain(mounts.iter().map(|mount| mount.reference.as_str()));
-    let values = Values::ask(references, Purpose::Run, global, output)?;
+    let values = Values::ask(references, Purpose::Run, global, output)
+        .map_err(|failure| with_names(failure, &variables))?;
     if !args.quiet {
         warn(&args, &values, output);
     }
@@ -110,6 +111,23 @@ fn prepare(args: Run, global: Global, output: Output) -> Result<Prepared, Failur
         mounts,
         output,
     })
+}
+
+// Says which variables it was, too.
+fn with_names(mut failure: Failure, variables: &BTreeMap<OsString, Zeroizing<String>>) -> Failure {
+    let is_named = |value: &str| is_reference(value) && failure.what.contains(&visible(value));
+    let named = variables.iter().filter(|(_, value)| is_named(value));
+    let names: Vec<_> = named
+        .map(|(name, _)| visible(&name.to_string_lossy()))
+        .collect();
+    if failure.code == Code::NotFound && !names.is_empty() {
+        failure.fix = format!(
+            "Nothing was started. It is about {}. {}",
+            names.join(", "),
+            failure.fix
+        );
+    }
+    failure
 }
 
 // What is inherited and is a reference, and all of the files.
