@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) approval_seconds: u64,
     /// Seconds until a PIN or passphrase that nobody types is a refusal.
     pub(crate) secret_seconds: u64,
+    /// Whether safer ways are pointed out where a program is given a key that the proxy could use instead of it.
+    pub(crate) hints: bool,
     /// Seconds until a program that was let through is asked about again.
     pub(crate) grant_seconds: u64,
     /// What locks the vault.
@@ -93,6 +95,7 @@ impl Default for Config {
             idle_lock_seconds: 15 * 60,
             approval_seconds: 60,
             secret_seconds: 120,
+            hints: true,
             grant_seconds: 60 * 60,
             lock: LockConfig::default(),
             device: DeviceConfig::default(),

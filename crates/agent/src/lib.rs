@@ -55,6 +55,7 @@ use touchkeep_locked::WipingAllocator;
 
 pub use calls::audit::{OfflineVerdict, bundle_end, verify_offline};
 pub use calls::doctor::{Id as FindingId, alone as diagnose_alone, pcscd_socket};
+pub use calls::outline::{count_copy, merge_copies};
 pub use config::ConfigError;
 pub use state::StateError;
 

@@ -16,7 +16,7 @@ use touchkeep_venue::Outgoing;
 
 use self::{approver::People, keys::VaultKeys};
 pub(crate) use self::{
-    keys::{handle, open_enrolled, request_key, request_key_setting, use_of},
+    keys::{handle, open_enrolled, request_key, request_key_setting, unseal, use_of},
     running::Running,
 };
 use crate::{

@@ -60,7 +60,7 @@ async fn watch(
     let answers = Arc::new(answers);
     // One question at a time has the terminal; the others queue behind it.
     let terminal = Arc::new(tokio::sync::Mutex::new(()));
-    let mut open: HashMap<PromptId, Arc<AtomicBool>> = HashMap::new();
+    let mut open = Open::default();
     let mut requests: HashMap<PromptId, ()> = HashMap::new();
     while let Some(event) = events.next().await {
         match event {
@@ -83,7 +83,7 @@ async fn watch(
                     requests.insert(prompt.id, ());
                 }
                 let stop = Arc::new(AtomicBool::new(false));
-                open.insert(prompt.id, Arc::clone(&stop));
+                open.0.insert(prompt.id, Arc::clone(&stop));
                 let (answers, terminal) = (Arc::clone(&answers), Arc::clone(&terminal));
                 tokio::spawn(async move {
                     let _turn = terminal.lock().await;
@@ -98,7 +98,7 @@ async fn watch(
                 });
             }
             Event::Close(closed) => {
-                if let Some(stop) = open.remove(&closed.prompt) {
+                if let Some(stop) = open.0.remove(&closed.prompt) {
                     stop.store(true, Ordering::Relaxed);
                 }
                 if requests.remove(&closed.prompt).is_some() {
@@ -114,6 +114,18 @@ async fn watch(
         }
     }
     false
+}
+
+// Questions on the terminal. Whoever stops watching takes them back, so that the terminal is as it was.
+#[derive(Default)]
+struct Open(HashMap<PromptId, Arc<AtomicBool>>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        for stop in self.0.values() {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Asks one question. `None` where there is nobody to ask, or somebody else was first.

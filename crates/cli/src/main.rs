@@ -35,7 +35,10 @@ use touchkeep_wire::Failure;
 use crate::{args::Cli, output::Output};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
     let output = Output::new(cli.global.json);
     match hide_memory().and_then(|()| commands::run(cli, output)) {
         Ok(code) => code,
@@ -43,6 +46,17 @@ fn main() -> ExitCode {
             output.failure(&failure);
             ExitCode::from(failure.code.exit_code())
         }
+    }
+}
+
+// `run` says with 125 whatever is not the program's own status.
+fn misused(error: &clap::Error) -> ExitCode {
+    let _closed = error.print();
+    let is_run = std::env::args_os().nth(1).is_some_and(|verb| verb == "run");
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if is_run => ExitCode::from(touchkeep_inject::program::FAILED),
+        _ => ExitCode::from(Code::Invalid.exit_code()),
     }
 }
 

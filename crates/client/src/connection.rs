@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use tokio::{
     net::{
@@ -201,15 +201,7 @@ impl Connection {
         };
         self.outbox.send(frame).await.map_err(|_| CallError::Gone)?;
         let response = answered.await.map_err(|_| CallError::Gone)?;
-        match (response.result, response.error) {
-            (Some(result), None) => {
-                let parsed = serde_json::from_str(result.get()).map_err(|_| CallError::Unreadable);
-                wipe(result);
-                parsed
-            }
-            (None, Some(error)) => Err(CallError::Failed(error.data)),
-            _ => Err(CallError::Unreadable),
-        }
+        parse(response)
     }
 
     async fn greet(&self, name: &str) -> Result<Welcome, ConnectError> {
@@ -289,13 +281,7 @@ async fn says_yes<C: Call>(stream: &mut UnixStream, id: u64, call: &C) -> io::Re
 }
 
 async fn checked_stream(socket: &Path) -> Result<UnixStream, ConnectError> {
-    match socket.parent().map(folder::check) {
-        Some(Err(FolderError::Io { source, .. })) if source.kind() == io::ErrorKind::NotFound => {
-            return Err(ConnectError::NotRunning);
-        }
-        Some(checked) => checked?,
-        None => {}
-    }
+    check_folder(socket)?;
     let stream = UnixStream::connect(socket)
         .await
         .map_err(|error| match error.kind() {
@@ -303,10 +289,39 @@ async fn checked_stream(socket: &Path) -> Result<UnixStream, ConnectError> {
             _ => ConnectError::Io(error),
         })?;
     let uid = stream.peer_cred().map_err(ConnectError::Io)?.uid();
-    if uid != rustix::process::geteuid().as_raw() {
-        return Err(ConnectError::NotOurs { uid });
-    }
+    check_owner(uid)?;
     Ok(stream)
+}
+
+pub(crate) fn check_folder(socket: &Path) -> Result<(), ConnectError> {
+    match socket.parent().map(folder::check) {
+        Some(Err(FolderError::Io { source, .. })) if source.kind() == io::ErrorKind::NotFound => {
+            Err(ConnectError::NotRunning)
+        }
+        Some(checked) => Ok(checked.map(drop)?),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn check_owner(uid: u32) -> Result<(), ConnectError> {
+    if uid == rustix::process::geteuid().as_raw() {
+        Ok(())
+    } else {
+        Err(ConnectError::NotOurs { uid })
+    }
+}
+
+/// What an answer says; the text that it was in is wiped.
+pub(crate) fn parse<T: DeserializeOwned>(response: Response) -> Result<T, CallError> {
+    match (response.result, response.error) {
+        (Some(result), None) => {
+            let parsed = serde_json::from_str(result.get()).map_err(|_| CallError::Unreadable);
+            wipe(result);
+            parsed
+        }
+        (None, Some(error)) => Err(CallError::Failed(error.data)),
+        _ => Err(CallError::Unreadable),
+    }
 }
 
 /// A [`touchkeep_wire::Request`] as it is written: the parameters go straight into the frame.
@@ -319,7 +334,10 @@ struct Asked<'a, C> {
 }
 
 // A frame may hold a PIN that a person typed.
-fn frame_of<C: Call>(id: u64, call: &C) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
+pub(crate) fn frame_of<C: Call>(
+    id: u64,
+    call: &C,
+) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
     wiped::to_json(&Asked {
         jsonrpc: Version2,
         id,

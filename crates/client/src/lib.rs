@@ -4,7 +4,8 @@
 //! not this user's: the folder, the socket's owner and the process behind it are all checked, because whoever could put a
 //! socket of his own there would be handed PINs.
 //!
-//! Read in this order: [`paths`], [`folder`], [`connection`], [`front_end`], [`start`].
+//! Read in this order: [`paths`], [`folder`], [`connection`], [`front_end`], [`start`],
+//! [`blocking`].
 
 #![cfg_attr(
     test,
@@ -17,6 +18,7 @@
     )
 )]
 
+pub mod blocking;
 pub mod connection;
 pub mod folder;
 pub mod frames;

@@ -10,9 +10,12 @@ pub(crate) mod environments;
 pub(crate) mod grants;
 pub(crate) mod items;
 pub(crate) mod join;
+mod otp;
+pub(crate) mod outline;
 pub(crate) mod policy;
 pub(crate) mod recover;
 pub(crate) mod remind;
+pub(crate) mod values;
 
 use std::sync::Arc;
 

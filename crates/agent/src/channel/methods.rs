@@ -10,10 +10,10 @@ use touchkeep_wire::{
     CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EnrollDevice, ExportPublicKey, Failure,
     FindItems, GetPolicy, GetStatus, Hello, InspectDevice, JoinMembership, ListAudit, ListBackups,
     ListClients, ListDevices, ListEnvironments, ListGrants, ListItems, ListPrompts, ListRecovery,
-    ListReminders, ListVersions, LockAll, LockVault, MakeKit, MergeCopy, ProveDevice, ProveKit,
-    RemoveItem, RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion,
-    RetireDevice, RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit,
-    ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    ListReminders, ListVersions, LockAll, LockVault, MakeKit, MergeCopy, OutlineCopy, ProveDevice,
+    ProveKit, ReadValues, RemoveItem, RenameEnvironment, ResealItems, RestoreBackup, RestoreItem,
+    RestoreVersion, RetireDevice, RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy,
+    ShowAudit, ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -24,8 +24,8 @@ use crate::{
     agent::Agent,
     caller::Caller,
     calls::{
-        audit, backup, clients, devices, doctor, enrol, environments, grants, items, join, policy,
-        recover, remind,
+        audit, backup, clients, devices, doctor, enrol, environments, grants, items, join, outline,
+        policy, recover, remind, values,
     },
     vault,
 };
@@ -131,6 +131,9 @@ pub(super) async fn dispatch(
             })
             .await
         }
+        OutlineCopy::METHOD => {
+            call(params, |OutlineCopy { path }| outline::outline(agent, path)).await
+        }
         MergeCopy::METHOD => call(params, |MergeCopy { path }| backup::merge(agent, path)).await,
         ListItems::METHOD => call(params, |ListItems {}| async { items::list(agent) }).await,
         AddItem::METHOD => call(params, |item| items::add(agent, item)).await,
@@ -194,6 +197,7 @@ pub(super) async fn dispatch(
             })
             .await
         }
+        ReadValues::METHOD => call(params, |wanted| values::read(agent, caller, wanted)).await,
         AddClient::METHOD => call(params, |client| clients::add(agent, client)).await,
         ListClients::METHOD => call(params, |ListClients {}| async { clients::list(agent) }).await,
         RevokeClient::METHOD => {

@@ -53,22 +53,9 @@ impl VaultKeys {
         item.ok_or(KeyError::Damaged)
     }
 
-    // The device that opens an item's sealed secret: the one that unlocked, where it can.
     fn sealing_device(&self) -> Result<EnrolledDevice, KeyError> {
         let (current, open) = self.vault()?;
-        let touched = touches(&current);
-        let able = |device: &&EnrolledDevice| match device.seals {
-            _ if device.retired => false,
-            Ok(SealClass::Touch) => true,
-            Ok(SealClass::Session) => !touched,
-            Ok(SealClass::Kit) | Err(_) => false,
-        };
-        let devices = current.devices();
-        let own = devices.iter().find(|device| device.id == open.device);
-        own.filter(able)
-            .or_else(|| devices.iter().find(able))
-            .cloned()
-            .ok_or(KeyError::Damaged)
+        sealing_device(&current, &open).ok_or(KeyError::Damaged)
     }
 
     fn device(&self, id: DeviceId) -> Result<EnrolledDevice, KeyError> {
@@ -295,6 +282,57 @@ impl Keys for VaultKeys {
     fn over(&self, request: RequestId) {
         self.running.over(request);
     }
+}
+
+// The device that opens an item's sealed secret: the one that unlocked, where it can.
+fn sealing_device(current: &Current, open: &Open) -> Option<EnrolledDevice> {
+    let touched = touches(current);
+    let able = |device: &&EnrolledDevice| match device.seals {
+        _ if device.retired => false,
+        Ok(SealClass::Touch) => true,
+        Ok(SealClass::Session) => !touched,
+        Ok(SealClass::Kit) | Err(_) => false,
+    };
+    let devices = current.devices();
+    let own = devices.iter().find(|device| device.id == open.device);
+    own.filter(able)
+        .or_else(|| devices.iter().find(able))
+        .cloned()
+}
+
+/// Opens a sealed secret outside a request, with whatever its device asks for: typed or touched anew each time.
+pub(crate) async fn unseal(
+    agent: &Arc<Agent>,
+    current: &Arc<Current>,
+    open: &Arc<Open>,
+    (item, field): (ItemId, String),
+    why: String,
+) -> Result<ApiSecret, Failure> {
+    let device = sealing_device(current, open).ok_or_else(|| {
+        failure::invalid(
+            "No device of this vault opens sealed values.",
+            "Enroll one: touchkeep device enroll",
+        )
+    })?;
+    let (label, what) = (
+        device_label(&device),
+        Use {
+            fresh: true,
+            ..use_of(&device, Purpose::Seal, why)
+        },
+    );
+    let (reading, opening, modules) = (Arc::clone(open), Arc::clone(open), agent.modules());
+    let opened = agent.devices().with(
+        what,
+        move || open_enrolled(&device, &opening, &modules),
+        move |device, auth| {
+            let vault = reading.read();
+            vault
+                .open_sealed_field(item, &field, device.device(), auth)
+                .map_err(failure::vault_or_device)
+        },
+    );
+    opened.await.map_err(|failed| failed.failure(&label))
 }
 
 // Any writer of the vault can change what it says of a request key, and whether a touch of it counts as consent hangs on

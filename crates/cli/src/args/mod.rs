@@ -4,15 +4,18 @@ mod add;
 mod agent;
 mod audit;
 mod backup;
+mod credential;
 mod demo;
 mod device;
 mod env;
+mod git;
 mod grant;
 mod init;
 mod list;
 mod policy;
 mod proxy;
 mod recover;
+mod run;
 
 use std::path::PathBuf;
 
@@ -22,15 +25,18 @@ pub(crate) use add::{Add, Edit, Kind, Secrets};
 pub(crate) use agent::{Agent, AgentVerb};
 pub(crate) use audit::{Audit, Filter, Format};
 pub(crate) use backup::Backup;
+pub(crate) use credential::{Credential, Docker, Git};
 pub(crate) use demo::Demo;
 pub(crate) use device::Device;
 pub(crate) use env::Env;
+pub(crate) use git::GitVerb;
 pub(crate) use grant::Grant;
 pub(crate) use init::{Init, WayBack};
 pub(crate) use list::List;
 pub(crate) use policy::Policy;
 pub(crate) use proxy::Proxy;
 pub(crate) use recover::Recover;
+pub(crate) use run::{Inject, Mask, Read, Run, RunMonitor};
 
 const HELP: &str = "\
 First steps:
@@ -200,6 +206,34 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  touchkeep env list\n  touchkeep env add testnet\n  touchkeep env rename testnet sandbox"
     )]
     Env(Env),
+    /// Print one value.
+    #[command(
+        after_help = "A line break follows on a terminal alone.\n\nExamples:\n  touchkeep read tk://prod/trade/secret\n  touchkeep read tk://prod/trade/api-key | xclip\n  touchkeep read tk://prod/tls/secret --out key.pem"
+    )]
+    Read(Read),
+    /// Run a program with values in its environment, and mask them in what it prints.
+    #[command(
+        after_help = "Variables whose value is a reference (tk://environment/item/field) get the value, in what is inherited and in --env-file.\n\nExamples:\n  API_SECRET=tk://prod/trade/secret touchkeep run -- ./bot\n  touchkeep run --env-file .env -- npm start\n  touchkeep run --mount KEYFILE=tk://prod/tls/secret,reads=1 -- sh -c 'server --key \"$KEYFILE\"'\n\nExit codes: the program's own; 128+n where signal n ended it; 125 nothing was started, 126 it cannot be run, 127 there is none."
+    )]
+    Run(Run),
+    /// Be the process between a terminal and a program.
+    #[command(hide = true)]
+    RunMonitor(RunMonitor),
+    /// Fill a template: {{ tk://environment/item/field }}, or bare references.
+    #[command(
+        after_help = "Examples:\n  touchkeep inject -i config.tpl -o config.json\n  touchkeep inject <config.tpl | server --config /dev/stdin"
+    )]
+    Inject(Inject),
+    /// Answer programs that ask a helper for a credential: AWS, git, docker.
+    #[command(
+        subcommand,
+        visible_alias = "credential-process",
+        after_help = "Examples:\n  credential_process = touchkeep credential-process aws prod/aws        in ~/.aws/config\n  git config credential.https://github.com.helper '!touchkeep credential git --host github.com --item prod/github'\n  exec touchkeep credential docker --registry ghcr.io=prod/ghcr \"$@\"    in a program docker-credential-touchkeep"
+    )]
+    Credential(Credential),
+    /// A vault in a git repository: merged without a key, compared without a value.
+    #[command(subcommand)]
+    Git(GitVerb),
     /// Programs that may use the local proxy.
     #[command(
         subcommand,

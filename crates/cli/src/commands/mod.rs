@@ -3,18 +3,23 @@
 mod audit;
 mod backup;
 mod clients;
+mod credential;
 mod device;
 mod doctor;
 mod env;
+mod git;
 mod grants;
 mod items;
 mod join;
 mod manual;
 mod paper;
 mod policy;
+mod read;
 mod recover;
 mod remind;
+mod run;
 mod service;
+mod values;
 mod vault;
 
 use std::process::ExitCode;
@@ -50,13 +55,14 @@ pub(crate) fn run(cli: Cli, output: Output) -> Done {
         }) => touchkeep_agent::pkcs11_host(&module)
             .map(|()| ExitCode::SUCCESS)
             .map_err(|error| Failure::new(Code::DeviceFailed, error.to_string(), "")),
-        verb => {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(|error| Failure::new(Code::System, error.to_string(), ""))?;
-            runtime.block_on(talk(verb, cli.global, output))
-        }
+        // What follows them is a program, which needs no runtime beside it.
+        Verb::Read(args) => read::read(&args, cli.global, output),
+        Verb::Inject(args) => read::inject(&args, cli.global, output),
+        Verb::Run(args) => run::run(args, cli.global, output),
+        Verb::Credential(verb) => credential::credential(&verb, cli.global, output),
+        Verb::Git(verb) => git::git(&verb, output),
+        Verb::RunMonitor(args) => run::be_the_monitor(&args),
+        verb => crate::session::runtime()?.block_on(talk(verb, cli.global, output)),
     }
 }
 
@@ -136,7 +142,13 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         | Verb::Completions { .. }
         | Verb::Man { .. }
         | Verb::Agent(_)
-        | Verb::ItemsForCompletion => Ok(ExitCode::SUCCESS),
+        | Verb::ItemsForCompletion
+        | Verb::Read(_)
+        | Verb::Inject(_)
+        | Verb::Run(_)
+        | Verb::Credential(_)
+        | Verb::Git(_)
+        | Verb::RunMonitor(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -31,11 +31,13 @@ mod client;
 mod device;
 mod grant;
 mod item;
+mod outline;
 mod policy;
 mod prompt;
 mod recover;
 mod remind;
 mod session;
+mod values;
 mod vault;
 
 pub use arm::*;
@@ -44,11 +46,13 @@ pub use client::*;
 pub use device::*;
 pub use grant::*;
 pub use item::*;
+pub use outline::*;
 pub use policy::*;
 pub use prompt::*;
 pub use recover::*;
 pub use remind::*;
 pub use session::*;
+pub use values::*;
 pub use vault::*;
 
 /// Every method by topic, for completeness tests and the allow-lists of channels.
@@ -59,11 +63,13 @@ pub const METHODS: &[&[&str]] = &[
     device::METHODS,
     grant::METHODS,
     item::METHODS,
+    outline::METHODS,
     policy::METHODS,
     prompt::METHODS,
     recover::METHODS,
     remind::METHODS,
     session::METHODS,
+    values::METHODS,
     vault::METHODS,
 ];
 

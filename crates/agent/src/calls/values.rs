@@ -1,0 +1,269 @@
+//! Values by reference: found, asked about, recorded, and only then read.
+//!
+//! All are found before anybody is asked, so that a person is not asked for what comes to nothing; a value that cannot be had
+//! fails the call, and the failure names references and never a value.
+
+use std::sync::Arc;
+
+use touchkeep_core::{ApiSecret, Clock, Code, Reference, SystemClock, text::visible};
+use touchkeep_locked::on_wiped_stack;
+use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked, VaultError};
+use touchkeep_wire::{Failure, MAX_REFERENCES, ReadOut, ReadValue, ReadValues, SecretText};
+
+use super::{open_vault, otp};
+use crate::{
+    agent::Agent,
+    caller::Caller,
+    failure,
+    grants::{Gate, ItemUse, may_be_remembered},
+    ports::unseal,
+    vault::{Current, Open},
+};
+
+/// The field of the chief secret.
+const SECRET: &str = "secret";
+/// The field of the present one-time code.
+const OTP: &str = "otp";
+
+pub(crate) async fn read(
+    agent: &Arc<Agent>,
+    caller: &Caller,
+    call: ReadValues,
+) -> Result<ReadOut, Failure> {
+    if call.references.len() > MAX_REFERENCES {
+        return Err(failure::invalid(
+            format!("More than {MAX_REFERENCES} references at a time."),
+            "Ask in several calls.",
+        ));
+    }
+    let (current, open) = open_vault(agent)?;
+    let found = find_all(&current, &open, &call.references)?;
+    if found.is_empty() {
+        return Err(failure::invalid("No reference was named.", ""));
+    }
+    let uses: Vec<_> = found.iter().map(Found::as_use).collect();
+    let _admitted = Gate::admit(agent, caller, &uses, call.purpose, !call.no_interaction).await?;
+    let mut values = Vec::with_capacity(found.len());
+    for value in &found {
+        values.push(value.read(agent, &current, &open).await?);
+    }
+    // A lock that came in between has ended everything.
+    if !current.peek().is_some_and(|now| Arc::ptr_eq(&now, &open)) {
+        return Err(failure::locked());
+    }
+    Ok(ReadOut {
+        values,
+        hints: agent.config().hints,
+    })
+}
+
+/// A value that a reference names.
+struct Found {
+    reference: Reference,
+    environment: String,
+    item: Item,
+    place: Place,
+}
+
+enum Place {
+    Plain(String),
+    Stored,
+    Sealed,
+    // The present one-time code of a seed.
+    Code,
+}
+
+// All of them, or a failure that names each that is none, and why.
+fn find_all(current: &Current, open: &Open, references: &[String]) -> Result<Vec<Found>, Failure> {
+    let vault = open.read();
+    let mut found = Vec::with_capacity(references.len());
+    let mut missing = Vec::new();
+    for text in references {
+        let one = text
+            .parse()
+            .map_err(|error| format!("{error}"))
+            .and_then(|reference| find(current, &vault, reference));
+        match one {
+            Ok(one) => found.push(one),
+            Err(why) => missing.push(format!("{} ({why})", visible(text))),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(found);
+    }
+    let what = match &missing[..] {
+        [one] => format!("A reference names no value: {one}."),
+        all => format!(
+            "{} references name no value: {}.",
+            all.len(),
+            all.join(", ")
+        ),
+    };
+    Err(Failure::new(
+        Code::NotFound,
+        what,
+        "Look at the names of items: touchkeep list",
+    ))
+}
+
+fn find(current: &Current, vault: &Unlocked, reference: Reference) -> Result<Found, String> {
+    if let Some(wanted) = &reference.vault {
+        let name = current
+            .path()
+            .file_stem()
+            .map(|name| name.to_string_lossy().into_owned());
+        if name.as_deref() != Some(wanted.as_str()) && current.id().to_string() != *wanted {
+            return Err(format!(
+                "the vault {:?} is not the open one",
+                visible(wanted)
+            ));
+        }
+    }
+    let environments = vault.environments().into_iter().filter(|one| {
+        one.to_string() == reference.environment
+            || vault.environment_name(*one) == reference.environment
+    });
+    let environments: Vec<_> = environments.collect();
+    let [environment] = environments[..] else {
+        return Err(match &environments[..] {
+            [] => format!("no environment {:?}", visible(&reference.environment)),
+            several => ambiguous(several),
+        });
+    };
+    let items = vault.items().into_iter().filter(|item| {
+        item.environment == environment
+            && item.trashed.is_none()
+            && (item.name == reference.item || item.id.to_string() == reference.item)
+    });
+    let items: Vec<_> = items.collect();
+    let [item] = items[..] else {
+        return Err(match &items[..] {
+            [] => format!("no item {:?}", visible(&reference.item)),
+            several => ambiguous(&several.iter().map(|item| item.id).collect::<Vec<_>>()),
+        });
+    };
+    let place = place(vault, item, &reference)?;
+    Ok(Found {
+        environment: vault.environment_name(environment),
+        item: item.clone(),
+        place,
+        reference,
+    })
+}
+
+fn ambiguous(ids: &[impl ToString]) -> String {
+    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    format!(
+        "the name is ambiguous; use one of the ids {}",
+        ids.join(", ")
+    )
+}
+
+fn place(vault: &Unlocked, item: &Item, reference: &Reference) -> Result<Place, String> {
+    let Reference { field, version, .. } = reference;
+    if field == OTP && item.kind == ItemKind::OtpSeed {
+        return match item.place(SECRET) {
+            Some(SecretPlace::Stored) if version.is_none() => Ok(Place::Code),
+            _ => Err("its seed is not stored, or an earlier one is asked for".to_owned()),
+        };
+    }
+    let gone = |error: VaultError| error.to_string();
+    match (item.place(field), version) {
+        (Some(SecretPlace::Stored), None) => Ok(Place::Stored),
+        (Some(SecretPlace::Sealed), None) => Ok(Place::Sealed),
+        (Some(SecretPlace::OnDevice { .. }), None) => {
+            Err("the key is on a device and never leaves it".to_owned())
+        }
+        (Some(SecretPlace::Missing), None) => Err("it has no secret yet".to_owned()),
+        (Some(_), Some(version)) => vault
+            .secret_at(item.id, field, *version)
+            .map(|_| Place::Stored)
+            .map_err(gone),
+        (None, None) => {
+            let plain = item.plain_field(field);
+            plain
+                .map(Place::Plain)
+                .ok_or_else(|| format!("no field {:?}", visible(field)))
+        }
+        (None, Some(version)) => {
+            let plain = vault.plain_at(item.id, field, *version).map_err(gone)?;
+            plain
+                .map(Place::Plain)
+                .ok_or_else(|| "it was empty then".to_owned())
+        }
+    }
+}
+
+impl Found {
+    fn stored(&self, vault: &Unlocked) -> Result<ApiSecret, Failure> {
+        let (id, field) = (self.item.id, self.field());
+        let secret = match self.reference.version {
+            Some(version) => vault.secret_at(id, field, version),
+            None => vault.field_secret(id, field),
+        };
+        secret.map_err(|error| failure::vault(&error))
+    }
+
+    fn field(&self) -> &str {
+        match self.place {
+            Place::Code => SECRET,
+            _ => &self.reference.field,
+        }
+    }
+
+    fn as_use(&self) -> ItemUse {
+        ItemUse {
+            item: self.item.id,
+            name: format!("{}/{}", self.environment, self.item.name),
+            field: self.reference.field.clone(),
+            each_time: matches!(self.place, Place::Stored | Place::Sealed)
+                && !may_be_remembered(&self.item),
+        }
+    }
+
+    async fn read(
+        &self,
+        agent: &Arc<Agent>,
+        current: &Arc<Current>,
+        open: &Arc<Open>,
+    ) -> Result<ReadValue, Failure> {
+        let value = match &self.place {
+            Place::Plain(text) => SecretText::new(text.clone()),
+            // It is decrypted for this use; what that leaves on the stack is wiped.
+            Place::Stored => shown(&on_wiped_stack(|| self.stored(&open.read()))?),
+            Place::Code => {
+                let seed = on_wiped_stack(|| self.stored(&open.read()))?;
+                let code = otp::code(&seed, SystemClock.now());
+                SecretText::new(code.ok_or_else(|| {
+                    failure::invalid(
+                        format!("The seed of {} cannot be read.", visible(&self.item.name)),
+                        "Store it again: base32, or an otpauth:// address.",
+                    )
+                })?)
+            }
+            Place::Sealed => {
+                let why = format!("Open the sealed value of {}", visible(&self.item.name));
+                shown(
+                    &unseal(
+                        agent,
+                        current,
+                        open,
+                        (self.item.id, self.field().to_owned()),
+                        why,
+                    )
+                    .await?,
+                )
+            }
+        };
+        Ok(ReadValue {
+            value,
+            is_secret: !matches!(self.place, Place::Plain(_)),
+            signs: self.reference.field == SECRET && self.item.is_signing_key(),
+        })
+    }
+}
+
+fn shown(secret: &ApiSecret) -> SecretText {
+    // EXPOSE: over the private socket, to the program that was let through.
+    SecretText::new(secret.expose().to_owned())
+}

@@ -1,0 +1,40 @@
+//! `credential`: for programs that ask a helper for a credential.
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Credential {
+    /// For `credential_process` in ~/.aws/config: the item's api-key is the access key, its secret the secret key.
+    Aws {
+        /// environment/item
+        item: String,
+    },
+    /// For `credential.helper` of git. Answers `get` alone, for one host, over https.
+    Git(Git),
+    /// For `credHelpers` of docker, through a program docker-credential-NAME that calls this. Answers `get` and `list`.
+    Docker(Docker),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Git {
+    /// environment/item
+    #[arg(long)]
+    pub(crate) item: String,
+    /// The host that may have it, with the port where git says one.
+    #[arg(long)]
+    pub(crate) host: String,
+    /// The user's name, where the item has no field `username`.
+    #[arg(long)]
+    pub(crate) username: Option<String>,
+    /// What git wants: get, store or erase.
+    pub(crate) operation: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Docker {
+    /// A registry and the item that it may have: HOST=environment/item. May be repeated.
+    #[arg(long = "registry", value_name = "HOST=ITEM", required = true)]
+    pub(crate) registries: Vec<String>,
+    /// What docker wants: get, list, store or erase.
+    pub(crate) operation: String,
+}

@@ -1,0 +1,155 @@
+//! Values from the agent, and where they are written: a terminal, a pipe, a private file.
+
+use std::{
+    collections::HashMap,
+    io::{self, IsTerminal, Write},
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+use rustix::fs::OFlags;
+use touchkeep_core::Code;
+use touchkeep_wire::{Failure, Purpose, ReadOut, ReadValue, ReadValues};
+
+use super::NAME;
+use crate::{args::Global, output::Output, session::call_once};
+
+/// The values that references name, each asked for once.
+pub(super) struct Values {
+    by_reference: HashMap<String, ReadValue>,
+    pub(super) hints: bool,
+}
+
+impl Values {
+    /// Asks the agent. It is not asked for nothing.
+    pub(super) fn ask<'a>(
+        references: impl IntoIterator<Item = &'a str>,
+        purpose: Purpose,
+        global: Global,
+        output: Output,
+    ) -> Result<Self, Failure> {
+        let mut wanted: Vec<String> = Vec::new();
+        for reference in references {
+            if !wanted.iter().any(|one| one == reference) {
+                wanted.push(reference.to_owned());
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(Self {
+                by_reference: HashMap::new(),
+                hints: false,
+            });
+        }
+        let call = ReadValues {
+            references: wanted.clone(),
+            purpose,
+            no_interaction: global.no_interaction,
+        };
+        let ReadOut { values, hints } = call_once(NAME, &call, global, output)?;
+        if values.len() != wanted.len() {
+            return Err(Failure::new(
+                Code::ProtocolMismatch,
+                "the agent's answer does not fit the question",
+                "Restart the agent, so that both sides are of one version.",
+            ));
+        }
+        Ok(Self {
+            by_reference: wanted.into_iter().zip(values).collect(),
+            hints,
+        })
+    }
+
+    pub(super) fn of(&self, reference: &str) -> Result<&ReadValue, Failure> {
+        let value = self.by_reference.get(reference);
+        value.ok_or_else(|| Failure::new(Code::NotFound, format!("no value for {reference}"), ""))
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &ReadValue> {
+        self.by_reference.values()
+    }
+}
+
+/// Writes to standard output; a reader that has gone away is no failure.
+pub(super) fn write_out(bytes: &[u8]) -> Result<(), Failure> {
+    let failed = |error: io::Error| {
+        Failure::new(
+            Code::System,
+            format!("cannot write to standard output: {error}"),
+            "",
+        )
+    };
+    if was_closed() {
+        return Err(failed(io::Error::from_raw_os_error(
+            rustix::io::Errno::BADF.raw_os_error(),
+        )));
+    }
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+// A program that starts with standard output closed is given /dev/null, open for reading too; nobody else does that.
+fn was_closed() -> bool {
+    let null = std::fs::metadata("/dev/null").map(|meta| meta.rdev());
+    let ours = rustix::fs::fstat(io::stdout()).map(|stat| stat.st_rdev);
+    let is_null = matches!((null, ours), (Ok(null), Ok(ours)) if null == ours);
+    is_null && rustix::fs::fcntl_getfl(io::stdout()).is_ok_and(|flags| flags.contains(OFlags::RDWR))
+}
+
+/// Whether a file may be written there; asked before anybody is asked for a value.
+pub(super) fn may_write(path: &Path, force: bool) -> Result<(), Failure> {
+    match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => Err(Failure::new(
+            Code::Invalid,
+            format!("{} is a folder", path.display()),
+            "Name a file in it.",
+        )),
+        Ok(_) if !force => Err(is_there(path)),
+        _ => Ok(()),
+    }
+}
+
+fn is_there(path: &Path) -> Failure {
+    Failure::new(
+        Code::Invalid,
+        format!("{} is there already", path.display()),
+        "Choose another name, or replace it: --force",
+    )
+}
+
+/// Writes a file that its owner alone can read, whole or not at all.
+pub(super) fn write_private(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
+    may_write(path, force)?;
+    let failed = |error: io::Error| {
+        Failure::new(
+            Code::System,
+            format!("cannot write {}: {error}", path.display()),
+            "Choose another place.",
+        )
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    // tempfile makes it with 0600.
+    let mut file = tempfile::Builder::new()
+        .prefix(".touchkeep-")
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    let put = if force {
+        file.persist(path)
+    } else {
+        file.persist_noclobber(path)
+    };
+    put.map(drop).map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => is_there(path),
+        _ => failed(error.error),
+    })
+}
