@@ -8,7 +8,15 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Bottom to top. Within one layer arrows are allowed where they are listed in `WITHIN`.
 const LAYERS: &[&[&str]] = &[
-    &["core", "wire", "container", "venue", "policy", "rotation"],
+    &[
+        "core",
+        "wire",
+        "container",
+        "venue",
+        "policy",
+        "rotation",
+        "import",
+    ],
     &["locked"],
     &[
         "device",
