@@ -1,0 +1,88 @@
+//! `device`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Device {
+    /// Connected devices, and those that open the vault.
+    List,
+    /// Let another device open the vault.
+    #[command(
+        after_help = "Examples:\n  touchkeep device enroll piv                 the one connected YubiKey that is not in the vault yet\n  touchkeep device enroll piv:12345678\n  touchkeep device enroll pkcs11:/usr/lib/softhsm/libsofthsm2.so:my-token\n  touchkeep device enroll software            another passphrase\n\nThe device that unlocked the vault signs. Values that are sealed already stay closed to the new one until\n`touchkeep device reseal`."
+    )]
+    Enroll {
+        /// `piv`, `piv:SERIAL`, `pkcs11:MODULE:TOKEN`, `software`.
+        device: String,
+        /// log2 of scrypt's N, for a passphrase. Less than 18 only for practice.
+        #[arg(long, default_value_t = 18)]
+        work_factor: u8,
+        /// Unlock with the key that age-plugin-yubikey has in this slot (82 to 95), instead of a new one. It stays the plugin's, too.
+        #[arg(long, value_name = "SLOT")]
+        adopt: Option<String>,
+    },
+    /// Everything about a card that is worth knowing before it is trusted. Asks for nothing and changes nothing.
+    Inspect {
+        /// The number printed on the key.
+        serial: String,
+    },
+    /// What the card's maker says about our keys on it.
+    Attest {
+        /// The number printed on the key.
+        serial: String,
+        /// Print the certificates too.
+        #[arg(long)]
+        pem: bool,
+    },
+    /// Join a membership that was changed in two places: the longer story holds, what only the other said is given up.
+    Join,
+    /// Change the PIN (or the PUK).
+    Pin {
+        /// The number printed on the key.
+        serial: String,
+        /// The PUK instead.
+        #[arg(long)]
+        puk: bool,
+        /// Spend the last try, should it be the last.
+        #[arg(long)]
+        last_try: bool,
+    },
+    /// Set a new PIN with the PUK, when the PIN is blocked or forgotten.
+    Unblock {
+        /// The number printed on the key.
+        serial: String,
+        /// Spend the last try of the PUK, should it be the last.
+        #[arg(long)]
+        last_try: bool,
+    },
+    /// Lost or put away: it opens nothing that is written from now on. Says what follows before anything is done.
+    #[command(
+        after_help = "Examples:\n  touchkeep device retire 12345678 --dry-run    what would follow\n  touchkeep device retire 12345678\n  touchkeep device retire kit                   a recovery kit that somebody may have seen"
+    )]
+    Retire {
+        /// Its serial number, its id, `kit` or `passphrase`.
+        device: String,
+        /// Only say what would follow.
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Seal values again, so that devices which came later open them too. A touch for each.
+    Reseal {
+        /// Names or ids; all that are behind where absent.
+        items: Vec<String>,
+    },
+    /// Take a PKCS#11 module that you updated as the one that is meant from now on.
+    AcceptModule {
+        /// Its absolute path.
+        path: PathBuf,
+    },
+    /// Change the factory PIN, PUK and management key in place.
+    SetPin {
+        /// The number printed on the key.
+        serial: String,
+    },
+}

@@ -1,0 +1,44 @@
+//! `init`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The new file.
+    #[arg(long)]
+    pub(crate) path: Option<PathBuf>,
+    /// What opens it: `software`, `piv`, `piv:SERIAL`, `pkcs11:MODULE:TOKEN`.
+    #[arg(long, default_value = "software")]
+    pub(crate) device: String,
+    /// Your display name.
+    #[arg(long, default_value = "me")]
+    pub(crate) user: String,
+    /// The first environment's display name.
+    #[arg(long, default_value = "prod")]
+    pub(crate) environment: String,
+    /// A vault for practice, which accepts practice addresses and says so everywhere.
+    #[arg(long)]
+    pub(crate) practice: bool,
+    /// The way back in case the device is lost. It has to open the vault before `init` ends. `later` leaves that for another
+    /// time; so it is in practice vaults where nothing is said.
+    #[arg(long, value_enum)]
+    pub(crate) recovery: Option<WayBack>,
+    /// log2 of scrypt's N, for a software device. Less than 18 only for practice.
+    #[arg(long, default_value_t = 18)]
+    pub(crate) work_factor: u8,
+    /// Unlock with the key that age-plugin-yubikey has in this slot (82 to 95), instead of a new one. It stays the plugin's, too.
+    #[arg(long, value_name = "SLOT")]
+    pub(crate) adopt: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WayBack {
+    /// 24 words on paper.
+    Kit,
+    /// A second device: connected when it is asked for.
+    Device,
+    /// Not now.
+    Later,
+}

@@ -1,0 +1,99 @@
+//! The agent itself: who talks, how things are, what does not work.
+
+use serde::{Deserialize, Serialize};
+
+use crate::VaultSummary;
+
+calls! {
+    /// First on every connection.
+    Hello = "hello" -> Welcome {
+        /// [`crate::PROTOCOL`] of the caller.
+        protocol: u32,
+        /// Who it is: `touchkeep 0.1.0`. Shown, never trusted.
+        name: String,
+    }
+    /// How things are.
+    GetStatus = "status" -> Status {}
+    /// Ends the agent, after locking.
+    StopAgent = "agent.stop" -> Done {}
+    /// Looks at everything that Touchkeep stands on. Asks nobody, spends no PIN try, changes nothing.
+    Diagnose = "doctor" -> Diagnosis {}
+}
+
+/// Nothing more to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {}
+
+/// Answer to [`Hello`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The agent's [`crate::PROTOCOL`].
+    pub protocol: u32,
+    /// The agent's version.
+    pub version: String,
+    /// The agent's process id.
+    pub pid: u32,
+}
+
+/// How things are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Status {
+    /// The open or configured vault.
+    pub vault: Option<VaultSummary>,
+    /// Where that file is, or would be.
+    pub path: String,
+    /// Whether it is open.
+    pub unlocked: bool,
+    /// The proxy's base address, while it listens.
+    pub proxy: Option<String>,
+    /// Prompts that wait for a person.
+    pub waiting: u32,
+    /// The agent's version.
+    pub version: String,
+}
+
+/// What the doctor found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// By subject; what is in order is said as well.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Stable, subject first: `pcscd.socket`. `docs/doctor.md` explains each. It may come several times, for several cards.
+    pub id: String,
+    /// How bad it is.
+    pub level: Level,
+    /// What was found, in a sentence.
+    pub what: String,
+    /// What to do; empty where there is nothing to do.
+    pub fix: String,
+    /// What it was seen by, as name and value. Never a secret.
+    pub facts: Vec<(String, String)>,
+}
+
+/// How bad a finding is, in rising order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// In order.
+    Ok,
+    /// Good to know; nothing has to be done.
+    Note,
+    /// It works, or will, but is weaker or will bite.
+    Warning,
+    /// Something does not work, or must not stay so.
+    Problem,
+}
+
+impl Finding {
+    /// The finding with one more fact.
+    #[must_use]
+    pub fn fact(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.facts.push((name.to_owned(), value.to_string()));
+        self
+    }
+}

@@ -1,0 +1,94 @@
+//! The vault file: made, opened, locked, joined with another copy, put back.
+
+use serde::{Deserialize, Serialize};
+use touchkeep_core::{UnixMillis, VaultId};
+
+use crate::{Done, EnrolledDevice, NewDevice};
+
+calls! {
+    /// Makes a vault. Asks for what the device needs through prompts.
+    CreateVault = "vault.create" -> VaultSummary {
+        /// Absolute path of the new file.
+        path: String,
+        /// The founder's display name.
+        user: String,
+        /// The first environment's display name.
+        environment: String,
+        /// A vault for practice: opens to practice devices and addresses, says so everywhere.
+        practice: bool,
+        /// The first device.
+        device: NewDevice,
+    }
+    /// Opens the vault with the first enrolled device that is connected. Asks through prompts.
+    UnlockVault = "vault.unlock" -> VaultSummary {
+        /// Absolute path; the configured vault where absent.
+        path: Option<String>,
+        /// Which device, where several could: its id, its serial number, or `passphrase`.
+        device: Option<String>,
+    }
+    /// Forgets every key.
+    LockVault = "vault.lock" -> Done {}
+    /// Takes another copy of the vault in.
+    MergeCopy = "vault.merge" -> Merged {
+        /// Absolute path of the other copy.
+        path: String,
+    }
+    /// Older copies beside the vault.
+    ListBackups = "backup.list" -> Vec<BackupSummary> {}
+    /// Makes an older copy the vault again. A touch, or the passphrase.
+    RestoreBackup = "backup.restore" -> Done {
+        /// From 1, the newest.
+        number: u32,
+    }
+}
+
+/// A vault, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct VaultSummary {
+    /// Its id.
+    #[cfg_attr(test, ts(type = "string"))]
+    pub id: VaultId,
+    /// Its file.
+    pub path: String,
+    /// Made for practice.
+    pub practice: bool,
+    /// Enrolled devices.
+    pub devices: Vec<EnrolledDevice>,
+    /// How many items; none said while locked.
+    pub items: Option<u32>,
+    /// Why it can be read but not changed, in a sentence.
+    pub read_only: Option<String>,
+    /// Whether a second device, or a recovery kit, was shown to open it; none said while locked.
+    pub rehearsed: Option<bool>,
+}
+
+/// A merge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merged {
+    /// Whether anything was new.
+    pub changed: bool,
+    /// Items whose secret was given twice by writers that did not know of each other; none said while locked.
+    pub conflicts: Vec<String>,
+    /// Whether the vault was locked for it, because it could only be read until then.
+    pub locked: bool,
+}
+
+/// An older copy of the vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupSummary {
+    /// From 1, the newest.
+    pub number: u32,
+    /// Where it is.
+    pub path: String,
+    /// When it stopped being the vault.
+    pub replaced: Option<UnixMillis>,
+    /// The time of its newest commit.
+    pub newest: Option<UnixMillis>,
+    /// Commits of it that the vault does not have.
+    pub missing: u32,
+    /// Whether its items could be opened with the keys at hand; none said while the vault is locked.
+    pub items: Option<u32>,
+    /// Why it is of no use.
+    pub problem: Option<String>,
+}
