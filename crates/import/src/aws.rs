@@ -2,7 +2,7 @@
 
 use crate::{
     error::ImportError,
-    model::{Built, Format, Import, Kind, MAX_ROWS, text},
+    model::{Built, Format, Import, Kind, MAX_FIELDS, MAX_ROWS, text},
     source,
 };
 
@@ -113,6 +113,9 @@ fn add<'a>(section: &mut Section<'a>, line: &'a str) -> Result<(), &'static str>
         .find(['=', ':'])
         .ok_or("a line is neither a profile nor `name = value`")?;
     let name = line.get(..at).unwrap_or_default().trim();
+    if section.values.len() == MAX_FIELDS {
+        return Err("a profile has too many values");
+    }
     if section.values.iter().any(|(known, _)| *known == name) {
         return Err("a name stands twice in one profile");
     }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::ImportError,
-    model::{Format, MAX_DEPTH, Text},
+    model::{Format, MAX_DEPTH, MAX_ROWS, Text},
     source::line_of,
 };
 
@@ -131,6 +131,17 @@ impl Parser<'_> {
         }
     }
 
+    // No list of a file that is read here is longer; looking for a name in one stays cheap.
+    const fn bounded(&self, length: usize) -> Result<(), ImportError> {
+        if length < MAX_ROWS {
+            return Ok(());
+        }
+        Err(ImportError::TooLarge {
+            what: "a list of this length",
+            limit: MAX_ROWS,
+        })
+    }
+
     fn peek(&self) -> Option<u8> {
         self.source.as_bytes().get(self.at).copied()
     }
@@ -223,6 +234,7 @@ impl Parser<'_> {
                 return Err(self.wrong("a colon is missing"));
             }
             self.blank()?;
+            self.bounded(members.len())?;
             members.push((std::mem::take(&mut *name), self.value(depth + 1)?));
             if !self.comma(b'}')? {
                 break;
@@ -239,6 +251,7 @@ impl Parser<'_> {
             if self.take(b']') {
                 break;
             }
+            self.bounded(values.len())?;
             values.push(self.value(depth + 1)?);
             if !self.comma(b']')? {
                 break;

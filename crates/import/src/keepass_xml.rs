@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::{
     error::ImportError,
     login::{Entry, item},
-    model::{Format, Import, MAX_DEPTH, MAX_ROWS, Text},
+    model::{Format, Import, MAX_DEPTH, MAX_FIELDS, MAX_ROWS, Text},
     source::{self, line_of},
 };
 
@@ -42,13 +42,15 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Import, ImportError> {
         text: Text::default(),
         key: String::new(),
         import: Import::new(Format::KeepassXml),
+        counted: (0, 1),
     };
-    while walk.step()? {}
-    if walk.import.rows.len() > MAX_ROWS {
-        return Err(ImportError::TooLarge {
-            what: "a file of this many entries",
-            limit: MAX_ROWS,
-        });
+    while walk.step()? {
+        if walk.entries() > MAX_ROWS {
+            return Err(ImportError::TooLarge {
+                what: "a file of this many entries",
+                limit: MAX_ROWS,
+            });
+        }
     }
     Ok(walk.import)
 }
@@ -63,6 +65,8 @@ struct Walk<'a> {
     text: Text,
     key: String,
     import: Import,
+    // How far lines were counted, and how many.
+    counted: (usize, usize),
 }
 
 impl Walk<'_> {
@@ -73,6 +77,20 @@ impl Walk<'_> {
             line: line_of(self.source, at),
             what,
         }
+    }
+
+    // Those that are read, and the older versions of the one that is.
+    fn entries(&self) -> usize {
+        let older = self.open.first().map_or(0, |entry| entry.older.len());
+        self.import.rows.len().max(older)
+    }
+
+    fn line(&mut self) -> usize {
+        let at = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
+        let (from, lines) = self.counted;
+        let new = self.source.get(from..at).unwrap_or_default();
+        self.counted = (at, lines + new.matches('\n').count());
+        self.counted.1
     }
 
     fn step(&mut self) -> Result<bool, ImportError> {
@@ -118,9 +136,9 @@ impl Walk<'_> {
         }
         match name.as_str() {
             "Entry" => {
-                let at = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
+                let line = self.line();
                 self.open.push(Raw {
-                    line: line_of(self.source, at),
+                    line,
                     ..Raw::default()
                 });
             }
@@ -146,9 +164,12 @@ impl Walk<'_> {
             ("String", "Key") => text.as_str().clone_into(&mut self.key),
             ("String", "Value") => {
                 let key = std::mem::take(&mut self.key);
-                if let Some(entry) = self.open.last_mut() {
-                    entry.strings.push((key, text));
-                }
+                // One too many is enough to be refused.
+                self.set(|entry| {
+                    if entry.strings.len() <= MAX_FIELDS {
+                        entry.strings.push((key, text));
+                    }
+                });
             }
             ("Entry", "Tags") => self.set(|entry| text.as_str().clone_into(&mut entry.tags)),
             ("Times", "CreationTime") => {

@@ -1,5 +1,7 @@
 //! What a person wants otherwise: `ITEM.kind=api-key`, `*.class=read`, `ITEM.field.token=secret`.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::model::{Import, Kind, Proposal};
 
 /// One wish.
@@ -130,15 +132,16 @@ fn change(item: &mut Proposal, change: &Change) -> Result<bool, String> {
 
 // Two of one name: the second one gets a number.
 fn number(items: &mut [Proposal]) {
-    let mut used: Vec<String> = Vec::new();
+    let mut next: HashMap<String, u32> = HashMap::new();
+    let mut used: HashSet<String> = HashSet::new();
     for item in items {
         let wanted = item.name.clone();
-        let mut count = 2_u32;
+        let count = next.entry(wanted.clone()).or_insert(2);
         while used.contains(&item.name) {
             item.name = format!("{wanted} ({count})");
-            count += 1;
+            *count += 1;
         }
-        used.push(item.name.clone());
+        used.insert(item.name.clone());
     }
 }
 

@@ -278,7 +278,8 @@ impl Built {
         value: Text,
         span: Option<Range<usize>>,
     ) {
-        if value.is_empty() {
+        // One too many is enough to be refused.
+        if value.is_empty() || self.proposal.fields.len() > MAX_FIELDS {
             return;
         }
         let taken = |name: &str| self.proposal.field(name).is_some();

@@ -64,7 +64,7 @@ pub fn detect(bytes: &[u8]) -> Option<Format> {
         return Some(Format::Aws);
     }
     lines
-        .any(|line| crate::dotenv::is_variable(line))
+        .any(crate::dotenv::is_variable)
         .then_some(Format::Dotenv)
 }
 
