@@ -4,8 +4,11 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::ImportError,
-    model::{Format, MAX_FIELDS, MAX_ROWS, Text},
+    model::{Format, MAX_ROWS, Text},
 };
+
+/// Columns of a file.
+const MAX_COLUMNS: usize = 200;
 
 /// A record and the line that it begins on.
 pub(crate) struct Record {
@@ -47,7 +50,7 @@ fn record(source: &str) -> Result<(Vec<Text>, &str), &'static str> {
     loop {
         let (cell, after) = cell(rest)?;
         cells.push(cell);
-        if cells.len() > MAX_FIELDS {
+        if cells.len() > MAX_COLUMNS {
             return Err("it has too many columns");
         }
         match after.strip_prefix(',') {

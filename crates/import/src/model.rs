@@ -8,8 +8,10 @@ use zeroize::Zeroizing;
 pub const MAX_TEXT_BYTES: usize = 16 << 20;
 /// Rows of one source.
 pub const MAX_ROWS: usize = 10_000;
-/// Fields of one item.
-pub(crate) const MAX_FIELDS: usize = 200;
+/// Fields of one item, and tags: what a vault's item has room for.
+pub(crate) const MAX_FIELDS: usize = 48;
+const MAX_TAGS: usize = 32;
+const MAX_TAG_BYTES: usize = 64;
 /// Bytes of one value: what a vault's field holds, without the word before it.
 pub const MAX_VALUE_BYTES: usize = (64 << 10) - 16;
 /// How deep JSON and XML may nest.
@@ -232,7 +234,8 @@ impl Import {
     }
 
     /// A row with an item of its own.
-    pub(crate) fn item(&mut self, place: String, built: Built) {
+    pub(crate) fn item(&mut self, place: String, mut built: Built) {
+        built.tidy_tags();
         let label = built.proposal.name.clone();
         let outcome = match built.refusal() {
             Some(reason) => Err(reason),
@@ -303,6 +306,31 @@ impl Built {
             words: words.into(),
             loses,
         });
+    }
+
+    // A tag is one word.
+    fn tidy_tags(&mut self) {
+        let mut tags: Vec<String> = Vec::new();
+        for tag in std::mem::take(&mut self.proposal.tags) {
+            let word = tag.split(|c: char| c.is_whitespace() || c.is_control());
+            let word = word
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join("-");
+            let end = word.floor_char_boundary(MAX_TAG_BYTES);
+            let word = word.get(..end).unwrap_or_default().to_owned();
+            if !word.is_empty() && !tags.contains(&word) {
+                tags.push(word);
+            }
+        }
+        if tags.len() > MAX_TAGS {
+            self.remark(
+                format!("Of its {} tags the first {MAX_TAGS} are kept.", tags.len()),
+                true,
+            );
+            tags.truncate(MAX_TAGS);
+        }
+        self.proposal.tags = tags;
     }
 
     /// The item, or why it cannot be kept.

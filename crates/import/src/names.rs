@@ -3,6 +3,24 @@
 /// The longest name of a field.
 const MAX_NAME: usize = 64;
 
+/// Names that an item's own parts have, and `otp`, which means the present one-time code.
+const RESERVED: [&str; 14] = [
+    "auth",
+    "base-url",
+    "class",
+    "created",
+    "id",
+    "key-set",
+    "kind",
+    "name",
+    "note",
+    "otp",
+    "plaintext-seen",
+    "rotate-after-days",
+    "tags",
+    "venue",
+];
+
 /// The name of a field for a label: lower case, blanks and signs as `-`; a number behind it where it is taken.
 pub(crate) fn field_name(label: &str, taken: impl Fn(&str) -> bool) -> String {
     let mut name = String::with_capacity(label.len());
@@ -14,14 +32,19 @@ pub(crate) fn field_name(label: &str, taken: impl Fn(&str) -> bool) -> String {
             _ if !name.is_empty() && !name.ends_with('-') => name.push('-'),
             _ => {}
         }
-        if name.len() == MAX_NAME - 4 {
+        if name.len() == MAX_NAME - 8 {
             break;
         }
     }
     let name = name.trim_end_matches('-');
     let name = if name.is_empty() { "field" } else { name };
-    if !taken(name) && name != "otp" {
-        return name.to_owned();
+    let name = if RESERVED.contains(&name) {
+        format!("{name}-field")
+    } else {
+        name.to_owned()
+    };
+    if !taken(&name) {
+        return name;
     }
     (2_u32..)
         .map(|number| format!("{name}-{number}"))
@@ -137,7 +160,8 @@ mod tests {
             ("Пароль", "field"),
             ("", "field"),
             ("a//b", "a-b"),
-            ("otp", "otp-2"),
+            ("otp", "otp-field"),
+            ("Name", "name-field"),
             ("UPPER_case", "upper_case"),
         ] {
             assert_eq!(field_name(label, free), name, "{label}");
@@ -147,8 +171,8 @@ mod tests {
 
     #[test]
     fn a_name_that_is_taken_gets_a_number() {
-        let taken = |name: &str| name == "note" || name == "note-2";
-        assert_eq!(field_name("Note", taken), "note-3");
+        let taken = |name: &str| name == "pin" || name == "pin-2";
+        assert_eq!(field_name("Pin", taken), "pin-3");
     }
 
     #[test]

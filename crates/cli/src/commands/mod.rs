@@ -5,8 +5,11 @@ mod backup;
 mod clients;
 mod device;
 mod doctor;
+mod export;
+mod import;
 mod items;
 mod paper;
+mod passphrases;
 mod policy;
 mod recover;
 mod remind;
@@ -95,6 +98,8 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         Verb::Device(verb) => device::device(&context, verb).await,
         Verb::Recover(verb) => recover::recover(&context, verb).await,
         Verb::Backup(verb) => backup::backup(&context, verb).await,
+        Verb::Import(args) => import::import(&context, args).await,
+        Verb::Export(args) => export::export(&context, args).await,
         Verb::Merge { path } => backup::merge(&context, &path).await,
         Verb::Agent(_) => {
             session.call(StopAgent {}).await?;

@@ -28,6 +28,7 @@ macro_rules! calls {
 mod audit;
 mod client;
 mod device;
+mod import;
 mod item;
 mod policy;
 mod prompt;
@@ -39,6 +40,7 @@ mod vault;
 pub use audit::*;
 pub use client::*;
 pub use device::*;
+pub use import::*;
 pub use item::*;
 pub use policy::*;
 pub use prompt::*;
@@ -52,6 +54,7 @@ pub const METHODS: &[&[&str]] = &[
     audit::METHODS,
     client::METHODS,
     device::METHODS,
+    import::METHODS,
     item::METHODS,
     policy::METHODS,
     prompt::METHODS,
