@@ -50,5 +50,5 @@ pub use membership::{EnrolledDevice, Membership, MembershipError};
 pub use name::{MemberName, Part};
 pub use note::{Note, NoteError, NoteSignature, VerifyKey};
 pub use op::{Edit, HybridClock, Op, Text, Value};
-pub use state::{ReadPart, SECRET_FIELD, State};
+pub use state::{ReadPart, SECRET_FIELD, SECRET_PREFIX, State, is_secret_field};
 pub use statement::{DeviceKey, Statement};

@@ -1,6 +1,6 @@
 //! What the operations of one environment add up to. The order in which they are taken in makes no difference.
 //!
-//! Per field the last writer wins, by the clock; of two with one reading, who knew the other, else the greater commit. For the secret field a write is replaced only by one that knew it:
+//! Per field the last writer wins, by the clock; of two with one reading, who knew the other, else the greater commit. For a secret field a write is replaced only by one that knew it:
 //! two writes of which neither commit is the other's ancestor both stay, and the item is in conflict until a later write.
 //!
 //! # Why only an index
@@ -24,12 +24,20 @@ use crate::{
     parallel,
 };
 
-/// The field whose concurrent writes are both kept.
+/// The chief secret field.
 pub const SECRET_FIELD: &str = "secret";
-/// How the secret field begins where the secret itself follows.
+/// How the names of further secret fields begin.
+pub const SECRET_PREFIX: &str = "secret.";
+/// How a secret field begins where the secret itself follows.
 pub const STORED: &str = "stored:";
 
 const BLOT: u8 = b'*';
+
+/// Whether a field is secret: concurrent writes of it are both kept, what it held leaves memory and, once replaced, the file.
+#[must_use]
+pub fn is_secret_field(name: &str) -> bool {
+    name == SECRET_FIELD || name.starts_with(SECRET_PREFIX)
+}
 
 /// When and by which commit something was written. Ordered as writes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,7 +141,11 @@ impl ReadPart {
                     }
                 };
                 clock = clock.max(op.at);
-                secrets.extend(stored_in(&op).map(|secret| place_of(text, secret)));
+                secrets.extend(
+                    stored_in(&op)
+                        .into_iter()
+                        .map(|secret| place_of(text, secret)),
+                );
                 lines.push(Indexed {
                     item: match op.edit {
                         Edit::Put(item, _) | Edit::Remove(item) => Some(item),
@@ -181,13 +193,14 @@ fn item_of(line: &str) -> Option<ItemId> {
     }
 }
 
-// The secret in an operation that stores one, as it stands there.
-fn stored_in<'a>(op: &Op<'a>) -> Option<&'a str> {
+// The secrets in an operation that stores some, as they stand there.
+fn stored_in<'a>(op: &Op<'a>) -> Vec<&'a str> {
     let Edit::Put(_, fields) = &op.edit else {
-        return None;
+        return Vec::new();
     };
-    let (_, text) = fields.iter().find(|(name, _)| *name == SECRET_FIELD)?;
-    text.as_ref()?.escaped().strip_prefix(STORED)
+    let secret = fields.iter().filter(|(name, _)| is_secret_field(name));
+    let stored = secret.filter_map(|(_, text)| text.as_ref()?.escaped().strip_prefix(STORED));
+    stored.collect()
 }
 
 // Where a slice of a text stands in it.
@@ -233,7 +246,7 @@ struct Write<'a> {
 /// An item, put together.
 #[derive(Debug, Clone)]
 pub struct ItemState<'a> {
-    // Ascending by field, then by stamp. One of each field, but for a secret in conflict.
+    // Ascending by field, then by stamp. One of each field, but for secrets in conflict.
     writes: Vec<Write<'a>>,
     // The last one, once it is put together.
     removed: Vec<Stamp>,
@@ -248,6 +261,12 @@ impl<'a> ItemState<'a> {
         self.is_there
     }
 
+    /// The earliest write of it that still holds.
+    #[must_use]
+    pub fn first_write(&self) -> Option<Stamp> {
+        self.writes.iter().map(|write| write.stamp).min()
+    }
+
     /// Its fields that are not empty. A stored secret is blotted out.
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, Text<'a>)> {
         let fields = self.writes.chunk_by(|a, b| a.field == b.field);
@@ -257,10 +276,10 @@ impl<'a> ItemState<'a> {
         })
     }
 
-    /// Where its stored secret is.
+    /// Where the stored secret of a field is.
     #[must_use]
-    pub fn stored_secret(&self) -> Option<Place> {
-        let write = self.of_field(SECRET_FIELD).last()?;
+    pub fn stored_secret(&self, field: &str) -> Option<Place> {
+        let write = self.of_field(field).last()?;
         let secret = write.text?.escaped().strip_prefix(STORED)?;
         let part = self.state.parts.get(&write.part)?;
         let text = std::str::from_utf8(&part.text).ok()?;
@@ -271,18 +290,35 @@ impl<'a> ItemState<'a> {
         })
     }
 
-    /// The parts that hold a stored secret of it, of every write that is not replaced yet.
-    pub fn parts_with_secrets(&self) -> impl Iterator<Item = MemberName> {
-        let writes = self.of_field(SECRET_FIELD).iter();
+    /// The parts that hold a stored secret of a field, of every write that is not replaced yet.
+    pub fn parts_with_secret(&self, field: &str) -> impl Iterator<Item = MemberName> {
+        let writes = self.of_field(field).iter();
         let stored =
             writes.filter(|write| write.text.is_some_and(|t| t.escaped().starts_with(STORED)));
         stored.filter_map(|write| Some(self.state.parts.get(&write.part)?.name))
     }
 
-    /// Whether two writers gave it different secrets without knowing of each other.
+    /// What every write of its secret fields says that is not replaced yet: the field, and the text. Stored secrets are blotted
+    /// out. Of a field that is not empty for one writer and emptied by another, both count.
+    pub fn secrets(&self) -> impl Iterator<Item = (&'a str, Text<'a>)> {
+        let secret = self
+            .writes
+            .iter()
+            .filter(|write| is_secret_field(write.field));
+        secret.filter_map(|write| Some((write.field, write.text?)))
+    }
+
+    /// Secret fields that two writers gave different texts without knowing of each other.
+    pub fn conflicts(&self) -> impl Iterator<Item = &'a str> {
+        let fields = self.writes.chunk_by(|a, b| a.field == b.field);
+        let several = fields.filter(|writes| writes.len() > 1);
+        several.filter_map(|writes| Some(writes.first()?.field))
+    }
+
+    /// Whether a secret field is in conflict.
     #[must_use]
     pub fn is_in_conflict(&self) -> bool {
-        self.of_field(SECRET_FIELD).len() > 1
+        self.conflicts().next().is_some()
     }
 
     fn take(&mut self, op: &Op<'a>, stamp: Stamp, part: u32) {
@@ -329,7 +365,7 @@ impl<'a> ItemState<'a> {
     }
 
     fn holds(&self, name: &str, stamp: Stamp) -> bool {
-        self.holds_setting(name, stamp) && (name != SECRET_FIELD || self.is_there())
+        self.holds_setting(name, stamp) && (!is_secret_field(name) || self.is_there())
     }
 
     fn holds_setting(&self, name: &str, stamp: Stamp) -> bool {
@@ -340,7 +376,7 @@ impl<'a> ItemState<'a> {
 // Of the writes of one field, those that hold.
 fn holding<'a>(mut writes: Vec<Write<'a>>, history: &History) -> Vec<Write<'a>> {
     match writes.first() {
-        Some(write) if write.field == SECRET_FIELD => keep_unseen(&mut writes, history),
+        Some(write) if is_secret_field(write.field) => keep_unseen(&mut writes, history),
         _ => keep_latest(&mut writes, history),
     }
     writes
@@ -658,14 +694,14 @@ impl Replaced {
         self.fields.insert((item, name.to_owned()));
     }
 
-    /// The secret of an item that is removed.
+    /// The secrets of an item that is removed.
     pub fn removed(&mut self, item: ItemId) {
         self.secrets_of.insert(item);
     }
 
     fn has(&self, item: Option<ItemId>, name: &str) -> bool {
         self.fields.contains(&(item, name.to_owned()))
-            || (name == SECRET_FIELD && item.is_some_and(|item| self.secrets_of.contains(&item)))
+            || (is_secret_field(name) && item.is_some_and(|item| self.secrets_of.contains(&item)))
     }
 }
 

@@ -13,11 +13,11 @@ use std::{
 
 use serde_json::json;
 use touchkeep_container::words::Role;
-use touchkeep_core::{ApiSecret, EnvironmentId, ItemId, Passphrase, UnixMillis};
+use touchkeep_core::{ApiSecret, EnvironmentId, Passphrase, UnixMillis};
 use touchkeep_device::{Auth, DeviceKind, RecoveryKit, SoftwareDevice};
 use touchkeep_vault::{
-    AuditHead, AuthMethod, Hand, Item, Locked, NewDevice, NewVault, Newcomer, SecretPlace,
-    Unlocked, create, merge_into,
+    AuditHead, Hand, Item, ItemKind, Locked, NewDevice, NewVault, Newcomer, Unlocked, create,
+    merge_into,
 };
 use touchkeep_venue::KeyClass;
 
@@ -230,20 +230,15 @@ fn put(vault: &mut Unlocked, environment: EnvironmentId, name: &str, secret: &st
 
 fn item(environment: EnvironmentId, name: &str) -> Item {
     Item {
-        id: ItemId::random(),
-        environment,
-        name: name.into(),
         venue: "binance".into(),
         key_set: "main".into(),
         class: KeyClass::Trade,
-        auth: AuthMethod::HmacSha256,
         api_key: "api-key".into(),
-        secret: SecretPlace::Missing,
         base_url: Some("http://127.0.0.1:8080".into()),
         created: NOW,
         rotate_after_days: Some(90),
         note: "two\nlines".into(),
-        sealed_to: vec![],
+        ..Item::new(environment, ItemKind::ExchangeKey, name.into())
     }
 }
 

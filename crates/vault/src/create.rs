@@ -1,6 +1,6 @@
 //! Making a vault: one user, one device, one environment.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use touchkeep_container::{
     AuditHead, Change, Container, Genesis, HybridClock, MemberName, Membership, NewCommit, Part,
@@ -229,7 +229,12 @@ impl Founding {
             let value = Value::new(Zeroizing::new(text.clone()));
             pending.settings.insert(name, Some(value));
         }
-        pending.write(HybridClock::default(), self.now.0, PART_BYTES)
+        pending.write(
+            &BTreeMap::new(),
+            HybridClock::default(),
+            self.now.0,
+            PART_BYTES,
+        )
     }
 }
 

@@ -70,6 +70,12 @@ pub enum VaultError {
     /// The item has no secret of that sort.
     #[error("the item has no secret that can be opened this way")]
     NoSecret,
+    /// The item has no version of that number, or it is the present one.
+    #[error("the item has no earlier version {0}")]
+    NoVersion(u32),
+    /// The earlier version was forgotten, or was a key on a device that was replaced.
+    #[error("what the item was in that version is not kept any more")]
+    NotKept,
     /// Only a vault whose genesis says practice may have it.
     #[error("an address of one's own is accepted in a practice vault only")]
     PracticeOnly,
@@ -128,7 +134,7 @@ impl VaultError {
             | Self::NotAttested(_) => Code::NotPermitted,
             Self::NotEnrolled | Self::NoKey(_) => Code::NoDevice,
             Self::Device(error) => error.code(),
-            Self::NotFound | Self::NoSecret => Code::NotFound,
+            Self::NotFound | Self::NoSecret | Self::NoVersion(_) | Self::NotKept => Code::NotFound,
             Self::Ambiguous(_) => Code::Ambiguous,
             Self::PracticeOnly | Self::Invalid(_) => Code::Invalid,
         }

@@ -35,6 +35,7 @@ mod readme;
 mod save;
 mod seal;
 mod unlocked;
+mod versions;
 
 pub use backup::{Backup, backups, danger_restore, merge_into};
 pub use create::{NewDevice, NewVault, create, create_pinned, environment_name, user_name};
@@ -43,9 +44,13 @@ pub use error::VaultError;
 pub use file::BACKUPS;
 pub use govern::{Newcomer, Proposal, Retired};
 pub use hand::Hand;
-pub use item::{AuthMethod, Item, MAX_FIELD_BYTES, SecretPlace};
+pub use item::{
+    AuthMethod, FurtherSecret, Item, ItemKind, MAX_EXTRA_FIELDS, MAX_FIELD_BYTES, MAX_TAGS,
+    SecretPlace,
+};
 pub use locked::Locked;
 pub use pins::ReadOnly;
 pub use save::MAX_SEGMENTS;
 pub use touchkeep_container::AuditHead;
 pub use unlocked::Unlocked;
+pub use versions::{MAX_VERSIONS, Version};

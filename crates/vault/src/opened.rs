@@ -7,7 +7,7 @@ use std::{
 
 use touchkeep_container::{
     Container, HybridClock, LivePart, MemberName, Membership, State, Value,
-    op::{Edit, Field, Writer, Written},
+    op::{Edit, Field, MAX_FIELDS, Writer, Written},
     parallel,
     state::{Place, ReadPart},
 };
@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::{
     crypt::{self, Bundle, LockedIdentity},
     error::VaultError,
+    versions::Kept,
 };
 
 /// What a device opened.
@@ -205,9 +206,7 @@ pub(crate) struct Pending {
     pub(crate) items: BTreeMap<ItemId, PendingItem>,
     pub(crate) settings: BTreeMap<String, Option<Value>>,
     /// Sealed values that are new.
-    pub(crate) sealed: BTreeMap<ItemId, (MemberName, Vec<u8>)>,
-    /// Items whose sealed values so far are to go.
-    pub(crate) unsealed: BTreeSet<ItemId>,
+    pub(crate) sealed: BTreeMap<(ItemId, String), (MemberName, Vec<u8>)>,
     /// Parts that hold a stored secret which was replaced or removed, by name.
     pub(crate) forgets: BTreeSet<String>,
 }
@@ -215,8 +214,14 @@ pub(crate) struct Pending {
 /// Changes of one item.
 #[derive(Default)]
 pub(crate) struct PendingItem {
-    /// Removed, and its secret emptied before: should the item come back, its secret must not.
+    /// Removed, and its secrets emptied before: should the item come back, they must not.
     pub(crate) removed: bool,
+    /// Secret fields that are emptied with the removal.
+    pub(crate) emptied: BTreeSet<String>,
+    /// Secret fields that are only sealed anew: what they hold is the same.
+    pub(crate) resealed: BTreeSet<String>,
+    /// Earlier versions are to go.
+    pub(crate) forget_old: bool,
     /// Set, after it was removed.
     pub(crate) fields: BTreeMap<String, Option<Value>>,
 }
@@ -226,9 +231,11 @@ impl Pending {
         self.items.is_empty() && self.settings.is_empty()
     }
 
-    /// The changes as operations, each later than the one before: texts of segments of about `bytes` each.
+    /// The changes as operations, each later than the one before: texts of segments of about `bytes` each. `kept` is what the
+    /// save adds to them.
     pub(crate) fn write(
         &self,
+        kept: &Kept,
         mut at: HybridClock,
         now_ms: u64,
         bytes: usize,
@@ -243,29 +250,43 @@ impl Pending {
         };
         for (id, item) in &self.items {
             if item.removed {
-                let emptied = vec![(touchkeep_container::SECRET_FIELD, None)];
-                write(&Edit::Put(*id, emptied));
+                let emptied: Vec<_> = item
+                    .emptied
+                    .iter()
+                    .map(|key| (key.as_str(), None))
+                    .collect();
+                for emptied in emptied.chunks(MAX_FIELDS) {
+                    write(&Edit::Put(*id, emptied.to_vec()));
+                }
                 write(&Edit::Remove(*id));
             }
-            if !item.fields.is_empty() {
-                write(&Edit::Put(*id, written(&item.fields)));
+            let fields = written(item.fields.iter().chain(kept.get(id).into_iter().flatten()));
+            for fields in fields.chunks(MAX_FIELDS) {
+                write(&Edit::Put(*id, fields.to_vec()));
             }
         }
-        if !self.settings.is_empty() {
-            write(&Edit::Set(written(&self.settings)));
+        let settings = written(self.settings.iter());
+        for settings in settings.chunks(MAX_FIELDS) {
+            write(&Edit::Set(settings.to_vec()));
         }
-        texts.push(writer.finish());
+        if !writer.is_empty() {
+            texts.push(writer.finish());
+        }
         texts
     }
 }
 
-fn written(fields: &BTreeMap<String, Option<Value>>) -> Vec<Field<'_, Written<'_>>> {
+// Ascending by name.
+fn written<'a>(
+    fields: impl Iterator<Item = (&'a String, &'a Option<Value>)>,
+) -> Vec<Field<'a, Written<'a>>> {
     // EXPOSE: to the segment, which is encrypted before it leaves the process.
-    fields
-        .iter()
+    let mut written: Vec<_> = fields
         .map(|(name, value)| {
             let value = value.as_ref().map(|value| Written::Plain(value.expose()));
             (name.as_str(), value)
         })
-        .collect()
+        .collect();
+    written.sort_by_key(|(name, _)| *name);
+    written
 }

@@ -18,6 +18,7 @@ use crate::{
     opened::{OpenEnvironment, Opened, Pending},
     pins::{self, ReadOnly},
     unlocked::Unlocked,
+    versions::Kept,
 };
 
 /// Small segments after which a save folds them into a snapshot.
@@ -157,6 +158,8 @@ impl Unlocked {
         if pending.is_empty() {
             return Ok(());
         }
+        let (kept, mut forgets) = self.keep_earlier(environment, now)?;
+        forgets.extend(pending.forgets.iter().cloned());
         let parts = environment.parts(container);
         let mut number = parts.last().map_or(0, |part| part.part.number);
         let mut name = |is_snapshot: bool| {
@@ -172,25 +175,19 @@ impl Unlocked {
                 MemberName::Segment(part)
             }
         };
-        let folded = to_fold(&parts, pending);
+        let folded = to_fold(&parts, &forgets);
         if !folded.is_empty() {
-            for text in self.folded(environment, &folded)? {
+            for text in self.folded(environment, &folded, &kept)? {
                 let text = Zeroizing::new(text.as_bytes().to_vec());
                 new_parts.push((environment.id, name(true), text));
             }
             new.drop.extend(folded.iter().map(|part| part.name));
         }
-        for ops in pending.write(environment.state.clock(), now.0, PART_BYTES) {
+        for ops in pending.write(&kept, environment.state.clock(), now.0, PART_BYTES) {
             let ops = Zeroizing::new(ops.as_bytes().to_vec());
             new_parts.push((environment.id, name(false), ops));
         }
-        for name in container.names() {
-            if let MemberName::Sealed { item, .. } = name
-                && pending.unsealed.contains(&item)
-            {
-                new.drop.push(name);
-            }
-        }
+        new.drop.extend(self.unsealed(environment, &kept));
         new.add.extend(pending.sealed.values().cloned());
         Ok(())
     }
@@ -200,13 +197,15 @@ impl Unlocked {
         &self,
         environment: &OpenEnvironment,
         parts: &[&LivePart<'_>],
+        kept: &Kept,
     ) -> Result<Vec<Zeroizing<String>>, VaultError> {
         let mut replaced = Replaced::default();
         for (id, item) in &environment.pending.items {
             if item.removed {
                 replaced.removed(*id);
             }
-            for field in item.fields.keys() {
+            let added = kept.get(id).into_iter().flat_map(|kept| kept.keys());
+            for field in item.fields.keys().chain(added) {
                 replaced.field(Some(*id), field);
             }
         }
@@ -287,7 +286,7 @@ fn gone_parts(container: &Container, opened: &Opened) -> BTreeSet<String> {
 
 // Parts that must not stay because of a secret in them; and, where there are many small segments, all parts that are less
 // than half full.
-fn to_fold<'a, 'b>(parts: &'b [LivePart<'a>], pending: &Pending) -> Vec<&'b LivePart<'a>> {
+fn to_fold<'a, 'b>(parts: &'b [LivePart<'a>], forgets: &BTreeSet<String>) -> Vec<&'b LivePart<'a>> {
     let is_small = |part: &LivePart<'_>| part.bytes.len() < PART_BYTES / 2;
     let small = parts
         .iter()
@@ -295,6 +294,6 @@ fn to_fold<'a, 'b>(parts: &'b [LivePart<'a>], pending: &Pending) -> Vec<&'b Live
     let many = small.count() >= MAX_SEGMENTS;
     parts
         .iter()
-        .filter(|part| (many && is_small(part)) || pending.forgets.contains(&part.name.to_string()))
+        .filter(|part| (many && is_small(part)) || forgets.contains(&part.name.to_string()))
         .collect()
 }

@@ -6,7 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
-use touchkeep_container::{MemberName, SECRET_FIELD, Value, op, parallel};
+use touchkeep_container::{MemberName, SECRET_FIELD, Value, is_secret_field, op, parallel};
 use touchkeep_core::{ApiSecret, DeviceId, EnvironmentId, Id, ItemId, UserId, VaultId};
 use touchkeep_device::{Auth, Device, Purpose};
 use zeroize::Zeroizing;
@@ -16,7 +16,9 @@ use crate::{
     crypt::{self, LockedIdentity},
     enrolled::EnrolledDevice,
     error::VaultError,
-    item::{self, Item, MAX_FIELD_BYTES, Secret, SecretPlace},
+    item::{
+        self, FurtherSecret, Item, MAX_EXTRA_FIELDS, MAX_FIELD_BYTES, MAX_TAGS, Secret, SecretPlace,
+    },
     locked::Locked,
     opened::{OpenEnvironment, Opened},
     pins::ReadOnly,
@@ -286,27 +288,56 @@ impl Unlocked {
                 "an item in another environment than it is in",
             ));
         }
-        let old = before.map(Item::fields);
-        let environment = self.writable(item.environment)?;
-        // An id that was there before: what it had then must not come back.
-        let was_there = environment.state.knows(item.id);
-        let pending = environment.pending.items.entry(item.id).or_default();
-        for (at, (field, value)) in item.fields().into_iter().enumerate() {
-            let known = old.as_ref().and_then(|old| old.get(at));
-            let is_changed = known.map(|(_, known)| known) != Some(&value);
-            if is_changed && (known.is_some() || value.is_some() || was_there) {
-                let value = value.map(|text| Value::new(Zeroizing::new(text)));
-                pending.fields.insert(field.into(), value);
+        if before.is_some_and(|before| before.kind != item.kind) {
+            return Err(VaultError::Invalid("an item of another kind than it was"));
+        }
+        let (new, mut old) = (item.file_fields(), BTreeMap::new());
+        match before {
+            Some(before) => old.extend(before.file_fields().into_iter().map(|(k, v)| (k, Some(v)))),
+            // An id that was there before: what it had then must not come back.
+            None => old.extend(self.once_had(item.environment, item.id)),
+        }
+        let mut changed: BTreeMap<String, Option<String>> = BTreeMap::new();
+        for (field, value) in &new {
+            if old.get(field).is_none_or(|old| old.as_ref() != Some(value)) {
+                changed.insert(field.clone(), Some(value.clone()));
             }
+        }
+        changed.extend(
+            old.into_keys()
+                .filter(|f| !new.contains_key(f))
+                .map(|f| (f, None)),
+        );
+        let environment = self.writable(item.environment)?;
+        let pending = environment.pending.items.entry(item.id).or_default();
+        for (field, value) in changed {
+            let value = value.map(|text| Value::new(Zeroizing::new(text)));
+            pending.fields.insert(field, value);
         }
         if pending.fields.is_empty() && !pending.removed {
             environment.pending.items.remove(&item.id);
         }
         if moves {
-            self.write_secret(item.environment, item.id, item.secret.to_value())?;
+            self.write_secret(
+                item.environment,
+                item.id,
+                SECRET_FIELD,
+                item.secret.to_value(),
+            )?;
         }
         self.change_shown(|shown| drop(shown.items.insert(item.id, item)));
         Ok(())
+    }
+
+    // The fields of an item that was removed, and came back or is put anew: which, not what they were. Its secrets are emptied
+    // with the removal.
+    fn once_had(&self, environment: EnvironmentId, id: ItemId) -> Vec<(String, Option<String>)> {
+        let history = self.locked.container.history();
+        let environment = self.opened.environments.get(&environment);
+        let state = environment.and_then(|environment| environment.state.item(id, history));
+        let fields = state.iter().flat_map(|state| state.fields());
+        let plain = fields.filter(|(name, _)| !is_secret_field(name));
+        plain.map(|(name, _)| (name.to_owned(), None)).collect()
     }
 
     fn check(&self, item: &Item) -> Result<(), VaultError> {
@@ -316,15 +347,33 @@ impl Unlocked {
         if item.name.trim().is_empty() || item.name.chars().any(char::is_control) {
             return Err(VaultError::Invalid("an item without a printable name"));
         }
-        let mut fields = item.fields().into_iter().filter_map(|(_, value)| value);
-        if fields.any(|value| value.len() > MAX_FIELD_BYTES) {
+        if item.fields.len() > MAX_EXTRA_FIELDS || item.tags.len() > MAX_TAGS {
+            return Err(VaultError::Invalid("an item with that many fields or tags"));
+        }
+        let is_word = |tag: &String| {
+            !tag.is_empty()
+                && tag.len() <= 64
+                && !tag.chars().any(|c| c.is_whitespace() || c.is_control())
+        };
+        if !item.tags.iter().all(is_word) {
+            return Err(VaultError::Invalid("a tag that is not one word"));
+        }
+        let mut names = item.fields.keys();
+        if !names.all(|name| Item::may_be_called(name) && !item.secrets.contains_key(name)) {
+            return Err(VaultError::Invalid("a field of that name"));
+        }
+        let fields = item.file_fields();
+        if fields.values().any(|value| value.len() > MAX_FIELD_BYTES) {
             return Err(VaultError::Invalid("a field that long"));
         }
         Ok(())
     }
 
     // An environment that this user may write in.
-    fn writable(&mut self, id: EnvironmentId) -> Result<&mut OpenEnvironment, VaultError> {
+    pub(crate) fn writable(
+        &mut self,
+        id: EnvironmentId,
+    ) -> Result<&mut OpenEnvironment, VaultError> {
         if !self.may_write() {
             return Err(VaultError::NotAllowed);
         }
@@ -341,7 +390,7 @@ impl Unlocked {
         role.is_some_and(|role| role.may_write())
     }
 
-    fn environment_of(&self, id: ItemId) -> Result<EnvironmentId, VaultError> {
+    pub(crate) fn environment_of(&self, id: ItemId) -> Result<EnvironmentId, VaultError> {
         let environment = match self.shown.get() {
             Some(shown) => shown.items.get(&id).map(|item| item.environment),
             None => self.saved_item(id).map(|item| item.environment),
@@ -360,16 +409,31 @@ impl Unlocked {
             None => return Err(VaultError::NotFound),
         };
         self.writable(environment)?;
-        self.forget_secret(environment, id);
+        let secrets = self.secret_fields(environment, id);
+        for field in &secrets {
+            self.forget_secret(environment, id, field);
+        }
         self.change_shown(|shown| {
             shown.items.remove(&id);
             shown.unreadable.retain(|unreadable| *unreadable != id);
         });
         let pending = &mut self.writable(environment)?.pending;
+        pending.sealed.retain(|(item, _), _| *item != id);
         let item = pending.items.entry(id).or_default();
         item.fields.clear();
+        item.emptied.extend(secrets);
         item.removed = true;
         Ok(())
+    }
+
+    // Every secret field that its saved state knows, earlier versions among them.
+    fn secret_fields(&self, environment: EnvironmentId, id: ItemId) -> BTreeSet<String> {
+        let history = self.locked.container.history();
+        let environment = self.opened.environments.get(&environment);
+        let state = environment.and_then(|environment| environment.state.item(id, history));
+        let saved = state.iter().flat_map(|state| state.secrets());
+        let saved = saved.map(|(name, _)| name.to_owned());
+        saved.chain([SECRET_FIELD.to_owned()]).collect()
     }
 
     fn environment_knowing(&self, id: ItemId) -> Result<EnvironmentId, VaultError> {
@@ -380,33 +444,95 @@ impl Unlocked {
             .ok_or(VaultError::NotFound)
     }
 
-    /// Stores an item's secret inside the environment's ciphertext.
+    /// Stores an item's chief secret inside the environment's ciphertext.
     ///
     /// # Errors
     /// There is no such item, this user may not, or the secret is empty or too long.
     pub fn set_secret(&mut self, id: ItemId, secret: ApiSecret) -> Result<(), VaultError> {
+        self.set_field_secret(id, SECRET_FIELD, secret)
+    }
+
+    /// Stores a secret field.
+    ///
+    /// # Errors
+    /// As [`Unlocked::set_secret`]; or no secret field can have that name.
+    pub fn set_field_secret(
+        &mut self,
+        id: ItemId,
+        field: &str,
+        secret: ApiSecret,
+    ) -> Result<(), VaultError> {
         // EXPOSE: into the value that is saved.
         let value = item::stored(checked(&secret)?);
-        let environment = self.environment_of(id)?;
-        self.write_secret(environment, id, Some(value))?;
-        self.write_field(environment, id, "sealed-to", None)?;
-        self.show_secret(id, SecretPlace::Stored);
+        let environment = self.secret_goes_into(id, field)?;
+        self.write_secret(environment, id, field, Some(value))?;
+        self.write_sealed_to(environment, id, field, None)?;
+        self.show_secret(id, field, SecretPlace::Stored, Vec::new());
         Ok(())
     }
 
-    fn show_secret(&mut self, id: ItemId, place: SecretPlace) {
+    /// Leaves a secret field without a secret.
+    ///
+    /// # Errors
+    /// There is no such item, or this user may not.
+    pub fn clear_secret(&mut self, id: ItemId, field: &str) -> Result<(), VaultError> {
+        let environment = self.secret_goes_into(id, field)?;
+        self.write_secret(environment, id, field, None)?;
+        self.write_sealed_to(environment, id, field, None)?;
+        self.show_secret(id, field, SecretPlace::Missing, Vec::new());
+        Ok(())
+    }
+
+    // The environment of an item that may have a secret field of that name.
+    fn secret_goes_into(&self, id: ItemId, field: &str) -> Result<EnvironmentId, VaultError> {
+        let environment = self.environment_of(id)?;
+        if field == SECRET_FIELD {
+            return Ok(environment);
+        }
+        let item = self.item(id).ok_or(VaultError::NotFound)?;
+        let is_new = !item.secrets.contains_key(field);
+        if is_new && (!Item::may_be_called(field) || item.fields.contains_key(field)) {
+            return Err(VaultError::Invalid("a secret field of that name"));
+        }
+        if is_new && item.secrets.len() >= MAX_EXTRA_FIELDS {
+            return Err(VaultError::Invalid("an item with that many secret fields"));
+        }
+        Ok(environment)
+    }
+
+    fn show_secret(
+        &mut self,
+        id: ItemId,
+        field: &str,
+        place: SecretPlace,
+        sealed_to: Vec<DeviceId>,
+    ) {
         self.change_shown(|shown| {
-            if let Some(item) = shown.items.get_mut(&id) {
-                item.secret = place;
-                item.sealed_to.clear();
+            let Some(item) = shown.items.get_mut(&id) else {
+                return;
+            };
+            if field == SECRET_FIELD {
+                (item.secret, item.sealed_to) = (place, sealed_to);
+            } else if place == SecretPlace::Missing {
+                item.secrets.remove(field);
+            } else {
+                let secret = FurtherSecret { place, sealed_to };
+                item.secrets.insert(field.to_owned(), secret);
             }
         });
     }
 
-    // The secret field as it is now, a stored one blotted out where it was saved.
-    fn secret_field(&self, environment: &OpenEnvironment, id: ItemId) -> Option<Value> {
+    /// The environment that an item is in, opened.
+    pub(crate) fn open_environment_of(&self, id: ItemId) -> Result<&OpenEnvironment, VaultError> {
+        let environment = self.environment_of(id)?;
+        let environment = self.opened.environments.get(&environment);
+        environment.ok_or(VaultError::NotFound)
+    }
+
+    // A secret field as it is now, a stored one blotted out where it was saved.
+    fn secret_field(&self, environment: &OpenEnvironment, id: ItemId, key: &str) -> Option<Value> {
         let pending = environment.pending.items.get(&id);
-        if let Some(value) = pending.and_then(|item| item.fields.get(SECRET_FIELD)) {
+        if let Some(value) = pending.and_then(|item| item.fields.get(key)) {
             return value.clone();
         }
         if pending.is_some_and(|item| item.removed) {
@@ -416,61 +542,110 @@ impl Unlocked {
             .state
             .item(id, self.locked.container.history())?;
         let mut fields = state.fields();
-        let (_, text) = fields.find(|(name, _)| *name == SECRET_FIELD)?;
+        let (_, text) = fields.find(|(name, _)| *name == key)?;
         Some(text.to_value())
     }
 
-    /// An item's stored secret. It is decrypted for this call and nowhere kept.
+    /// An item's chief secret, where it is stored. It is decrypted for this call and nowhere kept.
     ///
     /// # Errors
     /// There is no such item, or its secret is not stored.
     pub fn secret(&self, id: ItemId) -> Result<ApiSecret, VaultError> {
-        let environment = self.environment_of(id)?;
-        let environment = self.opened.environments.get(&environment);
-        let environment = environment.ok_or(VaultError::NotFound)?;
-        let value = self.secret_field(environment, id);
+        self.field_secret(id, SECRET_FIELD)
+    }
+
+    /// A secret field, where it is stored. It is decrypted for this call and nowhere kept.
+    ///
+    /// # Errors
+    /// There is no such item, or no such secret is stored.
+    pub fn field_secret(&self, id: ItemId, field: &str) -> Result<ApiSecret, VaultError> {
+        let environment = self.open_environment_of(id)?;
+        let key = item::secret_key(field);
+        let value = self.secret_field(environment, id, &key);
         // EXPOSE: to who asked for it.
         let text = value.as_ref().map(Value::expose);
         let Some(Secret::Stored(new)) = text.and_then(item::secret) else {
             return Err(VaultError::NoSecret);
         };
         let pending = environment.pending.items.get(&id);
-        if pending.is_some_and(|item| item.fields.contains_key(SECRET_FIELD)) {
+        if pending.is_some_and(|item| item.fields.contains_key(&key)) {
             return Ok(ApiSecret::new(new.to_owned()));
         }
         let state = environment.state.item(id, self.locked.container.history());
-        let place = state.and_then(|state| state.stored_secret());
+        let place = state.and_then(|state| state.stored_secret(&key));
         let place = place.ok_or(VaultError::NoSecret)?;
         let secret = environment.read_secret(&self.locked.container, &place)?;
         // EXPOSE: to who asked for it.
         Ok(ApiSecret::new(secret.expose().to_owned()))
     }
 
-    /// Encrypts an item's secret straight to the devices that seal: nothing that unlocking opens can read it.
+    /// Encrypts an item's chief secret straight to the devices that seal: nothing that unlocking opens can read it.
     ///
     /// # Errors
     /// There is no such item, no device that may seal, or the secret is empty or too long.
     pub fn seal(&mut self, id: ItemId, secret: ApiSecret) -> Result<(), VaultError> {
-        let environment = self.environment_of(id)?;
+        self.seal_field(id, SECRET_FIELD, secret)
+    }
+
+    /// Seals a secret field.
+    ///
+    /// # Errors
+    /// As [`Unlocked::seal`]; or no secret field can have that name.
+    pub fn seal_field(
+        &mut self,
+        id: ItemId,
+        field: &str,
+        secret: ApiSecret,
+    ) -> Result<(), VaultError> {
+        let environment = self.secret_goes_into(id, field)?;
         let sealing = self.sealing(environment)?;
         // EXPOSE: to the age file that seals it.
         let file = sealing.seal(checked(&secret)?.as_bytes())?;
         let revision = Id::random();
         let name = MemberName::Sealed { item: id, revision };
-        self.write_secret(environment, id, Some(item::sealed(revision)))?;
-        self.write_field(environment, id, "sealed-to", Some(sealing.names()))?;
+        self.write_secret(environment, id, field, Some(item::sealed(revision)))?;
+        self.write_sealed_to(environment, id, field, Some(sealing.names()))?;
         let pending = &mut self.writable(environment)?.pending;
-        pending.sealed.insert(id, (name, file));
-        self.change_shown(|shown| {
-            if let Some(item) = shown.items.get_mut(&id) {
-                item.secret = SecretPlace::Sealed;
-                item.sealed_to = sealing.devices();
-            }
-        });
+        pending.sealed.insert((id, field.to_owned()), (name, file));
+        self.show_secret(id, field, SecretPlace::Sealed, sealing.devices());
         Ok(())
     }
 
-    /// Opens a sealed secret with one use of a device's seal key.
+    /// Seals a secret again that was sealed before: the same value, for devices that came later. It makes no new version.
+    ///
+    /// # Errors
+    /// As [`Unlocked::seal_field`].
+    pub fn seal_again(
+        &mut self,
+        id: ItemId,
+        field: &str,
+        secret: ApiSecret,
+    ) -> Result<(), VaultError> {
+        let environment = self.environment_of(id)?;
+        self.seal_field(id, field, secret)?;
+        let pending = &mut self.writable(environment)?.pending;
+        let item = pending.items.entry(id).or_default();
+        item.resealed.insert(item::secret_key(field));
+        Ok(())
+    }
+
+    // Makes a secret field one that was sealed earlier.
+    pub(crate) fn point_to_sealed(
+        &mut self,
+        id: ItemId,
+        field: &str,
+        revision: Id,
+        names: Option<String>,
+    ) -> Result<(), VaultError> {
+        let environment = self.secret_goes_into(id, field)?;
+        self.write_secret(environment, id, field, Some(item::sealed(revision)))?;
+        let devices = names.as_deref().and_then(item::devices);
+        self.write_sealed_to(environment, id, field, names)?;
+        self.show_secret(id, field, SecretPlace::Sealed, devices.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Opens the sealed chief secret with one use of a device's seal key.
     ///
     /// # Errors
     /// There is no such item, its secret is not sealed, or the device is none of the vault's or did not.
@@ -480,17 +655,29 @@ impl Unlocked {
         device: &mut dyn Device,
         auth: Auth<'_>,
     ) -> Result<ApiSecret, VaultError> {
-        let environment = self.environment_of(id)?;
-        let environment = self.opened.environments.get(&environment);
-        let environment = environment.ok_or(VaultError::NotFound)?;
-        let value = self.secret_field(environment, id);
+        self.open_sealed_field(id, SECRET_FIELD, device, auth)
+    }
+
+    /// Opens a sealed secret field with one use of a device's seal key.
+    ///
+    /// # Errors
+    /// As [`Unlocked::open_sealed`].
+    pub fn open_sealed_field(
+        &self,
+        id: ItemId,
+        field: &str,
+        device: &mut dyn Device,
+        auth: Auth<'_>,
+    ) -> Result<ApiSecret, VaultError> {
+        let environment = self.open_environment_of(id)?;
+        let value = self.secret_field(environment, id, &item::secret_key(field));
         // EXPOSE: to a look at where the secret is.
         let text = value.as_ref().map(Value::expose);
         let Some(Secret::Sealed(revision)) = text.and_then(item::secret) else {
             return Err(VaultError::NoSecret);
         };
         let name = MemberName::Sealed { item: id, revision };
-        let new = environment.pending.sealed.get(&id);
+        let new = environment.pending.sealed.get(&(id, field.to_owned()));
         let bytes = new
             .filter(|(new, _)| *new == name)
             .map(|(_, bytes)| bytes.as_slice())
@@ -506,7 +693,7 @@ impl Unlocked {
         Ok(ApiSecret::new(text.to_owned()))
     }
 
-    /// Opens a sealed secret and seals it again, to the devices that seal now.
+    /// Opens the sealed chief secret and seals it again, to the devices that seal now.
     ///
     /// # Errors
     /// As [`Unlocked::open_sealed`] and [`Unlocked::seal`].
@@ -517,7 +704,7 @@ impl Unlocked {
         auth: Auth<'_>,
     ) -> Result<(), VaultError> {
         let secret = self.open_sealed(id, device, auth)?;
-        self.seal(id, secret)
+        self.seal_again(id, SECRET_FIELD, secret)
     }
 
     /// Sealed items that a device which seals now cannot open, because they were sealed before it was enrolled.
@@ -527,9 +714,19 @@ impl Unlocked {
     pub fn to_reseal(&self) -> Result<Vec<ItemId>, VaultError> {
         let mut behind = Vec::new();
         for item in self.items() {
-            if item.secret == SecretPlace::Sealed {
+            let mut sealed = item
+                .places()
+                .filter(|(_, place)| **place == SecretPlace::Sealed);
+            if item
+                .places()
+                .any(|(_, place)| *place == SecretPlace::Sealed)
+            {
                 let wanted = self.sealing(item.environment)?.devices();
-                if wanted.iter().any(|device| !item.sealed_to.contains(device)) {
+                let lacks = |field: &str| {
+                    let has = item.sealed_to(field);
+                    wanted.iter().any(|device| !has.contains(device))
+                };
+                if sealed.any(|(field, _)| lacks(field)) {
                     behind.push(item.id);
                 }
             }
@@ -552,50 +749,53 @@ impl Unlocked {
         &mut self,
         environment: EnvironmentId,
         id: ItemId,
+        field: &str,
         value: Option<Value>,
     ) -> Result<(), VaultError> {
+        let key = item::secret_key(field);
         self.writable(environment)?;
-        self.forget_secret(environment, id);
+        self.forget_secret(environment, id, &key);
         let pending = &mut self.writable(environment)?.pending;
+        pending.sealed.remove(&(id, field.to_owned()));
         let item = pending.items.entry(id).or_default();
-        item.fields.insert(SECRET_FIELD.into(), value);
+        item.resealed.remove(&key);
+        item.fields.insert(key, value);
         Ok(())
     }
 
-    fn write_field(
+    fn write_sealed_to(
         &mut self,
         environment: EnvironmentId,
         id: ItemId,
         field: &str,
         value: Option<String>,
     ) -> Result<(), VaultError> {
-        let known = self.item(id).is_some_and(|item| !item.sealed_to.is_empty());
+        let item = self.item(id);
+        let known = item.is_some_and(|item| !item.sealed_to(field).is_empty());
         if value.is_none() && !known {
             return Ok(());
         }
         let pending = &mut self.writable(environment)?.pending;
         let item = pending.items.entry(id).or_default();
         let value = value.map(|text| Value::new(Zeroizing::new(text)));
-        item.fields.insert(field.into(), value);
+        item.fields.insert(item::sealed_to_key(field), value);
         Ok(())
     }
 
-    // What an item's secret was so far must not stay in the file.
-    fn forget_secret(&mut self, environment: EnvironmentId, id: ItemId) {
+    // What an item's secret was so far must not stay where it was: its parts go, and what is kept of it is written anew.
+    fn forget_secret(&mut self, environment: EnvironmentId, id: ItemId, key: &str) {
         let history = self.locked.container.history();
         let Some(environment) = self.opened.environments.get_mut(&environment) else {
             return;
         };
-        environment.pending.sealed.remove(&id);
         let Some(state) = environment.state.item(id, history) else {
             return;
         };
         let parts: Vec<_> = state
-            .parts_with_secrets()
+            .parts_with_secret(key)
             .map(|name| name.to_string())
             .collect();
         environment.pending.forgets.extend(parts);
-        environment.pending.unsealed.insert(id);
     }
 
     /// A setting.

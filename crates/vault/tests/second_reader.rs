@@ -23,8 +23,9 @@ use forge::{Case, Forge, PASSPHRASE, TEAM, VAULT};
 use serde_json::{Value, json};
 use touchkeep_container::{Container, ContainerError, tar};
 use touchkeep_core::Passphrase;
+use touchkeep_core::UnixMillis;
 use touchkeep_device::{Auth, DeviceKind, RecoveryKit};
-use touchkeep_vault::{Item, Locked, SecretPlace, Unlocked};
+use touchkeep_vault::{Item, ItemKind, Locked, SecretPlace, Unlocked};
 
 const READER: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -132,16 +133,23 @@ fn public(container: &Container) -> Value {
     })
 }
 
-fn fields(item: &Item) -> [(&'static str, Option<String>); 11] {
+fn fields(item: &Item) -> Vec<(String, Option<String>)> {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let word = |word: Value| word.as_str().map(ToOwned::to_owned);
     let sealed_to: Vec<_> = item.sealed_to.iter().map(ToString::to_string).collect();
-    [
+    let tags: Vec<_> = item.tags.iter().cloned().collect();
+    let time = |time: Option<UnixMillis>| time.map(|time| time.0.to_string());
+    let is_exchange = item.kind == ItemKind::ExchangeKey;
+    let mut fields: Vec<_> = [
+        ("kind", word(json!(item.kind)).filter(|_| !is_exchange)),
+        ("tags", text(&tags.join(" "))),
+        ("trashed", time(item.trashed)),
+        ("plaintext-seen", time(item.plaintext_seen)),
         ("name", text(&item.name)),
         ("venue", text(&item.venue)),
         ("key-set", text(&item.key_set)),
-        ("class", word(json!(item.class))),
-        ("auth", word(json!(item.auth))),
+        ("class", word(json!(item.class)).filter(|_| is_exchange)),
+        ("auth", word(json!(item.auth)).filter(|_| is_exchange)),
         ("api-key", text(&item.api_key)),
         ("base-url", item.base_url.clone()),
         ("created", Some(item.created.0.to_string())),
@@ -152,6 +160,20 @@ fn fields(item: &Item) -> [(&'static str, Option<String>); 11] {
         ("note", text(&item.note)),
         ("sealed-to", text(&sealed_to.join(" "))),
     ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    // What has a name of its own in the file, and what was made up.
+    let key = |name: &String| match name.as_str() {
+        "permissions" => name.clone(),
+        _ => format!("x.{name}"),
+    };
+    fields.extend(
+        item.fields
+            .iter()
+            .map(|(name, value)| (key(name), Some(value.clone()))),
+    );
+    fields
 }
 
 // Everything that the library shows of an open vault is what the second reader shows.
@@ -178,7 +200,7 @@ fn compare(said: &Value, (_folder, vault): (tempfile::TempDir, Unlocked)) {
         let id = item.id.to_string();
         let said = &open[&item.environment.to_string()]["items"][&id];
         for (field, value) in fields(item) {
-            let said = said[field].as_str();
+            let said = said[&field].as_str();
             assert_eq!(
                 said.filter(|text| !text.is_empty()),
                 value.as_deref(),
@@ -186,9 +208,15 @@ fn compare(said: &Value, (_folder, vault): (tempfile::TempDir, Unlocked)) {
             );
         }
         assert_eq!(said["in conflict"], conflicts.contains(&item.id));
-        if item.secret == SecretPlace::Stored {
-            let secret = vault.secret(item.id).unwrap();
-            assert_eq!(said["secret"], format!("stored:{}", secret.expose()));
+        for (field, place) in item.places() {
+            if *place == SecretPlace::Stored {
+                let secret = vault.field_secret(item.id, field).unwrap();
+                let key = match field {
+                    "secret" => field.to_owned(),
+                    further => format!("secret.{further}"),
+                };
+                assert_eq!(said[key], format!("stored:{}", secret.expose()));
+            }
         }
     }
     let main = said["environments"].as_object().unwrap().iter();

@@ -194,7 +194,7 @@ fn a_stored_secret_is_nowhere_in_memory_and_found_again_in_its_part() {
     let place = state
         .item(item(), &history())
         .unwrap()
-        .stored_secret()
+        .stored_secret(SECRET_FIELD)
         .unwrap();
     assert_eq!(place.part, name(false, 0));
     let range =
@@ -226,7 +226,7 @@ fn only_a_snapshot_speaks_for_others_and_only_for_what_came_before() {
 }
 
 fn any_act() -> impl Strategy<Value = (u8, Act)> {
-    let field = prop_oneof![Just("name"), Just(SECRET_FIELD)];
+    let field = prop_oneof![Just("name"), Just(SECRET_FIELD), Just("secret.passphrase")];
     let act = prop_oneof![
         4 => (field, "(stored:|sealed:)[ab]").prop_map(|(field, text)| Act::Put(field, text)),
         1 => Just(Act::Remove),

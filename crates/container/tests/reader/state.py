@@ -234,6 +234,10 @@ def read_operations(data, commit, before):
         yield clock, commit, match[3], dict(pairs) if pairs else None, raw
 
 
+def is_secret(key):
+    return key == "secret" or key.startswith("secret.")
+
+
 class Environment:
     def __init__(self, opened, id, identities):
         self.opened, self.history = opened, opened.vault.history
@@ -276,18 +280,18 @@ class Environment:
                 settings[key] = greatest[2]
                 continue
             shown = items.setdefault(item, {})
-            if key == "secret":
+            if is_secret(key):
                 remaining = self.secrets(writes)
-                shown["in conflict"] = len({w[:2] for w in remaining}) > 1
+                shown["in conflict"] = shown.get("in conflict", False) or len({w[:2] for w in remaining}) > 1
                 greatest = max(remaining, key=lambda w: w[:2])
             last.setdefault(item, []).append(greatest[:2])
-            if key == "secret":
+            if is_secret(key):
                 last[item] += [w[:2] for w in remaining]
             value = greatest[2]
-            if key == "secret" and value and value.startswith("stored:") and not reveal:
+            if is_secret(key) and value and value.startswith("stored:") and not reveal:
                 value = "stored"
-            if key == "secret" and value and value.startswith("sealed:") and reveal:
-                shown["opened"] = self.opened.sealed(item, value[len("sealed:") :])
+            if is_secret(key) and value and value.startswith("sealed:") and reveal:
+                shown["opened" + key[len("secret") :]] = self.opened.sealed(item, value[len("sealed:") :])
             shown[key] = value
         removed = {i: self.latest(stamps) for i, stamps in self.removed.items()}
         there = {i: f for i, f in items.items() if i not in removed or any(self.later(s, removed[i]) for s in last[i])}

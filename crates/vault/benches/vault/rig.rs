@@ -7,11 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use touchkeep_core::{ApiSecret, ItemId, UnixMillis};
+use touchkeep_core::{ApiSecret, UnixMillis};
 use touchkeep_device::{Auth, KitDevice, RecoveryKit};
-use touchkeep_vault::{
-    AuditHead, AuthMethod, Item, Locked, NewDevice, NewVault, SecretPlace, Unlocked, create,
-};
+use touchkeep_vault::{AuditHead, Item, ItemKind, Locked, NewDevice, NewVault, Unlocked, create};
 use touchkeep_venue::KeyClass;
 
 pub(crate) const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
@@ -104,20 +102,14 @@ fn filled(path: &Path, mut kit: KitDevice, items: usize) {
 
 fn item(vault: &Unlocked, number: usize) -> Item {
     Item {
-        id: ItemId::random(),
-        environment: vault.environment(),
-        name: name(number),
         venue: "binance".into(),
         key_set: "main".into(),
         class: KeyClass::Trade,
-        auth: AuthMethod::HmacSha256,
         api_key: format!("{number:0>64}"),
-        secret: SecretPlace::Missing,
-        base_url: None,
         created: NOW,
         rotate_after_days: Some(90),
         note: "grid bot, spot only".into(),
-        sealed_to: vec![],
+        ..Item::new(vault.environment(), ItemKind::ExchangeKey, name(number))
     }
 }
 

@@ -17,14 +17,13 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair},
 };
-use touchkeep_core::{EnvironmentId, ItemId, Passphrase, Pin, UnixMillis};
+use touchkeep_core::{EnvironmentId, Passphrase, Pin, UnixMillis};
 use touchkeep_device::{
     Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose,
     SecretDemand, SignatureScheme, TouchPolicy, public::P256Point, stanza,
 };
 use touchkeep_vault::{
-    AuditHead, AuthMethod, Item, Locked, NewDevice, NewVault, SecretPlace, Unlocked, VaultError,
-    create,
+    AuditHead, Item, ItemKind, Locked, NewDevice, NewVault, Unlocked, VaultError, create,
 };
 use touchkeep_venue::KeyClass;
 
@@ -106,20 +105,14 @@ pub(crate) fn save(vault: &mut Unlocked) {
 
 pub(crate) fn item(environment: EnvironmentId, name: &str) -> Item {
     Item {
-        id: ItemId::random(),
-        environment,
-        name: name.into(),
         venue: "binance".into(),
         key_set: "main".into(),
         class: KeyClass::Trade,
-        auth: AuthMethod::HmacSha256,
         api_key: "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A".into(),
-        secret: SecretPlace::Missing,
-        base_url: None,
         created: NOW,
         rotate_after_days: Some(90),
         note: "two\nlines \"quoted\" \\ é".into(),
-        sealed_to: vec![],
+        ..Item::new(environment, ItemKind::ExchangeKey, name.into())
     }
 }
 

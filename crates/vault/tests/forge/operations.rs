@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::Write};
 
 use serde_json::{Map, Value, json};
 use touchkeep_container::{
-    AuditHead, Container, Hash, MemberName, NewCommit, Part, ReadPart, State,
+    AuditHead, Container, Hash, MemberName, NewCommit, Part, ReadPart, SECRET_FIELD, State,
     state::{BadPart, Place},
 };
 use touchkeep_core::{EnvironmentId, Id, ItemId, UnixMillis, UserId};
@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::{bytes::Dice, signed::Forge};
 
 const ITEM: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaa";
+const FURTHER: &str = "secret.passphrase";
 
 /// A vault with parts that were written here.
 pub(crate) struct Written {
@@ -102,14 +103,14 @@ impl Written {
             let mut shown: Map<String, Value> = fields
                 .map(|(name, text)| (name.to_owned(), json!(text.to_value().expose())))
                 .collect();
-            if let Some(Place { part, bytes }) = item.stored_secret() {
+            for field in [SECRET_FIELD, FURTHER] {
+                let Some(Place { part, bytes }) = item.stored_secret(field) else {
+                    continue;
+                };
                 let text = self.texts[&part.to_string()].as_bytes();
                 let at = usize::try_from(bytes.start).unwrap()..usize::try_from(bytes.end).unwrap();
                 let secret = Place::read(&text[at]).unwrap();
-                shown.insert(
-                    "secret".into(),
-                    json!(format!("stored:{}", secret.expose())),
-                );
+                shown.insert(field.into(), json!(format!("stored:{}", secret.expose())));
             }
             if item.is_in_conflict() {
                 shown.insert("in conflict".into(), json!(true));
@@ -285,7 +286,8 @@ fn text_of(on: &Written, is_snapshot: bool, random: usize, dice: &mut Dice) -> S
             2 => format!("{{\"at\":\"{at}\",\"item\":\"{item}\",\"set\":{{\"name\":{value}}}}}\n"),
             _ => {
                 let at = format!("{}.{}", 5 + dice.below(3), 10 * random + line);
-                format!("{{\"at\":\"{at}\",\"item\":\"{item}\",\"set\":{{\"secret\":{value}}}}}\n")
+                let field = [SECRET_FIELD, FURTHER][dice.below(2)];
+                format!("{{\"at\":\"{at}\",\"item\":\"{item}\",\"set\":{{\"{field}\":{value}}}}}\n")
             }
         });
     }

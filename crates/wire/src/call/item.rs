@@ -1,33 +1,101 @@
 //! Items: credentials and other secrets.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use touchkeep_core::{DeviceId, ItemId, UnixMillis};
+use touchkeep_core::{DeviceId, EnvironmentId, ItemId, UnixMillis};
 
 use crate::{Done, SecretText};
 
 calls! {
-    /// All items, without secrets.
+    /// All items that are not in the trash, without secrets.
     ListItems = "item.list" -> Vec<ItemSummary> {}
-    /// Stores a credential.
+    /// Items that fit, the best first where something is looked for, else by name.
+    FindItems = "item.find" -> Vec<ItemSummary> {
+        /// What they are to fit.
+        filter: ItemFilter,
+    }
+    /// One item: everything but its secrets.
+    ShowItem = "item.show" -> ItemDetail {
+        /// Name, id or `tk://environment/item/…`.
+        item: String,
+    }
+    /// Stores an item.
     AddItem = "item.add" -> ItemSummary {
-        /// Display name, unique.
+        /// Display name, unique in its environment.
         name: String,
-        /// Venue: `binance`.
-        venue: String,
-        /// The venue account that the key belongs to; the keys of one account form a key set.
-        key_set: String,
-        /// `read`, `trade`, `move-money` or `key-admin`.
-        class: String,
-        /// What the venue calls the API key: the public half. Empty for a device key whose public half is uploaded later.
-        api_key: String,
-        /// Where the secret half is kept.
-        secret: NewSecret,
-        /// The venue's address, for practice vaults.
-        base_url: Option<String>,
+        /// `exchange-key`, `api-key`, `oauth-client`, `otp-seed`, `ssh-key`, `note`, `login`.
+        kind: String,
+        /// The environment's name or id; the first one where absent.
+        environment: Option<String>,
+        /// Words to find it by.
+        tags: Vec<String>,
+        /// Plain fields by name, `note` among them. An exchange key needs `venue`, `key-set`, `class`, and `api-key` unless its
+        /// secret is on a device; in practice vaults it may have a `base-url`.
+        fields: BTreeMap<String, String>,
+        /// Where its secrets are kept, by field; the chief one is called `secret`.
+        secrets: BTreeMap<String, NewSecret>,
         /// Days after which it is due for rotation.
         rotate_after_days: Option<u32>,
         /// When the key was made at the venue; now where absent.
         created: Option<UnixMillis>,
+        /// It was in plaintext somewhere: to be rotated.
+        plaintext_seen: bool,
+    }
+    /// Changes an item, as one new version.
+    EditItem = "item.edit" -> ItemDetail {
+        /// Name or id.
+        item: String,
+        /// Another name.
+        name: Option<String>,
+        /// Plain fields to set, `note` and `rotate-after-days` among them.
+        set: BTreeMap<String, String>,
+        /// Fields to empty, plain or secret.
+        unset: Vec<String>,
+        /// Secrets to set.
+        secrets: BTreeMap<String, NewSecret>,
+        /// Tags to add.
+        add_tags: Vec<String>,
+        /// Tags to take off.
+        remove_tags: Vec<String>,
+        /// Take what is kept of earlier versions out of the file.
+        forget_old: bool,
+    }
+    /// Puts an item into the trash: it is not used any more, and can be taken back.
+    TrashItem = "item.trash" -> ItemSummary {
+        /// Name or id.
+        item: String,
+    }
+    /// Takes an item out of the trash.
+    RestoreItem = "item.restore" -> ItemSummary {
+        /// Name or id.
+        item: String,
+    }
+    /// The versions of an item, the newest first, without values.
+    ListVersions = "item.versions" -> Vec<ItemVersion> {
+        /// Name or id.
+        item: String,
+    }
+    /// Makes an item what it was in an earlier version, as a new version.
+    RestoreVersion = "item.restore-version" -> ItemDetail {
+        /// Name or id.
+        item: String,
+        /// From 1.
+        version: u32,
+    }
+    /// The environments that are open to whoever unlocked.
+    ListEnvironments = "environment.list" -> Vec<EnvironmentSummary> {}
+    /// Makes an environment. A touch of the device, or the passphrase.
+    AddEnvironment = "environment.add" -> EnvironmentSummary {
+        /// Display name, unique.
+        name: String,
+    }
+    /// Gives an environment another name. References by the old name end.
+    RenameEnvironment = "environment.rename" -> EnvironmentSummary {
+        /// Name or id.
+        environment: String,
+        /// The new name.
+        name: String,
     }
     /// Sets what the venue calls a key, once the venue has given it a name.
     SetApiKey = "item.set-api-key" -> ItemSummary {
@@ -36,7 +104,7 @@ calls! {
         /// The venue's name for it.
         api_key: String,
     }
-    /// Removes an item. The file keeps older versions in its backups.
+    /// Removes an item for good, with its earlier versions. Backups still have it.
     RemoveItem = "item.remove" -> Done {
         /// Name or id.
         item: String,
@@ -74,6 +142,58 @@ pub enum NewSecret {
     },
 }
 
+impl AddItem {
+    /// An item of a kind, with nothing in it yet.
+    #[must_use]
+    pub fn new(kind: &str, name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            kind: kind.into(),
+            environment: None,
+            tags: Vec::new(),
+            fields: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            rotate_after_days: None,
+            created: None,
+            plaintext_seen: false,
+        }
+    }
+
+    /// With one more plain field.
+    #[must_use]
+    pub fn field(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.fields.insert(name.into(), value.into());
+        self
+    }
+
+    /// With one more secret.
+    #[must_use]
+    pub fn secret(mut self, name: &str, secret: NewSecret) -> Self {
+        self.secrets.insert(name.into(), secret);
+        self
+    }
+}
+
+/// What items are to fit; everything where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ItemFilter {
+    /// Letters that its name, venue, tags or key set have in this order.
+    pub query: Option<String>,
+    /// The kind.
+    pub kind: Option<String>,
+    /// Tags that it has, all of them.
+    pub tags: Vec<String>,
+    /// The venue.
+    pub venue: Option<String>,
+    /// The environment's name or id.
+    pub environment: Option<String>,
+    /// Only what is in the trash; else only what is not.
+    pub trash: bool,
+    /// At most this many.
+    pub limit: Option<u32>,
+}
+
 /// An item, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -83,7 +203,19 @@ pub struct ItemSummary {
     pub id: ItemId,
     /// Its name.
     pub name: String,
-    /// Its venue.
+    /// `exchange-key`, `api-key`, `oauth-client`, `otp-seed`, `ssh-key`, `note`, `login`.
+    pub kind: String,
+    /// The display name of its environment.
+    pub environment: String,
+    /// Words to find it by, in order.
+    pub tags: Vec<String>,
+    /// When it was put into the trash.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub trashed: Option<UnixMillis>,
+    /// When it was seen in plaintext: to be rotated.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub plaintext_seen: Option<UnixMillis>,
+    /// Its venue; empty for other kinds than exchange keys, as the next two.
     pub venue: String,
     /// The venue account.
     pub key_set: String,
@@ -99,6 +231,73 @@ pub struct ItemSummary {
     /// When it is due.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub due: Option<UnixMillis>,
+}
+
+/// Everything of an item but its secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemDetail {
+    /// In short.
+    pub summary: ItemSummary,
+    /// How it is referred to, without the field: `tk://prod/trade`.
+    pub reference: String,
+    /// Plain fields, in the order in which they are shown.
+    pub fields: Vec<PlainField>,
+    /// Secret fields, the chief one first.
+    pub secrets: Vec<SecretField>,
+    /// Which version it is, from 1.
+    pub version: u32,
+    /// Secret fields that two writers gave different values without knowing of each other.
+    pub conflicts: Vec<String>,
+}
+
+/// A plain field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlainField {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// A secret field, without its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretField {
+    /// Its name.
+    pub name: String,
+    /// `stored`, `sealed`, `on-device`.
+    pub place: String,
+    /// What devices that open it are called, where it is sealed; the one that holds it, where it is on a device.
+    pub devices: Vec<String>,
+}
+
+/// A version of an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemVersion {
+    /// From 1.
+    pub version: u32,
+    /// When it came to be.
+    pub at: Option<UnixMillis>,
+    /// The display name of who made it.
+    pub by: Option<String>,
+    /// Fields that it changed; none of the first, and of one whose forerunner is not kept.
+    pub changed: Vec<String>,
+    /// Whether it is the present one.
+    pub is_current: bool,
+    /// Whether it can be had back.
+    pub is_kept: bool,
+}
+
+/// An environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentSummary {
+    /// Its id.
+    pub id: EnvironmentId,
+    /// Its display name.
+    pub name: String,
+    /// How many items it has, those in the trash not counted.
+    pub items: u32,
+    /// Whether new items come into it where none is named.
+    pub is_default: bool,
 }
 
 /// A public key in PEM.

@@ -1,0 +1,541 @@
+//! Earlier versions of items: what a save keeps of what it replaces, how many, and how they come back.
+//!
+//! A save that changes an item makes its next version. What the change replaces stays in the file on purpose, as fields of its
+//! own (docs/formats/vault.md, section 6): plain texts, stored secrets, and sealed ones as the members that they are. Who
+//! wants them gone says so: [`Unlocked::forget_old`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use touchkeep_container::{
+    MemberName, SECRET_PREFIX, Value, is_secret_field, op::Text, state::ItemState,
+};
+use touchkeep_core::{ApiSecret, Id, ItemId, UnixMillis, UserId, reference::is_field_name};
+use zeroize::Zeroizing;
+
+use crate::{
+    crypt,
+    error::VaultError,
+    item::{self, Secret},
+    opened::{OpenEnvironment, PendingItem},
+    unlocked::Unlocked,
+};
+
+/// Earlier versions of an item that are kept.
+pub const MAX_VERSIONS: u32 = 20;
+
+const VERSION: &str = "version";
+const MADE: &str = "version.";
+const OLD: &str = "old.";
+const SEALED_TO: &str = "sealed-to";
+// What is said of a key on a device: it is gone.
+const ON_DEVICE: &str = "on-device";
+
+/// A version of an item, without values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// From 1.
+    pub number: u32,
+    /// When it came to be.
+    pub at: Option<UnixMillis>,
+    /// Who made it.
+    pub by: Option<UserId>,
+    /// Names of the fields that it changed; none of the first.
+    pub changed: Vec<String>,
+    /// Whether it is the present one or can be had back.
+    pub is_kept: bool,
+}
+
+/// What a field was in an earlier version.
+pub(crate) enum Earlier {
+    /// As it is now.
+    Same,
+    /// Empty, or not there.
+    Empty,
+    Plain(String),
+    Stored(ApiSecret),
+    /// The sealed value, and the devices that it is sealed to.
+    Sealed(Id, Option<String>),
+}
+
+/// What a save adds to the changes of each item.
+pub(crate) type Kept = BTreeMap<ItemId, BTreeMap<String, Option<Value>>>;
+
+/// Whether a field is part of what is kept of earlier versions.
+pub(crate) fn is_of_versions(key: &str) -> bool {
+    key == VERSION || kept_of(key).is_some()
+}
+
+// The version that a field is kept of, and which field it was; none where it says who made the version.
+fn kept_of(key: &str) -> Option<(u32, Option<String>)> {
+    if let Some(number) = key.strip_prefix(MADE) {
+        return Some((number.parse().ok()?, None));
+    }
+    if let Some(rest) = key.strip_prefix(OLD) {
+        let (number, key) = rest.split_once('.')?;
+        return Some((number.parse().ok()?, Some(key.to_owned())));
+    }
+    let (name, number) = key.strip_prefix(SECRET_PREFIX)?.rsplit_once('.')?;
+    let name = Some(name).filter(|name| is_field_name(name))?;
+    Some((number.parse().ok()?, Some(item::secret_key(name))))
+}
+
+fn old_key(version: u32, key: &str) -> String {
+    match item::secret_name(key) {
+        Some(name) => format!("{SECRET_PREFIX}{name}.{version}"),
+        None => format!("{OLD}{version}.{key}"),
+    }
+}
+
+fn text(text: impl Into<String>) -> Option<Value> {
+    Some(Value::new(Zeroizing::new(text.into())))
+}
+
+/// What is saved of an item, by field. Stored secrets are blotted out.
+struct Saved<'a> {
+    fields: BTreeMap<&'a str, Text<'a>>,
+    version: u32,
+    // Of each version the fields that the next one changed.
+    changed: BTreeMap<u32, BTreeSet<String>>,
+}
+
+impl<'a> Saved<'a> {
+    fn of(state: &ItemState<'a>) -> Self {
+        let fields: BTreeMap<_, _> = state.fields().collect();
+        let mut changed: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
+        for key in fields.keys() {
+            match kept_of(key) {
+                Some((number, Some(key))) if !key.starts_with(SEALED_TO) => {
+                    changed.entry(number).or_default().insert(key);
+                }
+                _ => {}
+            }
+        }
+        // EXPOSE: a number.
+        let version = fields
+            .get(VERSION)
+            .and_then(|text| text.to_text().parse().ok());
+        Self {
+            fields,
+            version: version.unwrap_or(1),
+            changed,
+        }
+    }
+
+    // EXPOSE: fields that are not secret, and where secrets are.
+    fn text(&self, key: &str) -> Option<String> {
+        self.fields.get(key).map(|text| text.to_text())
+    }
+
+    // When, and by whom.
+    fn made(&self, version: u32) -> Option<(UnixMillis, Option<UserId>)> {
+        let said = self.text(&format!("{MADE}{version}"))?;
+        let (at, by) = said.split_once(' ')?;
+        Some((UnixMillis(at.parse().ok()?), by.parse().ok()))
+    }
+
+    // Each version changes something, so one of which nothing is kept was forgotten, and those before it cannot be told.
+    fn is_kept(&self, version: u32) -> bool {
+        (version..self.version).all(|number| self.changed.contains_key(&number))
+    }
+
+    // The versions from this one on, if it is an earlier one and kept.
+    fn since(&self, version: u32) -> Result<std::ops::Range<u32>, VaultError> {
+        if version == 0 || version > self.version {
+            return Err(VaultError::NoVersion(version));
+        }
+        let is_kept = self.is_kept(version);
+        is_kept
+            .then_some(version..self.version)
+            .ok_or(VaultError::NotKept)
+    }
+}
+
+impl Unlocked {
+    /// The versions of an item as it was saved, the newest first.
+    ///
+    /// # Errors
+    /// There is no such item.
+    pub fn versions(&self, id: ItemId) -> Result<Vec<Version>, VaultError> {
+        let state = self.state_of(id)?;
+        let saved = Saved::of(&state);
+        let oldest = saved.version.saturating_sub(MAX_VERSIONS).max(1);
+        let versions = (oldest..=saved.version).rev().map(|number| {
+            let made = saved.made(number);
+            let (at, by) = match made {
+                Some((at, by)) => (Some(at), by),
+                None if saved.version == 1 => self.made(&state),
+                None => (None, None),
+            };
+            let changed = saved.changed.get(&(number - 1)).into_iter().flatten();
+            Version {
+                number,
+                at,
+                by,
+                changed: changed.map(|key| visible_name(key).to_owned()).collect(),
+                is_kept: saved.is_kept(number),
+            }
+        });
+        Ok(versions
+            .filter(|version| version.is_kept || version.at.is_some())
+            .collect())
+    }
+
+    fn state_of(&self, id: ItemId) -> Result<ItemState<'_>, VaultError> {
+        let history = self.locked.container.history();
+        let state = self.open_environment_of(id)?.state.item(id, history);
+        state.ok_or(VaultError::NotFound)
+    }
+
+    // Who wrote it first, as far as its commit is still there.
+    fn made(&self, state: &ItemState<'_>) -> (Option<UnixMillis>, Option<UserId>) {
+        let Some(stamp) = state.first_write() else {
+            return (None, None);
+        };
+        let commits = self.locked.container.history().commits();
+        let author = commits.get(&stamp.commit).map(|commit| commit.author);
+        (Some(UnixMillis(stamp.at.ms)), author)
+    }
+
+    // What a field of the file was in a version.
+    fn earlier(&self, id: ItemId, key: &str, version: u32) -> Result<Earlier, VaultError> {
+        let state = self.state_of(id)?;
+        let saved = Saved::of(&state);
+        let mut since = saved.since(version)?;
+        let changes = |number: &u32| {
+            saved
+                .changed
+                .get(number)
+                .is_some_and(|keys| keys.contains(key))
+        };
+        let Some(number) = since.find(changes) else {
+            return Ok(Earlier::Same);
+        };
+        let old = old_key(number, key);
+        let said = saved.text(&old).unwrap_or_default();
+        if said.is_empty() {
+            return Ok(Earlier::Empty);
+        }
+        if !is_secret_field(key) {
+            return Ok(Earlier::Plain(said));
+        }
+        match item::secret(&said) {
+            Some(Secret::Sealed(revision)) => {
+                let sealed_to = item::sealed_to_key(visible_name(key));
+                let devices = saved.text(&old_key(number, &sealed_to));
+                Ok(Earlier::Sealed(revision, devices))
+            }
+            Some(Secret::Stored(_)) => {
+                let place = state.stored_secret(&old).ok_or(VaultError::NotKept)?;
+                let environment = self.open_environment_of(id)?;
+                let secret = environment.read_secret(&self.locked.container, &place)?;
+                // EXPOSE: to who asked for the earlier version.
+                Ok(Earlier::Stored(ApiSecret::new(secret.expose().to_owned())))
+            }
+            _ => Err(VaultError::NotKept),
+        }
+    }
+
+    /// A field's stored secret as it was in an earlier version.
+    ///
+    /// # Errors
+    /// There is no such item or version, it is not kept any more, or it was no stored secret.
+    pub fn secret_at(
+        &self,
+        id: ItemId,
+        field: &str,
+        version: u32,
+    ) -> Result<ApiSecret, VaultError> {
+        match self.earlier(id, &item::secret_key(field), version)? {
+            Earlier::Same => self.field_secret(id, field),
+            Earlier::Stored(secret) => Ok(secret),
+            _ => Err(VaultError::NoSecret),
+        }
+    }
+
+    /// A plain field as it was in an earlier version; none where it was empty.
+    ///
+    /// # Errors
+    /// There is no such item or version, or it is not kept any more.
+    pub fn plain_at(
+        &self,
+        id: ItemId,
+        field: &str,
+        version: u32,
+    ) -> Result<Option<String>, VaultError> {
+        match self.earlier(id, &item::file_key(field), version)? {
+            Earlier::Same => {
+                let item = self.item(id).ok_or(VaultError::NotFound)?;
+                Ok(item.plain_field(field))
+            }
+            Earlier::Plain(text) => Ok(Some(text)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Makes an item what it was in an earlier version, as a new version; says which fields that changes. Whether it is in the
+    /// trash stays as it is.
+    ///
+    /// # Errors
+    /// There is no such item or version, it is not kept any more, or this user may not write.
+    pub fn restore_version(&mut self, id: ItemId, version: u32) -> Result<Vec<String>, VaultError> {
+        let mut item = self.item(id).cloned().ok_or(VaultError::NotFound)?;
+        let keys = self.changed_since(id, version)?;
+        let mut secrets = Vec::new();
+        for key in &keys {
+            let earlier = self.earlier(id, key, version)?;
+            if is_secret_field(key) {
+                secrets.push((visible_name(key).to_owned(), earlier));
+                continue;
+            }
+            let text = match earlier {
+                Earlier::Plain(text) => Some(text),
+                _ => None,
+            };
+            item.take(key, text).ok_or(VaultError::NotKept)?;
+        }
+        self.put(item)?;
+        for (field, earlier) in secrets {
+            match earlier {
+                Earlier::Stored(secret) => self.set_field_secret(id, &field, secret)?,
+                Earlier::Sealed(revision, devices) => {
+                    self.point_to_sealed(id, &field, revision, devices)?;
+                }
+                _ => self.clear_secret(id, &field)?,
+            }
+        }
+        Ok(keys
+            .iter()
+            .map(|key| visible_name(key).to_owned())
+            .collect())
+    }
+
+    fn changed_since(&self, id: ItemId, version: u32) -> Result<BTreeSet<String>, VaultError> {
+        let saved = Saved::of(&self.state_of(id)?);
+        if version == saved.version {
+            return Err(VaultError::NoVersion(version));
+        }
+        let since = saved.since(version)?;
+        let keys = since.filter_map(|number| saved.changed.get(&number));
+        let keys = keys.flatten().filter(|key| *key != "trashed");
+        Ok(keys.cloned().collect())
+    }
+
+    /// Takes what is kept of an item's earlier versions out of the file at the next save, which keeps none of what it replaces
+    /// either. Backups and other copies still have it.
+    ///
+    /// # Errors
+    /// There is no such item, or this user may not write.
+    pub fn forget_old(&mut self, id: ItemId) -> Result<(), VaultError> {
+        let environment = self.environment_of(id)?;
+        let pending = &mut self.writable(environment)?.pending;
+        pending.items.entry(id).or_default().forget_old = true;
+        Ok(())
+    }
+
+    /// What a save adds to the pending changes of an environment: versions, and what they replace. Also the parts that hold
+    /// secrets of versions that go.
+    pub(crate) fn keep_earlier(
+        &self,
+        environment: &OpenEnvironment,
+        now: UnixMillis,
+    ) -> Result<(Kept, BTreeSet<String>), VaultError> {
+        let (mut kept, mut forgets) = (Kept::new(), BTreeSet::new());
+        let history = self.locked.container.history();
+        for (id, pending) in &environment.pending.items {
+            let state = environment.state.item(*id, history);
+            let Some(state) = state.filter(|state| state.is_there() && !pending.removed) else {
+                continue;
+            };
+            let saved = Saved::of(&state);
+            let mut fields = BTreeMap::new();
+            self.next_version(environment, pending, &state, &saved, now, &mut fields)?;
+            let next = saved.version + u32::from(!fields.is_empty());
+            for key in saved.fields.keys() {
+                let Some((number, _)) = kept_of(key) else {
+                    continue;
+                };
+                let is_over = number.saturating_add(MAX_VERSIONS) < next;
+                if (is_over || pending.forget_old) && !fields.contains_key(*key) {
+                    fields.insert((*key).to_owned(), None);
+                    if is_secret_field(key) {
+                        let parts = state.parts_with_secret(key);
+                        forgets.extend(parts.map(|name| name.to_string()));
+                    }
+                }
+            }
+            if !fields.is_empty() {
+                kept.insert(*id, fields);
+            }
+        }
+        Ok((kept, forgets))
+    }
+
+    fn next_version(
+        &self,
+        environment: &OpenEnvironment,
+        pending: &PendingItem,
+        state: &ItemState<'_>,
+        saved: &Saved<'_>,
+        now: UnixMillis,
+        fields: &mut BTreeMap<String, Option<Value>>,
+    ) -> Result<(), VaultError> {
+        let changed = changed_by(pending, saved);
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let (before, next) = (saved.version, saved.version.saturating_add(1));
+        let made = |(at, by): (UnixMillis, Option<UserId>)| {
+            let by = by.map_or_else(|| "-".to_owned(), |by| by.to_string());
+            text(format!("{} {by}", at.0))
+        };
+        fields.insert(VERSION.to_owned(), text(next.to_string()));
+        let by = Some(self.user());
+        fields.insert(format!("{MADE}{next}"), made((now, by)));
+        if pending.forget_old {
+            return Ok(());
+        }
+        if before == 1 && saved.made(1).is_none() {
+            let (at, by) = self.made(state);
+            fields.insert(format!("{MADE}1"), made((at.unwrap_or(now), by)));
+        }
+        for key in changed {
+            match saved.text(key) {
+                Some(was) if is_secret_field(key) => {
+                    self.keep_secret(environment, state, (key, &was), saved, fields)?;
+                }
+                was => drop(fields.insert(old_key(before, key), text(was.unwrap_or_default()))),
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_secret(
+        &self,
+        environment: &OpenEnvironment,
+        state: &ItemState<'_>,
+        (key, was): (&str, &str),
+        saved: &Saved<'_>,
+        fields: &mut BTreeMap<String, Option<Value>>,
+    ) -> Result<(), VaultError> {
+        let old = old_key(saved.version, key);
+        let kept = match item::secret(was) {
+            Some(Secret::Stored(_)) => {
+                let place = state.stored_secret(key);
+                let place = place.ok_or_else(|| crypt::content("s/"))?;
+                let secret = environment.read_secret(&self.locked.container, &place)?;
+                // EXPOSE: from the part that it stands in to the one that is written.
+                Some(item::stored(secret.expose()))
+            }
+            Some(Secret::Sealed(revision)) => {
+                let sealed_to = item::sealed_to_key(visible_name(key));
+                let devices = saved.text(&sealed_to).and_then(text);
+                fields.insert(old_key(saved.version, &sealed_to), devices);
+                Some(item::sealed(revision))
+            }
+            Some(Secret::OnDevice(..)) => text(ON_DEVICE),
+            None => text(""),
+        };
+        fields.insert(old, kept);
+        Ok(())
+    }
+
+    /// The sealed values in the file that a save leaves no field for.
+    pub(crate) fn unsealed(&self, environment: &OpenEnvironment, kept: &Kept) -> Vec<MemberName> {
+        let changed = &environment.pending.items;
+        let sealed = self.locked.container.names().filter_map(|name| match name {
+            MemberName::Sealed { item, revision } if changed.contains_key(&item) => {
+                Some((item, revision, name))
+            }
+            _ => None,
+        });
+        let mut held: BTreeMap<ItemId, BTreeSet<Id>> = BTreeMap::new();
+        sealed
+            .filter(|(item, revision, _)| {
+                let held = held
+                    .entry(*item)
+                    .or_insert_with(|| self.sealed_held(environment, *item, kept));
+                !held.contains(revision)
+            })
+            .map(|(_, _, name)| name)
+            .collect()
+    }
+
+    // The sealed values that fields of an item point to, once its changes are saved.
+    fn sealed_held(&self, environment: &OpenEnvironment, id: ItemId, kept: &Kept) -> BTreeSet<Id> {
+        let pending = environment.pending.items.get(&id);
+        let fields = pending.into_iter().map(|pending| &pending.fields);
+        let new: BTreeMap<_, _> = fields.chain(kept.get(&id)).flatten().collect();
+        let revision = |said: &str| match item::secret(said) {
+            Some(Secret::Sealed(revision)) => Some(revision),
+            _ => None,
+        };
+        let is_secret = |(key, _): &(&&String, _)| is_secret_field(key);
+        // EXPOSE: where secrets are; stored ones are passed over.
+        let of_new = new
+            .iter()
+            .filter(is_secret)
+            .filter_map(|(_, value)| revision(value.as_ref()?.expose()));
+        let state = environment.state.item(id, self.locked.container.history());
+        let state = state.filter(|_| pending.is_none_or(|pending| !pending.removed));
+        let left = state.iter().flat_map(ItemState::secrets);
+        let left = left.filter(|(key, _)| !new.contains_key(&(*key).to_owned()));
+        of_new
+            .chain(left.filter_map(|(_, said)| revision(&said.to_text())))
+            .collect()
+    }
+}
+
+// The fields of the file that a change really changes.
+fn changed_by<'a>(pending: &'a PendingItem, saved: &Saved<'_>) -> Vec<&'a str> {
+    let is_changed = |key: &str, value: &Option<Value>| match is_secret_field(key) {
+        true => value.is_some() || saved.fields.contains_key(key),
+        // EXPOSE: a field that is not secret.
+        false => value.as_ref().map(Value::expose) != saved.text(key).as_deref(),
+    };
+    let fields = pending.fields.iter().filter(|(key, value)| {
+        is_changed(key, value)
+            && !key.starts_with(SEALED_TO)
+            && !is_of_versions(key)
+            && !pending.resealed.contains(*key)
+    });
+    fields.map(|(key, _)| key.as_str()).collect()
+}
+
+/// The name of a field as a person sees it.
+fn visible_name(key: &str) -> &str {
+    item::secret_name(key)
+        .or_else(|| key.strip_prefix(item::CUSTOM))
+        .unwrap_or(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use touchkeep_container::SECRET_FIELD;
+
+    use super::*;
+
+    #[test]
+    fn fields_of_versions_are_told_from_fields() {
+        for (key, kept) in [
+            ("version.3", Some((3, None))),
+            ("old.12.api-key", Some((12, Some("api-key")))),
+            ("old.12.x.custom", Some((12, Some("x.custom")))),
+            ("secret.secret.4", Some((4, Some("secret")))),
+            (
+                "secret.pass-phrase.4",
+                Some((4, Some("secret.pass-phrase"))),
+            ),
+            ("secret", None),
+            ("secret.passphrase", None),
+            ("secret.4", None),
+            ("x.version", None),
+            ("old.x", None),
+        ] {
+            let kept = kept.map(|(number, key)| (number, key.map(str::to_owned)));
+            assert_eq!(kept_of(key), kept, "{key}");
+        }
+        assert_eq!(old_key(4, SECRET_FIELD), "secret.secret.4");
+        assert_eq!(old_key(4, "secret.4"), "secret.4.4");
+        assert_eq!(old_key(4, "x.a"), "old.4.x.a");
+    }
+}
