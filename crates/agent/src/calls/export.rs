@@ -32,7 +32,10 @@ pub(crate) async fn export(agent: &Arc<Agent>, call: ExportItems) -> Result<Expo
     let (current, open) = open_vault(agent)?;
     let wanted = {
         let vault = open.read();
-        let one = call.environment.as_deref().map(|name| environment_of(&vault, Some(name)));
+        let one = call
+            .environment
+            .as_deref()
+            .map(|name| environment_of(&vault, Some(name)));
         one.transpose()?
     };
     let count = chosen(&open.read(), wanted).count();
@@ -53,7 +56,9 @@ pub(crate) async fn export(agent: &Arc<Agent>, call: ExportItems) -> Result<Expo
         current.record(&intent)?;
         let items: Result<Vec<_>, Failure> = {
             let vault = open.read();
-            chosen(&vault, wanted).map(|item| exported(&vault, item)).collect()
+            chosen(&vault, wanted)
+                .map(|item| exported(&vault, item))
+                .collect()
         };
         answer(&items?, &form)
     })
@@ -69,18 +74,30 @@ fn form_of(form: ExportForm) -> Result<Form, Failure> {
                 "env" => Plain::Env,
                 "ccxt" => Plain::Ccxt,
                 "csv" => Plain::Csv,
-                _ => return Err(failure::not_found("format", &format, "Known: json, env, ccxt, csv.")),
+                _ => {
+                    return Err(failure::not_found(
+                        "format",
+                        &format,
+                        "Known: json, env, ccxt, csv.",
+                    ));
+                }
             };
             Form::Plain(plain, format)
         }
         ExportForm::Recipients { recipients } if recipients.is_empty() => {
-            return Err(failure::invalid("An export has no recipient.", "Name one: -r age1…"));
+            return Err(failure::invalid(
+                "An export has no recipient.",
+                "Name one: -r age1…",
+            ));
         }
         ExportForm::Recipients { recipients } => {
             let parsed = recipients.iter().map(|text| {
                 text.parse().map_err(|_| {
                     failure::invalid(
-                        &format!("{} is no recipient that an export can be encrypted to.", visible(text)),
+                        &format!(
+                            "{} is no recipient that an export can be encrypted to.",
+                            visible(text)
+                        ),
                         "Give one that begins with age1, as age-keygen prints it.",
                     )
                 })
@@ -92,13 +109,17 @@ fn form_of(form: ExportForm) -> Result<Form, Failure> {
 
 fn chosen(vault: &Unlocked, environment: Option<EnvironmentId>) -> impl Iterator<Item = &Item> {
     let mut items = vault.items();
-    items.retain(|item| item.trashed.is_none() && environment.is_none_or(|wanted| item.environment == wanted));
+    items.retain(|item| {
+        item.trashed.is_none() && environment.is_none_or(|wanted| item.environment == wanted)
+    });
     items.sort_by(|a, b| a.name.cmp(&b.name));
     items.into_iter()
 }
 
 fn exported(vault: &Unlocked, item: &Item) -> Result<touchkeep_import::Exported, Failure> {
-    let kind = Word::of(item.kind.word()).ok_or_else(|| failure::invalid("An item is of a kind that has no place in an export.", ""))?;
+    let kind = Word::of(item.kind.word()).ok_or_else(|| {
+        failure::invalid("An item is of a kind that has no place in an export.", "")
+    })?;
     let mut proposal = Proposal::new(&item.name, kind);
     proposal.tags = item.tags.iter().cloned().collect();
     proposal.created = Some(item.created.0);
@@ -109,16 +130,24 @@ fn exported(vault: &Unlocked, item: &Item) -> Result<touchkeep_import::Exported,
     let own = ["created", "rotate-after-days", "plaintext-seen", "note"];
     for (name, value) in item.plain() {
         if !own.contains(&name) {
-            proposal.fields.push(field(name, false, Zeroizing::new(value)));
+            proposal
+                .fields
+                .push(field(name, false, Zeroizing::new(value)));
         }
     }
     let mut absent = Vec::new();
     for (name, place) in item.places() {
         let why = match place {
             SecretPlace::Stored => {
-                let secret = vault.field_secret(item.id, name).map_err(|error| failure::vault(&error))?;
+                let secret = vault
+                    .field_secret(item.id, name)
+                    .map_err(|error| failure::vault(&error))?;
                 // EXPOSE: into the export that a person has agreed to.
-                proposal.fields.push(field(name, true, Zeroizing::new(secret.expose().to_owned())));
+                proposal.fields.push(field(
+                    name,
+                    true,
+                    Zeroizing::new(secret.expose().to_owned()),
+                ));
                 continue;
             }
             SecretPlace::Sealed => "sealed",
@@ -137,7 +166,12 @@ fn exported(vault: &Unlocked, item: &Item) -> Result<touchkeep_import::Exported,
 }
 
 fn field(name: &str, secret: bool, value: Zeroizing<String>) -> Field {
-    Field { name: name.to_owned(), secret, value, span: None }
+    Field {
+        name: name.to_owned(),
+        secret,
+        value,
+        span: None,
+    }
 }
 
 fn answer(items: &[touchkeep_import::Exported], form: &Form) -> Result<Exported, Failure> {
@@ -149,18 +183,38 @@ fn answer(items: &[touchkeep_import::Exported], form: &Form) -> Result<Exported,
             left = without;
             SecretText::new(std::mem::take(&mut *text))
         }
-        encrypted => SecretText::new(BASE64_STANDARD.encode(encrypt(&write(items, now), encrypted)?)),
+        encrypted => {
+            SecretText::new(BASE64_STANDARD.encode(encrypt(&write(items, now), encrypted)?))
+        }
     };
     // EXPOSE: to a look at its length.
     if file.expose().len() + FRAME_SPARE > MAX_FRAME_BYTES {
-        return Err(failure::invalid("The items are more than one answer holds (4 MiB).", "Export one environment at a time: --environment"));
+        return Err(failure::invalid(
+            "The items are more than one answer holds (4 MiB).",
+            "Export one environment at a time: --environment",
+        ));
     }
-    let absent = items.iter().flat_map(|item| item.absent.iter().map(move |(field, why)| format!("{}: {field} ({why})", item.item.name)));
-    Ok(Exported { file, items: u32::try_from(items.len()).unwrap_or(u32::MAX), left, absent: absent.collect() })
+    let absent = items.iter().flat_map(|item| {
+        item.absent
+            .iter()
+            .map(move |(field, why)| format!("{}: {field} ({why})", item.item.name))
+    });
+    Ok(Exported {
+        file,
+        items: u32::try_from(items.len()).unwrap_or(u32::MAX),
+        left,
+        absent: absent.collect(),
+    })
 }
 
 fn encrypt(document: &str, form: &Form) -> Result<Vec<u8>, Failure> {
-    let failed = || Failure::new(Code::System, "The export cannot be encrypted.", "Try again.");
+    let failed = || {
+        Failure::new(
+            Code::System,
+            "The export cannot be encrypted.",
+            "Try again.",
+        )
+    };
     let encryptor = match form {
         Form::Recipients(recipients) => {
             let recipients = recipients.iter().map(|recipient| {
@@ -171,7 +225,8 @@ fn encrypt(document: &str, form: &Form) -> Result<Vec<u8>, Failure> {
         }
         Form::Passphrase(passphrase) => {
             // EXPOSE: to age, which derives the file's key from it.
-            let mut recipient = age::scrypt::Recipient::new(SecretString::from(passphrase.expose().to_owned()));
+            let mut recipient =
+                age::scrypt::Recipient::new(SecretString::from(passphrase.expose().to_owned()));
             recipient.set_work_factor(WORK_FACTOR);
             let recipient: &dyn age::Recipient = &recipient;
             age::Encryptor::with_recipients(std::iter::once(recipient)).map_err(|_| failed())?
@@ -180,7 +235,9 @@ fn encrypt(document: &str, form: &Form) -> Result<Vec<u8>, Failure> {
     };
     let mut file = Vec::new();
     let mut writer = encryptor.wrap_output(&mut file).map_err(|_| failed())?;
-    writer.write_all(document.as_bytes()).map_err(|_| failed())?;
+    writer
+        .write_all(document.as_bytes())
+        .map_err(|_| failed())?;
     writer.finish().map_err(|_| failed())?;
     Ok(file)
 }

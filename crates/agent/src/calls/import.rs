@@ -68,7 +68,11 @@ struct Planned {
 fn report(vault: &Unlocked, plan: &Plan) -> ImportReport {
     ImportReport {
         environment: vault.environment_name(plan.environment),
-        items: plan.items.iter().map(|planned| planned.verdict.clone()).collect(),
+        items: plan
+            .items
+            .iter()
+            .map(|planned| planned.verdict.clone())
+            .collect(),
     }
 }
 
@@ -79,22 +83,42 @@ fn plan(vault: &Unlocked, call: &ImportItems) -> Result<Plan, Failure> {
     let items = call.items.iter().map(|new| {
         let planned = one(vault, &known, &mut taken, environment, new, call);
         planned.unwrap_or_else(|why| Planned {
-            verdict: ImportVerdict { refused: Some(why), ..verdict(&new.name, ImportAction::Refuse) },
+            verdict: ImportVerdict {
+                refused: Some(why),
+                ..verdict(&new.name, ImportAction::Refuse)
+            },
             item: None,
         })
     });
-    Ok(Plan { environment, items: items.collect() })
+    Ok(Plan {
+        environment,
+        items: items.collect(),
+    })
 }
 
 /// The environment of a name or an id.
-pub(super) fn environment_of(vault: &Unlocked, wanted: Option<&str>) -> Result<EnvironmentId, Failure> {
-    let Some(wanted) = wanted else { return Ok(vault.environment()) };
+pub(super) fn environment_of(
+    vault: &Unlocked,
+    wanted: Option<&str>,
+) -> Result<EnvironmentId, Failure> {
+    let Some(wanted) = wanted else {
+        return Ok(vault.environment());
+    };
     let all = vault.environments().into_iter();
-    let mut found = all.filter(|id| id.to_string() == wanted || vault.environment_name(*id) == wanted);
+    let mut found =
+        all.filter(|id| id.to_string() == wanted || vault.environment_name(*id) == wanted);
     match (found.next(), found.next()) {
         (Some(id), None) => Ok(id),
-        (Some(_), Some(_)) => Err(Failure::new(Code::Ambiguous, format!("More than one environment is called {:?}.", visible(wanted)), "Give its id.")),
-        (None, _) => Err(failure::not_found("environment", wanted, "Leave --environment out for the usual one.")),
+        (Some(_), Some(_)) => Err(Failure::new(
+            Code::Ambiguous,
+            format!("More than one environment is called {:?}.", visible(wanted)),
+            "Give its id.",
+        )),
+        (None, _) => Err(failure::not_found(
+            "environment",
+            wanted,
+            "Leave --environment out for the usual one.",
+        )),
     }
 }
 
@@ -114,8 +138,15 @@ struct Taken {
 
 impl<'a> Known<'a> {
     fn of(vault: &'a Unlocked, environment: EnvironmentId) -> Self {
-        let mut known = Self { by_name: HashMap::new(), by_key: HashMap::new(), taken: Taken::default() };
-        let here = vault.items().into_iter().filter(|item| item.environment == environment && item.trashed.is_none());
+        let mut known = Self {
+            by_name: HashMap::new(),
+            by_key: HashMap::new(),
+            taken: Taken::default(),
+        };
+        let here = vault
+            .items()
+            .into_iter()
+            .filter(|item| item.environment == environment && item.trashed.is_none());
         for item in here {
             known.by_name.insert(&item.name, item);
             if !item.api_key.is_empty() {
@@ -140,7 +171,15 @@ fn key_of(item: &Item) -> Option<(String, String, String)> {
 }
 
 fn verdict(name: &str, action: ImportAction) -> ImportVerdict {
-    ImportVerdict { name: name.to_owned(), action, duplicate_of: None, known_by: None, same: false, refused: None, item: None }
+    ImportVerdict {
+        name: name.to_owned(),
+        action,
+        duplicate_of: None,
+        known_by: None,
+        same: false,
+        refused: None,
+        item: None,
+    }
 }
 
 fn one(
@@ -154,7 +193,12 @@ fn one(
     check(new)?;
     let found = duplicate(known, new);
     let Some((other, by)) = found else {
-        return added(vault, taken, fresh(environment, new, call)?, verdict(&new.name, ImportAction::Add));
+        return added(
+            vault,
+            taken,
+            fresh(environment, new, call)?,
+            verdict(&new.name, ImportAction::Add),
+        );
     };
     let mut told = verdict(&other.name, ImportAction::Skip);
     told.duplicate_of = Some(other.name.clone());
@@ -162,12 +206,21 @@ fn one(
     told.same = holds(vault, other, new);
     told.item = Some(other.id);
     match call.on_duplicate {
-        OnDuplicate::Skip => Ok(Planned { verdict: told, item: None }),
-        OnDuplicate::Update if told.same => Ok(Planned { verdict: told, item: None }),
+        OnDuplicate::Skip => Ok(Planned {
+            verdict: told,
+            item: None,
+        }),
+        OnDuplicate::Update if told.same => Ok(Planned {
+            verdict: told,
+            item: None,
+        }),
         OnDuplicate::Update => {
             told.action = ImportAction::Update;
             let item = Some(updated(other, new, call)?);
-            Ok(Planned { verdict: told, item })
+            Ok(Planned {
+                verdict: told,
+                item,
+            })
         }
         OnDuplicate::Both => {
             let mut item = fresh(environment, new, call)?;
@@ -183,9 +236,16 @@ fn one(
     }
 }
 
-fn added(vault: &Unlocked, taken: &mut Taken, item: Item, mut told: ImportVerdict) -> Result<Planned, String> {
+fn added(
+    vault: &Unlocked,
+    taken: &mut Taken,
+    item: Item,
+    mut told: ImportVerdict,
+) -> Result<Planned, String> {
     if item.base_url.is_some() && !vault.is_practice() {
-        return Err("It has an address of its own, which practice vaults alone may have.".to_owned());
+        return Err(
+            "It has an address of its own, which practice vaults alone may have.".to_owned(),
+        );
     }
     if key_of(&item).is_some_and(|key| taken.keys.contains(&key)) {
         return Err(format!(
@@ -195,7 +255,10 @@ fn added(vault: &Unlocked, taken: &mut Taken, item: Item, mut told: ImportVerdic
     }
     taken.add(&item);
     told.item = Some(item.id);
-    Ok(Planned { verdict: told, item: Some(item) })
+    Ok(Planned {
+        verdict: told,
+        item: Some(item),
+    })
 }
 
 fn free_name(taken: &BTreeSet<String>, wanted: &str) -> String {
@@ -209,7 +272,10 @@ fn duplicate<'a>(known: &Known<'a>, new: &NewImport) -> Option<(&'a Item, &'stat
     }
     let key = new.fields.iter().find(|field| field.name == "api-key")?;
     // EXPOSE: the public half, to its comparison.
-    known.by_key.get(key.value.expose()).map(|item| (*item, "api-key"))
+    known
+        .by_key
+        .get(key.value.expose())
+        .map(|item| (*item, "api-key"))
 }
 
 // What the vault would refuse is said before anything is put.
@@ -218,7 +284,11 @@ fn check(new: &NewImport) -> Result<(), String> {
         return Err("Its name cannot be printed: --map 'ITEM.name=NAME'.".to_owned());
     }
     let kind = ItemKind::of_word(&new.kind).ok_or("It is of a kind that is not known here.")?;
-    let is_word = |tag: &String| !tag.is_empty() && tag.len() <= 64 && !tag.chars().any(|c| c.is_whitespace() || c.is_control());
+    let is_word = |tag: &String| {
+        !tag.is_empty()
+            && tag.len() <= 64
+            && !tag.chars().any(|c| c.is_whitespace() || c.is_control())
+    };
     if new.tags.len() > MAX_TAGS || !new.tags.iter().all(is_word) {
         return Err("It has too many tags, or one that is no word.".to_owned());
     }
@@ -230,22 +300,38 @@ fn check(new: &NewImport) -> Result<(), String> {
         // EXPOSE: to a look at its length.
         let length = field.value.expose().len();
         if length == 0 || length > MAX_VALUE_BYTES {
-            return Err(format!("Its field {} is empty or too long.", visible(&field.name)));
+            return Err(format!(
+                "Its field {} is empty or too long.",
+                visible(&field.name)
+            ));
         }
-        let may_be = if field.secret { field.name == CHIEF || Item::may_be_called(&field.name) } else { is_plain_name(&field.name) };
+        let may_be = if field.secret {
+            field.name == CHIEF || Item::may_be_called(&field.name)
+        } else {
+            is_plain_name(&field.name)
+        };
         if !may_be || !names.insert(&field.name) {
-            return Err(format!("It cannot have a field that is called {}: --map 'ITEM.field.{0}=NAME'.", visible(&field.name)));
+            return Err(format!(
+                "It cannot have a field that is called {}: --map 'ITEM.field.{0}=NAME'.",
+                visible(&field.name)
+            ));
         }
     }
     let has = |name: &str| names.contains(&name.to_owned());
     if kind == ItemKind::ExchangeKey && !(has("venue") && has("class")) {
-        return Err("It is no known exchange's: --map 'ITEM.venue=VENUE', or 'ITEM.kind=api-key'.".to_owned());
+        return Err(
+            "It is no known exchange's: --map 'ITEM.venue=VENUE', or 'ITEM.kind=api-key'."
+                .to_owned(),
+        );
     }
     Ok(())
 }
 
 fn is_plain_name(name: &str) -> bool {
-    matches!(name, "venue" | "key-set" | "class" | "auth" | "api-key" | "base-url") || Item::may_be_called(name)
+    matches!(
+        name,
+        "venue" | "key-set" | "class" | "auth" | "api-key" | "base-url"
+    ) || Item::may_be_called(name)
 }
 
 fn fresh(environment: EnvironmentId, new: &NewImport, call: &ImportItems) -> Result<Item, String> {
@@ -260,23 +346,41 @@ fn fresh(environment: EnvironmentId, new: &NewImport, call: &ImportItems) -> Res
 
 fn updated(other: &Item, new: &NewImport, call: &ImportItems) -> Result<Item, String> {
     if other.kind.word() != new.kind {
-        return Err(format!("The one in the vault is of another kind ({}): --map 'ITEM.name=NAME'.", other.kind.word()));
+        return Err(format!(
+            "The one in the vault is of another kind ({}): --map 'ITEM.name=NAME'.",
+            other.kind.word()
+        ));
     }
     for field in new.fields.iter().filter(|field| field.secret) {
         if matches!(other.place(&field.name), Some(SecretPlace::OnDevice { .. })) {
             return Err("The one in the vault has its key on a device.".to_owned());
         }
         if other.fields.contains_key(&field.name) {
-            return Err(format!("The one in the vault shows its field {}, and here it is hidden.", visible(&field.name)));
+            return Err(format!(
+                "The one in the vault shows its field {}, and here it is hidden.",
+                visible(&field.name)
+            ));
         }
     }
-    let shown = new.fields.iter().find(|field| !field.secret && other.secrets.contains_key(&field.name));
+    let shown = new
+        .fields
+        .iter()
+        .find(|field| !field.secret && other.secrets.contains_key(&field.name));
     if let Some(field) = shown {
-        return Err(format!("The one in the vault hides its field {}, and here it is shown.", visible(&field.name)));
+        return Err(format!(
+            "The one in the vault hides its field {}, and here it is shown.",
+            visible(&field.name)
+        ));
     }
-    let further = new.fields.iter().filter(|field| field.secret && !other.secrets.contains_key(&field.name)).count();
+    let further = new
+        .fields
+        .iter()
+        .filter(|field| field.secret && !other.secrets.contains_key(&field.name))
+        .count();
     if other.secrets.len() + further > MAX_EXTRA_FIELDS {
-        return Err(format!("It would have more than {MAX_EXTRA_FIELDS} fields."));
+        return Err(format!(
+            "It would have more than {MAX_EXTRA_FIELDS} fields."
+        ));
     }
     let mut item = other.clone();
     fill(&mut item, new, call)?;
@@ -292,7 +396,10 @@ fn updated(other: &Item, new: &NewImport, call: &ImportItems) -> Result<Item, St
 // Everything but the secrets.
 fn fill(item: &mut Item, new: &NewImport, call: &ImportItems) -> Result<(), String> {
     item.tags.extend(new.tags.iter().cloned());
-    item.plaintext_seen = call.plaintext_seen.or(new.plaintext_seen).or(item.plaintext_seen);
+    item.plaintext_seen = call
+        .plaintext_seen
+        .or(new.plaintext_seen)
+        .or(item.plaintext_seen);
     if !new.note.is_empty() {
         item.note.clone_from(&new.note);
     }
@@ -314,13 +421,24 @@ fn fill(item: &mut Item, new: &NewImport, call: &ImportItems) -> Result<(), Stri
 
 // As it is said, or as the key looks.
 fn auth_of(new: &NewImport) -> AuthMethod {
-    let value = |name: &str| new.fields.iter().find(|field| field.name == name).map(|field| &field.value);
+    let value = |name: &str| {
+        new.fields
+            .iter()
+            .find(|field| field.name == name)
+            .map(|field| &field.value)
+    };
     // EXPOSE: to a look at its beginning.
-    let (said, secret) = (value("auth").map_or("", |v| v.expose()), value(CHIEF).map_or("", |v| v.expose()));
+    let (said, secret) = (
+        value("auth").map_or("", |v| v.expose()),
+        value(CHIEF).map_or("", |v| v.expose()),
+    );
     // The beginning of an Ed25519 key in PKCS#8 (RFC 8410).
     if said == "ed25519" || secret.contains("MC4CAQAwBQYDK2VwBCIEI") {
         AuthMethod::Ed25519
-    } else if said == "rsa-sha256" || secret.contains("BEGIN RSA PRIVATE KEY") || secret.contains("MIIEv") && secret.contains("PRIVATE KEY") {
+    } else if said == "rsa-sha256"
+        || secret.contains("BEGIN RSA PRIVATE KEY")
+        || secret.contains("MIIEv") && secret.contains("PRIVATE KEY")
+    {
         AuthMethod::RsaSha256
     } else {
         AuthMethod::HmacSha256
@@ -331,13 +449,18 @@ fn apply(vault: &mut Unlocked, plan: &Plan, call: &ImportItems) -> Result<(), Fa
     for (planned, new) in plan.items.iter().zip(&call.items) {
         if let Some(why) = &planned.verdict.refused {
             return Err(failure::invalid(
-                &format!("Nothing was imported: {:?} cannot be. {why}", visible(&new.name)),
+                &format!(
+                    "Nothing was imported: {:?} cannot be. {why}",
+                    visible(&new.name)
+                ),
                 "Look at --dry-run.",
             ));
         }
         let Some(item) = &planned.item else { continue };
         let id = item.id;
-        vault.put(item.clone()).map_err(|error| failure::vault(&error))?;
+        vault
+            .put(item.clone())
+            .map_err(|error| failure::vault(&error))?;
         for field in new.fields.iter().filter(|field| field.secret) {
             put_secret(vault, id, field)?;
         }
@@ -351,33 +474,49 @@ fn put_secret(vault: &mut Unlocked, id: ItemId, field: &NewImportField) -> Resul
     }
     // EXPOSE: into the type that the vault takes.
     let secret = ApiSecret::new(field.value.expose().to_owned());
-    let is_sealed = vault.item(id).and_then(|item| item.place(&field.name)) == Some(&SecretPlace::Sealed);
+    let is_sealed =
+        vault.item(id).and_then(|item| item.place(&field.name)) == Some(&SecretPlace::Sealed);
     // What was sealed does not become less than that.
-    let put = if is_sealed { vault.seal_field(id, &field.name, secret) } else { vault.set_field_secret(id, &field.name, secret) };
+    let put = if is_sealed {
+        vault.seal_field(id, &field.name, secret)
+    } else {
+        vault.set_field_secret(id, &field.name, secret)
+    };
     put.map_err(|error| failure::vault(&error))
 }
 
 // Whether a secret field has this value. One that is sealed cannot be looked at.
 fn is_in(vault: &Unlocked, id: ItemId, field: &NewImportField) -> bool {
     // EXPOSE: both, to their comparison.
-    vault.field_secret(id, &field.name).is_ok_and(|secret| secret.expose() == field.value.expose())
+    vault
+        .field_secret(id, &field.name)
+        .is_ok_and(|secret| secret.expose() == field.value.expose())
 }
 
 // Whether an item has every value of a proposal.
 fn holds(vault: &Unlocked, item: &Item, new: &NewImport) -> bool {
     item.kind.word() == new.kind
-        && new.fields.iter().all(|field| match (field.secret, field.name.as_str()) {
-            (true, _) => is_in(vault, item.id, field),
-            // How it is filed is no value of the source.
-            (false, "key-set" | "class" | "auth") => true,
-            // EXPOSE: what is not hidden, to its comparison.
-            (false, name) => item.plain_field(name).as_deref() == Some(field.value.expose()),
-        })
+        && new
+            .fields
+            .iter()
+            .all(|field| match (field.secret, field.name.as_str()) {
+                (true, _) => is_in(vault, item.id, field),
+                // How it is filed is no value of the source.
+                (false, "key-set" | "class" | "auth") => true,
+                // EXPOSE: what is not hidden, to its comparison.
+                (false, name) => item.plain_field(name).as_deref() == Some(field.value.expose()),
+            })
 }
 
 // The file has what the vault has, and the vault has what came in: only then may a source go.
 fn read_back(vault: &Unlocked, plan: &Plan, call: &ImportItems) -> Result<(), Failure> {
-    let damaged = |what: &str| Failure::new(Code::Damaged, what, "Keep the source, and look at: touchkeep backup list");
+    let damaged = |what: &str| {
+        Failure::new(
+            Code::Damaged,
+            what,
+            "Keep the source, and look at: touchkeep backup list",
+        )
+    };
     if !vault.is_on_disk().map_err(|error| failure::vault(&error))? {
         return Err(damaged("The vault's file is not what was just saved."));
     }
@@ -389,7 +528,11 @@ fn read_back(vault: &Unlocked, plan: &Plan, call: &ImportItems) -> Result<(), Fa
             continue;
         };
         let sealed = |field: &NewImportField| item.place(&field.name) == Some(&SecretPlace::Sealed);
-        let whole = new.fields.iter().filter(|field| field.secret).all(|field| sealed(field) || is_in(vault, item.id, field));
+        let whole = new
+            .fields
+            .iter()
+            .filter(|field| field.secret)
+            .all(|field| sealed(field) || is_in(vault, item.id, field));
         if !whole {
             return Err(damaged("An item reads otherwise after it was saved."));
         }

@@ -346,7 +346,7 @@ const fn class_word(class: KeyClass) -> &'static str {
     }
 }
 
-fn class_of(word: &str) -> Result<KeyClass, Failure> {
+pub(super) fn class_of(word: &str) -> Result<KeyClass, Failure> {
     [
         KeyClass::Read,
         KeyClass::Trade,

@@ -6,12 +6,12 @@ use serde_json::value::RawValue;
 use touchkeep_core::Code;
 use touchkeep_wire::{
     AcceptModule, AddClient, AddItem, AnswerPrompt, AttestDevice, Call, ChangePin, CheckReminders,
-    CreateVault, Diagnose, Done, EnrollDevice, ExportPublicKey, Failure, GetPolicy, GetStatus,
-    Hello, InspectDevice, JoinMembership, ListAudit, ListBackups, ListClients, ListDevices,
-    ListItems, ListPrompts, ListRecovery, ListReminders, LockVault, MakeKit, MergeCopy,
-    ProveDevice, ProveKit, RemoveItem, ResealItems, RestoreBackup, RetireDevice, RevokeClient,
-    SetApiKey, SetDevicePin, SetPolicy, StopAgent, UnblockPin, UnlockVault, UnlockWithKit,
-    VerifyAudit,
+    CreateVault, Diagnose, Done, EnrollDevice, ExportItems, ExportPublicKey, Failure, GetPolicy,
+    GetStatus, Hello, ImportItems, InspectDevice, JoinMembership, ListAudit, ListBackups,
+    ListClients, ListDevices, ListItems, ListPrompts, ListRecovery, ListReminders, LockVault,
+    MakeKit, MergeCopy, ProveDevice, ProveKit, RemoveItem, ResealItems, RestoreBackup,
+    RetireDevice, RevokeClient, SetApiKey, SetDevicePin, SetPolicy, StopAgent, UnblockPin,
+    UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     agent::Agent,
-    calls::{audit, backup, clients, devices, doctor, enrol, items, policy, recover, remind},
+    calls::{
+        audit, backup, clients, devices, doctor, enrol, export, import, items, policy, recover,
+        remind,
+    },
     vault,
 };
 
@@ -133,6 +136,15 @@ pub(super) async fn dispatch(
             })
             .await
         }
+        ImportItems::METHOD => call(params, |items| import::import(agent, items)).await,
+        ExportItems::METHOD if channel == Channel::FrontEnds => {
+            call(params, |how| export::export(agent, how)).await
+        }
+        ExportItems::METHOD => Err(Failure::new(
+            Code::NotPermitted,
+            "An export is given to front ends only.",
+            "Run: touchkeep export",
+        )),
         AddClient::METHOD => call(params, |client| clients::add(agent, client)).await,
         ListClients::METHOD => call(params, |ListClients {}| async { clients::list(agent) }).await,
         RevokeClient::METHOD => {
