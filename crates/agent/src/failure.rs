@@ -56,7 +56,17 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         }
         VaultError::Memory(_) => "Raise the limit of locked memory: ulimit -l",
         VaultError::NotFound => "Look at: touchkeep list",
-        VaultError::Ambiguous(_) => "Use the item's id: touchkeep list --json",
+        VaultError::NoEnvironment => "Look at: touchkeep env list",
+        VaultError::NoVersion(_) | VaultError::NotKept => "Look at: touchkeep history",
+        VaultError::Ambiguous(ids) => {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            let fix = format!("Use the id of the one that is meant: {}", ids.join(", "));
+            return Failure::new(
+                error.code(),
+                format!("{}.", capital(&error.to_string())),
+                fix,
+            );
+        }
         VaultError::PracticeOnly => "Leave the address out, or make a practice vault.",
         _ => "",
     };

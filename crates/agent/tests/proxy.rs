@@ -75,15 +75,14 @@ async fn desk(config: &str, money: fn(SecretText) -> NewSecret, answers: bool) -
     ] {
         client
             .call(AddItem {
-                name: name.into(),
-                venue: "binance".into(),
-                key_set: "main".into(),
-                class: class.into(),
-                api_key: format!("{name}-api-key-0123456789"),
-                secret: secret(SecretText::new(TRADE_SECRET.into())),
-                base_url: Some(venue.url.clone()),
                 rotate_after_days: Some(90),
-                created: None,
+                ..AddItem::new("exchange-key", name)
+                    .field("venue", "binance")
+                    .field("key-set", "main")
+                    .field("class", class)
+                    .field("api-key", format!("{name}-api-key-0123456789"))
+                    .field("base-url", &venue.url)
+                    .secret("secret", secret(SecretText::new(TRADE_SECRET.into())))
             })
             .await
             .unwrap();
@@ -649,15 +648,17 @@ async fn a_key_that_is_due_is_said_once() {
     let old = touchkeep_core::UnixMillis(1_000_000_000_000);
     desk.client
         .call(AddItem {
-            name: "old".into(),
-            venue: "binance".into(),
-            key_set: "old".into(),
-            class: "read".into(),
-            api_key: "old-api-key-0123456789".into(),
-            secret: stored(SecretText::new("canary-old-secret".into())),
-            base_url: None,
             rotate_after_days: Some(30),
             created: Some(old),
+            ..AddItem::new("exchange-key", "old")
+                .field("venue", "binance")
+                .field("key-set", "old")
+                .field("class", "read")
+                .field("api-key", "old-api-key-0123456789")
+                .secret(
+                    "secret",
+                    stored(SecretText::new("canary-old-secret".into())),
+                )
         })
         .await
         .unwrap();

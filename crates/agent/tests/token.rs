@@ -76,21 +76,22 @@ async fn add(
 ) -> ItemSummary {
     let on_device = matches!(secret, NewSecret::OnDevice { .. });
     client
-        .call(AddItem {
-            name: name.into(),
-            venue: "binance".into(),
-            key_set: "main".into(),
-            class: class.into(),
-            api_key: if on_device {
-                String::new()
-            } else {
-                format!("{name}-api-key")
-            },
-            secret,
-            base_url: Some(venue.url.clone()),
-            rotate_after_days: None,
-            created: None,
-        })
+        .call(
+            AddItem::new("exchange-key", name)
+                .field("venue", "binance")
+                .field("key-set", "main")
+                .field("class", class)
+                .field(
+                    "api-key",
+                    if on_device {
+                        String::new()
+                    } else {
+                        format!("{name}-api-key")
+                    },
+                )
+                .field("base-url", &venue.url)
+                .secret("secret", secret),
+        )
         .await
         .unwrap()
 }

@@ -60,6 +60,8 @@ words! {
         ItemRemoved = "item-removed",
         /// A secret value was shown to a person or given to a process.
         SecretRevealed = "secret-revealed",
+        /// An environment was made, or got another name.
+        EnvironmentChanged = "environment-changed",
         /// A client got a token.
         ClientAdded = "client-added",
         /// A client's token was taken back.

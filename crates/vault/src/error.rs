@@ -64,6 +64,9 @@ pub enum VaultError {
     /// No such item.
     #[error("there is no such item")]
     NotFound,
+    /// No environment of that name is open to this user.
+    #[error("there is no such environment")]
+    NoEnvironment,
     /// The name means more than one item.
     #[error("the name means more than one item")]
     Ambiguous(Vec<ItemId>),
@@ -134,7 +137,11 @@ impl VaultError {
             | Self::NotAttested(_) => Code::NotPermitted,
             Self::NotEnrolled | Self::NoKey(_) => Code::NoDevice,
             Self::Device(error) => error.code(),
-            Self::NotFound | Self::NoSecret | Self::NoVersion(_) | Self::NotKept => Code::NotFound,
+            Self::NotFound
+            | Self::NoEnvironment
+            | Self::NoSecret
+            | Self::NoVersion(_)
+            | Self::NotKept => Code::NotFound,
             Self::Ambiguous(_) => Code::Ambiguous,
             Self::PracticeOnly | Self::Invalid(_) => Code::Invalid,
         }

@@ -14,12 +14,15 @@ use crate::{
     crypt::{self, Bundle, LockedIdentity},
     error::VaultError,
     hand::{Hand, Stated, needed},
-    item::SecretPlace,
+    item::{Item, SecretPlace},
     opened::OpenEnvironment,
     readme,
     save::Extra,
     unlocked::Unlocked,
 };
+
+/// Bytes of an environment's name.
+const MAX_ENVIRONMENT_NAME: usize = 128;
 
 /// What follows when a device is retired.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,8 +232,12 @@ impl Unlocked {
 
     fn exposed_to(&self, device: DeviceId) -> Retired {
         let items = || self.items().into_iter();
-        let stored = items().filter(|item| item.secret == SecretPlace::Stored);
-        let sealed = items().filter(|item| item.sealed_to.contains(&device));
+        let is_stored = |item: &&Item| item.places().any(|(_, it)| *it == SecretPlace::Stored);
+        let opens = |item: &&Item| {
+            let mut fields = item.places().map(|(field, _)| item.sealed_to(field));
+            fields.any(|devices| devices.contains(&device))
+        };
+        let (stored, sealed) = (items().filter(is_stored), items().filter(opens));
         Retired {
             readable: stored.map(|item| item.id).collect(),
             sealed: sealed.map(|item| item.id).collect(),
@@ -357,6 +364,22 @@ impl Unlocked {
         now: UnixMillis,
         audit: AuditHead,
     ) -> Result<EnvironmentId, VaultError> {
+        self.check_environment_name(None, name)?;
+        let (id, proposal) = self.propose_environment(now)?;
+        self.sign_and_enact(proposal, hand, now, audit)?;
+        self.name_environment(id, name)?;
+        self.save(now, audit)?;
+        Ok(id)
+    }
+
+    /// What [`Unlocked::add_environment`] does, to be signed elsewhere. The name is given once it is enacted.
+    ///
+    /// # Errors
+    /// As [`Unlocked::add_environment`].
+    pub fn propose_environment(
+        &self,
+        now: UnixMillis,
+    ) -> Result<(EnvironmentId, Proposal), VaultError> {
         self.may_govern()?;
         let (id, user) = (EnvironmentId::random(), self.user());
         let identity = LockedIdentity::generate()?;
@@ -368,15 +391,44 @@ impl Unlocked {
         let mut extra = Extra::default();
         let own = vec![(user, self.opened.bundle.identity.recipient().to_owned())];
         self.rewrap_environment(&mut extra, id, 1, &identity, &own)?;
-        let proposal = self.proposal(extra, statements, now);
-        self.sign_and_enact(proposal, hand, now, audit)?;
-        if let Some(environment) = self.opened.environments.get_mut(&id) {
-            let value = Value::new(Zeroizing::new(name.to_owned()));
-            let settings = &mut environment.pending.settings;
-            settings.insert(environment_name(id), Some(value));
+        Ok((id, self.proposal(extra, statements, now)))
+    }
+
+    /// Whether an environment may be called so.
+    ///
+    /// # Errors
+    /// It cannot be printed, or another environment is called so.
+    pub fn check_environment_name(
+        &self,
+        id: Option<EnvironmentId>,
+        name: &str,
+    ) -> Result<(), VaultError> {
+        let is_printable = !name.trim().is_empty() && !name.chars().any(char::is_control);
+        if !is_printable || name.len() > MAX_ENVIRONMENT_NAME {
+            return Err(VaultError::Invalid(
+                "an environment without a printable name",
+            ));
         }
-        self.save(now, audit)?;
-        Ok(id)
+        let mut others = self.environments().into_iter().filter(|it| Some(*it) != id);
+        if others.any(|other| self.environment_name(other) == name) {
+            return Err(VaultError::Invalid("a second environment of that name"));
+        }
+        Ok(())
+    }
+
+    /// Gives an environment a display name.
+    ///
+    /// # Errors
+    /// The name cannot be printed or another environment has it, there is no such environment, or this user may not write in it.
+    pub fn name_environment(&mut self, id: EnvironmentId, name: &str) -> Result<(), VaultError> {
+        self.check_environment_name(Some(id), name)?;
+        if id == self.main() {
+            return self.set_setting(&environment_name(id), name);
+        }
+        let value = Value::new(Zeroizing::new(name.to_owned()));
+        let pending = &mut self.writable(id)?.pending;
+        pending.settings.insert(environment_name(id), Some(value));
+        Ok(())
     }
 
     /// Lets somebody in, with a role, into environments that this user can read. Both devices sign one text: the admin's, and the

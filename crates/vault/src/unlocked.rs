@@ -6,7 +6,9 @@ use std::{
     sync::OnceLock,
 };
 
-use touchkeep_container::{MemberName, SECRET_FIELD, Value, is_secret_field, op, parallel};
+use touchkeep_container::{
+    MemberName, SECRET_FIELD, Value, is_secret_field, op, parallel, state::ItemState,
+};
 use touchkeep_core::{ApiSecret, DeviceId, EnvironmentId, Id, ItemId, UserId, VaultId};
 use touchkeep_device::{Auth, Device, Purpose};
 use zeroize::Zeroizing;
@@ -16,6 +18,7 @@ use crate::{
     crypt::{self, LockedIdentity},
     enrolled::EnrolledDevice,
     error::VaultError,
+    find::Index,
     item::{
         self, FurtherSecret, Item, MAX_EXTRA_FIELDS, MAX_FIELD_BYTES, MAX_TAGS, Secret, SecretPlace,
     },
@@ -38,6 +41,8 @@ pub struct Unlocked {
 struct Shown {
     items: BTreeMap<ItemId, Item>,
     unreadable: Vec<ItemId>,
+    // Put together when somebody looks for something.
+    index: OnceLock<Index>,
 }
 
 impl Unlocked {
@@ -92,9 +97,15 @@ impl Unlocked {
         Some(Item::read(id, environment.id, &state).filter(is_allowed))
     }
 
+    pub(crate) fn index(&self) -> &Index {
+        let shown = self.shown();
+        shown.index.get_or_init(|| Index::of(shown.items.values()))
+    }
+
     fn change_shown(&mut self, change: impl FnOnce(&mut Shown)) {
         self.shown();
         if let Some(shown) = self.shown.get_mut() {
+            shown.index = OnceLock::new();
             change(shown);
         }
     }
@@ -148,6 +159,13 @@ impl Unlocked {
             .unwrap_or_default()
     }
 
+    /// The display name of a member; his id where he has none.
+    #[must_use]
+    pub fn name_of(&self, user: UserId) -> String {
+        let name = self.setting(&user_name(user));
+        name.map_or_else(|| user.to_string(), str::to_owned)
+    }
+
     /// The environments that this user can read: the main one first, the others by id.
     #[must_use]
     pub fn environments(&self) -> Vec<EnvironmentId> {
@@ -169,7 +187,7 @@ impl Unlocked {
     }
 
     // What is the whole vault's is kept in the environment that was stated first.
-    fn main(&self) -> EnvironmentId {
+    pub(crate) fn main(&self) -> EnvironmentId {
         let stated = self.locked.container.membership().first_environment;
         let first = self.opened.environments.keys().next();
         stated
@@ -218,6 +236,10 @@ impl Unlocked {
                 .collect(),
             None => self.named(name),
         };
+        // What is in the trash does not stand in the way of what is not.
+        if found.iter().any(|item| item.trashed.is_none()) {
+            found.retain(|item| item.trashed.is_none());
+        }
         match (found.pop(), &found[..]) {
             (None, _) => Err(VaultError::NotFound),
             (Some(item), []) => Ok(item),
@@ -243,23 +265,29 @@ impl Unlocked {
         environments.find_map(|environment| self.read_item(environment, id).flatten())
     }
 
-    /// Items whose secret was given twice by writers that did not know of each other. The later one is used until somebody
+    /// Items of which a secret was given twice by writers that did not know of each other. The later one is used until somebody
     /// sets it again.
     #[must_use]
     pub fn conflicts(&self) -> Vec<ItemId> {
-        let history = self.locked.container.history();
-        let items = self.shown().items.values();
-        let in_conflict = |item: &&Item| {
-            let state = self.opened.environments.get(&item.environment);
-            state.is_some_and(|environment| {
-                environment.state.may_be_in_conflict(item.id)
-                    && environment
-                        .state
-                        .item(item.id, history)
-                        .is_some_and(|state| state.is_in_conflict())
-            })
+        let ids = self.shown().items.keys();
+        ids.filter(|id| !self.conflicts_of(**id).is_empty())
+            .copied()
+            .collect()
+    }
+
+    /// The secret fields of an item that were given twice so. That two kept the same earlier value is no conflict.
+    #[must_use]
+    pub fn conflicts_of(&self, id: ItemId) -> Vec<String> {
+        let Ok(environment) = self.open_environment_of(id) else {
+            return Vec::new();
         };
-        items.filter(in_conflict).map(|item| item.id).collect()
+        if !environment.state.may_be_in_conflict(id) {
+            return Vec::new();
+        }
+        let state = environment.state.item(id, self.locked.container.history());
+        let fields = state.iter().flat_map(ItemState::conflicts);
+        let names = fields.filter_map(item::secret_name);
+        names.map(str::to_owned).collect()
     }
 
     /// Items that another program wrote and this one cannot read, or must not: an address of one's own outside of practice.

@@ -96,7 +96,17 @@ export type ItemSummary = {
 id: string,
 /** Its name. */
 name: string,
-/** Its venue. */
+/** `exchange-key`, `api-key`, `oauth-client`, `otp-seed`, `ssh-key`, `note`, `login`. */
+kind: string,
+/** The display name of its environment. */
+environment: string,
+/** Words to find it by, in order. */
+tags: Array<string>,
+/** When it was put into the trash. */
+trashed: number | null,
+/** When it was seen in plaintext: to be rotated. */
+plaintext_seen: number | null,
+/** Its venue; empty for other kinds than exchange keys, as the next two. */
 venue: string,
 /** The venue account. */
 key_set: string,

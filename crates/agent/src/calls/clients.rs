@@ -34,7 +34,8 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
         let venue = {
             let vault = open.read();
             let items = vault.items();
-            let of_set = items.into_iter().find(|item| item.key_set == call.key_set);
+            let mut signing = items.into_iter().filter(|item| item.is_signing_key());
+            let of_set = signing.find(|item| item.key_set == call.key_set);
             of_set.map(|item| item.venue.clone())
         };
         let venue = venue.ok_or_else(|| {

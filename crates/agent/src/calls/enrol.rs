@@ -270,9 +270,12 @@ pub(crate) async fn reseal(
         let mut ids = Vec::new();
         for name in &wanted {
             let item = open.item(name)?;
-            if item.secret != SecretPlace::Sealed {
+            if item
+                .places()
+                .all(|(_, place)| *place != SecretPlace::Sealed)
+            {
                 return Err(failure::invalid(
-                    format!("The secret of {:?} is not sealed.", visible(name)),
+                    format!("No secret of {:?} is sealed.", visible(name)),
                     "Look at: touchkeep list",
                 ));
             }
@@ -288,9 +291,18 @@ pub(crate) async fn reseal(
         .ok_or_else(failure::locked)?;
     let mut done = Vec::new();
     for id in ids {
-        reseal_one(agent, &open, &device, id).await?;
+        let fields: Vec<String> = {
+            let vault = open.read();
+            let item = vault.item(id).into_iter();
+            let places = item.flat_map(touchkeep_vault::Item::places);
+            let sealed = places.filter(|(_, place)| **place == SecretPlace::Sealed);
+            sealed.map(|(field, _)| field.to_owned()).collect()
+        };
+        for field in fields {
+            reseal_one(agent, &open, &device, (id, field)).await?;
+        }
         let vault = open.read();
-        done.extend(vault.item(id).map(items::summary));
+        done.extend(vault.item(id).map(|item| items::summary(&vault, item)));
     }
     Ok(done)
 }
@@ -299,20 +311,20 @@ async fn reseal_one(
     agent: &Arc<Agent>,
     open: &Arc<Open>,
     device: &EnrolledDevice,
-    id: ItemId,
+    (id, field): (ItemId, String),
 ) -> Result<(), Failure> {
     let name = open.read().item(id).map(|item| item.name.clone());
     let name = name.unwrap_or_default();
     let why = format!("Seal {} again", visible(&name));
     let label = device_label(device);
     let (wanted, opened, modules) = (device.clone(), Arc::clone(open), agent.modules());
-    let read = Arc::clone(open);
+    let (read, opened_field) = (Arc::clone(open), field.clone());
     let secret = agent.devices().with(
         use_of(device, Purpose::Seal, why),
         move || open_enrolled(&wanted, &opened, &modules),
         move |device, auth| {
             read.read()
-                .open_sealed(id, device.device(), auth)
+                .open_sealed_field(id, &opened_field, device.device(), auth)
                 .map_err(failure::vault_or_device)
         },
     );
@@ -326,7 +338,7 @@ async fn reseal_one(
             visible(&name)
         ));
         current.change(event, |vault| {
-            let sealed = vault.seal(id, secret);
+            let sealed = vault.seal_again(id, &field, secret);
             sealed.map_err(|error| failure::vault(&error))
         })
     })

@@ -10,13 +10,18 @@ use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{ApiSecret, Clock, Code, EnvironmentId, ItemId, SystemClock, text::visible};
 use touchkeep_vault::{
     AuthMethod, Item, ItemKind, MAX_EXTRA_FIELDS, MAX_FIELD_BYTES, MAX_TAGS, SecretPlace, Unlocked,
+    one_time,
 };
 use touchkeep_wire::{
     Failure, ImportAction, ImportItems, ImportReport, ImportVerdict, NewImport, NewImportField,
     OnDuplicate,
 };
 
-use super::{change, items::class_of, open_vault};
+use super::{
+    change,
+    items::{checked_url, class_of},
+    open_vault,
+};
 use crate::{agent::Agent, failure};
 
 const CHIEF: &str = "secret";
@@ -104,22 +109,9 @@ pub(super) fn environment_of(
     let Some(wanted) = wanted else {
         return Ok(vault.environment());
     };
-    let all = vault.environments().into_iter();
-    let mut found =
-        all.filter(|id| id.to_string() == wanted || vault.environment_name(*id) == wanted);
-    match (found.next(), found.next()) {
-        (Some(id), None) => Ok(id),
-        (Some(_), Some(_)) => Err(Failure::new(
-            Code::Ambiguous,
-            format!("More than one environment is called {:?}.", visible(wanted)),
-            "Give its id.",
-        )),
-        (None, _) => Err(failure::not_found(
-            "environment",
-            wanted,
-            "Leave --environment out for the usual one.",
-        )),
-    }
+    vault
+        .find_environment(wanted)
+        .map_err(|error| failure::vault(&error))
 }
 
 /// What is in the environment, to find duplicates by.
@@ -317,6 +309,7 @@ fn check(new: &NewImport) -> Result<(), String> {
             ));
         }
     }
+    check_seed(kind, new)?;
     let has = |name: &str| names.contains(&name.to_owned());
     if kind == ItemKind::ExchangeKey && !(has("venue") && has("class")) {
         return Err(
@@ -325,6 +318,20 @@ fn check(new: &NewImport) -> Result<(), String> {
         );
     }
     Ok(())
+}
+
+// A seed that makes no codes is found out now, not when somebody needs one.
+fn check_seed(kind: ItemKind, new: &NewImport) -> Result<(), String> {
+    let seed = new.fields.iter().find(|field| field.name == CHIEF);
+    match seed {
+        // EXPOSE: to a look at whether codes can be made with it.
+        Some(seed) if kind == ItemKind::OtpSeed => {
+            one_time::check(seed.value.expose()).map_err(|error| {
+                format!("It is no seed of one-time codes ({error}): --map 'ITEM.kind=note'.")
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn is_plain_name(name: &str) -> bool {
@@ -412,7 +419,9 @@ fn fill(item: &mut Item, new: &NewImport, call: &ImportItems) -> Result<(), Stri
             "class" => item.class = class_of(&value).map_err(|failure| failure.what)?,
             "auth" => {}
             "api-key" => item.api_key = value,
-            "base-url" => item.base_url = Some(value),
+            "base-url" => {
+                item.base_url = Some(checked_url(&value).map_err(|failure| failure.what)?);
+            }
             name => drop(item.fields.insert(name.to_owned(), value)),
         }
     }

@@ -6,6 +6,7 @@ pub(crate) mod clients;
 pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod enrol;
+pub(crate) mod environments;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod items;

@@ -111,12 +111,11 @@ pub(crate) async fn prove_device(agent: &Arc<Agent>, name: String) -> Result<Reh
 fn count(vault: &Unlocked) -> Result<u32, Failure> {
     let items = vault.items();
     for item in &items {
-        if item.secret == touchkeep_vault::SecretPlace::Stored {
-            drop(
-                vault
-                    .secret(item.id)
-                    .map_err(|error| failure::vault(&error))?,
-            );
+        for (field, place) in item.places() {
+            if *place == touchkeep_vault::SecretPlace::Stored {
+                let secret = vault.field_secret(item.id, field);
+                drop(secret.map_err(|error| failure::vault(&error))?);
+            }
         }
     }
     Ok(u32::try_from(items.len()).unwrap_or(u32::MAX))

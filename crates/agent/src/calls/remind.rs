@@ -21,7 +21,11 @@ pub(crate) fn age(item: &Item) -> KeyAge {
 pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<Shown>, Failure> {
     let (_, open) = open_vault(agent)?;
     let vault = open.read();
-    let mut ages: Vec<_> = vault.items().into_iter().map(shown).collect();
+    let items = vault
+        .items()
+        .into_iter()
+        .filter(|item| item.trashed.is_none());
+    let mut ages: Vec<_> = items.map(shown).collect();
     // The one that is due first comes first; those without a date last.
     ages.sort_by_key(|age| (age.due.is_none(), age.due));
     Ok(ages)
@@ -53,7 +57,11 @@ fn due_now(agent: &Agent) -> Result<Vec<(Item, Reminder)>, Failure> {
     let open = current.open()?;
     let vault = open.read();
     let now = SystemClock.now();
-    let due = vault.items().into_iter().filter_map(|item| {
+    let items = vault
+        .items()
+        .into_iter()
+        .filter(|item| item.trashed.is_none());
+    let due = items.filter_map(|item| {
         let reminder = next_reminder(&age(item), agent.state().last_reminded(item.id), now)?;
         Some((item.clone(), reminder))
     });
@@ -98,7 +106,11 @@ fn words(item: &Item, reminder: Reminder) -> (String, String) {
             format!("is overdue for {days} days"),
         ),
     };
-    (summary, format!("The key {name} at {venue} {when}."))
+    let body = match venue.is_empty() {
+        true => format!("{name} {when}."),
+        false => format!("The key {name} at {venue} {when}."),
+    };
+    (summary, body)
 }
 
 fn shown(item: &Item) -> Shown {

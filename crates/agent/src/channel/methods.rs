@@ -5,13 +5,14 @@ use std::{future::Future, sync::Arc};
 use serde_json::value::RawValue;
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    AcceptModule, AddClient, AddItem, AnswerPrompt, AttestDevice, Call, ChangePin, CheckReminders,
-    CreateVault, Diagnose, Done, EnrollDevice, ExportItems, ExportPublicKey, Failure, GetPolicy,
-    GetStatus, Hello, ImportItems, InspectDevice, JoinMembership, ListAudit, ListBackups,
-    ListClients, ListDevices, ListItems, ListPrompts, ListRecovery, ListReminders, LockVault,
-    MakeKit, MergeCopy, ProveDevice, ProveKit, RemoveItem, ResealItems, RestoreBackup,
-    RetireDevice, RevokeClient, SetApiKey, SetDevicePin, SetPolicy, StopAgent, UnblockPin,
-    UnlockVault, UnlockWithKit, VerifyAudit,
+    AcceptModule, AddClient, AddEnvironment, AddItem, AnswerPrompt, AttestDevice, Call, ChangePin,
+    CheckReminders, CreateVault, Diagnose, Done, EditItem, EnrollDevice, ExportItems,
+    ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello, ImportItems, InspectDevice,
+    JoinMembership, ListAudit, ListBackups, ListClients, ListDevices, ListEnvironments, ListItems,
+    ListPrompts, ListRecovery, ListReminders, ListVersions, LockVault, MakeKit, MergeCopy,
+    ProveDevice, ProveKit, RemoveItem, RenameEnvironment, ResealItems, RestoreBackup, RestoreItem,
+    RestoreVersion, RetireDevice, RevokeClient, SetApiKey, SetDevicePin, SetPolicy, ShowItem,
+    StopAgent, TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -21,8 +22,8 @@ use super::{
 use crate::{
     agent::Agent,
     calls::{
-        audit, backup, clients, devices, doctor, enrol, export, import, items, policy, recover,
-        remind,
+        audit, backup, clients, devices, doctor, enrol, environments, export, import, items,
+        policy, recover, remind,
     },
     vault,
 };
@@ -123,6 +124,53 @@ pub(super) async fn dispatch(
         MergeCopy::METHOD => call(params, |MergeCopy { path }| backup::merge(agent, path)).await,
         ListItems::METHOD => call(params, |ListItems {}| async { items::list(agent) }).await,
         AddItem::METHOD => call(params, |item| items::add(agent, item)).await,
+        FindItems::METHOD => {
+            call(params, |FindItems { filter }| async move {
+                items::find(agent, &filter)
+            })
+            .await
+        }
+        ShowItem::METHOD => {
+            call(params, |ShowItem { item }| async move {
+                items::show(agent, &item)
+            })
+            .await
+        }
+        EditItem::METHOD => call(params, |edit| items::edit(agent, edit)).await,
+        TrashItem::METHOD => call(params, |TrashItem { item }| items::trash(agent, item)).await,
+        RestoreItem::METHOD => {
+            call(params, |RestoreItem { item }| items::restore(agent, item)).await
+        }
+        ListVersions::METHOD => {
+            call(params, |ListVersions { item }| async move {
+                items::versions(agent, &item)
+            })
+            .await
+        }
+        RestoreVersion::METHOD => {
+            call(params, |RestoreVersion { item, version }| {
+                items::restore_version(agent, item, version)
+            })
+            .await
+        }
+        ListEnvironments::METHOD => {
+            call(params, |ListEnvironments {}| async {
+                environments::list(agent)
+            })
+            .await
+        }
+        AddEnvironment::METHOD => {
+            call(params, |AddEnvironment { name }| {
+                environments::add(agent, name)
+            })
+            .await
+        }
+        RenameEnvironment::METHOD => {
+            call(params, |RenameEnvironment { environment, name }| {
+                environments::rename(agent, environment, name)
+            })
+            .await
+        }
         SetApiKey::METHOD => {
             call(params, |SetApiKey { item, api_key }| {
                 items::set_api_key(agent, item, api_key)

@@ -146,7 +146,10 @@ impl Keys for VaultKeys {
         let of_class = |class| {
             let items = vault.items();
             let mut fitting = items.into_iter().filter(move |item| {
-                item.venue == venue && item.key_set == key_set && item.class == class
+                item.is_signing_key()
+                    && item.venue == venue
+                    && item.key_set == key_set
+                    && item.class == class
             });
             let first = fitting.next().cloned();
             match (first, fitting.next()) {
@@ -176,7 +179,7 @@ impl Keys for VaultKeys {
         let items = vault.items();
         let mut of_set = items
             .into_iter()
-            .filter(|item| item.venue == venue && item.key_set == key_set);
+            .filter(|item| item.is_signing_key() && item.venue == venue && item.key_set == key_set);
         Ok(of_set.find_map(|item| item.base_url.clone()))
     }
 

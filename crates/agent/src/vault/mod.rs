@@ -251,6 +251,9 @@ impl Open {
     /// The item that a person means by a name or an id.
     pub(crate) fn item(&self, name_or_id: &str) -> Result<Item, Failure> {
         let vault = self.read();
+        if let Some(item) = crate::calls::items::referred(&vault, name_or_id) {
+            return item.cloned();
+        }
         let by_id = name_or_id.parse().ok().and_then(|id| vault.item(id));
         match by_id {
             Some(item) => Ok(item.clone()),

@@ -35,17 +35,16 @@ pub(super) async fn add(context: &Context<'_>, args: Add) -> Done {
             .0
             .saturating_sub(u64::from(args.age_days) * time::DAY_MS),
     );
-    let call = AddItem {
-        name: args.name,
-        venue: args.venue,
-        key_set: args.key_set,
-        class: args.class.name().to_owned(),
-        api_key: args.api_key,
-        secret,
-        base_url: args.base_url,
-        rotate_after_days: args.rotate_after_days,
-        created: Some(made),
-    };
+    let mut call = AddItem::new("exchange-key", args.name)
+        .field("venue", args.venue)
+        .field("key-set", args.key_set)
+        .field("class", args.class.name())
+        .field("api-key", args.api_key)
+        .secret("secret", secret);
+    call.fields
+        .extend(args.base_url.map(|url| ("base-url".to_owned(), url)));
+    call.rotate_after_days = args.rotate_after_days;
+    call.created = Some(made);
     let item = context.call_asking(call).await?;
     context.output.result(&item, |item| {
         format!("Stored {} ({}, {})", item.name, item.class, item.secret)

@@ -90,15 +90,15 @@ async fn store_keys(stage: &Stage, output: Output) -> Result<Bot, Failure> {
     let money = stage.venue.make_key("money", &["read", "withdraw"]).await?;
     let now = SystemClock.now();
     let item = |name: &str, class: &str, api_key: String, secret, age_days: u64| AddItem {
-        name: name.into(),
-        venue: "binance".into(),
-        key_set: "main".into(),
-        class: class.into(),
-        api_key,
-        secret,
-        base_url: Some(stage.venue.url.clone()),
         rotate_after_days: Some(90),
         created: Some(UnixMillis(now.0 - age_days * DAY_MS)),
+        ..AddItem::new("exchange-key", name)
+            .field("venue", "binance")
+            .field("key-set", "main")
+            .field("class", class)
+            .field("api-key", api_key)
+            .field("base-url", &stage.venue.url)
+            .secret("secret", secret)
     };
     stage
         .call(item(

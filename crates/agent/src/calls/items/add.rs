@@ -1,0 +1,306 @@
+//! Items that come to be.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use touchkeep_audit::{Decision, Event, Kind};
+use touchkeep_core::{
+    ApiSecret, Clock, Code, DeviceId, ItemId, SystemClock, reference::is_field_name, text::visible,
+};
+use touchkeep_device::KeyInfo;
+use touchkeep_vault::{AuthMethod, Item, ItemKind, SecretPlace, Unlocked, one_time};
+use touchkeep_wire::{AddItem, Failure, ItemSummary, NewSecret, SecretText};
+
+use super::{class_of, device_key::make_key, show::summary};
+use crate::{
+    agent::Agent,
+    calls::{change, open_vault},
+    failure,
+    ports::request_key_setting,
+};
+
+/// Where a secret of an item comes to be.
+pub(super) enum Secret {
+    Stored(ApiSecret),
+    Sealed(ApiSecret),
+    OnDevice(DeviceId, KeyInfo),
+}
+
+pub(crate) async fn add(agent: &Arc<Agent>, call: AddItem) -> Result<ItemSummary, Failure> {
+    let kind = kind_of(&call.kind)?;
+    let mut item = new_item(agent, kind, &call)?;
+    let mut fields = call.fields;
+    fill(&mut item, &mut fields)?;
+    set_fields(&mut item, fields)?;
+    let mut secrets = BTreeMap::new();
+    for (field, secret) in call.secrets {
+        secrets.insert(field.clone(), kept(agent, &item, &field, secret).await?);
+    }
+    complete(&item, &secrets)?;
+    if matches!(secrets.get("secret"), Some(Secret::OnDevice(..))) {
+        item.auth = AuthMethod::RsaSha256;
+    }
+    let added = change(agent, move |agent| {
+        let (current, open) = open_vault(agent)?;
+        if item.base_url.is_some() && !current.is_practice() {
+            return Err(failure::vault(&touchkeep_vault::VaultError::PracticeOnly));
+        }
+        check_free(&open.read(), &item)?;
+        let text = match item.kind {
+            ItemKind::ExchangeKey => format!(
+                "Stored the key {} of {}, key set {}.",
+                visible(&item.name),
+                visible(&item.venue),
+                visible(&item.key_set)
+            ),
+            kind => format!("Stored the {} {}.", kind.word(), visible(&item.name)),
+        };
+        let event = Event::new(Kind::ItemAdded, Decision::Done)
+            .text(text)
+            .item(item.id, visible(&item.name));
+        let id = item.id;
+        current.change(event, move |vault| {
+            vault.put(item).map_err(|error| failure::vault(&error))?;
+            for (field, secret) in secrets {
+                put_secret(vault, id, &field, secret)?;
+            }
+            let item = vault.item(id);
+            let item =
+                item.ok_or_else(|| failure::vault(&touchkeep_vault::VaultError::NotFound))?;
+            Ok(summary(vault, item))
+        })
+    })
+    .await?;
+    agent.prompts().changed("items");
+    Ok(added)
+}
+
+fn kind_of(word: &str) -> Result<ItemKind, Failure> {
+    ItemKind::of_word(word).ok_or_else(|| {
+        let known = ItemKind::ALL.map(ItemKind::word).join(", ");
+        failure::not_found("kind of item", word, &format!("Choose one of: {known}."))
+    })
+}
+
+fn new_item(agent: &Arc<Agent>, kind: ItemKind, call: &AddItem) -> Result<Item, Failure> {
+    let (_, open) = open_vault(agent)?;
+    let vault = open.read();
+    let environment = match &call.environment {
+        Some(name) => vault.find_environment(name),
+        None => Ok(vault.environment()),
+    };
+    let environment = environment.map_err(|error| failure::vault(&error))?;
+    let mut item = Item::new(environment, kind, call.name.clone());
+    item.tags = call.tags.iter().cloned().collect();
+    item.created = call.created.unwrap_or_else(|| SystemClock.now());
+    item.rotate_after_days = call.rotate_after_days;
+    item.plaintext_seen = call.plaintext_seen.then(|| SystemClock.now());
+    Ok(item)
+}
+
+// What an exchange key has a place of its own for.
+fn fill(item: &mut Item, fields: &mut BTreeMap<String, String>) -> Result<(), Failure> {
+    if item.kind != ItemKind::ExchangeKey {
+        return Ok(());
+    }
+    let mut take = |name: &str| fields.remove(name).unwrap_or_default();
+    item.venue = take("venue");
+    item.key_set = take("key-set");
+    item.class = class_of(&take("class"))?;
+    item.api_key = take("api-key");
+    let base_url = fields.remove("base-url");
+    item.base_url = base_url.map(|url| super::checked_url(&url)).transpose()?;
+    Ok(())
+}
+
+/// Sets plain fields, `note` and what else may be changed later among them.
+pub(super) fn set_fields(item: &mut Item, fields: BTreeMap<String, String>) -> Result<(), Failure> {
+    for (name, value) in fields {
+        match name.as_str() {
+            "note" => item.note = value,
+            "rotate-after-days" => {
+                let days = value.parse().ok().filter(|days| *days > 0);
+                item.rotate_after_days = Some(days.ok_or_else(|| {
+                    failure::invalid(
+                        format!("{:?} is no number of days.", visible(&value)),
+                        "Write it as in: rotate-after-days=90",
+                    )
+                })?);
+            }
+            "api-key" if item.kind == ItemKind::ExchangeKey => item.api_key = value,
+            "key-set" if item.kind == ItemKind::ExchangeKey => item.key_set = value,
+            "class" if item.kind == ItemKind::ExchangeKey => item.class = class_of(&value)?,
+            "base-url" if item.kind == ItemKind::ExchangeKey => {
+                item.base_url = Some(super::checked_url(&value)?);
+            }
+            // Another kind has the public half of a pair, too.
+            "api-key" => item.api_key = value,
+            name if !Item::may_be_called(name) => return Err(no_field(name)),
+            name if item.secrets.contains_key(name) => {
+                return Err(failure::invalid(
+                    format!(
+                        "The field {name:?} is a secret, and a secret is never given as an argument."
+                    ),
+                    format!("Use --secret-field {name}, or --field-fd {name}=3."),
+                ));
+            }
+            _ => drop(item.fields.insert(name, value)),
+        }
+    }
+    Ok(())
+}
+
+/// Why a field cannot be called so.
+pub(super) fn no_field(name: &str) -> Failure {
+    let shown = visible(name);
+    if is_field_name(name) {
+        failure::invalid(
+            format!("The field {shown:?} is set in another way, or not at all."),
+            "Choose another name; see: touchkeep help edit",
+        )
+    } else {
+        failure::invalid(
+            format!("{shown:?} cannot be the name of a field."),
+            "Use a-z, 0-9, - and _, beginning with a letter or a digit; at most 64.",
+        )
+    }
+}
+
+/// Where a secret is to be kept; a key on a device is made here.
+pub(super) async fn kept(
+    agent: &Arc<Agent>,
+    item: &Item,
+    field: &str,
+    secret: NewSecret,
+) -> Result<Secret, Failure> {
+    if field != "secret" && (!Item::may_be_called(field) || item.fields.contains_key(field)) {
+        return Err(no_field(field));
+    }
+    Ok(match secret {
+        NewSecret::Stored { value } => Secret::Stored(checked(item, field, value)?),
+        NewSecret::Sealed { value } => Secret::Sealed(checked(item, field, value)?),
+        NewSecret::OnDevice { device }
+            if field == "secret" && item.kind == ItemKind::ExchangeKey =>
+        {
+            let (device, key) = make_key(agent, device, &item.name).await?;
+            Secret::OnDevice(device, key)
+        }
+        NewSecret::OnDevice { .. } => {
+            return Err(failure::invalid(
+                "Only the secret of an exchange key can be made on a device.",
+                "Store it, or seal it.",
+            ));
+        }
+    })
+}
+
+// A seed that makes no codes is found out when somebody types it, not when he needs one.
+fn checked(item: &Item, field: &str, value: SecretText) -> Result<ApiSecret, Failure> {
+    let secret = ApiSecret::new(value.into_inner());
+    if item.kind == ItemKind::OtpSeed && field == "secret" {
+        // EXPOSE: to a look at whether codes can be made with it.
+        one_time::check(secret.expose()).map_err(|error| {
+            failure::invalid(
+                format!("That is no seed of one-time codes: {error}."),
+                "Copy the key that the service shows beside its QR code, or the otpauth:// address in it.",
+            )
+        })?;
+    }
+    Ok(secret)
+}
+
+// What an item cannot do without.
+fn complete(item: &Item, secrets: &BTreeMap<String, Secret>) -> Result<(), Failure> {
+    let on_device = matches!(secrets.get("secret"), Some(Secret::OnDevice(..)));
+    match item.kind {
+        ItemKind::ExchangeKey => {
+            if touchkeep_venue::dialect(&item.venue).is_none() {
+                let fix = "Known: binance. For others: --kind api-key";
+                return Err(failure::not_found("venue", &item.venue, fix));
+            }
+            if item.key_set.trim().is_empty() {
+                let what = "An exchange key needs a key set: the name of the venue account.";
+                return Err(failure::invalid(what, "Use --key-set."));
+            }
+            if item.api_key.is_empty() && !on_device {
+                return Err(failure::invalid(
+                    "The API key is missing.",
+                    "Give the public half too: --api-key",
+                ));
+            }
+        }
+        ItemKind::Note if item.note.is_empty() && secrets.is_empty() => {
+            return Err(failure::invalid("The note is empty.", "Give it a text."));
+        }
+        _ => {}
+    }
+    let needs_secret = item.kind != ItemKind::Note;
+    if needs_secret && !secrets.contains_key("secret") {
+        return Err(failure::invalid(
+            format!("A {} needs its secret.", item.kind.word()),
+            "Type it when asked, or use --secret-fd.",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether nobody else has its name, or its place in a key set.
+pub(super) fn check_free(vault: &Unlocked, item: &Item) -> Result<(), Failure> {
+    let others = vault.items().into_iter();
+    let mut others = others.filter(|other| other.id != item.id && other.trashed.is_none());
+    let taken = |other: &&Item| other.environment == item.environment && other.name == item.name;
+    let same_use = |other: &&Item| {
+        item.kind == ItemKind::ExchangeKey
+            && other.is_signing_key()
+            && (&other.venue, &other.key_set, other.class)
+                == (&item.venue, &item.key_set, item.class)
+    };
+    let Some(other) = others.find(|other| taken(other) || same_use(other)) else {
+        return Ok(());
+    };
+    if taken(&other) {
+        return Err(Failure::new(
+            Code::Ambiguous,
+            format!("There is an item {:?} already.", visible(&item.name)),
+            "Choose another name.",
+        ));
+    }
+    Err(Failure::new(
+        Code::Ambiguous,
+        format!(
+            "The key set {:?} has a key of this class already: {:?}.",
+            visible(&item.key_set),
+            visible(&other.name)
+        ),
+        "Remove that one first, or use another key set.",
+    ))
+}
+
+/// Puts a secret where it is to be kept.
+pub(super) fn put_secret(
+    vault: &mut Unlocked,
+    id: ItemId,
+    field: &str,
+    secret: Secret,
+) -> Result<(), Failure> {
+    let to_failure = |error| failure::vault(&error);
+    match secret {
+        Secret::Stored(secret) => vault
+            .set_field_secret(id, field, secret)
+            .map_err(to_failure),
+        Secret::Sealed(secret) => vault.seal_field(id, field, secret).map_err(to_failure),
+        Secret::OnDevice(device, key) => {
+            let text = serde_json::to_string(&key)
+                .map_err(|_| failure::invalid("The device's key cannot be written down.", ""))?;
+            let item = vault.item(id).cloned();
+            let mut item =
+                item.ok_or_else(|| failure::vault(&touchkeep_vault::VaultError::NotFound))?;
+            item.secret = SecretPlace::OnDevice {
+                device,
+                key: key.key,
+            };
+            vault.put(item).map_err(to_failure)?;
+            let setting = request_key_setting(id);
+            vault.set_setting(&setting, &text).map_err(to_failure)
+        }
+    }
+}

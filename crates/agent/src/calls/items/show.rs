@@ -1,0 +1,121 @@
+//! Items as they are shown: without their secrets.
+
+use touchkeep_core::{DeviceId, Reference, text::visible};
+use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked};
+use touchkeep_venue::KeyClass;
+use touchkeep_wire::{ItemDetail, ItemSummary, PlainField, SecretField};
+
+use crate::{calls::remind, vault::device_label};
+
+/// Characters of the API key that are shown at each end.
+const HINT: usize = 4;
+
+pub(crate) fn summary(vault: &Unlocked, item: &Item) -> ItemSummary {
+    let is_exchange = item.kind == ItemKind::ExchangeKey;
+    ItemSummary {
+        id: item.id,
+        name: item.name.clone(),
+        kind: item.kind.word().to_owned(),
+        environment: vault.environment_name(item.environment),
+        tags: item.tags.iter().cloned().collect(),
+        trashed: item.trashed,
+        plaintext_seen: item.plaintext_seen,
+        venue: item.venue.clone(),
+        key_set: item.key_set.clone(),
+        class: if is_exchange {
+            class_word(item.class).to_owned()
+        } else {
+            String::new()
+        },
+        secret: place_word(&item.secret).to_owned(),
+        api_key_hint: hint(&item.api_key),
+        created: item.created,
+        due: remind::age(item).due_at(),
+    }
+}
+
+/// Everything but its secrets.
+pub(crate) fn detail(vault: &Unlocked, item: &Item) -> ItemDetail {
+    let fields = item.plain().into_iter().map(|(name, value)| PlainField {
+        name: name.to_owned(),
+        value,
+    });
+    let secrets = item.places().map(|(name, place)| SecretField {
+        name: name.to_owned(),
+        place: place_word(place).to_owned(),
+        devices: devices(vault, item, name, place),
+    });
+    let versions = vault.versions(item.id).unwrap_or_default();
+    ItemDetail {
+        summary: summary(vault, item),
+        reference: reference(vault, item),
+        fields: fields.collect(),
+        secrets: secrets.collect(),
+        version: versions.first().map_or(1, |version| version.number),
+        conflicts: vault.conflicts_of(item.id),
+    }
+}
+
+// Without the field: what is shown has room for any.
+fn reference(vault: &Unlocked, item: &Item) -> String {
+    let reference = Reference {
+        environment: vault.environment_name(item.environment),
+        item: item.name.clone(),
+        field: "x".to_owned(),
+        version: None,
+        vault: None,
+    };
+    let text = reference.to_string();
+    text.strip_suffix("/x").map_or(text.clone(), str::to_owned)
+}
+
+fn devices(vault: &Unlocked, item: &Item, field: &str, place: &SecretPlace) -> Vec<String> {
+    let label = |id: DeviceId| match vault.device(id) {
+        Some(device) => device_label(device),
+        None => id.to_string(),
+    };
+    match place {
+        SecretPlace::OnDevice { device, .. } => vec![label(*device)],
+        _ => item.sealed_to(field).iter().copied().map(label).collect(),
+    }
+}
+
+pub(super) const fn place_word(place: &SecretPlace) -> &'static str {
+    match place {
+        SecretPlace::Missing => "missing",
+        SecretPlace::Stored => "stored",
+        SecretPlace::Sealed => "sealed",
+        SecretPlace::OnDevice { .. } => "on-device",
+    }
+}
+
+fn hint(api_key: &str) -> String {
+    let count = api_key.chars().count();
+    if count <= 2 * HINT {
+        return "…".repeat(usize::from(count > 0));
+    }
+    let first: String = api_key.chars().take(HINT).collect();
+    let last: String = api_key.chars().skip(count - HINT).collect();
+    visible(&first) + "…" + &visible(&last)
+}
+
+pub(super) const fn class_word(class: KeyClass) -> &'static str {
+    match class {
+        KeyClass::Read => "read",
+        KeyClass::Trade => "trade",
+        KeyClass::MoveMoney => "move-money",
+        KeyClass::KeyAdmin => "key-admin",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_is_never_most_of_a_key() {
+        assert_eq!(hint(""), "");
+        assert_eq!(hint("abcdefgh"), "…");
+        assert_eq!(hint("abcdefghijklmnop"), "abcd…mnop");
+    }
+}
