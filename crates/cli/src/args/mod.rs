@@ -22,7 +22,7 @@ pub(crate) use audit::Audit;
 pub(crate) use backup::Backup;
 pub(crate) use demo::Demo;
 pub(crate) use device::Device;
-pub(crate) use import::{Duplicates, Export, Import, PlainFormat};
+pub(crate) use import::{Duplicates, Export, Import};
 pub(crate) use init::{Init, WayBack};
 pub(crate) use policy::Policy;
 pub(crate) use proxy::Proxy;

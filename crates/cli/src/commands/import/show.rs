@@ -19,7 +19,7 @@ const MAX_PLACE: usize = 22;
 pub(super) fn preview(plan: &Plan, output: Output) -> String {
     let format = plan.source.import.format.word();
     let mut text = format!(
-        "{}: {format}, {}, into {}\n",
+        "{} ({format}): {} into {}\n",
         shown(&plan.source.path),
         counted(plan.source.import.rows.len(), "row"),
         visible(&plan.report.environment)
@@ -180,14 +180,17 @@ const WIDTH: usize = 80;
 
 // Words after a beginning, in lines of a narrow terminal.
 fn wrapped(begin: &str, words: &str) -> String {
+    // What goes on stands under the words, not under the margin, where there is one.
+    let margin = if begin.is_empty() { 0 } else { 6 };
     let mut text = begin.to_owned();
     let mut column = begin.chars().count();
     for word in words.split_whitespace() {
         let length = word.chars().count();
-        if column + length > WIDTH && column > 6 {
+        if column + length > WIDTH && column > margin {
             text.truncate(text.trim_end().len());
-            text.push_str("\n      ");
-            column = 6;
+            text.push('\n');
+            text.push_str(&" ".repeat(margin));
+            column = margin;
         }
         text.push_str(word);
         text.push(' ');
@@ -213,7 +216,7 @@ pub(super) fn consequences(plan: &Plan) -> String {
     }
     if plan.wants_references {
         parts.push(format!(
-            "{} in the file become references: a program that reads the file finds no values there any more, but what `touchkeep run` starts does.",
+            "{} in the file become references. A program that reads the file itself finds no values in it any more; one that `touchkeep run` starts does.",
             counted(plan.replaceable(), "value")
         ));
     }
@@ -224,7 +227,7 @@ pub(super) fn consequences(plan: &Plan) -> String {
         .iter()
         .map(|part| wrapped("", part))
         .collect::<String>();
-    format!("\n{text}")
+    text
 }
 
 /// What happened.
@@ -242,6 +245,7 @@ pub(super) fn report(plan: &Plan, output: Output) -> String {
         output,
     ));
     text.push('\n');
+    text.push_str(&left(plan));
     text.push_str(&remarks(plan));
     text.push_str(&format!(
         "\n{} in {}: {} added, {} updated. The vault was saved and read back.\n",
@@ -273,8 +277,7 @@ fn report_row(plan: &Plan, row: &touchkeep_import::Row) -> Vec<String> {
         .map_or_else(|| "-".to_owned(), |name| cut(&visible(name), MAX_CELL));
     let result = match (verdict, &row.outcome) {
         (Some(verdict), _) => what(verdict, true),
-        (None, Err(reason)) => short(&reason.words),
-        (None, Ok(_)) => "-".to_owned(),
+        (None, _) => "not imported".to_owned(),
     };
     vec![
         cut(&visible(&row.place), MAX_PLACE),
@@ -282,10 +285,6 @@ fn report_row(plan: &Plan, row: &touchkeep_import::Row) -> Vec<String> {
         item,
         result,
     ]
-}
-
-fn short(words: &str) -> String {
-    cut(words, 60)
 }
 
 fn counted(count: usize, what: &str) -> String {
