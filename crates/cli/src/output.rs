@@ -66,6 +66,12 @@ impl Output {
         }
     }
 
+    /// The end of a verb that has nothing to show: an empty document, and what happened.
+    pub(crate) fn done(self, text: &str) {
+        self.result(&serde_json::json!({}), |_| String::new());
+        self.say(text);
+    }
+
     /// Talk.
     pub(crate) fn say(self, text: &str) {
         let _closed = writeln!(stderr(), "{text}");

@@ -1,6 +1,6 @@
 //! Finding items: by exact name, by reference, and by what somebody remembers of them.
 
-use std::collections::HashMap;
+use std::{cmp::Reverse, collections::HashMap};
 
 use touchkeep_container::parallel;
 use touchkeep_core::{EnvironmentId, ItemId, Reference};
@@ -9,6 +9,8 @@ use crate::{error::VaultError, item::Item, unlocked::Unlocked};
 
 // Entries that one core looks through at a time.
 const CHUNK: usize = 4096;
+// Finds that are put in order at once.
+const FIRST: usize = 256;
 
 /// What is looked through: kept beside the items until one of them changes.
 #[derive(Default)]
@@ -62,8 +64,8 @@ impl Index {
         self.text.extend(text.chars().flat_map(char::to_lowercase));
     }
 
-    // How well each fits, where it does.
-    fn fitting(&self, query: &str) -> Vec<(u32, ItemId)> {
+    // What fits: ordered, the best first; of those that fit as well the shorter name, because it says more.
+    fn fitting(&self, query: &str) -> Vec<(Reverse<u32>, u32, ItemId)> {
         let query = query.to_lowercase();
         let words: Vec<(&str, u64)> = query
             .split_whitespace()
@@ -71,7 +73,10 @@ impl Index {
             .collect();
         let chunks: Vec<&[Entry]> = self.entries.chunks(CHUNK).collect();
         let found = parallel::map(&chunks, |entries| {
-            let fit = |entry: &Entry| Some((self.score(entry, &words)?, entry.id));
+            let fit = |entry: &Entry| {
+                let score = Reverse(self.score(entry, &words)?);
+                Some((score, entry.name_end - entry.start, entry.id))
+            };
             entries.iter().filter_map(fit).collect::<Vec<_>>()
         });
         found.into_iter().flatten().collect()
@@ -139,18 +144,23 @@ fn score_of(word: &str, name: &str, rest: &str) -> Option<u32> {
 impl Unlocked {
     /// Items that fit what somebody remembers, the best first: each word stands in the name, the venue, the key set, the kind or
     /// a tag, or its letters do in the name, in this order.
-    #[must_use]
-    pub fn search(&self, query: &str) -> Vec<&Item> {
+    pub fn search(&self, query: &str) -> impl Iterator<Item = &Item> {
         let mut found = self.index().fitting(query);
-        found.sort_unstable_by_key(|(score, id)| (std::cmp::Reverse(*score), *id));
-        let mut items: Vec<(u32, &Item)> = found
-            .into_iter()
-            .filter_map(|(score, id)| Some((score, self.item(id)?)))
-            .collect();
-        // Of those that fit as well, the shorter name says more.
-        let order = |(score, item): &(u32, &Item)| (std::cmp::Reverse(*score), item.name.len());
-        items.sort_by_key(order);
-        items.into_iter().map(|(_, item)| item).collect()
+        // Whoever looks for something reads the first few; the others are put in order only for who goes on.
+        let late = if found.len() > FIRST {
+            found.select_nth_unstable(FIRST);
+            found.split_off(FIRST)
+        } else {
+            Vec::new()
+        };
+        found.sort_unstable();
+        let late = std::iter::once_with(move || {
+            let mut late = late;
+            late.sort_unstable();
+            late
+        });
+        let found = found.into_iter().chain(late.flatten());
+        found.filter_map(|(_, _, id)| self.item(id))
     }
 
     /// The environment that a person means by a name or an id.

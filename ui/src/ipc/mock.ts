@@ -216,6 +216,11 @@ function items(now: number): ItemSummary[] {
   const item = (name: string, over: Partial<ItemSummary>): ItemSummary => ({
     id: name,
     name,
+    kind: 'exchange-key',
+    environment: 'prod',
+    tags: [],
+    trashed: null,
+    plaintext_seen: null,
     venue: 'binance',
     key_set: 'main',
     class: 'trade',

@@ -6,8 +6,10 @@ mod audit;
 mod backup;
 mod demo;
 mod device;
+mod env;
 mod import;
 mod init;
+mod list;
 mod policy;
 mod proxy;
 mod recover;
@@ -16,14 +18,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use add::Add;
+pub(crate) use add::{Add, Edit, Kind, Secrets};
 pub(crate) use agent::{Agent, AgentVerb};
 pub(crate) use audit::Audit;
 pub(crate) use backup::Backup;
 pub(crate) use demo::Demo;
 pub(crate) use device::Device;
+pub(crate) use env::Env;
 pub(crate) use import::{Duplicates, Export, Import};
 pub(crate) use init::{Init, WayBack};
+pub(crate) use list::List;
 pub(crate) use policy::Policy;
 pub(crate) use proxy::Proxy;
 pub(crate) use recover::Recover;
@@ -77,8 +81,10 @@ pub(crate) enum Verb {
         device: Option<String>,
     },
     /// Forget every key.
+    #[command(after_help = "Examples:\n  touchkeep lock")]
     Lock,
     /// How things are.
+    #[command(after_help = "Examples:\n  touchkeep status\n  touchkeep status --json")]
     Status,
     /// Find out what does not work, and what to do about it.
     #[command(
@@ -91,15 +97,34 @@ pub(crate) enum Verb {
     },
     /// Be the agent, in the foreground (or `stop` the one that runs).
     Agent(Agent),
-    /// Store a credential. The secret is asked on the terminal, or read from --secret-fd.
+    /// Store an item: a key, a seed, a note. Its secrets are asked on the terminal, or read from file descriptors.
     #[command(
-        after_help = "Examples:\n  touchkeep add trade --venue binance --key-set main --class trade --api-key KEY\n  touchkeep add money --venue binance --key-set main --class move-money --api-key KEY --sealed\n  touchkeep add money --venue binance --key-set main --class move-money --on-device\n  touchkeep add trade … --secret-fd 3 3<secret.txt"
+        after_help = "Examples:\n  touchkeep add trade --venue binance --key-set main --class trade --api-key KEY\n  touchkeep add money --venue binance --key-set main --class move-money --api-key KEY --sealed\n  touchkeep add money --venue binance --key-set main --class move-money --on-device\n  touchkeep add openai --kind api-key --tag ai --field owner=ada\n  touchkeep add drive --kind oauth-client --field client-id=ID --secret-field refresh-token\n  touchkeep add binance-login --kind otp-seed\n  touchkeep add deploy --kind ssh-key --secret-fd 3 3<~/.ssh/id_ed25519\n  touchkeep add okx --kind api-key --secret-fd 3 --field-fd passphrase=4 3<secret.txt 4<passphrase.txt"
     )]
     Add(Add),
-    /// List the items.
-    #[command(visible_alias = "ls")]
-    List,
+    /// List the items; with letters of what is looked for, the best first.
+    #[command(
+        visible_alias = "ls",
+        after_help = "Examples:\n  touchkeep list\n  touchkeep list bnctrd              finds \"binance trade\"\n  touchkeep list --kind api-key --tag ai\n  touchkeep list --venue binance -e testnet --json"
+    )]
+    List(List),
+    /// Show an item: everything but its secrets.
+    #[command(
+        after_help = "Secrets are masked; `touchkeep read` prints one.\n\nExamples:\n  touchkeep show trade\n  touchkeep show tk://testnet/trade\n  touchkeep show trade --json"
+    )]
+    Show {
+        /// Name, id or tk://environment/item.
+        item: String,
+    },
+    /// Change an item, as one new version.
+    #[command(
+        after_help = "What is replaced is kept as an earlier version (20 of them): see `touchkeep history`.\n\nExamples:\n  touchkeep edit openai --set owner=grace --untag ai --tag research\n  touchkeep edit openai --secret                    asks for the new key\n  touchkeep edit okx --field-fd passphrase=3 3<passphrase.txt\n  touchkeep edit trade --name trade-2026 --rotate-after-days 90\n  touchkeep edit openai --unset owner\n  touchkeep edit openai --forget-old                earlier versions leave the vault"
+    )]
+    Edit(Edit),
     /// Say what a venue calls a key, once its public half was uploaded there.
+    #[command(
+        after_help = "Examples:\n  touchkeep set-api-key money vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zv"
+    )]
     SetApiKey {
         /// Name or id.
         item: String,
@@ -107,18 +132,53 @@ pub(crate) enum Verb {
         api_key: String,
     },
     /// Print the public key of a key on the device, as the venue wants it.
+    #[command(after_help = "Examples:\n  touchkeep public-key money > money.pem")]
     PublicKey {
         /// Name or id.
         item: String,
     },
-    /// Remove an item.
+    /// Put an item into the trash, or remove it for good.
+    #[command(
+        after_help = "What is in the trash is not used any more, and can be taken back with `touchkeep restore`.\n\nExamples:\n  touchkeep rm trade\n  touchkeep rm trade --forever --yes"
+    )]
     Rm {
-        /// Name or id.
+        /// Name, id or tk://environment/item.
         item: String,
+        /// With all its earlier versions, and not into the trash.
+        #[arg(long)]
+        forever: bool,
         /// Do not ask.
         #[arg(long)]
         yes: bool,
     },
+    /// What is in the trash.
+    #[command(
+        after_help = "Examples:\n  touchkeep trash\n  touchkeep restore trade\n  touchkeep rm trade --forever"
+    )]
+    Trash,
+    /// Take an item out of the trash.
+    #[command(after_help = "Examples:\n  touchkeep restore trade")]
+    Restore {
+        /// Name or id.
+        item: String,
+    },
+    /// Who changed an item, when and what; and back to an earlier version. Never shows values.
+    #[command(
+        after_help = "Examples:\n  touchkeep history trade\n  touchkeep history trade --restore 3      version 3 again, as a new version"
+    )]
+    History {
+        /// Name, id or tk://environment/item.
+        item: String,
+        /// Make it what it was in this version, as a new version.
+        #[arg(long, value_name = "VERSION")]
+        restore: Option<u32>,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Environments: groups of items with keys of their own, such as prod and testnet.
+    #[command(subcommand)]
+    Env(Env),
     /// Programs that may use the local proxy.
     #[command(subcommand)]
     Proxy(Proxy),
@@ -138,6 +198,7 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Audit(Audit),
     /// Keys and when they are due for rotation.
+    #[command(after_help = "Examples:\n  touchkeep remind\n  touchkeep remind --now")]
     Remind {
         /// Raise what is due now as desktop notifications.
         #[arg(long)]
@@ -175,11 +236,25 @@ pub(crate) enum Verb {
         after_help = "Everything lives in a private folder that is removed at the end (--keep leaves it). Nothing of yours is touched:\nno reader, no vault, no agent but those that the demo makes itself."
     )]
     Demo(Demo),
-    /// Print shell completions.
+    /// Print shell completions. They know the names of items while the vault is unlocked.
+    #[command(
+        after_help = "Examples:\n  touchkeep completions bash > ~/.local/share/bash-completion/completions/touchkeep\n  touchkeep completions zsh > ~/.zfunc/_touchkeep\n  touchkeep completions fish > ~/.config/fish/completions/touchkeep.fish"
+    )]
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages into a folder.
+    #[command(
+        after_help = "Examples:\n  touchkeep man ~/.local/share/man/man1 && man touchkeep-add"
+    )]
+    Man {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The names of items, for completions.
+    #[command(hide = true)]
+    ItemsForCompletion,
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
                 )?;
             }
             context.call_asking(RestoreBackup { number }).await?;
-            context.output.say(&format!(
+            context.output.done(&format!(
                 "Copy {number} is the vault again, and locked. To take back what was newer: touchkeep merge <vault>.1"
             ));
             Ok(ExitCode::SUCCESS)

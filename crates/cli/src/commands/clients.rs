@@ -59,7 +59,7 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
                 .await?;
             context
                 .output
-                .say(&format!("{client} has no access any more."));
+                .done(&format!("{client} has no access any more."));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -50,7 +50,7 @@ pub(super) async fn device(context: &Context<'_>, verb: Device) -> Done {
             let which = if puk { "PUK" } else { "PIN" };
             context
                 .output
-                .say(&format!("The {which} is the new one now."));
+                .done(&format!("The {which} is the new one now."));
             Ok(ExitCode::SUCCESS)
         }
         Device::Unblock { serial, last_try } => {
@@ -61,7 +61,7 @@ pub(super) async fn device(context: &Context<'_>, verb: Device) -> Done {
             context.call_asking(call).await?;
             context
                 .output
-                .say("The PIN is the new one now, with all its tries.");
+                .done("The PIN is the new one now, with all its tries.");
             Ok(ExitCode::SUCCESS)
         }
         Device::Retire {
@@ -78,18 +78,18 @@ pub(super) async fn device(context: &Context<'_>, verb: Device) -> Done {
             context.call_asking(JoinMembership {}).await?;
             context
                 .output
-                .say("Joined. Look at what opens it now: touchkeep device list");
+                .done("Joined. Look at what opens it now: touchkeep device list");
             Ok(ExitCode::SUCCESS)
         }
         Device::AcceptModule { path } => {
             let path = absolute(&path)?;
             context.call_asking(AcceptModule { path }).await?;
-            context.output.say("The module is held to what it is now.");
+            context.output.done("The module is held to what it is now.");
             Ok(ExitCode::SUCCESS)
         }
         Device::SetPin { serial } => {
             context.call_asking(SetDevicePin { serial }).await?;
-            context.output.say("PIN and PUK are yours now, and the management key is random and protected by the PIN. Write the PUK down: it unblocks the PIN.");
+            context.output.done("PIN and PUK are yours now, and the management key is random and protected by the PIN. Write the PUK down: it unblocks the PIN.");
             Ok(ExitCode::SUCCESS)
         }
     }

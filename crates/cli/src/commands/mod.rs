@@ -5,9 +5,11 @@ mod backup;
 mod clients;
 mod device;
 mod doctor;
+mod env;
 mod export;
 mod import;
 mod items;
+mod manual;
 mod paper;
 mod passphrases;
 mod policy;
@@ -17,7 +19,6 @@ mod vault;
 
 use std::process::ExitCode;
 
-use clap::CommandFactory;
 use touchkeep_client::FrontEnd;
 use touchkeep_core::Code;
 use touchkeep_wire::{Failure, StopAgent};
@@ -40,15 +41,8 @@ type Done = Result<ExitCode, Failure>;
 /// Runs a verb.
 pub(crate) fn run(cli: Cli, output: Output) -> Done {
     match cli.verb {
-        Verb::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "touchkeep",
-                &mut std::io::stdout(),
-            );
-            Ok(ExitCode::SUCCESS)
-        }
+        Verb::Completions { shell } => manual::completions(shell),
+        Verb::Man { folder } => manual::man(&folder),
         Verb::Agent(agent) if agent.verb.is_none() => be_the_agent(agent.background),
         Verb::Agent(crate::args::Agent {
             verb: Some(AgentVerb::Pkcs11Host { module }),
@@ -74,6 +68,9 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
     if let Verb::Doctor { all } = verb {
         return doctor::doctor(all, output).await;
     }
+    if let Verb::ItemsForCompletion = verb {
+        return manual::items(NAME).await;
+    }
     let session = Session::start(NAME).await?;
     let context = Context {
         session: &session,
@@ -86,10 +83,22 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         Verb::Lock => vault::lock(&context).await,
         Verb::Status => vault::status(&context).await,
         Verb::Add(args) => items::add(&context, args).await,
-        Verb::List => items::list(&context).await,
+        Verb::List(args) => items::list(&context, args).await,
+        Verb::Show { item } => items::show(&context, item).await,
+        Verb::Edit(args) => items::edit(&context, args).await,
+        Verb::Trash => {
+            let args = crate::args::List {
+                trash: true,
+                ..Default::default()
+            };
+            items::list(&context, args).await
+        }
+        Verb::Restore { item } => items::restore(&context, item).await,
+        Verb::History { item, restore, yes } => items::history(&context, item, restore, yes).await,
+        Verb::Env(verb) => env::env(&context, verb).await,
         Verb::SetApiKey { item, api_key } => items::set_api_key(&context, item, api_key).await,
         Verb::PublicKey { item } => items::public_key(&context, item).await,
-        Verb::Rm { item, yes } => items::remove(&context, item, yes).await,
+        Verb::Rm { item, forever, yes } => items::remove(&context, item, forever, yes).await,
         Verb::Proxy(verb) => clients::proxy(&context, verb).await,
         Verb::Policy(verb) => policy::policy(&context, verb).await,
         Verb::Approve { once } => approve(&context, once).await,
@@ -103,10 +112,14 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         Verb::Merge { path } => backup::merge(&context, &path).await,
         Verb::Agent(_) => {
             session.call(StopAgent {}).await?;
-            output.say("The agent has locked and ended.");
+            output.done("The agent has locked and ended.");
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Demo(_) | Verb::Doctor { .. } | Verb::Completions { .. } => Ok(ExitCode::SUCCESS),
+        Verb::Demo(_)
+        | Verb::Doctor { .. }
+        | Verb::Completions { .. }
+        | Verb::Man { .. }
+        | Verb::ItemsForCompletion => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn policy(context: &Context<'_>, verb: Policy) -> Done {
             context
                 .call_asking(SetPolicy { text: read(&file)? })
                 .await?;
-            context.output.say("The new policy holds from now on.");
+            context.output.done("The new policy holds from now on.");
         }
     }
     Ok(ExitCode::SUCCESS)

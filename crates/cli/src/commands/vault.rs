@@ -126,7 +126,7 @@ pub(super) async fn unlock(
 
 pub(super) async fn lock(context: &Context<'_>) -> Done {
     context.call(LockVault {}).await?;
-    context.output.say("Locked.");
+    context.output.done("Locked.");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,6 +12,7 @@
     reason = "a measurement may fail loudly, and prints"
 )]
 
+mod find;
 mod git;
 mod open;
 mod rig;
@@ -52,6 +53,7 @@ fn measure() {
     for place in &places {
         save::saving(place);
     }
+    find::searching(large);
     save::growth(middle);
     git::growth(middle);
 }

@@ -7,6 +7,11 @@ function item(name: string, over: Partial<ItemSummary> = {}): ItemSummary {
   return {
     id: name,
     name,
+    kind: 'exchange-key',
+    environment: 'prod',
+    tags: [],
+    trashed: null,
+    plaintext_seen: null,
     venue: 'binance',
     key_set: 'main',
     class: 'trade',
@@ -33,6 +38,17 @@ describe('keys', () => {
       ['binance', 'sub', 's'],
       ['kraken', 'main', 'k'],
     ]);
+  });
+
+  it('of other kinds stand by kind, after those of venues', () => {
+    const other = (name: string, kind: string) => item(name, { kind, venue: '', key_set: '', class: '' });
+    const sets = byKeySet([other('note', 'note'), other('ai', 'api-key'), other('rpc', 'api-key'), item('t')]);
+    expect(sets.map((set) => [venueName(set.venue), set.name, set.items.length])).toEqual([
+      ['Binance', 'main', 1],
+      ['Other items', 'API keys', 2],
+      ['Other items', 'Notes', 1],
+    ]);
+    for (const kind of ['api-key', 'oauth-client', 'otp-seed', 'ssh-key', 'note', 'login']) expect(classLabel(kind).tone).toBe('plain');
   });
 
   it('have words for every class and place, and for unknown ones', () => {

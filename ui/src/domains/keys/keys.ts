@@ -31,6 +31,15 @@ const CLASSES: Record<string, Label> = {
   'key-admin': { word: 'Key admin', icon: 'tool', tone: 'warn', meaning: 'Makes and deletes keys at the venue.' },
 };
 
+const KINDS: Record<string, Label & { many: string }> = {
+  'api-key': { word: 'API key', many: 'API keys', icon: 'keys', tone: 'plain', meaning: 'Shown to a service by a program.' },
+  'oauth-client': { word: 'OAuth client', many: 'OAuth clients', icon: 'plug', tone: 'plain', meaning: 'Gets tokens from a service.' },
+  'otp-seed': { word: 'One-time codes', many: 'One-time codes', icon: 'clock', tone: 'plain', meaning: 'Makes the codes of a second factor.' },
+  'ssh-key': { word: 'SSH key', many: 'SSH keys', icon: 'keys', tone: 'plain', meaning: 'A private key in PEM.' },
+  note: { word: 'Note', many: 'Notes', icon: 'file', tone: 'plain', meaning: 'A text.' },
+  login: { word: 'Login', many: 'Logins', icon: 'lock', tone: 'plain', meaning: 'A name and a password.' },
+};
+
 const PLACES: Record<string, Label> = {
   stored: { word: 'In the vault', icon: 'file', tone: 'plain', meaning: 'Usable while the vault is unlocked.' },
   sealed: { word: 'Sealed', icon: 'touch', tone: 'accent', meaning: 'Opened for one use at a time, with a touch.' },
@@ -38,26 +47,28 @@ const PLACES: Record<string, Label> = {
   missing: { word: 'Missing', icon: 'warn', tone: 'bad', meaning: 'There is no secret for this key yet.' },
 };
 
-/** Groups items by venue account; within one, the least dangerous key first. */
+/** Groups items by venue account, others by kind; within one, the least dangerous key first. */
 export function byKeySet(items: ItemSummary[]): KeySet[] {
   const sets = new Map<string, KeySet>();
   for (const item of items) {
-    const id = JSON.stringify([item.venue, item.key_set]);
-    const set = sets.get(id) ?? { venue: item.venue, name: item.key_set, items: [] };
+    const name = item.venue === '' ? (KINDS[item.kind]?.many ?? item.kind) : item.key_set;
+    const id = JSON.stringify([item.venue, name]);
+    const set = sets.get(id) ?? { venue: item.venue, name, items: [] };
     set.items.push(item);
     sets.set(id, set);
   }
   const rank = (item: ItemSummary) => (CLASS_ORDER.indexOf(item.class) + CLASS_ORDER.length + 1) % (CLASS_ORDER.length + 1);
-  const sorted = [...sets.values()].sort((a, b) => a.venue.localeCompare(b.venue) || a.name.localeCompare(b.name));
+  const last = (set: KeySet) => Number(set.venue === '');
+  const sorted = [...sets.values()].sort((a, b) => last(a) - last(b) || a.venue.localeCompare(b.venue) || a.name.localeCompare(b.name));
   for (const set of sorted) {
     set.items.sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
   }
   return sorted;
 }
 
-/** What a key may do. */
+/** What a key may do, or what kind of item it is. */
 export function classLabel(name: string): Label {
-  return CLASSES[name] ?? { word: name, icon: 'info', tone: 'warn', meaning: 'This version does not know that class.' };
+  return CLASSES[name] ?? KINDS[name] ?? { word: name, icon: 'info', tone: 'warn', meaning: 'This version does not know that class.' };
 }
 
 /** Where the secret half of a key is. */
@@ -88,5 +99,6 @@ export function ageOf(created: number, due: number | null, now: number): Age {
 
 /** A venue's name as its owner writes it. */
 export function venueName(venue: string): string {
+  if (venue === '') return 'Other items';
   return venue.charAt(0).toUpperCase() + venue.slice(1);
 }

@@ -56,18 +56,20 @@ pub(crate) fn find(agent: &Arc<Agent>, filter: &ItemFilter) -> Result<Vec<ItemSu
         .query
         .as_deref()
         .filter(|query| !query.trim().is_empty());
-    let mut items: Vec<&Item> = match query {
-        Some(query) => vault.search(query),
-        None => vault.items(),
-    };
-    items.retain(fits);
-    if query.is_none() {
-        items.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-    }
     let most = filter
         .limit
         .map_or(MOST, |limit| usize::try_from(limit).unwrap_or(MOST));
-    items.truncate(most.min(MOST));
+    let most = most.min(MOST);
+    let items: Vec<&Item> = match query {
+        Some(query) => vault.search(query).filter(fits).take(most).collect(),
+        None => {
+            let mut items = vault.items();
+            items.retain(fits);
+            items.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+            items.truncate(most);
+            items
+        }
+    };
     Ok(items
         .into_iter()
         .map(|item| summary(&vault, item))

@@ -261,7 +261,7 @@ pub(super) fn report(plan: &Plan, output: Output) -> String {
         text.push_str(&wrapped("", &format!("{} is deleted. That is no erasure: an SSD or a copy-on-write file system keeps old blocks, and backups keep copies.", shown(&plan.source.path))));
     }
     if plan.source.was_plaintext && plan.goes_in() > 0 {
-        text.push_str(&wrapped("", "These values were in plaintext: rotate them. `touchkeep list` and `touchkeep remind` mark them until you have."));
+        text.push_str(&wrapped("", "These values were in plaintext: rotate them. `touchkeep list` and `touchkeep remind` mark them until `touchkeep edit ITEM --unset plaintext-seen`."));
     }
     text
 }

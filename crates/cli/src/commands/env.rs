@@ -1,0 +1,60 @@
+//! `env`: environments.
+
+use std::process::ExitCode;
+
+use touchkeep_core::text::visible;
+use touchkeep_wire::{AddEnvironment, EnvironmentSummary, ListEnvironments, RenameEnvironment};
+
+use super::{Context, Done};
+use crate::{
+    args::Env,
+    output::{self, Style},
+};
+
+pub(super) async fn env(context: &Context<'_>, verb: Env) -> Done {
+    let output = context.output;
+    match verb {
+        Env::List => {
+            let environments = context.call(ListEnvironments {}).await?;
+            output.result(&environments, |environments| {
+                let rows: Vec<_> = environments.iter().map(row).collect();
+                let table = output::table(&["NAME", "ITEMS", "ID", ""], &rows);
+                match table.split_once('\n') {
+                    Some((head, body)) => format!("{}\n{body}", output.out(Style::Quiet, head)),
+                    None => table,
+                }
+            });
+        }
+        Env::Add { name } => {
+            let made = context.call_asking(AddEnvironment { name }).await?;
+            output.result(&made, |made| {
+                let name = visible(&made.name);
+                format!("Made {name}. Items come into it with: touchkeep add … -e {name}")
+            });
+        }
+        Env::Rename { environment, name } => {
+            let renamed = context
+                .call_asking(RenameEnvironment { environment, name })
+                .await?;
+            output.result(&renamed, |renamed| {
+                let name = visible(&renamed.name);
+                format!("It is called {name} now; references by the old name end.")
+            });
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(environment: &EnvironmentSummary) -> Vec<String> {
+    let default = if environment.is_default {
+        "default"
+    } else {
+        ""
+    };
+    vec![
+        visible(&environment.name),
+        environment.items.to_string(),
+        environment.id.to_string(),
+        default.to_owned(),
+    ]
+}

@@ -1,0 +1,98 @@
+//! `add`.
+
+use std::process::ExitCode;
+
+use touchkeep_core::{Clock, Code, SystemClock, UnixMillis, time};
+use touchkeep_wire::{AddItem, Failure, NewSecret};
+
+use super::{
+    Context, Done,
+    secrets::{Wanted, read_all},
+};
+use crate::args::{Add, Kind};
+
+/// The key set of a venue account that nobody named.
+const KEY_SET: &str = "main";
+
+pub(in crate::commands) async fn add(context: &Context<'_>, args: Add) -> Done {
+    check(&args)?;
+    let mut call = AddItem::new(args.kind.name(), args.name.clone());
+    call.secrets = secrets(context, &args)?;
+    call.fields = args.field.into_iter().collect();
+    let mut field = |name: &str, value: Option<String>| {
+        call.fields
+            .extend(value.map(|value| (name.to_owned(), value)));
+    };
+    if args.kind == Kind::ExchangeKey {
+        field(
+            "key-set",
+            Some(args.key_set.unwrap_or_else(|| KEY_SET.into())),
+        );
+    }
+    field("venue", args.venue);
+    field("class", args.class.map(|class| class.name().to_owned()));
+    field("api-key", args.api_key);
+    field("base-url", args.base_url);
+    field("note", args.note);
+    call.environment = args.environment;
+    call.tags = args.tag;
+    call.rotate_after_days = args.rotate_after_days;
+    call.plaintext_seen = args.plaintext_seen;
+    let age_ms = u64::from(args.age_days) * time::DAY_MS;
+    call.created = Some(UnixMillis(SystemClock.now().0.saturating_sub(age_ms)));
+    let item = context.call_asking(call).await?;
+    context.output.result(&item, |item| {
+        let what = match item.class.as_str() {
+            "" => item.kind.clone(),
+            class => class.to_owned(),
+        };
+        format!("Stored {} ({what}, {})", item.name, item.secret)
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(args: &Add) -> Result<(), Failure> {
+    let invalid = |what: &str, fix: &str| Err(Failure::new(Code::Invalid, what, fix));
+    let is_exchange = args.kind == Kind::ExchangeKey;
+    if is_exchange && (args.venue.is_none() || args.class.is_none()) {
+        return invalid(
+            "an exchange key needs its venue, and what it may do there",
+            "Add --venue and --class; or say with --kind that it is something else.",
+        );
+    }
+    let of_exchange = [&args.venue, &args.key_set, &args.base_url];
+    let is_odd =
+        of_exchange.iter().any(|it| it.is_some()) || args.class.is_some() || args.on_device;
+    if !is_exchange && is_odd {
+        return invalid(
+            "venue, key set, class, address and device belong to exchange keys",
+            "Leave them out, or leave --kind out.",
+        );
+    }
+    if args.on_device && args.secrets.secret_fd.is_some() {
+        return invalid(
+            "a key that is made on the device is not given",
+            "Leave --on-device or --secret-fd out.",
+        );
+    }
+    Ok(())
+}
+
+fn secrets(
+    context: &Context<'_>,
+    args: &Add,
+) -> Result<std::collections::BTreeMap<String, NewSecret>, Failure> {
+    // A note's text may be for everybody who can unlock; then nothing is asked.
+    let is_open_note = args.kind == Kind::Note && args.note.is_some();
+    let wanted = Wanted {
+        item: &args.name,
+        chief: (!args.on_device && !is_open_note).then_some(args.kind.secret_name()),
+        is_pem: args.kind == Kind::SshKey,
+        sealed: args.sealed,
+    };
+    let mut secrets = read_all(context, &args.secrets, &wanted)?;
+    if args.on_device {
+        secrets.insert("secret".into(), NewSecret::OnDevice { device: None });
+    }
+    Ok(secrets)
+}

@@ -1,0 +1,72 @@
+//! `history`: who changed what, when; and back.
+
+use std::process::ExitCode;
+
+use touchkeep_core::{text::visible, time::rfc3339};
+use touchkeep_wire::{ItemVersion, ListVersions, RestoreVersion, ShowItem};
+
+use super::{Context, Done, show::detail};
+use crate::{
+    output::{self, Style},
+    terminal,
+};
+
+pub(in crate::commands) async fn history(
+    context: &Context<'_>,
+    item: String,
+    restore: Option<u32>,
+    yes: bool,
+) -> Done {
+    let Some(version) = restore else {
+        let versions = context.call(ListVersions { item }).await?;
+        let output = context.output;
+        output.result(&versions, |versions| {
+            let rows: Vec<_> = versions.iter().map(row).collect();
+            let table = output::table(&["VERSION", "WHEN", "WHO", "CHANGED", ""], &rows);
+            match table.split_once('\n') {
+                Some((head, body)) => format!("{}\n{body}", output.out(Style::Quiet, head)),
+                None => table,
+            }
+        });
+        return Ok(ExitCode::SUCCESS);
+    };
+    let found = context.call(ShowItem { item }).await?.summary;
+    if !yes {
+        let question = format!(
+            "Make {} what it was in version {version}? It becomes a new version; programs get the earlier secret from then on.",
+            visible(&found.name)
+        );
+        terminal::confirm(&context.global, &question, &found.name)?;
+    }
+    let item = found.id.to_string();
+    let restored = context
+        .call_asking(RestoreVersion { item, version })
+        .await?;
+    context
+        .output
+        .result(&restored, |restored| detail(context.output, restored));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(version: &ItemVersion) -> Vec<String> {
+    let changed = match (version.version, version.changed.is_empty()) {
+        (1, _) => "made".to_owned(),
+        (_, true) => "not known any more".to_owned(),
+        (_, false) => visible(&version.changed.join(", ")),
+    };
+    let state = match (version.is_current, version.is_kept) {
+        (true, _) => "now",
+        (false, true) => "",
+        (false, false) => "not kept",
+    };
+    vec![
+        version.version.to_string(),
+        version.at.map_or_else(|| "?".to_owned(), rfc3339),
+        version
+            .by
+            .as_deref()
+            .map_or_else(|| "?".to_owned(), visible),
+        changed,
+        state.to_owned(),
+    ]
+}

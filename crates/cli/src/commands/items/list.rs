@@ -1,0 +1,104 @@
+//! `list`, `trash`.
+
+use std::process::ExitCode;
+
+use touchkeep_core::{Clock, SystemClock, UnixMillis, text::visible, time};
+use touchkeep_wire::{FindItems, ItemFilter, ItemSummary};
+
+use super::{Context, Done};
+use crate::{
+    args::List,
+    output::{self, Style},
+};
+
+/// Finds that are shown where nobody says how many.
+const BEST: u32 = 50;
+
+pub(in crate::commands) async fn list(context: &Context<'_>, args: List) -> Done {
+    let is_narrowed = args.query.is_some()
+        || args.kind.is_some()
+        || args.venue.is_some()
+        || args.environment.is_some()
+        || !args.tag.is_empty();
+    // Whoever looks for something reads the first few.
+    let most = args.query.is_some().then_some(BEST);
+    let filter = ItemFilter {
+        limit: args.limit.or(most),
+        query: args.query,
+        kind: args.kind.map(|kind| kind.name().to_owned()),
+        tags: args.tag,
+        venue: args.venue,
+        environment: args.environment,
+        trash: args.trash,
+    };
+    let items = context.call(FindItems { filter }).await?;
+    let output = context.output;
+    output.result(&items, |items| {
+        if items.is_empty() {
+            return empty(args.trash, is_narrowed).to_owned();
+        }
+        let table = table(items, SystemClock.now());
+        match table.split_once('\n') {
+            Some((head, body)) => format!("{}\n{body}", output.out(Style::Quiet, head)),
+            None => table,
+        }
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+const fn empty(trash: bool, is_narrowed: bool) -> &'static str {
+    match (trash, is_narrowed) {
+        (true, false) => "The trash is empty.",
+        (_, true) => "Nothing fits. All items: touchkeep list",
+        (false, false) => {
+            "No items yet. Next: touchkeep add NAME --venue binance --class trade --api-key KEY, or touchkeep add NAME --kind api-key"
+        }
+    }
+}
+
+// Columns that say the same of every item, or nothing, are left out.
+fn table(items: &[ItemSummary], now: UnixMillis) -> String {
+    type Cell<'a> = Box<dyn Fn(&ItemSummary) -> String + 'a>;
+    let several = items
+        .windows(2)
+        .any(|two| matches!(two, [a, b] if a.environment != b.environment));
+    let mut columns: Vec<(&str, Cell<'_>)> = vec![("NAME", Box::new(|item| visible(&item.name)))];
+    if several {
+        columns.push(("ENVIRONMENT", Box::new(|item| visible(&item.environment))));
+    }
+    columns.push(("KIND", Box::new(|item| item.kind.clone())));
+    if items.iter().any(|item| !item.venue.is_empty()) {
+        columns.push(("VENUE", Box::new(|item| visible(&item.venue))));
+        columns.push(("KEY SET", Box::new(|item| visible(&item.key_set))));
+        columns.push(("CLASS", Box::new(|item| item.class.clone())));
+    }
+    columns.push(("SECRET", Box::new(|item| item.secret.clone())));
+    if items.iter().any(|item| !item.api_key_hint.is_empty()) {
+        columns.push(("API KEY", Box::new(|item| item.api_key_hint.clone())));
+    }
+    if items.iter().any(|item| !item.tags.is_empty()) {
+        columns.push(("TAGS", Box::new(|item| visible(&item.tags.join(" ")))));
+    }
+    columns.push(("AGE", Box::new(move |item| age(item, now))));
+    let heads: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
+    let row = |item| columns.iter().map(|(_, cell)| cell(item)).collect();
+    let rows: Vec<Vec<String>> = items.iter().map(row).collect();
+    output::table(&heads, &rows)
+}
+
+/// How old an item is against its rule.
+pub(super) fn age(item: &ItemSummary, now: UnixMillis) -> String {
+    let days = now.since(item.created) / time::DAY_MS;
+    let age = match item.due {
+        Some(due) if due <= now => format!("{days} d, overdue"),
+        Some(due) => format!(
+            "{days} d, due in {} d",
+            due.since(now).div_ceil(time::DAY_MS)
+        ),
+        None => format!("{days} d"),
+    };
+    match item.plaintext_seen {
+        Some(_) => format!("{age}, was in plaintext"),
+        None => age,
+    }
+}

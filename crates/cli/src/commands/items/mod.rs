@@ -1,0 +1,37 @@
+//! Items: `add`, `list`, `show`, `edit`, `rm`, `trash`, `restore`, `history`, `set-api-key`, `public-key`.
+
+mod add;
+mod edit;
+mod history;
+mod list;
+mod secrets;
+mod show;
+mod trash;
+
+use std::process::ExitCode;
+
+use touchkeep_wire::{ExportPublicKey, SetApiKey};
+
+use super::{Context, Done};
+
+pub(super) use add::add;
+pub(super) use edit::edit;
+pub(super) use history::history;
+pub(super) use list::list;
+pub(super) use secrets::secret_from;
+pub(super) use show::show;
+pub(super) use trash::{remove, restore};
+
+pub(super) async fn set_api_key(context: &Context<'_>, item: String, api_key: String) -> Done {
+    let item = context.call_asking(SetApiKey { item, api_key }).await?;
+    context.output.result(&item, |item| {
+        format!("{} is {} at {}", item.name, item.api_key_hint, item.venue)
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn public_key(context: &Context<'_>, item: String) -> Done {
+    let key = context.call(ExportPublicKey { item }).await?;
+    context.output.result(&key, |key| key.pem.clone());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,139 @@
+//! Where the secrets of an item come from: a descriptor that the caller opened, or a line at the terminal. Never an argument.
+
+use std::{collections::BTreeMap, fs::File, io::Read, os::fd::FromRawFd, sync::atomic::AtomicBool};
+
+use touchkeep_core::{Code, text::visible};
+use touchkeep_wire::{Failure, NewSecret, SecretText};
+use zeroize::Zeroizing;
+
+use super::Context;
+use crate::{
+    args::Secrets,
+    terminal::{Echo, Line, Terminal},
+};
+
+/// The longest secret: a PEM key of RSA-4096 has 3 300 characters.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+/// What is asked for.
+pub(super) struct Wanted<'a> {
+    /// Of which item.
+    pub(super) item: &'a str,
+    /// What its chief secret is called; none where that is not wanted.
+    pub(super) chief: Option<&'a str>,
+    /// It has several lines, so no line at the terminal can be it.
+    pub(super) is_pem: bool,
+    /// Encrypted straight to devices.
+    pub(super) sealed: bool,
+}
+
+/// All secrets that were asked for, by field.
+pub(super) fn read_all(
+    context: &Context<'_>,
+    args: &Secrets,
+    wanted: &Wanted<'_>,
+) -> Result<BTreeMap<String, NewSecret>, Failure> {
+    let kept = |value: SecretText| match wanted.sealed {
+        true => NewSecret::Sealed { value },
+        false => NewSecret::Stored { value },
+    };
+    let mut secrets = BTreeMap::new();
+    if let Some(fd) = args.secret_fd {
+        secrets.insert("secret".to_owned(), kept(chief_from(fd, wanted.is_pem)?));
+    }
+    for (field, fd) in &args.field_fd {
+        secrets.insert(field.clone(), kept(not_empty(read_fd(*fd)?, field)?));
+    }
+    if let Some(name) = wanted.chief.filter(|_| args.secret_fd.is_none()) {
+        if wanted.is_pem {
+            return Err(Failure::new(
+                Code::Invalid,
+                "a private key has several lines, and is not typed",
+                "Use --secret-fd, as in: --secret-fd 3 3<~/.ssh/id_ed25519",
+            ));
+        }
+        let typed = ask(context, &format!("{name} of {}: ", visible(wanted.item)))?;
+        secrets.insert("secret".to_owned(), kept(not_empty(typed, "secret")?));
+    }
+    for field in &args.secret_field {
+        let typed = ask(context, &format!("{field} of {}: ", visible(wanted.item)))?;
+        secrets.insert(field.clone(), kept(not_empty(typed, field)?));
+    }
+    Ok(secrets)
+}
+
+// A PEM file without its last line's end is refused by what reads it.
+fn chief_from(fd: i32, is_pem: bool) -> Result<SecretText, Failure> {
+    let mut text = read_fd(fd)?;
+    if is_pem && !text.is_empty() {
+        let mut whole = Zeroizing::new(String::with_capacity(text.len() + 1));
+        whole.push_str(&text);
+        whole.push('\n');
+        text = whole;
+    }
+    not_empty(text, "secret")
+}
+
+fn ask(context: &Context<'_>, question: &str) -> Result<Zeroizing<String>, Failure> {
+    let nobody = |what: &str| {
+        let fix =
+            "Use --secret-fd N, as in: --secret-fd 3 3<file; for further ones --field-fd NAME=N.";
+        Failure::new(Code::Invalid, what, fix)
+    };
+    if context.global.no_interaction {
+        return Err(nobody("the secret must come from somewhere"));
+    }
+    let terminal =
+        Terminal::open().map_err(|_| nobody("there is no terminal to ask for the secret"))?;
+    terminal.write(question);
+    match terminal.read_line(Echo::Dots, &AtomicBool::new(false), None, |_, _| {}) {
+        Ok(Line::Typed(text)) => Ok(text),
+        _ => Err(Failure::new(Code::Refused, "nothing was stored", "")),
+    }
+}
+
+fn not_empty(mut text: Zeroizing<String>, field: &str) -> Result<SecretText, Failure> {
+    if text.is_empty() {
+        return Err(Failure::new(
+            Code::Invalid,
+            format!("the {field} is empty"),
+            "Paste what was shown when it was made.",
+        ));
+    }
+    Ok(SecretText::new(std::mem::take(&mut *text)))
+}
+
+/// What is secret, from a descriptor that the caller opened.
+pub(crate) fn secret_from(fd: i32) -> Result<SecretText, Failure> {
+    let mut text = read_fd(fd)?;
+    Ok(SecretText::new(std::mem::take(&mut *text)))
+}
+
+fn read_fd(fd: i32) -> Result<Zeroizing<String>, Failure> {
+    if fd < 0 || fd == 1 || fd == 2 {
+        return Err(Failure::new(
+            Code::Invalid,
+            format!("file descriptor {fd} cannot be read from"),
+            "Use 0 for stdin, or 3 and up with 3<file.",
+        ));
+    }
+    #[expect(
+        unsafe_code,
+        reason = "the one place that takes over a descriptor which the caller named; it is closed here"
+    )]
+    // SAFETY: the number was given to this process for this purpose, nothing else here uses it, and a bad one only fails to read.
+    let file = unsafe { File::from_raw_fd(fd) };
+    let mut text = Zeroizing::new(String::with_capacity(4096));
+    file.take(MAX_SECRET_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|error| {
+            Failure::new(
+                Code::Invalid,
+                format!("file descriptor {fd} cannot be read: {error}"),
+                "Open it for this command, as in: 3<file.",
+            )
+        })?;
+    let end = text.trim_end_matches(['\r', '\n']).len();
+    text.truncate(end);
+    Ok(text)
+}

@@ -1,0 +1,85 @@
+//! `show`: everything of an item but its secrets.
+
+use std::process::ExitCode;
+
+use touchkeep_core::{Clock, SystemClock, UnixMillis, text::visible, time};
+use touchkeep_wire::{ItemDetail, ShowItem};
+
+use super::{Context, Done, list::age};
+use crate::output::{Output, Style};
+
+const MASK: &str = "••••••••";
+
+pub(in crate::commands) async fn show(context: &Context<'_>, item: String) -> Done {
+    let item = context.call(ShowItem { item }).await?;
+    context
+        .output
+        .result(&item, |item| detail(context.output, item));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An item for people: one field a line, secrets masked.
+pub(super) fn detail(output: Output, item: &ItemDetail) -> String {
+    let summary = &item.summary;
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let mut line = |name: &str, value: String| lines.push((name.to_owned(), value));
+    line("kind", summary.kind.clone());
+    line("environment", visible(&summary.environment));
+    if !summary.tags.is_empty() {
+        line("tags", visible(&summary.tags.join(" ")));
+    }
+    if let Some(at) = summary.trashed {
+        line(
+            "trashed",
+            format!("{}; take it back: touchkeep restore", day(at)),
+        );
+    }
+    if let Some(at) = summary.plaintext_seen {
+        line("plaintext", format!("seen on {}: rotate it", day(at)));
+    }
+    line("age", age(summary, SystemClock.now()));
+    for field in &item.fields {
+        match field.name.as_str() {
+            "created" | "plaintext-seen" | "rotate-after-days" => {}
+            name => line(name, shown(&field.value)),
+        }
+    }
+    for secret in &item.secrets {
+        let whose = match secret.devices.is_empty() {
+            true => String::new(),
+            false => format!(": {}", secret.devices.join(", ")),
+        };
+        let conflict = match item.conflicts.contains(&secret.name) {
+            true => "; given twice by two writers, set it again",
+            false => "",
+        };
+        line(
+            &secret.name,
+            format!("{MASK} ({}{whose}{conflict})", secret.place),
+        );
+    }
+    line("version", item.version.to_string());
+    line("id", summary.id.to_string());
+    line("reference", format!("{}/{}", item.reference, "…"));
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let rows = lines.iter().map(|(name, value)| {
+        let name = output.out(Style::Quiet, &format!("{name:width$}"));
+        format!("{name}  {value}")
+    });
+    let head = output.out(Style::Strong, &visible(&summary.name));
+    std::iter::once(head)
+        .chain(rows)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+// Several lines stand under each other.
+fn shown(value: &str) -> String {
+    let lines: Vec<String> = value.lines().map(visible).collect();
+    lines.join("\n    ")
+}
+
+/// A time's day, in UTC.
+pub(super) fn day(at: UnixMillis) -> String {
+    time::rfc3339(at).chars().take(10).collect()
+}

@@ -1,0 +1,377 @@
+//! The command line as a script sees it: every document by its published schema, judged by somebody else's validator; exit
+//! codes; items from their adding to their end.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may fail loudly"
+)]
+
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+use touchkeep_tests::{Home, Person};
+
+const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+/// A vault that a passphrase opens, and a person who knows it.
+struct Desk {
+    home: Home,
+    _person: Person,
+    documents: Vec<(&'static str, Value)>,
+}
+
+impl Desk {
+    fn set() -> Self {
+        let home = Home::new(None);
+        let person = Person::sit_down(&home.paths(), None);
+        let path = home.path("v.touchkeep").display().to_string();
+        let mut desk = Self {
+            home,
+            _person: person,
+            documents: Vec::new(),
+        };
+        desk.run(
+            "vault",
+            &["init", "--practice", "--path", &path, "--work-factor", "10"],
+        );
+        desk
+    }
+
+    // Runs a verb, and keeps what it prints for the validator.
+    fn run(&mut self, schema: &'static str, args: &[&str]) -> Value {
+        self.run_with(schema, args, "")
+    }
+
+    fn run_with(&mut self, schema: &'static str, args: &[&str], stdin: &str) -> Value {
+        let said = self.home.json_with(args, stdin);
+        assert!(!said.is_null(), "touchkeep {args:?} printed no document");
+        self.documents.push((schema, said.clone()));
+        said
+    }
+
+    // Runs a verb that fails: its exit code, and the code that it says.
+    fn fails(&mut self, args: &[&str]) -> (i32, String) {
+        let done = self.home.cli(args);
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap_or_default();
+        let code = said["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        if !said.is_null() {
+            self.documents.push(("error", said));
+        }
+        (done.status.code().unwrap(), code)
+    }
+
+    fn add(&mut self, name: &str, kind: &str, secret: &str, more: &[&str]) -> Value {
+        let args = [&["add", name, "--kind", kind, "--secret-fd", "0"], more].concat();
+        self.run_with("item", &args, secret)
+    }
+
+    // Every document so far, by somebody else's validator.
+    fn judge(&self) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let python = std::env::var("TOUCHKEEP_PYTHON").expect("run by ./dev test");
+        let mut judge = Command::new(python)
+            .arg(root.join("tests/json_schema.py"))
+            .arg(root.join("docs/schema/cli.json"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut asked = judge.stdin.take().unwrap();
+        // One that fits no schema shows that this judge refuses at all.
+        writeln!(
+            asked,
+            "{}",
+            json!({"schema": "item", "document": {"name": 1}})
+        )
+        .unwrap();
+        for (schema, document) in &self.documents {
+            writeln!(asked, "{}", json!({"schema": schema, "document": document})).unwrap();
+        }
+        drop(asked);
+        let said = judge.wait_with_output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        let mut verdicts = said.lines();
+        assert_ne!(verdicts.next(), Some("valid"));
+        let verdicts: Vec<_> = verdicts.collect();
+        assert_eq!(verdicts.len(), self.documents.len(), "{said}");
+        for (verdict, (schema, document)) in verdicts.into_iter().zip(&self.documents) {
+            assert_eq!(verdict, "valid", "{schema}: {document:#}");
+        }
+    }
+}
+
+#[test]
+fn what_every_verb_prints_is_of_its_schema() {
+    let mut desk = Desk::set();
+    let exchange = [
+        "--venue",
+        "binance",
+        "--class",
+        "trade",
+        "--api-key",
+        "vmPUZE6mv9SD5VNH",
+    ];
+    desk.add("trade", "exchange-key", "secret", &exchange);
+    desk.add(
+        "openai",
+        "api-key",
+        "sk-1",
+        &[
+            "--tag",
+            "ai",
+            "--field",
+            "owner=ada",
+            "--rotate-after-days",
+            "90",
+        ],
+    );
+    desk.add("login", "otp-seed", SEED, &["--sealed"]);
+    desk.add("deploy", "ssh-key", "-----BEGIN\nx\n-----END", &[]);
+    desk.run(
+        "item",
+        &["add", "memo", "--kind", "note", "--note", "two\nlines"],
+    );
+    desk.run("list", &["list"]);
+    desk.run("list", &["list", "opn", "--kind", "api-key", "--tag", "ai"]);
+    desk.run("show", &["show", "login"]);
+    desk.run_with(
+        "show",
+        &[
+            "edit",
+            "openai",
+            "--secret-fd",
+            "0",
+            "--set",
+            "owner=grace",
+            "--tag",
+            "x",
+        ],
+        "sk-2",
+    );
+    desk.run("history", &["history", "openai"]);
+    desk.run("show", &["history", "openai", "--restore", "1", "--yes"]);
+    desk.run("show", &["edit", "openai", "--forget-old", "--yes"]);
+    desk.run("item", &["rm", "openai", "--yes"]);
+    desk.run("list", &["trash"]);
+    desk.run("item", &["restore", "openai"]);
+    desk.run("done", &["rm", "memo", "--forever", "--yes"]);
+    desk.run("item", &["set-api-key", "trade", "another-api-key"]);
+    desk.run("environments", &["env", "list"]);
+    desk.run("environment", &["env", "add", "testnet"]);
+    desk.run("environment", &["env", "rename", "testnet", "sandbox"]);
+    desk.run("client", &["proxy", "add", "bot"]);
+    desk.run("clients", &["proxy", "list"]);
+    desk.run("done", &["proxy", "revoke", "bot"]);
+    desk.run("policy", &["policy", "show"]);
+    let policy = desk.home.path("policy.toml");
+    std::fs::write(&policy, "").unwrap();
+    desk.run("done", &["policy", "set", policy.to_str().unwrap()]);
+    desk.run("remind", &["remind"]);
+    desk.run("audit-rows", &["audit", "list"]);
+    desk.run("audit-verdict", &["audit", "verify"]);
+    desk.run("recover-list", &["recover", "list"]);
+    desk.run("backups", &["backup", "list"]);
+    let older = desk.home.path("v.touchkeep.1").display().to_string();
+    desk.run("merged", &["merge", &older]);
+    desk.run("status", &["status"]);
+    let found = desk.home.cli(&["doctor"]);
+    let found = serde_json::from_slice(&found.stdout).unwrap();
+    desk.documents.push(("doctor", found));
+    desk.run("done", &["lock"]);
+    desk.run("status", &["status"]);
+    desk.run("vault", &["unlock"]);
+    desk.run("done", &["agent", "stop"]);
+    desk.judge();
+}
+
+#[test]
+fn each_exit_code_says_what_it_is_for() {
+    let mut desk = Desk::set();
+    desk.add("openai", "api-key", "sk-1", &[]);
+    // 1: refused. Nobody can be asked, so nobody said yes.
+    assert_eq!(desk.fails(&["rm", "openai"]), (1, "refused".into()));
+    // 2: usage.
+    assert_eq!(desk.fails(&["list", "--no-such-flag"]).0, 2);
+    assert_eq!(desk.fails(&["add", "x"]), (2, "invalid".into()));
+    assert_eq!(
+        desk.fails(&["add", "x", "--kind", "api-key"]),
+        (2, "invalid".into())
+    );
+    assert_eq!(
+        desk.fails(&["add", "x", "--kind", "ssh-key"]),
+        (2, "invalid".into())
+    );
+    assert_eq!(desk.fails(&["edit", "openai"]).0, 2);
+    assert_eq!(desk.fails(&["show", "nobody"]), (2, "not-found".into()));
+    assert_eq!(
+        desk.fails(&["show", "tk://nowhere/openai"]),
+        (2, "not-found".into())
+    );
+    assert_eq!(
+        desk.fails(&["show", "tk://prod/open ai"]),
+        (2, "invalid".into())
+    );
+    assert_eq!(desk.fails(&["restore", "openai"]), (2, "not-found".into()));
+    assert_eq!(
+        desk.fails(&["history", "openai", "--restore", "7", "--yes"]),
+        (2, "not-found".into())
+    );
+    assert_eq!(
+        desk.fails(&["edit", "openai", "--set", "secret=x"]),
+        (2, "invalid".into())
+    );
+    // 3: locked.
+    desk.run("done", &["lock"]);
+    assert_eq!(desk.fails(&["list"]), (3, "locked".into()));
+    // 4: damaged.
+    let path = desk.home.path("v.touchkeep");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[700] ^= 1;
+    let damaged = desk.home.path("damaged.touchkeep");
+    std::fs::write(&damaged, bytes).unwrap();
+    assert_eq!(
+        desk.fails(&["unlock", damaged.to_str().unwrap()]),
+        (4, "damaged".into())
+    );
+    desk.judge();
+}
+
+#[test]
+fn an_item_keeps_no_secret_in_what_is_shown_of_it() {
+    let mut desk = Desk::set();
+    // Two descriptors: the secret and a further one.
+    let files = [
+        ("secret", "chief-canary\n"),
+        ("passphrase", "further-canary"),
+    ];
+    for (name, text) in files {
+        std::fs::write(desk.home.path(name), text).unwrap();
+    }
+    let shell = "exec \"$@\" --secret-fd 3 --field-fd passphrase=4 3<\"$SECRET\" 4<\"$PASSPHRASE\"";
+    let cli = desk.home.touchkeep();
+    let done = Command::new("bash")
+        .args(["-c", shell, "bash"])
+        .arg(cli.get_program())
+        .args([
+            "add",
+            "okx",
+            "--kind",
+            "api-key",
+            "--json",
+            "--no-interaction",
+        ])
+        .envs(desk.home.environment())
+        .env("SECRET", desk.home.path("secret"))
+        .env("PASSPHRASE", desk.home.path("passphrase"))
+        .output()
+        .unwrap();
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    let shown = desk.run("show", &["show", "okx"]);
+    let names: Vec<_> = shown["secrets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["name"].clone())
+        .collect();
+    assert_eq!(names, ["secret", "passphrase"]);
+    desk.run_with(
+        "show",
+        &["edit", "okx", "--secret-fd", "0"],
+        "second-canary",
+    );
+    let history = desk.run("history", &["history", "okx"]);
+    assert_eq!(history[0]["changed"], json!(["secret"]));
+    assert_eq!(
+        (&history[0]["is_current"], &history[1]["is_kept"]),
+        (&json!(true), &json!(true))
+    );
+    desk.run("show", &["history", "okx", "--restore", "1", "--yes"]);
+    desk.run("audit-rows", &["audit", "list"]);
+    let human = desk
+        .home
+        .touchkeep()
+        .args(["show", "okx"])
+        .output()
+        .unwrap();
+    let human = String::from_utf8(human.stdout).unwrap();
+    assert!(
+        human.contains("••••••••") && human.contains("passphrase"),
+        "{human}"
+    );
+    let all = format!("{human}{:?}{}", desk.documents, desk.home.log());
+    assert!(!all.contains("canary"), "{all}");
+    // Trash: not found by name, not listed, back with everything.
+    desk.run("item", &["rm", "okx", "--yes"]);
+    assert_eq!(desk.run("list", &["list"]), json!([]));
+    desk.run("item", &["restore", "okx"]);
+    assert_eq!(desk.run("show", &["show", "okx"])["version"], 5);
+}
+
+#[test]
+fn completions_know_items_only_while_the_vault_is_open() {
+    let mut desk = Desk::set();
+    desk.add("openai", "api-key", "sk-1", &[]);
+    let names = |desk: &Desk| {
+        let said = desk
+            .home
+            .touchkeep()
+            .arg("items-for-completion")
+            .output()
+            .unwrap();
+        assert!(said.status.success());
+        String::from_utf8(said.stdout).unwrap()
+    };
+    assert_eq!(names(&desk), "openai\n");
+    // As bash itself completes.
+    let script = desk.home.path("completions");
+    let printed = desk
+        .home
+        .touchkeep()
+        .args(["completions", "bash"])
+        .output()
+        .unwrap();
+    std::fs::write(&script, printed.stdout).unwrap();
+    let ask = "PATH=$2:$PATH; . \"$1\"; COMP_WORDS=(touchkeep show op); COMP_CWORD=2; _touchkeep_items touchkeep op show; echo \"${COMPREPLY[@]}\"";
+    let cli = desk.home.touchkeep();
+    let folder = Path::new(cli.get_program()).parent().unwrap();
+    let said = Command::new("bash")
+        .args(["-c", ask, "bash"])
+        .args([&script, folder])
+        .envs(desk.home.environment())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "openai\n");
+    desk.run("done", &["lock"]);
+    assert_eq!(names(&desk), "");
+}
+
+#[test]
+fn every_verb_has_examples_and_a_page() {
+    let home = Home::new(None);
+    let folder = home.path("man");
+    std::fs::create_dir(&folder).unwrap();
+    let done = home.touchkeep().arg("man").arg(&folder).output().unwrap();
+    assert!(done.status.success());
+    for verb in [
+        "add", "edit", "show", "list", "rm", "restore", "trash", "history", "env",
+    ] {
+        let page = std::fs::read_to_string(folder.join(format!("touchkeep-{verb}.1"))).unwrap();
+        assert!(page.contains(".SH SYNOPSIS"), "{verb}");
+        let help = home.touchkeep().args([verb, "--help"]).output().unwrap();
+        let help = String::from_utf8(help.stdout).unwrap();
+        assert!(verb == "env" || help.contains("Examples:"), "{help}");
+        assert!(!help.contains('\u{1b}'));
+    }
+}
