@@ -2,6 +2,7 @@
 //! the agent has saved.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test may fail loudly"
@@ -16,7 +17,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use touchkeep_tests::{Home, Person, binary};
+use touchkeep_tests::{Home, PATIENCE, Person, binary, wait_for};
 use touchkeep_wire::{ImportItems, NewImport, NewImportField, OnDuplicate, SecretText};
 
 const ENV: &str = "# bots\r\nexport KRAKEN_API_KEY=canary-public\r\nKRAKEN_API_SECRET=\"canary-secret\" # mine\r\nBOT_TOKEN='canary-token'\r\nLOG_LEVEL=debug\r\n";
@@ -96,6 +97,31 @@ fn run(command: &mut Command, stdin: &str) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
+/// Somebody else's validator says that documents are what `docs/schema/cli.json` promises.
+fn is_of_schema(schema: &str, documents: &[&Value]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let python = std::env::var("TOUCHKEEP_PYTHON").expect("run by ./dev test");
+    let mut judge = Command::new(python);
+    judge
+        .arg(root.join("tests/json_schema.py"))
+        .arg(root.join("docs/schema/cli.json"));
+    let wrong = json!({"schema": schema, "document": {"format": 1}});
+    let lines: String = documents
+        .iter()
+        .map(|document| format!("{}\n", json!({"schema": schema, "document": document})))
+        .collect();
+    let said = run(&mut judge, &format!("{wrong}\n{lines}"));
+    let verdicts: Vec<&str> = said.lines().collect();
+    assert!(
+        verdicts[0] != "valid" && verdicts.len() == documents.len() + 1,
+        "{said}"
+    );
+    assert!(
+        verdicts[1..].iter().all(|verdict| *verdict == "valid"),
+        "{said}"
+    );
+}
+
 fn value<'a>(contents: &'a Value, item: &str, field: &str) -> &'a str {
     let items = contents["items"].as_array().unwrap().iter();
     let item = items
@@ -150,9 +176,15 @@ fn an_env_file_becomes_items_and_references_and_nothing_else_of_it_changes() {
     // What is shown, logged and recorded names no value.
     let rows = home.json(&["audit", "list", "-n", "100"]).to_string();
     assert!(rows.contains("Imported from env: 2 items."), "{rows}");
+    is_of_schema("import", &[&seen, &done]);
     for text in [seen.to_string(), done.to_string(), rows, home.log()] {
         assert!(!text.contains("canary-"), "{text}");
     }
+    let reminded = home.touchkeep().arg("remind").output().unwrap();
+    assert!(
+        String::from_utf8_lossy(&reminded.stderr)
+            .contains("Was in plaintext, rotate: BOT_TOKEN, kraken")
+    );
     let contents = contents(&home, "all.age");
     assert_eq!(value(&contents, "kraken", "secret"), "canary-secret");
     assert_eq!(value(&contents, "kraken", "venue"), "kraken");
@@ -390,6 +422,7 @@ fn an_export_with_a_passphrase_comes_back_as_it_was() {
         &["export", &out, "--passphrase-fd", "0"],
         "a long passphrase",
     );
+    is_of_schema("export", &[&wrote]);
     assert!(person.was_asked().len() > asked, "an export asks each time");
     assert_eq!(
         (&wrote["items"], &wrote["encrypted"]),
@@ -456,17 +489,32 @@ fn an_export_in_the_clear_needs_a_typed_word_a_consent_and_leaves_a_row() {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut terminal = terminal.spawn().unwrap();
-    let (mut shown, mut byte) = (String::new(), [0; 1]);
-    let screen = terminal.stdout.as_mut().unwrap();
-    while !shown.contains("Type plaintext to go on: ") {
-        assert_eq!(screen.read(&mut byte).unwrap(), 1, "{shown}");
-        shown.push(byte[0].into());
-    }
     let mut keys = terminal.stdin.take().unwrap();
-    keys.write_all(b"plaintext\r").unwrap();
-    let _rest = screen.read_to_string(&mut shown);
-    assert!(terminal.wait().unwrap().success(), "{shown}");
+    let mut screen = terminal.stdout.take().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let reading = std::thread::spawn(move || {
+        let (mut shown, mut byte) = (String::new(), [0; 1]);
+        while screen.read(&mut byte).is_ok_and(|count| count == 1) {
+            shown.push(byte[0].into());
+            if shown.ends_with("Type plaintext to go on: ") {
+                tell.send(()).unwrap();
+            }
+        }
+        shown
+    });
+    told.recv_timeout(PATIENCE).unwrap();
+    // What is typed before the terminal is ready for it is no answer, so it is typed until it is one.
+    let mut typed = false;
+    let ended = wait_for("the export", || {
+        typed = typed || person.was_asked().len() > asked;
+        if !typed {
+            keys.write_all(b"\x15plaintext\r").unwrap();
+        }
+        terminal.try_wait().unwrap()
+    });
     drop(keys);
+    let shown = reading.join().unwrap();
+    assert!(ended.success(), "{shown}");
 
     assert!(person.was_asked().len() > asked);
     let text = fs::read_to_string(&out).unwrap();

@@ -58,7 +58,7 @@ fn exists(file: &Path) -> Failure {
 fn form(context: &Context<'_>, args: &Export) -> Result<ExportForm, Failure> {
     if args.plaintext {
         let question = format!(
-            "Every secret of the vault goes into {} in the clear, readable for whoever gets that file, and every\nbackup of it. The audit log says so for good.",
+            "Every secret goes into {} in the clear, readable for\nwhoever gets that file or a backup of it. The audit log will say so for good.\n",
             visible(&args.file.to_string_lossy())
         );
         // There is no --yes: a script that could say so would be one that reads all secrets.
@@ -136,14 +136,15 @@ fn words(shown: &Shown) -> String {
         "IN THE CLEAR"
     };
     let mut text = format!(
-        "Wrote {} items, {how}, to {}\n",
+        "Wrote {} item{}, {how}, to {}\n",
         shown.items,
+        if shown.items == 1 { "" } else { "s" },
         visible(&shown.file)
     );
     if shown.encrypted {
         text.push_str("It opens with stock age: age --decrypt FILE\n");
     } else {
-        text.push_str("Delete it as soon as it has served; deleting is no erasure on an SSD. Rotate what was in it.\n");
+        text.push_str("Delete it as soon as it has served, which is no erasure on an SSD, and rotate\nwhat was in it.\n");
     }
     for name in &shown.left {
         text.push_str(&format!(
