@@ -39,6 +39,7 @@ const WITHIN: &[(&str, &str)] = &[
     ("policy", "core"),
     ("policy", "venue"), // rules speak of operations
     ("rotation", "core"),
+    ("import", "core"),
     ("device-piv", "device"),
     ("device-pkcs11", "device"),
     ("vault", "device"), // recipients and identities are devices'

@@ -21,8 +21,6 @@ pub struct Exported {
     pub id: String,
     /// Its environment's name.
     pub environment: String,
-    /// When it was put into the trash, in milliseconds since 1970.
-    pub trashed: Option<u64>,
     /// All else.
     pub item: Proposal,
     /// Secret fields that no export can hold, and why: `sealed`, `on-device`, `missing`.
@@ -65,7 +63,6 @@ fn write_item(out: &mut String, exported: &Exported) {
         ("created", item.created),
         ("rotate-after-days", item.rotate_after_days.map(u64::from)),
         ("plaintext-seen", item.plaintext_seen),
-        ("trashed", exported.trashed),
     ];
     for (name, value) in numbers {
         if let Some(value) = value {
@@ -180,7 +177,6 @@ fn read_item(node: &Node) -> Result<Exported, ImportError> {
     Ok(Exported {
         id: node.text("id").to_owned(),
         environment: node.text("environment").to_owned(),
-        trashed: node.number("trashed"),
         absent: absent
             .map(|node| (node.text("name").to_owned(), node.text("why").to_owned()))
             .collect(),
@@ -219,4 +215,48 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Import, ImportError> {
         import.item(format!("item {}", number + 1), built);
     }
     Ok(import)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_what_is_read() {
+        let mut item = Proposal::new("a \"b\" \\ é", Kind::ExchangeKey);
+        item.tags = vec!["x".to_owned(), "ü".to_owned()];
+        item.created = Some(1);
+        item.rotate_after_days = Some(90);
+        item.plaintext_seen = Some(2);
+        "two\nlines\u{1}".clone_into(&mut item.note);
+        for (name, secret, value) in [
+            ("venue", false, "gate"),
+            ("secret", true, "\u{0}\t\u{7f}😀\r\n"),
+        ] {
+            item.fields.push(Field {
+                name: name.to_owned(),
+                secret,
+                value: Zeroizing::new(value.to_owned()),
+                span: None,
+            });
+        }
+        let absent = vec![("passphrase".to_owned(), "sealed".to_owned())];
+        let one = Exported {
+            id: "i".to_owned(),
+            environment: "prod".to_owned(),
+            item,
+            absent,
+        };
+        let text = write(std::slice::from_ref(&one), 3);
+        let back = exported(text.as_bytes()).unwrap();
+        assert_eq!(
+            (&back[0].item, &back[0].absent, &back[0].environment),
+            (&one.item, &one.absent, &one.environment)
+        );
+        let import = read(text.as_bytes()).unwrap();
+        assert_eq!(import.items, [one.item]);
+        assert!(import.rows[0].remarks[0].loses);
+        let newer = text.replace("\"version\": 1", "\"version\": 2");
+        assert!(exported(newer.as_bytes()).is_err());
+    }
 }

@@ -9,7 +9,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::ImportError,
-    model::{Built, Format, Import, Kind, MAX_ROWS, Proposal, Reason, Remark, Text, text},
+    model::{
+        Built, Format, Import, Kind, MAX_ROWS, Proposal, Reason, Remark, Text, is_reference, text,
+    },
     names::known_venue,
     source,
 };
@@ -265,12 +267,6 @@ fn groups<'a>(variables: &[Variable<'a>]) -> Vec<&'a str> {
 
 fn is_value(value: &str) -> bool {
     !value.is_empty() && !is_reference(value)
-}
-
-fn is_reference(value: &str) -> bool {
-    ["tk://", "op://", "pass://"]
-        .iter()
-        .any(|scheme| value.starts_with(scheme))
 }
 
 fn sort<'a>(

@@ -285,6 +285,10 @@ impl Built {
         if value.is_empty() || self.proposal.fields.len() > MAX_FIELDS {
             return;
         }
+        if span.is_some() && is_reference(&value) {
+            self.remark(format!("{label} is a reference already."), false);
+            return;
+        }
         let taken = |name: &str| self.proposal.field(name).is_some();
         let name = crate::names::field_name(label, taken);
         if name != label {
@@ -363,6 +367,12 @@ impl Built {
             loses: false,
         })
     }
+}
+
+/// Whether a value is only a name of one.
+pub(crate) fn is_reference(value: &str) -> bool {
+    let schemes = ["tk://", "op://", "pass://"];
+    schemes.iter().any(|scheme| value.starts_with(scheme))
 }
 
 /// A value of its own.

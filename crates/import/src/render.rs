@@ -186,3 +186,103 @@ fn csv_cell(out: &mut String, cell: &str) {
     }
     out.push('"');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Source,
+        model::{Field, Format, Proposal},
+        read,
+    };
+
+    fn item(name: &str, kind: Kind, fields: &[(&str, bool, &str)]) -> Exported {
+        let mut item = Proposal::new(name, kind);
+        for (name, secret, value) in fields {
+            item.fields.push(Field {
+                name: (*name).to_owned(),
+                secret: *secret,
+                value: Zeroizing::new((*value).to_owned()),
+                span: None,
+            });
+        }
+        Exported {
+            id: String::new(),
+            environment: "prod".to_owned(),
+            item,
+            absent: Vec::new(),
+        }
+    }
+
+    fn items() -> Vec<Exported> {
+        vec![
+            item(
+                "grid",
+                Kind::ExchangeKey,
+                &[
+                    ("venue", false, "gate"),
+                    ("api-key", false, "kkkkkkkk"),
+                    ("secret", true, "it's \"$x\\\nhere"),
+                    ("passphrase", true, "pppppppp"),
+                ],
+            ),
+            item(
+                "second",
+                Kind::ExchangeKey,
+                &[("venue", false, "gate"), ("secret", true, "s")],
+            ),
+            item(
+                "shop",
+                Kind::Login,
+                &[("secret", true, "=cmd|' /C calc'!A0")],
+            ),
+        ]
+    }
+
+    #[test]
+    fn variables_are_read_back_as_they_were() {
+        let (text, left) = render(&items(), 0, Plain::Env);
+        assert!(left.is_empty());
+        let import = read(
+            &Source {
+                bytes: text.as_bytes(),
+                password: None,
+            },
+            Some(Format::Dotenv),
+        )
+        .unwrap();
+        let grid = import
+            .items
+            .iter()
+            .find(|item| item.name == "grid")
+            .unwrap();
+        assert_eq!(*grid.field("secret").unwrap().value, "it's \"$x\\\nhere");
+        assert_eq!(*grid.field("passphrase").unwrap().value, "pppppppp");
+    }
+
+    #[test]
+    fn ccxt_gets_one_key_for_each_venue_and_the_rest_is_named() {
+        let (text, left) = render(&items(), 0, Plain::Ccxt);
+        assert_eq!(left, ["second", "shop"]);
+        let import = read(
+            &Source {
+                bytes: text.as_bytes(),
+                password: None,
+            },
+            None,
+        )
+        .unwrap();
+        assert_eq!(import.format, Format::Ccxt);
+        assert_eq!(
+            *import.items[0].field("passphrase").unwrap().value,
+            "pppppppp"
+        );
+    }
+
+    #[test]
+    fn a_spreadsheet_runs_nothing() {
+        let (text, _) = render(&items(), 0, Plain::Csv);
+        assert!(text.contains(",\"'=cmd|' /C calc'!A0\"\r\n"));
+        assert!(text.contains("\"it's \"\"$x\\\nhere\""));
+    }
+}

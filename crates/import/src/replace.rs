@@ -2,16 +2,11 @@
 
 use std::ops::Range;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use touchkeep_core::reference::Reference;
 use zeroize::Zeroizing;
 
 use crate::{Source, error::ImportError, model::Format, read};
 
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// One literal, and what stands in its place afterwards.
@@ -26,8 +21,14 @@ pub struct Edit {
 /// The reference of a field.
 #[must_use]
 pub fn reference(environment: &str, item: &str, field: &str) -> String {
-    let part = |text: &str| utf8_percent_encode(text, KEPT).to_string();
-    format!("tk://{}/{}/{}", part(environment), part(item), part(field))
+    let reference = Reference {
+        environment: environment.to_owned(),
+        item: item.to_owned(),
+        field: field.to_owned(),
+        version: None,
+        vault: None,
+    };
+    reference.to_string()
 }
 
 /// Whether literals can be replaced in a format.
@@ -96,22 +97,12 @@ fn reads_the_same(old: &[u8], new: &[u8], format: Format, edits: &[&Edit]) -> bo
             .map(|row| (row.place.clone(), row.label.clone()))
             .collect::<Vec<_>>()
     };
-    let mut values = new
-        .items
-        .iter()
-        .flat_map(|item| &item.fields)
-        .map(|field| field.value.as_str());
-    let found: Vec<&str> = values
-        .by_ref()
-        .filter(|value| value.starts_with("tk://"))
-        .collect();
-    let all_there = match format {
-        // A variable that is a reference is no item any more.
-        Format::Dotenv => found.is_empty(),
-        _ => edits
-            .iter()
-            .all(|edit| found.contains(&edit.reference.as_str())),
+    // What is a reference is no value any more, and nothing else ceased to be one.
+    let literals = |import: &crate::Import| {
+        let fields = import.items.iter().flat_map(|item| &item.fields);
+        fields.filter(|field| field.span.is_some()).count()
     };
+    let all_there = literals(&new) + edits.len() == literals(&old);
     // A multi-line value becomes one line, and moves those below it.
     let same = match format {
         Format::Dotenv => labels(&old)
@@ -173,11 +164,19 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_has_no_second_reading() {
-        assert_eq!(
-            reference("p rod", "a/b#é\"", "x"),
-            "tk://p%20rod/a%2Fb%23%C3%A9%22/x"
-        );
+    fn what_is_a_reference_is_not_taken_for_a_value() {
+        let source = r#"{"gate":{"apiKey":"tk://prod/gate/api-key","secret":"s"}}"#;
+        let source = Source {
+            bytes: source.as_bytes(),
+            password: None,
+        };
+        let import = read(&source, None).unwrap();
+        let fields: Vec<_> = import.items[0]
+            .fields
+            .iter()
+            .map(|field| &field.name)
+            .collect();
+        assert_eq!(fields, ["secret"]);
     }
 
     #[test]

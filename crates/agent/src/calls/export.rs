@@ -159,7 +159,6 @@ fn exported(vault: &Unlocked, item: &Item) -> Result<touchkeep_import::Exported,
     Ok(touchkeep_import::Exported {
         id: item.id.to_string(),
         environment: vault.environment_name(item.environment),
-        trashed: None,
         item: proposal,
         absent,
     })
