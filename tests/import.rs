@@ -17,6 +17,8 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use touchkeep_client::FrontEnd;
+use touchkeep_core::Code;
 use touchkeep_tests::{Home, PATIENCE, Person, binary, wait_for};
 use touchkeep_wire::{ImportItems, NewImport, NewImportField, OnDuplicate, SecretText};
 
@@ -263,8 +265,27 @@ fn one_item_that_cannot_be_leaves_all_of_them_out() {
         dry_run: false,
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let refused = runtime.block_on(async { home.connect().await.call(call).await });
-    assert!(refused.is_err());
+    let refused = runtime.block_on(async {
+        let socket = home.paths().ui_socket();
+        let (calls, _events) = FrontEnd::connect(&socket, "test").await.unwrap().split();
+        calls.call(call).await
+    });
+    let why = refused.err().unwrap().failure();
+    assert!(why.what.contains("\"bad\" cannot be"), "{why:?}");
+    let asked = ImportItems {
+        environment: None,
+        source: "env".into(),
+        items: Vec::new(),
+        on_duplicate: OnDuplicate::Skip,
+        plaintext_seen: None,
+        dry_run: true,
+    };
+    let refused = runtime.block_on(async { home.connect().await.call(asked).await });
+    assert_eq!(
+        refused.err().unwrap().failure().code,
+        Code::NotPermitted,
+        "not for every program"
+    );
     let _other = home.json_with(
         &[
             "add",

@@ -184,14 +184,17 @@ pub(super) async fn dispatch(
             })
             .await
         }
-        ImportItems::METHOD => call(params, |items| import::import(agent, items)).await,
+        // It says whether a value is in the vault already, so it is no question for every program.
+        ImportItems::METHOD if channel == Channel::FrontEnds => {
+            call(params, |items| import::import(agent, items)).await
+        }
         ExportItems::METHOD if channel == Channel::FrontEnds => {
             call(params, |how| export::export(agent, how)).await
         }
-        ExportItems::METHOD => Err(Failure::new(
+        ImportItems::METHOD | ExportItems::METHOD => Err(Failure::new(
             Code::NotPermitted,
-            "An export is given to front ends only.",
-            "Run: touchkeep export",
+            "Only front ends import and export.",
+            "Run: touchkeep import, or touchkeep export",
         )),
         AddClient::METHOD => call(params, |client| clients::add(agent, client)).await,
         ListClients::METHOD => call(params, |ListClients {}| async { clients::list(agent) }).await,

@@ -26,7 +26,9 @@ pub(super) async fn import(context: &Context<'_>, args: Import) -> Done {
     if args.replace_with_references {
         tidy::may_replace(&opened)?;
     }
-    let report = context.call(call(&args, &opened, true)?).await?;
+    let report = context
+        .call_as_front_end(call(&args, &opened, true)?)
+        .await?;
     let mut plan = Plan::new(opened, report, &args);
     if args.delete_source {
         plan.may_delete()?;
@@ -48,7 +50,7 @@ pub(super) async fn import(context: &Context<'_>, args: Import) -> Done {
     }
     plan.leave_out_refused();
     let done = context
-        .call_asking(call(&args, &plan.source, false)?)
+        .call_as_front_end(call(&args, &plan.source, false)?)
         .await?;
     plan.done(done)?;
     if args.replace_with_references {
