@@ -45,6 +45,22 @@ impl Unlocked {
         self.write(now, audit, Extra::default())
     }
 
+    /// Forgets what was changed since the last save.
+    pub fn discard(&mut self) {
+        for environment in self.opened.environments.values_mut() {
+            environment.pending = Pending::default();
+        }
+        self.show_saved();
+    }
+
+    /// Whether the file is, byte for byte, what this session has saved or read last.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn is_on_disk(&self) -> Result<bool, VaultError> {
+        Lock::take(&self.locked.path)?.holds(&archive(&self.locked.container)?)
+    }
+
     pub(crate) fn write(
         &mut self,
         now: UnixMillis,

@@ -7,13 +7,14 @@ use touchkeep_core::Code;
 use touchkeep_wire::{
     AcceptModule, AddClient, AddEnvironment, AddGrant, AddItem, AnswerPrompt, ArmTradeKeys,
     AskGrant, AttestDevice, BeginBundle, BundleRows, Call, ChangePin, CheckReminders,
-    CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EnrollDevice, ExportPublicKey, Failure,
-    FindItems, GetPolicy, GetStatus, Hello, InspectDevice, JoinMembership, ListAudit, ListBackups,
-    ListClients, ListDevices, ListEnvironments, ListGrants, ListItems, ListPrompts, ListRecovery,
-    ListReminders, ListVersions, LockAll, LockVault, MakeKit, MergeCopy, OutlineCopy, ProveDevice,
-    ProveKit, ReadValues, RemoveItem, RenameEnvironment, ResealItems, RestoreBackup, RestoreItem,
-    RestoreVersion, RetireDevice, RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy,
-    ShowAudit, ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EnrollDevice, ExportItems,
+    ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello, ImportItems, InspectDevice,
+    JoinMembership, ListAudit, ListBackups, ListClients, ListDevices, ListEnvironments, ListGrants,
+    ListItems, ListPrompts, ListRecovery, ListReminders, ListVersions, LockAll, LockVault, MakeKit,
+    MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues, RemoveItem, RenameEnvironment,
+    ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice, RevokeClient,
+    RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent, TrashItem,
+    UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -24,8 +25,8 @@ use crate::{
     agent::Agent,
     caller::Caller,
     calls::{
-        audit, backup, clients, devices, doctor, enrol, environments, grants, items, join, outline,
-        policy, recover, remind, values,
+        audit, backup, clients, devices, doctor, enrol, environments, export, grants, import,
+        items, join, outline, policy, recover, remind, values,
     },
     vault,
 };
@@ -198,6 +199,18 @@ pub(super) async fn dispatch(
             .await
         }
         ReadValues::METHOD => call(params, |wanted| values::read(agent, caller, wanted)).await,
+        // It says whether a value is in the vault already, so it is no question for every program.
+        ImportItems::METHOD if channel == Channel::FrontEnds => {
+            call(params, |items| import::import(agent, items)).await
+        }
+        ExportItems::METHOD if channel == Channel::FrontEnds => {
+            call(params, |how| export::export(agent, how)).await
+        }
+        ImportItems::METHOD | ExportItems::METHOD => Err(Failure::new(
+            Code::NotPermitted,
+            "Only front ends import and export.",
+            "Run: touchkeep import, or touchkeep export",
+        )),
         AddClient::METHOD => call(params, |client| clients::add(agent, client)).await,
         ListClients::METHOD => call(params, |ListClients {}| async { clients::list(agent) }).await,
         RevokeClient::METHOD => {

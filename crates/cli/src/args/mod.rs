@@ -10,6 +10,7 @@ mod device;
 mod env;
 mod git;
 mod grant;
+mod import;
 mod init;
 mod list;
 mod policy;
@@ -31,6 +32,7 @@ pub(crate) use device::Device;
 pub(crate) use env::Env;
 pub(crate) use git::GitVerb;
 pub(crate) use grant::Grant;
+pub(crate) use import::{Duplicates, Export, Import};
 pub(crate) use init::{Init, WayBack};
 pub(crate) use list::List;
 pub(crate) use policy::Policy;
@@ -289,6 +291,16 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  touchkeep backup list\n  touchkeep backup restore 1"
     )]
     Backup(Backup),
+    /// Take over what another program keeps: a file, or the folder of a password store.
+    #[command(
+        after_help = "Reads .env, ccxt keys.json, freqtrade config.json, 1PUX, Bitwarden JSON, KeePassXC CSV and KeePass XML, AWS credentials,\npass and passage stores, and its own exports. Shows what would happen first; never a value.\n\nExamples:\n  touchkeep import .env --dry-run\n  touchkeep import .env --replace-with-references\n  touchkeep import export.1pux --delete-source\n  touchkeep import keys.json --map '*.class=read' --map 'gate.name=gate main'\n  touchkeep import ~/.passage/store -i ~/.passage/identities"
+    )]
+    Import(Import),
+    /// Write the items into a file, encrypted with age unless --plaintext says otherwise.
+    #[command(
+        after_help = "Asks for the device's touch (or the passphrase) each time. Secrets that are sealed, or that are on a device, are not in it;\nthey are named.\n\nExamples:\n  touchkeep export items.age                        asks for a passphrase\n  touchkeep export items.age -r age1… -r age1…\n  touchkeep export keys.json --plaintext --format ccxt"
+    )]
+    Export(Export),
     /// Take another copy of the vault in: nothing is lost, whichever was newer. Needs no key.
     #[command(
         after_help = "Examples:\n  touchkeep merge ~/Dropbox/'vault (conflicted copy).touchkeep'\n  touchkeep merge vault.touchkeep.1"

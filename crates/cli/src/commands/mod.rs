@@ -7,12 +7,15 @@ mod credential;
 mod device;
 mod doctor;
 mod env;
+mod export;
 mod git;
 mod grants;
+mod import;
 mod items;
 mod join;
 mod manual;
 mod paper;
+mod passphrases;
 mod policy;
 mod read;
 mod recover;
@@ -136,6 +139,8 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         Verb::Device(verb) => device::device(&context, verb).await,
         Verb::Recover(verb) => recover::recover(&context, verb).await,
         Verb::Backup(verb) => backup::backup(&context, verb).await,
+        Verb::Import(args) => import::import(&context, args).await,
+        Verb::Export(args) => export::export(&context, args).await,
         Verb::Merge { path } => backup::merge(&context, &path).await,
         Verb::Demo(_)
         | Verb::Doctor { .. }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use touchkeep_core::time::rfc3339;
-use touchkeep_wire::{CheckReminders, KeyAge, ListReminders};
+use touchkeep_core::{text::visible, time::rfc3339};
+use touchkeep_wire::{CheckReminders, Failure, KeyAge, ListItems, ListReminders};
 
 use super::{Context, Done};
 use crate::layout;
@@ -41,5 +41,20 @@ pub(super) async fn remind(context: &Context<'_>, now: bool) -> Done {
             &keys.iter().map(row).collect::<Vec<_>>(),
         )
     });
+    seen_in_plaintext(context).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+// Their age says nothing of them: whoever could read the file that they came from may have them.
+async fn seen_in_plaintext(context: &Context<'_>) -> Result<(), Failure> {
+    let items = context.call(ListItems {}).await?;
+    let seen = items.iter().filter(|item| item.plaintext_seen.is_some());
+    let names: Vec<_> = seen.map(|item| visible(&item.name)).collect();
+    if !names.is_empty() {
+        context.output.say(&format!(
+            "Was in plaintext, rotate: {}\nOnce that is done: touchkeep edit ITEM --unset plaintext-seen",
+            names.join(", ")
+        ));
+    }
+    Ok(())
 }

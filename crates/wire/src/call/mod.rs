@@ -30,6 +30,7 @@ mod audit;
 mod client;
 mod device;
 mod grant;
+mod import;
 mod item;
 mod outline;
 mod policy;
@@ -45,6 +46,7 @@ pub use audit::*;
 pub use client::*;
 pub use device::*;
 pub use grant::*;
+pub use import::*;
 pub use item::*;
 pub use outline::*;
 pub use policy::*;
@@ -62,6 +64,7 @@ pub const METHODS: &[&[&str]] = &[
     client::METHODS,
     device::METHODS,
     grant::METHODS,
+    import::METHODS,
     item::METHODS,
     outline::METHODS,
     policy::METHODS,

@@ -111,7 +111,7 @@ pub(crate) fn referred<'a>(vault: &'a Unlocked, text: &str) -> Option<Result<&'a
     Some(item.and_then(|it| vault.resolve(&it).map_err(|error| failure::vault(&error))))
 }
 
-fn class_of(word: &str) -> Result<KeyClass, Failure> {
+pub(super) fn class_of(word: &str) -> Result<KeyClass, Failure> {
     [
         KeyClass::Read,
         KeyClass::Trade,
@@ -130,7 +130,7 @@ fn class_of(word: &str) -> Result<KeyClass, Failure> {
 }
 
 // `http://host:port`, for practice: no path, no user, nothing that a second reader could read otherwise.
-fn checked_url(url: &str) -> Result<String, Failure> {
+pub(super) fn checked_url(url: &str) -> Result<String, Failure> {
     let parsed = url.parse::<hyper::Uri>().ok().filter(|uri| {
         let authority = uri.authority().map(|authority| authority.as_str());
         matches!(uri.scheme_str(), Some("http" | "https"))

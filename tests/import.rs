@@ -1,0 +1,552 @@
+//! What other programs keep, taken over by the real binary and given out again: with real `pass`, gpg, `age`, and vaults that
+//! the agent has saved.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+
+use std::{
+    fs,
+    io::{Read, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+use touchkeep_client::FrontEnd;
+use touchkeep_core::Code;
+use touchkeep_tests::{Home, PATIENCE, Person, binary, wait_for};
+use touchkeep_wire::{ImportItems, NewImport, NewImportField, OnDuplicate, SecretText};
+
+const ENV: &str = "# bots\r\nexport KRAKEN_API_KEY=canary-public\r\nKRAKEN_API_SECRET=\"canary-secret\" # mine\r\nBOT_TOKEN='canary-token'\r\nLOG_LEVEL=debug\r\n";
+
+/// A home with an open vault.
+fn desk() -> (Home, Person) {
+    let home = Home::new(None);
+    let person = Person::sit_down(&home.paths(), None);
+    let path = home.path("v.touchkeep").display().to_string();
+    let _made = home.json(&["init", "--practice", "--work-factor", "10", "--path", &path]);
+    (home, person)
+}
+
+fn source(home: &Home, name: &str, text: &str) -> String {
+    let path = home.path(name);
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+fn import(home: &Home, file: &str, more: &[&str]) -> Value {
+    home.json(&[&["import", file, "--yes"], more].concat())
+}
+
+fn names(home: &Home) -> Vec<String> {
+    let items = home.json(&["list"]);
+    let items = items.as_array().unwrap().iter();
+    items
+        .map(|item| item["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn actions(done: &Value) -> Vec<(&str, &str)> {
+    let items = done["items"].as_array().unwrap().iter();
+    items
+        .map(|item| {
+            (
+                item["name"].as_str().unwrap(),
+                item["action"].as_str().unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// Everything that is in the vault, as an export in the clear says; the test's own key opens it with stock `age`.
+fn contents(home: &Home, name: &str) -> Value {
+    let key = home.path(&format!("{name}.key"));
+    run(Command::new("age-keygen").arg("-o").arg(&key), "");
+    let public = run(Command::new("age-keygen").arg("-y").arg(&key), "");
+    let file = home.path(name).display().to_string();
+    let _wrote = home.json(&["export", &file, "-r", public.trim()]);
+    let text = run(
+        Command::new("age").args(["-d", "-i"]).arg(&key).arg(&file),
+        "",
+    );
+    serde_json::from_str(&text).unwrap()
+}
+
+fn run(command: &mut Command, stdin: &str) -> String {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(stdin.as_bytes())
+        .unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(
+        done.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// Somebody else's validator says that documents are what `docs/schema/cli.json` promises.
+fn is_of_schema(schema: &str, documents: &[&Value]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let python = std::env::var("TOUCHKEEP_PYTHON").expect("run by ./dev test");
+    let mut judge = Command::new(python);
+    judge
+        .arg(root.join("tests/json_schema.py"))
+        .arg(root.join("docs/schema/cli.json"));
+    let wrong = json!({"schema": schema, "document": {"format": 1}});
+    let lines: String = documents
+        .iter()
+        .map(|document| format!("{}\n", json!({"schema": schema, "document": document})))
+        .collect();
+    let said = run(&mut judge, &format!("{wrong}\n{lines}"));
+    let verdicts: Vec<&str> = said.lines().collect();
+    assert!(
+        verdicts[0] != "valid" && verdicts.len() == documents.len() + 1,
+        "{said}"
+    );
+    assert!(
+        verdicts[1..].iter().all(|verdict| *verdict == "valid"),
+        "{said}"
+    );
+}
+
+fn value<'a>(contents: &'a Value, item: &str, field: &str) -> &'a str {
+    let items = contents["items"].as_array().unwrap().iter();
+    let item = items
+        .clone()
+        .find(|known| known["name"] == item)
+        .unwrap_or_else(|| panic!("{item}: {contents}"));
+    let mut fields = item["fields"].as_array().unwrap().iter();
+    fields.find(|known| known["name"] == field).unwrap()["value"]
+        .as_str()
+        .unwrap()
+}
+
+#[test]
+fn an_env_file_becomes_items_and_references_and_nothing_else_of_it_changes() {
+    let (home, _person) = desk();
+    let file = source(&home, ".env", ENV);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+
+    let seen = home.json(&["import", &file, "--dry-run"]);
+    assert_eq!(actions(&seen), [("kraken", "add"), ("BOT_TOKEN", "add")]);
+    assert_eq!(names(&home), Vec::<String>::new());
+    assert_eq!(fs::read_to_string(&file).unwrap(), ENV);
+    let asked = home.cli(&["import", &file]);
+    assert_eq!(asked.status.code(), Some(1), "nobody said yes");
+
+    let done = import(&home, &file, &["--replace-with-references"]);
+    assert_eq!(
+        (&done["replaced"], &done["was_plaintext"]),
+        (&json!(3), &json!(true))
+    );
+    let reasons = done["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| !row["reason"].is_null());
+    assert_eq!(
+        reasons
+            .map(|row| row["label"].as_str().unwrap())
+            .collect::<Vec<_>>(),
+        ["LOG_LEVEL"]
+    );
+    let expected = ENV
+        .replace("canary-public", "tk://prod/kraken/api-key")
+        .replace("canary-secret", "tk://prod/kraken/secret")
+        .replace("canary-token", "tk://prod/BOT_TOKEN/secret");
+    assert_eq!(fs::read_to_string(&file).unwrap(), expected);
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
+
+    // What is shown, logged and recorded names no value.
+    let rows = home.json(&["audit", "list", "-n", "100"]).to_string();
+    assert!(rows.contains("Imported from env: 2 items."), "{rows}");
+    is_of_schema("import", &[&seen, &done]);
+    for text in [seen.to_string(), done.to_string(), rows, home.log()] {
+        assert!(!text.contains("canary-"), "{text}");
+    }
+    let reminded = home.touchkeep().arg("remind").output().unwrap();
+    assert!(
+        String::from_utf8_lossy(&reminded.stderr)
+            .contains("Was in plaintext, rotate: BOT_TOKEN, kraken")
+    );
+    let contents = contents(&home, "all.age");
+    assert_eq!(value(&contents, "kraken", "secret"), "canary-secret");
+    assert_eq!(value(&contents, "kraken", "venue"), "kraken");
+    assert!(contents["items"][0]["plaintext-seen"].is_u64());
+    assert_eq!(home.json(&["audit", "verify"])["sound"], true);
+}
+
+#[test]
+fn duplicates_are_known_by_name_and_by_key_and_do_what_was_chosen() {
+    let (home, _person) = desk();
+    let keys =
+        |secret: &str| format!("{{\"binance\": {{\"apiKey\": \"k1\", \"secret\": \"{secret}\"}}}}");
+    let file = source(&home, "keys.json", &keys("first"));
+    assert_eq!(actions(&import(&home, &file, &[])), [("binance", "add")]);
+    let again = import(&home, &file, &[]);
+    assert_eq!(
+        (actions(&again)[0].1, &again["items"][0]["same"]),
+        ("skip", &json!(true))
+    );
+
+    fs::write(&file, keys("second")).unwrap();
+    let by_key = home.json(&["import", &file, "--dry-run", "--map", "binance.name=other"]);
+    assert_eq!(
+        (&by_key["items"][0]["known_by"], &by_key["items"][0]["same"]),
+        (&json!("api-key"), &json!(false))
+    );
+    let lost = home.cli(&["import", &file, "--yes", "--delete-source"]);
+    assert!(!lost.status.success() && Path::new(&file).exists());
+    assert_eq!(
+        actions(&import(&home, &file, &["--on-duplicate", "both"])),
+        [("binance (2)", "add")]
+    );
+    assert_eq!(
+        actions(&import(&home, &file, &["--on-duplicate", "update"])),
+        [("binance", "update")]
+    );
+    let contents = contents(&home, "all.age");
+    assert_eq!(
+        (
+            value(&contents, "binance", "secret"),
+            value(&contents, "binance (2)", "secret")
+        ),
+        ("second", "second")
+    );
+
+    let gone = import(&home, &file, &["--delete-source"]);
+    assert_eq!(
+        (&gone["deleted"], Path::new(&file).exists()),
+        (&json!(true), false)
+    );
+}
+
+#[test]
+fn one_item_that_cannot_be_leaves_all_of_them_out() {
+    let (home, _person) = desk();
+    let item = |name: &str, kind: &str| NewImport {
+        name: name.into(),
+        kind: kind.into(),
+        tags: Vec::new(),
+        created: None,
+        rotate_after_days: None,
+        plaintext_seen: None,
+        note: String::new(),
+        fields: vec![NewImportField {
+            name: "secret".into(),
+            secret: true,
+            value: SecretText::new("canary-none".into()),
+        }],
+    };
+    let call = ImportItems {
+        environment: None,
+        source: "env".into(),
+        items: vec![item("good", "api-key"), item("bad", "no-such-kind")],
+        on_duplicate: OnDuplicate::Skip,
+        plaintext_seen: None,
+        dry_run: false,
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let refused = runtime.block_on(async {
+        let socket = home.paths().ui_socket();
+        let (calls, _events) = FrontEnd::connect(&socket, "test").await.unwrap().split();
+        calls.call(call).await
+    });
+    let why = refused.err().unwrap().failure();
+    assert!(why.what.contains("\"bad\" cannot be"), "{why:?}");
+    let asked = ImportItems {
+        environment: None,
+        source: "env".into(),
+        items: Vec::new(),
+        on_duplicate: OnDuplicate::Skip,
+        plaintext_seen: None,
+        dry_run: true,
+    };
+    let refused = runtime.block_on(async { home.connect().await.call(asked).await });
+    assert_eq!(
+        refused.err().unwrap().failure().code,
+        Code::NotPermitted,
+        "not for every program"
+    );
+    let _other = home.json_with(
+        &[
+            "add",
+            "later",
+            "--venue",
+            "binance",
+            "--class",
+            "read",
+            "--api-key",
+            "k",
+            "--secret-fd",
+            "0",
+        ],
+        "s",
+    );
+    assert_eq!(names(&home), ["later"]);
+}
+
+#[test]
+fn freqtrade_keeps_its_comments_and_bad_files_name_their_line() {
+    let (home, _person) = desk();
+    let config = "{\n  // live\n  \"dry_run\": false,\n  \"exchange\": {\"name\": \"gate\", \"key\": \"canary-k\", \"secret\": \"canary-s\",},\n}\n";
+    let file = source(&home, "config.json", config);
+    let done = import(
+        &home,
+        &file,
+        &["--replace-with-references", "--map", "*.class=read"],
+    );
+    assert_eq!(done["replaced"], 2);
+    let expected = config
+        .replace("canary-k", "tk://prod/gate/api-key")
+        .replace("canary-s", "tk://prod/gate/secret");
+    assert_eq!(fs::read_to_string(&file).unwrap(), expected);
+    assert_eq!(home.json(&["list"])[0]["class"], "read");
+
+    let bad = source(
+        &home,
+        "bad.json",
+        "{\n \"binance\": {\"apiKey\": \"k\" canary-oops }}",
+    );
+    let said = home.cli(&["import", &bad, "--format", "ccxt"]);
+    let text =
+        String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
+    assert!(
+        said.status.code() == Some(2) && text.contains("line 2") && !text.contains("canary"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_store_of_pass_is_read_with_the_users_own_gpg() {
+    let (mut home, _person) = desk();
+    let (gnupg, store) = (home.path("gnupg"), home.path("store"));
+    fs::create_dir(&gnupg).unwrap();
+    fs::set_permissions(&gnupg, fs::Permissions::from_mode(0o700)).unwrap();
+    let with = |program: &str| {
+        let mut command = Command::new(program);
+        command
+            .env("GNUPGHOME", &gnupg)
+            .env("PASSWORD_STORE_DIR", &store);
+        command
+    };
+    run(
+        with("gpg").args([
+            "--batch",
+            "--quiet",
+            "--passphrase",
+            "",
+            "--quick-generate-key",
+            "me@example.org",
+            "default",
+            "default",
+            "never",
+        ]),
+        "",
+    );
+    run(with("pass").args(["init", "me@example.org"]), "");
+    run(
+        with("pass").args(["insert", "-m", "bots/kraken"]),
+        "canary-first\nuser: me\napi key: canary-k\napi secret: canary-s\nfree words\n",
+    );
+    run(with("pass").args(["insert", "-m", "shop"]), "canary-shop\n");
+    fs::write(store.join("broken.gpg"), "nonsense").unwrap();
+    home.set("GNUPGHOME", gnupg.to_str().unwrap());
+    let done = import(&home, store.to_str().unwrap(), &[]);
+    run(with("gpgconf").args(["--kill", "gpg-agent"]), "");
+
+    assert_eq!(actions(&done), [("kraken", "add"), ("shop", "add")]);
+    assert_eq!(done["was_plaintext"], false);
+    let broken = done["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["label"] == "broken")
+        .unwrap();
+    assert!(
+        broken["reason"].as_str().unwrap().starts_with("gpg: "),
+        "{broken}"
+    );
+    let contents = contents(&home, "all.age");
+    assert_eq!(value(&contents, "kraken", "secret"), "canary-s");
+    assert_eq!(value(&contents, "kraken", "password"), "canary-first");
+    assert_eq!(value(&contents, "kraken", "notes"), "free words");
+    assert_eq!(value(&contents, "shop", "secret"), "canary-shop");
+}
+
+#[test]
+fn a_store_of_passage_is_read_with_the_users_own_age() {
+    let (home, _person) = desk();
+    let (store, key) = (home.path("store"), home.path("identities"));
+    fs::create_dir_all(store.join("exchanges")).unwrap();
+    run(Command::new("age-keygen").arg("-o").arg(&key), "");
+    let public = run(Command::new("age-keygen").arg("-y").arg(&key), "");
+    let entry = store.join("exchanges/gate.age");
+    run(
+        Command::new("age")
+            .args(["-r", public.trim(), "-o"])
+            .arg(&entry),
+        "canary-one\nsecond line\n",
+    );
+    let done = import(
+        &home,
+        store.to_str().unwrap(),
+        &["-i", key.to_str().unwrap()],
+    );
+    assert_eq!(actions(&done), [("gate", "add")]);
+    let contents = contents(&home, "all.age");
+    assert_eq!(value(&contents, "gate", "secret"), "canary-one");
+    assert_eq!(contents["items"][0]["tags"], json!(["exchanges"]));
+}
+
+#[test]
+fn an_export_with_a_passphrase_comes_back_as_it_was() {
+    let (home, person) = desk();
+    let file = source(&home, ".env", ENV);
+    let _in = import(&home, &file, &[]);
+    let sealed = [
+        "add",
+        "x",
+        "--venue",
+        "binance",
+        "--class",
+        "move-money",
+        "--api-key",
+        "k",
+        "--secret-fd",
+        "0",
+    ];
+    let _added = home.json_with(&sealed, "quoted \" \\ é");
+    let before = contents(&home, "before.age");
+
+    let out = home.path("items.age").display().to_string();
+    let asked = person.was_asked().len();
+    let wrote = home.json_with(
+        &["export", &out, "--passphrase-fd", "0"],
+        "a long passphrase",
+    );
+    is_of_schema("export", &[&wrote]);
+    assert!(person.was_asked().len() > asked, "an export asks each time");
+    assert_eq!(
+        (&wrote["items"], &wrote["encrypted"]),
+        (&json!(3), &json!(true))
+    );
+    assert_eq!(
+        fs::metadata(&out).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert!(
+        !home.cli(&["export", &out, "-r", "age1x"]).status.success(),
+        "never over a file"
+    );
+
+    let (other, _second) = desk();
+    let wrong = other
+        .touchkeep()
+        .args(["import", &out, "--yes", "--json", "--password-fd", "0"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(!wrong.status.success());
+    let back = other.json_with(
+        &["import", &out, "--yes", "--password-fd", "0"],
+        "a long passphrase",
+    );
+    assert_eq!(
+        (actions(&back).len(), &back["was_plaintext"]),
+        (3, &json!(false))
+    );
+    let after = contents(&other, "after.age");
+    let plain = |mut document: Value| {
+        document["exported"] = Value::Null;
+        for item in document["items"].as_array_mut().unwrap() {
+            item["id"] = Value::Null;
+        }
+        document
+    };
+    assert_eq!(plain(before), plain(after));
+}
+
+#[test]
+fn an_export_in_the_clear_needs_a_typed_word_a_consent_and_leaves_a_row() {
+    let (home, person) = desk();
+    let file = source(
+        &home,
+        "keys.json",
+        "{\"binance\": {\"apiKey\": \"k\", \"secret\": \"canary-s\"}}",
+    );
+    let _in = import(&home, &file, &[]);
+    let out = home.path("out.json").display().to_string();
+    let nobody = home.cli(&["export", &out, "--plaintext"]);
+    assert!(!nobody.status.success() && !Path::new(&out).exists());
+
+    let asked = person.was_asked().len();
+    let line = format!(
+        "{} export {out} --plaintext --format ccxt",
+        binary("touchkeep").display()
+    );
+    let mut terminal = Command::new("script");
+    terminal
+        .args(["-qfec", &line, "/dev/null"])
+        .envs(home.environment())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut terminal = terminal.spawn().unwrap();
+    let mut keys = terminal.stdin.take().unwrap();
+    let mut screen = terminal.stdout.take().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let reading = std::thread::spawn(move || {
+        let (mut shown, mut byte) = (String::new(), [0; 1]);
+        while screen.read(&mut byte).is_ok_and(|count| count == 1) {
+            shown.push(byte[0].into());
+            if shown.ends_with("Type plaintext to go on: ") {
+                tell.send(()).unwrap();
+            }
+        }
+        shown
+    });
+    told.recv_timeout(PATIENCE).unwrap();
+    // What is typed before the terminal is ready for it is no answer, so it is typed until it is one.
+    let mut typed = false;
+    let ended = wait_for("the export", || {
+        typed = typed || person.was_asked().len() > asked;
+        if !typed {
+            keys.write_all(b"\x15plaintext\r").unwrap();
+        }
+        terminal.try_wait().unwrap()
+    });
+    drop(keys);
+    let shown = reading.join().unwrap();
+    assert!(ended.success(), "{shown}");
+
+    assert!(person.was_asked().len() > asked);
+    let text = fs::read_to_string(&out).unwrap();
+    let keys: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        keys,
+        json!({"binance": {"apiKey": "k", "secret": "canary-s"}})
+    );
+    let rows = home.json(&["audit", "list", "-n", "100"]).to_string();
+    assert!(
+        rows.contains("IN THE CLEAR, as ccxt") && !rows.contains("canary"),
+        "{rows}"
+    );
+}
