@@ -94,7 +94,7 @@ fn form_of(form: ExportForm) -> Result<Form, Failure> {
             let parsed = recipients.iter().map(|text| {
                 text.parse().map_err(|_| {
                     failure::invalid(
-                        &format!(
+                        format!(
                             "{} is no recipient that an export can be encrypted to.",
                             visible(text)
                         ),

@@ -458,7 +458,7 @@ fn apply(vault: &mut Unlocked, plan: &Plan, call: &ImportItems) -> Result<(), Fa
     for (planned, new) in plan.items.iter().zip(&call.items) {
         if let Some(why) = &planned.verdict.refused {
             return Err(failure::invalid(
-                &format!(
+                format!(
                     "Nothing was imported: {:?} cannot be. {why}",
                     visible(&new.name)
                 ),

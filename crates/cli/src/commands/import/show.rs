@@ -226,11 +226,10 @@ pub(super) fn consequences(plan: &Plan) -> String {
     if plan.wants_deletion {
         parts.push("The file is deleted afterwards; what a disk, a backup or a sync service has kept of it is not.".to_owned());
     }
-    let text = parts
+    parts
         .iter()
         .map(|part| wrapped("", part))
-        .collect::<String>();
-    text
+        .collect::<String>()
 }
 
 /// What happened.
