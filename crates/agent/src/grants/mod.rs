@@ -114,6 +114,9 @@ impl Gate {
     ) -> Result<Admitted, Failure> {
         let current = agent.vault().ok_or_else(failure::locked)?;
         let open = current.open()?;
+        if caller.is_gone() {
+            return Err(gone());
+        }
         open.touch();
         let covered = blocking({
             let (agent, caller, uses) = (Arc::clone(agent), caller.clone(), uses.to_vec());
@@ -147,12 +150,11 @@ impl Gate {
         asked: touchkeep_wire::UseRequest,
     ) -> Result<How, Failure> {
         let offered = asked.scopes.clone();
-        let was_known = caller.client().is_some();
         let within = Duration::from_secs(agent.config().approval_seconds);
         let reply = agent.prompts().ask(Question::Use(asked), within).await;
         let refusal = match reply {
             // The yes was to the program that was shown, and to no other that took its place meanwhile.
-            Reply::Allowed(_) if was_known && caller.client().is_none() => gone(),
+            Reply::Allowed(_) if caller.is_gone() => gone(),
             Reply::Allowed(scope) if offered.contains(&scope) => {
                 return agent.gate().remember(agent, caller, uses, scope);
             }
