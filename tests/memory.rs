@@ -150,6 +150,30 @@ impl Desk {
         let _locked = self.home.json(&["lock"]);
     }
 
+    /// The secrets that are words.
+    fn texts(&self) -> Vec<String> {
+        vec![PASSPHRASE.to_owned(), self.token.clone()]
+    }
+
+    /// Shows that the same search finds the same secrets where they do lie in memory.
+    fn is_found_elsewhere(&self) {
+        let mut holder = Command::new("sleep");
+        holder.arg("60");
+        for (number, text) in self.texts().iter().enumerate() {
+            holder.env(format!("HELD_{number}"), text);
+        }
+        let mut holder = holder.spawn().unwrap();
+        let found: BTreeSet<_> = search_memory(holder.id(), &self.canaries)
+            .into_iter()
+            .map(|found| found.canary)
+            .collect();
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        for name in ["passphrase", "token"] {
+            assert!(found.contains(name), "{found:?}");
+        }
+    }
+
     /// The copies that can be read now.
     fn search(&self) -> Vec<Found> {
         let pid = self.home.agent_pid();
@@ -245,6 +269,31 @@ fn an_unlocked_vault_with_a_passphrase_can_be_read_by_nobody() {
     let desk = Desk::with_a_passphrase();
     desk.work();
     assert_nothing(&desk.search());
+}
+
+#[test]
+fn armed_keys_can_be_read_by_nobody_and_a_lock_of_everything_leaves_nothing() {
+    let desk = Desk::with_a_passphrase();
+    desk.is_found_elsewhere();
+    desk.work();
+    let armed = desk.home.json(&["arm", "10m"]);
+    assert_eq!(armed["items"], serde_json::json!(["trade"]));
+    desk.lock();
+    // Locked, and the bot goes on.
+    let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=20000";
+    desk.send("/api/v3/order", order);
+    assert_eq!(desk.home.json(&["status"])["unlocked"], false);
+    // Its keys are in memory that nobody reads, and the rest is in none.
+    assert_nothing(&desk.search());
+    let _locked = desk.home.json(&["lock", "--all"]);
+    let headers = [("x-mbx-apikey", desk.token.as_str())];
+    let (status, _) = http(&desk.base, "POST", "/api/v3/order", &headers, order);
+    assert_eq!(status, 503);
+    assert_nothing(&desk.search());
+    let logged = desk.home.log();
+    for secret in desk.texts() {
+        assert!(!logged.contains(&secret), "a secret is in the agent's log");
+    }
 }
 
 #[test]

@@ -274,6 +274,72 @@ async fn a_process_that_becomes_another_program_keeps_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_yes_is_to_the_program_that_was_shown() {
+    let agent = Agent::start().await;
+    let client = agent.client().await;
+    {
+        let _person = Person::new(&agent, yes).await;
+        vault_with(&client, &agent, &[("bot", "trade", false)]).await;
+    }
+    // It asks, and becomes another program while the question waits; that one holds its connection.
+    let script = r#"
+use IO::Socket::UNIX;
+my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
+sub send_ { my $b = shift; syswrite($s, pack("N", length $b) . $b) }
+sub read_ { sysread($s, my $h, 4); sysread($s, my $a, unpack("N", $h)); return $a }
+send_('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":2,"name":"perl"}}'); read_();
+send_('{"jsonrpc":"2.0","id":2,"method":"grant.ask","params":{"items":["bot"],"no_interaction":false}}');
+open(STDIN, "<&", $s);
+sleep 1 until -e $ARGV[1];
+exec "cat";
+"#;
+    let shown = agent.home.path().join("shown");
+    let mut child = Command::new("perl")
+        .args(["-e", script])
+        .arg(agent.paths.agent_socket())
+        .arg(&shown)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (front, mut events) = agent.front_end().await.split();
+    let prompt = loop {
+        if let Some(touchkeep_client::Event::Open(prompt)) = events.next().await {
+            break prompt;
+        }
+    };
+    // Only now, so that the question is about perl.
+    let Question::Use(request) = &prompt.question else {
+        panic!("{prompt:?}")
+    };
+    assert!(request.executable.contains("perl"), "{request:?}");
+    std::fs::write(&shown, "").unwrap();
+    let comm = format!("/proc/{}/comm", child.id());
+    while std::fs::read_to_string(&comm).unwrap().trim() != "cat" {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    front
+        .answer(prompt.id, Answer::Allow { scope: Scope::Once })
+        .await
+        .unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut answer = String::new();
+        while !answer.ends_with("}}}") {
+            let mut part = [0; 300];
+            let read = std::io::Read::read(&mut out, &mut part).unwrap();
+            assert_ne!(read, 0, "it was hung up on: {answer}");
+            answer.push_str(&String::from_utf8_lossy(&part[..read]));
+        }
+        answer
+    })
+    .await
+    .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(answer.contains("not-permitted"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sealed_item_and_a_key_that_moves_money_are_asked_about_each_time() {
     let agent = Agent::start().await;
     let client = agent.client().await;

@@ -253,9 +253,21 @@ async fn what_is_too_deep_too_long_or_unknown_is_refused_and_hurts_nobody() {
 
 #[tokio::test]
 async fn another_user_is_refused_even_where_the_modes_let_him_in() {
-    if !rustix::process::geteuid().is_root() {
-        return; // only root can become somebody else
-    }
+    // Root becomes somebody else by itself; anybody else needs a namespace with a second user in it (apt install uidmap).
+    let somebody_else: &[&str] = if rustix::process::geteuid().is_root() {
+        &["setpriv", "--reuid", "65534", "--clear-groups"]
+    } else {
+        &[
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "--map-auto",
+            "setpriv",
+            "--reuid",
+            "1",
+            "--clear-groups",
+        ]
+    };
     let agent = Agent::start().await;
     for path in [agent.home.path(), &agent.paths.run] {
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
@@ -280,16 +292,93 @@ print sysread($s, my $answer, 100) ? "answered\n" : "closed\n";
                 .unwrap();
             String::from_utf8(output.stdout).unwrap()
         };
-        assert_eq!(
-            run(&["setpriv", "--reuid", "65534", "--clear-groups"]),
-            "closed\n"
-        );
+        assert_eq!(run(somebody_else), "closed\n");
         assert_eq!(
             run(&["env"]),
             "answered\n",
             "the script finds the agent when it may"
         );
     }
+}
+
+#[tokio::test]
+async fn a_place_that_somebody_else_made_is_trusted_by_neither_side() {
+    let home = tempfile::tempdir().unwrap();
+    let (theirs, link) = (home.path().join("theirs"), home.path().join("link"));
+    std::fs::create_dir(&theirs).unwrap();
+    std::os::unix::fs::symlink(&theirs, &link).unwrap();
+    // A socket that answers, in a folder that is a link, open to others, or another user's.
+    let _listener = std::os::unix::net::UnixListener::bind(theirs.join("agent.sock")).unwrap();
+    let refused = |folder: std::path::PathBuf| async move {
+        match Connection::connect(&folder.join("agent.sock"), "victim").await {
+            Err(touchkeep_client::ConnectError::Folder(error)) => error.to_string(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(refused(link.clone()).await.contains("symbolic link"));
+    std::fs::set_permissions(&theirs, PermissionsExt::from_mode(0o777)).unwrap();
+    assert!(
+        refused(theirs.clone())
+            .await
+            .contains("open to other users")
+    );
+    // Everybody's but ours: the root folder of a user, a folder given away by root.
+    let foreign = if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&theirs, Some(65_534), None).unwrap();
+        theirs.clone()
+    } else {
+        std::path::PathBuf::from("/usr")
+    };
+    assert!(refused(foreign.clone()).await.contains("belongs to user"));
+    // The agent does not listen there either, and leaves what it found.
+    let mut paths = touchkeep_client::Paths::below(home.path());
+    for run in [link, foreign] {
+        paths.run = run;
+        let error = touchkeep_agent::run(&touchkeep_agent::Options {
+            paths: paths.clone(),
+            background: false,
+        });
+        assert!(
+            matches!(error, Err(touchkeep_agent::AgentError::Folder(_))),
+            "{error:?}"
+        );
+    }
+    assert!(theirs.join("agent.sock").exists());
+}
+
+#[tokio::test]
+async fn an_odd_environment_leaves_files_private() {
+    let home = tempfile::tempdir().unwrap();
+    let script = "umask 000; ulimit -n 64; exec env -i TOUCHKEEP_HOME=\"$1\" LC_ALL=C TZ=Nowhere/Land DBUS_SESSION_BUS_ADDRESS=unix:path=/no DBUS_SYSTEM_BUS_ADDRESS=unix:path=/no PCSCLITE_CSOCK_NAME=/no \"$2\"";
+    let mut child = Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(home.path())
+        .arg(common::program())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let paths = touchkeep_client::Paths::below(home.path());
+    let deadline = std::time::Instant::now() + common::PATIENCE;
+    let client = loop {
+        match Connection::connect(&paths.agent_socket(), "odd").await {
+            Ok(client) => break client,
+            Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    };
+    client.call(GetStatus {}).await.unwrap();
+    for (folder, file_mode) in [(&paths.run, 0o600), (&paths.data, 0o600)] {
+        assert_eq!(
+            std::fs::metadata(folder).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, file_mode, "{:?}", entry.path());
+        }
+    }
+    client.call(StopAgent {}).await.unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 #[tokio::test]

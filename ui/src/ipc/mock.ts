@@ -239,6 +239,8 @@ function status(scene: Scene, unlocked: boolean): Status {
     path,
     unlocked,
     proxy: 'http://127.0.0.1:43117',
+    armed: null,
+    note: null,
     waiting: scene === 'open' ? 1 : 0,
     version: '0.1.0',
   };

@@ -53,6 +53,10 @@ path: string,
 unlocked: boolean,
 /** The proxy's base address, while it listens. */
 proxy: string | null,
+/** For how many seconds more trade keys are armed. */
+armed: number | null,
+/** What a person should know of how the vault is locked here, in a sentence. */
+note: string | null,
 /** Prompts that wait for a person. */
 waiting: number,
 /** The agent's version. */

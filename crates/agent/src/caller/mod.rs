@@ -83,6 +83,11 @@ impl Caller {
         (pin.lives() && asker.is_unchanged() && client.is_unchanged()).then_some(client)
     }
 
+    /// Whether it was known when it connected, and is gone or another program now.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.client.is_some() && self.client().is_none()
+    }
+
     /// The number of the process that connected.
     pub(crate) fn pid(&self) -> Option<i32> {
         self.asker.as_ref().map(|asker| asker.pid)

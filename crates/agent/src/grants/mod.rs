@@ -99,8 +99,8 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// Lets a caller through to values of the open vault, or refuses. Asks a person where nothing covers it, unless `ask`
-    /// says that nobody is to be asked. Either way one durable row of the audit log says so before this returns, so
-    /// whoever calls this need not record the reading again.
+    /// says that nobody is to be asked. Whoever is let through, or refused by a person, has one durable row of the audit
+    /// log before this returns, so that whoever calls this need not record the reading again.
     ///
     /// # Errors
     /// When a person refused or did not answer, when nobody may be asked, when the vault was locked meanwhile, or when
@@ -114,6 +114,9 @@ impl Gate {
     ) -> Result<Admitted, Failure> {
         let current = agent.vault().ok_or_else(failure::locked)?;
         let open = current.open()?;
+        if caller.is_gone() {
+            return Err(gone());
+        }
         open.touch();
         let covered = blocking({
             let (agent, caller, uses) = (Arc::clone(agent), caller.clone(), uses.to_vec());
@@ -150,6 +153,8 @@ impl Gate {
         let within = Duration::from_secs(agent.config().approval_seconds);
         let reply = agent.prompts().ask(Question::Use(asked), within).await;
         let refusal = match reply {
+            // The yes was to the program that was shown, and to no other that took its place meanwhile.
+            Reply::Allowed(_) if caller.is_gone() => gone(),
             Reply::Allowed(scope) if offered.contains(&scope) => {
                 return agent.gate().remember(agent, caller, uses, scope);
             }
@@ -177,13 +182,6 @@ impl Gate {
         uses: &[ItemUse],
         scope: Scope,
     ) -> Result<How, Failure> {
-        let gone = || {
-            Failure::new(
-                Code::NotPermitted,
-                "The program that asked has ended, or became another one, before it was answered.",
-                "Start it again.",
-            )
-        };
         if scope == Scope::Once {
             return Ok(How::Once);
         }
@@ -339,6 +337,14 @@ fn row(caller: &Caller, uses: &[ItemUse], purpose: Purpose, decision: Decision) 
         event = event.detail("unit", unit);
     }
     event
+}
+
+fn gone() -> Failure {
+    Failure::new(
+        Code::NotPermitted,
+        "The program that asked has ended, or became another one, before it was answered.",
+        "Start it again.",
+    )
 }
 
 fn nobody_asked(caller: &Caller) -> Failure {

@@ -179,9 +179,9 @@ mod tests {
 
     #[test]
     fn every_value_must_be_covered_and_nothing_is_covered_by_nothing() {
-        let (grant, one) = grant(Holder::Process(own()), 60);
-        let (_, other) = super::tests::grant(Holder::Process(own()), 60);
-        let remembered = Remembered::of(&[grant], &own());
+        let (first, one) = grant(Holder::Process(own()), 60);
+        let (_, other) = grant(Holder::Process(own()), 60);
+        let remembered = Remembered::of(&[first], &own());
         assert_eq!(remembered.cover(&[one, other], &[]), Covered::No);
         assert_eq!(remembered.cover(&[], &[]), Covered::No);
     }

@@ -109,7 +109,8 @@ async fn is_ours(bus: &Connection, signal: &Message) -> bool {
         return false;
     };
     match owner(bus, path).await {
-        Ok(uid) => uid == rustix::process::geteuid().as_raw(),
+        // A session without a seat, over the network, has nobody in front of it whom a screen or a switch could be about.
+        Ok((uid, seat)) => uid == rustix::process::geteuid().as_raw() && !seat.is_empty(),
         Err(error) => {
             tracing::debug!(%error, "a session's user is not known");
             false
@@ -117,17 +118,21 @@ async fn is_ours(bus: &Connection, signal: &Message) -> bool {
     }
 }
 
-async fn owner(bus: &Connection, session: &ObjectPath<'_>) -> zbus::Result<u32> {
-    let answer = bus
-        .call_method(
-            Some(NAME),
-            session,
-            Some(PROPERTIES),
-            "Get",
-            &(SESSION, "User"),
-        )
-        .await?;
-    let value: OwnedVariant = answer.body().deserialize()?;
-    let (uid, _): (u32, OwnedObjectPath) = value.try_into()?;
-    Ok(uid)
+// A session's user and seat.
+async fn owner(bus: &Connection, session: &ObjectPath<'_>) -> zbus::Result<(u32, String)> {
+    let property = async |name: &str| -> zbus::Result<OwnedVariant> {
+        let answer = bus
+            .call_method(
+                Some(NAME),
+                session,
+                Some(PROPERTIES),
+                "Get",
+                &(SESSION, name),
+            )
+            .await?;
+        answer.body().deserialize()
+    };
+    let (uid, _): (u32, OwnedObjectPath) = property("User").await?.try_into()?;
+    let (seat, _): (String, OwnedObjectPath) = property("Seat").await?.try_into()?;
+    Ok((uid, seat))
 }

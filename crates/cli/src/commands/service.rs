@@ -132,7 +132,7 @@ impl Units {
             socket: format!(
                 "[Unit]\n\
                  Description=Sockets of the Touchkeep agent\n\
-                 Documentation=man:touchkeep(1)\n\n\
+                 Documentation=https://github.com/touchkeep/touchkeep/blob/main/docs/agent.md\n\n\
                  [Socket]\n\
                  ListenStream={ui}\n\
                  ListenStream={agent}\n\
@@ -144,7 +144,7 @@ impl Units {
             service: format!(
                 "[Unit]\n\
                  Description=Touchkeep agent\n\
-                 Documentation=man:touchkeep(1)\n\
+                 Documentation=https://github.com/touchkeep/touchkeep/blob/main/docs/agent.md\n\
                  Requires={SOCKET}\n\
                  After={SOCKET}\n\n\
                  [Service]\n\
@@ -229,6 +229,27 @@ fn system(path: &Path, error: &io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn systemd_reads_the_units_as_they_are_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        let units = Units::of(&Paths::below(folder.path()), Path::new("/bin/true")).unwrap();
+        fs::write(folder.path().join(SOCKET), &units.socket).unwrap();
+        fs::write(folder.path().join(SERVICE), &units.service).unwrap();
+        let verified = Command::new("systemd-analyze")
+            .args(["--user", "verify"])
+            .arg(folder.path().join(SOCKET))
+            .env("XDG_RUNTIME_DIR", folder.path())
+            .env("SYSTEMD_UNIT_PATH", format!("{}:", folder.path().display()))
+            .output()
+            .expect("apt install systemd");
+        let said = [verified.stdout, verified.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(
+            verified.status.success() && !said.contains("Unknown"),
+            "{said}"
+        );
+    }
 
     #[test]
     fn odd_paths_are_escaped_and_impossible_ones_refused() {
