@@ -390,7 +390,7 @@ impl Log {
     /// # Errors
     /// When the database cannot be read.
     pub fn checkpoint_before(&self, size: u64) -> Result<Option<Checkpoint>, ReadError> {
-        Ok(checkpoint_upto(&self.reader(), size.saturating_sub(1))?)
+        checkpoint_upto(&self.reader(), size.saturating_sub(1))
     }
 
     /// The smallest checkpoint that covers row `seq`.
