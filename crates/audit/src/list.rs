@@ -139,12 +139,13 @@ struct Search<'a> {
     filters: Vec<Words>,
     // Everything below this row is still to be looked at.
     before: Seq,
+    run: u64,
     found: std::vec::IntoIter<Seq>,
     rows: std::vec::IntoIter<Found>,
 }
 
-/// Rows that are read at a time where all in a row are wanted.
-const RUN: u64 = 64;
+/// Rows that are read at a time at most, where all in a row are wanted.
+const RUN: u64 = 256;
 
 impl<'a> Search<'a> {
     fn new(
@@ -168,6 +169,8 @@ impl<'a> Search<'a> {
             },
             query,
             before: query.before.map_or(end, |before| before.min(end)),
+            // One more than the page has, which tells whether there is another.
+            run: (query.limit as u64 + 1).min(RUN),
             found: Vec::new().into_iter(),
             rows: Vec::new().into_iter(),
         })
@@ -196,7 +199,7 @@ impl<'a> Search<'a> {
         let tail = in_full_blocks(size);
         if self.is_plain() || self.before > tail + 1 {
             let lowest = if self.is_plain() { 1 } else { tail + 1 };
-            let from = self.before.saturating_sub(RUN).max(lowest);
+            let from = self.before.saturating_sub(self.run).max(lowest);
             let rows = self.reader.run(from, self.before)?;
             let expected = (from..self.before).rev();
             if let Some(missing) = first_missing(expected, &rows) {

@@ -291,7 +291,7 @@ impl Log {
         let draft = Draft::of(event, closes, item, client)?;
         self.0.queue.append(draft, |drafts| {
             let mut writer = self.writer();
-            let answers = writer.append(drafts, self.0.clock.now())?;
+            let answers = writer.append(drafts, self.0.clock.as_ref())?;
             *self.0.head.write().unwrap_or_else(PoisonError::into_inner) = writer.head();
             Ok(answers)
         })
@@ -390,7 +390,7 @@ impl Log {
     /// # Errors
     /// When the database cannot be read.
     pub fn checkpoint_before(&self, size: u64) -> Result<Option<Checkpoint>, ReadError> {
-        Ok(checkpoint_upto(&self.reader(), size.saturating_sub(1))?)
+        checkpoint_upto(&self.reader(), size.saturating_sub(1))
     }
 
     /// The smallest checkpoint that covers row `seq`.

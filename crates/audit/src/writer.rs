@@ -10,7 +10,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
-use touchkeep_core::UnixMillis;
+use touchkeep_core::{Clock, UnixMillis};
 
 use crate::{
     error::RecordError,
@@ -125,9 +125,9 @@ impl Writer {
     pub(crate) fn append(
         &mut self,
         drafts: &[Draft],
-        now: UnixMillis,
+        clock: &dyn Clock,
     ) -> Result<Vec<Result<Seq, RecordError>>, RecordError> {
-        let done = self.try_append(drafts, now);
+        let done = self.try_append(drafts, clock);
         if done.is_err() {
             // What was written may be on disk in part, under row numbers that will be used again: see `SessionKey`.
             self.session = None;
@@ -138,11 +138,13 @@ impl Writer {
     fn try_append(
         &mut self,
         drafts: &[Draft],
-        now: UnixMillis,
+        clock: &dyn Clock,
     ) -> Result<Vec<Result<Seq, RecordError>>, RecordError> {
         self.files.are_in_place()?;
         let work = rusqlite::Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate)
             .map_err(storage)?;
+        // Only now: whoever waited long for his turn would seem to have a clock that went back.
+        let now = clock.now();
         catch_up(&work, &mut self.tip)?;
         let mut fresh = None;
         let session = match &self.session {

@@ -650,7 +650,7 @@ fn an_independent_verifier_says_the_same() {
             cases.push((format!("{sql} {again}"), copy));
         }
     };
-    for seq in [1, 4, 7, 9, 12] {
+    for seq in [1, 9, 12] {
         for column in &COLUMNS[1..] {
             for change in changes(column) {
                 add(
@@ -719,7 +719,7 @@ fn an_independent_verifier_says_the_same() {
         copy.tamper_with(|db| db.execute_batch(sql).unwrap());
         cases.push((sql.to_owned(), copy));
     }
-    assert!(cases.len() > 150, "{}", cases.len());
+    assert!(cases.len() > 90, "{}", cases.len());
 
     let paths = cases.iter().map(|(_, copy)| copy.path.clone());
     let expected = format!("{}:{}", head.size, HEXLOWER.encode(&head.root));

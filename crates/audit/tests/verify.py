@@ -274,9 +274,21 @@ def disclosed(row_key, clear, body):
     return json.loads(ChaCha20Poly1305(row_key).decrypt(bytes(12), body[32:], clear))
 
 
+HEADER = {"bundle", "origin", "recipient", "tag_key", "keys", "checkpoints", "consistency", "complete"}
+SESSION = {"session", "started_ms", "key"}
+ROW = {"row", "time_ms", "kind", "decision", "session", "closes", "item_tag", "client_tag", "body"}
+
+
+def only(line, required, *more):
+    """Names that nobody knows, or that are missing, or a disclosed row without its key, are no form of ours."""
+    if any(set(line) == required | extra for extra in more or [set()]):
+        return line
+    raise Damaged("file")
+
+
 def verify_bundle(lines, keys):
     lines = iter(lines)
-    head = json.loads(next(lines))
+    head = only(json.loads(next(lines)), HEADER)
     if head["bundle"] != "touchkeep/audit/bundle/v1":
         raise Damaged("file")
     origin, first, last = head["origin"], *(head["complete"] or (0, 0))
@@ -300,10 +312,13 @@ def verify_bundle(lines, keys):
                 raise Damaged("file")
             break
         if "row" not in line:
+            only(line, SESSION)
             started, key = line["started_ms"], unbase64(line["key"])
             sessions[line["session"]] = session_hash(log, line["session"], started, key)
             continue
-        seq = line["row"]
+        shown_by = {"row_key", "event"}
+        proof = {"hashes"} if tree else {"proof"}
+        seq = only(line, ROW, proof, proof | shown_by)["row"]
         at = before + 1 if before else first or seq
         if seq <= before or (first and seq != at):
             raise Damaged(at)

@@ -105,8 +105,7 @@ fn query_of(current: &Current, filter: &AuditFilter) -> Result<Query, Failure> {
 
 fn identity_of(current: &Current) -> Option<age::x25519::Identity> {
     let open = current.peek()?;
-    let identity = open.read().audit_identity().ok();
-    identity
+    open.read().audit_identity().ok()
 }
 
 pub(crate) async fn show(agent: &Arc<Agent>, seq: u64) -> Result<AuditDetail, Failure> {

@@ -212,9 +212,9 @@ impl<'a> Joining<'a> {
         let last = before.size() + walked.edge.size();
         let reached = walked.stop.as_ref().map_or(last, |(row, _)| row - 1);
         // What is complete with the last row is looked at before what was signed at that size.
-        self.look(reached.min(last.saturating_sub(1)), &edge_at)?;
+        self.look(reached.min(last.saturating_sub(1)), edge_at)?;
         if let Some((_, stop)) = walked.stop {
-            self.look(reached, &edge_at)?;
+            self.look(reached, edge_at)?;
             return Err(stop);
         }
         match walked.edge.only_peak() {
@@ -229,7 +229,7 @@ impl<'a> Joining<'a> {
             }
             _ => self.found.edge = before.followed_by(&walked.edge),
         }
-        self.look(last, &edge_at)?;
+        self.look(last, edge_at)?;
         self.found.used.extend(walked.used);
         self.found.postings = self.found.postings.plus(walked.postings);
         Ok(())

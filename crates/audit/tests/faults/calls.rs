@@ -57,7 +57,7 @@ fn every_call_of_an_append_struck() {
     );
     let all = points(&calls);
     let points = match soak() {
-        0 => Draw::new("append").some(all, 40),
+        0 => Draw::new("append").some(all, 16),
         _ => all,
     };
     let mut tally = Tally::new(
