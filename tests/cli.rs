@@ -2,6 +2,7 @@
 //! codes; items from their adding to their end.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "a test may fail loudly"

@@ -78,7 +78,8 @@ fn programs(home: &Home) {
             command
         }
     };
-    let ways: Vec<(&str, Box<dyn Fn() -> Command + '_>)> = vec![
+    type Way<'a> = (&'a str, Box<dyn Fn() -> Command + 'a>);
+    let ways: Vec<Way<'_>> = vec![
         ("fork + exec of true", Box::new(|| Command::new("true"))),
         (
             "touchkeep run -- true, no value",

@@ -20,8 +20,9 @@ use common::{Agent, Person, yes};
 use touchkeep_client::{CallError, Connection};
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    AddGrant, AddItem, Answer, AskGrant, CreateVault, ListAudit, ListGrants, LockVault, NewDevice,
-    NewSecret, Question, RevokeGrant, Scope, SecretText, UnlockVault, UseRequest,
+    AddGrant, AddItem, Answer, AskGrant, AuditFilter, CreateVault, ListAudit, ListGrants,
+    LockVault, NewDevice, NewSecret, Question, RevokeGrant, Scope, SecretText, UnlockVault,
+    UseRequest,
 };
 
 /// A program of the test's own that asks the agent.
@@ -197,7 +198,10 @@ async fn the_first_use_asks_and_the_answer_holds_for_that_process() {
         .call(ListAudit {
             before: None,
             limit: 50,
-            kinds: vec!["grant-given".into()],
+            filter: AuditFilter {
+                kinds: vec!["grant-given".into()],
+                ..Default::default()
+            },
         })
         .await
         .unwrap();
@@ -563,7 +567,10 @@ async fn one_unanswered_question_keeps_nobody_else_waiting_and_two_bring_a_rest(
         .call(ListAudit {
             before: None,
             limit: 5,
-            kinds: vec![],
+            filter: AuditFilter {
+                kinds: vec![],
+                ..Default::default()
+            },
         })
         .await
         .unwrap();

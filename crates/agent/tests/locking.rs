@@ -208,7 +208,10 @@ async fn why(client: &Connection) -> String {
     let call = ListAudit {
         before: None,
         limit: 1,
-        kinds: vec!["locked".into()],
+        filter: AuditFilter {
+            kinds: vec!["locked".into()],
+            ..Default::default()
+        },
     };
     client.call(call).await.unwrap().rows[0]
         .what
@@ -475,7 +478,10 @@ async fn armed_trade_keys_outlive_the_screen_and_nothing_else_does() {
         .call(ListAudit {
             before: None,
             limit: 50,
-            kinds,
+            filter: AuditFilter {
+                kinds,
+                ..Default::default()
+            },
         })
         .await
         .unwrap()

@@ -136,7 +136,10 @@ impl Desk {
             .call(ListAudit {
                 before: None,
                 limit: 500,
-                kinds,
+                filter: AuditFilter {
+                    kinds,
+                    ..Default::default()
+                },
             })
             .await
             .unwrap();

@@ -15,7 +15,7 @@ use crate::{
     agent::Agent,
     caller::Caller,
     failure,
-    grants::{Gate, ItemUse, may_be_remembered},
+    grants::{Gate, ItemUse},
     ports::unseal,
     vault::{Current, Open},
 };
@@ -212,12 +212,11 @@ impl Found {
     }
 
     fn as_use(&self) -> ItemUse {
+        let name = format!("{}/{}", self.environment, self.item.name);
+        // A code is as good as the seed that it is made of; what the person sees is what was asked for.
         ItemUse {
-            item: self.item.id,
-            name: format!("{}/{}", self.environment, self.item.name),
             field: self.reference.field.clone(),
-            each_time: matches!(self.place, Place::Stored | Place::Sealed)
-                && !may_be_remembered(&self.item),
+            ..ItemUse::of(&self.item, name, self.field())
         }
     }
 
