@@ -56,7 +56,7 @@ pub(crate) enum Audit {
     },
     /// Take rows out: for a script, for a spreadsheet, or as evidence that verifies offline.
     #[command(
-        after_help = "Without a filter a bundle has all rows that are signed. It shows no more than a locked vault does, unless --disclose says\notherwise. JSON Lines and CSV show what `audit list` shows, the oldest first.\n\nExamples:\n  touchkeep audit export --format csv --since 2026-01-01 -o 2026.csv\n  touchkeep audit export --format bundle -o evidence.bundle\n  touchkeep audit export --format bundle --client grid-bot --disclose -o grid-bot.bundle"
+        after_help = "Without a filter a bundle has all rows that are signed. It shows no more than a locked vault does, unless --disclose says otherwise. JSON Lines and CSV show what `audit list` shows, the oldest first.\n\nExamples:\n  touchkeep audit export --format csv --since 2026-01-01 -o 2026.csv\n  touchkeep audit export --format bundle -o evidence.bundle\n  touchkeep audit export --format bundle --client grid-bot --disclose -o grid-bot.bundle"
     )]
     Export {
         /// The form.

@@ -10,7 +10,7 @@ pub(crate) enum Device {
     List,
     /// Let another device open the vault.
     #[command(
-        after_help = "Examples:\n  touchkeep device enroll piv                 the one connected YubiKey that is not in the vault yet\n  touchkeep device enroll piv:12345678\n  touchkeep device enroll pkcs11:/usr/lib/softhsm/libsofthsm2.so:my-token\n  touchkeep device enroll software            another passphrase\n\nThe device that unlocked the vault signs. Values that are sealed already stay closed to the new one until\n`touchkeep device reseal`."
+        after_help = "Examples:\n  touchkeep device enroll piv                 the one connected YubiKey that is not in the vault yet\n  touchkeep device enroll piv:12345678\n  touchkeep device enroll pkcs11:/usr/lib/softhsm/libsofthsm2.so:my-token\n  touchkeep device enroll software            another passphrase\n\nThe device that unlocked the vault signs. Values that are sealed already stay closed to the new one until `touchkeep device reseal`."
     )]
     Enroll {
         /// `piv`, `piv:SERIAL`, `pkcs11:MODULE:TOKEN`, `software`.

@@ -111,7 +111,7 @@ pub(crate) enum Verb {
     Status,
     /// Find out what does not work, and what to do about it.
     #[command(
-        after_help = "Looks at the agent, the vault file, pcscd, polkit, YubiKeys, PKCS#11 modules, memory, clock and desktop. Asks for no PIN,\nspends no try, and changes nothing. Ends with 1 when there is a problem.\n\nExamples:\n  touchkeep doctor\n  touchkeep doctor --all\n  touchkeep doctor --json"
+        after_help = "Looks at the agent, the vault file, pcscd, polkit, YubiKeys, PKCS#11 modules, memory, clock and desktop. Asks for no PIN, spends no try, and changes nothing. Ends with 1 when there is a problem.\n\nExamples:\n  touchkeep doctor\n  touchkeep doctor --all\n  touchkeep doctor --json"
     )]
     Doctor {
         /// Show what is in order in full, too.
@@ -253,7 +253,7 @@ pub(crate) enum Verb {
     Policy(Policy),
     /// Answer requests and programs that wait for a person, in this terminal.
     #[command(
-        after_help = "Stays until Ctrl-C. Each request is shown in plain words; type `approve` to go on, anything else refuses. For a program\nthat asks for a value, type how much it may: once, process or terminal.\n\nExamples:\n  touchkeep approve\n  touchkeep approve --once"
+        after_help = "Stays until Ctrl-C. Each request is shown in plain words; type `approve` to go on, anything else refuses. For a program that asks for a value, type how much it may: once, process or terminal.\n\nExamples:\n  touchkeep approve\n  touchkeep approve --once"
     )]
     Approve {
         /// End after the first answer.
@@ -293,12 +293,12 @@ pub(crate) enum Verb {
     Backup(Backup),
     /// Take over what another program keeps: a file, or the folder of a password store.
     #[command(
-        after_help = "Reads .env, ccxt keys.json, freqtrade config.json, 1PUX, Bitwarden JSON, KeePassXC CSV and KeePass XML, AWS credentials,\npass and passage stores, and its own exports. Shows what would happen first; never a value.\n\nExamples:\n  touchkeep import .env --dry-run\n  touchkeep import .env --replace-with-references\n  touchkeep import export.1pux --delete-source\n  touchkeep import keys.json --map '*.class=read' --map 'gate.name=gate main'\n  touchkeep import ~/.passage/store -i ~/.passage/identities"
+        after_help = "Reads .env, ccxt keys.json, freqtrade config.json, 1PUX, Bitwarden JSON, KeePassXC CSV and KeePass XML, AWS credentials, pass and passage stores, and its own exports. Shows what would happen first; never a value.\n\nExamples:\n  touchkeep import .env --dry-run\n  touchkeep import .env --replace-with-references\n  touchkeep import export.1pux --delete-source\n  touchkeep import keys.json --map '*.class=read' --map 'gate.name=gate main'\n  touchkeep import ~/.passage/store -i ~/.passage/identities"
     )]
     Import(Import),
     /// Write the items into a file, encrypted with age unless --plaintext says otherwise.
     #[command(
-        after_help = "Asks for the device's touch (or the passphrase) each time. Secrets that are sealed, or that are on a device, are not in it;\nthey are named.\n\nExamples:\n  touchkeep export items.age                        asks for a passphrase\n  touchkeep export items.age -r age1… -r age1…\n  touchkeep export keys.json --plaintext --format ccxt"
+        after_help = "Asks for the device's touch (or the passphrase) each time. Secrets that are sealed, or that are on a device, are not in it; they are named.\n\nExamples:\n  touchkeep export items.age                        asks for a passphrase\n  touchkeep export items.age -r age1… -r age1…\n  touchkeep export keys.json --plaintext --format ccxt"
     )]
     Export(Export),
     /// Take another copy of the vault in: nothing is lost, whichever was newer. Needs no key.
