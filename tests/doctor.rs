@@ -415,18 +415,19 @@ fn a_device_in_use_is_left_alone() {
     let _changed = home.json(&["device", "set-pin", &card.serial]);
     let device = format!("piv:{}", card.serial);
     let _made = home.json(&["init", "--practice", "--device", &device]);
-    let _locked = home.json(&["lock"]);
-    drop(person);
+    let policy = home.path("policy.toml");
+    let shown = home.touchkeep().args(["policy", "show"]).output().unwrap();
+    fs::write(&policy, shown.stdout).unwrap();
 
-    // It waits for a PIN that nobody types.
-    let mut unlock = home.touchkeep();
-    unlock
-        .args(["unlock", "--no-interaction"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut unlock = unlock.stdin(Stdio::null()).spawn().unwrap();
-    wait_for("the question", || {
-        (home.json(&["status"])["waiting"] == 1).then_some(())
+    // The seal key is touched each time, and now it is not.
+    person.take_hands_off();
+    let mut consent = home.touchkeep();
+    consent.args(["policy", "set"]).arg(&policy);
+    let consent = consent.stdin(Stdio::null()).stdout(Stdio::null());
+    let mut consent = consent.stderr(Stdio::null()).spawn().unwrap();
+    let state = || card.ask(&json!({ "do": "state" }));
+    wait_for("the card to blink", || {
+        (state()["waiting"] == true).then_some(())
     });
     let apdus = || card.ask(&json!({ "do": "state" }))["apdus"].clone();
     let before = apdus();
@@ -434,8 +435,8 @@ fn a_device_in_use_is_left_alone() {
     assert_eq!(said.level("device.look"), "note");
     assert_eq!(said.all("pcscd.socket"), []);
     assert_eq!(apdus(), before, "not a byte reached the card");
-    unlock.kill().unwrap();
-    unlock.wait().unwrap();
+    consent.kill().unwrap();
+    consent.wait().unwrap();
 }
 
 #[test]

@@ -163,6 +163,11 @@ impl Desk {
             holder.env(format!("HELD_{number}"), text);
         }
         let mut holder = holder.spawn().unwrap();
+        let stat = format!("/proc/{}/stat", holder.id());
+        wait_for("the other program to sleep", || {
+            let stat = std::fs::read_to_string(&stat).unwrap();
+            stat.contains("(sleep) S").then_some(())
+        });
         let found: BTreeSet<_> = search_memory(holder.id(), &self.canaries)
             .into_iter()
             .map(|found| found.canary)

@@ -79,6 +79,8 @@ fn read(path: &Path) -> Container {
 
 fn set(vault: &mut Unlocked, id: ItemId, text: &str) {
     vault.set_secret(id, ApiSecret::new(text.into())).unwrap();
+    // What is kept on purpose, as an earlier version, is looked at in a test of its own.
+    vault.forget_old(id).unwrap();
 }
 
 // The plaintexts of all members that are age files. Each must open.
@@ -152,6 +154,33 @@ fn a_secret_that_two_copies_folded_apart_leaves_both_snapshots() {
         );
         assert_eq!(copies.open().items().len(), 2 - usize::from(removes));
     }
+}
+
+// The version before is kept on purpose, once, and goes when somebody says so.
+#[test]
+fn the_version_before_is_kept_once_and_goes_on_a_word() {
+    let copies = TwoCopies::new();
+    let [one, two] = copies.ids;
+    let (mut here, mut there) = (copies.open(), copies.open_other());
+    for vault in [&mut here, &mut there] {
+        set(vault, two, "new-of-two");
+        save(vault);
+    }
+    copies.merge();
+    let mut vault = copies.open();
+    vault
+        .set_secret(one, ApiSecret::new("new-of-one".into()))
+        .unwrap();
+    save(&mut vault);
+    assert_eq!(
+        copies.found(OLD[0]),
+        1,
+        "of two snapshots and a version, the version"
+    );
+    assert_eq!(vault.secret_at(one, "secret", 1).unwrap().expose(), OLD[0]);
+    vault.forget_old(one).unwrap();
+    save(&mut vault);
+    assert_eq!(copies.found(OLD[0]), 0);
 }
 
 // One copy replaces it while the other carries it on into a snapshot.

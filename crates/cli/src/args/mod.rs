@@ -101,6 +101,9 @@ pub(crate) enum Verb {
         time: u64,
     },
     /// Forget every key. Those that are armed stay usable until their end.
+    #[command(
+        after_help = "Examples:\n  touchkeep lock\n  touchkeep lock --all        armed keys, too"
+    )]
     Lock {
         /// Armed keys as well.
         #[arg(long)]
@@ -234,7 +237,10 @@ pub(crate) enum Verb {
     )]
     Credential(Credential),
     /// A vault in a git repository: merged without a key, compared without a value.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  touchkeep git install                     once in each clone\n  git diff HEAD~1 -- team.touchkeep         items and fields, never values"
+    )]
     Git(GitVerb),
     /// Programs that may use the local proxy.
     #[command(
@@ -243,7 +249,10 @@ pub(crate) enum Verb {
     )]
     Proxy(Proxy),
     /// Programs that may have values without a person being asked again.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  touchkeep grant list\n  touchkeep grant ask openai trade          one question at the start of a script\n  touchkeep grant add ./backup.sh openai --for 30d\n  touchkeep grant revoke GRANT"
+    )]
     Grant(Grant),
     /// What is signed by rule, what is asked, what is refused.
     #[command(

@@ -74,7 +74,7 @@ fn install(pattern: &str, output: Output) -> Done {
         fs::write(&file, format!("{before}{gap}{line}\n"))
             .map_err(|error| unwritable(&file, &error))?;
     }
-    output.say(&format!(
+    output.done(&format!(
         "{pattern} is merged and compared by Touchkeep in this clone. Commit .gitattributes; each other clone runs `touchkeep git install` once."
     ));
     Ok(ExitCode::SUCCESS)

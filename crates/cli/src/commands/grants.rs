@@ -20,7 +20,7 @@ pub(super) async fn grant(context: &Context<'_>, verb: Grant) -> Done {
                 no_interaction: context.global.no_interaction,
             };
             context.call_asking(call).await?;
-            context.output.say("Allowed.");
+            context.output.done("Allowed.");
         }
         Grant::Add {
             program,
@@ -48,7 +48,7 @@ pub(super) async fn grant(context: &Context<'_>, verb: Grant) -> Done {
         }
         Grant::Revoke { grant } => {
             context.call(RevokeGrant { grant }).await?;
-            context.output.say("It is asked about again.");
+            context.output.done("It is asked about again.");
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -28,7 +28,7 @@ pub(super) async fn stop(output: Output) -> Done {
             .map(|_| true)
             .map_err(|error| error.failure())?,
         Err(ConnectError::NotRunning) => {
-            output.say("No agent runs.");
+            output.done("No agent runs.");
             return Ok(ExitCode::SUCCESS);
         }
         Err(ConnectError::Refused(failure)) if failure.code == Code::ProtocolMismatch => {
@@ -39,7 +39,7 @@ pub(super) async fn stop(output: Output) -> Done {
         Err(error) => return Err(error.failure()),
     };
     if ended {
-        output.say("The agent has locked and ended.");
+        output.done("The agent has locked and ended.");
         return Ok(ExitCode::SUCCESS);
     }
     Err(Failure::new(
@@ -69,7 +69,7 @@ pub(super) async fn install(output: Output) -> Done {
         let _ended = running.call(StopAgent {}).await;
     }
     if systemctl(&["daemon-reload"]) && systemctl(&["enable", "--now", SOCKET]) {
-        output.say("systemd listens for the agent, and starts it at the first call.");
+        output.done("systemd listens for the agent, and starts it at the first call.");
         return Ok(ExitCode::SUCCESS);
     }
     Err(Failure::new(
@@ -86,7 +86,7 @@ pub(super) async fn uninstall(output: Output) -> Done {
     let folder = folder()?;
     let installed = [SOCKET, SERVICE].map(|name| folder.join(name));
     if !installed.iter().any(|path| path.exists()) {
-        output.say("No units of the agent are installed.");
+        output.done("No units of the agent are installed.");
         return Ok(ExitCode::SUCCESS);
     }
     let paths = crate::session::paths()?;
@@ -103,7 +103,7 @@ pub(super) async fn uninstall(output: Output) -> Done {
         }
     }
     let reloaded = systemctl(&["daemon-reload"]);
-    output.say("The units are removed. The agent is started by the first command that needs it.");
+    output.done("The units are removed. The agent is started by the first command that needs it.");
     if !reached || !reloaded {
         output.say("systemd's manager of this user was not reached; in a session of yours, run: systemctl --user daemon-reload");
     }
