@@ -178,6 +178,15 @@ fn what_every_verb_prints_is_of_its_schema() {
     desk.run("remind", &["remind"]);
     desk.run("audit-rows", &["audit", "list"]);
     desk.run("audit-verdict", &["audit", "verify"]);
+    desk.run("audit-detail", &["audit", "show", "1"]);
+    desk.run("audit-checkpoint", &["audit", "checkpoint"]);
+    desk.run("grant", &["grant", "add", "/bin/true", "openai"]);
+    let grants = desk.run("grants", &["grant", "list"]);
+    for grant in grants.as_array().unwrap() {
+        desk.run("done", &["grant", "revoke", grant["id"].as_str().unwrap()]);
+    }
+    desk.run("armed", &["arm", "10m"]);
+    desk.run("armed", &["arm", "off"]);
     desk.run("recover-list", &["recover", "list"]);
     desk.run("backups", &["backup", "list"]);
     let older = desk.home.path("v.touchkeep.1").display().to_string();
