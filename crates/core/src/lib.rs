@@ -2,7 +2,7 @@
 //!
 //! Every other crate may depend on this one, and it depends on none of them. It does no I/O, except that
 //! [`Id::random`] asks the operating system for randomness. Read in this order: [`id`], [`secret`],
-//! [`decimal`], [`time`], [`code`], [`text`], [`reference`].
+//! [`decimal`], [`time`], [`code`], [`text`], [`mod@reference`].
 
 pub mod code;
 pub mod decimal;

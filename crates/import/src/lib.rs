@@ -4,9 +4,9 @@
 //! an item or is named with the reason; what is not known becomes a hidden field. Values are wiped when they go, and no error
 //! quotes one. Files are hostile: sizes, depths and costs are bounded, and what two readers could read in two ways is refused.
 //!
-//! Read in this order: [`model`] (what comes out), [`json`] and [`csv`] (what files are made of), one file for each format,
-//! [`login`] (which item an entry of a password manager is), [`map`] (what a person wants otherwise), [`replace`] (references
-//! in place of literals), [`document`] and [`render`] (exports).
+//! Read in this order: `model` (what comes out), `json` and `csv` (what files are made of), one file for each format,
+//! `login` (which item an entry of a password manager is), `map` (what a person wants otherwise), `replace` (references
+//! in place of literals), `document` and `render` (exports).
 
 mod aws;
 mod bitwarden;

@@ -65,7 +65,7 @@ impl Watching {
             (true, true) => "sleep, user switches and screen locks",
         };
         Some(format!(
-            "The vault is not locked by {missing}: no D-Bus is heard here. It is when nobody uses it."
+            "The vault is not locked by {missing}: no D-Bus is heard here. It still locks when nobody uses it."
         ))
     }
 

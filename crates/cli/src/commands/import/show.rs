@@ -257,7 +257,7 @@ pub(super) fn report(plan: &Plan, output: Output) -> String {
         plan.count(ImportAction::Update)
     ));
     if plan.replaced > 0 {
-        text.push_str(&wrapped("", &format!("{} in {} are references now. What the file said before may still be on the disk, in backups and in its version control.", counted(plan.replaced, "value"), shown(&plan.source.path))));
+        text.push_str(&wrapped("", &format!("References in {} instead of values: {}. What the file said before may still be on the disk, in backups and in its version control.", shown(&plan.source.path), plan.replaced)));
     }
     if plan.deleted {
         text.push_str(&wrapped("", &format!("{} is deleted. That is no erasure: an SSD or a copy-on-write file system keeps old blocks, and backups keep copies.", shown(&plan.source.path))));
