@@ -27,7 +27,6 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use touchkeep_core::Code;
 use touchkeep_wire::Failure;
@@ -35,7 +34,7 @@ use touchkeep_wire::Failure;
 use crate::{args::Cli, output::Output};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };

@@ -17,6 +17,7 @@ mod policy;
 mod proxy;
 mod recover;
 mod run;
+mod values;
 
 use std::path::PathBuf;
 
@@ -39,6 +40,7 @@ pub(crate) use policy::Policy;
 pub(crate) use proxy::Proxy;
 pub(crate) use recover::Recover;
 pub(crate) use run::{Inject, Mask, Read, Run, RunMonitor};
+pub(crate) use values::Values;
 
 const HELP: &str = "\
 First steps:
@@ -211,31 +213,8 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  touchkeep env list\n  touchkeep env add testnet\n  touchkeep env rename testnet sandbox"
     )]
     Env(Env),
-    /// Print one value.
-    #[command(
-        after_help = "A line break follows on a terminal alone.\n\nExamples:\n  touchkeep read tk://prod/trade/secret\n  touchkeep read tk://prod/trade/api-key | xclip\n  touchkeep read tk://prod/tls/secret --out key.pem"
-    )]
-    Read(Read),
-    /// Run a program with values in its environment, and mask them in what it prints.
-    #[command(
-        after_help = "Variables whose value is a reference (tk://environment/item/field) get the value, in what is inherited and in --env-file.\n\nExamples:\n  API_SECRET=tk://prod/trade/secret touchkeep run -- ./bot\n  touchkeep run --env-file .env -- npm start\n  touchkeep run --mount KEYFILE=tk://prod/tls/secret,reads=1 -- sh -c 'server --key \"$KEYFILE\"'\n\nExit codes: the program's own; 128+n where signal n ended it; 125 nothing was started, 126 it cannot be run, 127 there is none."
-    )]
-    Run(Run),
-    /// Be the process between a terminal and a program.
-    #[command(hide = true)]
-    RunMonitor(RunMonitor),
-    /// Fill a template: {{ tk://environment/item/field }}, or bare references.
-    #[command(
-        after_help = "Examples:\n  touchkeep inject -i config.tpl -o config.json\n  touchkeep inject <config.tpl | server --config /dev/stdin"
-    )]
-    Inject(Inject),
-    /// Answer programs that ask a helper for a credential: AWS, git, docker.
-    #[command(
-        subcommand,
-        visible_alias = "credential-process",
-        after_help = "Examples:\n  credential_process = touchkeep credential-process aws prod/aws        in ~/.aws/config\n  git config credential.https://github.com.helper '!touchkeep credential git --host github.com --item prod/github'\n  exec touchkeep credential docker --registry ghcr.io=prod/ghcr \"$@\"    in a program docker-credential-touchkeep"
-    )]
-    Credential(Credential),
+    #[command(flatten)]
+    Values(Values),
     /// A vault in a git repository: merged without a key, compared without a value.
     #[command(
         subcommand,

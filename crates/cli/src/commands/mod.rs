@@ -32,7 +32,7 @@ use touchkeep_core::Code;
 use touchkeep_wire::Failure;
 
 use crate::{
-    args::{AgentVerb, Audit, Cli, Global, Verb},
+    args::{AgentVerb, Audit, Cli, Global, Values, Verb},
     demo, front_end,
     output::Output,
     session::Session,
@@ -59,12 +59,12 @@ pub(crate) fn run(cli: Cli, output: Output) -> Done {
             .map(|()| ExitCode::SUCCESS)
             .map_err(|error| Failure::new(Code::DeviceFailed, error.to_string(), "")),
         // What follows them is a program, which needs no runtime beside it.
-        Verb::Read(args) => read::read(&args, cli.global, output),
-        Verb::Inject(args) => read::inject(&args, cli.global, output),
-        Verb::Run(args) => run::run(args, cli.global, output),
-        Verb::Credential(verb) => credential::credential(&verb, cli.global, output),
+        Verb::Values(Values::Read(args)) => read::read(&args, cli.global, output),
+        Verb::Values(Values::Inject(args)) => read::inject(&args, cli.global, output),
+        Verb::Values(Values::Run(args)) => run::run(args, cli.global, output),
+        Verb::Values(Values::Credential(verb)) => credential::credential(&verb, cli.global, output),
         Verb::Git(verb) => git::git(&verb, output),
-        Verb::RunMonitor(args) => run::be_the_monitor(&args),
+        Verb::Values(Values::RunMonitor(args)) => run::be_the_monitor(&args),
         verb => crate::session::runtime()?.block_on(talk(verb, cli.global, output)),
     }
 }
@@ -148,12 +148,8 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         | Verb::Man { .. }
         | Verb::Agent(_)
         | Verb::ItemsForCompletion
-        | Verb::Read(_)
-        | Verb::Inject(_)
-        | Verb::Run(_)
-        | Verb::Credential(_)
-        | Verb::Git(_)
-        | Verb::RunMonitor(_) => Ok(ExitCode::SUCCESS),
+        | Verb::Values(_)
+        | Verb::Git(_) => Ok(ExitCode::SUCCESS),
     }
 }
 
