@@ -18,7 +18,7 @@ use std::{
 
 use serde_json::{Value, json};
 use touchkeep_client::FrontEnd;
-use touchkeep_tests::{Card, Home, Person};
+use touchkeep_tests::{Card, Home, Person, wait_for};
 use touchkeep_wire::{Kit, MakeKit};
 
 const STORED: &str = "canary-stored-secret";
@@ -560,4 +560,37 @@ fn a_key_of_the_plugin_is_taken_over_and_stays_the_plugins() {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     assert!(read("user.txt").contains("AGE-SECRET-KEY-1"));
     assert_eq!(read("plain"), "theirs\n");
+}
+
+#[test]
+fn a_card_that_is_taken_away_locks_the_vault_and_a_sealed_value_wants_its_touch() {
+    let desk = Desk::set(Card::insert());
+    // A sealed value goes to a program that a person let through, with a PIN and a touch for it.
+    let before = touches(&desk.card);
+    let program = desk
+        .home
+        .touchkeep()
+        .args([
+            "run",
+            "--",
+            "sh",
+            "-c",
+            "printf %s \"$S\" | sha256sum; echo \"$S\"",
+        ])
+        .env("S", "tk://prod/money/secret")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(program.stdout).unwrap();
+    let mut lines = said.lines();
+    // printf %s canary-sealed-secret | sha256sum
+    let hash = "2a2381a80a6e32bfd98b9f15656a5affeef0495ce66660a4c5f434ef9b83960d";
+    assert!(lines.next().unwrap().starts_with(hash), "{said}");
+    assert_eq!(lines.next(), Some("<hidden by touchkeep>"));
+    assert_eq!(touches_since(&desk.card, before), 1);
+
+    assert_eq!(desk.home.json(&["status"])["unlocked"], true);
+    let _gone = desk.card.ask(&json!({ "do": "remove" }));
+    wait_for("the lock", || {
+        (desk.home.json(&["status"])["unlocked"] == false).then_some(())
+    });
 }

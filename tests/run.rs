@@ -482,3 +482,37 @@ fn odd_environments_work_or_say_why() {
         "a reader that goes away is no failure"
     );
 }
+
+// The code that Python makes of the same seed, for now and the half minutes beside it.
+const CODES: &str = "import base64, hashlib, hmac, struct, sys, time
+def code(step):
+    mac = hmac.new(base64.b32decode(sys.argv[1]), struct.pack('>Q', step), hashlib.sha1).digest()
+    at = mac[-1] & 15
+    return '%06d' % ((struct.unpack('>I', mac[at:at + 4])[0] & 0x7fffffff) % 10**6)
+print(*[code(int(time.time()) // 30 + step) for step in (-1, 0, 1)])";
+
+#[test]
+fn a_one_time_code_and_an_earlier_version_are_read() {
+    let desk = Desk::set_up();
+    let seed = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+    let add = ["add", "venue2fa", "--kind", "otp-seed", "--secret-fd", "0"];
+    let _added = desk.home.json_with(&add, seed);
+    let read = desk.cli(&["read", "tk://prod/venue2fa/otp"]);
+    let codes = Command::new("python3").args(["-c", CODES, seed]).output();
+    let codes = codes.unwrap();
+    assert_eq!(out(&read).len(), 6, "{}", err(&read));
+    assert!(
+        out(&codes)
+            .split_whitespace()
+            .any(|code| code == out(&read))
+    );
+
+    let _edited = desk
+        .home
+        .json_with(&["edit", "trade", "--secret-fd", "0"], "the next one");
+    assert_eq!(out(&desk.cli(&["read", REFERENCE])), "the next one");
+    let earlier = format!("{REFERENCE}@1");
+    assert_eq!(out(&desk.cli(&["read", &earlier])), SECRET);
+    let later = desk.cli(&["read", &format!("{REFERENCE}@9")]);
+    assert!(!later.status.success() && out(&later).is_empty());
+}
