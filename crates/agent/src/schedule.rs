@@ -78,7 +78,6 @@ pub(crate) async fn run(agent: Arc<Agent>) {
         let Some(open) = current.peek() else {
             // The next unlock looks at once.
             reminded_at = None;
-            removal = Removal::default();
             continue;
         };
         if Duration::from_millis(open.idle_ms()) >= agent.config().idle_lock() {
@@ -89,6 +88,7 @@ pub(crate) async fn run(agent: Arc<Agent>) {
             }
             continue;
         }
+        removal.is_of(&open);
         let serial = card_of(&current, &open);
         drop(open);
         if let Some(serial) = serial.filter(|_| agent.config().lock.removal)
