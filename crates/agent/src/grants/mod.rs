@@ -322,6 +322,7 @@ fn row(caller: &Caller, uses: &[ItemUse], purpose: Purpose, decision: Decision) 
     );
     let kind = match purpose {
         Purpose::Later => Kind::GrantGiven,
+        Purpose::Verify => Kind::SecretUsed,
         _ => Kind::SecretRevealed,
     };
     let mut event = Event::new(kind, decision)
