@@ -35,6 +35,7 @@ mod hardening;
 mod inherited;
 mod instance;
 mod logging;
+mod method;
 mod notify;
 mod ports;
 mod prompts;
