@@ -8,6 +8,7 @@
 )]
 
 use std::{
+    cell::RefCell,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::Path,
@@ -69,6 +70,7 @@ type Headers = Vec<(String, String)>;
 struct Desk {
     home: Home,
     person: Person,
+    documents: RefCell<Vec<Value>>,
     signer: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
@@ -96,6 +98,7 @@ impl Desk {
         Self {
             home,
             person,
+            documents: RefCell::default(),
             signer,
             to,
             from: BufReader::new(from),
@@ -153,7 +156,8 @@ impl Desk {
         // One that refuses before it reads closes the pipe.
         let _closed = child.stdin.take().unwrap().write_all(body);
         let done = child.wait_with_output().unwrap();
-        let said = serde_json::from_slice(&done.stdout).unwrap_or_default();
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap_or_default();
+        self.documents.borrow_mut().push(said.clone());
         (done.status.code().unwrap(), said)
     }
 
@@ -162,6 +166,39 @@ impl Desk {
         let (code, said) = self.verify(sender, headers, body, &[]);
         assert_eq!(said["verified"], json!(code == 0), "{code} {said}");
         said["reason"].as_str().unwrap_or_default().to_owned()
+    }
+
+    // Every document so far, by somebody else's validator of docs/schema/cli.json.
+    fn judge(&self) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut judge = Command::new(std::env::var("TOUCHKEEP_PYTHON").unwrap())
+            .arg(root.join("tests/json_schema.py"))
+            .arg(root.join("docs/schema/cli.json"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut asked = judge.stdin.take().unwrap();
+        writeln!(
+            asked,
+            "{}",
+            json!({"schema": "webhook", "document": {"verified": 1}})
+        )
+        .unwrap();
+        let documents = self.documents.borrow();
+        for document in documents.iter() {
+            let schema = if document["error"].is_null() {
+                "webhook"
+            } else {
+                "error"
+            };
+            writeln!(asked, "{}", json!({"schema": schema, "document": document})).unwrap();
+        }
+        drop(asked);
+        let said = String::from_utf8(judge.wait_with_output().unwrap().stdout).unwrap();
+        let (broken, verdicts) = said.split_once('\n').unwrap();
+        assert_ne!(broken, "valid");
+        assert_eq!(verdicts, "valid\n".repeat(documents.len()), "{documents:?}");
     }
 
     fn client(&self) -> Http {
@@ -369,6 +406,46 @@ fn what_each_senders_own_library_signs_is_taken_once_and_nothing_else() {
     assert!(!all.contains("canary-body"));
     let verdict = desk.home.json(&["audit", "verify"]);
     assert_eq!(verdict["sound"], json!(true));
+    desk.judge();
+}
+
+#[test]
+fn the_page_s_own_program_hands_deliveries_over() {
+    let mut desk = Desk::set();
+    let http = desk.client();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/webhooks.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let program = page.split_once("```python\n").unwrap().1;
+    let program = program.split_once("```").unwrap().0;
+    let body = r#"{"id":"evt_page"}"#;
+    let [(name, value)] = &desk.sign(&SENDERS[0], body.as_bytes(), now(), "")[..] else {
+        panic!("one header")
+    };
+    let port = http.host.rsplit(':').next().unwrap();
+    // A server's own headers beside it, one of which the proxy would take for a token.
+    let program = format!(
+        "PORT, TOKEN = {port}, {:?}\n{program}
+delivered = {{{name:?}: {value:?}, 'Authorization': 'Bearer of the sender', 'Host': 'shop.example'}}
+print(verified(delivered, {body:?}), verified(delivered, {body:?}), verified(delivered, 'x'))",
+        http.token
+    );
+    let done = Command::new(std::env::var("TOUCHKEEP_PYTHON").unwrap())
+        .args(["-c", &program])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert_eq!(
+        said,
+        "True False False\n",
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    // The process at the other end was asked about, not the one that started it.
+    let uses = desk.person.uses();
+    assert!(
+        uses.len() == 1 && uses[0].client.starts_with("python"),
+        "{uses:?}"
+    );
 }
 
 #[test]
@@ -652,4 +729,5 @@ fn a_key_of_another_purpose_checks_no_webhook_and_a_sealed_secret_is_asked_for_e
     assert_eq!(code, 2, "{said}");
     assert!(said["error"]["what"].as_str().unwrap().contains("whsec_"));
     assert!(!format!("{said}{}", desk.home.log()).contains("canary-of-no-form"));
+    desk.judge();
 }
