@@ -724,6 +724,9 @@ fn a_key_of_another_purpose_checks_no_webhook_and_a_sealed_secret_is_asked_for_e
         assert_eq!(code, n - 1);
         assert_eq!(desk.person.uses().len(), usize::try_from(n).unwrap());
     }
+    let _thrown = desk.home.json(&["rm", "stripe-hook", "--yes"]);
+    let (code, said) = desk.verify(&SENDERS[0], &headers, b"{}", &[]);
+    assert_eq!(code, 2, "what is in the trash is not used: {said}");
     let standard = desk.sign(&SENDERS[3], b"{}", now(), "msg_1");
     let (code, said) = desk.verify(&named("bad-hook", "standard"), &standard, b"{}", &[]);
     assert_eq!(code, 2, "{said}");

@@ -175,12 +175,14 @@ impl One {
     }
 
     fn look(&self, db: &Transaction<'_>, retries: bool) -> rusqlite::Result<Taken> {
-        let seen = |table: &str, digest: &[u8]| {
-            let query = format!("SELECT at FROM {table} WHERE item = ?1 AND digest = ?2");
-            let at = db.query_row(&query, params![self.item, digest], |row| row.get(0));
+        let seen = |table: &str, digest: &[u8], after: i64| {
+            let query =
+                format!("SELECT at FROM {table} WHERE item = ?1 AND digest = ?2 AND until > ?3");
+            let at = db.query_row(&query, params![self.item, digest, after], |row| row.get(0));
             at.optional().map(|at| at.map(UnixMillis))
         };
-        if let Some(at) = seen(MESSAGES, &self.message)? {
+        // A message counts for as long as it stands there, an id until its end.
+        if let Some(at) = seen(MESSAGES, &self.message, i64::MIN)? {
             return Ok(Taken::Replayed(at));
         }
         let mark = "SELECT sent FROM forgotten WHERE item = ?1";
@@ -191,7 +193,7 @@ impl One {
             return Ok(Taken::Forgotten);
         }
         if let Some(name) = &self.name
-            && let Some(at) = seen(NAMES, name)?
+            && let Some(at) = seen(NAMES, name, self.now)?
             && !retries
         {
             return Ok(Taken::Repeated(at));
@@ -387,6 +389,18 @@ mod tests {
         };
         assert_eq!(wanted(&retry), Taken::Fresh);
         assert_eq!(wanted(&retry), Taken::Replayed(now));
+    }
+
+    #[test]
+    fn an_id_comes_to_its_end() {
+        let memory = Memory::of(MAX_KEPT);
+        let body = r#"{"id":"evt_1"}"#;
+        assert_eq!(memory.take(&stripe(1_000, body), 1_000_000), Taken::Fresh);
+        let end = 1_000_000 + IDS_DAYS * DAY_MS;
+        let later = stripe(end / 1000, body);
+        let repeated = Taken::Repeated(UnixMillis(1_000_000));
+        assert_eq!(memory.take(&later, end - 1), repeated);
+        assert_eq!(memory.take(&later, end), Taken::Fresh);
     }
 
     #[test]

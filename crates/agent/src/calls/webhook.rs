@@ -339,6 +339,12 @@ fn suits(item: &Item) -> Result<(), Failure> {
         );
         return Err(failure::invalid(what, fix));
     }
+    if item.trashed.is_some() {
+        return Err(failure::invalid(
+            format!("{} is in the trash, and not used.", visible(&item.name)),
+            "Take it back: touchkeep restore ITEM",
+        ));
+    }
     match item.place(SECRET) {
         Some(SecretPlace::Stored | SecretPlace::Sealed) => Ok(()),
         _ => Err(failure::invalid(
