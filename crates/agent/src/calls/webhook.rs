@@ -244,7 +244,7 @@ impl Case {
             sent: of.and_then(Genuine::sent),
             first_seen: why.first_seen(),
             reason: Some(why.word().to_owned()),
-            what: format!("It is not taken: {}.", why.words()),
+            what: format!("{}.", failure::capital(&why.words())),
         })
     }
 

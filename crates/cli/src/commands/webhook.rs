@@ -97,5 +97,8 @@ fn words(verdict: &WebhookVerdict, output: Output) -> String {
     if let Some(sent) = verdict.sent {
         lines.push(format!("  signed  {}", rfc3339(sent)));
     }
+    if verdict.reason.as_deref() == Some("repeated") {
+        lines.push("  If nothing came of it the first time, take it: --accept-retries".to_owned());
+    }
     lines.join("\n")
 }
