@@ -40,6 +40,7 @@ mod remind;
 mod session;
 mod values;
 mod vault;
+mod venue;
 mod webhook;
 
 pub use arm::*;
@@ -57,6 +58,7 @@ pub use remind::*;
 pub use session::*;
 pub use values::*;
 pub use vault::*;
+pub use venue::*;
 pub use webhook::*;
 
 /// Every method by topic, for completeness tests and the allow-lists of channels.
@@ -76,6 +78,7 @@ pub const METHODS: &[&[&str]] = &[
     session::METHODS,
     values::METHODS,
     vault::METHODS,
+    venue::METHODS,
     webhook::METHODS,
 ];
 
