@@ -19,6 +19,7 @@ use touchkeep_pipeline::{Client as Asker, Incoming, NotDone};
 use touchkeep_wire::Status;
 
 use crate::{
+    calls::webhook::Refused,
     config::Config,
     deliveries::Deliveries,
     desktop::Desktop,
@@ -41,6 +42,7 @@ pub(crate) struct Agent {
     devices: Arc<Devices>,
     state: State,
     deliveries: Deliveries,
+    refused: Refused,
     upstream: Arc<Upstream>,
     running: Arc<Running>,
     gate: Gate,
@@ -70,6 +72,7 @@ impl Agent {
             devices,
             state,
             deliveries,
+            refused: Refused::default(),
             upstream: Arc::new(Upstream::new()?),
             running: Arc::default(),
             gate: Gate::default(),
@@ -107,6 +110,11 @@ impl Agent {
 
     pub(crate) const fn state(&self) -> &State {
         &self.state
+    }
+
+    /// How many webhooks' deliveries were refused.
+    pub(crate) const fn refused(&self) -> &Refused {
+        &self.refused
     }
 
     /// Which webhooks' deliveries were taken.

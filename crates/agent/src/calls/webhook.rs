@@ -1,16 +1,23 @@
 //! A webhook's delivery: read, let through the gate, checked with the item's secret, remembered, recorded.
 //!
+//! Whoever can reach a webhook's address from outside can have forged deliveries checked, and the log is kept for ever: of what is
+//! refused so many an hour have a row of their own, and the rest are counted in the next row.
+//!
 //! The secret does not leave the agent; who asks learns whether a delivery is genuine. That is still a use of the secret, so
 //! that the gate is asked as for a value, and before the secret is decrypted.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use data_encoding::HEXLOWER;
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{
-    ApiSecret, ClientId, Clock, SystemClock, UnixMillis, text::visible, time::rfc3339,
+    ApiSecret, ClientId, Clock, ItemId, SystemClock, UnixMillis, text::visible, time::rfc3339,
 };
 use touchkeep_vault::{Item, ItemKind, SecretPlace};
 use touchkeep_webhook::{Genuine, Key, Presented, Refusal, Scheme, Tolerance};
@@ -26,10 +33,53 @@ use crate::{
     failure,
     grants::{Gate, ItemUse},
     ports::unseal,
+    uptime::Uptime,
     vault::{Current, Open},
 };
 
 const SECRET: &str = "secret";
+/// Refused deliveries of an item that have a row of their own in an hour.
+const ROWS_AN_HOUR: u32 = 100;
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// How many refused deliveries have a row, and how many are waiting to be said.
+#[derive(Debug, Default)]
+pub(crate) struct Refused(Mutex<HashMap<ItemId, Counted>>);
+
+#[derive(Debug)]
+struct Counted {
+    since: Uptime,
+    rows: u32,
+    unsaid: u64,
+}
+
+impl Refused {
+    // Whether a refused delivery has a row of its own; it is counted where it has none.
+    fn has_row(&self, item: ItemId, now: Uptime) -> bool {
+        let mut items = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = items.entry(item).or_insert(Counted {
+            since: now,
+            rows: 0,
+            unsaid: 0,
+        });
+        if now.since(counted.since) >= HOUR {
+            (counted.since, counted.rows) = (now, 0);
+        }
+        if counted.rows < ROWS_AN_HOUR {
+            counted.rows += 1;
+            return true;
+        }
+        counted.unsaid += 1;
+        false
+    }
+
+    // Takes the number of those that no row has said.
+    fn unsaid(&self, item: ItemId) -> u64 {
+        let mut items = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = items.get_mut(&item);
+        counted.map_or(0, |counted| std::mem::take(&mut counted.unsaid))
+    }
+}
 
 /// A delivery as it came.
 pub(crate) struct Delivery {
@@ -87,13 +137,15 @@ pub(crate) async fn judge(
 ) -> Result<WebhookVerdict, Failure> {
     let current = agent.vault().ok_or_else(failure::locked)?;
     let open = current.open()?;
-    let case = Arc::new(Case::new(caller, check, delivery, &current, &open)?);
+    let mut case = Case::new(caller, check, delivery, &current, &open)?;
     // What is no delivery at all needs no secret, and nobody is asked for it.
     if let Err(refusal) = case.presented() {
-        return blocking(move || case.refuse(Reason::Refused(refusal), None)).await?;
+        let agent = Arc::clone(agent);
+        return blocking(move || case.refuse(&agent, Reason::Refused(refusal), None)).await?;
     }
     let used = ItemUse::of(&case.item, case.name.clone(), SECRET);
-    let _admitted = Gate::admit(agent, caller, &[used], Purpose::Verify, case.asks).await?;
+    let admitted = Gate::admit(agent, caller, &[used], Purpose::Verify, case.asks).await?;
+    admitted.by().clone_into(&mut case.by);
     let secret = case.secret(agent, &open).await?;
     let judged = blocking({
         let agent = Arc::clone(agent);
@@ -120,6 +172,8 @@ struct Case {
     asks: bool,
     client: Option<(ClientId, String)>,
     processes: String,
+    /// By what right it is checked; empty where it was not.
+    by: String,
     delivery: Delivery,
 }
 
@@ -164,6 +218,7 @@ impl Case {
             asks: check.asks,
             client: check.client,
             processes: caller.lines().join(" > "),
+            by: String::new(),
             delivery,
         })
     }
@@ -208,17 +263,17 @@ impl Case {
         let presented = self.presented();
         let genuine = match presented.and_then(|one| one.judge(&key, self.tolerance, now)) {
             Ok(genuine) => genuine,
-            Err(refusal) => return self.refuse(Reason::Refused(refusal), None),
+            Err(refusal) => return self.refuse(agent, Reason::Refused(refusal), None),
         };
         let record = || {
             let text = format!("Took a webhook's delivery for {}.", visible(&self.name));
-            self.record(Decision::Done, text, None, Some(&genuine))
+            self.record(agent, Decision::Done, text, None, Some(&genuine))
         };
         let taken = agent
             .deliveries()
             .take(self.item.id, &genuine, self.retries, now, record)?;
         if taken != Taken::Fresh {
-            return self.refuse(Reason::Seen(taken), Some(&genuine));
+            return self.refuse(agent, Reason::Seen(taken), Some(&genuine));
         }
         Ok(WebhookVerdict {
             verified: true,
@@ -230,14 +285,21 @@ impl Case {
         })
     }
 
-    // It is recorded before it is said.
-    fn refuse(&self, why: Reason, of: Option<&Genuine>) -> Result<WebhookVerdict, Failure> {
+    // It is recorded, or counted, before it is said.
+    fn refuse(
+        &self,
+        agent: &Agent,
+        why: Reason,
+        of: Option<&Genuine>,
+    ) -> Result<WebhookVerdict, Failure> {
         let text = format!(
             "Did not take a webhook's delivery for {}: {}.",
             visible(&self.name),
             why.words()
         );
-        self.record(Decision::Denied, text, Some(why.word()), of)?;
+        if agent.refused().has_row(self.item.id, Uptime::now()) {
+            self.record(agent, Decision::Denied, text, Some(why.word()), of)?;
+        }
         Ok(WebhookVerdict {
             verified: false,
             id: of.and_then(Genuine::id).map(visible),
@@ -250,6 +312,7 @@ impl Case {
 
     fn record(
         &self,
+        agent: &Agent,
         decision: Decision,
         text: String,
         reason: Option<&str>,
@@ -264,6 +327,13 @@ impl Case {
             .detail("processes", &self.processes);
         if let Some((id, name)) = &self.client {
             event = event.client(*id, visible(name));
+        }
+        if !self.by.is_empty() {
+            event = event.detail("allowed by", &self.by);
+        }
+        let unsaid = agent.refused().unsaid(self.item.id);
+        if unsaid > 0 {
+            event = event.detail("refused without a row before it", unsaid.to_string());
         }
         if let Some(reason) = reason {
             event = event.detail("reason", reason);
@@ -351,5 +421,22 @@ fn suits(item: &Item) -> Result<(), Failure> {
             format!("{} has no secret in the vault.", visible(&item.name)),
             fix,
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_refusals_an_hour_have_a_row_and_the_rest_are_counted() {
+        let (refused, item, other) = (Refused::default(), ItemId::random(), ItemId::random());
+        let now = Uptime::now();
+        let rows = |item, now| (0..250).filter(|_| refused.has_row(item, now)).count();
+        assert_eq!(rows(item, now), 100);
+        assert_eq!(refused.unsaid(item), 150);
+        assert_eq!(refused.unsaid(item), 0, "said once");
+        assert_eq!(rows(other, now), 100, "each item has its own");
+        assert_eq!(rows(item, now.after(HOUR)), 100);
     }
 }
