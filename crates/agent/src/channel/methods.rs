@@ -10,11 +10,11 @@ use touchkeep_wire::{
     CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EnrollDevice, ExportItems,
     ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello, ImportItems, InspectDevice,
     JoinMembership, ListAudit, ListBackups, ListClients, ListDevices, ListEnvironments, ListGrants,
-    ListItems, ListPrompts, ListRecovery, ListReminders, ListVenues, ListVersions, LockAll, LockVault, MakeKit,
-    MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues, RemoveItem, RenameEnvironment,
-    ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice, RevokeClient,
-    RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent, TrashItem,
-    UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    ListItems, ListPrompts, ListRecovery, ListReminders, ListVenues, ListVersions, LockAll,
+    LockVault, MakeKit, MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues, RemoveItem,
+    RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice,
+    RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent,
+    TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
