@@ -7,24 +7,13 @@ ccxt reports with the venue's own record. Prints one line per step; ends with a 
 difference.
 """
 
-import json
 import sys
-import urllib.request
 
 import ccxt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-ADDRESS = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq"
-ALL = ["read", "trade", "withdraw"]
-
-
-def site(control, method, path, form=None):
-    """Asks the venue's web site."""
-    data = None if form is None else json.dumps(form).encode()
-    request = urllib.request.Request(control + path, method=method, data=data)
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
+from practice_site import ADDRESS, ALL, new_key, refused, same, site
 
 
 def exchange(url, api_key, secret):
@@ -47,9 +36,7 @@ def exchange(url, api_key, secret):
 
 
 def hmac_key(control, permissions=ALL):
-    form = {"label": "bot", "type": "hmac", "permissions": permissions}
-    key = site(control, "POST", "/keys", form)
-    return key["api_key"], key["secret"]
+    return new_key(control, "binance", "hmac", permissions)
 
 
 def rsa_key(control):
@@ -62,10 +49,6 @@ def rsa_key(control):
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return key["api_key"], pem.decode()
-
-
-def same(what, seen, expected):
-    assert seen == expected, f"{what}: {seen!r}, expected {expected!r}"
 
 
 def trade(bot, free_usdt):
@@ -85,14 +68,6 @@ def withdraw(bot, amount):
     sent = bot.withdraw("BTC", amount, ADDRESS, params={"network": "BTC"})
     newest = bot.fetch_withdrawals("BTC")
     same("withdrawal", [w["id"] for w in newest].count(sent["id"]), 1)
-
-
-def refused(error, call, *args, **params):
-    try:
-        call(*args, **params)
-    except error as refusal:
-        return str(refusal)
-    raise AssertionError(f"{call.__name__}{args} was not refused")
 
 
 def main(url, control):

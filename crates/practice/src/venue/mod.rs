@@ -5,20 +5,26 @@
 //! web site), `record` and `faults`.
 
 mod account;
+mod addresses;
+mod binance;
 mod book;
+mod coins;
 mod control;
-mod endpoints;
+mod credential;
+
 mod exchange;
 mod faults;
+mod form;
 mod keys;
+mod kraken;
 mod market;
 mod order;
-mod params;
+
 mod record;
-mod refusal;
+mod request;
+
 mod server;
-mod signature;
-mod weight;
+
 mod withdrawals;
 
 use std::io::{self, Write};

@@ -2,7 +2,9 @@
 //!
 //! Codes and texts: binance-spot-api-docs `errors.md` (read 2026-07-21) and, for `-40xx`, the wallet API's list.
 
-use serde_json::{Value, json};
+use serde_json::json;
+
+use super::super::request::Refused;
 
 /// A refused request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,9 +120,17 @@ impl Refusal {
             _ => 400,
         }
     }
+}
 
-    /// `{"code":-1022,"msg":"…"}`.
-    pub(crate) fn body(&self) -> Value {
-        json!({ "code": self.code(), "msg": self.to_string() })
+impl From<Refusal> for Refused {
+    // `{"code":-1022,"msg":"…"}`
+    fn from(refusal: Refusal) -> Self {
+        let error = refusal.to_string();
+        Self {
+            status: refusal.status(),
+            code: refusal.code(),
+            body: json!({ "code": refusal.code(), "msg": error }),
+            error,
+        }
     }
 }

@@ -4,11 +4,12 @@ use std::str::FromStr;
 
 use bigdecimal::BigDecimal;
 
+use super::super::form::{self, BadForm, is_decimal, pairs};
 use super::refusal::Refusal;
 
 const DECIMAL: &str = "^([0-9]{1,20})(\\.[0-9]{1,20})?$";
 const INTEGER: &str = "^[0-9]{1,20}$";
-const FORM: &str = "application/x-www-form-urlencoded";
+const ENCODED: &str = "^(%[0-9A-Fa-f]{2}|[^%])*$";
 
 /// Names and values in the order they were sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,12 +69,6 @@ impl Params {
     }
 }
 
-/// Is this the content type of a form?
-pub(crate) fn is_form(content_type: &str) -> bool {
-    let kind = content_type.split(';').next().unwrap_or_default();
-    kind.trim().eq_ignore_ascii_case(FORM)
-}
-
 /// A refusal that names the parameter and what it may hold.
 pub(crate) fn illegal(name: &str, legal: &'static str) -> Refusal {
     Refusal::Illegal {
@@ -82,51 +77,18 @@ pub(crate) fn illegal(name: &str, legal: &'static str) -> Refusal {
     }
 }
 
-fn is_decimal(text: &str) -> bool {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    [whole, fraction]
-        .iter()
-        .all(|part| (1..=20).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()))
-}
-
-fn pairs(bytes: &[u8]) -> Result<Vec<(String, String)>, Refusal> {
-    let mut found: Vec<(String, String)> = Vec::new();
-    for piece in bytes
-        .split(|&b| b == b'&')
-        .filter(|piece| !piece.is_empty())
-    {
-        let mut halves = piece.splitn(2, |&b| b == b'=');
-        let name = decode(halves.next().unwrap_or_default(), "name")?;
-        let value = decode(halves.next().unwrap_or_default(), &name)?;
-        if found.iter().any(|(known, _)| *known == name) {
-            return Err(Refusal::Duplicate(name));
-        }
-        found.push((name, value));
-    }
-    Ok(found)
-}
-
-/// Decodes `%XX` and `+` (a space) of `application/x-www-form-urlencoded`.
+/// A value's text without its percent-encoding.
 pub(crate) fn decode(bytes: &[u8], name: &str) -> Result<String, Refusal> {
-    let bad = || illegal(name, "^(%[0-9A-Fa-f]{2}|[^%])*$");
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((&first, after)) = rest.split_first() {
-        rest = after;
-        match first {
-            b'+' => plain.push(b' '),
-            b'%' => {
-                let (digits, after) = rest.split_at_checked(2).ok_or_else(bad)?;
-                let byte = data_encoding::HEXLOWER_PERMISSIVE
-                    .decode(digits)
-                    .map_err(|_| bad())?;
-                plain.extend(byte);
-                rest = after;
-            }
-            other => plain.push(other),
+    form::decode(bytes).ok_or_else(|| illegal(name, ENCODED))
+}
+
+impl From<BadForm> for Refusal {
+    fn from(bad: BadForm) -> Self {
+        match bad {
+            BadForm::Twice(name) => Self::Duplicate(name),
+            BadForm::Encoding(name) => illegal(&name, ENCODED),
         }
     }
-    String::from_utf8(plain).map_err(|_| bad())
 }
 
 #[cfg(test)]
