@@ -35,6 +35,11 @@ fn ccxt_trades_and_withdraws_at_kraken() {
     agrees("ccxt_kraken.py");
 }
 
+#[test]
+fn ccxt_trades_and_sends_at_coinbase() {
+    agrees("ccxt_coinbase.py");
+}
+
 /// Runs a script against a venue of its own; its last line says that the venue saw what the script did.
 fn agrees(script: &str) {
     let venue = Venue::start();

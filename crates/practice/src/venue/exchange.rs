@@ -9,14 +9,16 @@ use serde_json::Value;
 
 use super::account::Accounts;
 use super::addresses::Addresses;
-use super::binance::{Binance, Weight};
+use super::binance::Binance;
 use super::book::Book;
+use super::coinbase::{Coinbase, SpentTokens};
 use super::faults::{Fault, Faults, Instead};
 use super::keys::Keys;
 use super::kraken::Kraken;
 use super::market::Market;
 use super::record::{End, Record};
 use super::request::{Answer, Done, Received, Refused};
+use super::tally::Tally;
 use super::withdrawals::Withdrawals;
 
 /// How one kind of exchange is spoken to.
@@ -54,6 +56,8 @@ pub(crate) trait Dialect {
 pub(crate) fn dialect(path: &str) -> &'static dyn Dialect {
     if path.starts_with("/0/") {
         &Kraken
+    } else if path.starts_with("/v2/") || path.starts_with("/api/v3/brokerage/") {
+        &Coinbase
     } else {
         &Binance
     }
@@ -70,7 +74,23 @@ pub(crate) struct Exchange {
     pub(crate) withdrawals: Withdrawals,
     pub(crate) record: Record,
     pub(crate) faults: Faults,
-    pub(crate) weight: Weight,
+    pub(crate) tallies: Tallies,
+    pub(crate) spent: SpentTokens,
+}
+
+/// Who has asked for how much.
+pub(crate) struct Tallies {
+    pub(crate) by_minute: Tally,
+    pub(crate) by_second: Tally,
+}
+
+impl Default for Tallies {
+    fn default() -> Self {
+        Self {
+            by_minute: Tally::per(60_000_000),
+            by_second: Tally::per(1_000_000),
+        }
+    }
 }
 
 impl Exchange {
@@ -104,7 +124,7 @@ impl Exchange {
         };
         let (code, status, error, body) = match sent {
             None => (0, 0, None, Value::Null),
-            Some(Ok(done)) => (0, 200, None, done.body),
+            Some(Ok(done)) => (0, done.status, None, done.body),
             Some(Err(no)) => (no.code, no.status, Some(no.error), no.body),
         };
         let end = End {
@@ -118,10 +138,10 @@ impl Exchange {
             fault: fault.describe(),
         };
         self.record.add(request, end)?;
+        let headers = dialect.headers(self, request, status);
         if status == 0 {
             return Ok(None);
         }
-        let headers = dialect.headers(self, request, status);
         Ok(Some(Answer {
             status,
             headers,

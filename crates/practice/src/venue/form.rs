@@ -11,6 +11,17 @@ pub(crate) enum BadForm {
 
 /// Reads a form. A name may stand there once.
 pub(crate) fn pairs(bytes: &[u8]) -> Result<Vec<(String, String)>, BadForm> {
+    let found = all(bytes)?;
+    for (index, (name, _)) in found.iter().enumerate() {
+        if found.iter().skip(index + 1).any(|(other, _)| other == name) {
+            return Err(BadForm::Twice(name.clone()));
+        }
+    }
+    Ok(found)
+}
+
+/// Reads a form in which a name may come again.
+pub(crate) fn all(bytes: &[u8]) -> Result<Vec<(String, String)>, BadForm> {
     let mut found: Vec<(String, String)> = Vec::new();
     for piece in bytes
         .split(|&b| b == b'&')
@@ -20,9 +31,6 @@ pub(crate) fn pairs(bytes: &[u8]) -> Result<Vec<(String, String)>, BadForm> {
         let broken = |name: &str| BadForm::Encoding(name.to_owned());
         let name = decode(halves.next().unwrap_or_default()).ok_or_else(|| broken("name"))?;
         let value = decode(halves.next().unwrap_or_default()).ok_or_else(|| broken(&name))?;
-        if found.iter().any(|(known, _)| *known == name) {
-            return Err(BadForm::Twice(name));
-        }
         found.push((name, value));
     }
     Ok(found)

@@ -8,6 +8,8 @@ mod account;
 mod addresses;
 mod binance;
 mod book;
+mod calendar;
+mod coinbase;
 mod coins;
 mod control;
 mod credential;
@@ -24,6 +26,7 @@ mod record;
 mod request;
 
 mod server;
+mod tally;
 
 mod withdrawals;
 

@@ -1,6 +1,6 @@
 //! A request as it came off the wire, and what a dialect makes of it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
 
@@ -9,6 +9,8 @@ pub(crate) struct Received {
     /// Microseconds since 1970, by the machine's clock.
     pub(crate) at_us: u64,
     pub(crate) peer: IpAddr,
+    /// Where the venue was reached.
+    pub(crate) local: SocketAddr,
     pub(crate) method: String,
     pub(crate) path: String,
     /// Without the question mark, byte for byte.
@@ -39,6 +41,8 @@ impl Received {
 /// What was done.
 #[derive(Debug)]
 pub(crate) struct Done {
+    /// 200, or 201 where something new came into being and the dialect says so.
+    pub(crate) status: u16,
     /// The answer.
     pub(crate) body: Value,
     /// In words, where there is more to say than the endpoint's name.
@@ -49,6 +53,7 @@ impl Done {
     /// An answer with its words for the record.
     pub(crate) const fn said(body: Value, words: String) -> Self {
         Self {
+            status: 200,
             body,
             words: Some(words),
         }
@@ -57,7 +62,11 @@ impl Done {
 
 impl From<Value> for Done {
     fn from(body: Value) -> Self {
-        Self { body, words: None }
+        Self {
+            status: 200,
+            body,
+            words: None,
+        }
     }
 }
 
@@ -77,5 +86,6 @@ pub(crate) struct Refused {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
+    /// JSON; a text that stands alone is sent as it is, without quotes.
     pub(crate) body: Value,
 }

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::control;
@@ -61,10 +62,14 @@ pub(crate) async fn serve(listener: TcpListener, exchange: Shared, port: Port) -
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, exchange: Shared, port: Port) {
+    // A connection without an address has already gone.
+    let Ok(local) = stream.local_addr() else {
+        return;
+    };
     let service = service_fn(move |request| {
         let exchange = Arc::clone(&exchange);
         async move {
-            let received = receive(request, peer).await?;
+            let received = receive(request, peer, local).await?;
             match port {
                 Port::Exchange => trade(&exchange, received).await,
                 Port::Control => {
@@ -96,7 +101,11 @@ async fn trade(exchange: &Shared, received: Received) -> Result<Response<Full<By
     respond(answer)
 }
 
-async fn receive(request: Request<Incoming>, peer: SocketAddr) -> Result<Received, HungUp> {
+async fn receive(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    local: SocketAddr,
+) -> Result<Received, HungUp> {
     let at_us = now_us();
     let (head, body) = request.into_parts();
     let body = Limited::new(body, MAX_BODY_BYTES)
@@ -111,6 +120,7 @@ async fn receive(request: Request<Incoming>, peer: SocketAddr) -> Result<Receive
     Ok(Received {
         at_us,
         peer: peer.ip(),
+        local,
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().as_bytes().to_vec(),
@@ -124,9 +134,11 @@ fn respond(answer: Answer) -> Result<Response<Full<Bytes>>, HungUp> {
     for (name, value) in answer.headers {
         response = response.header(name, value);
     }
-    response
-        .body(Full::from(answer.body.to_string()))
-        .map_err(HungUp::Answer)
+    let body = match answer.body {
+        Value::String(text) => text,
+        json => json.to_string(),
+    };
+    response.body(Full::from(body)).map_err(HungUp::Answer)
 }
 
 fn lock(exchange: &Shared) -> MutexGuard<'_, Exchange> {

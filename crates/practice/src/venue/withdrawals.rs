@@ -24,6 +24,16 @@ pub(crate) struct NewWithdrawal<'a> {
     /// The name in the address book, where it was sent to one.
     pub(crate) key: Option<&'a str>,
     pub(crate) client_id: Option<&'a str>,
+    pub(crate) fee: Fee,
+}
+
+/// Who pays the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fee {
+    /// It is taken from the amount: less arrives.
+    Inside,
+    /// It is taken on top: the amount arrives.
+    OnTop,
 }
 
 /// Why money did not leave.
@@ -48,7 +58,12 @@ pub(crate) struct Withdrawal {
     pub(crate) client_id: Option<String>,
     pub(crate) asset: &'static str,
     pub(crate) network: Network,
+    /// What was asked for.
     pub(crate) amount: BigDecimal,
+    /// What the account paid.
+    pub(crate) gross: BigDecimal,
+    /// What arrives.
+    pub(crate) net: BigDecimal,
     pub(crate) address: String,
     pub(crate) address_tag: Option<String>,
     pub(crate) key: Option<String>,
@@ -56,11 +71,6 @@ pub(crate) struct Withdrawal {
 }
 
 impl Withdrawal {
-    /// What arrives.
-    pub(crate) fn net(&self) -> BigDecimal {
-        &self.amount - &self.network.fee
-    }
-
     /// Its words for the record: `withdraw 0.5 BTC to bc1q… (network BTC)`.
     pub(crate) fn sentence(&self) -> String {
         format!(
@@ -93,7 +103,7 @@ impl Withdrawals {
         let withdrawal = checked(new, now_ms)?;
         accounts
             .of(&withdrawal.owner)
-            .spend(withdrawal.asset, &withdrawal.amount)
+            .spend(withdrawal.asset, &withdrawal.gross)
             .map_err(|_| Unsent::Balance)?;
         self.0.push(withdrawal.clone());
         Ok(withdrawal)
@@ -123,6 +133,10 @@ fn checked(new: NewWithdrawal<'_>, now_ms: u64) -> Result<Withdrawal, Unsent> {
     if new.amount.is_zero() || new.amount < network.minimum {
         return Err(Unsent::Minimum(network.minimum));
     }
+    let (gross, net) = match new.fee {
+        Fee::Inside => (new.amount.clone(), &new.amount - &network.fee),
+        Fee::OnTop => (&new.amount + &network.fee, new.amount.clone()),
+    };
     Ok(Withdrawal {
         id: random_text(ID_CHARACTERS).ok_or(Unsent::Randomness)?,
         owner: new.owner.clone(),
@@ -130,6 +144,8 @@ fn checked(new: NewWithdrawal<'_>, now_ms: u64) -> Result<Withdrawal, Unsent> {
         asset: coin.asset,
         network,
         amount: new.amount,
+        gross,
+        net,
         address: new.address.to_owned(),
         address_tag: new.address_tag.map(ToOwned::to_owned),
         key: new.key.map(ToOwned::to_owned),

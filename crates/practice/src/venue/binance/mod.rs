@@ -11,7 +11,6 @@ mod refusal;
 mod signature;
 #[cfg(test)]
 mod tests;
-mod weight;
 mod withdrawals;
 
 use std::net::IpAddr;
@@ -28,7 +27,6 @@ use signature::{Signed, check_time};
 
 pub(crate) use endpoints::balances;
 pub(crate) use orders::shown as order_shown;
-pub(crate) use weight::Weight;
 pub(crate) use withdrawals::shown as withdrawal_shown;
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -76,7 +74,10 @@ impl Dialect for Binance {
         status: u16,
     ) -> Vec<(&'static str, String)> {
         let weight = endpoint(request).map_or(1, |row| row.weight);
-        let used = exchange.weight.add(request.peer, request.at_us, weight);
+        let used = exchange
+            .tallies
+            .by_minute
+            .add(request.peer, request.at_us, weight);
         let mut headers = vec![
             ("content-type", "application/json;charset=UTF-8".to_owned()),
             (USED_WEIGHT, used.to_string()),

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::super::account::{Account, Owner};
+use super::super::calendar;
 use super::super::coins::{Coin, Network, coins};
 use super::super::market::plain;
-use super::super::withdrawals::{NewWithdrawal, Unsent, Withdrawal};
+use super::super::withdrawals::{Fee, NewWithdrawal, Unsent, Withdrawal};
 use super::params::Params;
 use super::refusal::Refusal;
 
@@ -32,6 +33,7 @@ pub(crate) fn read<'a>(params: &'a Params, owner: &'a Owner) -> Result<NewWithdr
         address_tag: params.text("addressTag")?,
         key: None,
         client_id: params.text("withdrawOrderId")?,
+        fee: Fee::Inside,
     })
 }
 
@@ -51,11 +53,11 @@ pub(crate) fn history<'a>(
 
 /// One row of the history.
 pub(crate) fn shown(withdrawal: &Withdrawal) -> Value {
-    let time = utc(withdrawal.time_ms);
+    let time = calendar::plain(withdrawal.time_ms);
     json!({
         "id": withdrawal.id,
         "withdrawOrderId": withdrawal.client_id,
-        "amount": plain(&withdrawal.net()),
+        "amount": plain(&withdrawal.net),
         "transactionFee": plain(&withdrawal.network.fee),
         "coin": withdrawal.asset,
         "network": withdrawal.network.name,
@@ -133,25 +135,6 @@ fn network_shown(network: &Network, asset: &str, is_default: bool) -> Value {
     })
 }
 
-/// `2026-11-22 15:36:53`, UTC. Days to date: Howard Hinnant, "chrono-compatible low-level date algorithms".
-fn utc(ms: u64) -> String {
-    let seconds = ms / 1000;
-    let (days, of_day) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::super::account::Accounts;
@@ -202,12 +185,5 @@ mod tests {
             assert_eq!(result.map(|_| ()), Err(refusal), "{query}");
             assert_eq!(left, "10.00000000");
         }
-    }
-
-    #[test]
-    fn dates_are_right() {
-        assert_eq!(utc(0), "1970-01-01 00:00:00");
-        assert_eq!(utc(951_782_400_000), "2000-02-29 00:00:00");
-        assert_eq!(utc(1_700_000_000_000), "2023-11-14 22:13:20");
     }
 }

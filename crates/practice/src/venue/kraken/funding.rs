@@ -9,7 +9,7 @@ use super::super::addresses::Address;
 use super::super::coins::{Coin, Network, coin, coins};
 use super::super::exchange::Exchange;
 use super::super::request::Done;
-use super::super::withdrawals::{NewWithdrawal, Unsent, Withdrawal};
+use super::super::withdrawals::{Fee, NewWithdrawal, Unsent, Withdrawal};
 use super::endpoints::Call;
 use super::names::{self, Asset};
 use super::refusal::Refusal;
@@ -49,6 +49,7 @@ pub(crate) fn withdraw(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done,
         address_tag: None,
         key: Some(&entry.key),
         client_id: None,
+        fee: Fee::Inside,
     };
     let Exchange {
         withdrawals,
@@ -139,7 +140,7 @@ fn shown(withdrawal: &Withdrawal) -> Value {
         "refid": names::reference(&withdrawal.id),
         "txid": withdrawal.transaction(),
         "info": withdrawal.address,
-        "amount": names::amount(&withdrawal.net(), 8),
+        "amount": names::amount(&withdrawal.net, 8),
         "fee": names::amount(&withdrawal.network.fee, 8),
         "time": seconds,
         "status": "Success",

@@ -3,6 +3,7 @@
 use bigdecimal::BigDecimal;
 use serde_json::{Map, Value, json};
 
+use super::super::calendar;
 use super::super::exchange::Exchange;
 use super::super::market::Symbol;
 use super::super::request::Done;
@@ -12,12 +13,15 @@ use super::refusal::Refusal;
 
 /// `GET /0/public/Time`
 pub(crate) fn time(_: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    Ok(json!({ "unixtime": call.now_us / 1_000_000, "rfc1123": "" }).into())
+    Ok(
+        json!({ "unixtime": call.now_us / 1_000_000, "rfc1123": calendar::rfc1123(call.now_ms()) })
+            .into(),
+    )
 }
 
 /// `GET /0/public/SystemStatus`
 pub(crate) fn status(_: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    Ok(json!({ "status": "online", "timestamp": call.now_us / 1_000_000 }).into())
+    Ok(json!({ "status": "online", "timestamp": calendar::rfc3339(call.now_ms()) }).into())
 }
 
 /// `GET /0/public/Assets`
