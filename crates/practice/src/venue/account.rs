@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bigdecimal::{BigDecimal, Zero};
+use bigdecimal::BigDecimal;
 
 use super::market::{ASSETS, dec};
 
@@ -85,11 +85,6 @@ impl Account {
     pub(crate) fn balances(&self) -> impl Iterator<Item = (&'static str, Balance)> + '_ {
         ASSETS.iter().map(|&asset| (asset, self.of(asset)))
     }
-
-    fn is_empty(&self) -> bool {
-        let none = |balance: &Balance| balance.free.is_zero() && balance.locked.is_zero();
-        self.0.values().all(none)
-    }
 }
 
 /// The customer's account and those under it.
@@ -166,7 +161,7 @@ mod tests {
         assert!(!accounts.open("a@b.example"));
         let too_much = accounts.transfer(&Owner::Master, &sub, "BTC", &dec(11, 0));
         assert_eq!(too_much, Err(TooLittle));
-        assert!(accounts.of(&sub).is_empty());
+        assert_eq!(accounts.of(&sub).of("BTC").free, dec(0, 0));
         accounts
             .transfer(&Owner::Master, &sub, "BTC", &dec(4, 0))
             .unwrap();

@@ -80,8 +80,8 @@ fn create(exchange: &mut Exchange, form: NewKey, request: &Received) -> Page {
         return (400, problem("there is no such sub-account"));
     }
     match exchange.keys.create(form, request.at_us / 1000) {
-        Ok((key, secret)) => {
-            let mut shown = key.public();
+        Ok((api_key, secret)) => {
+            let mut shown = exchange.keys.shown(&api_key).unwrap_or_default();
             if let (Some(shown), Some(secret)) = (shown.as_object_mut(), secret) {
                 shown.insert("secret".to_owned(), secret.into());
             }

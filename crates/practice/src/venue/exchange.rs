@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::account::Accounts;
 use super::addresses::Addresses;
-use super::binance::Binance;
+use super::binance::{Binance, Transfer};
 use super::book::Book;
 use super::coinbase::{Coinbase, SpentTokens};
 use super::faults::{Fault, Faults, Instead};
@@ -72,6 +72,7 @@ pub(crate) struct Exchange {
     pub(crate) market: Market,
     pub(crate) book: Book,
     pub(crate) withdrawals: Withdrawals,
+    pub(crate) transfers: Vec<Transfer>,
     pub(crate) record: Record,
     pub(crate) faults: Faults,
     pub(crate) tallies: Tallies,

@@ -53,8 +53,8 @@ pub(crate) struct NewKey {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Change {
-    permissions: Option<Vec<Permission>>,
-    ips: Option<Vec<IpAddr>>,
+    pub(crate) permissions: Option<Vec<Permission>>,
+    pub(crate) ips: Option<Vec<IpAddr>>,
 }
 
 /// One registered key.
@@ -119,7 +119,7 @@ impl Keys {
         &mut self,
         form: NewKey,
         now_ms: u64,
-    ) -> Result<(&Key, Option<String>), NewKeyError> {
+    ) -> Result<(String, Option<String>), NewKeyError> {
         let Made {
             api_key,
             credential,
@@ -139,8 +139,9 @@ impl Keys {
             last_used_ms: None,
             nonce: 0,
         };
-        // The key is as random as its secret: it is not there yet.
-        Ok((self.0.entry(api_key).or_insert(key), secret))
+        // The name is as random as the secret: it is not there yet.
+        self.0.insert(api_key.clone(), key);
+        Ok((api_key, secret))
     }
 
     /// Changes what a key may do or where it may come from; nothing if there is no such key.
@@ -167,6 +168,11 @@ impl Keys {
     /// All keys of an owner.
     pub(crate) fn of<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a Key> {
         self.0.values().filter(move |key| key.owner == *owner)
+    }
+
+    /// The key of this name, as the web site shows it.
+    pub(crate) fn shown(&self, api_key: &str) -> Option<Value> {
+        self.0.get(api_key).map(Key::public)
     }
 
     /// The key of this name, if it is for that kind of exchange.

@@ -13,7 +13,7 @@ use super::super::request::Done;
 use super::orders::{self, ResponseType, Wanted};
 use super::params::Params;
 use super::refusal::Refusal;
-use super::{find, market, withdrawals};
+use super::{find, market, sub_accounts, withdrawals};
 
 /// What an endpoint gets to see of a request.
 pub(crate) struct Call<'a> {
@@ -45,6 +45,7 @@ const PUBLIC: Option<Permission> = None;
 const READ: Option<Permission> = Some(Permission::Read);
 const TRADE: Option<Permission> = Some(Permission::Trade);
 const WITHDRAW: Option<Permission> = Some(Permission::Withdraw);
+const TRANSFER: Option<Permission> = Some(Permission::Transfer);
 
 // A table is read by its columns.
 #[rustfmt::skip]
@@ -68,6 +69,19 @@ const ENDPOINTS: &[Endpoint] = &[
     row("GET",    "/sapi/v1/capital/withdraw/history", READ,     2,   "withdrawal history",    history),
     row("GET",    "/sapi/v1/capital/config/getall",    READ,     10,  "coins",                 coins),
     row("GET",    "/sapi/v1/account/apiRestrictions",  READ,     1,   "key restrictions",      restrictions),
+    row("POST",   "/sapi/v1/sub-account/virtualSubAccount",    TRADE,    1,    "open sub-account",          sub_accounts::open),
+    row("GET",    "/sapi/v1/sub-account/list",                 READ,     1,    "sub-accounts",              sub_accounts::list),
+    row("POST",   "/sapi/v1/sub-account/subAccountApi",        TRADE,    3000, "create sub-account key",    sub_accounts::create_key),
+    row("POST",   "/sapi/v2/sub-account/subAccountApi",        TRADE,    3000, "create sub-account key",    sub_accounts::create_key_v2),
+    row("GET",    "/sapi/v1/sub-account/subAccountApi",        READ,     3000, "sub-account keys",          sub_accounts::keys),
+    row("DELETE", "/sapi/v1/sub-account/subAccountApi",        TRADE,    3000, "delete sub-account key",    sub_accounts::delete_key),
+    row("POST",   "/sapi/v1/sub-account/subAccountApiPermission",           TRADE, 3000, "set sub-account key permissions", sub_accounts::set_permissions),
+    row("POST",   "/sapi/v2/sub-account/subAccountApi/ipRestriction",        TRADE, 3000, "add sub-account key addresses",   sub_accounts::add_ips),
+    row("GET",    "/sapi/v1/sub-account/subAccountApi/ipRestriction",        READ,  3000, "sub-account key addresses",       sub_accounts::ips),
+    row("DELETE", "/sapi/v1/sub-account/subAccountApi/ipRestriction/ipList", TRADE, 3000, "delete sub-account key addresses", sub_accounts::delete_ips),
+    row("POST",   "/sapi/v1/sub-account/universalTransfer",    TRANSFER, 360,  "transfer",                  sub_accounts::transfer),
+    row("GET",    "/sapi/v1/sub-account/universalTransfer",    READ,     1,    "transfers",                 sub_accounts::transfers),
+    row("POST",   "/sapi/v1/sub-account/transfer/subToMaster", TRANSFER, 1,    "transfer to master",        sub_accounts::to_master),
     row("GET",    "/sapi/v1/margin/allPairs",          READ,     1,   "margin pairs",          no_pairs),
     row("GET",    "/sapi/v1/margin/isolated/allPairs", READ,     10,  "isolated margin pairs", no_pairs),
 ];
@@ -260,7 +274,7 @@ fn restrictions(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusa
         "enableReading": key.may(Permission::Read),
         "enableWithdrawals": key.may(Permission::Withdraw),
         "enableSpotAndMarginTrading": key.may(Permission::Trade),
-        "enableInternalTransfer": false,
+        "enableInternalTransfer": key.may(Permission::Transfer),
         "enableMargin": false,
         "enableFutures": false,
         "permitsUniversalTransfer": false,

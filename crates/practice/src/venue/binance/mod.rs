@@ -9,6 +9,7 @@ mod orders;
 mod params;
 mod refusal;
 mod signature;
+mod sub_accounts;
 #[cfg(test)]
 mod tests;
 mod withdrawals;
@@ -27,6 +28,7 @@ use signature::{Signed, check_time};
 
 pub(crate) use endpoints::balances;
 pub(crate) use orders::shown as order_shown;
+pub(crate) use sub_accounts::Transfer;
 pub(crate) use withdrawals::shown as withdrawal_shown;
 
 const FORM: &str = "application/x-www-form-urlencoded";

@@ -13,23 +13,34 @@ const ENCODED: &str = "^(%[0-9A-Fa-f]{2}|[^%])*$";
 
 /// Names and values in the order they were sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Params(Vec<(String, String)>);
+pub(crate) struct Params {
+    all: Vec<(String, String)>,
+    /// How many of them stood in the query string; they come first.
+    in_query: usize,
+}
 
 impl Params {
     /// Reads both places. A name in both is taken from the query string (Binance's rule); twice in one is refused.
     pub(crate) fn parse(query: &[u8], form: &[u8]) -> Result<Self, Refusal> {
         let mut all = pairs(query)?;
+        let in_query = all.len();
         for (name, value) in pairs(form)? {
             if !all.iter().any(|(known, _)| *known == name) {
                 all.push((name, value));
             }
         }
-        Ok(Self(all))
+        Ok(Self { all, in_query })
+    }
+
+    /// Did it stand in the query string?
+    pub(crate) fn is_in_query(&self, name: &str) -> bool {
+        let mut in_query = self.all.iter().take(self.in_query);
+        in_query.any(|(known, _)| known == name)
     }
 
     /// The value, if it was sent; sent but empty is refused.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Refusal> {
-        match self.0.iter().find(|(known, _)| known == name) {
+        match self.all.iter().find(|(known, _)| known == name) {
             None => Ok(None),
             Some((_, value)) if value.is_empty() => Err(Refusal::Empty(name.to_owned())),
             Some((_, value)) => Ok(Some(value)),

@@ -67,6 +67,8 @@ pub(crate) enum Refusal {
     Minimum(String),
     #[error("You have insufficient balance.")]
     WithdrawBalance,
+    #[error("Unsupported operation")]
+    Unsupported,
     #[error("Path {path}, Method {method} is invalid")]
     Path { method: String, path: String },
     #[error(
@@ -107,6 +109,7 @@ impl Refusal {
             Self::Minimum(_) => -4022,
             Self::WithdrawBalance => -4026,
             Self::Path { .. } => -5000,
+            Self::Unsupported => -9000,
         }
     }
 
