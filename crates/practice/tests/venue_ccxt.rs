@@ -40,6 +40,11 @@ fn ccxt_trades_and_sends_at_coinbase() {
     agrees("ccxt_coinbase.py");
 }
 
+#[test]
+fn what_is_ordered_at_the_web_site_holds_in_every_dialect() {
+    agrees("site_control.py");
+}
+
 /// Runs a script against a venue of its own; its last line says that the venue saw what the script did.
 fn agrees(script: &str) {
     let venue = Venue::start();
