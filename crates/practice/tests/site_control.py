@@ -188,6 +188,15 @@ def faults(url, control):
     same("the record tells them apart", [(r["accepted"], r["status"], r["fault"]) for r in seen],
          [(True, 0, '{"cut":true,"after":true}'), (False, 0, '{"cut":true}')])
 
+    order("/0/private/Balance", torn=True)
+    try:
+        clients.ask_kraken()
+        raise AssertionError("the answer was whole")
+    except http.client.IncompleteRead as torn:
+        assert torn.partial.startswith(b'{"error":[],"result":{'), torn.partial
+        assert torn.expected > 0
+    same("carried out all the same", site(control, "GET", "/record")[-1]["accepted"], True)
+
     order("/api/v3/brokerage/", delay_ms=300)
     began = time.monotonic()
     clients.ask_coinbase()

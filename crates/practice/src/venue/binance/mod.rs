@@ -9,6 +9,7 @@ mod orders;
 mod params;
 mod refusal;
 mod signature;
+mod socket;
 mod sub_accounts;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use signature::{Signed, check_time};
 
 pub(crate) use endpoints::balances;
 pub(crate) use orders::shown as order_shown;
+pub(crate) use socket::BinanceSocket;
 pub(crate) use sub_accounts::Transfer;
 pub(crate) use withdrawals::shown as withdrawal_shown;
 
@@ -61,12 +63,7 @@ impl Dialect for Binance {
     }
 
     fn instead(&self, instead: Instead) -> Refused {
-        match instead {
-            Instead::RateLimit => Refusal::RateLimit,
-            Instead::Status(status) => Refusal::Broken { status },
-            Instead::Cut => Refusal::Broken { status: 500 },
-        }
-        .into()
+        Refusal::from(instead).into()
     }
 
     fn headers(

@@ -4,6 +4,7 @@
 
 use serde_json::json;
 
+use super::super::faults::Instead;
 use super::super::request::Refused;
 
 /// A refused request.
@@ -67,6 +68,8 @@ pub(crate) enum Refusal {
     Minimum(String),
     #[error("You have insufficient balance.")]
     WithdrawBalance,
+    #[error("{0} API key is not supported.")]
+    LogonKey(&'static str),
     #[error("Unsupported operation")]
     Unsupported,
     #[error("Path {path}, Method {method} is invalid")]
@@ -109,6 +112,7 @@ impl Refusal {
             Self::Minimum(_) => -4022,
             Self::WithdrawBalance => -4026,
             Self::Path { .. } => -5000,
+            Self::LogonKey(_) => -4056,
             Self::Unsupported => -9000,
         }
     }
@@ -121,6 +125,16 @@ impl Refusal {
             Self::RateLimit => 429,
             Self::Broken { status } => *status,
             _ => 400,
+        }
+    }
+}
+
+impl From<Instead> for Refusal {
+    fn from(instead: Instead) -> Self {
+        match instead {
+            Instead::RateLimit => Self::RateLimit,
+            Instead::Status(status) => Self::Broken { status },
+            Instead::Cut => Self::Broken { status: 500 },
         }
     }
 }

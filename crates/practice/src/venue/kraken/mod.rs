@@ -13,6 +13,7 @@ mod orders;
 mod params;
 mod refusal;
 mod signature;
+mod socket;
 
 use super::account::Owner;
 use super::exchange::{Dialect, Exchange};
@@ -22,6 +23,8 @@ use super::request::{Done, Received, Refused};
 use endpoints::{Call, Endpoint};
 use params::Params;
 use refusal::Refusal;
+
+pub(crate) use socket::{KrakenSocket, Sessions};
 
 /// The dialect.
 pub(crate) struct Kraken;

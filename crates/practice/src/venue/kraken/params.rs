@@ -15,6 +15,11 @@ use super::refusal::Refusal;
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
+    /// These.
+    pub(crate) const fn of(all: Vec<(String, String)>) -> Self {
+        Self(all)
+    }
+
     /// Of a public request.
     pub(crate) fn of_query(request: &Received) -> Result<Self, Refusal> {
         form(&request.query)
