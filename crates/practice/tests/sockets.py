@@ -94,10 +94,11 @@ async def kraken_tokens(session, url, control):
         same("a new one counts from now", late["success"], True)
         site(control, "PUT", "/clock", {"skew_ms": 0})
         same("watching", (await line.ask("subscribe", {"channel": "executions", "token": good}))["success"], True)
-        first = (await line.next("executions"))["data"]
-        same("what is open", [row["exec_type"] for row in first], ["new"])
+        first = await line.next("executions")
+        same("what is open", (first["type"], [row["exec_type"] for row in first["data"]]), ("snapshot", ["new"]))
         ccxt_kraken.call(url, *key, "CancelAll", {"nonce": 4})
-        same("what others do", [row["exec_type"] for row in (await line.next("executions"))["data"]], ["canceled"])
+        then = await line.next("executions")
+        same("what others do", (then["type"], [row["exec_type"] for row in then["data"]]), ("update", ["canceled"]))
     late = token(key, 5)
     site(control, "PUT", "/clock", {"skew_ms": 901_000})
     async with session.ws_connect(url + "/v2") as socket:

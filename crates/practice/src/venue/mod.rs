@@ -22,6 +22,7 @@ mod form;
 mod keys;
 mod kraken;
 mod market;
+mod members;
 mod order;
 mod record;
 mod request;

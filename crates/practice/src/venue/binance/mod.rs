@@ -11,6 +11,7 @@ mod refusal;
 mod signature;
 mod socket;
 mod sub_accounts;
+mod sub_keys;
 #[cfg(test)]
 mod tests;
 mod withdrawals;

@@ -6,13 +6,14 @@
 //! fit is refused as over REST; a session ends when its key does.
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::account::Owner;
 use super::super::credential::{Credential, KeyType};
 use super::super::exchange::{Asked, Exchange};
 use super::super::faults::Instead;
 use super::super::keys::Permission;
+use super::super::members::Members;
 use super::super::request::{Done, Received, Refused};
 use super::super::socket::Socket;
 use super::endpoints::{Call, Endpoint};
@@ -46,7 +47,7 @@ struct Message {
     id: Value,
     method: String,
     #[serde(default)]
-    params: Map<String, Value>,
+    params: Members<Value>,
 }
 
 struct Session {
@@ -233,7 +234,7 @@ fn name(method: &str) -> &'static str {
 
 fn parameters(asked: &Message) -> Result<Params, Refusal> {
     let mut all = Vec::new();
-    for (name, value) in &asked.params {
+    for (name, value) in &asked.params.0 {
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),

@@ -3,8 +3,6 @@
 //! Source: docs.cdp.coinbase.com "Create Order", "Cancel Orders", "List Orders", "List Fills" (read 2026-11-26). A
 //! `client_order_id` that an earlier order has gets that order back; nothing new is placed.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,6 +11,7 @@ use super::super::book::Trade;
 use super::super::calendar;
 use super::super::exchange::Exchange;
 use super::super::market::Symbol;
+use super::super::members::Members;
 use super::super::order::{NewOrder, Order, Price, Side, Size, Status, TimeInForce};
 use super::super::request::Done;
 use super::endpoints::Call;
@@ -31,7 +30,7 @@ struct Wish {
     client_order_id: String,
     product_id: String,
     side: String,
-    order_configuration: BTreeMap<String, Configuration>,
+    order_configuration: Members<Configuration>,
     leverage: Option<Value>,
     margin_type: Option<Value>,
 }
@@ -154,7 +153,7 @@ fn read(exchange: &Exchange, owner: &Owner, wish: Wish) -> Result<NewOrder, Refu
         "SELL" => Side::Sell,
         _ => return Err(Refusal::Invalid("side is BUY or SELL")),
     };
-    let mut configurations = wish.order_configuration.into_iter();
+    let mut configurations = wish.order_configuration.0.into_iter();
     let (Some((kind, sizes)), None) = (configurations.next(), configurations.next()) else {
         return Err(Refusal::Invalid("order_configuration holds exactly one"));
     };

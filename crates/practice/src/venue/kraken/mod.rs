@@ -6,6 +6,7 @@
 //! list is not published; here it is `EGeneral:Permission denied`.
 
 mod endpoints;
+mod feeds;
 mod funding;
 mod market;
 mod names;

@@ -11,21 +11,21 @@ use std::str::FromStr;
 use bigdecimal::BigDecimal;
 use data_encoding::BASE64;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::account::Owner;
 use super::super::calendar;
 use super::super::exchange::{Asked, Exchange};
 use super::super::faults::Instead;
 use super::super::keys::{For, Permission};
-use super::super::market::ASSETS;
-use super::super::order::{Order, Price, Side, Status, TimeInForce};
+use super::super::members::Members;
 use super::super::request::{Done, Received, Refused};
 use super::super::socket::Socket;
 use super::endpoints::Call;
+use super::feeds::Feeds;
+use super::orders;
 use super::params::Params;
 use super::refusal::Refusal;
-use super::{names, orders};
 
 const LIFE_US: u64 = 900 * 1_000_000;
 const TOKEN_BYTES: usize = 32;
@@ -50,7 +50,7 @@ struct Message {
     method: String,
     req_id: Option<u64>,
     #[serde(default)]
-    params: Map<String, Value>,
+    params: Members<Value>,
 }
 
 /// One connection.
@@ -58,10 +58,7 @@ struct Message {
 pub(crate) struct KrakenSocket {
     /// Tokens that were used here in time.
     used: BTreeSet<String>,
-    /// Whose orders are watched, and what was last told about each.
-    executions: Option<(Owner, BTreeMap<u64, Status>)>,
-    /// Whose money is watched, and what was last told about each asset.
-    balances: Option<(Owner, BTreeMap<&'static str, BigDecimal>)>,
+    feeds: Feeds,
 }
 
 impl Socket for KrakenSocket {
@@ -108,41 +105,7 @@ impl Socket for KrakenSocket {
     }
 
     fn news(&mut self, exchange: &mut Exchange, now_us: u64) -> Vec<Value> {
-        let mut news = Vec::new();
-        if let Some((owner, seen)) = &mut self.executions {
-            let changed: Vec<&Order> = exchange
-                .book
-                .orders(owner)
-                .filter(|order| seen.get(&order.id) != Some(&order.status))
-                .collect();
-            if !changed.is_empty() {
-                let rows = changed.iter().map(|order| execution(exchange, order));
-                news.push(json!({ "channel": "executions", "type": "update", "data": rows.collect::<Value>() }));
-            }
-            seen.extend(changed.iter().map(|order| (order.id, order.status)));
-        }
-        if let Some((owner, seen)) = &mut self.balances {
-            let changed = changed(exchange, owner, seen);
-            let time = calendar::rfc3339(now_us / 1000);
-            let rows: Vec<Value> = changed
-                .iter()
-                .map(|(asset, difference, total)| {
-                    json!({
-                        "asset": asset,
-                        "asset_class": "currency",
-                        "amount": number(difference),
-                        "balance": number(total),
-                        "wallet_type": "spot",
-                        "wallet_id": "main",
-                        "timestamp": time
-                    })
-                })
-                .collect();
-            if !rows.is_empty() {
-                news.push(json!({ "channel": "balances", "type": "update", "data": rows }));
-            }
-        }
-        news
+        self.feeds.news(exchange, now_us)
     }
 }
 
@@ -220,19 +183,14 @@ impl KrakenSocket {
         let begins = asked.method == "subscribe";
         let wants = |name: &str| asked.params.get(name).and_then(Value::as_bool);
         match channel {
-            Some("executions") => {
-                // Without the snapshot, what is known already is not told.
-                let known = exchange.book.orders(owner).filter(|order| {
-                    let is_wanted = match order.is_open() {
-                        true => wants("snap_orders").unwrap_or(true),
-                        false => wants("snap_trades").unwrap_or(false),
-                    };
-                    !is_wanted
-                });
-                let known = known.map(|order| (order.id, order.status)).collect();
-                self.executions = begins.then(|| (owner.clone(), known));
+            Some("executions") if begins => {
+                let open = wants("snap_orders").unwrap_or(true);
+                let done = wants("snap_trades").unwrap_or(false);
+                self.feeds.watch_orders(&exchange.book, owner, open, done);
             }
-            Some("balances") => self.balances = begins.then(|| (owner.clone(), BTreeMap::new())),
+            Some("balances") if begins => self.feeds.watch_balances(owner),
+            Some("executions") => self.feeds.forget_orders(),
+            Some("balances") => self.feeds.forget_balances(),
             _ => return Err(Refusal::argument("channel")),
         }
         Ok(json!({ "channel": channel, "snapshot": begins }).into())
@@ -290,7 +248,7 @@ fn refused(asked: Option<&Message>, no: Refused, now_us: u64) -> Refused {
 /// The parameters by the names that REST has for them. What has none there is refused, as the venue does.
 fn translated(asked: &Message) -> Result<Params, Refusal> {
     let mut found = Vec::new();
-    for (name, value) in &asked.params {
+    for (name, value) in &asked.params.0 {
         let name = match (asked.method.as_str(), name.as_str()) {
             (_, "token") | ("subscribe" | "unsubscribe", _) => continue,
             ("add_order", "symbol") => "pair",
@@ -329,82 +287,4 @@ fn text(name: &str, value: &Value) -> Result<String, Refusal> {
         },
         Value::Null | Value::Object(_) => Err(bad()),
     }
-}
-
-fn changed(
-    exchange: &mut Exchange,
-    owner: &Owner,
-    seen: &mut BTreeMap<&'static str, BigDecimal>,
-) -> Vec<(&'static str, BigDecimal, BigDecimal)> {
-    let account = exchange.accounts.of(owner);
-    let mut changed = Vec::new();
-    for asset in ASSETS {
-        let balance = account.of(asset);
-        let total = balance.free + balance.locked;
-        let before = seen.insert(asset, total.clone());
-        if before.as_ref() != Some(&total) {
-            let difference = &total - before.unwrap_or_default();
-            changed.push((asset, difference, total));
-        }
-    }
-    changed
-}
-
-fn execution(exchange: &Exchange, order: &Order) -> Value {
-    let mut row = json!({
-        "order_id": names::order_id(order.id),
-        "cl_ord_id": order.new.client_id,
-        "symbol": format!("{}/{}", order.new.symbol.base, order.new.symbol.quote),
-        "order_qty": number(&order.quantity),
-        "cum_qty": number(&order.executed),
-        "cum_cost": number(&order.paid),
-        "time_in_force": match order.new.time_in_force {
-            TimeInForce::Gtc => "GTC",
-            TimeInForce::Ioc => "IOC",
-            TimeInForce::Fok => "FOK",
-        },
-        "side": match order.new.side {
-            Side::Buy => "buy",
-            Side::Sell => "sell",
-        },
-        "order_type": match order.new.price {
-            Price::Market => "market",
-            Price::Limit(_) | Price::LimitMaker(_) => "limit",
-        },
-        "exec_type": match order.status {
-            Status::New => "new",
-            Status::Filled => "trade",
-            Status::Canceled => "canceled",
-            Status::Expired => "expired",
-        },
-        "order_status": match order.status {
-            Status::New => "new",
-            Status::Filled => "filled",
-            Status::Canceled => "canceled",
-            Status::Expired => "expired",
-        },
-        "timestamp": calendar::rfc3339(order.updated_ms)
-    });
-    if let (Some(row), Price::Limit(limit) | Price::LimitMaker(limit)) =
-        (row.as_object_mut(), &order.new.price)
-    {
-        row.insert("limit_price".to_owned(), number(limit));
-    }
-    let mut trades = exchange.book.trades(&order.new.owner);
-    let trade = trades.find(|trade| trade.order_id == order.id);
-    if let (Some(row), Some(trade)) = (row.as_object_mut(), trade) {
-        row.insert("exec_id".to_owned(), names::trade_id(trade.id).into());
-        row.insert("trade_id".to_owned(), trade.id.into());
-        row.insert("last_qty".to_owned(), number(&trade.quantity));
-        row.insert("last_price".to_owned(), number(&trade.price));
-        row.insert("cost".to_owned(), number(&trade.paid));
-        row.insert("liquidity_ind".to_owned(), "t".into());
-    }
-    row
-}
-
-// This API has numbers, not text.
-fn number(amount: &BigDecimal) -> Value {
-    let text = amount.normalized().to_plain_string();
-    text.parse().map_or(Value::Null, Value::Number)
 }
