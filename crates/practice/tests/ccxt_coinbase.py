@@ -163,6 +163,9 @@ def idempotence(url, control):
     first, second = [call(url, token(*key, "POST", orders), "POST", orders, ask)[1] for _ in range(2)]
     same("same order", first["order_id"], second["order_id"])
     ask["client_order_id"] = "other"
+    for extra, expected in [({"leverage": "2"}, 200), ({"attached_order_configuration": {}}, 200), ({"odd": 1}, 400)]:
+        status, answer = call(url, token(*key, "POST", orders), "POST", orders, {**ask, **extra})
+        same("not half done", (status, status == 200 and answer["success"]), (expected, False))
     twice = json.dumps(ask).replace('{"limit_limit_gtc"', '{"limit_limit_gtc": {"base_size": "9", "limit_price": "1"}, "limit_limit_gtc"')
     status, _ = call(url, token(*key, "POST", orders), "POST", orders, twice)
     same("a configuration twice", status, 400)

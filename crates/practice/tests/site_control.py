@@ -106,6 +106,7 @@ def keys(url, control):
     same("binance gone", clients.ask_binance()[2]["code"], -2015)
     same("kraken gone", clients.ask_kraken(), "EAPI:Invalid key")
     same("coinbase gone", clients.ask_coinbase()[0], 401)
+    same("nobody's balance", site_status(control, "GET", "/balances/nobody@example.com", None), 404)
     for dialect, kind, more in [
         ("binance", "es256", {}), ("kraken", "ed25519", {}), ("kraken", "rsa", {}), ("coinbase", "hmac", {}),
         ("binance", "ed25519", {}), ("binance", "ed25519", {"public_key_pem": "x"}), ("mars", "hmac", {}),

@@ -27,6 +27,8 @@ pub(crate) enum Refusal {
     Mandatory(String),
     #[error("Parameter '{0}' was empty.")]
     Empty(String),
+    #[error("Parameter '{0}' sent when not required.")]
+    NotRequired(&'static str),
     #[error("Param '{first}' or '{second}' must be sent, but both were empty/null!")]
     OneOf {
         first: &'static str,
@@ -95,6 +97,7 @@ impl Refusal {
             Self::Duplicate(_) => -1101,
             Self::Mandatory(_) | Self::OneOf { .. } => -1102,
             Self::Empty(_) => -1105,
+            Self::NotRequired(_) => -1106,
             Self::TimeInForce => -1115,
             Self::OrderType => -1116,
             Self::Side => -1117,

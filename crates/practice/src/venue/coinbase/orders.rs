@@ -26,6 +26,7 @@ const UNSUPPORTED: Refusal = Refusal::Order {
 };
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wish {
     client_order_id: String,
     product_id: String,
@@ -33,6 +34,14 @@ struct Wish {
     order_configuration: Members<Configuration>,
     leverage: Option<Value>,
     margin_type: Option<Value>,
+    attached_order_configuration: Option<Value>,
+    // These change nothing for a customer with one portfolio who does not trade with himself.
+    #[serde(rename = "retail_portfolio_id")]
+    _portfolio: Option<Value>,
+    #[serde(rename = "self_trade_prevention_id")]
+    _self_trade: Option<Value>,
+    #[serde(rename = "preview_id")]
+    _preview: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -144,8 +153,9 @@ pub(crate) fn fills(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Re
 fn read(exchange: &Exchange, owner: &Owner, wish: Wish) -> Result<NewOrder, Refusal> {
     let symbol = names::symbol(&exchange.market, &wish.product_id);
     let symbol: &Symbol = symbol.ok_or(Refusal::Invalid("product_id is not known"))?;
-    // Borrowed money would change the meaning.
-    if wish.leverage.is_some() || wish.margin_type.is_some() {
+    // Borrowed money and orders that hang on this one would change the meaning.
+    let borrows = wish.leverage.is_some() || wish.margin_type.is_some();
+    if borrows || wish.attached_order_configuration.is_some() {
         return Err(UNSUPPORTED);
     }
     let side = match wish.side.as_str() {
