@@ -47,6 +47,13 @@ class Line:
                 return answer
 
 
+async def until(holds):
+    """Lets the others work until this holds; ten seconds are a failure."""
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0)
+
+
 async def kraken_ccxt(url, control):
     sockets = url.replace("http://", "ws://") + "/v2"
     bot = ccxt.pro.kraken({"enableRateLimit": False, "urls": {"api": {
@@ -59,8 +66,7 @@ async def kraken_ccxt(url, control):
         seen = (await bot.watch_orders("BTC/USDT"))[-1]
         same("watched", (seen["id"], seen["status"], seen["amount"]), (order["id"], "open", 0.5))
         later = asyncio.ensure_future(bot.watch_orders("BTC/USDT"))
-        while "orders:BTC/USDT" not in bot.client(sockets).futures:
-            await asyncio.sleep(0)
+        await until(lambda: "orders:BTC/USDT" in bot.client(sockets).futures)
         await bot.cancel_order_ws(order["id"])
         same("cancelled", await bot.fetch_open_orders("BTC/USDT"), [])
         seen = (await asyncio.wait_for(later, 10))[-1]
