@@ -130,12 +130,14 @@ async def binance_ccxt(url, control):
     bot = ccxt.pro.binance({"enableRateLimit": False, "options": {
         "defaultType": "spot", "fetchMarkets": {"types": ["spot"]}, "fetchMargins": False}, "urls": {"api": {
             "public": url + "/api/v3", "private": url + "/api/v3", "sapi": url + "/sapi/v1",
-            "ws": {"ws-api": {"spot": sockets}}}}})
+            "ws": {"spot": url.replace("http://", "ws://") + "/ws", "ws-api": {"spot": sockets}}}}})
     bot.apiKey, bot.secret = new_key(control, "binance", "hmac")
     try:
         order = await bot.create_order_ws("BTC/USDT", "limit", "buy", 0.5, 50000)
         same("placed", (order["status"], order["amount"]), ("open", 0.5))
         same("cancelled", (await bot.cancel_order_ws(order["id"], "BTC/USDT"))["status"], "canceled")
+        same("short ticker", (await bot.watch_ticker("BTC/USDT"))["last"], 60000.0)
+        same("ticker", (await bot.watch_ticker("BTC/USDT", {"name": "ticker"}))["ask"], 60000.0)
         # How ccxt itself reads the answer is not of interest: it looks for futures balances.
         await bot.fetch_balance_ws()
         poor = bot.create_order_ws("BTC/USDT", "limit", "buy", 5, 50000)
@@ -193,6 +195,17 @@ async def binance_session(session, url, control):
         same("logged out", code(await ask("account.status", {"timestamp": now()})), (400, -1102))
 
 
+async def binance_streams(session, url):
+    async with session.ws_connect(url + "/stream?streams=btcusdt@bookTicker/nothing@at.all") as socket:
+        for _ in range(2):
+            event = await socket.receive_json(timeout=10)
+            same("best prices", (event["stream"], event["data"]["a"]), ("btcusdt@bookTicker", "60000.00000000"))
+        await socket.send_json({"method": "UNSUBSCRIBE", "params": ["btcusdt@bookTicker"], "id": 7})
+        while (answer := await socket.receive_json(timeout=10)).get("id") != 7:
+            pass
+        same("unsubscribed", answer, {"result": None, "id": 7})
+
+
 async def main(url, control):
     await kraken_ccxt(url, control)
     await binance_ccxt(url, control)
@@ -202,7 +215,9 @@ async def main(url, control):
         print("kraken's tokens are good for what they are good for")
         await binance_session(session, url, control)
         print("binance's session is good for what its key is good for")
-        async with session.get(url + "/ws/none", headers={"Upgrade": "websocket", "Connection": "Upgrade"}) as answer:
+        await binance_streams(session, url)
+        print("binance's streams tell the prices")
+        async with session.get(url + "/nowhere", headers={"Upgrade": "websocket", "Connection": "Upgrade"}) as answer:
             same("no socket there", answer.status, 404)
     record = site(control, "GET", "/record")
     spoken = [r for r in record if r["method"] == "WS"]

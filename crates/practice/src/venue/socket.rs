@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -20,7 +21,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 
-use super::binance::BinanceSocket;
+use super::binance::{BinanceSocket, BinanceStream};
 use super::exchange::{Asked, Exchange};
 use super::faults::{Fault, Instead};
 use super::kraken::KrakenSocket;
@@ -28,6 +29,7 @@ use super::request::{Done, Received, Refused};
 use super::server::{Shared, lock, now_us};
 
 const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// One side of a conversation.
 pub(crate) trait Socket: Send {
@@ -50,6 +52,16 @@ pub(crate) trait Socket: Send {
 
     /// What there is to say without having been asked.
     fn news(&mut self, exchange: &mut Exchange, now_us: u64) -> Vec<Value>;
+
+    /// How often there is something to say whatever happens, if there is.
+    fn beat(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What there is to say then.
+    fn tick(&mut self, _: &mut Exchange, _: u64) -> Vec<Value> {
+        Vec::new()
+    }
 }
 
 /// Does a client want to change from HTTP to a WebSocket?
@@ -69,7 +81,10 @@ pub(crate) fn open(
     let socket: Box<dyn Socket> = match path.as_str() {
         "/v2" => Box::new(KrakenSocket::default()),
         "/ws-api/v3" => Box::new(BinanceSocket::default()),
-        _ => return status(StatusCode::NOT_FOUND),
+        path => match BinanceStream::at(path, request.uri().query().unwrap_or_default()) {
+            Some(stream) => Box::new(stream),
+            None => return status(StatusCode::NOT_FOUND),
+        },
     };
     let version = request.headers().get(SEC_WEBSOCKET_VERSION);
     let is_known = version.is_some_and(|version| version.as_bytes() == b"13");
@@ -132,9 +147,19 @@ impl Talk {
         if let Some(greeting) = self.socket.greeting(self.clock(&Fault::default())) {
             say(stream, &greeting).await?;
         }
+        // A socket without a beat of its own is not woken by this one for a day.
+        let mut beat = tokio::time::interval(self.socket.beat().unwrap_or(DAY));
         loop {
             let message = tokio::select! {
                 message = stream.next() => message.transpose()?,
+                _ = beat.tick() => {
+                    let now_us = self.clock(&Fault::default());
+                    let said = self.socket.tick(&mut lock(&self.exchange), now_us);
+                    for piece in said {
+                        say(stream, &piece).await?;
+                    }
+                    continue;
+                }
                 _ = changes.changed() => {
                     self.tell_news(stream).await?;
                     continue;

@@ -10,6 +10,7 @@ mod params;
 mod refusal;
 mod signature;
 mod socket;
+mod stream;
 mod sub_accounts;
 mod sub_keys;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use signature::{Signed, check_time};
 pub(crate) use endpoints::balances;
 pub(crate) use orders::shown as order_shown;
 pub(crate) use socket::BinanceSocket;
+pub(crate) use stream::BinanceStream;
 pub(crate) use sub_accounts::Transfer;
 pub(crate) use withdrawals::shown as withdrawal_shown;
 
