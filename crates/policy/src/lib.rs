@@ -4,7 +4,7 @@
 //! that only this crate can make: whoever signs must hold an [`Allowed`], and nobody can make or copy one.
 //!
 //! Read in this order: [`rule`], [`decide`], [`verdict`], [`history`] (what limits mean), [`windows`] (the same, kept as time
-//! goes on), [`digest`].
+//! goes on), [`digest`]; then what is for people: [`check`], [`explain`], [`compare`], [`replay`], [`starting`].
 #![cfg_attr(
     test,
     allow(
@@ -17,20 +17,30 @@
     )
 )]
 
+pub mod check;
+pub mod compare;
 pub mod decide;
 pub mod digest;
+pub mod explain;
 pub mod history;
 pub mod hours;
 mod index;
 mod names;
+pub mod replay;
 pub mod rule;
+pub mod starting;
 pub mod verdict;
 pub mod windows;
 
+pub use check::{Finding, Strange};
+pub use compare::{Differences, KindChange};
 pub use decide::{Asked, Doubt, Misfit, Stand};
 pub use digest::request_digest;
+pub use explain::{Explanation, Limit, Step};
 pub use history::{Before, History, Past, Sums};
+pub use replay::{Difference, Now, Recorded, Replay, Then};
 pub use rule::{Action, BadPolicy, Per, Policy, Rule};
+pub use starting::Starting;
 pub use verdict::{
     Allowed, Approval, ApprovedBy, Denied, DenyReason, How, Mismatch, Need, NeedsApproval, Refusal,
     Verdict,
