@@ -38,6 +38,7 @@ pub use decide::{Asked, Doubt, Misfit, Stand};
 pub use digest::request_digest;
 pub use explain::{Explanation, Limit, Step};
 pub use history::{Before, History, Past, Sums};
+pub use names::is_named;
 pub use replay::{Difference, Now, Recorded, Replay, Then};
 pub use rule::{Action, BadPolicy, Per, Policy, Rule};
 pub use starting::Starting;

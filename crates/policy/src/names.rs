@@ -1,5 +1,11 @@
 //! Names in rules: `*` stands for any characters.
 
+/// Whether a name is meant by one in a rule, in which `*` stands for any characters.
+#[must_use]
+pub fn is_named(pattern: &str, name: &str) -> bool {
+    glob(pattern, name)
+}
+
 pub(crate) fn fits(list: &Option<Vec<String>>, value: &str) -> bool {
     list.as_ref().is_none_or(|list| any_fits(list, value))
 }
