@@ -105,6 +105,8 @@ struct Span {
 #[derive(Debug, Default)]
 struct RuleSums {
     per: [bool; 4],
+    // Whether amounts, and whether amounts in the quote asset, are limited; others are not summed.
+    limits: [bool; 2],
     amounts: HashMap<(Asker, u32), Running>,
     notionals: HashMap<Asker, Running>,
     minute: HashMap<Asker, u32>,
@@ -382,14 +384,15 @@ impl Before for Seen<'_> {
         if !known(sums.money_span) {
             (said.amount, said.notional) = (None, None);
         } else if let Some(asker) = together {
-            let mut amount = Running::default();
-            amount.take_in(sums.amounts.get(&(asker, ANY_MARKET)));
-            if let Some(market) = self.market.filter(|market| *market != ANY_MARKET) {
-                amount.take_in(sums.amounts.get(&(asker, market)));
+            let [limits_amount, limits_notional] = sums.limits;
+            if limits_amount {
+                let market = self.market.filter(|market| *market != ANY_MARKET);
+                let own = market.and_then(|market| sums.amounts.get(&(asker, market)));
+                said.amount = together_said(own, sums.amounts.get(&(asker, ANY_MARKET)));
             }
-            let mut notional = Running::default();
-            notional.take_in(sums.notionals.get(&asker));
-            (said.amount, said.notional) = (amount.said(), notional.said());
+            if limits_notional {
+                said.notional = together_said(sums.notionals.get(&asker), None);
+            }
         }
         said
     }
@@ -423,6 +426,7 @@ impl RuleSums {
                 rule.per_client(true),
                 rule.per_key_set(true),
             ],
+            limits: [rule.window_amount.is_some(), rule.window_notional.is_some()],
             money_span: span(rule.window_ms(), rule.has_window()),
             minute_span: span(MINUTE_MS, rule.requests_per_minute.is_some()),
             day_span: span(DAY_MS, rule.requests_per_day.is_some()),
@@ -470,8 +474,13 @@ impl RuleSums {
     fn count(&mut self, used: &Use, market: u32, act: &Act, adds: bool) {
         match used.what {
             What::Money => {
-                change(&mut self.amounts, (used.asker, market), &act.amount, adds);
-                change(&mut self.notionals, used.asker, &act.notional, adds);
+                let [amount, notional] = self.limits;
+                if amount {
+                    change(&mut self.amounts, (used.asker, market), &act.amount, adds);
+                }
+                if notional {
+                    change(&mut self.notionals, used.asker, &act.notional, adds);
+                }
             }
             What::Minute => change_count(&mut self.minute, used.asker, adds),
             What::Day => change_count(&mut self.day, used.asker, adds),
@@ -546,16 +555,16 @@ impl Running {
         }
     }
 
-    fn take_in(&mut self, other: Option<&Self>) {
-        if let Some(other) = other {
-            self.sum = self.sum.plus(&other.sum);
-            self.entries += other.entries;
-            self.unsaid += other.unsaid;
-        }
+    fn said(&self) -> Option<&Decimal> {
+        (self.unsaid == 0).then_some(&self.sum)
     }
+}
 
-    fn said(self) -> Option<Decimal> {
-        (self.unsaid == 0).then_some(self.sum)
+fn together_said(one: Option<&Running>, other: Option<&Running>) -> Option<Decimal> {
+    match (one, other) {
+        (None, None) => Some(Decimal::zero()),
+        (Some(only), None) | (None, Some(only)) => only.said().cloned(),
+        (Some(one), Some(other)) => Some(one.said()?.plus(other.said()?)),
     }
 }
 

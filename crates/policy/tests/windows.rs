@@ -161,8 +161,8 @@ fn is_at_least(one: &Sums, other: &Sums) -> bool {
 fn of_interest(policy: &Policy, rule: usize, sums: Sums) -> Sums {
     let rule = &policy.rules()[rule];
     Sums {
-        amount: sums.amount.filter(|_| rule.has_window()),
-        notional: sums.notional.filter(|_| rule.has_window()),
+        amount: sums.amount.filter(|_| rule.window_amount.is_some()),
+        notional: sums.notional.filter(|_| rule.window_notional.is_some()),
         minute: rule.requests_per_minute.map_or(0, |_| sums.minute),
         day: rule.requests_per_day.map_or(0, |_| sums.day),
     }
