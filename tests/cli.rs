@@ -441,7 +441,12 @@ fn a_policy_is_checked_explained_and_edited() {
         said.contains("- requests_per_minute = 1200\n+ requests_per_minute = 600\n"),
         "{said}"
     );
-    assert!(said.contains("In short: 1 rule changed."), "{said}");
+    assert!(
+        said.contains(
+            "In short: 1 rule changed; \"reads\": requests_per_minute was 1200 and becomes 600."
+        ),
+        "{said}"
+    );
     assert_eq!(
         policy(),
         before.replacen("requests_per_minute = 1200", "requests_per_minute = 600", 1)

@@ -1,7 +1,8 @@
 //! What a change of the policy means, in words that a person reads before the touch.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write};
 
+use touchkeep_core::text::visible;
 use touchkeep_venue::OperationKind;
 
 use crate::{Action, Policy, Rule};
@@ -19,7 +20,12 @@ pub struct Differences {
     pub reordered: bool,
     /// Kinds whose mildest action is another.
     pub kinds: Vec<KindChange>,
+    /// What is new, gone and another in each rule, in words; every character visible.
+    pub details: Vec<String>,
 }
+
+// Of these, the ones that are said in one line.
+const MOST_DETAILS: usize = 6;
 
 /// The mildest that can happen to a kind of operation, before and after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +74,16 @@ impl Differences {
                 before,
                 after,
             } = change;
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "; {kind}: the mildest was {before} and becomes {after}"
-            ));
+            );
+        }
+        for detail in self.details.iter().take(MOST_DETAILS) {
+            let _ = write!(text, "; {detail}");
+        }
+        if self.details.len() > MOST_DETAILS {
+            let _ = write!(text, "; and {} more", self.details.len() - MOST_DETAILS);
         }
         text
     }
@@ -110,6 +123,7 @@ impl Policy {
             }),
             reordered: stays(self) != stays(new),
             kinds: kinds.collect(),
+            details: details(&old_rules, &new_rules, self, new),
         }
     }
 
@@ -127,4 +141,90 @@ impl Policy {
 fn by_name(policy: &Policy) -> HashMap<&str, &Rule> {
     let rules = policy.rules().iter();
     rules.map(|rule| (rule.name.as_str(), rule)).collect()
+}
+
+fn details(
+    old_rules: &HashMap<&str, &Rule>,
+    new_rules: &HashMap<&str, &Rule>,
+    old: &Policy,
+    new: &Policy,
+) -> Vec<String> {
+    let mut said = Vec::new();
+    for rule in new.rules() {
+        let name = visible(&rule.name);
+        match old_rules.get(rule.name.as_str()) {
+            None => said.push(format!("{name:?} is new and says {}", does(rule))),
+            Some(was) if *was != rule => said.extend(changed(&name, was, rule)),
+            Some(_) => {}
+        }
+    }
+    for rule in old.rules() {
+        if !new_rules.contains_key(rule.name.as_str()) {
+            said.push(format!(
+                "{:?} goes and said {}",
+                visible(&rule.name),
+                does(rule)
+            ));
+        }
+    }
+    said
+}
+
+fn does(rule: &Rule) -> String {
+    let kinds: Vec<_> = OperationKind::ALL
+        .into_iter()
+        .filter(|kind| rule.has_kind(*kind))
+        .map(OperationKind::as_str)
+        .collect();
+    let kinds = if rule.kinds.is_none() {
+        "everything".to_owned()
+    } else {
+        kinds.join(", ")
+    };
+    format!("{} for {kinds}", rule.action)
+}
+
+// What is another in a rule: what it does and its limits by their values, the rest by the field's name.
+fn changed(name: &str, was: &Rule, is: &Rule) -> Vec<String> {
+    let amount =
+        |amount: &Option<touchkeep_core::Decimal>| amount.as_ref().map(ToString::to_string);
+    let count = |count: Option<u32>| count.map(|count| count.to_string());
+    let values = |rule: &Rule| {
+        [
+            ("action", Some(rule.action.to_string())),
+            ("max_amount", amount(&rule.max_amount)),
+            ("max_notional", amount(&rule.max_notional)),
+            ("window_amount", amount(&rule.window_amount)),
+            ("window_notional", amount(&rule.window_notional)),
+            ("window_hours", count(rule.window_hours)),
+            ("requests_per_minute", count(rule.requests_per_minute)),
+            ("requests_per_day", count(rule.requests_per_day)),
+        ]
+    };
+    let shown = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
+    let values = values(was).into_iter().zip(values(is));
+    let values = values.filter(|((_, was), (_, is))| was != is);
+    let values = values.map(|((field, was), (_, is))| {
+        format!(
+            "{name:?}: {field} was {} and becomes {}",
+            shown(was),
+            shown(is)
+        )
+    });
+    let others = [
+        ("clients", was.clients == is.clients),
+        ("venues", was.venues == is.venues),
+        ("key_sets", was.key_sets == is.key_sets),
+        ("kinds", was.kinds == is.kinds),
+        ("symbols", was.symbols == is.symbols),
+        ("assets", was.assets == is.assets),
+        ("destinations", was.destinations == is.destinations),
+        ("per", was.per == is.per),
+        ("hours", was.hours == is.hours),
+        ("days", was.days == is.days),
+        ("utc_offset", was.utc_offset == is.utc_offset),
+    ];
+    let others = others.into_iter().filter(|(_, same)| !same);
+    let others = others.map(|(field, _)| format!("{name:?}: other {field}"));
+    values.chain(others).collect()
 }

@@ -507,7 +507,20 @@ fn a_difference_names_rules_and_the_mildest_that_can_happen() {
     );
     assert_eq!(
         old.differences(&new).sentence(),
-        "1 rule added, 1 rule removed, 1 rule changed; trade: the mildest was approve and becomes allow"
+        "1 rule added, 1 rule removed, 1 rule changed; trade: the mildest was approve and becomes allow; \
+         \"b\": other clients; \"c\" is new and says allow for trade; \"a\" goes and said approve for trade"
+    );
+    let limited = |fields: &str| {
+        rules(&format!(
+            "[[rule]]\nname = \"\\u202Ex\"\nkinds = [\"trade\"]\nsymbols = [\"A\"]\n{fields}\naction = \"allow\""
+        ))
+    };
+    let more = limited("max_amount = \"0.1\"")
+        .differences(&limited("max_amount = \"100\"\nrequests_per_day = 5"));
+    assert_eq!(
+        more.sentence(),
+        "1 rule changed; \"\\\\u{202e}x\": max_amount was 0.1 and becomes 100; \
+         \"\\\\u{202e}x\": requests_per_day was none and becomes 5"
     );
     assert!(old.differences(&old).is_empty());
     let from_nothing = Policy::by_hand().differences(&new).sentence();
@@ -688,4 +701,58 @@ fn nothing_is_strange_about_the_policies_to_begin_with() {
         }
     }
     assert_eq!(found(Policy::starting_text()), []);
+}
+
+fn page() -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/policy.md");
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn the_examples_on_the_page_can_be_used() {
+    let page = page();
+    let examples: Vec<&str> = page
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split_once("```").unwrap().0)
+        .collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        assert_eq!(found(example), [], "{example}");
+    }
+}
+
+// Which key signs hangs on the kind alone, and the page says which.
+#[test]
+fn the_page_names_every_kind_with_the_class_of_its_key() {
+    let page = page();
+    for kind in OperationKind::ALL {
+        let class = serde_json::to_value(kind.class()).unwrap();
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{kind}` |")));
+        let row = row.unwrap_or_else(|| panic!("{kind} is not on the page"));
+        assert!(
+            row.ends_with(&format!("| `{}` |", class.as_str().unwrap())),
+            "{row}"
+        );
+    }
+}
+
+// The reader of rules says itself which fields there are, when it is given one that is none.
+#[test]
+fn the_page_names_every_field() {
+    let error = Policy::parse("[[rule]]\nnonsense = 1")
+        .unwrap_err()
+        .to_string();
+    let known = error.split_once("expected one of ").unwrap().1;
+    let fields: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    assert!(fields.len() > 15, "{error}");
+    let page = page();
+    for field in fields {
+        assert!(
+            page.contains(&format!("`{field}")) || page.contains(&format!("\n{field} = ")),
+            "{field}"
+        );
+    }
 }

@@ -168,6 +168,7 @@ fn changes_of(changes: Differences) -> PolicyChanges {
         changed: changes.changed,
         reordered: changes.reordered,
         kinds: kinds.collect(),
+        details: changes.details,
         sentence,
     }
 }

@@ -90,6 +90,8 @@ pub struct PolicyChanges {
     pub reordered: bool,
     /// Kinds of operations whose mildest action is another.
     pub kinds: Vec<PolicyKindChange>,
+    /// What is new, gone and another in each rule, in words.
+    pub details: Vec<String>,
     /// In one line, as it is shown before the touch.
     pub sentence: String,
 }
