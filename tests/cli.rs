@@ -186,6 +186,8 @@ fn what_every_verb_prints_is_of_its_schema() {
     desk.run("policy-explanation", &explain);
     desk.run("policy-replay", &["policy", "replay", "--since", "7d"]);
     desk.run("remind", &["remind"]);
+    desk.run("venues", &["venue", "list"]);
+    desk.run("venue", &["venue", "show", "kraken"]);
     desk.run("audit-rows", &["audit", "list"]);
     desk.run("audit-verdict", &["audit", "verify"]);
     desk.run("audit-detail", &["audit", "show", "1"]);

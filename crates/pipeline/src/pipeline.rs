@@ -2,17 +2,21 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::task::JoinHandle;
 use touchkeep_audit::{Decision, Event, Kind, Log, Seq};
 use touchkeep_core::{ClientId, Clock, RequestId, UnixMillis, text::visible};
 use touchkeep_policy::{
     Allowed, Approval, ApprovedBy, Asked, Denied, How, Need, NeedsApproval, Past, Policy, Refusal,
     Verdict, request_digest,
 };
-use touchkeep_venue::{Decoded, Dialect, Outgoing, Private, Request, Unreadable, dialect};
+use touchkeep_venue::{Decoded, Outgoing, Private, Request, Unreadable, Venue, venue};
 
 use crate::{
     Answer, Approver, HistorySource, KeyError, KeyHandle, Keys, NotDone, NotSigned, Question,
-    SendError, Upstream, book::Book, sign::sign,
+    SendError, Upstream,
+    book::Book,
+    sign::{Means, Signed, sign},
+    turns::Turns,
 };
 
 const KEY_SET: &str = "key-set";
@@ -69,8 +73,6 @@ pub struct Done<R> {
     pub response: R,
     /// The row of the intent; none for public requests, which need no key and leave no row.
     pub recorded: Option<Seq>,
-    /// Whether the outcome could be recorded as well.
-    pub outcome_recorded: bool,
 }
 
 /// The one way from a request to a signature. Clones are the same one.
@@ -90,12 +92,13 @@ struct Parts<U> {
     clock: Arc<dyn Clock>,
     settings: Settings,
     book: Book,
+    turns: Turns,
 }
 
 // A request that was read, with the key that would sign it.
 struct Read {
     incoming: Incoming,
-    dialect: &'static dyn Dialect,
+    venue: &'static dyn Venue,
     private: Private,
     key: KeyHandle,
     lasts: Lasts,
@@ -156,6 +159,7 @@ impl<U: Upstream> Pipeline<U> {
             clock,
             settings,
             book: Book::new(),
+            turns: Turns::default(),
         }))
     }
 
@@ -174,8 +178,8 @@ impl<U: Upstream> Pipeline<U> {
     /// # Errors
     /// Why there is no answer of the venue.
     pub async fn handle(&self, incoming: Incoming) -> Result<Done<U::Response>, NotDone> {
-        let dialect = dialect(&incoming.venue).ok_or(NotSigned::NoVenue)?;
-        let private = match dialect.decode(&incoming.http) {
+        let venue = venue(&incoming.venue).ok_or(NotSigned::NoVenue)?;
+        let private = match venue.decode(&incoming.http) {
             Ok(Decoded::Private(private)) => *private,
             Ok(Decoded::Public(outgoing)) => return self.public(&incoming, outgoing).await,
             Err(why) => return Err(self.unreadable(&incoming, why).await.into()),
@@ -195,7 +199,7 @@ impl<U: Upstream> Pipeline<U> {
         };
         let read = Read {
             incoming,
-            dialect,
+            venue,
             private,
             key,
             lasts,
@@ -218,7 +222,6 @@ impl<U: Upstream> Pipeline<U> {
         Ok(Done {
             response,
             recorded: None,
-            outcome_recorded: false,
         })
     }
 
@@ -387,7 +390,7 @@ impl<U: Upstream> Parts<U> {
             .map_err(NotSigned::from)?;
         let seq = recorded.seq();
         let Read {
-            dialect,
+            venue,
             private,
             key,
             incoming,
@@ -395,10 +398,16 @@ impl<U: Upstream> Parts<U> {
         } = read;
         // Until the end of this function.
         let _lasts = lasts;
-        let (keys, clock) = (&*self.keys, &*self.clock);
-        let signed = sign(recorded, private, &key, dialect, keys, clock, self.settings);
-        let outgoing = match signed.await {
-            Ok(outgoing) => outgoing,
+        let (origin, base_url) = (private.origin(), key.base_url.as_deref());
+        let now = || self.upstream.venue_time(origin, base_url, self.clock.now());
+        let means = Means {
+            keys: &*self.keys,
+            clock: &now,
+            turns: &self.turns,
+            settings: self.settings,
+        };
+        let Signed { outgoing, turn } = match sign(recorded, private, &key, venue, means).await {
+            Ok(signed) => signed,
             Err(why) => {
                 let event = Event::new(Kind::Outcome, Decision::Failed);
                 self.outcome(
@@ -414,16 +423,19 @@ impl<U: Upstream> Parts<U> {
         if let Some(question) = &tell {
             self.approver.tell(question);
         }
-        match self.upstream.send(outgoing, key.base_url.clone()).await {
+        let sent = self.upstream.send(outgoing, key.base_url.clone()).await;
+        drop(turn);
+        match sent {
             Ok(response) => {
                 let status = U::status(&response);
                 let mut event = Event::new(Kind::Outcome, meaning_of(status));
                 event.venue_status = Some(status);
-                let outcome_recorded = self.outcome(seq, event, &incoming, &key).await;
+                // The bot has its answer while the row is written. If this ends before, the log says that the outcome of
+                // the intent is not known, which is true.
+                drop(self.begin_outcome(seq, event, &incoming, &key));
                 Ok(Done {
                     response,
                     recorded: Some(seq),
-                    outcome_recorded,
                 })
             }
             Err(why) => {
@@ -438,24 +450,28 @@ impl<U: Upstream> Parts<U> {
         }
     }
 
-    async fn outcome(
+    async fn outcome(&self, intent: Seq, event: Event, incoming: &Incoming, key: &KeyHandle) {
+        // A panic in there has been said.
+        let _ = self.begin_outcome(intent, event, incoming, key).await;
+    }
+
+    // Has the outcome written. Whoever reads the log from now on sees it.
+    fn begin_outcome(
         &self,
         intent: Seq,
         event: Event,
         incoming: &Incoming,
         key: &KeyHandle,
-    ) -> bool {
+    ) -> JoinHandle<()> {
         let event = by(event, incoming).item(key.item, key.name.clone());
         let log = self.log.clone();
-        let recording = tokio::task::spawn_blocking(move || log.record_outcome(intent, &event));
-        match recording.await {
-            Ok(Ok(_)) => true,
-            Ok(Err(why)) => {
+        let announced = log.announce();
+        tokio::task::spawn_blocking(move || {
+            if let Err(why) = log.record_outcome(intent, &event) {
                 tracing::error!(intent, %why, "the outcome was not recorded");
-                false
             }
-            Err(_) => false,
-        }
+            drop(announced);
+        })
     }
 
     async fn denied(&self, read: &Read, denied: &Denied) -> NotSigned {

@@ -18,14 +18,16 @@ use aws_lc_rs::{
     signature::{Ed25519KeyPair, KeyPair},
 };
 use touchkeep_audit::{Decision, Kind, Log, Query, Row};
-use touchkeep_core::{ApiSecret, ClientId, Code, DeviceId, Id, ItemId, RequestId, SystemClock};
+use touchkeep_core::{
+    ApiSecret, ClientId, Clock, Code, DeviceId, Id, ItemId, RequestId, SystemClock, UnixMillis,
+};
 use touchkeep_device::{
     Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose,
     SecretDemand, SignatureScheme, TouchPolicy, public::ed25519_spki,
 };
 use touchkeep_pipeline::*;
 use touchkeep_policy::{Past, Policy};
-use touchkeep_venue::{KeyClass, Outgoing, Request};
+use touchkeep_venue::{Encoding, KeyClass, Outgoing, Request, Scheme, SecretForm};
 
 const SECRET: &str = "test-secret-0123456789abcdef";
 const DEVICE: DeviceId = DeviceId(Id::from_bytes([9; 16]));
@@ -75,11 +77,12 @@ struct Played {
     sent: Mutex<Vec<Outgoing>>,
     asked: Mutex<Vec<Question>>,
     over: Mutex<Vec<RequestId>>,
+    nonces: Mutex<std::collections::HashMap<ItemId, u64>>,
 }
 
 impl Keys for Played {
     fn key_for(&self, venue: &str, key_set: &str, class: KeyClass) -> Result<KeyHandle, KeyError> {
-        assert_eq!((venue, key_set), ("binance", "main"));
+        assert!(["binance", "kraken"].contains(&venue) && key_set == "main");
         (self.key)(class)
     }
     fn base_url(&self, _: &str, _: &str) -> Result<Option<String>, KeyError> {
@@ -106,6 +109,22 @@ impl Keys for Played {
         Box::pin(async {
             self.story.tell("sign");
             (self.secret)()
+        })
+    }
+    fn passphrase<'a>(
+        &'a self,
+        _: RequestId,
+        _: &'a KeyHandle,
+    ) -> Answering<'a, Result<ApiSecret, KeyError>> {
+        Box::pin(async { Ok(ApiSecret::new("pass".into())) })
+    }
+    fn next_nonce(&self, item: ItemId, floor: u64) -> Answering<'_, Result<u64, KeyError>> {
+        Box::pin(async move {
+            self.story.tell("nonce");
+            let mut last = self.nonces.lock().unwrap();
+            let next = last.get(&item).map_or(floor, |last| floor.max(last + 1));
+            last.insert(item, next);
+            Ok(next)
         })
     }
     fn on_device<'a>(
@@ -162,6 +181,9 @@ impl Upstream for Wire {
             self.0.sent.lock().unwrap().push(outgoing);
             (self.0.venue)()
         })
+    }
+    fn venue_time(&self, _: &str, _: Option<&str>, now: UnixMillis) -> UnixMillis {
+        now
     }
     fn status(response: &u16) -> u16 {
         *response
@@ -231,9 +253,22 @@ fn handle(signer: Signer, touched_each_use: bool) -> KeyHandle {
         item: ItemId(Id::from_bytes([5; 16])),
         name: "main key".into(),
         api_key: "api".into(),
+        scheme: match signer {
+            Signer::Secret => scheme(touchkeep_venue::Algorithm::HmacSha256, Encoding::Hex),
+            Signer::Device { .. } => scheme(touchkeep_venue::Algorithm::Ed25519, Encoding::Base64),
+        },
         signer,
+        passphrase: false,
         touched_each_use,
         base_url: Some("http://127.0.0.1:1".into()),
+    }
+}
+
+fn scheme(algorithm: touchkeep_venue::Algorithm, encoding: Encoding) -> Scheme {
+    Scheme {
+        algorithm,
+        secret: SecretForm::Text,
+        encoding,
     }
 }
 
@@ -241,7 +276,6 @@ fn on_device(purpose: Purpose) -> KeyHandle {
     let signer = Signer::Device {
         device: DEVICE,
         key: request_key(purpose),
-        scheme: SignatureScheme::Ed25519,
     };
     handle(signer, true)
 }
@@ -257,7 +291,7 @@ struct Scene {
 struct NoHistory;
 impl HistorySource for NoHistory {
     type Error = Infallible;
-    fn since(&self, _: touchkeep_core::UnixMillis) -> Result<Vec<Past>, Infallible> {
+    fn since(&self, _: UnixMillis) -> Result<Vec<Past>, Infallible> {
         Ok(Vec::new())
     }
 }
@@ -304,12 +338,13 @@ fn scene(change: impl FnOnce(&mut Played)) -> Scene {
         ready: || Ok(()),
         consents: || Ok(Consent::Touch(DEVICE)),
         secret: || Ok(ApiSecret::new(SECRET.into())),
-        key: |_| Ok(handle(Signer::HmacSha256, false)),
+        key: |_| Ok(handle(Signer::Secret, false)),
         device: |message| Ok(pair().sign(message).as_ref().to_vec()),
         venue: || Ok(200),
         sent: Mutex::default(),
         asked: Mutex::default(),
         over: Mutex::default(),
+        nonces: Mutex::default(),
     };
     change(&mut played);
     let played = Arc::new(played);
@@ -407,12 +442,75 @@ impl Scene {
     }
 }
 
+// Kraken refuses a number that is not above the last one that came.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn numbers_of_a_key_reach_their_venue_in_their_order() {
+    let scene = scene(|played| {
+        played.key = |_| {
+            Ok(KeyHandle {
+                scheme: Scheme {
+                    algorithm: touchkeep_venue::Algorithm::HmacSha512,
+                    secret: SecretForm::Base64,
+                    encoding: Encoding::Base64,
+                },
+                ..handle(Signer::Secret, false)
+            })
+        };
+        played.secret = || Ok(ApiSecret::new("c2VjcmV0".into()));
+    });
+    let asked = (0..40).map(|_| {
+        let (pipeline, incoming) = (scene.pipeline.clone(), balance_at_kraken());
+        tokio::spawn(async move { pipeline.handle(incoming).await.unwrap() })
+    });
+    for done in asked.collect::<Vec<_>>() {
+        assert_eq!(done.await.unwrap().response, 200);
+    }
+    let sent = scene.played.sent.lock().unwrap();
+    let nonce = |out: &Outgoing| {
+        let body = String::from_utf8(out.body.clone()).unwrap();
+        let mut fields = body.split('&');
+        let nonce = fields.find_map(|field| field.strip_prefix("nonce="));
+        nonce.unwrap().parse::<u64>().unwrap()
+    };
+    let nonces: Vec<u64> = sent.iter().map(nonce).collect();
+    assert_eq!(nonces.len(), 40);
+    assert!(nonces.is_sorted_by(|a, b| a < b), "{nonces:?}");
+    let now = SystemClock.now().0;
+    assert!(nonces.iter().all(|nonce| now.abs_diff(*nonce) < 60_000));
+}
+
+#[tokio::test]
+async fn a_secret_that_is_not_what_the_venue_gives_out_signs_nothing() {
+    let scene = scene(|played| {
+        played.key = |_| {
+            let mut handle = handle(Signer::Secret, false);
+            handle.scheme.secret = SecretForm::Base64;
+            Ok(handle)
+        };
+        played.secret = || Ok(ApiSecret::new("not base64!".into()));
+    });
+    let ended = scene.pipeline.handle(read()).await.unwrap_err();
+    assert!(ended.to_string().contains("\"main key\""), "{ended}");
+    assert!(!ended.to_string().contains("base64!"));
+    assert!(scene.played.sent.lock().unwrap().is_empty());
+    assert_eq!(
+        scene.kinds().last(),
+        Some(&(Kind::Outcome, Decision::Failed))
+    );
+}
+
+fn balance_at_kraken() -> Incoming {
+    Incoming {
+        venue: "kraken".into(),
+        ..incoming("POST", "/0/private/Balance", "", "nonce=1")
+    }
+}
+
 #[tokio::test]
 async fn an_allowed_request_is_recorded_then_signed_then_sent_then_its_outcome_recorded() {
     let scene = scene(|_| {});
     let done = scene.pipeline.handle(read()).await.unwrap();
     assert_eq!(done.response, 200);
-    assert!(done.outcome_recorded);
     // With each step the rows that were on disk then: the intent is there before the secret is even fetched.
     let told = scene.played.story.told.lock().unwrap().clone();
     assert_eq!(told, [("ready", 0), ("sign", 1), ("send", 1)]);
@@ -772,7 +870,7 @@ async fn limits_go_on_after_a_restart_from_what_was_recorded() {
     struct Rows(Vec<Row>);
     impl HistorySource for Rows {
         type Error = Infallible;
-        fn since(&self, since: touchkeep_core::UnixMillis) -> Result<Vec<Past>, Infallible> {
+        fn since(&self, since: UnixMillis) -> Result<Vec<Past>, Infallible> {
             let rows = self.0.iter().filter(|row| row.time >= since);
             Ok(rows
                 .filter_map(|row| past_of(row.event.as_ref()?, row.time))

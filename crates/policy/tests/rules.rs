@@ -14,9 +14,7 @@ use touchkeep_policy::{
     Action, Asked, Difference, Doubt, History, Misfit, Past, Policy, Recorded, Replay, Stand,
     Starting, Strange, Then,
 };
-use touchkeep_venue::{
-    Decoded, Dialect, Operation, OperationKind, Request, Side, binance::Binance,
-};
+use touchkeep_venue::{Decoded, Operation, OperationKind, Request, Side, Venue, binance::Binance};
 
 // 2026-11-23 08:00 UTC, a Monday: `date -u -d '2026-11-23 08:00' '+%s %a'`.
 const MONDAY_8: UnixMillis = UnixMillis(1_795_420_800_000);

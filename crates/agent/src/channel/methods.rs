@@ -10,11 +10,11 @@ use touchkeep_wire::{
     CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EnrollDevice, ExportItems,
     ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello, ImportItems, InspectDevice,
     JoinMembership, ListAudit, ListBackups, ListClients, ListDevices, ListEnvironments, ListGrants,
-    ListItems, ListPrompts, ListRecovery, ListReminders, ListVersions, LockAll, LockVault, MakeKit,
-    MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues, RemoveItem, RenameEnvironment,
-    ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice, RevokeClient,
-    RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent, TrashItem,
-    UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    ListItems, ListPrompts, ListRecovery, ListReminders, ListVenues, ListVersions, LockAll,
+    LockVault, MakeKit, MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues, RemoveItem,
+    RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice,
+    RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent,
+    TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
 use touchkeep_wire::{CheckPolicy, ExplainPolicy, ReplayPolicy, StartingPolicy};
 
@@ -27,7 +27,7 @@ use crate::{
     caller::Caller,
     calls::{
         audit, backup, clients, devices, doctor, enrol, environments, export, grants, import,
-        items, join, outline, policy, recover, remind, values,
+        items, join, outline, policy, recover, remind, values, venues,
     },
     vault,
 };
@@ -253,6 +253,7 @@ pub(super) async fn dispatch(
         }
         ExplainPolicy::METHOD => call(params, |asked| policy::explain(agent, asked)).await,
         ReplayPolicy::METHOD => call(params, |wanted| policy::replay(agent, wanted)).await,
+        ListVenues::METHOD => call(params, |ListVenues {}| async { Ok(venues::list()) }).await,
         ListAudit::METHOD => call(params, |query| audit::list(agent, query)).await,
         VerifyAudit::METHOD => {
             call(params, |VerifyAudit { file }| audit::verify(agent, file)).await
