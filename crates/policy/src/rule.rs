@@ -18,6 +18,8 @@ use crate::{
 pub const MAX_BYTES: usize = 512 * 1024;
 /// Rules that a policy may have.
 pub const MAX_RULES: usize = 2048;
+/// Bytes that a rule's name may have: it is read before a touch.
+pub const MAX_NAME_BYTES: usize = 100;
 /// Hours that a window may have: a month.
 pub const MAX_WINDOW_HOURS: u32 = 31 * 24;
 
@@ -396,6 +398,10 @@ impl Rule {
         let by_notional = self.max_notional.is_some() || self.window_notional.is_some();
         let problems = [
             (
+                self.name.len() > MAX_NAME_BYTES,
+                "its name has more than 100 bytes",
+            ),
+            (
                 lists.into_iter().flatten().any(hollow)
                     || self.kinds.as_ref().is_some_and(Vec::is_empty)
                     || self.destinations.as_ref().is_some_and(Vec::is_empty),
@@ -521,6 +527,11 @@ mod tests {
         }
         let deny = "[[rule]]\nname = \"x\"\naction = \"deny\"\nrequests_per_minute = 1";
         assert!(Policy::parse(deny).is_err());
+        let long = format!(
+            "[[rule]]\nname = \"{}\"\naction = \"deny\"",
+            "x".repeat(101)
+        );
+        assert!(matches!(Policy::parse(&long), Err(BadPolicy::Field { .. })));
         let twice = "[[rule]]\nname = \"x\"\naction = \"deny\"\n".repeat(2);
         assert_eq!(Policy::parse(&twice), Err(BadPolicy::Name("x".into())));
         assert_eq!(

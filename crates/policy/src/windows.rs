@@ -170,14 +170,10 @@ impl Windows {
 
     /// Takes in what was let through.
     pub fn push(&mut self, policy: &Policy, act: Past) {
-        let class = self.class_of(policy, &act);
-        let Some(uses) = self.classes.get(class as usize).map(|class| &class.uses) else {
-            return;
-        };
-        if uses.is_empty() {
+        let Some(class) = self.class_of(policy, &act) else {
             self.uncounted.push_back(act);
             return;
-        }
+        };
         let act = Act {
             request: act.request,
             at: act.at,
@@ -334,7 +330,8 @@ impl Windows {
         })
     }
 
-    fn class_of(&mut self, policy: &Policy, act: &Past) -> u32 {
+    // None: no limit counts it, and nothing is remembered of it.
+    fn class_of(&mut self, policy: &Policy, act: &Past) -> Option<u32> {
         let name: ClassName = (
             act.kind,
             act.client.clone(),
@@ -344,13 +341,17 @@ impl Windows {
             act.asset.clone(),
         );
         if let Some(class) = self.by_name.get(&name) {
-            return *class;
+            return Some(*class);
+        }
+        let counting = policy.index()?.counting(act);
+        let has_window = |rule: &usize| self.rules.get(*rule).is_some_and(RuleSums::has_window);
+        let counting: Vec<usize> = counting.places().filter(has_window).collect();
+        if counting.is_empty() {
+            return None;
         }
         let (client, key_set, market) = self.names.of(act);
-        let counting = policy.index().map(|index| index.counting(act));
-        let places = counting.iter().flat_map(|bits| bits.places());
         let mut uses = Vec::new();
-        for rule in places {
+        for rule in counting {
             if let Some(sums) = self.rules.get(rule) {
                 uses.extend(sums.uses(rule, client, key_set));
             }
@@ -358,7 +359,7 @@ impl Windows {
         let class = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
         self.by_name.insert(name.clone(), class);
         self.classes.push(Class { name, market, uses });
-        class
+        Some(class)
     }
 }
 
@@ -432,6 +433,10 @@ impl RuleSums {
             day_span: span(DAY_MS, rule.requests_per_day.is_some()),
             ..Self::default()
         }
+    }
+
+    const fn has_window(&self) -> bool {
+        self.money_span.is_some() || self.minute_span.is_some() || self.day_span.is_some()
     }
 
     fn uses(&self, rule: usize, client: u32, key_set: u32) -> impl Iterator<Item = Use> {

@@ -18,7 +18,9 @@ pub(crate) use self::{explain::explain, replay::replay};
 use super::{change, open_vault};
 use crate::{
     agent::Agent,
-    consent, failure,
+    consent,
+    devices::blocking,
+    failure,
     ports::LogHistory,
     vault::{Open, POLICY_SETTING, audit_identity, policy_of},
 };
@@ -87,10 +89,19 @@ pub(crate) fn starting(agent: &Arc<Agent>, name: &str) -> Result<PolicyText, Fai
     })
 }
 
-pub(crate) fn check(agent: &Arc<Agent>, text: Option<&str>) -> Result<PolicyCheck, Failure> {
+pub(crate) async fn check(
+    agent: &Arc<Agent>,
+    text: Option<String>,
+) -> Result<PolicyCheck, Failure> {
     let in_force = agent.vault().and_then(|current| current.peek());
+    blocking(move || look(text, in_force)).await?
+}
+
+// Each rule is held against all before it.
+fn look(text: Option<String>, in_force: Option<Arc<Open>>) -> Result<PolicyCheck, Failure> {
+    let is_given = text.is_some();
     let own = match (text, &in_force) {
-        (Some(text), _) => text.to_owned(),
+        (Some(text), _) => text,
         (None, Some(open)) => policy_of(&open.read()).1,
         (None, None) => return Err(failure::locked()),
     };
@@ -115,7 +126,7 @@ pub(crate) fn check(agent: &Arc<Agent>, text: Option<&str>) -> Result<PolicyChec
         text: found.text,
     });
     let strangers = in_force.iter().flat_map(|open| strangers(&policy, open));
-    let changes = in_force.as_ref().filter(|_| text.is_some());
+    let changes = in_force.as_ref().filter(|_| is_given);
     let changes = changes.map(|open| policy_of(&open.read()).0.differences(&policy));
     Ok(PolicyCheck {
         problem: None,

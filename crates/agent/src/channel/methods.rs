@@ -246,10 +246,7 @@ pub(super) async fn dispatch(
             .await
         }
         CheckPolicy::METHOD => {
-            call(params, |CheckPolicy { text }| async move {
-                policy::check(agent, text.as_deref())
-            })
-            .await
+            call(params, |CheckPolicy { text }| policy::check(agent, text)).await
         }
         ExplainPolicy::METHOD => call(params, |asked| policy::explain(agent, asked)).await,
         ReplayPolicy::METHOD => call(params, |wanted| policy::replay(agent, wanted)).await,
