@@ -28,6 +28,7 @@ pub mod operation;
 mod reading;
 pub mod request;
 mod said;
+pub mod shown;
 mod table;
 pub mod venue;
 mod venues;
@@ -39,6 +40,7 @@ pub use dialect::{
 pub use json::Json;
 pub use operation::{KeyClass, Operation, OperationKind, Parameter, Side};
 pub use request::{Request, Unreadable};
+pub use shown::Showing;
 pub use venue::{Algorithm, Counter, Encoding, Scheme, SecretForm, Transport, VenueInfo};
 pub use venues::{
     backpack, binance, bitfinex, bitget, bitstamp, bybit, coinbase, coinbaseexchange, cryptocom,
