@@ -26,6 +26,7 @@ pub mod json;
 pub mod logins;
 pub mod operation;
 mod reading;
+pub mod refusing;
 pub mod request;
 mod said;
 pub mod shown;
@@ -39,6 +40,7 @@ pub use dialect::{
 };
 pub use json::Json;
 pub use operation::{KeyClass, Operation, OperationKind, Parameter, Side};
+pub use refusing::{Reason, refusal};
 pub use request::{Request, Unreadable};
 pub use shown::Showing;
 pub use venue::{Algorithm, Counter, Encoding, Scheme, SecretForm, Transport, VenueInfo};

@@ -74,9 +74,7 @@ impl Showing<'_> {
     /// Whether a key of this venue can stand in the body, so that it must be read before the key is known.
     #[must_use]
     pub fn may_be_in_body(venue: &str) -> bool {
-        places(venue)
-            .iter()
-            .any(|place| matches!(place, Member(_)))
+        places(venue).iter().any(|place| matches!(place, Member(_)))
     }
 
     fn at(&self, place: &Place) -> Vec<String> {
