@@ -279,6 +279,19 @@ impl Agent {
         }
     }
 
+    /// Whether somebody has this token, before anything else is read of a request.
+    pub(crate) fn lets_in(&self, token: &str) -> Result<(), Refusal> {
+        let current = self.vault().ok_or(Refusal::Locked)?;
+        let known = match current.peek() {
+            Some(open) => Client::of_token(&open.clients(), token).is_some(),
+            None => {
+                let armed = self.armed().ok_or(Refusal::Locked)?;
+                Client::of_token(armed.clients(), token).is_some()
+            }
+        };
+        known.then_some(()).ok_or(Refusal::UnknownToken)
+    }
+
     /// Takes one request of a bot to its answer.
     pub(crate) async fn request(&self, asked: Asked) -> Result<Response<Answer>, Refusal> {
         self.works();

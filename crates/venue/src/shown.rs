@@ -77,6 +77,12 @@ impl Showing<'_> {
         places(venue).iter().any(|place| matches!(place, Member(_)))
     }
 
+    /// Whether this venue's clients send a bearer token of three parts, signed by themselves.
+    #[must_use]
+    pub fn reads_bearer(venue: &str) -> bool {
+        places(venue).iter().any(|place| matches!(place, Token(_)))
+    }
+
     fn at(&self, place: &Place) -> Vec<String> {
         match place {
             Header(name) => self.header(name).map(text).collect(),

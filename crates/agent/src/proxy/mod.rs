@@ -17,6 +17,7 @@ use hyper::{
     Request, Response,
     body::{Body, Incoming},
     header::CONTENT_TYPE,
+    http::request::Parts,
     server::conn::http1,
     service::service_fn,
 };
@@ -127,42 +128,64 @@ async fn answer(
     peer: SocketAddr,
     port: u16,
 ) -> Result<Response<Answer>, Infallible> {
+    let (head, body) = request.into_parts();
+    let venue = guard::venue_of(&head).to_owned();
     // A bot that hangs up drops this: what was not recorded yet is then not done, what was is finished by the pipeline.
-    let decided = match read(request, peer, port).await {
+    let decided = match read(&agent, head, body, peer, port).await {
         Ok(asked) => agent.request(asked).await,
         Err(refusal) => Err(refusal),
     };
-    Ok(decided.unwrap_or_else(|refusal| refusal.response()))
+    Ok(decided.unwrap_or_else(|refusal| refusal.response(&venue)))
 }
 
-async fn read(request: Request<Incoming>, peer: SocketAddr, port: u16) -> Result<Asked, Refusal> {
-    let (head, body) = request.into_parts();
+async fn read(
+    agent: &Agent,
+    head: Parts,
+    body: Incoming,
+    peer: SocketAddr,
+    port: u16,
+) -> Result<Asked, Refusal> {
     let addressed = guard::check(&head, port)?;
-    let (venue, path, token) = (
-        addressed.venue.to_owned(),
-        addressed.path.to_owned(),
-        addressed.token.to_owned(),
-    );
+    // Nobody's body is read, unless it must be to see whose it is.
+    let in_head = addressed.token(&head, None)?;
+    if let Some(token) = &in_head {
+        agent.lets_in(token)?;
+    }
     let body = read_body(body).await?;
-    let text = |name| {
-        head.headers
-            .get(name)
-            .map(|value| value.to_str().map(str::to_owned))
-    };
-    let content_type = text(CONTENT_TYPE).transpose().map_err(|_| Refusal::Path)?;
+    let token = addressed.token(&head, Some(&body))?.ok_or(Refusal::Token)?;
+    let (content_type, body) = content(&head, addressed.venue, body)?;
     Ok(Asked {
-        venue,
+        venue: addressed.venue.to_owned(),
         token,
         request: touchkeep_venue::Request {
             method: head.method.to_string(),
-            path,
+            path: addressed.path.to_owned(),
             query: head.uri.query().unwrap_or_default().as_bytes().to_vec(),
             content_type,
-            body: body.into(),
+            body,
         },
         peer,
         port,
     })
+}
+
+// The parameters: the body, or the header in which the venue has them in its place.
+fn content(head: &Parts, venue: &str, body: Bytes) -> Result<(Option<String>, Vec<u8>), Refusal> {
+    let text = |name: &str| {
+        let mut given = head.headers.get_all(name).iter();
+        match (given.next(), given.next()) {
+            (Some(value), None) => Ok(Some(value.to_str().map_err(|_| Refusal::Path)?.to_owned())),
+            (None, _) => Ok(None),
+            (Some(_), Some(_)) => Err(Refusal::Path),
+        }
+    };
+    let header = touchkeep_venue::venue(venue).and_then(|venue| venue.info().payload_header);
+    if let Some(payload) = header.map(text).transpose()?.flatten() {
+        let payload = data_encoding::BASE64.decode(payload.as_bytes());
+        let payload = payload.map_err(|_| Refusal::Path)?;
+        return Ok((Some("application/json".to_owned()), payload));
+    }
+    Ok((text(CONTENT_TYPE.as_str())?, body.into()))
 }
 
 async fn read_body(body: Incoming) -> Result<Bytes, Refusal> {
