@@ -7,7 +7,7 @@ use hyper::{
     header::{CONNECTION, CONTENT_TYPE, HeaderValue},
 };
 use touchkeep_core::Code;
-use touchkeep_venue::{Reason, refusal, venue};
+use touchkeep_venue::{Reason, refusal};
 
 use super::answer::{Answer, whole};
 
@@ -113,10 +113,10 @@ impl Refusal {
         let reason = self.reason();
         let words = format!("Touchkeep: {}", self.words());
         let (status, body) = refusal(id, reason, &words);
-        let status = match venue(id) {
-            // A venue that says everything in the body has one status for it.
-            Some(_) => StatusCode::from_u16(status).unwrap_or_else(|_| self.status()),
-            None => self.status(),
+        let status = match StatusCode::from_u16(status) {
+            // A venue with a status of its own for it.
+            Ok(own) if status != refusal("", reason, "").0 => own,
+            _ => self.status(),
         };
         let mut response = Response::new(whole(Bytes::from(body)));
         *response.status_mut() = status;

@@ -22,6 +22,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// A connection is kept this long for the next request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_ANSWER_HEAD_BYTES: usize = 64 * 1024;
+const MAX_ANSWER_HEAD_BYTES_2: u32 = 64 * 1024;
+/// A connection of many requests is asked whether it is there, and answers within this.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// The pool.
 pub(crate) struct Upstream {
@@ -67,13 +70,22 @@ impl Upstream {
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()?
             .https_or_http()
-            .enable_http1()
+            .enable_all_versions()
             .wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
             .http1_max_buf_size(MAX_ANSWER_HEAD_BYTES)
-            // Only a request of which no byte was written is given to another connection.
+            .http2_max_header_list_size(MAX_ANSWER_HEAD_BYTES_2)
+            .http2_adaptive_window(true)
+            // A connection whose other end is gone without a word holds many requests: found out early, also while idle.
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .http2_keep_alive_timeout(KEEP_ALIVE)
+            .http2_keep_alive_while_idle(true)
+            // Only a request of which no byte was written is given to another connection. Over HTTP/2 that is one that waits
+            // for its turn: what a stream was opened for is never sent again, though the venue says that it refused the
+            // stream or did not come to it before it went away.
             .retry_canceled_requests(true)
             .build(connector);
         Ok(Self { client })
