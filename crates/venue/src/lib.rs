@@ -19,6 +19,7 @@
     )
 )]
 
+pub mod clock;
 pub mod dialect;
 mod drafting;
 pub mod form;
