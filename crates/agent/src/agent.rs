@@ -278,7 +278,11 @@ impl Agent {
             path: self.vault_path().display().to_string(),
             proxy: self.proxy_url(),
             armed: self.armed_for().map(|left| left.as_secs()),
-            note: self.watching.missing(),
+            note: self
+                .upstream
+                .clocks()
+                .wild()
+                .or_else(|| self.watching.missing()),
             waiting: u32::try_from(self.prompts.list().len()).unwrap_or(u32::MAX),
             version: self.version().to_owned(),
         }

@@ -187,7 +187,8 @@ async fn raw(answer: &'static str) -> (String, Arc<AtomicUsize>) {
             let counted = Arc::clone(&counted);
             tokio::spawn(async move {
                 let mut read = vec![0; 65536];
-                if stream.read(&mut read).await.is_ok_and(|n| n > 0) {
+                let n = stream.read(&mut read).await.unwrap_or(0);
+                if n > 0 && !read.starts_with(b"GET /api/v3/time") {
                     counted.fetch_add(1, Ordering::SeqCst);
                     let _ = stream.write_all(answer.as_bytes()).await;
                 }
@@ -349,4 +350,55 @@ async fn an_answer_that_is_cut_in_the_middle_is_passed_on_as_cut() {
     let chunks = head.contains("transfer-encoding: chunked") && !body.ends_with("0\r\n\r\n");
     assert!(answer.is_empty() || short || chunks, "{answer}");
     assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn requests_carry_the_time_of_the_venue() {
+    let venue = Venue::start(SECRET, true).await;
+    venue.ahead_ms.store(90_000, Ordering::SeqCst);
+    let desk = Desk::new(&Authority::new(), &venue.url).await;
+    assert_eq!(desk.order().await.0, 200);
+    let ahead = async || {
+        assert_eq!(desk.order().await.0, 200);
+        let got = venue.got();
+        let parameters = got.last().unwrap().parameters.clone();
+        let time = parameters.split("timestamp=").nth(1).unwrap();
+        let time: i64 = time.split('&').next().unwrap().parse().unwrap();
+        time - common::now_ms()
+    };
+    // The first request asks, and those after the answer have it.
+    let deadline = Instant::now() + PATIENCE;
+    while !(80_000..=91_000).contains(&ahead().await) {
+        assert!(Instant::now() < deadline, "{}", desk.agent.log());
+    }
+    assert_eq!(venue.asked_time.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_venue_whose_clock_is_hours_away_is_not_followed_and_a_person_is_told() {
+    let venue = Venue::start(SECRET, true).await;
+    venue.ahead_ms.store(3_600_000, Ordering::SeqCst);
+    let desk = Desk::new(&Authority::new(), &venue.url).await;
+    let client = desk.agent.client().await;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        assert_eq!(desk.order().await.0, 200);
+        let note = client.call(GetStatus {}).await.unwrap().note;
+        if note.is_some_and(|note| note.contains("60 minutes")) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", desk.agent.log());
+    }
+    desk.order().await;
+    let got = venue.got();
+    let time = got
+        .last()
+        .unwrap()
+        .parameters
+        .split("timestamp=")
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    let time: i64 = time.split('&').next().unwrap().parse().unwrap();
+    assert!((time - common::now_ms()).abs() < 30_000);
 }

@@ -4,6 +4,7 @@
 //! Read in this order: [`guard`] (what is served at all), [`upstream`], [`refusal`].
 
 mod answer;
+mod clocks;
 mod guard;
 mod peer;
 mod refusal;

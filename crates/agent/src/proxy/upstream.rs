@@ -1,19 +1,24 @@
 //! The way to the venues: one pool of connections, TLS with the system's roots, no redirect followed, every wait bounded.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Method, Request, Response, Uri,
     body::Incoming,
-    header::{HeaderName, HeaderValue, USER_AGENT},
+    header::{DATE, HeaderName, HeaderValue, USER_AGENT},
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use touchkeep_core::{Clock, SystemClock};
+use touchkeep_venue::clock::{TimeEndpoint, date, time_endpoint};
+
+use super::clocks::{Clocks, Exchange};
+use crate::uptime::Uptime;
 
 /// A connection is there within this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,9 +31,13 @@ const MAX_ANSWER_HEAD_BYTES_2: u32 = 64 * 1024;
 /// A connection of many requests is asked whether it is there, and answers within this.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
+/// What an answer with the time may be long.
+const MAX_TIME_BYTES: usize = 16 * 1024;
+
 /// The pool.
 pub(crate) struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    clocks: Clocks,
 }
 
 /// What is sent.
@@ -88,7 +97,10 @@ impl Upstream {
             // stream or did not come to it before it went away.
             .retry_canceled_requests(true)
             .build(connector);
-        Ok(Self { client })
+        Ok(Self {
+            client,
+            clocks: Clocks::default(),
+        })
     }
 
     /// Sends, and waits for the head of the answer.
@@ -106,6 +118,60 @@ impl Upstream {
             }
             Err(_) => Err(SendError::NoAnswer),
         }
+    }
+}
+
+impl Upstream {
+    /// What is known of the venues' clocks.
+    pub(crate) const fn clocks(&self) -> &Clocks {
+        &self.clocks
+    }
+
+    /// Sees to it that the time at a server is measured, now and then, beside what is sent there. `origin` is the venue's,
+    /// `server` that or what stands in its place.
+    pub(crate) fn measure(self: &Arc<Self>, origin: &str, server: &str) {
+        if !self.clocks.is_to_be_asked(server, Uptime::now()) {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let (this, server) = (Arc::clone(self), server.to_owned());
+        let endpoint = time_endpoint(origin);
+        runtime.spawn(async move {
+            if this.ask_time(&server, endpoint).await.is_none() {
+                tracing::debug!(server, "no time was said");
+            }
+        });
+    }
+
+    async fn ask_time(&self, server: &str, endpoint: Option<&TimeEndpoint>) -> Option<()> {
+        let path = endpoint.map_or("/", |endpoint| endpoint.path.as_str());
+        let ask = ToSend {
+            method: if endpoint.is_some() { "GET" } else { "HEAD" }.to_owned(),
+            address: format!("{}{path}", server.trim_end_matches('/')),
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        let sent = (SystemClock.now(), Uptime::now());
+        let answer = self.send(ask).await.ok()?;
+        let answered = Uptime::now();
+        let (head, body) = answer.into_parts();
+        let exchange = Exchange { sent, answered };
+        let said = match endpoint {
+            Some(endpoint) => {
+                let body = Limited::new(body, MAX_TIME_BYTES).collect();
+                let body = tokio::time::timeout(ANSWER_TIMEOUT, body)
+                    .await
+                    .ok()?
+                    .ok()?;
+                endpoint.read(&body.to_bytes())
+            }
+            None => None,
+        };
+        let said = said.or_else(|| date(head.headers.get(DATE)?.to_str().ok()?))?;
+        self.clocks.said(server, said, exchange);
+        Some(())
     }
 }
 

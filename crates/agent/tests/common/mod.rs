@@ -12,7 +12,10 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -272,7 +275,17 @@ pub struct Got {
 pub struct Venue {
     pub url: String,
     pub got: Arc<Mutex<Vec<Got>>>,
+    /// How far its clock is ahead of this machine's. Questions for the time are answered and not remembered.
+    pub ahead_ms: Arc<AtomicI64>,
+    /// How often it was asked for the time.
+    pub asked_time: Arc<AtomicI64>,
     task: tokio::task::JoinHandle<()>,
+}
+
+/// Milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    i64::try_from(now).unwrap()
 }
 
 impl Venue {
@@ -281,15 +294,25 @@ impl Venue {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let got = Arc::<Mutex<Vec<Got>>>::default();
+        let (ahead_ms, asked_time) = (Arc::<AtomicI64>::default(), Arc::<AtomicI64>::default());
         let task = tokio::spawn({
             let got = Arc::clone(&got);
+            let (ahead_ms, asked_time) = (Arc::clone(&ahead_ms), Arc::clone(&asked_time));
             async move {
                 loop {
                     let (stream, _) = listener.accept().await.unwrap();
                     let got = Arc::clone(&got);
+                    let (ahead_ms, asked_time) = (Arc::clone(&ahead_ms), Arc::clone(&asked_time));
                     let service = service_fn(move |request: Request<Incoming>| {
                         let got = Arc::clone(&got);
+                        let ahead = ahead_ms.load(Ordering::SeqCst);
+                        let asked_time = Arc::clone(&asked_time);
                         async move {
+                            if request.uri().path() == "/api/v3/time" {
+                                asked_time.fetch_add(1, Ordering::SeqCst);
+                                let time = format!("{{\"serverTime\":{}}}", now_ms() + ahead);
+                                return Ok(Response::new(Full::new(Bytes::from(time))));
+                            }
                             let one = read(request, secret).await;
                             got.lock().unwrap().push(one);
                             if !answers {
@@ -309,7 +332,13 @@ impl Venue {
                 }
             }
         });
-        Self { url, got, task }
+        Self {
+            url,
+            got,
+            ahead_ms,
+            asked_time,
+            task,
+        }
     }
 
     pub fn got(&self) -> Vec<Got> {
