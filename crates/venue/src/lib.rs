@@ -22,6 +22,7 @@
 pub mod clock;
 pub mod dialect;
 mod drafting;
+pub mod dummy;
 pub mod form;
 pub mod json;
 pub mod logins;

@@ -6,15 +6,15 @@ use serde_json::value::RawValue;
 use touchkeep_core::Code;
 use touchkeep_wire::{
     AcceptModule, AddClient, AddEnvironment, AddGrant, AddItem, AnswerPrompt, ArmTradeKeys,
-    AskGrant, AttestDevice, BeginBundle, BundleRows, Call, ChangePin, CheckReminders,
+    AskGrant, AttestDevice, BeginBundle, BindClient, BundleRows, Call, ChangePin, CheckReminders,
     CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EnrollDevice, ExportItems,
     ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello, ImportItems, InspectDevice,
     JoinMembership, ListAudit, ListBackups, ListClients, ListDevices, ListEnvironments, ListGrants,
     ListItems, ListPrompts, ListRecovery, ListReminders, ListVersions, LockAll, LockVault, MakeKit,
-    MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues, RemoveItem, RenameEnvironment,
-    ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice, RevokeClient,
-    RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent, TrashItem,
-    UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    MergeCopy, OpenClient, OutlineCopy, ProveDevice, ProveKit, ReadValues, RemoveItem,
+    RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice,
+    RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent,
+    TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -213,6 +213,8 @@ pub(super) async fn dispatch(
         )),
         AddClient::METHOD => call(params, |client| clients::add(agent, client)).await,
         ListClients::METHOD => call(params, |ListClients {}| async { clients::list(agent) }).await,
+        BindClient::METHOD => call(params, |bind| clients::bind(agent, bind)).await,
+        OpenClient::METHOD => call(params, |open| clients::open(agent, caller, open)).await,
         RevokeClient::METHOD => {
             call(params, |RevokeClient { client }| {
                 clients::revoke(agent, client)
