@@ -32,6 +32,7 @@ pub mod refusing;
 pub mod request;
 mod said;
 pub mod shown;
+pub mod stream;
 mod table;
 pub mod venue;
 mod venues;
