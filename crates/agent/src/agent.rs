@@ -258,7 +258,7 @@ impl Agent {
         Some(visitors.swap_remove(at).client)
     }
 
-    fn client_of(&self, clients: &[Client], token: &str) -> Option<Client> {
+    pub(crate) fn client_of(&self, clients: &[Client], token: &str) -> Option<Client> {
         if let Some(client) = Client::of_token(clients, token) {
             return Some(client.clone());
         }
@@ -279,6 +279,12 @@ impl Agent {
     /// The next number of a key, on disk; blocks.
     pub(crate) fn next_nonce(&self, item: ItemId, floor: u64) -> Result<u64, StateError> {
         self.state.next_nonce(item, floor)
+    }
+
+    /// Notes that a client asked.
+    pub(crate) fn saw(&self, client: ClientId, at: UnixMillis) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(client, at);
     }
 
     /// Writes down when clients were last seen; blocks.
@@ -375,10 +381,7 @@ impl Agent {
         self.stays_within(&client, &asked).await?;
         let request = RequestId::random();
         let _seat = self.running.begin(request, asked.peer, asked.port);
-        {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.insert(client.id, SystemClock.now());
-        }
+        self.saw(client.id, SystemClock.now());
         let incoming = Incoming {
             request,
             client: Asker {
@@ -447,7 +450,7 @@ pub(crate) fn modules_of(state: &State, config: &Config) -> Vec<Module> {
     files.map(|file| Module::new(file, configured)).collect()
 }
 
-fn refusal_of(why: &NotDone) -> Refusal {
+pub(crate) fn refusal_of(why: &NotDone) -> Refusal {
     match why {
         NotDone::Unknown(_) => Refusal::StateUnknown(why.to_string()),
         _ if why.code() == Code::Locked => Refusal::Locked,

@@ -1,5 +1,7 @@
 //! The way itself.
 
+mod login;
+
 use std::{sync::Arc, time::Duration};
 
 use touchkeep_audit::{Decision, Event, Kind, Log, Seq};

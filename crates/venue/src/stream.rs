@@ -125,6 +125,18 @@ impl Guard {
         }
     }
 
+    // The server whose clock a login is held to.
+    const fn clock(self) -> &'static str {
+        match self {
+            Self::Binance => "https://api.binance.com",
+            Self::Okx => "https://www.okx.com",
+            Self::Bitget => "https://api.bitget.com",
+            Self::Bybit => "https://api.bybit.com",
+            Self::Kraken => "https://api.kraken.com",
+            Self::KuCoin => "https://api.kucoin.com",
+        }
+    }
+
     const fn login(self) -> Option<&'static str> {
         match self {
             Self::Okx | Self::Bitget => Some("login"),
@@ -311,18 +323,34 @@ pub struct Login {
     venue: &'static dyn Venue,
 }
 
+static OKX: Login = Login {
+    guard: Guard::Okx,
+    venue: &crate::okx::Okx,
+};
+static BITGET: Login = Login {
+    guard: Guard::Bitget,
+    venue: &crate::bitget::Bitget,
+};
+static BYBIT: Login = Login {
+    guard: Guard::Bybit,
+    venue: &crate::bybit::Bybit,
+};
+static BINANCE: Login = Login {
+    guard: Guard::Binance,
+    venue: &crate::binance::Binance,
+};
+
 impl Login {
-    /// The login of a socket that is read so.
+    /// The login of a socket that is read so; none where a token from REST logs in.
     #[must_use]
-    pub fn of(guard: Guard) -> Option<Self> {
-        let venue: &'static dyn Venue = match guard {
-            Guard::Okx => &crate::okx::Okx,
-            Guard::Bitget => &crate::bitget::Bitget,
-            Guard::Bybit => &crate::bybit::Bybit,
-            Guard::Binance => &crate::binance::Binance,
-            Guard::Kraken | Guard::KuCoin => return None,
-        };
-        Some(Self { guard, venue })
+    pub fn of(guard: Guard) -> Option<&'static Self> {
+        match guard {
+            Guard::Okx => Some(&OKX),
+            Guard::Bitget => Some(&BITGET),
+            Guard::Bybit => Some(&BYBIT),
+            Guard::Binance => Some(&BINANCE),
+            Guard::Kraken | Guard::KuCoin => None,
+        }
     }
 }
 
@@ -346,7 +374,7 @@ impl Venue for Login {
         let words = "log in to a private data stream";
         Ok(Decoded::Private(Box::new(Private {
             operation: Operation::new(OperationKind::Read, self.id(), LOGIN, &request.path, words),
-            origin: stream.origin,
+            origin: self.guard.clock(),
             query: Vec::new(),
             body: Body::Form(Vec::new()),
             tag: "",
@@ -389,7 +417,7 @@ impl Venue for Login {
 
 impl Login {
     fn binance(
-        self,
+        &self,
         private: &Private,
         scheme: Scheme,
         credential: &Credential<'_>,

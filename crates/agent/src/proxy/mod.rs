@@ -8,6 +8,7 @@ mod clocks;
 mod guard;
 mod peer;
 mod refusal;
+mod socket;
 mod upstream;
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -94,6 +95,7 @@ pub(crate) async fn serve(agent: Arc<Agent>, listener: TcpListener, port: u16) {
                 .max_buf_size(MAX_HEAD_BYTES)
                 .max_headers(MAX_HEADERS)
                 .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
                 .await;
             if let Err(error) = served {
                 tracing::debug!(
@@ -129,6 +131,9 @@ async fn answer(
     peer: SocketAddr,
     port: u16,
 ) -> Result<Response<Answer>, Infallible> {
+    if socket::is_asked_for(&request) {
+        return Ok(socket::open(agent, request, peer, port).await);
+    }
     let (head, body) = request.into_parts();
     let venue = guard::venue_of(&head).to_owned();
     // A bot that hangs up drops this: what was not recorded yet is then not done, what was is finished by the pipeline.

@@ -84,7 +84,7 @@ impl Refusal {
         }
     }
 
-    fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         match self {
             Self::Host => "the request names another host than this proxy".into(),
             Self::Browser => "requests of web pages are not served".into(),

@@ -37,6 +37,8 @@ const MAX_TIME_BYTES: usize = 16 * 1024;
 /// The pool.
 pub(crate) struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    // WebSockets are opened over HTTP/1.1 (RFC 6455); few venues have them over HTTP/2.
+    sockets: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     clocks: Clocks,
 }
 
@@ -71,16 +73,28 @@ impl Upstream {
     /// # Errors
     /// When the system has none.
     pub(crate) fn new() -> std::io::Result<Self> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let tcp = || {
+            let mut tcp = HttpConnector::new();
+            tcp.enforce_http(false);
+            tcp.set_nodelay(true);
+            tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+            tcp
+        };
         // Plain HTTP reaches practice addresses alone: the vault takes no other, and venues' own origins are https.
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()?
             .https_or_http()
             .enable_all_versions()
-            .wrap_connector(tcp);
+            .wrap_connector(tcp());
+        let for_sockets = HttpsConnectorBuilder::new()
+            .with_native_roots()?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp());
+        let sockets = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .http1_max_buf_size(MAX_ANSWER_HEAD_BYTES)
+            .build(for_sockets);
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
@@ -99,14 +113,32 @@ impl Upstream {
             .build(connector);
         Ok(Self {
             client,
+            sockets,
             clocks: Clocks::default(),
         })
     }
 
     /// Sends, and waits for the head of the answer.
     pub(crate) async fn send(&self, request: ToSend) -> Result<Response<Incoming>, SendError> {
+        answer_of(&self.client, request).await
+    }
+
+    /// Asks for a WebSocket.
+    pub(super) async fn open_socket(
+        &self,
+        request: ToSend,
+    ) -> Result<Response<Incoming>, SendError> {
+        answer_of(&self.sockets, request).await
+    }
+}
+
+async fn answer_of(
+    client: &Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    request: ToSend,
+) -> Result<Response<Incoming>, SendError> {
+    {
         let request = request.into_http()?;
-        match tokio::time::timeout(ANSWER_TIMEOUT, self.client.request(request)).await {
+        match tokio::time::timeout(ANSWER_TIMEOUT, client.request(request)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 tracing::debug!(connect = error.is_connect(), "no answer from the venue");
