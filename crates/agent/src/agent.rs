@@ -336,17 +336,17 @@ impl Agent {
         }
     }
 
-    /// Whether somebody has this token, before anything else is read of a request.
-    pub(crate) fn lets_in(&self, token: &str) -> Result<(), Refusal> {
+    /// Who has this token, before anything else is read of a request.
+    pub(crate) fn lets_in(&self, token: &str) -> Result<ClientId, Refusal> {
         let current = self.vault().ok_or(Refusal::Locked)?;
-        let known = match current.peek() {
-            Some(open) => self.client_of(&open.clients(), token).is_some(),
+        let client = match current.peek() {
+            Some(open) => self.client_of(&open.clients(), token),
             None => {
                 let armed = self.armed().ok_or(Refusal::Locked)?;
-                self.client_of(armed.clients(), token).is_some()
+                self.client_of(armed.clients(), token)
             }
         };
-        known.then_some(()).ok_or(Refusal::UnknownToken)
+        client.map(|client| client.id).ok_or(Refusal::UnknownToken)
     }
 
     /// Takes one request of a bot to its answer.

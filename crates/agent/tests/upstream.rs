@@ -20,7 +20,7 @@ use std::{
     time::Instant,
 };
 
-use common::{Agent, PATIENCE, Person, Venue, bot, yes};
+use common::{Agent, PATIENCE, Venue, bot};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -208,52 +208,8 @@ impl Desk {
     async fn new(authority: &Authority, venue: &str) -> Self {
         let roots = authority.roots().display().to_string();
         let agent = Agent::start_with("", &[("SSL_CERT_FILE", &roots)]).await;
-        let client = agent.client().await;
-        let _owner = Person::new(&agent, yes).await;
-        let path = agent.home.path().join("v.touchkeep").display().to_string();
-        client
-            .call(CreateVault {
-                path,
-                user: "Zoe".into(),
-                environment: "test".into(),
-                practice: true,
-                device: NewDevice::Software { work_factor: 10 },
-            })
-            .await
-            .unwrap();
-        for class in ["trade", "read"] {
-            let secret = NewSecret::Stored {
-                value: SecretText::new(SECRET.into()),
-            };
-            client
-                .call(
-                    AddItem::new("exchange-key", class)
-                        .field("venue", "binance")
-                        .field("key-set", "main")
-                        .field("class", class)
-                        .field("api-key", format!("{class}-api-key-0123456789"))
-                        .field("base-url", venue)
-                        .secret("secret", secret),
-                )
-                .await
-                .unwrap();
-        }
-        client
-            .call(SetPolicy {
-                text: POLICY.into(),
-            })
-            .await
-            .unwrap();
-        let add = AddClient {
-            name: "bot".into(),
-            key_set: "main".into(),
-        };
-        let bot = client.call(add).await.unwrap();
-        Self {
-            agent,
-            base: bot.base_url,
-            token: bot.token.into_inner(),
-        }
+        let (base, token) = common::let_in(&agent, venue, SECRET, POLICY).await;
+        Self { agent, base, token }
     }
 
     async fn order(&self) -> (u16, String) {

@@ -133,7 +133,7 @@ fn check_host(head: &Parts, port: u16) -> Result<(), Refusal> {
 // `/<venue>/<path there>`, or `/<token>/<venue>/<path there>`, in plain characters: a path that could be read in two ways is
 // not read at all.
 fn split(path: &str) -> Result<Addressed<'_>, Refusal> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~/:".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~/:@!".contains(c);
     let ambiguous = path.contains("//") || path.split('/').any(|part| part == "." || part == "..");
     if !path.chars().all(plain) || ambiguous {
         return Err(Refusal::Path);

@@ -28,6 +28,8 @@ pub(crate) enum Refusal {
     Token,
     /// A token that nobody has (any more).
     UnknownToken,
+    /// The client has as many connections as one may have.
+    NoSeat,
     /// The body is longer than what is read, or did not come in time.
     Body,
     /// The vault is locked.
@@ -48,6 +50,7 @@ impl Refusal {
             Self::Path => StatusCode::NOT_FOUND,
             Self::Token | Self::UnknownToken => StatusCode::UNAUTHORIZED,
             Self::Body => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NoSeat => StatusCode::SERVICE_UNAVAILABLE,
             Self::Locked => StatusCode::SERVICE_UNAVAILABLE,
             Self::StateUnknown(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Decided(code, _) => match code {
@@ -66,7 +69,7 @@ impl Refusal {
     const fn reason(&self) -> Reason {
         match self {
             Self::Token | Self::UnknownToken => Reason::Key,
-            Self::Locked => Reason::Unavailable,
+            Self::Locked | Self::NoSeat => Reason::Unavailable,
             Self::StateUnknown(_) => Reason::Unknown,
             Self::Head | Self::Method | Self::Path | Self::Body => Reason::Malformed,
             Self::Host | Self::Browser => Reason::Denied,
@@ -99,6 +102,7 @@ impl Refusal {
                 "no client has this token; `touchkeep proxy list` names those that are let in"
                     .into()
             }
+            Self::NoSeat => "this client has too many connections open; use them again".into(),
             Self::Body => "the body is too long, or did not come in time".into(),
             Self::Locked => "the vault is locked; run: touchkeep unlock".into(),
             Self::Decided(_, why) => why.clone(),
@@ -123,7 +127,7 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("x-touchkeep-refused", HeaderValue::from_static("1"));
-        if matches!(self, Self::Body | Self::Host | Self::Browser) {
+        if matches!(self, Self::Body | Self::Host | Self::Browser | Self::NoSeat) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

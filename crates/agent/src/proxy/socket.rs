@@ -15,7 +15,6 @@ use hyper::{
     upgrade::{OnUpgrade, Upgraded},
 };
 use hyper_util::rt::TokioIo;
-use std::net::SocketAddr;
 use tokio::{task::JoinHandle, time::interval};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -27,7 +26,7 @@ use tokio_tungstenite::{
 use touchkeep_core::Code;
 use touchkeep_venue::stream::{Guard, Heard, Stream, stream};
 
-use super::{Answer, Refusal, ToSend, answer::whole, guard, passed_on};
+use super::{Answer, From, Refusal, Seat, ToSend, answer::whole, guard, passed_on, sits};
 use crate::{agent::Agent, sockets::Socket};
 
 /// What a client may say at once.
@@ -49,25 +48,25 @@ pub(super) fn is_asked_for<B>(request: &Request<B>) -> bool {
 pub(super) async fn open(
     agent: Arc<Agent>,
     request: Request<Incoming>,
-    peer: SocketAddr,
-    port: u16,
+    from: From,
+    seat: Arc<Seat>,
 ) -> Response<Answer> {
     let (mut head, _) = request.into_parts();
     let venue = guard::venue_of(&head).to_owned();
-    let opened = begin(agent, &mut head, peer, port).await;
+    let opened = begin(agent, &mut head, from, seat).await;
     opened.unwrap_or_else(|refusal| refusal.response(&venue))
 }
 
 async fn begin(
     agent: Arc<Agent>,
     head: &mut Parts,
-    peer: SocketAddr,
-    port: u16,
+    from: From,
+    seat: Arc<Seat>,
 ) -> Result<Response<Answer>, Refusal> {
     let client = head.extensions.remove::<OnUpgrade>();
-    let addressed = guard::check(head, port)?;
+    let addressed = guard::check(head, from.port)?;
     let token = addressed.token(head, Some(b""))?.ok_or(Refusal::Token)?;
-    agent.lets_in(&token)?;
+    sits(&agent, &seat, &token)?;
     let going = stream(addressed.venue, addressed.path).ok_or_else(|| {
         let why = "this WebSocket is not relayed; orders go over REST";
         Refusal::Decided(Code::NotFound, why.into())
@@ -76,8 +75,8 @@ async fn begin(
         token,
         venue: addressed.venue.to_owned(),
         path: addressed.path.to_owned(),
-        peer,
-        port,
+        peer: from.peer,
+        port: from.port,
     };
     let base = agent.opens(&socket)?;
     let asked = to_send(head, &going, base)?;
@@ -92,6 +91,7 @@ async fn begin(
     let client = client.ok_or(Refusal::Method)?;
     let response = switched(answer.headers());
     tokio::spawn(async move {
+        let _seat = seat;
         let (Ok(client), Ok(venue)) = (client.await, hyper::upgrade::on(answer).await) else {
             return;
         };

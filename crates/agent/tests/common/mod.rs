@@ -29,7 +29,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use touchkeep_client::{ConnectError, Connection, Event, FrontEnd, Paths};
-use touchkeep_wire::{Answer, Approval, Prompt, PromptClosed, Question, Scope, SecretText};
+use touchkeep_wire::{
+    AddClient, AddItem, Answer, Approval, CreateVault, NewDevice, NewSecret, Prompt, PromptClosed,
+    Question, Scope, SecretText, SetPolicy,
+};
 
 /// Nothing here takes this long on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -420,4 +423,38 @@ pub fn place(base: &str) -> (u16, String) {
     let rest = base.strip_prefix("http://127.0.0.1:").unwrap();
     let (port, path) = rest.split_once('/').unwrap_or((rest, ""));
     (port.parse().unwrap(), format!("/{path}"))
+}
+
+/// Makes a practice vault with keys of a Binance at that address, and lets a bot in: its base address and token.
+pub async fn let_in(agent: &Agent, venue: &str, secret: &str, policy: &str) -> (String, String) {
+    let client = agent.client().await;
+    let _owner = Person::new(agent, yes).await;
+    let path = agent.home.path().join("v.touchkeep").display().to_string();
+    let new = CreateVault {
+        path,
+        user: "Zoe".into(),
+        environment: "test".into(),
+        practice: true,
+        device: NewDevice::Software { work_factor: 10 },
+    };
+    client.call(new).await.unwrap();
+    for class in ["trade", "read"] {
+        let value = SecretText::new(secret.into());
+        let add = AddItem::new("exchange-key", class)
+            .field("venue", "binance")
+            .field("key-set", "main")
+            .field("class", class)
+            .field("api-key", format!("{class}-api-key-0123456789"))
+            .field("base-url", venue)
+            .secret("secret", NewSecret::Stored { value });
+        client.call(add).await.unwrap();
+    }
+    let text = policy.into();
+    client.call(SetPolicy { text }).await.unwrap();
+    let add = AddClient {
+        name: "bot".into(),
+        key_set: "main".into(),
+    };
+    let bot = client.call(add).await.unwrap();
+    (bot.base_url, bot.token.into_inner())
 }
