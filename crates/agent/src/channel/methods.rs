@@ -6,16 +6,17 @@ use serde_json::value::RawValue;
 use touchkeep_core::Code;
 use touchkeep_wire::{
     AcceptModule, AddClient, AddEnvironment, AddGrant, AddItem, AnswerPrompt, ArmTradeKeys,
-    AskGrant, AttestDevice, BeginBundle, BindClient, BundleRows, Call, ChangePin, CheckReminders,
+    AskGrant, AttestDevice, BeginBundle, BundleRows, Call, ChangePin, CheckReminders,
     CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EnrollDevice, ExportItems,
     ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello, ImportItems, InspectDevice,
     JoinMembership, ListAudit, ListBackups, ListClients, ListDevices, ListEnvironments, ListGrants,
     ListItems, ListPrompts, ListRecovery, ListReminders, ListVenues, ListVersions, LockAll,
-    LockVault, MakeKit, MergeCopy, OpenClient, OutlineCopy, ProveDevice, ProveKit, ReadValues,
-    RemoveItem, RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion,
-    RetireDevice, RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit,
-    ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    LockVault, MakeKit, MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues, RemoveItem,
+    RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice,
+    RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent,
+    TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
+use touchkeep_wire::{BindClient, OpenClient};
 
 use super::{
     Channel,
