@@ -16,7 +16,7 @@ pub(super) const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-touchkeep
 /// What every token begins with, so that one can stand in a path.
 const TOKEN_PREFIX: &str = "tkc_";
 // Browsers send this with every request since 2023, and pages cannot leave it out (Fetch Metadata).
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(super) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// A request's venue, path there, and the token of the path, where that has one.
 #[derive(Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ fn own(headers: &HeaderMap, venue_reads_bearer: bool) -> impl Iterator<Item = St
 }
 
 // What reads the connection lets through up to twice of what its own limit says, depending on how the bytes come.
-fn head_bytes(head: &Parts) -> usize {
+pub(super) fn head_bytes(head: &Parts) -> usize {
     let target = head
         .uri
         .path_and_query()
@@ -116,7 +116,7 @@ fn head_bytes(head: &Parts) -> usize {
 }
 
 // One Host header, exactly ours, and no second opinion in the request line.
-fn check_host(head: &Parts, port: u16) -> Result<(), Refusal> {
+pub(super) fn check_host(head: &Parts, port: u16) -> Result<(), Refusal> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return Err(Refusal::Host);
