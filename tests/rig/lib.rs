@@ -156,10 +156,16 @@ impl Venue {
     /// Makes an HMAC key: its name and its secret.
     #[must_use]
     pub fn hmac_key(&self, permissions: &[&str]) -> (String, String) {
+        self.hmac_key_of("binance", permissions)
+    }
+
+    /// The same, for the exchange that it plays under that name.
+    #[must_use]
+    pub fn hmac_key_of(&self, dialect: &str, permissions: &[&str]) -> (String, String) {
         let key = self.control(
             "POST",
             "/keys",
-            &serde_json::json!({ "label": "k", "type": "hmac", "permissions": permissions }),
+            &serde_json::json!({ "label": "k", "dialect": dialect, "type": "hmac", "permissions": permissions }),
         );
         (
             key["api_key"].as_str().unwrap().into(),

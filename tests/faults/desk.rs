@@ -1,0 +1,257 @@
+//! A bot's desk: a vault with keys of the practice venue, a person, and the ways to see what came of a request.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use touchkeep_client::{CallError, Connection};
+use touchkeep_tests::{Home, PATIENCE, Person, Venue};
+use touchkeep_wire::{
+    AddClient, AddItem, AuditFilter, AuditRow, Call, CreateVault, ListAudit, NewDevice, NewSecret,
+    SecretText, SetPolicy, UnlockVault, VerifyAudit,
+};
+
+const POLICY: &str = r#"
+[[rule]]
+name = "trading"
+kinds = ["trade", "read", "cancel"]
+action = "allow"
+
+[[rule]]
+name = "withdrawals"
+kinds = ["withdraw"]
+action = "touch"
+"#;
+
+/// What a bot wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// By rule, with an HMAC.
+    Order,
+    /// By rule, with an HMAC over a number that only rises.
+    Numbered,
+    /// By a person's yes and passphrase.
+    Withdrawal,
+}
+
+impl Act {
+    pub(crate) const ALL: [Self; 3] = [Self::Order, Self::Numbered, Self::Withdrawal];
+
+    const fn place(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Order => ("binance", "/api/v3/order"),
+            Self::Numbered => ("kraken", "/0/private/AddOrder"),
+            Self::Withdrawal => ("binance", "/sapi/v1/capital/withdraw/apply"),
+        }
+    }
+
+    // No two are alike, so that the venue's record tells them apart.
+    fn body(self, number: u64) -> String {
+        let mark = self.mark(number);
+        match self {
+            Self::Order => format!(
+                "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.001&{mark}&timestamp=1&signature=0"
+            ),
+            Self::Numbered => {
+                format!("nonce=1&pair=XBTUSDT&type=buy&ordertype=limit&volume=0.001&{mark}")
+            }
+            Self::Withdrawal => format!(
+                "coin=BTC&network=BTC&address=bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq&{mark}&timestamp=1&signature=0"
+            ),
+        }
+    }
+
+    fn mark(self, number: u64) -> String {
+        match self {
+            Self::Order | Self::Numbered => format!("price={}", 10_000 + number),
+            Self::Withdrawal => format!("amount=0.01{number:05}"),
+        }
+    }
+}
+
+/// What the venue did with requests, and what the log says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows {
+    pub(crate) intents: Vec<AuditRow>,
+    pub(crate) outcomes: Vec<AuditRow>,
+}
+
+/// The whole desk.
+pub(crate) struct Desk {
+    pub(crate) home: Home,
+    pub(crate) venue: Venue,
+    pub(crate) person: Option<Person>,
+    pub(crate) token: String,
+    proxy: String,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Desk {
+    pub(crate) fn set(home: Home) -> Self {
+        let venue = Venue::open();
+        Self::at(home, venue)
+    }
+
+    pub(crate) fn at(home: Home, venue: Venue) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let mut desk = Self {
+            person: Some(Person::sit_down(&home.paths(), None)),
+            home,
+            venue,
+            token: String::new(),
+            proxy: String::new(),
+            runtime,
+        };
+        desk.call(CreateVault {
+            path: desk.home.path("v.touchkeep").display().to_string(),
+            user: "Zoe".into(),
+            environment: "test".into(),
+            practice: true,
+            device: NewDevice::Software { work_factor: 10 },
+        })
+        .unwrap();
+        let url = desk.venue.url.clone();
+        for (venue, class, permissions) in [
+            ("binance", "trade", ["read", "trade"]),
+            ("kraken", "trade", ["read", "trade"]),
+            ("binance", "move-money", ["read", "withdraw"]),
+        ] {
+            let (api_key, secret) = desk.venue.hmac_key_of(venue, &permissions);
+            desk.add_key(venue, class, &api_key, &secret, &url);
+        }
+        desk.call(SetPolicy {
+            text: POLICY.into(),
+        })
+        .unwrap();
+        let added = desk
+            .call(AddClient {
+                name: "bot".into(),
+                key_set: "main".into(),
+            })
+            .unwrap();
+        let (proxy, _venue) = added.base_url.rsplit_once('/').unwrap();
+        desk.proxy = proxy.to_owned();
+        desk.token = added.token.into_inner();
+        desk
+    }
+
+    fn add_key(&self, venue: &str, class: &str, api_key: &str, secret: &str, url: &str) {
+        let value = SecretText::new(secret.to_owned());
+        let add = AddItem::new("exchange-key", format!("{venue}-{class}"))
+            .field("venue", venue)
+            .field("key-set", "main")
+            .field("class", class)
+            .field("api-key", api_key)
+            .field("base-url", url)
+            .secret("secret", NewSecret::Stored { value });
+        self.call(add).unwrap();
+    }
+
+    pub(crate) fn call<C: Call>(&self, call: C) -> Result<C::Result, CallError> {
+        let socket = self.home.paths().agent_socket();
+        self.runtime.block_on(async move {
+            let connection = Connection::connect(&socket, "test").await.unwrap();
+            connection.call(call).await
+        })
+    }
+
+    /// The agent has ended: starts another one, under this program, with the person at it and the vault open.
+    pub(crate) fn start_again(&mut self, under: &[&str]) {
+        self.home.start_agent_under(under);
+        self.person = Some(Person::sit_down(&self.home.paths(), None));
+        self.open();
+    }
+
+    pub(crate) fn open(&self) {
+        let (path, device) = (None, None);
+        self.call(UnlockVault { path, device }).unwrap();
+    }
+
+    /// Where the proxy is.
+    pub(crate) fn port(&self) -> u16 {
+        self.proxy.rsplit_once(':').unwrap().1.parse().unwrap()
+    }
+
+    /// Asks for it: status and body, or nothing where the connection ended without an answer.
+    pub(crate) fn ask(&self, act: Act, number: u64) -> Option<(u16, String)> {
+        let (venue, path) = act.place();
+        let target = format!("/{venue}{path}");
+        say(
+            self.port(),
+            &self.written("POST", &target, &act.body(number)),
+        )
+    }
+
+    /// A request of the bot, as bytes.
+    pub(crate) fn written(&self, method: &str, target: &str, body: &str) -> String {
+        format!(
+            "{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nX-MBX-APIKEY: {token}\r\nAPI-Key: {token}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            self.port(),
+            body.len(),
+            token = self.token,
+        )
+    }
+
+    /// How often that has arrived, as the venue has it, and how often it was carried out.
+    pub(crate) fn arrived(&self, act: Act, number: u64) -> Vec<Value> {
+        let (_, path) = act.place();
+        let mark = act.mark(number);
+        let mut received = self.venue.received(path);
+        received.retain(|row| {
+            let parameters = format!("{}&{}", row["query"], row["body"]);
+            parameters
+                .split(['&', '"'])
+                .any(|parameter| parameter == mark)
+        });
+        received
+    }
+
+    /// Intents and outcomes after a row.
+    pub(crate) fn rows(&self, after: u64) -> Rows {
+        let filter = AuditFilter {
+            kinds: vec!["intent".into(), "outcome".into()],
+            ..AuditFilter::default()
+        };
+        let list = ListAudit {
+            before: None,
+            limit: 50,
+            filter,
+        };
+        let mut rows = self.call(list).unwrap().rows;
+        rows.retain(|row| row.seq > after);
+        let (intents, outcomes) = rows.into_iter().partition(|row| row.kind == "intent");
+        Rows { intents, outcomes }
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        self.call(VerifyAudit { file: None }).unwrap().sound
+    }
+
+    /// Orders a fault at the venue.
+    pub(crate) fn fault(&self, next: &Value) {
+        self.venue.fault(&json!({ "next": next, "count": 1 }));
+    }
+}
+
+/// Sends bytes to a port of this machine, and reads until the end: status and body, or nothing where there was no answer.
+pub(crate) fn say(port: u16, request: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream
+        .set_read_timeout(Some(PATIENCE + Duration::from_secs(60)))
+        .ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    let _reset = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1)?.parse().ok()?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    Some((status, body.to_owned()))
+}
