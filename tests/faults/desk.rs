@@ -92,10 +92,6 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) fn set(home: Home) -> Self {
         let venue = Venue::open();
-        Self::at(home, venue)
-    }
-
-    pub(crate) fn at(home: Home, venue: Venue) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -124,29 +120,50 @@ impl Desk {
             ("binance", "move-money", ["read", "withdraw"]),
         ] {
             let (api_key, secret) = desk.venue.hmac_key_of(venue, &permissions);
-            desk.add_key(venue, class, &api_key, &secret, &url);
+            desk.add_key("main", [venue, class], &api_key, &secret, &url);
         }
         desk.call(SetPolicy {
             text: POLICY.into(),
         })
         .unwrap();
-        let added = desk
-            .call(AddClient {
-                name: "bot".into(),
-                key_set: "main".into(),
-            })
-            .unwrap();
-        let (proxy, _venue) = added.base_url.rsplit_once('/').unwrap();
-        desk.proxy = proxy.to_owned();
-        desk.token = added.token.into_inner();
+        (desk.proxy, desk.token) = desk.bot("main");
         desk
     }
 
-    fn add_key(&self, venue: &str, class: &str, api_key: &str, secret: &str, url: &str) {
+    // Lets a bot in: where the proxy is, and its token.
+    fn bot(&self, key_set: &str) -> (String, String) {
+        let (name, key_set) = (format!("bot-{key_set}"), key_set.into());
+        let added = self.call(AddClient { name, key_set }).unwrap();
+        let (proxy, _venue) = added.base_url.rsplit_once('/').unwrap();
+        (proxy.to_owned(), added.token.into_inner())
+    }
+
+    /// Lets another bot in, whose Binance is at that address: its token.
+    pub(crate) fn bot_at(&self, url: &str) -> String {
+        let key_set = format!("at-{}", url.rsplit_once(':').unwrap().1);
+        let secret = "canary-secret-of-another-venue";
+        self.add_key(
+            &key_set,
+            ["binance", "trade"],
+            "another-api-key-0123456789",
+            secret,
+            url,
+        );
+        self.bot(&key_set).1
+    }
+
+    fn add_key(
+        &self,
+        key_set: &str,
+        [venue, class]: [&str; 2],
+        api_key: &str,
+        secret: &str,
+        url: &str,
+    ) {
         let value = SecretText::new(secret.to_owned());
-        let add = AddItem::new("exchange-key", format!("{venue}-{class}"))
+        let add = AddItem::new("exchange-key", format!("{key_set}-{venue}-{class}"))
             .field("venue", venue)
-            .field("key-set", "main")
+            .field("key-set", key_set)
             .field("class", class)
             .field("api-key", api_key)
             .field("base-url", url)
@@ -181,22 +198,22 @@ impl Desk {
 
     /// Asks for it: status and body, or nothing where the connection ended without an answer.
     pub(crate) fn ask(&self, act: Act, number: u64) -> Option<(u16, String)> {
-        let (venue, path) = act.place();
-        let target = format!("/{venue}{path}");
-        say(
-            self.port(),
-            &self.written("POST", &target, &act.body(number)),
-        )
+        say(self.port(), &self.written_for(act, number, &self.token))
     }
 
-    /// A request of the bot, as bytes.
-    pub(crate) fn written(&self, method: &str, target: &str, body: &str) -> String {
+    /// The request of the bot with that token, as bytes.
+    pub(crate) fn written_for(&self, act: Act, number: u64, token: &str) -> String {
+        let ((venue, path), body) = (act.place(), act.body(number));
+        let header = if venue == "kraken" {
+            "API-Key"
+        } else {
+            "X-MBX-APIKEY"
+        };
         format!(
-            "{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nX-MBX-APIKEY: {token}\r\nAPI-Key: {token}\r\n\
+            "POST /{venue}{path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n{header}: {token}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
             self.port(),
             body.len(),
-            token = self.token,
         )
     }
 

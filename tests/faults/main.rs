@@ -21,5 +21,7 @@
 #[path = "../../crates/vault/tests/faults/tally.rs"]
 mod tally;
 
+mod answers;
 mod desk;
+mod disk;
 mod kills;

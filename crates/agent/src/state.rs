@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use touchkeep_core::{ClientId, Id, ItemId, UnixMillis, VaultId};
 use touchkeep_device_pkcs11::ModuleFile;
 
@@ -128,13 +128,17 @@ impl State {
 
     /// The next number of a key: above all that were given out before, and at least `floor`. It is on disk when this returns.
     pub(crate) fn next_nonce(&self, item: ItemId, floor: u64) -> Result<u64, StateError> {
-        let next = self.lock().query_row(
+        let mut db = self.lock();
+        // SQLite gives the row before it writes it down: without an end of its own, nobody would hear that it could not.
+        let writes = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let next = writes.query_row(
             "INSERT INTO nonce VALUES (?1, ?2)
              ON CONFLICT (item) DO UPDATE SET last = max(last + 1, excluded.last)
              RETURNING last",
             params![item.to_string(), floor],
             |row| row.get(0),
         )?;
+        writes.commit()?;
         Ok(next)
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
-    Method, Request, Response, Uri,
+    Method, Request, Response, StatusCode, Uri,
     body::Incoming,
     header::{DATE, HeaderName, HeaderValue, USER_AGENT},
 };
@@ -120,7 +120,12 @@ impl Upstream {
 
     /// Sends, and waits for the head of the answer.
     pub(crate) async fn send(&self, request: ToSend) -> Result<Response<Incoming>, SendError> {
-        answer_of(&self.client, request).await
+        let answer = answer_of(&self.client, request).await?;
+        // Nobody asked for another protocol: what would follow is no answer, and no bot may read on.
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(SendError::NoAnswer);
+        }
+        Ok(answer)
     }
 
     /// Asks for a WebSocket.
