@@ -1,23 +1,18 @@
 //! Making keys, taking keys in, and leaving the factory's secrets: with a person beside it, each in one transaction and with
 //! each secret sent once.
 
-use aws_lc_rs::{
-    agreement::{ECDH_P256, PrivateKey},
-    encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, PublicKeyX509Der},
-};
 use touchkeep_core::Pin;
 use touchkeep_device::{
-    Algorithm, Auth, DeviceError, DeviceInfo, KeyInfo, KeyRef, PinPolicy, Provision, Purpose,
-    TouchPolicy,
+    Algorithm, Auth, DeviceError, DeviceInfo, HandedKey, KeyInfo, KeyRef, PinPolicy, Provision,
+    Purpose, TouchPolicy,
 };
-use zeroize::Zeroizing;
 
 use crate::{
     card::{self, SLOTS, Slot},
     certificate::{Origin, Unsigned},
     device::{PivDevice, Target},
     held::{Held, Listed, read_keys},
-    limits::can_make,
+    limits::can_hold,
     management::{self, Keeping, ManagementKey},
     objects,
     pin::{self, FACTORY_PIN, FACTORY_PUK, PinState},
@@ -97,42 +92,6 @@ impl PivDevice {
         Ok(info)
     }
 
-    /// Puts a P-256 key that was made elsewhere into a free slot, for requests: a venue handed it out. `der` is PKCS#8 or SEC 1
-    /// (RFC 5958, RFC 5915). Whoever handed it out can have a copy, so it is marked and never attested; it never becomes a key
-    /// of a vault. Waits for a touch where the key will: it signs its certificate.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn import_request_key(
-        &mut self,
-        der: &Zeroizing<Vec<u8>>,
-        touch: TouchPolicy,
-        auth: Auth<'_>,
-    ) -> Result<KeyInfo, DeviceError> {
-        let (scalar, spki) = p256_of(der)?;
-        let pin = pin_of(auth)?;
-        let plan = Plan::request(Algorithm::P256, touch);
-        let (serial, allow) = (self.serial, self.options.danger_allow_last_try);
-        let slot = self.transact(|channel| {
-            let held = read_keys(channel, serial, None)?;
-            if let Some(there) = held.iter().find(|held| held.info.spki == spki) {
-                let text = format!("that key a second time: slot {} holds it", there.info.key.0);
-                return Err(DeviceError::Unsupported(text));
-            }
-            managing(channel, pin, allow)?;
-            let place = place_for_import(channel, plan, &spki)?;
-            if place.spki.is_none() {
-                let (_, pin_policy, touch) = plan.policy();
-                card::import_p256(channel, place.slot, &scalar, (pin_policy, touch))?;
-            }
-            let target = plan.target(place.slot, &spki);
-            let certificate = certified(channel, plan, target, Origin::Imported)?;
-            objects::put_certificate(channel, place.slot, &certificate)?;
-            Ok(place.slot)
-        })?;
-        Ok(self.note(plan.held(self.serial, slot, spki, Origin::Imported)))
-    }
-
     /// Lists a key that was made. It is not read again: a card that goes now has it all the same.
     fn note(&mut self, made: Held) -> KeyInfo {
         let info = made.info.clone();
@@ -177,7 +136,7 @@ impl Provision for PivDevice {
         touch: TouchPolicy,
         auth: Auth<'_>,
     ) -> Result<KeyInfo, DeviceError> {
-        can_make(self.firmware, algorithm)?;
+        can_hold(self.firmware, algorithm)?;
         let pin = pin_of(auth)?;
         let (serial, allow) = (self.serial, self.options.danger_allow_last_try);
         let made = self.transact(|channel| {
@@ -187,6 +146,37 @@ impl Provision for PivDevice {
         let made = made.into_iter().next();
         made.map(|made| self.note(made))
             .ok_or_else(|| DeviceError::Unexpected("without the key that it made".into()))
+    }
+
+    /// Takes P-256 keys, and from firmware 5.7 on Ed25519 keys. Waits for a touch where the key will: it signs its certificate.
+    fn import_request_key(
+        &mut self,
+        key: &HandedKey,
+        touch: TouchPolicy,
+        auth: Auth<'_>,
+    ) -> Result<KeyInfo, DeviceError> {
+        can_hold(self.firmware, key.algorithm())?;
+        let pin = pin_of(auth)?;
+        let (plan, spki) = (Plan::request(key.algorithm(), touch), key.public());
+        let (serial, allow) = (self.serial, self.options.danger_allow_last_try);
+        let slot = self.transact(|channel| {
+            let held = read_keys(channel, serial, None)?;
+            if let Some(there) = held.iter().find(|held| held.info.spki == spki) {
+                let text = format!("that key a second time: slot {} holds it", there.info.key.0);
+                return Err(DeviceError::Unsupported(text));
+            }
+            managing(channel, pin, allow)?;
+            let place = place_for_import(channel, plan, spki)?;
+            if place.spki.is_none() {
+                let (_, pin_policy, touch) = plan.policy();
+                card::import(channel, place.slot, key, (pin_policy, touch))?;
+            }
+            let target = plan.target(place.slot, spki);
+            let certificate = certified(channel, plan, target, Origin::Imported)?;
+            objects::put_certificate(channel, place.slot, &certificate)?;
+            Ok(place.slot)
+        })?;
+        Ok(self.note(plan.held(self.serial, slot, spki.to_vec(), Origin::Imported)))
     }
 }
 
@@ -348,19 +338,4 @@ fn certified(
     let input = sign::prepared(algorithm, unsigned.to_sign())?;
     let signature = sign::sign(channel, target, unsigned.to_sign(), &input)?;
     Ok(unsigned.signed(&signature))
-}
-
-/// The scalar of a private key, and its public half.
-fn p256_of(der: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), DeviceError> {
-    let none =
-        || DeviceError::Unsupported("a key that is not a P-256 key in PKCS#8 or SEC 1".into());
-    let key = PrivateKey::from_private_key_der(&ECDH_P256, der).map_err(|_| none())?;
-    let scalar: EcPrivateKeyBin<'_> = key.as_be_bytes().map_err(|_| none())?;
-    let public = key.compute_public_key().map_err(|_| none())?;
-    let spki: PublicKeyX509Der<'_> = public.as_der().map_err(|_| none())?;
-    // EXPOSE: the private key, to the command that puts it into the card.
-    Ok((
-        Zeroizing::new(scalar.as_ref().to_vec()),
-        spki.as_ref().to_vec(),
-    ))
 }
