@@ -13,7 +13,7 @@ use std::{hint::black_box, process::Command, time::Instant};
 
 use aws_lc_rs::hmac;
 use touchkeep_core::UnixMillis;
-use touchkeep_venue::{Decoded, Dialect, Request, binance::Binance};
+use touchkeep_venue::{Algorithm, Credential, Decoded, Moment, Request, Venue, binance::Binance};
 
 const ROUNDS: usize = 7;
 const CALLS: u32 = 50_000;
@@ -28,25 +28,29 @@ fn main() {
         content_type: Some("application/x-www-form-urlencoded".into()),
         body: b"symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&timestamp=1&signature=00".to_vec(),
     };
-    let whole = |now: u64| {
+    let credential = Credential {
+        key: "key",
+        algorithm: Algorithm::HmacSha256,
+        passphrase: None,
+    };
+    let draft = |now: u64| {
         let Ok(Decoded::Private(private)) = Binance.decode(&request) else {
             unreachable!("an order is private")
         };
-        let to_sign = Binance.prepare(&private, "key", UnixMillis(now), 5000);
+        let moment = Moment {
+            now: UnixMillis(now),
+            window_ms: 5000,
+            nonce: None,
+            unique: None,
+        };
+        Binance.draft(&private, &credential, &moment).unwrap()
+    };
+    let whole = |now: u64| {
+        let to_sign = draft(now);
         let signature = hmac::sign(&key, to_sign.payload());
-        Binance.finish(
-            to_sign,
-            signature.as_ref(),
-            touchkeep_venue::SignatureForm::Hmac,
-        )
+        to_sign.seal(&[signature]).unwrap()
     };
-    let Ok(Decoded::Private(private)) = Binance.decode(&request) else {
-        unreachable!("an order is private")
-    };
-    let payload = Binance
-        .prepare(&private, "key", UnixMillis(1_700_000_000_000), 5000)
-        .payload()
-        .to_vec();
+    let payload = draft(1_700_000_000_000).payload().to_vec();
 
     let (mut ours, mut bare, mut ccxt) = (vec![], vec![], vec![]);
     for _ in 0..ROUNDS {
@@ -59,7 +63,7 @@ fn main() {
         ccxt.extend(ccxt_per_call());
     }
     row("bare HMAC-SHA256 (aws-lc-rs)", &mut bare);
-    row("decode + build + sign + finish", &mut ours);
+    row("decode + draft + sign + seal", &mut ours);
     if ccxt.is_empty() {
         println!("ccxt: NOT MEASURED, TOUCHKEEP_PYTHON has no ccxt that signs like 4.5.90");
     } else {

@@ -13,7 +13,7 @@ use std::{
 use hyper::Response;
 use tokio::sync::watch;
 use touchkeep_client::Paths;
-use touchkeep_core::{ClientId, Clock, Code, RequestId, SystemClock, UnixMillis};
+use touchkeep_core::{ClientId, Clock, Code, ItemId, RequestId, SystemClock, UnixMillis};
 use touchkeep_device_pkcs11::ModuleFile;
 use touchkeep_pipeline::{Client as Asker, Incoming, NotDone};
 use touchkeep_wire::Status;
@@ -26,7 +26,7 @@ use crate::{
     ports::{Line, Running},
     prompts::Prompts,
     proxy::{self, Answer, Asked, Refusal, Upstream},
-    state::State,
+    state::{State, StateError},
     uptime::Uptime,
     vault::{self, Armed, Current, client::Client},
     watch::Watching,
@@ -232,6 +232,11 @@ impl Agent {
         seen.get(&client)
             .copied()
             .or_else(|| self.state.last_seen(client))
+    }
+
+    /// The next number of a key, on disk; blocks.
+    pub(crate) fn next_nonce(&self, item: ItemId, floor: u64) -> Result<u64, StateError> {
+        self.state.next_nonce(item, floor)
     }
 
     /// Writes down when clients were last seen; blocks.

@@ -34,6 +34,7 @@ mod hardening;
 mod inherited;
 mod instance;
 mod logging;
+mod method;
 mod notify;
 mod ports;
 mod prompts;

@@ -16,7 +16,10 @@ use touchkeep_venue::Outgoing;
 
 use self::{approver::People, keys::VaultKeys};
 pub(crate) use self::{
-    keys::{handle, open_enrolled, request_key, request_key_setting, unseal, use_of},
+    keys::{
+        PASSPHRASE, handle, next_nonce, open_enrolled, request_key, request_key_setting, unseal,
+        use_of,
+    },
     running::Running,
 };
 use crate::{
@@ -90,6 +93,10 @@ impl touchkeep_pipeline::Upstream for Venues {
                 }
             })
         })
+    }
+
+    fn venue_time(&self, _: &str, _: Option<&str>, now: UnixMillis) -> UnixMillis {
+        now
     }
 
     fn status(response: &Self::Response) -> u16 {

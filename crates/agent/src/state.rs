@@ -1,5 +1,6 @@
 //! What the agent remembers between its lives and no vault needs to know: its port, reminders that were raised, when a
-//! client was last seen. Plain SQLite; nothing in it is secret, and losing it costs a repeated reminder.
+//! client was last seen, the last number of each key whose venue counts requests. Plain SQLite; nothing in it is secret.
+//! Losing it costs a repeated reminder; numbers begin again at the time, which is above them unless the clock was set back.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,13 +12,20 @@ use touchkeep_core::{ClientId, Id, ItemId, UnixMillis, VaultId};
 use touchkeep_device_pkcs11::ModuleFile;
 
 /// The shape of the tables. An older program refuses a newer file.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 const TABLES: &str = "
     CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
     CREATE TABLE reminded (item TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
     CREATE TABLE module (path TEXT PRIMARY KEY, sha256 TEXT) STRICT;
+    CREATE TABLE nonce (item TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT;
     CREATE TABLE seen (client TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
 ";
+
+/// What makes a file of version 1, then 2, … one of the next.
+const STEPS: [&str; 2] = [
+    "ALTER TABLE module ADD COLUMN sha256 TEXT;",
+    "CREATE TABLE nonce (item TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT;",
+];
 
 /// The open database.
 pub(crate) struct State(Mutex<Connection>);
@@ -38,11 +46,17 @@ impl State {
     pub(crate) fn open(path: &Path) -> Result<Self, StateError> {
         let mut db = Connection::open(path)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
+        // A number that was given out must be known after a power cut.
+        db.pragma_update(None, "synchronous", "FULL")?;
         let before = db.transaction()?;
         match before.query_row("PRAGMA user_version", [], |row| row.get(0))? {
             VERSION => {}
             0 => before.execute_batch(TABLES)?,
-            1 => before.execute_batch("ALTER TABLE module ADD COLUMN sha256 TEXT;")?,
+            older @ 1..VERSION => {
+                for step in STEPS.iter().skip(usize::try_from(older - 1).unwrap_or(0)) {
+                    before.execute_batch(step)?;
+                }
+            }
             newer => return Err(StateError::TooNew(newer)),
         }
         before.pragma_update(None, "user_version", VERSION)?;
@@ -110,6 +124,18 @@ impl State {
             [format!("log.{vault}"), log.to_string()],
         )?;
         Ok(())
+    }
+
+    /// The next number of a key: above all that were given out before, and at least `floor`. It is on disk when this returns.
+    pub(crate) fn next_nonce(&self, item: ItemId, floor: u64) -> Result<u64, StateError> {
+        let next = self.lock().query_row(
+            "INSERT INTO nonce VALUES (?1, ?2)
+             ON CONFLICT (item) DO UPDATE SET last = max(last + 1, excluded.last)
+             RETURNING last",
+            params![item.to_string(), floor],
+            |row| row.get(0),
+        )?;
+        Ok(next)
     }
 
     /// When somebody was last reminded of this key.

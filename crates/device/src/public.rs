@@ -119,6 +119,33 @@ impl P256Point {
     }
 }
 
+/// An ECDSA signature on P-256 as r and s of 32 bytes each, from its DER (RFC 3279, 2.2.3).
+#[must_use]
+pub fn raw_ecdsa(der: &[u8]) -> Option<[u8; 64]> {
+    let (integers, rest) = der_value(0x30, der)?;
+    let (r, s_der) = der_value(0x02, integers)?;
+    let (s, after) = der_value(0x02, s_der)?;
+    if !rest.is_empty() || !after.is_empty() {
+        return None;
+    }
+    let mut raw = [0; 64];
+    let (to_r, to_s) = raw.split_at_mut(32);
+    for (to, number) in [(to_r, r), (to_s, s)] {
+        let number = number.strip_prefix(&[0]).unwrap_or(number);
+        let start = to.len().checked_sub(number.len())?;
+        to.get_mut(start..)?.copy_from_slice(number);
+    }
+    Some(raw)
+}
+
+// A value with one byte of length, and what follows it: no integer or signature on P-256 is longer.
+fn der_value(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [found, length @ 0..0x80, rest @ ..] = der else {
+        return None;
+    };
+    (*found == tag).then(|| rest.split_at_checked(usize::from(*length)))?
+}
+
 /// The SubjectPublicKeyInfo of a raw Curve25519 key.
 #[must_use]
 pub fn x25519_spki(raw: &[u8; 32]) -> Vec<u8> {

@@ -4,7 +4,7 @@ use touchkeep_audit::RecordError;
 use touchkeep_core::Code;
 use touchkeep_device::DeviceError;
 use touchkeep_policy::{DenyReason, Mismatch};
-use touchkeep_venue::{KeyClass, Unreadable};
+use touchkeep_venue::{CannotSign, KeyClass, Unreadable};
 
 /// A request did not come to an answer of the venue.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,9 @@ pub enum NotSigned {
     /// The key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The venue wants something that the request or the key does not have.
+    #[error("the request cannot be signed: {0}")]
+    Unsignable(#[from] CannotSign),
     /// It could not be recorded first.
     #[error("the audit log cannot be written, so nothing was signed")]
     Audit(#[from] RecordError),
@@ -97,6 +100,12 @@ pub enum KeyError {
     /// This way of signing is not for requests.
     #[error("the key {0:?} is not for signing requests")]
     NotForRequests(String),
+    /// The secret is not of the kind that signs at the venue.
+    #[error("the secret of {0:?} is not of the kind that its venue's signatures want")]
+    WrongSecret(String),
+    /// The number of the request could not be written down first.
+    #[error("the number of the request cannot be kept, so nothing was signed: {0}")]
+    NoNonce(String),
     /// The device did not.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -137,6 +146,7 @@ impl NotSigned {
             Self::TimedOut => Code::TimedOut,
             Self::Key(why) => why.code(),
             Self::Audit(why) => why.code(),
+            Self::Unsignable(_) => Code::Invalid,
             Self::BadSignature => Code::DeviceFailed,
             Self::Interrupted => Code::System,
         }
@@ -154,7 +164,8 @@ impl KeyError {
             Self::Damaged => Code::Damaged,
             Self::Refused => Code::Refused,
             Self::TimedOut => Code::TimedOut,
-            Self::NotForRequests(_) => Code::Invalid,
+            Self::NotForRequests(_) | Self::WrongSecret(_) => Code::Invalid,
+            Self::NoNonce(_) => Code::System,
             Self::Device(why) => why.code(),
         }
     }

@@ -4,7 +4,8 @@
 //! [`touchkeep_policy::Verdict`] becomes an `Allowed`, the audit log turns that into a `Recorded`, and signing consumes it.
 //! Whatever fails, fails on the side of not signing. What the agent must lend is small traits in [`ports`].
 //!
-//! Read in this order: [`pipeline`], [`ports`], [`error`], then the private `book` (what was let through before) and `sign`.
+//! Read in this order: [`pipeline`], [`ports`], [`error`], [`private_key`], then the private `book` (what was let through before), `sign` and
+//! `turns`.
 #![cfg_attr(
     test,
     allow(
@@ -21,7 +22,9 @@ mod book;
 pub mod error;
 pub mod pipeline;
 pub mod ports;
+pub mod private_key;
 mod sign;
+mod turns;
 
 pub use error::{KeyError, NotDone, NotSigned, SendError};
 pub use pipeline::{Client, Done, Incoming, Pipeline, Settings, past_of};

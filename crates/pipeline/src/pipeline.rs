@@ -8,11 +8,14 @@ use touchkeep_policy::{
     Allowed, Approval, ApprovedBy, Asked, Denied, How, Need, NeedsApproval, Past, Policy, Refusal,
     Verdict, request_digest,
 };
-use touchkeep_venue::{Decoded, Dialect, Outgoing, Private, Request, Unreadable, dialect};
+use touchkeep_venue::{Decoded, Outgoing, Private, Request, Unreadable, Venue, venue};
 
 use crate::{
     Answer, Approver, HistorySource, KeyError, KeyHandle, Keys, NotDone, NotSigned, Question,
-    SendError, Upstream, book::Book, sign::sign,
+    SendError, Upstream,
+    book::Book,
+    sign::{Means, Signed, sign},
+    turns::Turns,
 };
 
 const KEY_SET: &str = "key-set";
@@ -90,12 +93,13 @@ struct Parts<U> {
     clock: Arc<dyn Clock>,
     settings: Settings,
     book: Book,
+    turns: Turns,
 }
 
 // A request that was read, with the key that would sign it.
 struct Read {
     incoming: Incoming,
-    dialect: &'static dyn Dialect,
+    venue: &'static dyn Venue,
     private: Private,
     key: KeyHandle,
     lasts: Lasts,
@@ -156,6 +160,7 @@ impl<U: Upstream> Pipeline<U> {
             clock,
             settings,
             book: Book::new(),
+            turns: Turns::default(),
         }))
     }
 
@@ -174,8 +179,8 @@ impl<U: Upstream> Pipeline<U> {
     /// # Errors
     /// Why there is no answer of the venue.
     pub async fn handle(&self, incoming: Incoming) -> Result<Done<U::Response>, NotDone> {
-        let dialect = dialect(&incoming.venue).ok_or(NotSigned::NoVenue)?;
-        let private = match dialect.decode(&incoming.http) {
+        let venue = venue(&incoming.venue).ok_or(NotSigned::NoVenue)?;
+        let private = match venue.decode(&incoming.http) {
             Ok(Decoded::Private(private)) => *private,
             Ok(Decoded::Public(outgoing)) => return self.public(&incoming, outgoing).await,
             Err(why) => return Err(self.unreadable(&incoming, why).await.into()),
@@ -195,7 +200,7 @@ impl<U: Upstream> Pipeline<U> {
         };
         let read = Read {
             incoming,
-            dialect,
+            venue,
             private,
             key,
             lasts,
@@ -387,7 +392,7 @@ impl<U: Upstream> Parts<U> {
             .map_err(NotSigned::from)?;
         let seq = recorded.seq();
         let Read {
-            dialect,
+            venue,
             private,
             key,
             incoming,
@@ -395,10 +400,16 @@ impl<U: Upstream> Parts<U> {
         } = read;
         // Until the end of this function.
         let _lasts = lasts;
-        let (keys, clock) = (&*self.keys, &*self.clock);
-        let signed = sign(recorded, private, &key, dialect, keys, clock, self.settings);
-        let outgoing = match signed.await {
-            Ok(outgoing) => outgoing,
+        let (origin, base_url) = (private.origin(), key.base_url.as_deref());
+        let now = || self.upstream.venue_time(origin, base_url, self.clock.now());
+        let means = Means {
+            keys: &*self.keys,
+            clock: &now,
+            turns: &self.turns,
+            settings: self.settings,
+        };
+        let Signed { outgoing, turn } = match sign(recorded, private, &key, venue, means).await {
+            Ok(signed) => signed,
             Err(why) => {
                 let event = Event::new(Kind::Outcome, Decision::Failed);
                 self.outcome(
@@ -414,7 +425,9 @@ impl<U: Upstream> Parts<U> {
         if let Some(question) = &tell {
             self.approver.tell(question);
         }
-        match self.upstream.send(outgoing, key.base_url.clone()).await {
+        let sent = self.upstream.send(outgoing, key.base_url.clone()).await;
+        drop(turn);
+        match sent {
             Ok(response) => {
                 let status = U::status(&response);
                 let mut event = Event::new(Kind::Outcome, meaning_of(status));

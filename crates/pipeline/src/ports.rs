@@ -3,9 +3,9 @@
 use std::pin::Pin;
 
 use touchkeep_core::{ApiSecret, DeviceId, ItemId, RequestId, UnixMillis};
-use touchkeep_device::{Auth, Device, DeviceError, KeyInfo, SignatureScheme};
+use touchkeep_device::{Auth, Device, DeviceError, KeyInfo};
 use touchkeep_policy::{ApprovedBy, Need, Past};
-use touchkeep_venue::{KeyClass, Operation, Outgoing};
+use touchkeep_venue::{KeyClass, Operation, Outgoing, Scheme};
 
 use crate::{Client, KeyError, SendError};
 
@@ -25,8 +25,12 @@ pub struct KeyHandle {
     pub name: String,
     /// The public half of the credential.
     pub api_key: String,
-    /// How it signs.
+    /// How it signs at its venue.
+    pub scheme: Scheme,
+    /// Where what signs is.
     pub signer: Signer,
+    /// Whether the venue wants a passphrase beside it, and the item has one.
+    pub passphrase: bool,
     /// Whether each use of it waits for a touch, so that the signature itself proves one: a device key with touch policy
     /// always, or a secret that is sealed to one.
     pub touched_each_use: bool,
@@ -34,19 +38,17 @@ pub struct KeyHandle {
     pub base_url: Option<String>,
 }
 
-/// How a key signs.
+/// Where the secret half of a key is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Signer {
-    /// HMAC-SHA256 with the item's secret.
-    HmacSha256,
-    /// A key on a device.
+    /// In the vault: what [`Keys::secret`] gives out.
+    Secret,
+    /// On a device.
     Device {
         /// Which device.
         device: DeviceId,
         /// Which key of it.
         key: KeyInfo,
-        /// How.
-        scheme: SignatureScheme,
     },
 }
 
@@ -143,6 +145,23 @@ pub trait Keys: Send + Sync {
         key: &'a KeyHandle,
     ) -> Answering<'a, Result<ApiSecret, KeyError>>;
 
+    /// The passphrase that the venue wants beside the key, where [`KeyHandle::passphrase`] says that there is one.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    fn passphrase<'a>(
+        &'a self,
+        request: RequestId,
+        key: &'a KeyHandle,
+    ) -> Answering<'a, Result<ApiSecret, KeyError>>;
+
+    /// The next number of a key whose venue counts its requests: above all that were given out before, on disk before it is
+    /// given out, and at least `floor`.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    fn next_nonce(&self, item: ItemId, floor: u64) -> Answering<'_, Result<u64, KeyError>>;
+
     /// Runs one use of a key that lives on a device, on the device's thread. The device's own word on the key counts: one
     /// that it does not hold as the handle describes it, touch and all, is not used.
     ///
@@ -182,6 +201,9 @@ pub trait Upstream: Send + Sync + 'static {
         outgoing: Outgoing,
         base_url: Option<String>,
     ) -> Answering<'_, Result<Self::Response, SendError>>;
+
+    /// The venue's time: ours, corrected by what was seen of its clock.
+    fn venue_time(&self, origin: &str, base_url: Option<&str>, now: UnixMillis) -> UnixMillis;
 
     /// The HTTP status of an answer.
     fn status(response: &Self::Response) -> u16;

@@ -1,86 +1,195 @@
 //! Signing: takes what was recorded, by value, and gives the one request that it was recorded for.
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{hmac, rand};
 use touchkeep_audit::Recorded;
-use touchkeep_core::Clock;
-use touchkeep_device::{Auth, Device, Purpose, SignatureScheme, public::verifies};
+use touchkeep_core::{ApiSecret, RequestId, UnixMillis};
+use touchkeep_device::{
+    Auth, Device, Purpose, SignatureScheme,
+    public::{raw_ecdsa, verifies},
+};
 use touchkeep_locked::on_wiped_stack;
 use touchkeep_policy::{Mismatch, request_digest};
-use touchkeep_venue::{Dialect, Outgoing, Private, SignatureForm};
+use touchkeep_venue::{
+    Algorithm, Counter, Credential, Moment, Outgoing, Part, Private, SecretForm, ToSign, Venue,
+};
+use zeroize::Zeroizing;
 
-use crate::{KeyError, KeyHandle, Keys, NotSigned, Settings, Signer};
+use crate::{
+    KeyError, KeyHandle, Keys, NotSigned, Settings, Signer, private_key,
+    turns::{Turn, Turns},
+};
+
+/// What signing borrows.
+pub(crate) struct Means<'a> {
+    pub(crate) keys: &'a dyn Keys,
+    /// The venue's time, now.
+    pub(crate) clock: &'a (dyn Fn() -> UnixMillis + Sync),
+    pub(crate) turns: &'a Turns,
+    pub(crate) settings: Settings,
+}
+
+/// A signed request. Where the venue counts the requests of a key, nobody else signs with that key until the turn is given
+/// back: numbers must reach it in their order.
+pub(crate) struct Signed {
+    pub(crate) outgoing: Outgoing,
+    pub(crate) turn: Option<Turn>,
+}
 
 /// Signs the request that was recorded.
 pub(crate) async fn sign(
     recorded: Recorded,
     private: Private,
     key: &KeyHandle,
-    dialect: &dyn Dialect,
-    keys: &dyn Keys,
-    clock: &dyn Clock,
-    settings: Settings,
-) -> Result<Outgoing, NotSigned> {
+    venue: &dyn Venue,
+    means: Means<'_>,
+) -> Result<Signed, NotSigned> {
     let allowed = recorded.into_allowed();
     let request = allowed.request();
     if request_digest(&private, key.item) != *allowed.digest() {
         return Err(Mismatch::OtherRequest.into());
     }
-    match &key.signer {
-        Signer::HmacSha256 => {
-            let secret = keys.secret(request, key).await?;
-            // The time is put in after the touch that the secret may have waited for.
-            let window = settings.recv_window_ms;
-            let to_sign = dialect.prepare(&private, &key.api_key, clock.now(), window);
-            // The key's two halves are computed on the stack.
-            let tag = on_wiped_stack(|| {
-                // EXPOSE: to the key of this one HMAC.
-                let mac_key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
-                hmac::sign(&mac_key, to_sign.payload())
-            });
-            Ok(dialect.finish(to_sign, tag.as_ref(), SignatureForm::Hmac))
-        }
-        Signer::Device {
-            key: info, scheme, ..
-        } => {
-            let (form, scheme) = match scheme {
-                SignatureScheme::RsaPkcs1Sha256 => (SignatureForm::Rsa, *scheme),
-                SignatureScheme::Ed25519 => (SignatureForm::Ed25519, *scheme),
-                SignatureScheme::EcdsaP256Sha256 => return Err(not_for_requests(key)),
-            };
-            if info.purpose != Purpose::Request {
-                return Err(not_for_requests(key));
-            }
-            // The device signs the time, and only then waits for the touch.
-            let (private, window) = if key.touched_each_use {
-                let wide = settings.touch_window_ms;
-                (private.with_window_of_at_least(wide), wide)
-            } else {
-                (private, settings.recv_window_ms)
-            };
-            let to_sign = dialect.prepare(&private, &key.api_key, clock.now(), window);
-            let (message, key_ref) = (to_sign.payload().to_vec(), info.key.clone());
-            let job = move |device: &mut dyn Device, auth: Auth<'_>| {
-                device.sign(&key_ref, scheme, &message, auth)
-            };
-            let signature = keys.on_device(request, key, Box::new(job)).await?;
-            if !verifies(scheme, &info.spki, to_sign.payload(), &signature) {
-                return Err(NotSigned::BadSignature);
-            }
-            Ok(dialect.finish(to_sign, &signature, form))
-        }
-    }
+    let Means {
+        keys,
+        clock,
+        turns,
+        settings,
+    } = means;
+    // Whatever waits for a finger or a person comes before number and time, but for a device, which signs them.
+    let secret = match &key.signer {
+        Signer::Secret => Some(keys.secret(request, key).await?),
+        Signer::Device { .. } => None,
+    };
+    let passphrase = if key.passphrase {
+        Some(keys.passphrase(request, key).await?)
+    } else {
+        None
+    };
+    let on_device = secret.is_none();
+    let (private, window_ms) = if on_device && key.touched_each_use {
+        let wide = settings.touch_window_ms;
+        (private.with_window_of_at_least(wide), wide)
+    } else {
+        (private, settings.recv_window_ms)
+    };
+    let counter = venue.info().counter;
+    let (turn, nonce) = if counter == Counter::Nonce {
+        let turn = turns.take(key.item).await;
+        let nonce = keys.next_nonce(key.item, clock().0).await?;
+        (Some(turn), Some(nonce))
+    } else {
+        (None, None)
+    };
+    let moment = Moment {
+        now: clock(),
+        window_ms,
+        nonce,
+        unique: random(counter)?,
+    };
+    let credential = Credential {
+        key: &key.api_key,
+        algorithm: key.scheme.algorithm,
+        // EXPOSE: to the header or signature that the venue wants it in.
+        passphrase: passphrase.as_ref().map(|text| text.expose().as_str()),
+    };
+    let to_sign = venue.draft(&private, &credential, &moment)?;
+    let signatures = match &secret {
+        Some(secret) => with_secret(&to_sign, key, secret)?,
+        None => with_device(&to_sign, request, key, keys).await?,
+    };
+    let outgoing = to_sign.seal(&signatures)?;
+    Ok(Signed { outgoing, turn })
 }
 
-fn not_for_requests(key: &KeyHandle) -> NotSigned {
-    KeyError::NotForRequests(key.name.clone()).into()
+fn random(counter: Counter) -> Result<Option<[u8; 16]>, NotSigned> {
+    if counter != Counter::Unique {
+        return Ok(None);
+    }
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes).map_err(|_| NotSigned::Interrupted)?;
+    Ok(Some(bytes))
+}
+
+fn with_secret(
+    to_sign: &ToSign,
+    key: &KeyHandle,
+    secret: &ApiSecret,
+) -> Result<Vec<Vec<u8>>, KeyError> {
+    let parts = to_sign.parts().iter();
+    let signed = parts.map(|part| sign_part(part, key.scheme.secret, secret));
+    let signed = signed.collect::<Option<Vec<_>>>();
+    signed.ok_or_else(|| KeyError::WrongSecret(key.name.clone()))
+}
+
+fn sign_part(part: &Part, form: SecretForm, secret: &ApiSecret) -> Option<Vec<u8>> {
+    let algorithm = match part.algorithm() {
+        Algorithm::HmacSha256 => hmac::HMAC_SHA256,
+        Algorithm::HmacSha384 => hmac::HMAC_SHA384,
+        Algorithm::HmacSha512 => hmac::HMAC_SHA512,
+        other => return private_key::signature(secret, other, part.bytes()),
+    };
+    // EXPOSE: to the key of this one HMAC, whose two halves are computed on the stack.
+    on_wiped_stack(|| {
+        let text = secret.expose();
+        let mac_key = match form {
+            SecretForm::Base64 => {
+                let decoded = data_encoding::BASE64.decode(text.trim().as_bytes()).ok()?;
+                hmac::Key::new(algorithm, &Zeroizing::new(decoded))
+            }
+            SecretForm::Text | SecretForm::PrivateKey => hmac::Key::new(algorithm, text.as_bytes()),
+        };
+        Some(hmac::sign(&mac_key, part.bytes()).as_ref().to_vec())
+    })
+}
+
+async fn with_device(
+    to_sign: &ToSign,
+    request: RequestId,
+    key: &KeyHandle,
+    keys: &dyn Keys,
+) -> Result<Vec<Vec<u8>>, NotSigned> {
+    let not_for_requests = || KeyError::NotForRequests(key.name.clone());
+    let Signer::Device { key: info, .. } = &key.signer else {
+        return Err(not_for_requests().into());
+    };
+    if info.purpose != Purpose::Request {
+        return Err(not_for_requests().into());
+    }
+    let mut signatures = Vec::new();
+    for part in to_sign.parts() {
+        let scheme = device_scheme(part.algorithm()).ok_or_else(not_for_requests)?;
+        let (message, key_ref) = (part.bytes().to_vec(), info.key.clone());
+        let job = move |device: &mut dyn Device, auth: Auth<'_>| {
+            device.sign(&key_ref, scheme, &message, auth)
+        };
+        let signature = keys.on_device(request, key, Box::new(job)).await?;
+        if !verifies(scheme, &info.spki, part.bytes(), &signature) {
+            return Err(NotSigned::BadSignature);
+        }
+        signatures.push(match scheme {
+            SignatureScheme::EcdsaP256Sha256 => raw_ecdsa(&signature)
+                .ok_or(NotSigned::BadSignature)?
+                .to_vec(),
+            _ => signature,
+        });
+    }
+    Ok(signatures)
+}
+
+const fn device_scheme(algorithm: Algorithm) -> Option<SignatureScheme> {
+    match algorithm {
+        Algorithm::RsaPkcs1Sha256 => Some(SignatureScheme::RsaPkcs1Sha256),
+        Algorithm::Ed25519 => Some(SignatureScheme::Ed25519),
+        Algorithm::EcdsaP256Sha256 => Some(SignatureScheme::EcdsaP256Sha256),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use touchkeep_audit::{Decision, Event, Kind, Log};
-    use touchkeep_core::{ApiSecret, ItemId, RequestId, SystemClock, UnixMillis};
+    use touchkeep_core::{ItemId, UnixMillis};
     use touchkeep_policy::{Asked, History, Policy, Verdict};
-    use touchkeep_venue::{Decoded, KeyClass, Request, binance::Binance};
+    use touchkeep_venue::{Decoded, Encoding, KeyClass, Request, Scheme, binance::Binance};
 
     use super::*;
     use crate::{Answering, Consent, DeviceJob, Question};
@@ -105,6 +214,16 @@ mod tests {
             _: &'a KeyHandle,
         ) -> Answering<'a, Result<ApiSecret, KeyError>> {
             panic!("the secret is not to be touched")
+        }
+        fn passphrase<'a>(
+            &'a self,
+            _: RequestId,
+            _: &'a KeyHandle,
+        ) -> Answering<'a, Result<ApiSecret, KeyError>> {
+            panic!("the passphrase is not to be touched")
+        }
+        fn next_nonce(&self, _: ItemId, _: u64) -> Answering<'_, Result<u64, KeyError>> {
+            panic!("no number is to be spent")
         }
         fn on_device<'a>(
             &'a self,
@@ -157,23 +276,25 @@ mod tests {
             item: ItemId::random(),
             name: "key".into(),
             api_key: "api".into(),
-            signer: Signer::HmacSha256,
+            scheme: Scheme {
+                algorithm: Algorithm::HmacSha256,
+                secret: SecretForm::Text,
+                encoding: Encoding::Hex,
+            },
+            signer: Signer::Secret,
+            passphrase: false,
             touched_each_use: false,
             base_url: None,
         };
         for (query, item) in [("omitZeroBalances=true", key.item), ("", ItemId::random())] {
             let recorded = recorded(&private(""), item);
-            let settings = Settings::default();
-            let other = private(query);
-            let ended = sign(
-                recorded,
-                other,
-                &key,
-                &Binance,
-                &Untouchable,
-                &SystemClock,
-                settings,
-            );
+            let means = Means {
+                keys: &Untouchable,
+                clock: &|| panic!("the time does not matter"),
+                turns: &Turns::default(),
+                settings: Settings::default(),
+            };
+            let ended = sign(recorded, private(query), &key, &Binance, means);
             assert!(matches!(
                 ended.await,
                 Err(NotSigned::Mismatch(Mismatch::OtherRequest))

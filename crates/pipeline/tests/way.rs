@@ -18,14 +18,16 @@ use aws_lc_rs::{
     signature::{Ed25519KeyPair, KeyPair},
 };
 use touchkeep_audit::{Decision, Kind, Log, Query, Row};
-use touchkeep_core::{ApiSecret, ClientId, Code, DeviceId, Id, ItemId, RequestId, SystemClock};
+use touchkeep_core::{
+    ApiSecret, ClientId, Code, DeviceId, Id, ItemId, RequestId, SystemClock, UnixMillis,
+};
 use touchkeep_device::{
     Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose,
     SecretDemand, SignatureScheme, TouchPolicy, public::ed25519_spki,
 };
 use touchkeep_pipeline::*;
 use touchkeep_policy::{Past, Policy};
-use touchkeep_venue::{KeyClass, Outgoing, Request};
+use touchkeep_venue::{Encoding, KeyClass, Outgoing, Request, Scheme, SecretForm};
 
 const SECRET: &str = "test-secret-0123456789abcdef";
 const DEVICE: DeviceId = DeviceId(Id::from_bytes([9; 16]));
@@ -75,6 +77,7 @@ struct Played {
     sent: Mutex<Vec<Outgoing>>,
     asked: Mutex<Vec<Question>>,
     over: Mutex<Vec<RequestId>>,
+    nonces: Mutex<std::collections::HashMap<ItemId, u64>>,
 }
 
 impl Keys for Played {
@@ -106,6 +109,22 @@ impl Keys for Played {
         Box::pin(async {
             self.story.tell("sign");
             (self.secret)()
+        })
+    }
+    fn passphrase<'a>(
+        &'a self,
+        _: RequestId,
+        _: &'a KeyHandle,
+    ) -> Answering<'a, Result<ApiSecret, KeyError>> {
+        Box::pin(async { Ok(ApiSecret::new("pass".into())) })
+    }
+    fn next_nonce(&self, item: ItemId, floor: u64) -> Answering<'_, Result<u64, KeyError>> {
+        Box::pin(async move {
+            self.story.tell("nonce");
+            let mut last = self.nonces.lock().unwrap();
+            let next = last.get(&item).map_or(floor, |last| floor.max(last + 1));
+            last.insert(item, next);
+            Ok(next)
         })
     }
     fn on_device<'a>(
@@ -162,6 +181,9 @@ impl Upstream for Wire {
             self.0.sent.lock().unwrap().push(outgoing);
             (self.0.venue)()
         })
+    }
+    fn venue_time(&self, _: &str, _: Option<&str>, now: UnixMillis) -> UnixMillis {
+        now
     }
     fn status(response: &u16) -> u16 {
         *response
@@ -232,9 +254,22 @@ fn handle(signer: Signer, touched_each_use: bool) -> KeyHandle {
         item: ItemId(Id::from_bytes([5; 16])),
         name: "main key".into(),
         api_key: "api".into(),
+        scheme: match signer {
+            Signer::Secret => scheme(touchkeep_venue::Algorithm::HmacSha256, Encoding::Hex),
+            Signer::Device { .. } => scheme(touchkeep_venue::Algorithm::Ed25519, Encoding::Base64),
+        },
         signer,
+        passphrase: false,
         touched_each_use,
         base_url: Some("http://127.0.0.1:1".into()),
+    }
+}
+
+fn scheme(algorithm: touchkeep_venue::Algorithm, encoding: Encoding) -> Scheme {
+    Scheme {
+        algorithm,
+        secret: SecretForm::Text,
+        encoding,
     }
 }
 
@@ -242,7 +277,6 @@ fn on_device(purpose: Purpose) -> KeyHandle {
     let signer = Signer::Device {
         device: DEVICE,
         key: request_key(purpose),
-        scheme: SignatureScheme::Ed25519,
     };
     handle(signer, true)
 }
@@ -258,7 +292,7 @@ struct Scene {
 struct NoHistory;
 impl HistorySource for NoHistory {
     type Error = Infallible;
-    fn since(&self, _: touchkeep_core::UnixMillis) -> Result<Vec<Past>, Infallible> {
+    fn since(&self, _: UnixMillis) -> Result<Vec<Past>, Infallible> {
         Ok(Vec::new())
     }
 }
@@ -305,12 +339,13 @@ fn scene(change: impl FnOnce(&mut Played)) -> Scene {
         ready: || Ok(()),
         consents: || Ok(Consent::Touch(DEVICE)),
         secret: || Ok(ApiSecret::new(SECRET.into())),
-        key: |_| Ok(handle(Signer::HmacSha256, false)),
+        key: |_| Ok(handle(Signer::Secret, false)),
         device: |message| Ok(pair().sign(message).as_ref().to_vec()),
         venue: || Ok(200),
         sent: Mutex::default(),
         asked: Mutex::default(),
         over: Mutex::default(),
+        nonces: Mutex::default(),
     };
     change(&mut played);
     let played = Arc::new(played);
@@ -773,7 +808,7 @@ async fn limits_go_on_after_a_restart_from_what_was_recorded() {
     struct Rows(Vec<Row>);
     impl HistorySource for Rows {
         type Error = Infallible;
-        fn since(&self, since: touchkeep_core::UnixMillis) -> Result<Vec<Past>, Infallible> {
+        fn since(&self, since: UnixMillis) -> Result<Vec<Past>, Infallible> {
             let rows = self.0.iter().filter(|row| row.time >= since);
             Ok(rows
                 .filter_map(|row| past_of(row.event.as_ref()?, row.time))

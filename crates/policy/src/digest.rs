@@ -33,7 +33,7 @@ pub fn request_digest(private: &Private, key: ItemId) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use touchkeep_core::Id;
-    use touchkeep_venue::{Decoded, Dialect, Request, binance::Binance};
+    use touchkeep_venue::{Decoded, Request, Venue, binance::Binance};
 
     use super::*;
 

@@ -14,9 +14,7 @@ use touchkeep_policy::{
     Approval, ApprovedBy, Asked, DenyReason, History, How, Mismatch, Need, Past, Policy, Refusal,
     Verdict,
 };
-use touchkeep_venue::{
-    Decoded, Dialect, Operation, OperationKind, Request, Side, binance::Binance,
-};
+use touchkeep_venue::{Decoded, Operation, OperationKind, Request, Side, Venue, binance::Binance};
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 

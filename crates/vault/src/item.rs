@@ -128,10 +128,18 @@ const TAKEN: [&str; 16] = [
 pub enum AuthMethod {
     /// HMAC with SHA-256, over a secret that the venue made.
     HmacSha256,
+    /// HMAC with SHA-384.
+    HmacSha384,
+    /// HMAC with SHA-512.
+    HmacSha512,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RsaSha256,
     /// Ed25519.
     Ed25519,
+    /// ECDSA on P-256 with SHA-256.
+    EcdsaP256Sha256,
+    /// ECDSA on secp256k1, over a digest.
+    Secp256k1,
 }
 
 /// Where the secret half is.

@@ -56,6 +56,6 @@ pub use item::{
 };
 pub use locked::Locked;
 pub use pins::ReadOnly;
-pub use touchkeep_container::AuditHead;
+pub use touchkeep_container::{AuditHead, SECRET_FIELD};
 pub use unlocked::Unlocked;
 pub use versions::{MAX_VERSIONS, Version};

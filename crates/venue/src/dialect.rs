@@ -1,5 +1,5 @@
 //! What a venue must be able to do: read a request, say what is to be signed, how and where the signature goes, and put it
-//! in. [`Venue`] is the whole of it; [`Dialect`] is the narrow form for venues where one signature, a key and a time do.
+//! in.
 
 use std::fmt;
 
@@ -36,30 +36,6 @@ pub trait Venue: Send + Sync {
     ) -> Result<ToSign, CannotSign>;
 }
 
-/// The narrow form of a [`Venue`]: one signature, no passphrase, and no nonce of ours.
-pub trait Dialect: Send + Sync {
-    /// Its name in paths, items and rules: `binance`.
-    fn venue(&self) -> &'static str;
-
-    /// Reads a request. Drops the client's own authentication.
-    ///
-    /// # Errors
-    /// When it is broken or could be read in two ways.
-    fn decode(&self, request: &Request) -> Result<Decoded, Unreadable>;
-
-    /// Puts time and key in, and says which bytes are to be signed.
-    fn prepare(
-        &self,
-        private: &Private,
-        api_key: &str,
-        now: UnixMillis,
-        recv_window_ms: u32,
-    ) -> ToSign;
-
-    /// Puts the signature in. `signature` is raw: 32 bytes of an HMAC, the signature of RSA or Ed25519.
-    fn finish(&self, to_sign: ToSign, signature: &[u8], form: SignatureForm) -> Outgoing;
-}
-
 /// A request that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
@@ -67,17 +43,6 @@ pub enum Decoded {
     Public(Outgoing),
     /// Is to be judged and signed.
     Private(Box<Private>),
-}
-
-/// How a signature is made, as far as its text form depends on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignatureForm {
-    /// A message authentication code.
-    Hmac,
-    /// RSASSA-PKCS1-v1_5.
-    Rsa,
-    /// Ed25519.
-    Ed25519,
 }
 
 /// The public half of a credential, and how its secret half signs.
@@ -174,6 +139,12 @@ impl Private {
     #[must_use]
     pub const fn operation(&self) -> &Operation {
         &self.operation
+    }
+
+    /// The venue's server for it.
+    #[must_use]
+    pub const fn origin(&self) -> &'static str {
+        self.origin
     }
 
     /// The query as it will be sent, but for time, window and signature. What a digest and a judgement are over.

@@ -33,8 +33,7 @@ pub mod venue;
 mod venues;
 
 pub use dialect::{
-    CannotSign, Credential, Decoded, Dialect, Moment, Outgoing, Part, Place, Private,
-    SignatureForm, ToSign, Venue,
+    CannotSign, Credential, Decoded, Moment, Outgoing, Part, Place, Private, ToSign, Venue,
 };
 pub use json::Json;
 pub use operation::{KeyClass, Operation, OperationKind, Parameter, Side};
@@ -45,15 +44,6 @@ pub use venues::{
     deribit, gate, gemini, htx, hyperliquid, kraken, krakenfutures, kucoin, kucoinfutures, mexc,
     okx, revolutx, robinhood, upbit,
 };
-
-/// The dialect of a venue, by the name that it has in paths, items and rules: of those that the narrow form serves.
-#[must_use]
-pub fn dialect(venue: &str) -> Option<&'static dyn Dialect> {
-    match venue {
-        binance::VENUE => Some(&binance::Binance),
-        _ => None,
-    }
-}
 
 /// A venue, by the name that it has in paths, items and rules.
 #[must_use]

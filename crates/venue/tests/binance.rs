@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 use touchkeep_core::UnixMillis;
 use touchkeep_venue::{
-    Decoded, Dialect, OperationKind, Outgoing, Private, Request, Side, SignatureForm, Unreadable,
-    binance::Binance,
+    Algorithm, Credential, Decoded, Moment, OperationKind, Outgoing, Private, Request, Side,
+    ToSign, Unreadable, Venue, binance::Binance,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -45,10 +45,25 @@ fn mac(secret: &str, payload: &[u8]) -> Vec<u8> {
     hmac::sign(&key, payload).as_ref().to_vec()
 }
 
+fn draft(private: &Private, api_key: &str, algorithm: Algorithm, now: u64, window: u32) -> ToSign {
+    let credential = Credential {
+        key: api_key,
+        algorithm,
+        passphrase: None,
+    };
+    let moment = Moment {
+        now: UnixMillis(now),
+        window_ms: window,
+        nonce: None,
+        unique: None,
+    };
+    Binance.draft(private, &credential, &moment).unwrap()
+}
+
 fn sent(request: &Request, api_key: &str, secret: &str, now: u64) -> Outgoing {
-    let to_sign = Binance.prepare(&private(request), api_key, UnixMillis(now), 5000);
+    let to_sign = draft(&private(request), api_key, Algorithm::HmacSha256, now, 5000);
     let signature = mac(secret, to_sign.payload());
-    Binance.finish(to_sign, &signature, SignatureForm::Hmac)
+    to_sign.seal(&[signature]).unwrap()
 }
 
 fn vectors(text: &str) -> Value {
@@ -209,13 +224,16 @@ fn a_raw_space_of_ccxt_is_encoded_before_it_is_signed() {
 #[test]
 fn signatures_of_keys_are_base64_and_percent_encoded() {
     let order = request("GET", "/api/v3/account", "", "");
-    for form in [SignatureForm::Rsa, SignatureForm::Ed25519] {
-        let to_sign = Binance.prepare(&private(&order), "k", UnixMillis(7), 5000);
+    for (algorithm, bytes) in [(Algorithm::RsaPkcs1Sha256, 256), (Algorithm::Ed25519, 64)] {
+        let to_sign = draft(&private(&order), "k", algorithm, 7, 5000);
+        // python3: urllib.parse.quote(base64.b64encode((b"\xfb\xff\xbf" * 100)[:n]), safe="")
+        let signature: Vec<u8> = [0xfb, 0xff, 0xbf].into_iter().cycle().take(bytes).collect();
         assert_eq!(to_sign.payload(), b"recvWindow=5000&timestamp=7");
-        let out = Binance.finish(to_sign, &[0xfb, 0xff, 0xbf, 0x00], form);
+        let out = to_sign.seal(&[signature]).unwrap();
+        let middle = "%2B%2F%2B%2F".repeat(bytes / 3);
         assert_eq!(
             out.path_and_query,
-            "/api/v3/account?recvWindow=5000&timestamp=7&signature=%2B%2F%2B%2FAA%3D%3D"
+            format!("/api/v3/account?recvWindow=5000&timestamp=7&signature={middle}%2Bw%3D%3D")
         );
     }
 }
@@ -239,7 +257,7 @@ fn a_window_is_kept_when_sane_and_replaced_when_not() {
             &format!("recvWindow={given}&timestamp=1"),
             "",
         );
-        let to_sign = Binance.prepare(&private(&read), "k", UnixMillis(2), 5000);
+        let to_sign = draft(&private(&read), "k", Algorithm::HmacSha256, 2, 5000);
         assert_eq!(
             String::from_utf8_lossy(to_sign.payload()),
             format!("recvWindow={kept}&timestamp=2"),
@@ -247,7 +265,7 @@ fn a_window_is_kept_when_sane_and_replaced_when_not() {
         );
     }
     let read = private(&request("GET", "/api/v3/account", "", ""));
-    let to_sign = Binance.prepare(&read, "k", UnixMillis(2), 1_000_000);
+    let to_sign = draft(&read, "k", Algorithm::HmacSha256, 2, 1_000_000);
     assert_eq!(to_sign.payload(), b"recvWindow=60000&timestamp=2");
 }
 
@@ -265,7 +283,7 @@ fn a_window_can_be_widened_for_a_touch_and_not_beyond_what_binance_takes() {
             "",
         );
         let waiting = private(&read).with_window_of_at_least(at_least);
-        let to_sign = Binance.prepare(&waiting, "k", UnixMillis(2), 5000);
+        let to_sign = draft(&waiting, "k", Algorithm::HmacSha256, 2, 5000);
         let payload = String::from_utf8_lossy(to_sign.payload()).into_owned();
         assert_eq!(payload, format!("recvWindow={sent}&timestamp=2"));
     }
@@ -648,19 +666,20 @@ proptest! {
     ) {
         let bot = request("POST", path, &query, &body);
         if let Ok(Decoded::Private(private)) = Binance.decode(&bot) {
-            let to_sign = Binance.prepare(&private, "k", UnixMillis(42), 5000);
+            let to_sign = draft(&private, "k", Algorithm::HmacSha256, 42, 5000);
             let payload = to_sign.payload().to_vec();
-            let out = Binance.finish(to_sign, b"\xfb\xff", SignatureForm::Ed25519);
+            let out = to_sign.seal(&[[0xfb; 32]]).unwrap();
 
             let (sent_path, sent_query) = out.path_and_query.split_once('?').unwrap_or((&out.path_and_query, ""));
             prop_assert_eq!(sent_path, path);
             let signed_and_more = [sent_query.as_bytes(), &out.body].concat();
             prop_assert!(signed_and_more.starts_with(&payload), "the signed bytes are the sent bytes");
-            prop_assert!(signed_and_more.ends_with(b"signature=%2B%2F8%3D"));
+            let signature = format!("signature={}", "fb".repeat(32));
+            prop_assert!(signed_and_more.ends_with(signature.as_bytes()));
 
             let mut read = read_by_another(sent_query.as_bytes());
             read.extend(read_by_another(&out.body));
-            prop_assert_eq!(read.pop(), Some(("signature".to_owned(), "+/8=".to_owned())));
+            prop_assert_eq!(read.pop(), Some(("signature".to_owned(), "fb".repeat(32))));
             prop_assert_eq!(read.iter().filter(|(n, v)| n == "timestamp" && v == "42").count(), 1);
             read.retain(|(name, _)| name != "timestamp" && name != "recvWindow");
             let judged: Vec<_> = private.operation().parameters.iter()

@@ -22,7 +22,7 @@ use super::{
     items::{checked_url, class_of},
     open_vault,
 };
-use crate::{agent::Agent, failure};
+use crate::{agent::Agent, failure, method};
 
 const CHIEF: &str = "secret";
 /// Bytes of a value beside the word that stands before it in the file.
@@ -346,8 +346,8 @@ fn fresh(environment: EnvironmentId, new: &NewImport, call: &ImportItems) -> Res
     let mut item = Item::new(environment, kind, new.name.clone());
     item.created = new.created.unwrap_or_else(|| SystemClock.now());
     item.rotate_after_days = new.rotate_after_days;
-    item.auth = auth_of(new);
     fill(&mut item, new, call)?;
+    item.auth = auth_of(new, &item.venue);
     Ok(item)
 }
 
@@ -428,30 +428,18 @@ fn fill(item: &mut Item, new: &NewImport, call: &ImportItems) -> Result<(), Stri
     Ok(())
 }
 
-// As it is said, or as the key looks.
-fn auth_of(new: &NewImport) -> AuthMethod {
-    let value = |name: &str| {
-        new.fields
-            .iter()
-            .find(|field| field.name == name)
-            .map(|field| &field.value)
-    };
-    // EXPOSE: to a look at its beginning.
-    let (said, secret) = (
-        value("auth").map_or("", |v| v.expose()),
-        value(CHIEF).map_or("", |v| v.expose()),
-    );
-    // The beginning of an Ed25519 key in PKCS#8 (RFC 8410).
-    if said == "ed25519" || secret.contains("MC4CAQAwBQYDK2VwBCIEI") {
-        AuthMethod::Ed25519
-    } else if said == "rsa-sha256"
-        || secret.contains("BEGIN RSA PRIVATE KEY")
-        || secret.contains("MIIEv") && secret.contains("PRIVATE KEY")
-    {
-        AuthMethod::RsaSha256
-    } else {
-        AuthMethod::HmacSha256
-    }
+// As the key looks to its venue. A secret that the venue would not take is imported all the same, so that nothing is lost;
+// signing with it says what is wrong.
+fn auth_of(new: &NewImport, venue: &str) -> AuthMethod {
+    let mut fields = new.fields.iter();
+    let secret = fields.find(|field| field.name == CHIEF);
+    // EXPOSE: to a look at what kind it is.
+    let secret = secret.map(|field| ApiSecret::new(field.value.expose().to_owned()));
+    let venue = method::venue_of(venue).ok();
+    venue
+        .zip(secret)
+        .and_then(|(venue, secret)| method::of_secret(&venue, &secret).ok())
+        .unwrap_or(AuthMethod::HmacSha256)
 }
 
 fn apply(vault: &mut Unlocked, plan: &Plan, call: &ImportItems) -> Result<(), Failure> {

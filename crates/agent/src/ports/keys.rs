@@ -4,14 +4,14 @@ use std::sync::{Arc, Weak};
 
 use touchkeep_core::{ApiSecret, Code, DeviceId, ItemId, RequestId};
 use touchkeep_device::{
-    DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose, SignatureScheme, TouchPolicy,
+    DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose, TouchPolicy,
 };
 use touchkeep_locked::on_wiped_stack;
 use touchkeep_pipeline::{
     Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Signer,
 };
 use touchkeep_policy::Need;
-use touchkeep_vault::{AuthMethod, EnrolledDevice, Item, SealClass, SecretPlace, Unlocked};
+use touchkeep_vault::{EnrolledDevice, Item, SealClass, SecretPlace, Unlocked};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::Failure;
 
@@ -19,10 +19,17 @@ use super::Running;
 use crate::{
     agent::Agent,
     consent::{challenge, consent_with},
-    devices::{Connected, Devices, Failed, Module, Opened, Use, connected, known, why_missed},
+    devices::{
+        Connected, Devices, Failed, Module, Opened, Use, blocking, connected, known, why_missed,
+    },
     failure,
+    method::scheme_of,
     vault::{Current, Open, device_label},
 };
+
+/// The field of what some venues want beside the secret.
+pub(crate) const PASSPHRASE: &str = "passphrase";
+const SECRET: &str = touchkeep_vault::SECRET_FIELD;
 
 pub(super) struct VaultKeys {
     current: Weak<Current>,
@@ -80,6 +87,7 @@ impl VaultKeys {
     async fn unsealed(
         &self,
         item: ItemId,
+        field: &'static str,
         why: String,
         fresh: bool,
     ) -> Result<ApiSecret, KeyError> {
@@ -92,7 +100,7 @@ impl VaultKeys {
         let opener = self.opener(&device)?;
         let opened = self.devices.with(what, opener, move |device, auth| {
             open.read()
-                .open_sealed(item, device.device(), auth)
+                .open_sealed_field(item, field, device.device(), auth)
                 .map_err(failure::vault_or_device)
         });
         opened.await.map_err(key_error)
@@ -181,11 +189,11 @@ impl Keys for VaultKeys {
                     let ready = self.devices.make_ready(what, opener);
                     ready.await.map_err(key_error)?;
                 }
-                Signer::HmacSha256 if question.key.touched_each_use => {
+                Signer::Secret if question.key.touched_each_use => {
                     let device = self.sealing_device()?;
                     self.ready(&device, why.clone()).await?;
                 }
-                Signer::HmacSha256 => {}
+                Signer::Secret => {}
             }
             if question.need == Need::Touch && !question.key.touched_each_use {
                 let (_, open) = self.vault()?;
@@ -209,7 +217,7 @@ impl Keys for VaultKeys {
             // Opening the sealed secret with a passphrase is the consent; it is typed once and not twice.
             if self.item(question.key.item)?.secret == SecretPlace::Sealed {
                 let device = self.sealing_device()?;
-                let secret = self.unsealed(question.key.item, why, true).await?;
+                let secret = self.unsealed(question.key.item, SECRET, why, true).await?;
                 let (request, item) = (question.request, question.key.item);
                 self.running.keep_secret(request, item, secret);
                 // A lock that came in between has wiped already, and would not come by again.
@@ -246,7 +254,7 @@ impl Keys for VaultKeys {
                     Some(secret) => Ok(secret),
                     None => {
                         let why = self.running.why(request);
-                        self.unsealed(key.item, why, false).await
+                        self.unsealed(key.item, SECRET, why, false).await
                     }
                 },
                 SecretPlace::Missing | SecretPlace::OnDevice { .. } => {
@@ -254,6 +262,32 @@ impl Keys for VaultKeys {
                 }
             }
         })
+    }
+
+    fn passphrase<'a>(
+        &'a self,
+        request: RequestId,
+        key: &'a KeyHandle,
+    ) -> Answering<'a, Result<ApiSecret, KeyError>> {
+        Box::pin(async move {
+            match self.item(key.item)?.place(PASSPHRASE) {
+                Some(SecretPlace::Stored) => {
+                    let (_, open) = self.vault()?;
+                    let text = on_wiped_stack(|| open.read().field_secret(key.item, PASSPHRASE));
+                    text.map_err(|_| KeyError::Damaged)
+                }
+                Some(SecretPlace::Sealed) => {
+                    let why = self.running.why(request);
+                    self.unsealed(key.item, PASSPHRASE, why, false).await
+                }
+                _ => Err(KeyError::NoSecret(key.name.clone())),
+            }
+        })
+    }
+
+    fn next_nonce(&self, item: ItemId, floor: u64) -> Answering<'_, Result<u64, KeyError>> {
+        let agent = self.agent.upgrade();
+        Box::pin(async move { next_nonce(agent, item, floor).await })
     }
 
     fn on_device<'a>(
@@ -354,6 +388,19 @@ fn holds(device: &DeviceInfo, said: &KeyInfo) -> Result<(), DeviceError> {
     )))
 }
 
+/// The next number of a key, written down first.
+pub(crate) async fn next_nonce(
+    agent: Option<Arc<Agent>>,
+    item: ItemId,
+    floor: u64,
+) -> Result<u64, KeyError> {
+    let agent = agent.ok_or(KeyError::Locked)?;
+    blocking(move || agent.next_nonce(item, floor))
+        .await
+        .map_err(|_| KeyError::NoNonce("the agent stops".into()))?
+        .map_err(|error| KeyError::NoNonce(error.to_string()))
+}
+
 /// How an item's key signs.
 pub(crate) fn handle(
     current: &Current,
@@ -362,26 +409,20 @@ pub(crate) fn handle(
 ) -> Result<KeyHandle, KeyError> {
     let (signer, touched_each_use) = match &item.secret {
         SecretPlace::Missing => return Err(KeyError::NoSecret(item.name.clone())),
-        SecretPlace::Stored => (Signer::HmacSha256, false),
-        SecretPlace::Sealed => (Signer::HmacSha256, touches(current)),
+        SecretPlace::Stored => (Signer::Secret, false),
+        SecretPlace::Sealed => (Signer::Secret, touches(current)),
         SecretPlace::OnDevice { device, key } => {
             let info = request_key(vault, item.id, key).ok_or(KeyError::Damaged)?;
             let touched = info.touch == TouchPolicy::Always;
-            let scheme = match item.auth {
-                AuthMethod::RsaSha256 => SignatureScheme::RsaPkcs1Sha256,
-                AuthMethod::Ed25519 => SignatureScheme::Ed25519,
-                AuthMethod::HmacSha256 => {
-                    return Err(KeyError::NotForRequests(item.name.clone()));
-                }
-            };
             let signer = Signer::Device {
                 device: *device,
                 key: info,
-                scheme,
             };
             (signer, touched)
         }
     };
+    let scheme = scheme_of(&item.venue, item.auth);
+    let scheme = scheme.ok_or_else(|| KeyError::NotForRequests(item.name.clone()))?;
     if item.api_key.is_empty() {
         return Err(KeyError::NoSecret(item.name.clone()));
     }
@@ -389,7 +430,9 @@ pub(crate) fn handle(
         item: item.id,
         name: item.name.clone(),
         api_key: item.api_key.clone(),
+        scheme,
         signer,
+        passphrase: item.place(PASSPHRASE).is_some(),
         touched_each_use,
         base_url: item.base_url.clone(),
     })

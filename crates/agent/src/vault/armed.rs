@@ -4,14 +4,17 @@
 //! used for is what rules let through with keys that may read or trade, and whose secrets are stored. Whatever needs a touch,
 //! a passphrase or another key finds the vault locked.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{ApiSecret, RequestId, text::visible};
+use touchkeep_core::{ApiSecret, ItemId, RequestId, text::visible};
 use touchkeep_locked::{LockedBytes, on_wiped_stack};
 use touchkeep_pipeline::{Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question};
 use touchkeep_policy::Need;
-use touchkeep_vault::SecretPlace;
+use touchkeep_vault::{SECRET_FIELD, SecretPlace};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::{Armed as ArmedKeys, Failure};
 
@@ -21,7 +24,7 @@ use crate::{
     consent,
     devices::blocking,
     failure,
-    ports::{self, Line, LogHistory, Running, handle},
+    ports::{self, Line, LogHistory, PASSPHRASE, Running, handle, next_nonce},
     uptime::Uptime,
 };
 
@@ -41,6 +44,7 @@ struct Held {
     until: Uptime,
     keys: Vec<Key>,
     running: Arc<Running>,
+    agent: Weak<Agent>,
 }
 
 struct Key {
@@ -49,6 +53,7 @@ struct Key {
     class: KeyClass,
     handle: KeyHandle,
     secret: LockedBytes,
+    passphrase: Option<LockedBytes>,
 }
 
 /// Arms the trade keys of the open vault, or ends that.
@@ -148,20 +153,26 @@ impl Armed {
             let vault = open.read();
             let mut keys = Vec::new();
             for item in vault.items().into_iter().filter(|item| can_be_armed(item)) {
-                // EXPOSE: to the locked copy. It is decrypted for this; what that leaves on the stack is wiped.
-                let secret = on_wiped_stack(|| {
-                    let secret = vault.secret(item.id).ok()?;
-                    LockedBytes::copy_of(secret.expose().as_bytes()).ok()
-                });
-                let (Ok(handle), Some(secret)) = (handle(current, &vault, item), secret) else {
+                let locked = |field| {
+                    // EXPOSE: to the locked copy. It is decrypted for this; what that leaves on the stack is wiped.
+                    on_wiped_stack(|| {
+                        let secret = vault.field_secret(item.id, field).ok()?;
+                        LockedBytes::copy_of(secret.expose().as_bytes()).ok()
+                    })
+                };
+                let (Ok(handle), Some(secret)) =
+                    (handle(current, &vault, item), locked(SECRET_FIELD))
+                else {
                     continue;
                 };
+                let passphrase = handle.passphrase.then(|| locked(PASSPHRASE)).flatten();
                 keys.push(Key {
                     venue: item.venue.clone(),
                     key_set: item.key_set.clone(),
                     class: item.class,
                     handle,
                     secret,
+                    passphrase,
                 });
             }
             (keys, policy_of(&vault).0)
@@ -170,6 +181,7 @@ impl Armed {
             until,
             keys,
             running: Arc::clone(agent.running()),
+            agent: Arc::downgrade(agent),
         });
         let pipeline = ports::line_with(agent, current, log, Arc::clone(&holds) as Arc<dyn Keys>);
         // The sums of the policy's windows go on from the log.
@@ -240,6 +252,12 @@ impl Held {
     }
 }
 
+fn text_of(held: &LockedBytes) -> Result<ApiSecret, KeyError> {
+    // EXPOSE: to one signature.
+    let text = String::from_utf8(held.expose().to_vec());
+    text.map(ApiSecret::new).map_err(|_| KeyError::Damaged)
+}
+
 impl Keys for Held {
     fn key_for(&self, venue: &str, key_set: &str, class: KeyClass) -> Result<KeyHandle, KeyError> {
         let of = |class: KeyClass| {
@@ -283,10 +301,24 @@ impl Keys for Held {
     ) -> Answering<'a, Result<ApiSecret, KeyError>> {
         Box::pin(async move {
             let held = self.key(|held| held.handle.item == key.item)?;
-            // EXPOSE: to one signature.
-            let text = String::from_utf8(held.secret.expose().to_vec());
-            text.map(ApiSecret::new).map_err(|_| KeyError::Damaged)
+            text_of(&held.secret)
         })
+    }
+
+    fn passphrase<'a>(
+        &'a self,
+        _: RequestId,
+        key: &'a KeyHandle,
+    ) -> Answering<'a, Result<ApiSecret, KeyError>> {
+        Box::pin(async move {
+            let held = self.key(|held| held.handle.item == key.item)?;
+            text_of(held.passphrase.as_ref().ok_or(KeyError::Locked)?)
+        })
+    }
+
+    fn next_nonce(&self, item: ItemId, floor: u64) -> Answering<'_, Result<u64, KeyError>> {
+        let agent = self.agent.upgrade();
+        Box::pin(async move { next_nonce(agent, item, floor).await })
     }
 
     fn on_device<'a>(

@@ -7,9 +7,8 @@
 use touchkeep_core::UnixMillis;
 
 use crate::{
-    Algorithm, CannotSign, Credential, Decoded, Dialect, Encoding, Moment, Outgoing, Place,
-    Private, Request, Scheme, SecretForm, SignatureForm, ToSign, Transport, Unreadable, Venue,
-    VenueInfo,
+    Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
+    SecretForm, ToSign, Transport, Unreadable, Venue, VenueInfo,
     dialect::{Body, Slot},
     drafting::{scheme_of, written},
     reading::{FORM, MAX_WINDOW_MS, Manner, Ours},
@@ -85,42 +84,6 @@ impl Venue for Binance {
             moment.window_ms,
             scheme,
         ))
-    }
-}
-
-impl Dialect for Binance {
-    fn venue(&self) -> &'static str {
-        VENUE
-    }
-
-    fn decode(&self, request: &Request) -> Result<Decoded, Unreadable> {
-        Venue::decode(self, request)
-    }
-
-    fn prepare(
-        &self,
-        private: &Private,
-        api_key: &str,
-        now: UnixMillis,
-        recv_window_ms: u32,
-    ) -> ToSign {
-        let hmac = Scheme::new(Algorithm::HmacSha256, SecretForm::Text, Encoding::Hex);
-        drafted(private, api_key, now, recv_window_ms, hmac)
-    }
-
-    fn finish(&self, mut to_sign: ToSign, signature: &[u8], form: SignatureForm) -> Outgoing {
-        let encoding = match form {
-            SignatureForm::Hmac => Encoding::Hex,
-            SignatureForm::Rsa | SignatureForm::Ed25519 => Encoding::Base64,
-        };
-        let in_body = !to_sign.body.is_empty();
-        let last = if in_body {
-            &mut to_sign.body
-        } else {
-            &mut to_sign.query
-        };
-        crate::form::append(last, "signature", &encoding.text(signature));
-        to_sign.outgoing()
     }
 }
 

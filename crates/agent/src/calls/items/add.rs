@@ -7,14 +7,14 @@ use touchkeep_core::{
     ApiSecret, Clock, Code, DeviceId, ItemId, SystemClock, reference::is_field_name, text::visible,
 };
 use touchkeep_device::KeyInfo;
-use touchkeep_vault::{AuthMethod, Item, ItemKind, SecretPlace, Unlocked, one_time};
+use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked, one_time};
 use touchkeep_wire::{AddItem, Failure, ItemSummary, NewSecret, SecretText};
 
 use super::{class_of, device_key::make_key, show::summary};
 use crate::{
     agent::Agent,
     calls::{change, open_vault},
-    failure,
+    failure, method,
     ports::request_key_setting,
 };
 
@@ -36,9 +36,7 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddItem) -> Result<ItemSummary
         secrets.insert(field.clone(), kept(agent, &item, &field, secret).await?);
     }
     complete(&item, &secrets)?;
-    if matches!(secrets.get("secret"), Some(Secret::OnDevice(..))) {
-        item.auth = AuthMethod::RsaSha256;
-    }
+    settle_method(&mut item, secrets.get("secret"))?;
     let added = change(agent, move |agent| {
         let (current, open) = open_vault(agent)?;
         if item.base_url.is_some() && !current.is_practice() {
@@ -213,10 +211,8 @@ fn complete(item: &Item, secrets: &BTreeMap<String, Secret>) -> Result<(), Failu
     let on_device = matches!(secrets.get("secret"), Some(Secret::OnDevice(..)));
     match item.kind {
         ItemKind::ExchangeKey => {
-            if touchkeep_venue::dialect(&item.venue).is_none() {
-                let fix = "Known: binance. For others: --kind api-key";
-                return Err(failure::not_found("venue", &item.venue, fix));
-            }
+            let venue = method::venue_of(&item.venue)?;
+            method::check_passphrase(&venue, secrets.contains_key("passphrase"))?;
             if item.key_set.trim().is_empty() {
                 let what = "An exchange key needs a key set: the name of the venue account.";
                 return Err(failure::invalid(what, "Use --key-set."));
@@ -240,6 +236,20 @@ fn complete(item: &Item, secrets: &BTreeMap<String, Secret>) -> Result<(), Failu
             "Type it when asked, or use --secret-fd.",
         ));
     }
+    Ok(())
+}
+
+/// How an exchange key signs, once its secret is given.
+pub(super) fn settle_method(item: &mut Item, secret: Option<&Secret>) -> Result<(), Failure> {
+    if item.kind != ItemKind::ExchangeKey {
+        return Ok(());
+    }
+    let venue = method::venue_of(&item.venue)?;
+    item.auth = match secret {
+        Some(Secret::Stored(secret) | Secret::Sealed(secret)) => method::of_secret(&venue, secret)?,
+        Some(Secret::OnDevice(_, key)) => method::of_device(&venue, key.algorithm)?,
+        None => item.auth,
+    };
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use touchkeep_vault::{Item, Unlocked, VaultError};
 use touchkeep_wire::{Done, EditItem, Failure, ItemDetail, ItemSummary, ItemVersion};
 
 use super::{
-    add::{Secret, check_free, kept, put_secret, set_fields},
+    add::{Secret, check_free, kept, put_secret, set_fields, settle_method},
     show::detail,
 };
 use crate::{
@@ -21,11 +21,12 @@ use crate::{
 pub(crate) async fn edit(agent: &Arc<Agent>, mut call: EditItem) -> Result<ItemDetail, Failure> {
     let name = std::mem::take(&mut call.item);
     let item = open_vault(agent)?.1.item(&name)?;
-    let changed = with_changes(item.clone(), &mut call)?;
+    let mut changed = with_changes(item.clone(), &mut call)?;
     let mut secrets = BTreeMap::new();
     for (field, secret) in std::mem::take(&mut call.secrets) {
         secrets.insert(field.clone(), kept(agent, &changed, &field, secret).await?);
     }
+    settle_method(&mut changed, secrets.get("secret"))?;
     let words = what_changes(&item, &changed, &call, &secrets);
     if words.is_empty() {
         return Err(failure::invalid(
