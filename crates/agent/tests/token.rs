@@ -96,6 +96,15 @@ async fn add(
         .unwrap()
 }
 
+fn on_token(algorithm: &str) -> NewSecret {
+    NewSecret::OnDevice {
+        key: NewKey {
+            algorithm: Some(algorithm.into()),
+            ..NewKey::default()
+        },
+    }
+}
+
 #[tokio::test]
 async fn a_token_opens_seals_and_signs() {
     let folder = tempfile::tempdir().unwrap();
@@ -131,14 +140,7 @@ async fn a_token_opens_seals_and_signs() {
         &venue,
     )
     .await;
-    let item = add(
-        &client,
-        "trade",
-        "trade",
-        NewSecret::OnDevice { device: None },
-        &venue,
-    )
-    .await;
+    let item = add(&client, "trade", "trade", on_token("rsa2048"), &venue).await;
     assert_eq!(
         (item.secret.as_str(), pins(&person)),
         ("on-device", 1),
@@ -261,7 +263,7 @@ async fn what_the_vault_says_of_a_request_key_is_held_against_the_token() {
         .await
         .unwrap();
     let venue = Venue::start(SECRET, true).await;
-    let place = NewSecret::OnDevice { device: None };
+    let place = on_token("rsa2048");
     let item = add(&client, "money", "move-money", place, &venue).await;
     client
         .call(SetApiKey {
