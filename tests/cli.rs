@@ -176,6 +176,8 @@ fn what_every_verb_prints_is_of_its_schema() {
     std::fs::write(&policy, "").unwrap();
     desk.run("done", &["policy", "set", policy.to_str().unwrap()]);
     desk.run("remind", &["remind"]);
+    desk.run("venues", &["venue", "list"]);
+    desk.run("venue", &["venue", "show", "kraken"]);
     desk.run("audit-rows", &["audit", "list"]);
     desk.run("audit-verdict", &["audit", "verify"]);
     desk.run("audit-detail", &["audit", "show", "1"]);

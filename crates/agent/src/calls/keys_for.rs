@@ -31,7 +31,11 @@ pub(crate) async fn keys_for(
         let vault = open.read();
         match device {
             Some(name) => vec![enrolled_device(&vault, &name)?],
-            None => vault.own_devices().filter(|known| !known.retired).cloned().collect(),
+            None => vault
+                .own_devices()
+                .filter(|known| !known.retired)
+                .cloned()
+                .collect(),
         }
     };
     // A device that is in use is not to be disturbed by looking at it.

@@ -19,6 +19,7 @@ pub(crate) mod policy;
 pub(crate) mod recover;
 pub(crate) mod remind;
 pub(crate) mod values;
+pub(crate) mod venues;
 
 use std::sync::Arc;
 

@@ -10,11 +10,11 @@ use touchkeep_wire::{
     CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EnrollDevice, ExportItems,
     ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello, ImportItems, InspectDevice,
     JoinMembership, KeysFor, ListAudit, ListBackups, ListClients, ListDevices, ListEnvironments,
-    ListGrants, ListItems, ListPrompts, ListRecovery, ListReminders, ListVersions, LockAll,
-    LockVault, MakeKit, MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues, RemoveItem,
-    RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice,
-    RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent,
-    TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    ListGrants, ListItems, ListPrompts, ListRecovery, ListReminders, ListVenues, ListVersions,
+    LockAll, LockVault, MakeKit, MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues,
+    RemoveItem, RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion,
+    RetireDevice, RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit,
+    ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -26,7 +26,7 @@ use crate::{
     caller::Caller,
     calls::{
         audit, backup, clients, devices, doctor, enrol, environments, export, grants, import,
-        items, join, keys_for, outline, policy, recover, remind, values,
+        items, join, keys_for, outline, policy, recover, remind, values, venues,
     },
     vault,
 };
@@ -244,6 +244,7 @@ pub(super) async fn dispatch(
         AddGrant::METHOD => call(params, |grant| grants::add(agent, grant)).await,
         GetPolicy::METHOD => call(params, |GetPolicy {}| async { policy::get(agent) }).await,
         SetPolicy::METHOD => call(params, |SetPolicy { text }| policy::set(agent, text)).await,
+        ListVenues::METHOD => call(params, |ListVenues {}| async { Ok(venues::list()) }).await,
         ListAudit::METHOD => call(params, |query| audit::list(agent, query)).await,
         VerifyAudit::METHOD => {
             call(params, |VerifyAudit { file }| audit::verify(agent, file)).await

@@ -18,6 +18,7 @@ mod proxy;
 mod recover;
 mod run;
 mod values;
+mod venue;
 
 use std::path::PathBuf;
 
@@ -41,6 +42,7 @@ pub(crate) use proxy::Proxy;
 pub(crate) use recover::Recover;
 pub(crate) use run::{Inject, Mask, Read, Run, RunMonitor};
 pub(crate) use values::Values;
+pub(crate) use venue::Venue;
 
 const HELP: &str = "\
 First steps:
@@ -244,6 +246,12 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  touchkeep policy show > policy.toml\n  touchkeep policy set policy.toml"
     )]
     Policy(Policy),
+    /// Venues that requests are signed for.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  touchkeep venue list\n  touchkeep venue show kraken"
+    )]
+    Venue(Venue),
     /// Answer requests and programs that wait for a person, in this terminal.
     #[command(
         after_help = "Stays until Ctrl-C. Each request is shown in plain words; type `approve` to go on, anything else refuses. For a program that asks for a value, type how much it may: once, process or terminal.\n\nExamples:\n  touchkeep approve\n  touchkeep approve --once"

@@ -25,6 +25,7 @@ mod run;
 mod service;
 mod values;
 mod vault;
+mod venue;
 
 use std::process::ExitCode;
 
@@ -134,6 +135,7 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         Verb::Proxy(verb) => clients::proxy(&context, verb).await,
         Verb::Grant(verb) => grants::grant(&context, verb).await,
         Verb::Policy(verb) => policy::policy(&context, verb).await,
+        Verb::Venue(verb) => venue::venue(&context, verb).await,
         Verb::Approve { once } => approve(&context, once).await,
         Verb::Audit(verb) => audit::audit(&context, verb).await,
         Verb::Remind { now } => remind::remind(&context, now).await,

@@ -40,6 +40,7 @@ mod remind;
 mod session;
 mod values;
 mod vault;
+mod venue;
 
 pub use arm::*;
 pub use audit::*;
@@ -56,6 +57,7 @@ pub use remind::*;
 pub use session::*;
 pub use values::*;
 pub use vault::*;
+pub use venue::*;
 
 /// Every method by topic, for completeness tests and the allow-lists of channels.
 pub const METHODS: &[&[&str]] = &[
@@ -74,6 +76,7 @@ pub const METHODS: &[&[&str]] = &[
     session::METHODS,
     values::METHODS,
     vault::METHODS,
+    venue::METHODS,
 ];
 
 #[cfg(test)]

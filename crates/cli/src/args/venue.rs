@@ -1,0 +1,14 @@
+//! `venue`.
+
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Venue {
+    /// Venues that requests are signed for, and what their keys can be.
+    List,
+    /// One venue: its keys, its limits, and what a holder of its keys should know.
+    Show {
+        /// Its name, as in `touchkeep venue list`.
+        venue: String,
+    },
+}

@@ -1,0 +1,93 @@
+//! `venue list | show`.
+
+use std::process::ExitCode;
+
+use touchkeep_core::{Code, text::visible};
+use touchkeep_wire::{Failure, ListVenues, VenueSummary};
+
+use super::{Context, Done};
+use crate::{args::Venue, layout, output::Style};
+
+pub(super) async fn venue(context: &Context<'_>, verb: Venue) -> Done {
+    let output = context.output;
+    let venues = context.call(ListVenues {}).await?;
+    match verb {
+        Venue::List => output.result(&venues, |venues| {
+            let rows: Vec<_> = venues.iter().map(row).collect();
+            let table = layout::table(&["VENUE", "OVER", "COUNTS", "ENDPOINTS", "KEYS"], &rows);
+            match table.split_once('\n') {
+                Some((head, body)) => format!("{}\n{body}", output.out(Style::Quiet, head)),
+                None => table,
+            }
+        }),
+        Venue::Show { venue } => {
+            let mut all = venues.iter();
+            let found = all.find(|known| known.id == venue).ok_or_else(|| {
+                Failure::new(
+                    Code::NotFound,
+                    format!("There is no venue {:?}.", visible(&venue)),
+                    "Look at: touchkeep venue list",
+                )
+            })?;
+            output.result(found, page);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(venue: &VenueSummary) -> Vec<String> {
+    vec![
+        venue.id.clone(),
+        over(venue),
+        venue.counter.clone(),
+        venue.endpoints.to_string(),
+        keys(venue),
+    ]
+}
+
+fn over(venue: &VenueSummary) -> String {
+    let short = |word: &String| match word.as_str() {
+        "web-socket-login" => "ws".to_owned(),
+        "fix-logon" => "fix".to_owned(),
+        other => other.to_owned(),
+    };
+    let words: Vec<String> = venue.transports.iter().map(short).collect();
+    words.join(" ")
+}
+
+fn keys(venue: &VenueSummary) -> String {
+    let more = if venue.passphrase {
+        " + passphrase"
+    } else {
+        ""
+    };
+    format!("{}{more}", venue.keys.join(", "))
+}
+
+fn page(venue: &VenueSummary) -> String {
+    let window = venue
+        .time_window_ms
+        .map_or_else(|| "not known".to_owned(), |ms| format!("{} s", ms / 1000));
+    let guard = match venue.counter.as_str() {
+        "nonce" => "each request of a key has a higher number than the one before",
+        "unique" => "each request carries a random value beside its time",
+        _ => "the time alone",
+    };
+    let facts = [
+        ("Name", format!("{} ({})", venue.name, venue.id)),
+        ("Keys", keys(venue)),
+        ("Key classes", venue.key_classes.join(", ")),
+        ("Over", venue.transports.join(", ")),
+        ("Against replay", guard.to_owned()),
+        ("Time window", window),
+        ("Endpoints", venue.endpoints.to_string()),
+        ("Read", format!("{}, {}", venue.data_date, venue.source)),
+    ];
+    let facts = facts.map(|(name, value)| format!("{name:<16}{value}"));
+    let rules = venue.key_rules.iter().map(|rule| format!("- {rule}"));
+    let rules: Vec<String> = rules.collect();
+    if rules.is_empty() {
+        return facts.join("\n");
+    }
+    format!("{}\n\n{}", facts.join("\n"), rules.join("\n"))
+}
