@@ -110,6 +110,7 @@ async fn a_token_opens_seals_and_signs() {
     let pem = client
         .call(ExportPublicKey {
             item: "trade".into(),
+            form: None,
         })
         .await
         .unwrap()

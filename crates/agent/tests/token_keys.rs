@@ -200,6 +200,7 @@ async fn the_kind_of_a_key_is_what_venue_and_token_have_in_common() {
     assert_eq!((public.form.as_str(), &public.text), ("pem", &public.pem));
     assert!(public.steps.unwrap().contains("self-generated"));
     let (base, token) = desk.bot().await;
+    let base = format!("http://127.0.0.1:{}/binance", place(&base).0);
     let (status, answer) = bot(&base, &token, "POST", "/api/v3/order", ORDER).await;
     assert_eq!(status, 200, "{answer}\n{}", desk.agent.log());
     let got = venue.got().remove(0);
@@ -222,7 +223,7 @@ async fn the_kind_of_a_key_is_what_venue_and_token_have_in_common() {
     }
     let base64 = desk.public_key("binance", Some("base64")).await.unwrap();
     assert_eq!(BASE64_STANDARD.decode(&base64.text).unwrap().len(), 32);
-    assert!(public.pem.replace('\n', "").contains(&base64.text[4..40]) || base64.steps.is_none());
+    assert!(base64.steps.is_none(), "that is not the form that it takes");
     assert!(desk.public_key("bybit", Some("hex")).await.is_err());
     let address = desk.public_key("hyperliquid", None).await.unwrap();
     assert_eq!(address.form, "address");
@@ -318,9 +319,8 @@ async fn a_secret_in_base64_is_put_in_as_the_bytes_that_it_means() {
     assert_eq!(desk.facts("kraken").await.algorithm, "HMAC-SHA512");
     let (base, token) = desk.bot().await;
     let (port, prefix) = place(&base);
-    let root = prefix.trim_end_matches("/binance");
     let request = format!(
-        "POST {root}/kraken/0/private/Balance HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
+        "POST {prefix}/0/private/Balance HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
          X-Touchkeep-Token: {token}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\nnonce=1"
     );
     let (status, answer) = http(port, &request).await;
@@ -374,9 +374,8 @@ async fn a_key_of_a_portal_is_put_in_and_signs_tokens() {
 
     let (base, token) = desk.bot().await;
     let (port, prefix) = place(&base);
-    let root = prefix.trim_end_matches("/binance");
     let request = format!(
-        "GET {root}/coinbase/api/v3/brokerage/accounts HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
+        "GET {prefix}/api/v3/brokerage/accounts HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
          X-Touchkeep-Token: {token}\r\n\r\n"
     );
     let (status, answer) = http(port, &request).await;

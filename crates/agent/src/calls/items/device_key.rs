@@ -7,7 +7,7 @@ use touchkeep_core::{ApiSecret, DeviceId, text::visible};
 use touchkeep_device::{
     Algorithm, DeviceKind, HandedKey, KeyInfo, NotAKey, TouchPolicy, attestation,
 };
-use touchkeep_vault::{EnrolledDevice, Item};
+use touchkeep_vault::{EnrolledDevice, Item, SecretPlace, Unlocked};
 use touchkeep_venue::SecretForm;
 use touchkeep_wire::{Failure, NewKey};
 use zeroize::Zeroizing;
@@ -17,7 +17,7 @@ use crate::{
     calls::{devices::trust, enrol::enrolled_device, open_vault},
     devices::{Failed, Opened, Use},
     failure, method,
-    ports::open_enrolled,
+    ports::{open_enrolled, request_key},
     possible::{self, Able},
     vault::device_label,
 };
@@ -169,7 +169,10 @@ async fn on_device<T: Send + 'static>(
     let made = agent.devices().with(
         what,
         move || {
+            let known = known_keys(&open.read(), opened.id);
             let mut opened = open_enrolled(&opened, &open, &modules)?;
+            // So that none goes in twice.
+            known.iter().for_each(|key| opened.device().recall(key));
             let choice = decide(&opened.able()?).map_err(Failed::Other)?;
             *decided_there.lock().unwrap_or_else(PoisonError::into_inner) = Some(choice);
             Ok(opened)
@@ -194,6 +197,18 @@ async fn on_device<T: Send + 'static>(
     );
     let key = made.await.map_err(|failed| failed.failure(&label))?;
     Ok((device.id, key))
+}
+
+// The request keys that the vault has on a device.
+fn known_keys(vault: &Unlocked, device: DeviceId) -> Vec<KeyInfo> {
+    let items = vault.items().into_iter();
+    let keys = items.filter_map(|item| match &item.secret {
+        SecretPlace::OnDevice { device: on, key } if *on == device => {
+            request_key(vault, item.id, key)
+        }
+        _ => None,
+    });
+    keys.map(|known| known.info).collect()
 }
 
 fn chosen(agent: &Arc<Agent>, wanted: Option<&str>) -> Result<EnrolledDevice, Failure> {
