@@ -360,7 +360,7 @@ mod tests {
         assert!(why("binance", &OLD, ed).contains("5.7 or later, this is 5.4.3"));
         assert!(why("bybit", &NEW, ed).contains("Bybit does not take it"));
         let hmac = why("kraken", &NEW, KeyAlgorithm::HmacSha512);
-        assert!(hmac.contains("no part of PIV"), "{hmac}");
+        assert!(hmac.contains("PIV has no HMAC"), "{hmac}");
         let told = made(&info("kraken"), &NEW, None).unwrap_err();
         assert!(
             told.what.contains("HMAC-SHA512") && told.fix.contains("--sealed"),

@@ -68,11 +68,11 @@ pub fn can_hold(firmware: Firmware, algorithm: Algorithm) -> Result<(), DeviceEr
             return Err(DeviceError::Unsupported("signatures with X25519".into()));
         }
         Algorithm::Secp256k1 => {
-            let text = "secp256k1 keys are no part of PIV";
+            let text = "PIV has no secp256k1";
             return Err(DeviceError::Unsupported(text.into()));
         }
         Algorithm::HmacSha256 | Algorithm::HmacSha384 | Algorithm::HmacSha512 => {
-            let text = "HMAC secrets are no part of PIV: have the secret sealed, then each use of it is touched";
+            let text = "PIV has no HMAC";
             return Err(DeviceError::Unsupported(text.into()));
         }
     };

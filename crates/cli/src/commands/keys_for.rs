@@ -40,8 +40,10 @@ fn in_full(devices: &[DeviceKeys], quiet: impl Fn(&str) -> String) -> String {
             ));
         }
     }
-    let steps = devices.iter().flat_map(|device| &device.venues);
-    if let Some(steps) = steps.filter_map(|venue| venue.steps.as_deref()).next() {
+    let mut rows = devices.iter().flat_map(|device| &device.venues);
+    if rows.clone().all(|venue| can(venue).is_none()) {
+        parts.push("Have the secret sealed instead: touchkeep add NAME --sealed. Each use of it is touched, too.".into());
+    } else if let Some(steps) = rows.find_map(|venue| venue.steps.as_deref()) {
         parts.push(format!("At the venue: {steps}"));
     }
     parts.join("\n\n")
