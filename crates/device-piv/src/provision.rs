@@ -119,7 +119,7 @@ impl Provision for PivDevice {
             };
             let missing: Vec<Plan> = Plan::VAULT.into_iter().filter(|plan| !has(plan)).collect();
             managing(channel, pin, allow)?;
-            let made = make(channel, serial, &missing)?;
+            let made = make(channel, serial, &missing, (pin, allow))?;
             Ok((held, made))
         })?;
         self.holds(held);
@@ -141,7 +141,8 @@ impl Provision for PivDevice {
         let (serial, allow) = (self.serial, self.options.danger_allow_last_try);
         let made = self.transact(|channel| {
             managing(channel, pin, allow)?;
-            make(channel, serial, &[Plan::request(algorithm, touch)])
+            let plan = Plan::request(algorithm, touch);
+            make(channel, serial, &[plan], (pin, allow))
         })?;
         let made = made.into_iter().next();
         made.map(|made| self.note(made))
@@ -172,7 +173,7 @@ impl Provision for PivDevice {
                 card::import(channel, place.slot, key, (pin_policy, touch))?;
             }
             let target = plan.target(place.slot, spki);
-            let certificate = certified(channel, plan, target, Origin::Imported)?;
+            let certificate = certified(channel, plan, target, Origin::Imported, (pin, allow))?;
             objects::put_certificate(channel, place.slot, &certificate)?;
             Ok(place.slot)
         })?;
@@ -210,7 +211,12 @@ fn managing(channel: &mut dyn Channel, pin: &Pin, allow: bool) -> Result<(), Dev
 }
 
 /// Makes keys by these plans. First all keys, then all certificates, so that one touch is good for all keys that cache it.
-fn make(channel: &mut dyn Channel, serial: u32, plans: &[Plan]) -> Result<Vec<Held>, DeviceError> {
+fn make(
+    channel: &mut dyn Channel,
+    serial: u32,
+    plans: &[Plan],
+    pin: (&Pin, bool),
+) -> Result<Vec<Held>, DeviceError> {
     let mut made: Vec<(Plan, u8, Vec<u8>)> = Vec::new();
     for plan in plans {
         let taken: Vec<u8> = made.iter().map(|(_, slot, _)| *slot).collect();
@@ -225,7 +231,8 @@ fn make(channel: &mut dyn Channel, serial: u32, plans: &[Plan]) -> Result<Vec<He
     let mut certificates = Vec::new();
     for (plan, slot, spki) in &made {
         let target = plan.target(*slot, spki);
-        certificates.push((*slot, certified(channel, *plan, target, Origin::Generated)?));
+        let certificate = certified(channel, *plan, target, Origin::Generated, pin)?;
+        certificates.push((*slot, certificate));
     }
     for (slot, certificate) in &certificates {
         objects::put_certificate(channel, *slot, certificate)?;
@@ -241,6 +248,12 @@ impl Plan {
         Self {
             purpose: Purpose::Request,
             algorithm,
+            // A card that has seen the PIN once has seen it for every program, until it is taken out. What waits for no touch
+            // is therefore used with the PIN alone, which nobody else has.
+            pin: match touch {
+                TouchPolicy::Always => PinPolicy::Once,
+                TouchPolicy::Never | TouchPolicy::Cached => PinPolicy::Always,
+            },
             touch,
             preferred: FIRST_REQUEST_SLOT,
         }
@@ -320,22 +333,26 @@ fn place_where(
         .ok_or_else(|| DeviceError::Unsupported("another key: every slot is used".into()))
 }
 
-/// The certificate of a key, signed by itself.
+/// The certificate of a key, signed by itself. A key that wants the PIN each time gets it once more, after it was found good.
 fn certified(
     channel: &mut dyn Channel,
     plan: Plan,
     target: Target<'_>,
     origin: Origin,
+    (pin, allow): (&Pin, bool),
 ) -> Result<Vec<u8>, DeviceError> {
     let mut serial = [0; 16];
     management::random(&mut serial)?;
     let [first, ..] = &mut serial;
     *first &= 0x7f;
-    let (algorithm, pin, touch) = plan.policy();
-    let policy: (PinPolicy, TouchPolicy) = (pin, touch);
+    let (algorithm, pin_policy, touch) = plan.policy();
+    let policy: (PinPolicy, TouchPolicy) = (pin_policy, touch);
     let (slot, spki) = (target.slot, target.spki);
     let unsigned = Unsigned::new(plan.purpose, slot, algorithm, spki, policy, origin, serial);
     let input = sign::prepared(algorithm, unsigned.to_sign())?;
+    if pin_policy == PinPolicy::Always {
+        verify_with_care(channel, pin, allow)?;
+    }
     let signature = sign::sign(channel, target, unsigned.to_sign(), &input)?;
     Ok(unsigned.signed(&signature))
 }

@@ -7,6 +7,7 @@ use touchkeep_core::{ApiSecret, DeviceId, text::visible};
 use touchkeep_device::{
     Algorithm, DeviceKind, HandedKey, KeyInfo, NotAKey, TouchPolicy, attestation,
 };
+use touchkeep_locked::on_wiped_stack;
 use touchkeep_vault::{EnrolledDevice, Item, SecretPlace, Unlocked};
 use touchkeep_venue::SecretForm;
 use touchkeep_wire::{Failure, NewKey};
@@ -106,7 +107,8 @@ fn handed(item: &Item, secret: &ApiSecret) -> Result<HandedKey, Failure> {
     let algorithm = possible::kind_for(scheme.algorithm);
     // EXPOSE: to the device that is to keep it.
     let text = secret.expose().as_bytes();
-    let handed = match scheme.secret {
+    // What reading it leaves on the stack is wiped.
+    let handed = on_wiped_stack(|| match scheme.secret {
         _ if !possible::is_mac(algorithm) => HandedKey::read(text),
         SecretForm::Base64 => {
             let trimmed = secret.expose().trim().as_bytes();
@@ -116,7 +118,7 @@ fn handed(item: &Item, secret: &ApiSecret) -> Result<HandedKey, Failure> {
                 .and_then(|bytes| HandedKey::hmac(algorithm, &bytes))
         }
         SecretForm::Text | SecretForm::PrivateKey => HandedKey::hmac(algorithm, text),
-    };
+    });
     let handed = handed.map_err(not_a_key)?;
     if handed.algorithm() == algorithm {
         Ok(handed)
