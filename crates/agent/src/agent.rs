@@ -19,13 +19,16 @@ use touchkeep_pipeline::{Client as Asker, Incoming, NotDone};
 use touchkeep_wire::Status;
 
 use crate::{
+    calls::webhook::Refused,
     config::Config,
+    deliveries::Deliveries,
     desktop::Desktop,
     devices::{Devices, Module, ModuleEntry},
     grants::Gate,
     ports::{Line, Running},
     prompts::Prompts,
     proxy::{self, Answer, Asked, Refusal, Upstream},
+    signing_seat::SigningSeat,
     state::{State, StateError},
     uptime::Uptime,
     vault::{self, Armed, Current, client::Client},
@@ -39,11 +42,14 @@ pub(crate) struct Agent {
     prompts: Prompts,
     devices: Arc<Devices>,
     state: State,
+    deliveries: Deliveries,
+    refused: Refused,
     upstream: Arc<Upstream>,
     running: Arc<Running>,
     gate: Gate,
     watching: Watching,
     armed: RwLock<Option<Arc<Armed>>>,
+    signing: SigningSeat,
     worked: AtomicU64,
     vault: RwLock<Option<Arc<Current>>>,
     lifecycle: tokio::sync::Mutex<()>,
@@ -60,17 +66,21 @@ impl Agent {
     pub(crate) fn new(paths: Paths, config: Config, state: State) -> io::Result<Arc<Self>> {
         let prompts = Prompts::new(Desktop::find(&|name| std::env::var_os(name)));
         let devices = Arc::new(Devices::new(prompts.clone(), config.secret()));
+        let deliveries = Deliveries::new(paths.data.join("webhooks.sqlite"));
         Ok(Arc::new(Self {
             paths,
             config,
             prompts,
             devices,
             state,
+            deliveries,
+            refused: Refused::default(),
             upstream: Arc::new(Upstream::new()?),
             running: Arc::default(),
             gate: Gate::default(),
             watching: Watching::default(),
             armed: RwLock::default(),
+            signing: SigningSeat::default(),
             worked: AtomicU64::new(0),
             vault: RwLock::new(None),
             lifecycle: tokio::sync::Mutex::default(),
@@ -103,6 +113,21 @@ impl Agent {
 
     pub(crate) const fn state(&self) -> &State {
         &self.state
+    }
+
+    /// How many webhooks' deliveries were refused.
+    pub(crate) const fn refused(&self) -> &Refused {
+        &self.refused
+    }
+
+    /// Which webhooks' deliveries were taken.
+    pub(crate) const fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
+    }
+
+    /// Whether it is this agent that signs with a vault.
+    pub(crate) const fn signing(&self) -> &SigningSeat {
+        &self.signing
     }
 
     pub(crate) const fn upstream(&self) -> &Arc<Upstream> {
@@ -259,6 +284,12 @@ impl Agent {
         self.stopping.send_replace(true);
     }
 
+    /// Notes that a client was here.
+    pub(crate) fn saw(&self, client: ClientId) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(client, SystemClock.now());
+    }
+
     // For how much longer trade keys are armed.
     fn armed_for(&self) -> Option<std::time::Duration> {
         let of_open = self
@@ -311,12 +342,14 @@ impl Agent {
         pipeline: &Line,
     ) -> Result<Response<Answer>, Refusal> {
         let client = Client::of_token(clients, &asked.token).ok_or(Refusal::UnknownToken)?;
+        let vault = self.vault().ok_or(Refusal::Locked)?;
+        self.signing.take(vault.id()).map_err(|why| {
+            let fix = "lock it there, or point your programs at that agent's proxy";
+            Refusal::Decided(Code::NotPermitted, format!("{why}; {fix}"))
+        })?;
         let request = RequestId::random();
         let _seat = self.running.begin(request, asked.peer, asked.port);
-        {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.insert(client.id, SystemClock.now());
-        }
+        self.saw(client.id);
         let incoming = Incoming {
             request,
             client: Asker {

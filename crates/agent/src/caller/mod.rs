@@ -43,9 +43,19 @@ impl Caller {
         let Some(pid) = pid.filter(|pid| *pid > 0) else {
             return Self::unknown();
         };
-        let Some(pin) = Pin::of(stream, pid) else {
-            return Self::unknown();
-        };
+        Pin::of(stream, pid).map_or_else(Self::unknown, |pin| Self::pinned(pid, pin))
+    }
+
+    /// Looks at a process that holds something, such as the other end of a loopback connection. Blocks.
+    pub(crate) fn holding(pid: i32, holds: impl FnOnce(i32) -> bool) -> Self {
+        // Pinned first and looked at again then: a number that became another's in between holds nothing.
+        match Pin::of_pid(pid) {
+            Some(pin) if holds(pid) => Self::pinned(pid, pin),
+            _ => Self::unknown(),
+        }
+    }
+
+    fn pinned(pid: i32, pin: Pin) -> Self {
         let chain = family(pid);
         // What was read is of the process that connected only if that still lives: until then its number is nobody else's.
         if !pin.lives() {

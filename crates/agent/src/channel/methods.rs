@@ -15,6 +15,7 @@ use touchkeep_wire::{
     RemoveItem, RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion,
     RetireDevice, RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit,
     ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    VerifyWebhook,
 };
 
 use super::{
@@ -26,7 +27,7 @@ use crate::{
     caller::Caller,
     calls::{
         audit, backup, clients, devices, doctor, enrol, environments, export, grants, import,
-        items, join, keys_for, outline, policy, recover, remind, values, venues,
+        items, join, keys_for, outline, policy, recover, remind, values, venues, webhook,
     },
     vault,
 };
@@ -281,6 +282,9 @@ pub(super) async fn dispatch(
             "Questions are answered by front ends only.",
             "Use the desktop, or run: touchkeep approve",
         )),
+        VerifyWebhook::METHOD => {
+            call(params, |delivery| webhook::verify(agent, caller, delivery)).await
+        }
         Hello::METHOD => Err(Failure::new(
             Code::NotPermitted,
             "The greeting is said once, first.",

@@ -5,22 +5,23 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
+use hyper::header::CONTENT_LENGTH;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::body::{Body, Torn};
 use super::control;
-use super::exchange::{Exchange, Received};
+use super::exchange::Exchange;
+use super::request::{Answer, Received};
+use super::socket;
 
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-const USED_WEIGHT: &str = "x-mbx-used-weight-1m";
 
 /// The exchange, shared by all connections.
 pub(crate) type Shared = Arc<Mutex<Exchange>>;
@@ -63,15 +64,30 @@ pub(crate) async fn serve(listener: TcpListener, exchange: Shared, port: Port) -
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, exchange: Shared, port: Port) {
+    // A connection without an address has already gone.
+    let Ok(local) = stream.local_addr() else {
+        return;
+    };
     let service = service_fn(move |request| {
         let exchange = Arc::clone(&exchange);
         async move {
-            let received = receive(request, peer).await?;
+            if matches!(port, Port::Exchange) && socket::is_wanted(&request) {
+                let opened = socket::open(request, exchange, peer, local);
+                return opened
+                    .map(|answer| answer.map(Body::Empty))
+                    .map_err(HungUp::Answer);
+            }
+            let received = receive(request, peer, local).await?;
             match port {
                 Port::Exchange => trade(&exchange, received).await,
                 Port::Control => {
                     let (status, body) = control::answer(&mut lock(&exchange), &received);
-                    respond(status, &body, None)
+                    respond(Answer {
+                        status,
+                        headers: vec![("content-type", "application/json".to_owned())],
+                        body,
+                        is_torn: false,
+                    })
                 }
             }
         }
@@ -81,20 +97,25 @@ async fn connection(stream: TcpStream, peer: SocketAddr, exchange: Shared, port:
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new());
     // An error here is a client that left, or a cut that was ordered.
-    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let _ = connection.with_upgrades().await;
 }
 
-async fn trade(exchange: &Shared, received: Received) -> Result<Response<Full<Bytes>>, HungUp> {
+async fn trade(exchange: &Shared, received: Received) -> Result<Response<Body>, HungUp> {
     let fault = lock(exchange).faults.take(&received.path);
     tokio::time::sleep(fault.delay()).await;
     let answer = lock(exchange)
         .answer(&received, &fault)
         .map_err(HungUp::Record)?;
     let answer = answer.ok_or(HungUp::Ordered)?;
-    respond(answer.status, &answer.body, Some(answer.used_weight))
+    respond(answer)
 }
 
-async fn receive(request: Request<Incoming>, peer: SocketAddr) -> Result<Received, HungUp> {
+async fn receive(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    local: SocketAddr,
+) -> Result<Received, HungUp> {
     let at_us = now_us();
     let (head, body) = request.into_parts();
     let body = Limited::new(body, MAX_BODY_BYTES)
@@ -109,6 +130,7 @@ async fn receive(request: Request<Incoming>, peer: SocketAddr) -> Result<Receive
     Ok(Received {
         at_us,
         peer: peer.ip(),
+        local,
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().as_bytes().to_vec(),
@@ -117,30 +139,31 @@ async fn receive(request: Request<Incoming>, peer: SocketAddr) -> Result<Receive
     })
 }
 
-fn respond(
-    status: u16,
-    body: &Value,
-    used_weight: Option<u32>,
-) -> Result<Response<Full<Bytes>>, HungUp> {
-    let mut response = Response::builder()
-        .status(status)
-        .header(CONTENT_TYPE, "application/json;charset=UTF-8");
-    if let Some(used) = used_weight {
-        response = response.header(USED_WEIGHT, used);
+fn respond(answer: Answer) -> Result<Response<Body>, HungUp> {
+    let mut response = Response::builder().status(answer.status);
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
     }
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        response = response.header(RETRY_AFTER, 1);
-    }
+    let text = match answer.body {
+        Value::String(text) => text,
+        json => json.to_string(),
+    };
     response
-        .body(Full::from(body.to_string()))
+        .header(CONTENT_LENGTH, text.len())
+        .body(match answer.is_torn {
+            false => Body::Whole(Full::from(text)),
+            true => Body::Torn(Torn::half(text)),
+        })
         .map_err(HungUp::Answer)
 }
 
-fn lock(exchange: &Shared) -> MutexGuard<'_, Exchange> {
+/// The exchange, for as long as nobody waits for anything.
+pub(crate) fn lock(exchange: &Shared) -> MutexGuard<'_, Exchange> {
     exchange.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn now_us() -> u64 {
+/// Microseconds since 1970, by the machine's clock.
+pub(crate) fn now_us() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -2,7 +2,10 @@
 //!
 //! Codes and texts: binance-spot-api-docs `errors.md` (read 2026-07-21) and, for `-40xx`, the wallet API's list.
 
-use serde_json::{Value, json};
+use serde_json::json;
+
+use super::super::faults::Instead;
+use super::super::request::Refused;
 
 /// A refused request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +27,8 @@ pub(crate) enum Refusal {
     Mandatory(String),
     #[error("Parameter '{0}' was empty.")]
     Empty(String),
+    #[error("Parameter '{0}' sent when not required.")]
+    NotRequired(&'static str),
     #[error("Param '{first}' or '{second}' must be sent, but both were empty/null!")]
     OneOf {
         first: &'static str,
@@ -65,6 +70,10 @@ pub(crate) enum Refusal {
     Minimum(String),
     #[error("You have insufficient balance.")]
     WithdrawBalance,
+    #[error("{0} API key is not supported.")]
+    LogonKey(&'static str),
+    #[error("Unsupported operation")]
+    Unsupported,
     #[error("Path {path}, Method {method} is invalid")]
     Path { method: String, path: String },
     #[error(
@@ -88,6 +97,7 @@ impl Refusal {
             Self::Duplicate(_) => -1101,
             Self::Mandatory(_) | Self::OneOf { .. } => -1102,
             Self::Empty(_) => -1105,
+            Self::NotRequired(_) => -1106,
             Self::TimeInForce => -1115,
             Self::OrderType => -1116,
             Self::Side => -1117,
@@ -105,6 +115,8 @@ impl Refusal {
             Self::Minimum(_) => -4022,
             Self::WithdrawBalance => -4026,
             Self::Path { .. } => -5000,
+            Self::LogonKey(_) => -4056,
+            Self::Unsupported => -9000,
         }
     }
 
@@ -118,9 +130,27 @@ impl Refusal {
             _ => 400,
         }
     }
+}
 
-    /// `{"code":-1022,"msg":"…"}`.
-    pub(crate) fn body(&self) -> Value {
-        json!({ "code": self.code(), "msg": self.to_string() })
+impl From<Instead> for Refusal {
+    fn from(instead: Instead) -> Self {
+        match instead {
+            Instead::RateLimit => Self::RateLimit,
+            Instead::Status(status) => Self::Broken { status },
+            Instead::Cut => Self::Broken { status: 500 },
+        }
+    }
+}
+
+impl From<Refusal> for Refused {
+    // `{"code":-1022,"msg":"…"}`
+    fn from(refusal: Refusal) -> Self {
+        let error = refusal.to_string();
+        Self {
+            status: refusal.status(),
+            code: refusal.code(),
+            body: json!({ "code": refusal.code(), "msg": error }),
+            error,
+        }
     }
 }
