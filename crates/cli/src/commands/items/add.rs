@@ -42,7 +42,7 @@ pub(in crate::commands) async fn add(context: &Context<'_>, args: Add) -> Done {
     let age_ms = u64::from(args.age_days) * time::DAY_MS;
     call.created = Some(UnixMillis(SystemClock.now().0.saturating_sub(age_ms)));
     let into_device = args.into_device;
-    let unnamed = args.on_device && call.fields.get("api-key").is_none();
+    let unnamed = args.on_device && !call.fields.contains_key("api-key");
     let item = context.call_asking(call).await?;
     context.output.result(&item, |item| {
         let what = match item.class.as_str() {
