@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use touchkeep_client::{CallError, Connection};
 use touchkeep_tests::{Home, PATIENCE, Person, Venue};
 use touchkeep_wire::{
-    AddClient, AddItem, AuditFilter, AuditRow, Call, CreateVault, ListAudit, NewDevice, NewSecret,
-    SecretText, SetPolicy, UnlockVault, VerifyAudit,
+    AddClient, AddItem, AuditFilter, AuditRow, Call, CreateVault, GetStatus, ListAudit, NewDevice,
+    NewSecret, SecretText, SetPolicy, UnlockVault, VerifyAudit,
 };
 
 const POLICY: &str = r#"
@@ -53,7 +53,7 @@ impl Act {
         let mark = self.mark(number);
         match self {
             Self::Order => format!(
-                "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.001&{mark}&timestamp=1&signature=0"
+                "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.001&newClientOrderId=order-{number}&{mark}&timestamp=1&signature=0"
             ),
             Self::Numbered => {
                 format!("nonce=1&pair=XBTUSDT&type=buy&ordertype=limit&volume=0.001&{mark}")
@@ -184,11 +184,13 @@ impl Desk {
         self.home.start_agent_under(under);
         self.person = Some(Person::sit_down(&self.home.paths(), None));
         self.open();
+        // Where it was, unless it was made to forget that.
+        self.proxy = self.call(GetStatus {}).unwrap().proxy.unwrap();
     }
 
     pub(crate) fn open(&self) {
-        let (path, device) = (None, None);
-        self.call(UnlockVault { path, device }).unwrap();
+        let path = Some(self.home.path("v.touchkeep").display().to_string());
+        self.call(UnlockVault { path, device: None }).unwrap();
     }
 
     /// Where the proxy is.
@@ -250,11 +252,6 @@ impl Desk {
 
     pub(crate) fn is_sound(&self) -> bool {
         self.call(VerifyAudit { file: None }).unwrap().sound
-    }
-
-    /// Orders a fault at the venue.
-    pub(crate) fn fault(&self, next: &Value) {
-        self.venue.fault(&json!({ "next": next, "count": 1 }));
     }
 }
 

@@ -21,7 +21,11 @@
 #[path = "../../crates/vault/tests/faults/tally.rs"]
 mod tally;
 
+mod again;
 mod answers;
 mod desk;
 mod disk;
 mod kills;
+mod page;
+mod process;
+mod pulled;
