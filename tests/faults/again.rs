@@ -16,7 +16,7 @@ fn a_client_that_asks_again_and_again_gets_each_recorded_and_one_done() {
     let mut tally = Tally::new("S-04", "one order, asked for eight times at once");
     let desk = Desk::set(Home::new(None));
     for number in 1..=amount(5, 100) as u64 {
-        let last = last_row(&desk);
+        let last = desk.last_row();
         let statuses: Vec<u16> = thread::scope(|scope| {
             let asks: Vec<_> = (0..8)
                 .map(|_| scope.spawn(|| request(&desk, number)))
@@ -50,12 +50,6 @@ fn a_client_that_asks_again_and_again_gets_each_recorded_and_one_done() {
 fn request(desk: &Desk, number: u64) -> u16 {
     let request = desk.written_for(Act::Order, number, &desk.token);
     crate::desk::say(desk.port(), &request).map_or(0, |(status, _)| status)
-}
-
-fn last_row(desk: &Desk) -> u64 {
-    let rows = desk.rows(0);
-    let all = rows.intents.iter().chain(&rows.outcomes);
-    all.map(|row| row.seq).max().unwrap_or(0)
 }
 
 #[test]

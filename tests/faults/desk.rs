@@ -250,6 +250,13 @@ impl Desk {
         Rows { intents, outcomes }
     }
 
+    /// The last row of either kind.
+    pub(crate) fn last_row(&self) -> u64 {
+        let rows = self.rows(0);
+        let all = rows.intents.iter().chain(&rows.outcomes);
+        all.map(|row| row.seq).max().unwrap_or(0)
+    }
+
     pub(crate) fn is_sound(&self) -> bool {
         self.call(VerifyAudit { file: None }).unwrap().sound
     }

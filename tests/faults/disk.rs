@@ -70,7 +70,7 @@ fn a_disk_that_is_really_full_lets_nothing_be_done_until_there_is_space() {
     for act in Act::ALL {
         for round in 0..5 {
             let (full, after) = (10 + round * 2, 11 + round * 2);
-            let last = last_row(&desk);
+            let last = desk.last_row();
             fill(&data);
             let answer = desk.ask(act, full);
             fs::remove_file(data.join("filler")).unwrap();
@@ -98,16 +98,6 @@ fn fill(folder: &Path) {
         let part = vec![0; size];
         while std::io::Write::write_all(&mut file, &part).is_ok() {}
     }
-}
-
-fn last_row(desk: &Desk) -> u64 {
-    let rows = desk.rows(0);
-    rows.intents
-        .iter()
-        .chain(&rows.outcomes)
-        .map(|row| row.seq)
-        .max()
-        .unwrap_or(0)
 }
 
 #[test]
@@ -144,7 +134,7 @@ fn struck(file: &str, act: Act, id: &'static str, what: &str) {
                 continue;
             }
             number += 2;
-            let last = last_row(&desk);
+            let last = desk.last_row();
             let fault = Injected::into(&desk, file, calls, error);
             let answer = desk.ask(act, number);
             drop(fault);

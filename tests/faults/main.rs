@@ -23,6 +23,7 @@ mod tally;
 
 mod again;
 mod answers;
+mod bytes;
 mod desk;
 mod disk;
 mod kills;
