@@ -280,6 +280,7 @@ impl Agent {
             armed: self.armed_for().map(|left| left.as_secs()),
             note: self.watching.missing(),
             waiting: u32::try_from(self.prompts.list().len()).unwrap_or(u32::MAX),
+            resting: self.prompts.resting(),
             version: self.version().to_owned(),
         }
     }

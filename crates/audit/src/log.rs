@@ -263,9 +263,12 @@ impl Log {
         event.kind = Kind::Intent;
         event.decision = match allowed.how() {
             How::Rule | How::RuleAndNotify => Decision::Allowed,
-            How::Approved(ApprovedBy::Click) => Decision::Approved,
+            How::Approved(ApprovedBy::Click | ApprovedBy::Grant(_)) => Decision::Approved,
             How::Approved(_) => Decision::Touched,
         };
+        if let How::Approved(ApprovedBy::Grant(grant)) = allowed.how() {
+            event = event.detail("grant", grant.to_string());
+        }
         event.request = Some(allowed.request());
         event.digest = Some(HEXLOWER.encode(allowed.digest()));
         event.rule = Some(allowed.rule().to_owned());

@@ -23,6 +23,7 @@ pub mod error;
 pub mod pipeline;
 pub mod ports;
 pub mod private_key;
+mod repeats;
 mod sign;
 mod turns;
 
@@ -32,3 +33,4 @@ pub use ports::{
     Answer, Answering, Approver, Consent, DeviceJob, HistorySource, KeyHandle, Keys, Question,
     Signer, Upstream,
 };
+pub use repeats::Again;

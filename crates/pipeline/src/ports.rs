@@ -2,12 +2,12 @@
 
 use std::pin::Pin;
 
-use touchkeep_core::{ApiSecret, DeviceId, ItemId, RequestId, UnixMillis};
+use touchkeep_core::{ApiSecret, DeviceId, Id, ItemId, RequestId, UnixMillis};
 use touchkeep_device::{Auth, Device, DeviceError, KeyInfo};
 use touchkeep_policy::{ApprovedBy, Need, Past};
 use touchkeep_venue::{KeyClass, Operation, Outgoing, Scheme};
 
-use crate::{Client, KeyError, SendError};
+use crate::{Again, Client, KeyError, SendError};
 
 /// What a port answers, later.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -73,6 +73,8 @@ pub struct Question {
     pub need: Need,
     /// Until when.
     pub deadline: UnixMillis,
+    /// Exactly the same, asked for shortly before.
+    pub again: Option<Again>,
 }
 
 /// What a person answered.
@@ -82,6 +84,13 @@ pub enum Answer {
     Yes {
         /// As the front end gave it back.
         digest: [u8; 32],
+    },
+    /// Yes by an earlier yes, which holds for requests like this one for a time. Never enough where a touch is needed.
+    Granted {
+        /// As it was asked.
+        digest: [u8; 32],
+        /// By which grant.
+        grant: Id,
     },
     /// No.
     No,

@@ -20,8 +20,14 @@ impl Pin {
     /// and whoever asks looks afterwards whether it lives: a number is not given again while its process does.
     pub(super) fn of(stream: &UnixStream, pid: i32) -> Option<Self> {
         peer_pidfd(stream)
-            .or_else(|| pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok())
             .map(Self)
+            .or_else(|| Self::of_number(pid))
+    }
+
+    /// The process with that number now.
+    pub(super) fn of_number(pid: i32) -> Option<Self> {
+        let pid = Pid::from_raw(pid)?;
+        pidfd_open(pid, PidfdFlags::empty()).ok().map(Self)
     }
 
     /// Whether the process has not ended. A pidfd becomes readable at its end (pidfd_open(2)).

@@ -7,14 +7,14 @@ use touchkeep_core::Code;
 use touchkeep_wire::{
     AcceptModule, AddClient, AddEnvironment, AddGrant, AddItem, AnswerPrompt, ArmTradeKeys,
     AskGrant, AttestDevice, BeginBundle, BundleRows, Call, ChangePin, CheckReminders,
-    CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EnrollDevice, ExportItems,
+    CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EndRests, EnrollDevice, ExportItems,
     ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello, ImportItems, InspectDevice,
     JoinMembership, ListAudit, ListBackups, ListClients, ListDevices, ListEnvironments, ListGrants,
-    ListItems, ListPrompts, ListRecovery, ListReminders, ListVenues, ListVersions, LockAll, LockVault, MakeKit,
-    MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues, RemoveItem, RenameEnvironment,
-    ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice, RevokeClient,
-    RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent, TrashItem,
-    UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    ListItems, ListPrompts, ListRecovery, ListReminders, ListVenues, ListVersions, LockAll,
+    LockVault, MakeKit, MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues, RemoveItem,
+    RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice,
+    RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent,
+    TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
 };
 
 use super::{
@@ -270,7 +270,13 @@ pub(super) async fn dispatch(
             })
             .await
         }
-        AnswerPrompt::METHOD => Err(Failure::new(
+        EndRests::METHOD if channel == Channel::FrontEnds => {
+            call(params, |EndRests {}| async {
+                Ok(agent.prompts().end_rests())
+            })
+            .await
+        }
+        AnswerPrompt::METHOD | EndRests::METHOD => Err(Failure::new(
             Code::NotPermitted,
             "Questions are answered by front ends only.",
             "Use the desktop, or run: touchkeep approve",

@@ -25,7 +25,7 @@ use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 
 pub(crate) use self::{
     answer::{Answer, passed_on},
-    peer::process_of,
+    peer::caller_of,
     refusal::Refusal,
     upstream::{SendError, ToSend, Upstream},
 };

@@ -3,24 +3,30 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
-use crate::caller::chain;
+use crate::caller::Caller;
 
 /// Processes that are looked at.
 const MAX_PROCESSES: usize = 4096;
 /// Descriptors of one process that are looked at.
 const MAX_DESCRIPTORS: usize = 4096;
 
-/// The process and its parents, outermost first; empty where it cannot be found. Blocks for some milliseconds.
-pub(crate) fn process_of(peer: SocketAddr, ours: u16) -> Vec<String> {
+/// Whoever holds the other end of a connection to us; an unknown caller where it cannot be found. Blocks for some
+/// milliseconds.
+pub(crate) fn caller_of(peer: SocketAddr, ours: u16) -> Caller {
     let SocketAddr::V4(peer) = peer else {
-        return Vec::new();
+        return Caller::unknown();
     };
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
     let ours = SocketAddrV4::new(Ipv4Addr::LOCALHOST, ours);
-    inode(&table, peer, ours)
-        .and_then(holder)
-        .map(chain)
-        .unwrap_or_default()
+    let Some(inode) = inode(&table, peer, ours) else {
+        return Caller::unknown();
+    };
+    match holders(inode).as_slice() {
+        [] => Caller::unknown(),
+        [only] => Caller::holding(*only, || holds(*only, inode)),
+        // It was inherited, and any of them may have written: one is shown, and none is known.
+        [first, ..] => Caller::one_of_many(*first),
+    }
 }
 
 // proc_net_tcp(5): `sl local remote st … inode`, addresses as hexadecimal numbers in the machine's byte order.
@@ -41,22 +47,28 @@ fn hex(address: SocketAddrV4) -> String {
     format!("{ip:08X}:{:04X}", address.port())
 }
 
-fn holder(inode: u64) -> Option<i32> {
-    let wanted = format!("socket:[{inode}]");
-    let processes = std::fs::read_dir("/proc")
-        .ok()?
-        .flatten()
-        .take(MAX_PROCESSES);
+// Every process that has a socket open, as far as we may look.
+fn holders(inode: u64) -> Vec<i32> {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     processes
+        .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .find(|pid| {
-            let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
-                return false; // another user's, or gone
-            };
-            descriptors.flatten().take(MAX_DESCRIPTORS).any(|fd| {
-                std::fs::read_link(fd.path()).is_ok_and(|to| to.as_os_str() == wanted.as_str())
-            })
-        })
+        .take(MAX_PROCESSES)
+        .filter(|pid| holds(*pid, inode))
+        .collect()
+}
+
+fn holds(pid: i32, inode: u64) -> bool {
+    let wanted = format!("socket:[{inode}]");
+    let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return false; // another user's, or gone
+    };
+    descriptors
+        .flatten()
+        .take(MAX_DESCRIPTORS)
+        .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to.as_os_str() == wanted.as_str()))
 }
 
 #[cfg(test)]
@@ -68,16 +80,36 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let chain = process_of(stream.local_addr().unwrap(), port);
-        let pid = std::process::id();
-        assert!(
-            chain.last().unwrap().ends_with(&format!("({pid})")),
-            "{chain:?}"
-        );
+        let caller = caller_of(stream.local_addr().unwrap(), port);
+        let pid = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(caller.pid(), Some(pid));
+        assert!(!caller.is_shared() && !caller.is_gone());
     }
 
     #[test]
     fn a_connection_that_is_not_there_is_nobodys() {
-        assert!(process_of("127.0.0.1:1".parse().unwrap(), 2).is_empty());
+        let caller = caller_of("127.0.0.1:1".parse().unwrap(), 2);
+        assert!(caller.pid().is_none() && caller.lines().is_empty());
+    }
+
+    #[test]
+    fn a_connection_that_two_processes_hold_is_neithers() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (peer, port) = (
+            stream.local_addr().unwrap(),
+            listener.local_addr().unwrap().port(),
+        );
+        let inherited =
+            std::process::Stdio::from(std::os::fd::OwnedFd::from(stream.try_clone().unwrap()));
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .stdin(inherited)
+            .spawn()
+            .unwrap();
+        let caller = caller_of(peer, port);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(caller.is_shared() && caller.client().is_none());
     }
 }
