@@ -221,7 +221,9 @@ impl Prompts {
             {
                 return None;
             }
-            prompt.number = self.0.asked.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+            if asker(&prompt.question).is_some() {
+                prompt.number = self.0.asked.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+            }
             self.tell(PROMPT_OPEN, &prompt);
             open.push(Open {
                 prompt: prompt.clone(),

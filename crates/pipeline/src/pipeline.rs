@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use data_encoding::HEXLOWER;
 use touchkeep_audit::{Decision, Event, Kind, Log, Seq};
-use touchkeep_core::{ClientId, Clock, RequestId, UnixMillis, text::visible};
+use touchkeep_core::{ClientId, Clock, Code, RequestId, UnixMillis, text::visible};
 use touchkeep_policy::{
     Allowed, Approval, ApprovedBy, Asked, Denied, How, Need, NeedsApproval, Past, Policy, Refusal,
     Verdict, request_digest,
@@ -433,7 +433,7 @@ impl<U: Upstream> Parts<U> {
         let Signed { outgoing, turn } = match sign(recorded, private, &key, venue, means).await {
             Ok(signed) => signed,
             Err(why) => {
-                let event = Event::new(Kind::Outcome, Decision::Failed);
+                let event = Event::new(Kind::Outcome, unsigned(&why));
                 self.outcome(
                     seq,
                     event.text(format!("not signed: {why}")),
@@ -576,6 +576,14 @@ const fn refusal_of(why: &KeyError) -> Refusal {
     match why {
         KeyError::TimedOut => Refusal::Deadline,
         _ => Refusal::Person,
+    }
+}
+
+// A touch, a PIN or a passphrase that did not come is a person's no, whatever was clicked before.
+const fn unsigned(why: &NotSigned) -> Decision {
+    match why.code() {
+        Code::Refused | Code::TimedOut | Code::NoTouch => Decision::Refused,
+        _ => Decision::Failed,
     }
 }
 

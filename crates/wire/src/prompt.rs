@@ -20,7 +20,8 @@ pub struct Prompt {
     /// Its id.
     #[cfg_attr(test, ts(type = "string"))]
     pub id: PromptId,
-    /// Counted by the agent since it was started, so that every front end calls a question by the same number.
+    /// What programs ask for is counted by the agent since it was started, so that every front end calls it by the same
+    /// number; 0 for everything else.
     pub number: u32,
     /// When it was asked.
     #[cfg_attr(test, ts(type = "number"))]

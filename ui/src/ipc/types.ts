@@ -200,7 +200,8 @@ days_left: number | null, };
 export type Prompt = {
 /** Its id. */
 id: string,
-/** Counted by the agent since it was started, so that every front end calls a question by the same number. */
+/** What programs ask for is counted by the agent since it was started, so that every front end calls it by the same
+ * number; 0 for everything else. */
 number: number,
 /** When it was asked. */
 asked: number,
