@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
         "container",
         "venue",
         "policy",
+        "webhook",
         "rotation",
         "import",
     ],
@@ -39,6 +40,7 @@ const WITHIN: &[(&str, &str)] = &[
     ("venue", "core"),
     ("policy", "core"),
     ("policy", "venue"), // rules speak of operations
+    ("webhook", "core"),
     ("rotation", "core"),
     ("import", "core"),
     ("device-piv", "device"),

@@ -19,7 +19,9 @@ use touchkeep_pipeline::{Client as Asker, Incoming, NotDone};
 use touchkeep_wire::Status;
 
 use crate::{
+    calls::webhook::Refused,
     config::Config,
+    deliveries::Deliveries,
     desktop::Desktop,
     devices::{Devices, Module, ModuleEntry},
     grants::Gate,
@@ -39,6 +41,8 @@ pub(crate) struct Agent {
     prompts: Prompts,
     devices: Arc<Devices>,
     state: State,
+    deliveries: Deliveries,
+    refused: Refused,
     upstream: Arc<Upstream>,
     running: Arc<Running>,
     gate: Gate,
@@ -60,12 +64,15 @@ impl Agent {
     pub(crate) fn new(paths: Paths, config: Config, state: State) -> io::Result<Arc<Self>> {
         let prompts = Prompts::new(Desktop::find(&|name| std::env::var_os(name)));
         let devices = Arc::new(Devices::new(prompts.clone(), config.secret()));
+        let deliveries = Deliveries::new(paths.data.join("webhooks.sqlite"));
         Ok(Arc::new(Self {
             paths,
             config,
             prompts,
             devices,
             state,
+            deliveries,
+            refused: Refused::default(),
             upstream: Arc::new(Upstream::new()?),
             running: Arc::default(),
             gate: Gate::default(),
@@ -103,6 +110,16 @@ impl Agent {
 
     pub(crate) const fn state(&self) -> &State {
         &self.state
+    }
+
+    /// How many webhooks' deliveries were refused.
+    pub(crate) const fn refused(&self) -> &Refused {
+        &self.refused
+    }
+
+    /// Which webhooks' deliveries were taken.
+    pub(crate) const fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
     }
 
     pub(crate) const fn upstream(&self) -> &Arc<Upstream> {
@@ -259,6 +276,12 @@ impl Agent {
         self.stopping.send_replace(true);
     }
 
+    /// Notes that a client was here.
+    pub(crate) fn saw(&self, client: ClientId) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(client, SystemClock.now());
+    }
+
     // For how much longer trade keys are armed.
     fn armed_for(&self) -> Option<std::time::Duration> {
         let of_open = self
@@ -314,10 +337,7 @@ impl Agent {
         let client = Client::of_token(clients, &asked.token).ok_or(Refusal::UnknownToken)?;
         let request = RequestId::random();
         let _seat = self.running.begin(request, asked.peer, asked.port);
-        {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.insert(client.id, SystemClock.now());
-        }
+        self.saw(client.id);
         let incoming = Incoming {
             request,
             client: Asker {

@@ -146,7 +146,7 @@ pub(crate) fn state(error: &StateError) -> Failure {
     )
 }
 
-fn capital(sentence: &str) -> String {
+pub(crate) fn capital(sentence: &str) -> String {
     let mut chars = sentence.chars();
     chars
         .next()

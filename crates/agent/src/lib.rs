@@ -25,6 +25,7 @@ mod calls;
 mod channel;
 mod config;
 mod consent;
+mod deliveries;
 mod desktop;
 mod devices;
 mod failure;

@@ -64,6 +64,10 @@ words! {
         ItemRemoved = "item-removed",
         /// A secret value was shown to a person or given to a process.
         SecretRevealed = "secret-revealed",
+        /// A secret value was used for a program, and did not leave the agent.
+        SecretUsed = "secret-used",
+        /// A webhook's delivery was taken, or not.
+        Webhook = "webhook",
         /// An environment was made, or got another name.
         EnvironmentChanged = "environment-changed",
         /// A client got a token.

@@ -14,6 +14,7 @@ use touchkeep_core::{Clock, Id, SystemClock};
 use touchkeep_policy::{Allowed, ApprovedBy, How};
 
 use crate::{
+    announced::{Announced, Announcements},
     bundle,
     checkpoint::{self, Checkpoint, CheckpointSigner, ORIGIN_PREFIX},
     error::{CheckpointError, OpenError, ReadError, RecordError},
@@ -44,6 +45,7 @@ struct Shared {
     signed: Mutex<Option<Head>>,
     tag_key: RwLock<Option<TagKey>>,
     clock: Arc<dyn Clock>,
+    announcements: Arc<Announcements>,
 }
 
 /// An allowed request whose intent is on disk. Private fields, not `Clone`: it is made here and nowhere else, and signing
@@ -199,6 +201,7 @@ impl Log {
             signed: Mutex::new(signed.map(|checkpoint| checkpoint.head)),
             tag_key: RwLock::new(tag_key),
             clock,
+            announcements: Arc::default(),
         })))
     }
 
@@ -238,6 +241,7 @@ impl Log {
 
     /// Forgets the tag key, when the vault is locked.
     pub fn drop_tag_key(&self) {
+        self.settle();
         *self
             .0
             .tag_key
@@ -294,6 +298,16 @@ impl Log {
         self.append(&event, Some(intent))
     }
 
+    /// Says that a row will be written by somebody else in a moment, so that reads wait for it.
+    pub fn announce(&self) -> Announced {
+        self.0.announcements.announce()
+    }
+
+    /// Waits for the rows that were announced, for two seconds at most.
+    pub fn settle(&self) {
+        self.0.announcements.settle();
+    }
+
     fn append(&self, event: &Event, closes: Option<Seq>) -> Result<Seq, RecordError> {
         let item = event.item.map(|item| self.tag("item", item.0));
         let client = event.client.map(|client| self.tag("client", client.0));
@@ -347,6 +361,7 @@ impl Log {
         query: &Query,
         identity: Option<&age::x25519::Identity>,
     ) -> Result<Page, ReadError> {
+        self.settle();
         list::list(&self.reader(), &self.0.description, query, identity)
     }
 
@@ -363,6 +378,7 @@ impl Log {
     /// # Errors
     /// When it does not, the key cannot sign, or the note cannot be stored.
     pub fn checkpoint(&self, signer: &dyn CheckpointSigner) -> Result<Checkpoint, CheckpointError> {
+        self.settle();
         let (head, stored) = {
             let writer = self.writer();
             (writer.head(), last_checkpoint(writer.db())?)
@@ -420,6 +436,7 @@ impl Log {
     /// # Errors
     /// When the database cannot be read.
     pub fn outcome_of(&self, intent: Seq) -> Result<Option<Seq>, ReadError> {
+        self.settle();
         Ok(index::outcome_of(&self.reader(), intent)?)
     }
 
@@ -435,6 +452,7 @@ impl Log {
         complete: Option<(Seq, Seq)>,
         earlier: Option<&Checkpoint>,
     ) -> Result<String, ReadError> {
+        self.settle();
         let reader = self.reader();
         let read = |level, index| schema::node(&reader, level, index);
         let of_size = |found: &Checkpoint| found.head.size == size;
@@ -483,6 +501,7 @@ impl Log {
     /// # Errors
     /// When there is a file already, or it cannot be written.
     pub fn export(&self, to: &Path) -> Result<(), ReadError> {
+        self.settle();
         let to = to.to_string_lossy();
         self.reader().execute("VACUUM INTO ?1", [to])?;
         Ok(())

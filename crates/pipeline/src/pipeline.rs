@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use data_encoding::HEXLOWER;
+use tokio::task::JoinHandle;
 use touchkeep_audit::{Decision, Event, Kind, Log, Seq};
 use touchkeep_core::{ClientId, Clock, Code, RequestId, UnixMillis, text::visible};
 use touchkeep_policy::{
@@ -74,8 +75,6 @@ pub struct Done<R> {
     pub response: R,
     /// The row of the intent; none for public requests, which need no key and leave no row.
     pub recorded: Option<Seq>,
-    /// Whether the outcome could be recorded as well.
-    pub outcome_recorded: bool,
 }
 
 /// The one way from a request to a signature. Clones are the same one.
@@ -230,7 +229,6 @@ impl<U: Upstream> Pipeline<U> {
         Ok(Done {
             response,
             recorded: None,
-            outcome_recorded: false,
         })
     }
 
@@ -454,11 +452,12 @@ impl<U: Upstream> Parts<U> {
                 let status = U::status(&response);
                 let mut event = Event::new(Kind::Outcome, meaning_of(status));
                 event.venue_status = Some(status);
-                let outcome_recorded = self.outcome(seq, event, &incoming, &key).await;
+                // The bot has its answer while the row is written. If this ends before, the log says that the outcome of
+                // the intent is not known, which is true.
+                drop(self.begin_outcome(seq, event, &incoming, &key));
                 Ok(Done {
                     response,
                     recorded: Some(seq),
-                    outcome_recorded,
                 })
             }
             Err(why) => {
@@ -473,24 +472,28 @@ impl<U: Upstream> Parts<U> {
         }
     }
 
-    async fn outcome(
+    async fn outcome(&self, intent: Seq, event: Event, incoming: &Incoming, key: &KeyHandle) {
+        // A panic in there has been said.
+        let _ = self.begin_outcome(intent, event, incoming, key).await;
+    }
+
+    // Has the outcome written. Whoever reads the log from now on sees it.
+    fn begin_outcome(
         &self,
         intent: Seq,
         event: Event,
         incoming: &Incoming,
         key: &KeyHandle,
-    ) -> bool {
+    ) -> JoinHandle<()> {
         let event = by(event, incoming).item(key.item, key.name.clone());
         let log = self.log.clone();
-        let recording = tokio::task::spawn_blocking(move || log.record_outcome(intent, &event));
-        match recording.await {
-            Ok(Ok(_)) => true,
-            Ok(Err(why)) => {
+        let announced = log.announce();
+        tokio::task::spawn_blocking(move || {
+            if let Err(why) = log.record_outcome(intent, &event) {
                 tracing::error!(intent, %why, "the outcome was not recorded");
-                false
             }
-            Err(_) => false,
-        }
+            drop(announced);
+        })
     }
 
     async fn denied(&self, read: &Read, denied: &Denied) -> NotSigned {

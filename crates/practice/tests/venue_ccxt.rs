@@ -1,4 +1,5 @@
-//! Unmodified ccxt trades and withdraws at the practice venue (`ccxt_direct.py`).
+//! Unmodified ccxt trades and withdraws at the practice venue in each of its dialects (`ccxt_*.py`), and what each must
+//! refuse is refused.
 //!
 //! Where Python cannot import ccxt, the version of `requirements.txt` is installed once into the target folder.
 //! Without ccxt this test fails; it is never skipped.
@@ -25,9 +26,31 @@ use venue_support::Venue;
 const REQUIREMENTS: &str = include_str!("requirements.txt");
 
 #[test]
-fn ccxt_trades_and_withdraws() {
+fn ccxt_trades_and_withdraws_at_binance() {
+    agrees("ccxt_direct.py");
+}
+
+#[test]
+fn ccxt_trades_and_withdraws_at_kraken() {
+    agrees("ccxt_kraken.py");
+}
+
+#[test]
+fn ccxt_trades_and_sends_at_coinbase() {
+    agrees("ccxt_coinbase.py");
+}
+
+#[test]
+fn what_is_ordered_at_the_web_site_holds_in_every_dialect() {
+    agrees("site_control.py");
+}
+
+/// Runs a script against a venue of its own; its last line says that the venue saw what the script did.
+fn agrees(script: &str) {
     let venue = Venue::start();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ccxt_direct.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(script);
     let output = python(&library_path())
         .arg(script)
         .args([&venue.url, &venue.control])
@@ -101,6 +124,8 @@ fn has_ccxt(library: &OsString) -> bool {
 
 fn python(library: &OsString) -> Command {
     let mut command = Command::new("python3");
+    // The scripts stand in the source tree.
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
     if !library.is_empty() {
         command.env("PYTHONPATH", library);
     }

@@ -196,8 +196,13 @@ pub(crate) fn raw(parameters: &[(&str, &str)]) -> String {
 }
 
 /// The slots with our values in their places.
-pub(crate) fn written(slots: &[Slot], now: UnixMillis, window_ms: u32, nonce: &str) -> Vec<u8> {
-    let mut out = Vec::new();
+pub(crate) fn written<'a>(
+    slots: impl IntoIterator<Item = &'a Slot>,
+    now: UnixMillis,
+    window_ms: u32,
+    nonce: &str,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
     for slot in slots {
         match slot {
             Slot::Given(parameter) => form::append(&mut out, &parameter.name, &parameter.value),

@@ -56,11 +56,13 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Parameter>, Unreadable> {
 /// # Errors
 /// [`Unreadable::Twice`] with the name.
 pub fn each_once<'a>(parameters: impl Iterator<Item = &'a Parameter>) -> Result<(), Unreadable> {
-    let mut seen = std::collections::HashSet::new();
-    for parameter in parameters {
-        if !seen.insert(parameter.name.to_ascii_lowercase()) {
-            return Err(Unreadable::Twice(parameter.name.clone()));
+    let mut seen: Vec<&str> = Vec::with_capacity(16);
+    for Parameter { name, .. } in parameters {
+        // Few enough that a look at each is quicker than a hash.
+        if seen.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+            return Err(Unreadable::Twice(name.clone()));
         }
+        seen.push(name);
     }
     Ok(())
 }
@@ -70,13 +72,21 @@ pub fn append(out: &mut Vec<u8>, name: &str, value: &str) {
     if !out.is_empty() {
         out.push(b'&');
     }
-    out.extend(utf8_percent_encode(name, ESCAPED).flat_map(str::bytes));
+    escape(out, name);
     out.push(b'=');
-    out.extend(utf8_percent_encode(value, ESCAPED).flat_map(str::bytes));
+    escape(out, value);
+}
+
+fn escape(out: &mut Vec<u8>, text: &str) {
+    for piece in utf8_percent_encode(text, ESCAPED) {
+        out.extend_from_slice(piece.as_bytes());
+    }
 }
 
 fn text(raw: &[u8]) -> Result<String, Unreadable> {
+    let mut plain = true;
     for (at, byte) in raw.iter().enumerate() {
+        plain &= byte.is_ascii_graphic() && *byte != b'%';
         match byte {
             b'+' | b';' | b'#' => return Err(Unreadable::TwoMeanings(char::from(*byte))),
             b'%' => {
@@ -87,6 +97,9 @@ fn text(raw: &[u8]) -> Result<String, Unreadable> {
             }
             _ => {}
         }
+    }
+    if plain && let Ok(text) = std::str::from_utf8(raw) {
+        return Ok(text.to_owned());
     }
     let text = percent_decode(raw)
         .decode_utf8()

@@ -95,7 +95,8 @@ impl Manner {
     fn row_of(&self, request: &Request, body: &Given) -> Result<String, Unreadable> {
         match (self.row, body) {
             (Some((path, member)), Given::Json(json)) if path == request.path => {
-                let name = walk(json, member)?.ok_or_else(|| Unreadable::Value(member.into()))?;
+                let name = walk(json, member)?;
+                let name = name.ok_or_else(|| Unreadable::Value(member.into()))?;
                 Ok(format!("{path}#{name}"))
             }
             _ => Ok(request.path.clone()),
@@ -187,27 +188,27 @@ impl Manner {
 
     // `address[]`, `address[0]` and `address.x` are an `address` to some servers.
     fn exact_case(&self, name: &str) -> Result<(), Unreadable> {
-        let names: Vec<&str> = self.ours.iter().map(|(name, _)| *name).collect();
-        exact_case(name, &names)
+        exact_case(name, self.ours.iter().map(|(name, _)| *name))
     }
 
     fn each_once(&self, query: &[Parameter], body: &Given) -> Result<(), Unreadable> {
-        let mut in_body: Vec<Parameter> = match body {
-            Given::Form(form) => form.clone(),
-            Given::Json(Json::Members(members)) => {
+        let members: Vec<Parameter>;
+        let in_body: &[Parameter] = match body {
+            Given::Form(form) => form,
+            Given::Json(Json::Members(given)) => {
                 let named = |(name, value): &(String, Json)| Parameter {
                     name: name.clone(),
                     value: value.plain().unwrap_or_default().to_owned(),
                 };
-                members.iter().map(named).collect()
+                members = given.iter().map(named).collect();
+                &members
             }
-            Given::Json(_) => Vec::new(),
+            Given::Json(_) => &[],
         };
-        if self.same_in_both {
-            in_body.retain(|parameter| !query.contains(parameter));
-        }
-        form::each_once(query.iter().chain(&in_body))?;
-        for Parameter { name, .. } in query.iter().chain(&in_body) {
+        let counts = |parameter: &&Parameter| !self.same_in_both || !query.contains(parameter);
+        let in_body = || in_body.iter().filter(counts);
+        form::each_once(query.iter().chain(in_body()))?;
+        for Parameter { name, .. } in query.iter().chain(in_body()) {
             self.exact_case(name)?;
             if self.refused.iter().any(|r| r.eq_ignore_ascii_case(name)) {
                 return Err(Unreadable::Value(name.clone()));
@@ -336,10 +337,13 @@ fn content_type(given: &str) -> Result<String, Unreadable> {
     }
 }
 
-pub(crate) fn exact_case(name: &str, names: &[&str]) -> Result<(), Unreadable> {
+pub(crate) fn exact_case<'a>(
+    name: &str,
+    mut names: impl Iterator<Item = &'a str>,
+) -> Result<(), Unreadable> {
     let plain = name.split(['[', '.']).next().unwrap_or_default();
-    let other = |known: &&str| known.eq_ignore_ascii_case(plain) && *known != name;
-    if names.iter().any(other) {
+    let other = |known: &str| known.eq_ignore_ascii_case(plain) && known != name;
+    if names.any(other) {
         return Err(Unreadable::NameCase(name.to_owned()));
     }
     Ok(())

@@ -46,39 +46,40 @@ impl Said<'_> {
     }
 
     fn names_are_exact(&self) -> Result<(), Unreadable> {
-        let names = self.shape.names();
+        let names = &self.shape.names;
+        let known = || names.iter().map(String::as_str);
         for parameter in self.query {
-            exact_case(&parameter.name, &names)?;
+            exact_case(&parameter.name, known())?;
         }
         match self.body {
-            Given::Form(form) => form.iter().try_for_each(|p| exact_case(&p.name, &names)),
-            Given::Json(json) => members_are_exact(json, &names),
+            Given::Form(form) => form.iter().try_for_each(|p| exact_case(&p.name, known())),
+            Given::Json(json) => members_are_exact(json, names),
         }
     }
 
     // A name's value, and the name that it stood under. One that the endpoint could read from two places is refused.
-    fn look(&self, name: &str) -> Result<Option<(String, String)>, Unreadable> {
-        let mut found: Option<(String, String)> = None;
+    fn look<'b>(&'b self, name: &'b str) -> Result<Option<(&'b str, &'b str)>, Unreadable> {
+        let mut found: Option<(&str, &str)> = None;
         for one in name.split('|') {
             let Some(value) = self.one(one)? else {
                 continue;
             };
             if let Some((before, _)) = found {
-                return Err(Unreadable::Either(before, one.to_owned()));
+                return Err(Unreadable::Either(before.to_owned(), one.to_owned()));
             }
-            found = Some((one.to_owned(), value));
+            found = Some((one, value));
         }
         Ok(found)
     }
 
-    fn one(&self, name: &str) -> Result<Option<String>, Unreadable> {
+    fn one<'b>(&'b self, name: &'b str) -> Result<Option<&'b str>, Unreadable> {
         if let Some(word) = name.strip_prefix('=') {
-            return Ok(Some(word.to_owned()));
+            return Ok(Some(word));
         }
         if let Some(place) = name.strip_prefix('{') {
             let place = place.trim_end_matches('}');
             let found = self.places.iter().find(|(name, _)| name == place);
-            return Ok(found.map(|(_, value)| value.clone()));
+            return Ok(found.map(|(_, value)| value.as_str()));
         }
         match self.body {
             // An empty text says nothing: OKX's own library sends one for everything that is not set.
@@ -93,16 +94,16 @@ impl Said<'_> {
         }
     }
 
-    fn parameter(&self, of: &[Parameter], name: &str) -> Option<String> {
+    fn parameter<'b>(&self, of: &'b [Parameter], name: &str) -> Option<&'b str> {
         let found = of.iter().find(|p| p.name == name);
-        found.map(|p| p.value.clone())
+        found.map(|p| p.value.as_str())
     }
 
     fn text(&self, name: &Option<String>) -> Result<Option<String>, Unreadable> {
         let Some(name) = name else { return Ok(None) };
         match self.look(name)? {
-            Some((name, value)) if value.is_empty() => Err(Unreadable::Value(name)),
-            found => Ok(found.map(|(_, value)| value)),
+            Some((name, "")) => Err(Unreadable::Value(name.to_owned())),
+            found => Ok(found.map(|(_, value)| value.to_owned())),
         }
     }
 
@@ -134,11 +135,10 @@ impl Said<'_> {
         let Some((name, value)) = self.look(name)? else {
             return Ok(None);
         };
-        let number: Decimal = value
-            .parse()
-            .map_err(|_| Unreadable::Number(name.clone()))?;
+        let wrong = || Unreadable::Number(name.to_owned());
+        let number: Decimal = value.parse().map_err(|_| wrong())?;
         if number.is_negative() || value.starts_with('-') {
-            return Err(Unreadable::Number(name));
+            return Err(wrong());
         }
         Ok(Some(number))
     }
@@ -152,9 +152,10 @@ impl Said<'_> {
         };
         let (side, digits) = match value.strip_prefix('-') {
             Some(digits) => (Side::Sell, digits),
-            None => (Side::Buy, value.as_str()),
+            None => (Side::Buy, value),
         };
-        let number = digits.parse().map_err(|_| Unreadable::Number(name))?;
+        let number = digits.parse();
+        let number = number.map_err(|_| Unreadable::Number(name.to_owned()))?;
         Ok(Some((side, number)))
     }
 
@@ -166,14 +167,11 @@ impl Said<'_> {
             return Ok(None);
         };
         let about = &self.table.about;
-        match (
-            is_one_of(&value, &about.buy),
-            is_one_of(&value, &about.sell),
-        ) {
+        match (is_one_of(value, &about.buy), is_one_of(value, &about.sell)) {
             (true, false) => Ok(Some(Side::Buy)),
             (false, true) => Ok(Some(Side::Sell)),
             _ if name.starts_with('=') => Ok(None),
-            _ => Err(Unreadable::Value(name)),
+            _ => Err(Unreadable::Value(name.to_owned())),
         }
     }
 
@@ -201,28 +199,32 @@ impl Said<'_> {
     }
 
     fn is_absent(&self, name: &str) -> bool {
-        !self.all_names().iter().any(|n| n == name)
+        !self.any_name(|n| n == name)
     }
 
     fn price_is_moved(&self) -> bool {
         let moves = &self.shape.price_unless;
-        self.all_names().iter().any(|name| {
-            let small = name.to_ascii_lowercase();
-            let words = moves.iter().map(|word| word.to_ascii_lowercase());
-            words.into_iter().any(|word| matches_word(&small, &word))
-        })
+        self.any_name(|name| moves.iter().any(|word| matches_anyhow(name, word)))
     }
 
-    fn all_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.query.iter().map(|p| p.name.clone()).collect();
-        match self.body {
-            Given::Form(form) => names.extend(form.iter().map(|p| p.name.clone())),
-            Given::Json(Json::Members(members)) => {
-                names.extend(members.iter().map(|(name, _)| name.clone()));
+    fn any_name(&self, fits: impl Fn(&str) -> bool) -> bool {
+        let of = |parameters: &[Parameter]| parameters.iter().any(|p| fits(&p.name));
+        of(self.query)
+            || match self.body {
+                Given::Form(form) => of(form),
+                Given::Json(Json::Members(members)) => members.iter().any(|(name, _)| fits(name)),
+                Given::Json(_) => false,
             }
-            Given::Json(_) => {}
-        }
-        names
+    }
+}
+
+// In whatever upper and lower case.
+fn matches_anyhow(name: &str, word: &str) -> bool {
+    match word.strip_suffix('*') {
+        Some(beginning) => name
+            .get(..beginning.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(beginning)),
+        None => name.eq_ignore_ascii_case(word),
     }
 }
 
@@ -237,10 +239,10 @@ fn matches_word(value: &str, word: &str) -> bool {
     }
 }
 
-fn members_are_exact(json: &Json, names: &[&str]) -> Result<(), Unreadable> {
+fn members_are_exact(json: &Json, names: &[String]) -> Result<(), Unreadable> {
     match json {
         Json::Members(members) => members.iter().try_for_each(|(name, value)| {
-            exact_case(name, names)?;
+            exact_case(name, names.iter().map(String::as_str))?;
             members_are_exact(value, names)
         }),
         Json::List(values) => values.iter().try_for_each(|v| members_are_exact(v, names)),
@@ -249,7 +251,7 @@ fn members_are_exact(json: &Json, names: &[&str]) -> Result<(), Unreadable> {
 }
 
 /// What stands at a path of members; `*` is any one of them.
-pub(crate) fn walk(json: &Json, path: &str) -> Result<Option<String>, Unreadable> {
+pub(crate) fn walk<'a>(json: &'a Json, path: &str) -> Result<Option<&'a str>, Unreadable> {
     let (head, rest) = match path.split_once('.') {
         Some((head, rest)) => (head, Some(rest)),
         None => (path, None),
@@ -267,8 +269,7 @@ pub(crate) fn walk(json: &Json, path: &str) -> Result<Option<String>, Unreadable
             None => Some(
                 value
                     .plain()
-                    .ok_or_else(|| Unreadable::Value(name.clone()))?
-                    .to_owned(),
+                    .ok_or_else(|| Unreadable::Value(name.clone()))?,
             ),
         };
         if one.is_some() && found.is_some() {

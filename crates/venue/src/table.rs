@@ -17,7 +17,8 @@ use crate::OperationKind;
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) about: About,
-    exact: HashMap<(String, String), Endpoint>,
+    // By path, then by method.
+    exact: HashMap<String, Vec<(String, Endpoint)>>,
     patterns: Vec<(String, Vec<String>, Endpoint)>,
     lower: HashMap<String, HashSet<String>>,
     origins: Vec<Origin>,
@@ -110,6 +111,9 @@ pub(crate) struct Shape {
     pub(crate) price_when: Vec<String>,
     /// Parameters that take that bound away; one that ends in `*` is a beginning.
     pub(crate) price_unless: Vec<String>,
+    /// The names of all parameters that it reads, each as its last part.
+    #[serde(skip)]
+    pub(crate) names: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -157,7 +161,8 @@ impl Table {
         method: &str,
         path: &str,
     ) -> Option<(&Endpoint, Vec<(String, String)>)> {
-        if let Some(endpoint) = self.exact.get(&(method.to_owned(), path.to_owned())) {
+        let of_path = self.exact.get(path).map_or(&[][..], Vec::as_slice);
+        if let Some((_, endpoint)) = of_path.iter().find(|(of, _)| of == method) {
             return Some((endpoint, Vec::new()));
         }
         let segments: Vec<&str> = path.split('/').collect();
@@ -179,6 +184,9 @@ impl Table {
 
     // Some server might not mind the case: then it would see another endpoint than we do.
     pub(crate) fn differs_only_in_case(&self, path: &str) -> bool {
+        if self.exact.contains_key(path) {
+            return false;
+        }
         if let Some(exact) = self.lower.get(&path.to_ascii_lowercase()) {
             return !exact.contains(path);
         }
@@ -194,14 +202,14 @@ impl Table {
     #[cfg(test)]
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = (&str, String, &Endpoint)> {
         let exact = self.exact.iter();
-        let exact = exact.map(|((m, p), e)| (m.as_str(), p.clone(), e));
+        let exact = exact.flat_map(|(p, of)| of.iter().map(|(m, e)| (m.as_str(), p.clone(), e)));
         let patterns = self.patterns.iter();
         exact.chain(patterns.map(|(m, p, e)| (m.as_str(), p.join("/"), e)))
     }
 
     /// How many endpoints it has.
     pub(crate) fn len(&self) -> usize {
-        self.exact.len() + self.patterns.len()
+        self.exact.values().map(Vec::len).sum::<usize>() + self.patterns.len()
     }
 
     pub(crate) fn read(text: &str) -> Result<Self, String> {
@@ -229,12 +237,13 @@ impl Table {
             };
             let shape = match shape {
                 "" => None,
-                name => Some(
-                    file.shapes
-                        .get(name)
-                        .cloned()
-                        .ok_or_else(|| format!("{path}: no shape {name}"))?,
-                ),
+                name => {
+                    let mut shape = file.shapes.get(name).cloned();
+                    if let Some(shape) = &mut shape {
+                        shape.names = shape.names();
+                    }
+                    Some(shape.ok_or_else(|| format!("{path}: no shape {name}"))?)
+                }
             };
             let meaning = meaning(kind).ok_or_else(|| format!("{path}: no kind {kind}"))?;
             table.add(
@@ -266,8 +275,8 @@ impl Table {
             .entry(path.to_ascii_lowercase())
             .or_default()
             .insert(path.to_owned());
-        let key = (method.to_owned(), path.to_owned());
-        self.exact.insert(key, endpoint);
+        let of_path = self.exact.entry(path.to_owned()).or_default();
+        of_path.push((method.to_owned(), endpoint));
     }
 }
 
@@ -285,8 +294,7 @@ impl Endpoint {
 }
 
 impl Shape {
-    /// The names of all parameters that it reads, each as its last part.
-    pub(crate) fn names(&self) -> Vec<&str> {
+    fn names(&self) -> Vec<String> {
         let whens = [&self.amount_when, &self.quote_when, &self.price_when];
         let whens = whens.into_iter().flatten();
         let whens = whens.filter_map(|when| when.split(['=', '!']).next());
@@ -309,6 +317,7 @@ impl Shape {
         .filter(|name| !name.starts_with(['=', '{']))
         .chain(whens)
         .filter_map(|name| name.rsplit('.').next())
+        .map(str::to_owned)
         .collect()
     }
 }

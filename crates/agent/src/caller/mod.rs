@@ -45,17 +45,16 @@ impl Caller {
         let Some(pid) = pid.filter(|pid| *pid > 0) else {
             return Self::unknown();
         };
-        let Some(pin) = Pin::of(stream, pid) else {
-            return Self::unknown();
-        };
-        Self::pinned(pid, pin, || true, is_our_own)
+        Pin::of(stream, pid).map_or_else(Self::unknown, |pin| Self::pinned(pid, pin, is_our_own))
     }
 
-    /// Looks at a process that was found by something that it holds, which it still has to afterwards.
-    pub(crate) fn holding(pid: i32, still: impl FnOnce() -> bool) -> Self {
-        Pin::of_number(pid).map_or_else(Self::unknown, |pin| {
-            Self::pinned(pid, pin, still, |_| false)
-        })
+    /// Looks at a process that holds something, such as the other end of a loopback connection. Blocks.
+    pub(crate) fn holding(pid: i32, holds: impl FnOnce(i32) -> bool) -> Self {
+        // Pinned first and looked at again then: a number that became another's in between holds nothing.
+        match Pin::of_pid(pid) {
+            Some(pin) if holds(pid) => Self::pinned(pid, pin, |_| false),
+            _ => Self::unknown(),
+        }
     }
 
     /// One of several processes that may be it: shown, and never taken for the one that asks.
@@ -63,20 +62,15 @@ impl Caller {
         Self {
             shared: true,
             pin: None,
-            ..Self::holding(pid, || true)
+            ..Self::holding(pid, |_| true)
         }
     }
 
     // Whoever only passes on what another asks for is not the client.
-    fn pinned(
-        pid: i32,
-        pin: Pin,
-        still: impl FnOnce() -> bool,
-        passes_on: impl Fn(&Process) -> bool,
-    ) -> Self {
+    fn pinned(pid: i32, pin: Pin, passes_on: impl Fn(&Process) -> bool) -> Self {
         let chain = family(pid);
         // What was read is of the process that asks only if that still lives: until then its number is nobody else's.
-        if !still() || !pin.lives() {
+        if !pin.lives() {
             return Self::unknown();
         }
         let client = chain.iter().position(|one| !passes_on(one));

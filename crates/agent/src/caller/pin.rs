@@ -19,15 +19,13 @@ impl Pin {
     /// The process that connected. Linux 6.5 hands out its descriptor with the socket; before that it is opened by number,
     /// and whoever asks looks afterwards whether it lives: a number is not given again while its process does.
     pub(super) fn of(stream: &UnixStream, pid: i32) -> Option<Self> {
-        peer_pidfd(stream)
-            .map(Self)
-            .or_else(|| Self::of_number(pid))
+        peer_pidfd(stream).map(Self).or_else(|| Self::of_pid(pid))
     }
 
-    /// The process with that number now.
-    pub(super) fn of_number(pid: i32) -> Option<Self> {
-        let pid = Pid::from_raw(pid)?;
-        pidfd_open(pid, PidfdFlags::empty()).ok().map(Self)
+    /// The process that has this number now.
+    pub(super) fn of_pid(pid: i32) -> Option<Self> {
+        let descriptor = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty());
+        descriptor.ok().map(Self)
     }
 
     /// Whether the process has not ended. A pidfd becomes readable at its end (pidfd_open(2)).

@@ -327,6 +327,9 @@ pub(crate) async fn verify(
             log,
             own,
         } = witnesses(&agent)?;
+        if let Some(log) = agent.vault().as_ref().and_then(|current| current.log()) {
+            log.settle();
+        }
         let path = file.as_ref().map_or(log, PathBuf::from);
         if !path.is_absolute() {
             return Err(failure::invalid(

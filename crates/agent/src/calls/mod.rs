@@ -19,6 +19,7 @@ pub(crate) mod recover;
 pub(crate) mod remind;
 pub(crate) mod values;
 pub(crate) mod venues;
+pub(crate) mod webhook;
 
 use std::sync::Arc;
 

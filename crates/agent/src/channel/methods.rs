@@ -14,7 +14,7 @@ use touchkeep_wire::{
     LockVault, MakeKit, MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues, RemoveItem,
     RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice,
     RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent,
-    TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit, VerifyWebhook,
 };
 
 use super::{
@@ -26,7 +26,7 @@ use crate::{
     caller::Caller,
     calls::{
         audit, backup, clients, devices, doctor, enrol, environments, export, grants, import,
-        items, join, outline, policy, recover, remind, values, venues,
+        items, join, outline, policy, recover, remind, values, venues, webhook,
     },
     vault,
 };
@@ -281,6 +281,9 @@ pub(super) async fn dispatch(
             "Questions are answered by front ends only.",
             "Use the desktop, or run: touchkeep approve",
         )),
+        VerifyWebhook::METHOD => {
+            call(params, |delivery| webhook::verify(agent, caller, delivery)).await
+        }
         Hello::METHOD => Err(Failure::new(
             Code::NotPermitted,
             "The greeting is said once, first.",

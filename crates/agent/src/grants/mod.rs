@@ -95,7 +95,14 @@ fn moves_money(item: &Item) -> bool {
 #[derive(Debug)]
 #[must_use = "values may leave for whom this was made, and for nobody else"]
 pub(crate) struct Admitted {
-    _by_the_gate: (),
+    by: String,
+}
+
+impl Admitted {
+    /// Why it was let through, in words.
+    pub(crate) fn by(&self) -> &str {
+        &self.by
+    }
 }
 
 /// What is remembered of earlier answers.
@@ -110,7 +117,8 @@ pub(crate) struct Gate {
 impl Gate {
     /// Lets a caller through to values of the open vault, or refuses. Asks a person where nothing covers it, unless `ask`
     /// says that nobody is to be asked. Whoever is let through, or refused by a person, has one durable row of the audit
-    /// log before this returns, so that whoever calls this need not record the reading again.
+    /// log before this returns, so that whoever calls this need not record the reading again. One exception: where no value
+    /// leaves, as for [`Purpose::Verify`], and no person was asked, the caller records what it does, and by what right.
     ///
     /// # Errors
     /// When a person refused or did not answer, when nobody may be asked, when the vault was locked meanwhile, or when
@@ -145,10 +153,13 @@ impl Gate {
         if !current.peek().is_some_and(|now| Arc::ptr_eq(&now, &open)) {
             return Err(failure::locked());
         }
-        let event = row(caller, uses, purpose, how.decision()).detail("allowed by", how.words());
-        blocking(move || current.record(&event)).await??;
+        let by = how.words();
+        if purpose != Purpose::Verify || !matches!(how, How::By(_)) {
+            let event = row(caller, uses, purpose, how.decision()).detail("allowed by", &by);
+            blocking(move || current.record(&event)).await??;
+        }
         open.touch();
-        Ok(Admitted { _by_the_gate: () })
+        Ok(Admitted { by })
     }
 
     async fn ask(
@@ -338,6 +349,7 @@ fn row(caller: &Caller, uses: &[ItemUse], purpose: Purpose, decision: Decision) 
     );
     let kind = match purpose {
         Purpose::Later => Kind::GrantGiven,
+        Purpose::Verify => Kind::SecretUsed,
         _ => Kind::SecretRevealed,
     };
     let mut event = Event::new(kind, decision)

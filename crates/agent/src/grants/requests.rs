@@ -196,7 +196,7 @@ mod tests {
 
     // Our own process, as the other end of a connection would show it.
     fn us() -> Caller {
-        Caller::holding(i32::try_from(std::process::id()).unwrap(), || true)
+        Caller::holding(i32::try_from(std::process::id()).unwrap(), |_| true)
     }
 
     fn question() -> Question {
@@ -277,7 +277,7 @@ mod tests {
             change(&mut other);
             assert_eq!(grants.take(&other, &us()), None, "{other:?}");
         }
-        let init = Caller::holding(1, || true);
+        let init = Caller::holding(1, |_| true);
         assert_eq!(grants.take(&asked, &init), None, "another process");
         assert_eq!(grants.take(&asked, &Caller::unknown()), None);
         let many = Caller::one_of_many(i32::try_from(std::process::id()).unwrap());

@@ -15,7 +15,7 @@ pub(super) const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-touchkeep
 // A venue's own key headers: a bot shows the token as its dummy API key.
 const VENUE_KEY_HEADERS: [&str; 1] = ["x-mbx-apikey"];
 // Browsers send this with every request since 2023, and pages cannot leave it out (Fetch Metadata).
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(super) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// A request's venue, path there, and token.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(super) fn check(head: &Parts, port: u16) -> Result<Addressed<'_>, Refusal> {
 }
 
 // What reads the connection lets through up to twice of what its own limit says, depending on how the bytes come.
-fn head_bytes(head: &Parts) -> usize {
+pub(super) fn head_bytes(head: &Parts) -> usize {
     let target = head
         .uri
         .path_and_query()
@@ -54,7 +54,7 @@ fn head_bytes(head: &Parts) -> usize {
 }
 
 // One Host header, exactly ours, and no second opinion in the request line.
-fn check_host(head: &Parts, port: u16) -> Result<(), Refusal> {
+pub(super) fn check_host(head: &Parts, port: u16) -> Result<(), Refusal> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return Err(Refusal::Host);

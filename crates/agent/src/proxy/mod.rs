@@ -8,6 +8,7 @@ mod guard;
 mod peer;
 mod refusal;
 mod upstream;
+mod webhook;
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -127,6 +128,9 @@ async fn answer(
     peer: SocketAddr,
     port: u16,
 ) -> Result<Response<Answer>, Infallible> {
+    if webhook::is_meant(&request) {
+        return Ok(webhook::answer(&agent, request, peer, port).await);
+    }
     // A bot that hangs up drops this: what was not recorded yet is then not done, what was is finished by the pipeline.
     let decided = match read(request, peer, port).await {
         Ok(asked) => agent.request(asked).await,

@@ -10,23 +10,27 @@ const MAX_PROCESSES: usize = 4096;
 /// Descriptors of one process that are looked at.
 const MAX_DESCRIPTORS: usize = 4096;
 
-/// Whoever holds the other end of a connection to us; an unknown caller where it cannot be found. Blocks for some
-/// milliseconds.
+/// Whoever holds the other end of a connection to us, held so that its number stays its own; unknown where it cannot be
+/// found, as another user's cannot. Blocks for some milliseconds.
 pub(crate) fn caller_of(peer: SocketAddr, ours: u16) -> Caller {
-    let SocketAddr::V4(peer) = peer else {
+    let Some(socket) = socket(peer, ours) else {
         return Caller::unknown();
     };
-    let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    let ours = SocketAddrV4::new(Ipv4Addr::LOCALHOST, ours);
-    let Some(inode) = inode(&table, peer, ours) else {
-        return Caller::unknown();
-    };
-    match holders(inode).as_slice() {
+    match holders(socket).as_slice() {
         [] => Caller::unknown(),
-        [only] => Caller::holding(*only, || holds(*only, inode)),
+        [only] => Caller::holding(*only, |pid| holds(pid, socket)),
         // It was inherited, and any of them may have written: one is shown, and none is known.
         [first, ..] => Caller::one_of_many(*first),
     }
+}
+
+// The inode of the peer's end.
+fn socket(peer: SocketAddr, ours: u16) -> Option<u64> {
+    let SocketAddr::V4(peer) = peer else {
+        return None;
+    };
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    inode(&table, peer, SocketAddrV4::new(Ipv4Addr::LOCALHOST, ours))
 }
 
 // proc_net_tcp(5): `sl local remote st … inode`, addresses as hexadecimal numbers in the machine's byte order.
@@ -84,6 +88,18 @@ mod tests {
         let pid = i32::try_from(std::process::id()).unwrap();
         assert_eq!(caller.pid(), Some(pid));
         assert!(!caller.is_shared() && !caller.is_gone());
+    }
+
+    #[test]
+    fn the_holder_of_a_connection_is_known_as_one_that_asks() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let caller = caller_of(stream.local_addr().unwrap(), port);
+        assert_eq!(caller.pid(), i32::try_from(std::process::id()).ok());
+        assert!(!caller.is_gone());
+        let none = Caller::holding(i32::try_from(std::process::id()).unwrap(), |_| false);
+        assert_eq!(none.pid(), None);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod recover;
 mod run;
 mod values;
 mod venue;
+mod webhook;
 
 use std::path::PathBuf;
 
@@ -43,6 +44,7 @@ pub(crate) use recover::Recover;
 pub(crate) use run::{Inject, Mask, Read, Run, RunMonitor};
 pub(crate) use values::Values;
 pub(crate) use venue::Venue;
+pub(crate) use webhook::{Verify, Webhook};
 
 const HELP: &str = "\
 First steps:
@@ -305,6 +307,12 @@ pub(crate) enum Verb {
         /// The other copy.
         path: PathBuf,
     },
+    /// Whether a webhook's delivery is what its sender signed, in time, and new.
+    #[command(
+        subcommand,
+        after_help = "Schemes: stripe, github, coinbase-commerce, standard (standardwebhooks.com).\n\nExamples:\n  touchkeep add stripe-hook --kind api-key                     asks for the secret, whsec_…\n  touchkeep webhook verify stripe-hook --scheme stripe --header \"Stripe-Signature: $SIGNATURE\" < body"
+    )]
+    Webhook(Webhook),
     /// The whole story in two minutes, with a practice card and a practice exchange.
     #[command(
         after_help = "Everything lives in a private folder that is removed at the end (--keep leaves it). Nothing of yours is touched:\nno reader, no vault, no agent but those that the demo makes itself.\n\nExamples:\n  touchkeep demo\n  touchkeep demo --auto"

@@ -25,6 +25,7 @@ mod service;
 mod values;
 mod vault;
 mod venue;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -144,6 +145,7 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         Verb::Import(args) => import::import(&context, args).await,
         Verb::Export(args) => export::export(&context, args).await,
         Verb::Merge { path } => backup::merge(&context, &path).await,
+        Verb::Webhook(verb) => webhook::webhook(&context, verb).await,
         Verb::Demo(_)
         | Verb::Doctor { .. }
         | Verb::Completions { .. }

@@ -1,76 +1,97 @@
-//! The exchange: what a request must be before anything is done for it, and how it ends.
+//! The exchange: one set of books, spoken to in three dialects.
 //!
-//! Order of the checks: key format, key and address, mandatory parameters, time, signature, permission, and only
-//! then the endpoint's own.
+//! Here is what they share: which dialect a path belongs to, faults to order, and the record. What is checked before
+//! anything is done stands with each dialect.
 
 use std::io;
-use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::account::Account;
+use super::account::Accounts;
+use super::addresses::Addresses;
+use super::binance::{Binance, Transfer};
 use super::book::Book;
-use super::endpoints::{self, Call, Done, Endpoint};
+use super::coinbase::{Coinbase, SpentTokens};
 use super::faults::{Fault, Faults, Instead};
-use super::keys::{Keys, Permission};
+use super::keys::Keys;
+use super::kraken::Kraken;
 use super::market::Market;
-use super::params::{Params, is_form};
 use super::record::{End, Record};
-use super::refusal::Refusal;
-use super::signature::{Signed, check_time};
-use super::weight::Weight;
+use super::request::{Answer, Done, Received, Refused};
+use super::tally::Tally;
 use super::withdrawals::Withdrawals;
 
-/// A request as it came off the wire.
-pub(crate) struct Received {
-    /// Microseconds since 1970, by the machine's clock.
-    pub(crate) at_us: u64,
-    pub(crate) peer: IpAddr,
-    pub(crate) method: String,
-    pub(crate) path: String,
-    /// Without the question mark, byte for byte.
-    pub(crate) query: Vec<u8>,
-    pub(crate) body: Vec<u8>,
-    /// Names in lower case; a name that came twice stands here twice.
-    pub(crate) headers: Vec<(String, String)>,
+/// How one kind of exchange is spoken to.
+pub(crate) trait Dialect {
+    /// Its name, as keys are asked for.
+    fn name(&self) -> &'static str;
+
+    /// The endpoint of a request in words.
+    fn endpoint(&self, request: &Received) -> &'static str;
+
+    /// The key that a request names.
+    fn api_key(&self, request: &Received) -> Option<String>;
+
+    /// Checks a request and does what it asks.
+    fn run(
+        &self,
+        exchange: &mut Exchange,
+        request: &Received,
+        now_us: u64,
+    ) -> Result<Done, Refused>;
+
+    /// How this kind of exchange says that it is broken or wants to be asked less often.
+    fn instead(&self, instead: Instead) -> Refused;
+
+    /// The headers of an answer with this status.
+    fn headers(
+        &self,
+        exchange: &mut Exchange,
+        request: &Received,
+        status: u16,
+    ) -> Vec<(&'static str, String)>;
 }
 
-impl Received {
-    /// The one value of a header; nothing if it is absent or came twice.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.iter().filter(|(known, _)| known == name);
-        match (values.next(), values.next()) {
-            (Some((_, value)), None) => Some(value),
-            _ => None,
-        }
+/// The dialect that owns a path.
+pub(crate) fn dialect(path: &str) -> &'static dyn Dialect {
+    if path.starts_with("/0/") {
+        &Kraken
+    } else if path.starts_with("/v2/") || path.starts_with("/api/v3/brokerage/") {
+        &Coinbase
+    } else {
+        &Binance
     }
-
-    // A body of any other type carries no parameters.
-    fn form(&self) -> &[u8] {
-        let kind = self.header("content-type").unwrap_or_default();
-        if is_form(kind) { &self.body } else { &[] }
-    }
-}
-
-/// What goes back.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: Value,
-    pub(crate) used_weight: u32,
 }
 
 /// Everything that the exchange knows.
 #[derive(Default)]
 pub(crate) struct Exchange {
     pub(crate) keys: Keys,
-    pub(crate) account: Account,
+    pub(crate) accounts: Accounts,
+    pub(crate) addresses: Addresses,
     pub(crate) market: Market,
     pub(crate) book: Book,
     pub(crate) withdrawals: Withdrawals,
+    pub(crate) transfers: Vec<Transfer>,
     pub(crate) record: Record,
     pub(crate) faults: Faults,
-    weight: Weight,
+    pub(crate) tallies: Tallies,
+    pub(crate) spent: SpentTokens,
+}
+
+/// Who has asked for how much.
+pub(crate) struct Tallies {
+    pub(crate) by_minute: Tally,
+    pub(crate) by_second: Tally,
+}
+
+impl Default for Tallies {
+    fn default() -> Self {
+        Self {
+            by_minute: Tally::per(60_000_000),
+            by_second: Tally::per(1_000_000),
+        }
+    }
 }
 
 impl Exchange {
@@ -88,95 +109,44 @@ impl Exchange {
         request: &Received,
         fault: &Fault,
     ) -> io::Result<Option<Answer>> {
-        let endpoint = endpoints::find(&request.method, &request.path);
-        let weight = endpoint.map_or(1, |row| row.weight);
-        let used_weight = self.weight.add(request.peer, request.at_us, weight);
+        let dialect = dialect(&request.path);
         let instead = fault.instead();
+        let now_us = self.faults.clock_us(request.at_us, fault);
         let done = match instead {
-            Some(instead) if !fault.strikes_after() => Err(instead.refusal()),
-            _ => self.run(endpoint, request, fault.clock_us(request.at_us)),
+            Some(instead) if !fault.strikes_after() => Err(dialect.instead(instead)),
+            _ => dialect.run(self, request, now_us),
         };
         let accepted = done.is_ok();
         let words = done.as_ref().ok().and_then(|done| done.words.clone());
-        let name = endpoint.map_or("unknown endpoint", |row| row.name);
-        let operation = words.unwrap_or_else(|| name.to_owned());
         let sent = match (done, instead) {
             (_, Some(Instead::Cut)) => None,
-            (_, Some(instead)) => Some(Err(instead.refusal())),
+            (_, Some(instead)) => Some(Err(dialect.instead(instead))),
             (done, None) => Some(done),
         };
-        let (code, status, body) = match sent {
-            None => (0, 0, Value::Null),
-            Some(Ok(done)) => (0, 200, done.body),
-            Some(Err(refusal)) => (refusal.code(), refusal.status(), refusal.body()),
+        let (code, status, error, body) = match sent {
+            None => (0, 0, None, Value::Null),
+            Some(Ok(done)) => (0, done.status, None, done.body),
+            Some(Err(no)) => (no.code, no.status, Some(no.error), no.body),
         };
         let end = End {
+            dialect: dialect.name(),
+            api_key: dialect.api_key(request),
             accepted,
             code,
+            error,
             status,
-            operation,
+            operation: words.unwrap_or_else(|| dialect.endpoint(request).to_owned()),
             fault: fault.describe(),
         };
         self.record.add(request, end)?;
-        Ok((status != 0).then_some(Answer {
+        let headers = dialect.headers(self, request, status);
+        if status == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Answer {
             status,
+            headers,
             body,
-            used_weight,
         }))
-    }
-
-    fn run(
-        &mut self,
-        endpoint: Option<&Endpoint>,
-        request: &Received,
-        now_us: u64,
-    ) -> Result<Done, Refusal> {
-        let endpoint = endpoint.ok_or_else(|| Refusal::Path {
-            method: request.method.clone(),
-            path: request.path.clone(),
-        })?;
-        let api_key = request.header("x-mbx-apikey").unwrap_or_default();
-        let params = match endpoint.permission {
-            None => Params::parse(&request.query, request.form())?,
-            Some(permission) => self.authenticate(request, api_key, permission, now_us)?,
-        };
-        let call = Call {
-            params: &params,
-            api_key,
-            peer: request.peer,
-            now_ms: now_us / 1000,
-        };
-        (endpoint.run)(self, &call)
-    }
-
-    fn authenticate(
-        &mut self,
-        request: &Received,
-        api_key: &str,
-        permission: Permission,
-        now_us: u64,
-    ) -> Result<Params, Refusal> {
-        let key = self.keys.find(api_key, request.peer)?;
-        let params = Params::parse(&request.query, request.form())?;
-        params.required("timestamp")?;
-        let signed = Signed::split(&request.query, request.form())?;
-        check_time(&params, now_us)?;
-        key.credential.check(&signed)?;
-        if !key.may(permission) {
-            return Err(Refusal::Key);
-        }
-        self.keys.used(api_key, now_us / 1000);
-        Ok(params)
-    }
-}
-
-impl Instead {
-    // A cut is recorded as nothing sent; this refusal stands in for the answer that nobody gets.
-    const fn refusal(self) -> Refusal {
-        match self {
-            Self::RateLimit => Refusal::RateLimit,
-            Self::Status(status) => Refusal::Broken { status },
-            Self::Cut => Refusal::Broken { status: 500 },
-        }
     }
 }

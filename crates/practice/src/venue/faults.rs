@@ -54,11 +54,6 @@ impl Fault {
         Duration::from_millis(self.delay_ms)
     }
 
-    /// The server's clock under this fault.
-    pub(crate) const fn clock_us(&self, now_us: u64) -> u64 {
-        now_us.saturating_add_signed(self.skew_ms.saturating_mul(1000))
-    }
-
     /// What is sent instead of an answer.
     pub(crate) const fn instead(&self) -> Option<Instead> {
         match self {
@@ -95,23 +90,37 @@ impl Fault {
     }
 }
 
-/// The faults that are still to come, in order.
+/// The faults that are still to come, in order, and a clock that is off until it is set again.
 #[derive(Default)]
-pub(crate) struct Faults(VecDeque<Order>);
+pub(crate) struct Faults {
+    orders: VecDeque<Order>,
+    skew_ms: i64,
+}
 
 impl Faults {
     /// Lines a fault up; false if the order makes no sense.
     pub(crate) fn add(&mut self, order: Order) -> bool {
         let good = order.count > 0 && order.next.makes_sense();
         if good {
-            self.0.push_back(order);
+            self.orders.push_back(order);
         }
         good
     }
 
+    /// Puts the server's clock ahead of the machine's, or behind.
+    pub(crate) const fn set_clock(&mut self, skew_ms: i64) {
+        self.skew_ms = skew_ms;
+    }
+
+    /// The server's clock under this fault.
+    pub(crate) const fn clock_us(&self, now_us: u64, fault: &Fault) -> u64 {
+        let skew_ms = self.skew_ms.saturating_add(fault.skew_ms);
+        now_us.saturating_add_signed(skew_ms.saturating_mul(1000))
+    }
+
     /// Forgets what is still to come.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.orders.clear();
     }
 
     /// Takes the first fault that is meant for a request to this path.
@@ -122,16 +131,16 @@ impl Faults {
                 .as_deref()
                 .is_none_or(|start| path.starts_with(start))
         };
-        let Some(index) = self.0.iter().position(meant) else {
+        let Some(index) = self.orders.iter().position(meant) else {
             return Fault::default();
         };
-        let Some(order) = self.0.get_mut(index) else {
+        let Some(order) = self.orders.get_mut(index) else {
             return Fault::default();
         };
         order.count -= 1;
         let fault = order.next.clone();
         if order.count == 0 {
-            self.0.remove(index);
+            self.orders.remove(index);
         }
         fault
     }

@@ -1,19 +1,14 @@
-//! The keys that the venue's web site has given out: what they may do, from where, and how they sign.
+//! The keys that the venue has given out: for which dialect, what they may do, from where, and how they sign.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use rsa::RsaPublicKey;
-use rsa::pkcs8::DecodePublicKey;
-use rsa::traits::PublicKeyParts;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::refusal::Refusal;
-use super::signature::Credential;
+use super::account::Owner;
+use super::credential::{Credential, KeyType, Made, NewKeyError};
 
-const KEY_CHARACTERS: usize = 64;
-const MIN_RSA_BITS: usize = 2048;
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// What a key may be used for.
@@ -23,57 +18,64 @@ pub(crate) enum Permission {
     Read,
     Trade,
     Withdraw,
+    /// Move money between the customer's own accounts.
+    Transfer,
 }
 
-/// How a key signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Which kind of exchange a key is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum KeyType {
-    Hmac,
-    Rsa,
+pub(crate) enum For {
+    #[default]
+    Binance,
+    Kraken,
+    Coinbase,
 }
 
 /// The form that a customer fills in to get a key.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewKey {
-    label: String,
-    #[serde(rename = "type")]
-    key_type: KeyType,
-    public_key_pem: Option<String>,
-    permissions: Vec<Permission>,
+    pub(crate) label: String,
     #[serde(default)]
-    ips: Vec<IpAddr>,
+    pub(crate) dialect: For,
+    #[serde(rename = "type")]
+    pub(crate) key_type: KeyType,
+    pub(crate) public_key_pem: Option<String>,
+    pub(crate) permissions: Vec<Permission>,
+    #[serde(default)]
+    pub(crate) ips: Vec<IpAddr>,
+    /// The sub-account that it is for, by e-mail address; nothing said is the customer's own.
+    pub(crate) account: Option<String>,
 }
 
-/// Why a form was not accepted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum NewKeyError {
-    #[error("an RSA key needs public_key_pem, an HMAC key has none")]
-    PublicKeyPresence,
-    #[error("public_key_pem is not a SubjectPublicKeyInfo of an RSA key in PEM")]
-    PublicKeyFormat,
-    #[error("the RSA key has {bits} bits, at least {MIN_RSA_BITS} are needed")]
-    PublicKeySize { bits: usize },
-    #[error("the system gave no randomness")]
-    Randomness,
+/// What can be changed about a key.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    pub(crate) permissions: Option<Vec<Permission>>,
+    pub(crate) ips: Option<Vec<IpAddr>>,
 }
 
 /// One registered key.
 pub(crate) struct Key {
     pub(crate) api_key: String,
+    pub(crate) dialect: For,
     pub(crate) credential: Credential,
     pub(crate) created_ms: u64,
-    label: String,
-    key_type: KeyType,
-    permissions: Vec<Permission>,
-    ips: Vec<IpAddr>,
-    last_used_ms: Option<u64>,
+    pub(crate) changed_ms: u64,
+    pub(crate) label: String,
+    pub(crate) owner: Owner,
+    pub(crate) key_type: KeyType,
+    pub(crate) permissions: Vec<Permission>,
+    pub(crate) ips: Vec<IpAddr>,
+    pub(crate) last_used_ms: Option<u64>,
+    /// The highest nonce that was accepted (Kraken).
+    pub(crate) nonce: u64,
 }
 
 impl Key {
-    /// May it be used for this? Without a permission asked for, any known key will do.
+    /// May it be used for this?
     pub(crate) fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(&permission)
     }
@@ -83,17 +85,24 @@ impl Key {
         !self.ips.is_empty()
     }
 
-    fn may_come_from(&self, peer: IpAddr) -> bool {
+    /// May it be used from here?
+    pub(crate) fn may_come_from(&self, peer: IpAddr) -> bool {
         self.ips.is_empty() || self.ips.contains(&peer)
     }
 
-    fn public(&self) -> Value {
+    /// As the web site shows it, without its secret.
+    pub(crate) fn public(&self) -> Value {
         json!({
             "api_key": self.api_key,
+            "dialect": self.dialect,
             "label": self.label,
             "type": self.key_type,
             "permissions": self.permissions,
             "ips": self.ips,
+            "account": match &self.owner {
+                Owner::Master => None,
+                Owner::Sub(email) => Some(email),
+            },
             "created_ms": self.created_ms,
             "last_used_ms": self.last_used_ms,
         })
@@ -105,33 +114,45 @@ impl Key {
 pub(crate) struct Keys(BTreeMap<String, Key>);
 
 impl Keys {
-    /// Registers a key; the answer shows an HMAC secret this once.
-    pub(crate) fn create(&mut self, form: NewKey, now_ms: u64) -> Result<Value, NewKeyError> {
-        let api_key = random_text(KEY_CHARACTERS).ok_or(NewKeyError::Randomness)?;
-        let (credential, secret) = match (form.key_type, form.public_key_pem) {
-            (KeyType::Hmac, None) => {
-                let secret = random_text(KEY_CHARACTERS).ok_or(NewKeyError::Randomness)?;
-                (Credential::Hmac(secret.clone()), Some(secret))
-            }
-            (KeyType::Rsa, Some(pem)) => (Credential::Rsa(Box::new(rsa_key(&pem)?)), None),
-            _ => return Err(NewKeyError::PublicKeyPresence),
-        };
+    /// Registers a key; its secret, where the venue makes one, is given out this once.
+    pub(crate) fn create(
+        &mut self,
+        form: NewKey,
+        now_ms: u64,
+    ) -> Result<(String, Option<String>), NewKeyError> {
+        let Made {
+            api_key,
+            credential,
+            secret,
+        } = Made::new(form.dialect, form.key_type, form.public_key_pem.as_deref())?;
         let key = Key {
             api_key: api_key.clone(),
+            dialect: form.dialect,
             credential,
             created_ms: now_ms,
+            changed_ms: now_ms,
             label: form.label,
+            owner: form.account.map_or(Owner::Master, Owner::Sub),
             key_type: form.key_type,
             permissions: form.permissions,
             ips: form.ips,
             last_used_ms: None,
+            nonce: 0,
         };
-        let mut shown = key.public();
-        if let (Some(shown), Some(secret)) = (shown.as_object_mut(), secret) {
-            shown.insert("secret".to_owned(), secret.into());
-        }
-        self.0.insert(api_key, key);
-        Ok(shown)
+        // The name is as random as the secret: it is not there yet.
+        self.0.insert(api_key.clone(), key);
+        Ok((api_key, secret))
+    }
+
+    /// Changes what a key may do or where it may come from; nothing if there is no such key.
+    pub(crate) fn change(&mut self, api_key: &str, change: Change, now_ms: u64) -> Option<&Key> {
+        let key = self.0.get_mut(api_key)?;
+        key.permissions = change
+            .permissions
+            .unwrap_or_else(|| key.permissions.clone());
+        key.ips = change.ips.unwrap_or_else(|| key.ips.clone());
+        key.changed_ms = now_ms;
+        Some(key)
     }
 
     /// Takes a key away; false if there was none.
@@ -144,17 +165,26 @@ impl Keys {
         self.0.values().map(Key::public).collect()
     }
 
-    /// The key of a request, if it is well formed, known, and may come from that address.
-    pub(crate) fn find(&self, api_key: &str, peer: IpAddr) -> Result<&Key, Refusal> {
-        let well_formed =
-            api_key.len() == KEY_CHARACTERS && api_key.bytes().all(|b| b.is_ascii_alphanumeric());
-        if !well_formed {
-            return Err(Refusal::KeyFormat);
-        }
-        match self.0.get(api_key) {
-            Some(key) if key.may_come_from(peer) => Ok(key),
-            _ => Err(Refusal::Key),
-        }
+    /// All keys of an owner.
+    pub(crate) fn of<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a Key> {
+        self.0.values().filter(move |key| key.owner == *owner)
+    }
+
+    /// The key of this name, as the web site shows it.
+    pub(crate) fn shown(&self, api_key: &str) -> Option<Value> {
+        self.0.get(api_key).map(Key::public)
+    }
+
+    /// The key of this name, if it is for that kind of exchange.
+    pub(crate) fn find(&self, dialect: For, api_key: &str) -> Option<&Key> {
+        let key = self.0.get(api_key)?;
+        (key.dialect == dialect).then_some(key)
+    }
+
+    /// The same, to change.
+    pub(crate) fn find_mut(&mut self, dialect: For, api_key: &str) -> Option<&mut Key> {
+        let key = self.0.get_mut(api_key)?;
+        (key.dialect == dialect).then_some(key)
     }
 
     /// Notes that a signed request of this key was accepted.
@@ -181,13 +211,4 @@ pub(crate) fn random_text(characters: usize) -> Option<String> {
         );
     }
     Some(text)
-}
-
-fn rsa_key(pem: &str) -> Result<RsaPublicKey, NewKeyError> {
-    let key = RsaPublicKey::from_public_key_pem(pem).map_err(|_| NewKeyError::PublicKeyFormat)?;
-    let bits = key.size() * 8;
-    if bits < MIN_RSA_BITS {
-        return Err(NewKeyError::PublicKeySize { bits });
-    }
-    Ok(key)
 }

@@ -5,20 +5,29 @@
 //! web site), `record` and `faults`.
 
 mod account;
+mod addresses;
+mod binance;
 mod book;
+mod calendar;
+mod coinbase;
+mod coins;
 mod control;
-mod endpoints;
+mod credential;
+
 mod exchange;
 mod faults;
+mod form;
 mod keys;
+mod kraken;
 mod market;
 mod order;
-mod params;
+
 mod record;
-mod refusal;
+mod request;
+
 mod server;
-mod signature;
-mod weight;
+mod tally;
+
 mod withdrawals;
 
 use std::io::{self, Write};

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::exchange::Received;
+use super::request::Received;
 
 /// One request and its end.
 #[derive(Debug, Clone, Serialize)]
@@ -25,11 +25,16 @@ pub(crate) struct Entry {
     query: String,
     body: String,
     headers: BTreeMap<String, String>,
+    /// `binance`, `kraken` or `coinbase`.
+    dialect: &'static str,
+    /// The key that the request named.
     api_key: Option<String>,
     /// Signature, time, key, address and permission were good and the venue did what was asked.
     accepted: bool,
     /// Binance's error number, 0 where there was none.
     code: i32,
+    /// The dialect's word for the error, if there was one.
+    error: Option<String>,
     /// The HTTP status that was sent; 0 where the connection was cut instead.
     status: u16,
     /// What was asked, in words.
@@ -40,8 +45,11 @@ pub(crate) struct Entry {
 
 /// How a request ended.
 pub(crate) struct End {
+    pub(crate) dialect: &'static str,
+    pub(crate) api_key: Option<String>,
     pub(crate) accepted: bool,
     pub(crate) code: i32,
+    pub(crate) error: Option<String>,
     pub(crate) status: u16,
     pub(crate) operation: String,
     pub(crate) fault: Option<String>,
@@ -77,9 +85,11 @@ impl Record {
             query: String::from_utf8_lossy(&request.query).into_owned(),
             body: String::from_utf8_lossy(&request.body).into_owned(),
             headers: request.headers.iter().cloned().collect(),
-            api_key: request.header("x-mbx-apikey").map(ToOwned::to_owned),
+            dialect: end.dialect,
+            api_key: end.api_key,
             accepted: end.accepted,
             code: end.code,
+            error: end.error,
             status: end.status,
             operation: end.operation,
             fault: end.fault,

@@ -8,19 +8,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::control;
-use super::exchange::{Exchange, Received};
+use super::exchange::Exchange;
+use super::request::{Answer, Received};
 
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-const USED_WEIGHT: &str = "x-mbx-used-weight-1m";
 
 /// The exchange, shared by all connections.
 pub(crate) type Shared = Arc<Mutex<Exchange>>;
@@ -63,15 +62,23 @@ pub(crate) async fn serve(listener: TcpListener, exchange: Shared, port: Port) -
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, exchange: Shared, port: Port) {
+    // A connection without an address has already gone.
+    let Ok(local) = stream.local_addr() else {
+        return;
+    };
     let service = service_fn(move |request| {
         let exchange = Arc::clone(&exchange);
         async move {
-            let received = receive(request, peer).await?;
+            let received = receive(request, peer, local).await?;
             match port {
                 Port::Exchange => trade(&exchange, received).await,
                 Port::Control => {
                     let (status, body) = control::answer(&mut lock(&exchange), &received);
-                    respond(status, &body, None)
+                    respond(Answer {
+                        status,
+                        headers: vec![("content-type", "application/json".to_owned())],
+                        body,
+                    })
                 }
             }
         }
@@ -91,10 +98,14 @@ async fn trade(exchange: &Shared, received: Received) -> Result<Response<Full<By
         .answer(&received, &fault)
         .map_err(HungUp::Record)?;
     let answer = answer.ok_or(HungUp::Ordered)?;
-    respond(answer.status, &answer.body, Some(answer.used_weight))
+    respond(answer)
 }
 
-async fn receive(request: Request<Incoming>, peer: SocketAddr) -> Result<Received, HungUp> {
+async fn receive(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    local: SocketAddr,
+) -> Result<Received, HungUp> {
     let at_us = now_us();
     let (head, body) = request.into_parts();
     let body = Limited::new(body, MAX_BODY_BYTES)
@@ -109,6 +120,7 @@ async fn receive(request: Request<Incoming>, peer: SocketAddr) -> Result<Receive
     Ok(Received {
         at_us,
         peer: peer.ip(),
+        local,
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().as_bytes().to_vec(),
@@ -117,23 +129,16 @@ async fn receive(request: Request<Incoming>, peer: SocketAddr) -> Result<Receive
     })
 }
 
-fn respond(
-    status: u16,
-    body: &Value,
-    used_weight: Option<u32>,
-) -> Result<Response<Full<Bytes>>, HungUp> {
-    let mut response = Response::builder()
-        .status(status)
-        .header(CONTENT_TYPE, "application/json;charset=UTF-8");
-    if let Some(used) = used_weight {
-        response = response.header(USED_WEIGHT, used);
+fn respond(answer: Answer) -> Result<Response<Full<Bytes>>, HungUp> {
+    let mut response = Response::builder().status(answer.status);
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
     }
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        response = response.header(RETRY_AFTER, 1);
-    }
-    response
-        .body(Full::from(body.to_string()))
-        .map_err(HungUp::Answer)
+    let body = match answer.body {
+        Value::String(text) => text,
+        json => json.to_string(),
+    };
+    response.body(Full::from(body)).map_err(HungUp::Answer)
 }
 
 fn lock(exchange: &Shared) -> MutexGuard<'_, Exchange> {

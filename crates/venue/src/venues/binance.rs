@@ -95,27 +95,26 @@ fn drafted(
     scheme: Scheme,
 ) -> ToSign {
     let window = recv_window_ms.clamp(1, MAX_RECV_WINDOW_MS);
-    let mut query = private.query.clone();
-    let mut body = match &private.body {
-        Body::Form(slots) => slots.clone(),
-        Body::Json(_) => Vec::new(),
+    let in_body: &[Slot] = match &private.body {
+        Body::Form(slots) => slots,
+        Body::Json(_) => &[],
     };
-    let in_body = !body.is_empty();
-    let has = |wanted: fn(&Slot) -> bool| query.iter().chain(&body).any(wanted);
-    let (window_there, time_there) = (
-        has(|slot| matches!(slot, Slot::RecvWindow(_))),
-        has(|slot| matches!(slot, Slot::Timestamp)),
-    );
-    let last = if in_body { &mut body } else { &mut query };
-    if !window_there {
-        last.push(Slot::RecvWindow(None));
+    let has = |wanted: fn(&Slot) -> bool| private.query.iter().chain(in_body).any(wanted);
+    let mut added = Vec::with_capacity(2);
+    if !has(|slot| matches!(slot, Slot::RecvWindow(_))) {
+        added.push(Slot::RecvWindow(None));
     }
-    if !time_there {
-        last.push(Slot::Timestamp);
+    if !has(|slot| matches!(slot, Slot::Timestamp)) {
+        added.push(Slot::Timestamp);
     }
+    let (to_query, to_body) = if in_body.is_empty() {
+        (added.as_slice(), &[][..])
+    } else {
+        (&[][..], added.as_slice())
+    };
     let (query, body) = (
-        written(&query, now, window, ""),
-        written(&body, now, window, ""),
+        written(private.query.iter().chain(to_query), now, window, ""),
+        written(in_body.iter().chain(to_body), now, window, ""),
     );
     let place = if body.is_empty() {
         Place::Query("signature")

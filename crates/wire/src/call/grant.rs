@@ -51,6 +51,8 @@ pub enum Purpose {
     Later,
     /// To write them out of the vault. Never remembered.
     Export,
+    /// To check a webhook's delivery with one; it does not leave the agent.
+    Verify,
 }
 
 impl Purpose {
@@ -66,6 +68,7 @@ impl Purpose {
             Self::Copy => "for the clipboard",
             Self::Later => "to use it later",
             Self::Export => "to write it out of the vault",
+            Self::Verify => "to check a webhook with it",
         }
     }
 }

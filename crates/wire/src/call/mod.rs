@@ -41,6 +41,7 @@ mod session;
 mod values;
 mod vault;
 mod venue;
+mod webhook;
 
 pub use arm::*;
 pub use audit::*;
@@ -58,6 +59,7 @@ pub use session::*;
 pub use values::*;
 pub use vault::*;
 pub use venue::*;
+pub use webhook::*;
 
 /// Every method by topic, for completeness tests and the allow-lists of channels.
 pub const METHODS: &[&[&str]] = &[
@@ -77,6 +79,7 @@ pub const METHODS: &[&[&str]] = &[
     values::METHODS,
     vault::METHODS,
     venue::METHODS,
+    webhook::METHODS,
 ];
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ const KINDS: Record<string, string> = {
   'item-changed': 'Key changed',
   'item-removed': 'Key removed',
   'secret-revealed': 'Secret shown',
+  'secret-used': 'Secret used',
+  webhook: 'Webhook delivery',
   armed: 'Trade keys armed',
   disarmed: 'Trade keys disarmed',
   'grant-given': 'Program allowed',

@@ -8,12 +8,14 @@ use std::str::FromStr;
 
 use bigdecimal::{BigDecimal, ToPrimitive};
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
+use ed25519_dalek::VerifyingKey;
 use hmac::{Hmac, KeyInit, Mac};
 use rsa::RsaPublicKey;
 use rsa::pkcs1v15;
 use rsa::signature::Verifier;
 use sha2::Sha256;
 
+use super::super::credential::Credential;
 use super::params::{Params, decode, illegal};
 use super::refusal::Refusal;
 
@@ -24,31 +26,30 @@ const MAX_WINDOW_US: u64 = 60_000_000;
 // A millisecond clock reaches this in the year 5138; Binance takes microseconds in the same field.
 const FIRST_MICROSECOND_STAMP: u64 = 100_000_000_000_000;
 
-/// What a key was registered with: it alone says how a signature is checked.
-pub(crate) enum Credential {
-    /// HMAC-SHA256 (RFC 2104), signature in hex of either case.
-    Hmac(String),
-    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017), signature in base64.
-    Rsa(Box<RsaPublicKey>),
-}
-
-impl Credential {
-    /// Refuses what this credential did not sign.
-    pub(crate) fn check(&self, signed: &Signed) -> Result<(), Refusal> {
-        let text = signed.signature.as_bytes();
-        let good = match self {
-            Self::Hmac(secret) => HEXLOWER_PERMISSIVE
-                .decode(text)
-                .is_ok_and(|tag| hmac_matches(secret.as_bytes(), &signed.payload, &tag)),
-            Self::Rsa(key) => BASE64
-                .decode(text)
-                .is_ok_and(|bytes| rsa_matches(key, &signed.payload, &bytes)),
-        };
-        if good {
-            Ok(())
-        } else {
-            Err(Refusal::Signature)
+/// Refuses what this credential did not sign.
+pub(crate) fn check(credential: &Credential, signed: &Signed) -> Result<(), Refusal> {
+    let text = signed.signature.as_bytes();
+    let base64 = || BASE64.decode(text);
+    let good = match credential {
+        // RFC 2104; hex of either case.
+        Credential::Hmac(secret) => HEXLOWER_PERMISSIVE
+            .decode(text)
+            .is_ok_and(|tag| hmac_matches(secret, &signed.payload, &tag)),
+        // RSASSA-PKCS1-v1_5 with SHA-256, RFC 8017.
+        Credential::Rsa(key) => {
+            base64().is_ok_and(|bytes| rsa_matches(key, &signed.payload, &bytes))
         }
+        // RFC 8032.
+        Credential::Ed25519(key) => {
+            base64().is_ok_and(|bytes| ed25519_matches(key, &signed.payload, &bytes))
+        }
+        // Binance has no keys of this type.
+        Credential::Es256(_) => false,
+    };
+    if good {
+        Ok(())
+    } else {
+        Err(Refusal::Signature)
     }
 }
 
@@ -151,6 +152,11 @@ fn rsa_matches(key: &RsaPublicKey, payload: &[u8], bytes: &[u8]) -> bool {
         .is_ok_and(|signature| verifier.verify(payload, &signature).is_ok())
 }
 
+fn ed25519_matches(key: &VerifyingKey, payload: &[u8], bytes: &[u8]) -> bool {
+    ed25519_dalek::Signature::from_slice(bytes)
+        .is_ok_and(|signature| key.verify_strict(payload, &signature).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use rsa::pkcs8::DecodePublicKey;
@@ -158,9 +164,9 @@ mod tests {
 
     use super::*;
 
-    const PUBLISHED: &str = include_str!("../../tests/vectors/binance-published.json");
-    const CCXT: &str = include_str!("../../tests/vectors/binance-ccxt.json");
-    const OPENSSL: &str = include_str!("../../tests/vectors/rsa-openssl.json");
+    const PUBLISHED: &str = include_str!("../../../tests/vectors/binance-published.json");
+    const CCXT: &str = include_str!("../../../tests/vectors/binance-ccxt.json");
+    const OPENSSL: &str = include_str!("../../../tests/vectors/rsa-openssl.json");
 
     fn vectors(text: &str) -> Vec<Value> {
         let all: Value = serde_json::from_str(text).unwrap();
@@ -174,7 +180,7 @@ mod tests {
     }
 
     fn hmac(vector: &Value) -> Credential {
-        Credential::Hmac(text(vector, "key").to_owned())
+        Credential::Hmac(text(vector, "key").to_owned().into_bytes())
     }
 
     fn rsa(vector: &Value) -> Credential {
@@ -183,7 +189,7 @@ mod tests {
     }
 
     fn accepted(key: &Credential, query: &str, form: &str) -> Result<(), Refusal> {
-        key.check(&Signed::split(query.as_bytes(), form.as_bytes())?)
+        check(key, &Signed::split(query.as_bytes(), form.as_bytes())?)
     }
 
     #[test]
@@ -275,7 +281,7 @@ mod tests {
                 accepted(&hmac(&vector), &longer, ""),
                 Err(Refusal::Signature)
             );
-            let other = Credential::Hmac("x".repeat(64));
+            let other = Credential::Hmac("x".repeat(64).into_bytes());
             assert_eq!(
                 accepted(&other, &format!("{payload}{end}"), ""),
                 Err(Refusal::Signature)

@@ -4,34 +4,26 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::exchange::Exchange;
-use super::keys::Permission;
-use super::order::{NewOrder, ResponseType};
+use super::super::account::{Account, Balance, Owner};
+use super::super::exchange::Exchange;
+use super::super::keys::Permission;
+use super::super::market::plain;
+use super::super::order::Order;
+use super::super::request::Done;
+use super::orders::{self, ResponseType, Wanted};
 use super::params::Params;
 use super::refusal::Refusal;
-use super::withdrawals;
+use super::{find, market, sub_accounts, withdrawals};
 
 /// What an endpoint gets to see of a request.
 pub(crate) struct Call<'a> {
     pub(crate) params: &'a Params,
     pub(crate) api_key: &'a str,
     pub(crate) peer: IpAddr,
+    /// Whose key it is; the customer, where there is none.
+    pub(crate) owner: &'a Owner,
     /// The server's clock.
     pub(crate) now_ms: u64,
-}
-
-/// What was done.
-pub(crate) struct Done {
-    /// The answer.
-    pub(crate) body: Value,
-    /// In words, where there is more to say than the endpoint's name.
-    pub(crate) words: Option<String>,
-}
-
-impl From<Value> for Done {
-    fn from(body: Value) -> Self {
-        Self { body, words: None }
-    }
 }
 
 type Run = fn(&mut Exchange, &Call<'_>) -> Result<Done, Refusal>;
@@ -53,6 +45,7 @@ const PUBLIC: Option<Permission> = None;
 const READ: Option<Permission> = Some(Permission::Read);
 const TRADE: Option<Permission> = Some(Permission::Trade);
 const WITHDRAW: Option<Permission> = Some(Permission::Withdraw);
+const TRANSFER: Option<Permission> = Some(Permission::Transfer);
 
 // A table is read by its columns.
 #[rustfmt::skip]
@@ -76,6 +69,19 @@ const ENDPOINTS: &[Endpoint] = &[
     row("GET",    "/sapi/v1/capital/withdraw/history", READ,     2,   "withdrawal history",    history),
     row("GET",    "/sapi/v1/capital/config/getall",    READ,     10,  "coins",                 coins),
     row("GET",    "/sapi/v1/account/apiRestrictions",  READ,     1,   "key restrictions",      restrictions),
+    row("POST",   "/sapi/v1/sub-account/virtualSubAccount",    TRADE,    1,    "open sub-account",          sub_accounts::open),
+    row("GET",    "/sapi/v1/sub-account/list",                 READ,     1,    "sub-accounts",              sub_accounts::list),
+    row("POST",   "/sapi/v1/sub-account/subAccountApi",        TRADE,    3000, "create sub-account key",    sub_accounts::create_key),
+    row("POST",   "/sapi/v2/sub-account/subAccountApi",        TRADE,    3000, "create sub-account key",    sub_accounts::create_key_v2),
+    row("GET",    "/sapi/v1/sub-account/subAccountApi",        READ,     3000, "sub-account keys",          sub_accounts::keys),
+    row("DELETE", "/sapi/v1/sub-account/subAccountApi",        TRADE,    3000, "delete sub-account key",    sub_accounts::delete_key),
+    row("POST",   "/sapi/v1/sub-account/subAccountApiPermission",           TRADE, 3000, "set sub-account key permissions", sub_accounts::set_permissions),
+    row("POST",   "/sapi/v2/sub-account/subAccountApi/ipRestriction",        TRADE, 3000, "add sub-account key addresses",   sub_accounts::add_ips),
+    row("GET",    "/sapi/v1/sub-account/subAccountApi/ipRestriction",        READ,  3000, "sub-account key addresses",       sub_accounts::ips),
+    row("DELETE", "/sapi/v1/sub-account/subAccountApi/ipRestriction/ipList", TRADE, 3000, "delete sub-account key addresses", sub_accounts::delete_ips),
+    row("POST",   "/sapi/v1/sub-account/universalTransfer",    TRANSFER, 360,  "transfer",                  sub_accounts::transfer),
+    row("GET",    "/sapi/v1/sub-account/universalTransfer",    READ,     1,    "transfers",                 sub_accounts::transfers),
+    row("POST",   "/sapi/v1/sub-account/transfer/subToMaster", TRANSFER, 1,    "transfer to master",        sub_accounts::to_master),
     row("GET",    "/sapi/v1/margin/allPairs",          READ,     1,   "margin pairs",          no_pairs),
     row("GET",    "/sapi/v1/margin/isolated/allPairs", READ,     10,  "isolated margin pairs", no_pairs),
 ];
@@ -99,7 +105,7 @@ const fn row(
 }
 
 /// The endpoint of a method and path.
-pub(crate) fn find(method: &str, path: &str) -> Option<&'static Endpoint> {
+pub(crate) fn endpoint(method: &str, path: &str) -> Option<&'static Endpoint> {
     ENDPOINTS
         .iter()
         .find(|row| row.method == method && row.path == path)
@@ -114,108 +120,101 @@ fn time(_: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
 }
 
 fn info(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    Ok(exchange.market.info(call.params, call.now_ms)?.into())
+    Ok(market::info(&exchange.market, call.params, call.now_ms)?.into())
 }
 
 fn prices(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    Ok(exchange.market.prices(call.params)?.into())
+    Ok(market::prices(&exchange.market, call.params)?.into())
 }
 
 fn tickers(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    Ok(exchange.market.tickers(call.params, call.now_ms)?.into())
+    Ok(market::tickers(&exchange.market, call.params, call.now_ms)?.into())
 }
 
 fn depth(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    Ok(exchange.market.depth(call.params, call.now_ms)?.into())
+    Ok(market::depth(&exchange.market, call.params, call.now_ms)?.into())
 }
 
 fn place(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    let new = NewOrder::read(call.params, exchange.market.required(call.params)?)?;
+    let symbol = market::required(&exchange.market, call.params)?;
+    let new = orders::read(call.params, symbol, call.owner)?;
     let response_type = ResponseType::read(call.params)?;
-    let words = Some(new.sentence());
-    let order = exchange
-        .book
-        .place(new, &mut exchange.account, call.now_ms)?
-        .clone();
-    let body = order.answer(response_type, exchange.book.fills(order.id));
-    Ok(Done { body, words })
+    let words = new.sentence();
+    let Exchange { book, accounts, .. } = exchange;
+    let order = book.place(new, accounts, call.now_ms)?;
+    let fills = book.trades(call.owner);
+    let fills = fills.filter(|trade| trade.order_id == order.id);
+    let body = orders::answer(&order, response_type, fills.map(orders::fill).collect());
+    Ok(Done::said(body, words))
 }
 
 fn test(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    let new = NewOrder::read(call.params, exchange.market.required(call.params)?)?;
-    let words = Some(format!("test order: {}", new.sentence()));
-    Ok(Done {
-        body: json!({}),
-        words,
-    })
+    let symbol = market::required(&exchange.market, call.params)?;
+    let new = orders::read(call.params, symbol, call.owner)?;
+    let words = format!("test order: {}", new.sentence());
+    Ok(Done::said(json!({}), words))
 }
 
 fn cancel(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    let Exchange {
-        market,
-        book,
-        account,
-        ..
-    } = exchange;
-    let symbol = market.required(call.params)?;
+    let symbol = market::required(&exchange.market, call.params)?;
     let cancel_id = call.params.text("newClientOrderId")?;
-    let order = book.cancel(call.params, symbol, account, call.now_ms)?;
-    let body = order.cancelled(cancel_id.unwrap_or(&order.new.client_id));
-    let words = Some(format!("cancel order {}", order.id));
-    Ok(Done { body, words })
+    let wanted = Wanted::read(call.params, symbol)?;
+    let Exchange { book, accounts, .. } = exchange;
+    let is = |order: &Order| order.new.owner == *call.owner && wanted.is(order);
+    let gone = book.cancel(is, accounts, call.now_ms);
+    let order = gone.first().ok_or(Refusal::UnknownOrder)?;
+    let words = format!("cancel order {}", order.id);
+    Ok(Done::said(orders::cancelled(order, cancel_id), words))
 }
 
 fn cancel_all(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    let Exchange {
-        market,
-        book,
-        account,
-        ..
-    } = exchange;
-    let symbol = market.required(call.params)?;
-    let gone = book.cancel_all(symbol, account, call.now_ms)?;
-    let words = Some(format!(
-        "cancel all {} orders of {}",
-        gone.len(),
-        symbol.name
-    ));
-    let rows = gone
-        .into_iter()
-        .map(|order| order.cancelled(&order.new.client_id));
-    Ok(Done {
-        body: rows.collect(),
-        words,
-    })
+    let symbol = market::required(&exchange.market, call.params)?;
+    let name = symbol.name;
+    let Exchange { book, accounts, .. } = exchange;
+    let is = |order: &Order| order.new.owner == *call.owner && order.new.symbol.name == name;
+    let gone = book.cancel(is, accounts, call.now_ms);
+    if gone.is_empty() {
+        return Err(Refusal::UnknownOrder);
+    }
+    let rows = gone.iter().map(|order| orders::cancelled(order, None));
+    let words = format!("cancel all {} orders of {name}", gone.len());
+    Ok(Done::said(rows.collect(), words))
 }
 
 fn query(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    let symbol = exchange.market.required(call.params)?;
-    Ok(exchange.book.find(call.params, symbol)?.shown().into())
+    let symbol = market::required(&exchange.market, call.params)?;
+    let wanted = Wanted::read(call.params, symbol)?;
+    let mut newest = exchange.book.orders(call.owner).rev();
+    let order = newest.find(|order| wanted.is(order));
+    Ok(orders::shown(order.ok_or(Refusal::NoSuchOrder)?).into())
 }
 
 fn open(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    Ok(exchange
-        .book
-        .open(exchange.market.optional(call.params)?)
-        .into())
+    let symbol = market::optional(&exchange.market, call.params)?;
+    let wanted = |order: &&Order| {
+        order.is_open() && symbol.is_none_or(|symbol| symbol.name == order.new.symbol.name)
+    };
+    let found = exchange.book.orders(call.owner).filter(wanted);
+    Ok(found.map(orders::shown).collect::<Value>().into())
 }
 
 fn all(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    Ok(exchange
-        .book
-        .all(Some(exchange.market.required(call.params)?))
-        .into())
+    let symbol = market::required(&exchange.market, call.params)?;
+    let of_pair = |order: &&Order| order.new.symbol.name == symbol.name;
+    let found = exchange.book.orders(call.owner).filter(of_pair);
+    Ok(found.map(orders::shown).collect::<Value>().into())
 }
 
 fn trades(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    Ok(exchange
-        .book
-        .trades(exchange.market.required(call.params)?)
-        .into())
+    let symbol = market::required(&exchange.market, call.params)?;
+    let trades = exchange.book.trades(call.owner);
+    let of_pair = trades.filter(|trade| trade.symbol.name == symbol.name);
+    Ok(of_pair.map(orders::trade).collect::<Value>().into())
 }
 
 fn account(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    let key = exchange.keys.find(call.api_key, call.peer)?;
+    let balances = balances(exchange.accounts.of(call.owner));
+    let key = find(&exchange.keys, call.api_key, call.peer)?;
     let none = "0.00000000";
     let body = json!({
         "makerCommission": 0,
@@ -231,43 +230,51 @@ fn account(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
         "preventSor": true,
         "updateTime": call.now_ms,
         "accountType": "SPOT",
-        "balances": exchange.account.balances(),
+        "balances": balances,
         "permissions": ["SPOT"],
         "uid": 1
     });
     Ok(body.into())
 }
 
+/// The `balances` of `GET /api/v3/account`.
+pub(crate) fn balances(account: &Account) -> Value {
+    let row = |(asset, balance): (&str, Balance)| {
+        let (free, locked) = (plain(&balance.free), plain(&balance.locked));
+        json!({ "asset": asset, "free": free, "locked": locked })
+    };
+    account.balances().map(row).collect()
+}
+
 fn withdraw(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
+    let new = withdrawals::read(call.params, call.owner)?;
     let Exchange {
         withdrawals,
-        account,
+        accounts,
         ..
     } = exchange;
-    let (body, words) = withdrawals.apply(call.params, account, call.now_ms)?;
-    Ok(Done {
-        body,
-        words: Some(words),
-    })
+    let done = withdrawals.apply(new, accounts, call.now_ms)?;
+    Ok(Done::said(json!({ "id": done.id }), done.sentence()))
 }
 
 fn history(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    Ok(exchange.withdrawals.history(call.params)?.into())
+    let newest = exchange.withdrawals.newest(call.owner);
+    Ok(withdrawals::history(newest, call.params)?.into())
 }
 
-fn coins(exchange: &mut Exchange, _: &Call<'_>) -> Result<Done, Refusal> {
-    Ok(withdrawals::config(&exchange.account).into())
+fn coins(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
+    Ok(withdrawals::config(exchange.accounts.of(call.owner)).into())
 }
 
 fn restrictions(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
-    let key = exchange.keys.find(call.api_key, call.peer)?;
+    let key = find(&exchange.keys, call.api_key, call.peer)?;
     let body = json!({
         "ipRestrict": key.has_ip_list(),
         "createTime": key.created_ms,
         "enableReading": key.may(Permission::Read),
         "enableWithdrawals": key.may(Permission::Withdraw),
         "enableSpotAndMarginTrading": key.may(Permission::Trade),
-        "enableInternalTransfer": false,
+        "enableInternalTransfer": key.may(Permission::Transfer),
         "enableMargin": false,
         "enableFutures": false,
         "permitsUniversalTransfer": false,

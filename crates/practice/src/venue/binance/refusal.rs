@@ -2,7 +2,9 @@
 //!
 //! Codes and texts: binance-spot-api-docs `errors.md` (read 2026-07-21) and, for `-40xx`, the wallet API's list.
 
-use serde_json::{Value, json};
+use serde_json::json;
+
+use super::super::request::Refused;
 
 /// A refused request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +67,8 @@ pub(crate) enum Refusal {
     Minimum(String),
     #[error("You have insufficient balance.")]
     WithdrawBalance,
+    #[error("Unsupported operation")]
+    Unsupported,
     #[error("Path {path}, Method {method} is invalid")]
     Path { method: String, path: String },
     #[error(
@@ -105,6 +109,7 @@ impl Refusal {
             Self::Minimum(_) => -4022,
             Self::WithdrawBalance => -4026,
             Self::Path { .. } => -5000,
+            Self::Unsupported => -9000,
         }
     }
 
@@ -118,9 +123,17 @@ impl Refusal {
             _ => 400,
         }
     }
+}
 
-    /// `{"code":-1022,"msg":"…"}`.
-    pub(crate) fn body(&self) -> Value {
-        json!({ "code": self.code(), "msg": self.to_string() })
+impl From<Refusal> for Refused {
+    // `{"code":-1022,"msg":"…"}`
+    fn from(refusal: Refusal) -> Self {
+        let error = refusal.to_string();
+        Self {
+            status: refusal.status(),
+            code: refusal.code(),
+            body: json!({ "code": refusal.code(), "msg": error }),
+            error,
+        }
     }
 }

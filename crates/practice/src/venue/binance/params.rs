@@ -4,31 +4,43 @@ use std::str::FromStr;
 
 use bigdecimal::BigDecimal;
 
+use super::super::form::{self, BadForm, is_decimal, pairs};
 use super::refusal::Refusal;
 
 const DECIMAL: &str = "^([0-9]{1,20})(\\.[0-9]{1,20})?$";
 const INTEGER: &str = "^[0-9]{1,20}$";
-const FORM: &str = "application/x-www-form-urlencoded";
+const ENCODED: &str = "^(%[0-9A-Fa-f]{2}|[^%])*$";
 
 /// Names and values in the order they were sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Params(Vec<(String, String)>);
+pub(crate) struct Params {
+    all: Vec<(String, String)>,
+    /// How many of them stood in the query string; they come first.
+    in_query: usize,
+}
 
 impl Params {
     /// Reads both places. A name in both is taken from the query string (Binance's rule); twice in one is refused.
     pub(crate) fn parse(query: &[u8], form: &[u8]) -> Result<Self, Refusal> {
         let mut all = pairs(query)?;
+        let in_query = all.len();
         for (name, value) in pairs(form)? {
             if !all.iter().any(|(known, _)| *known == name) {
                 all.push((name, value));
             }
         }
-        Ok(Self(all))
+        Ok(Self { all, in_query })
+    }
+
+    /// Did it stand in the query string?
+    pub(crate) fn is_in_query(&self, name: &str) -> bool {
+        let mut in_query = self.all.iter().take(self.in_query);
+        in_query.any(|(known, _)| known == name)
     }
 
     /// The value, if it was sent; sent but empty is refused.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Refusal> {
-        match self.0.iter().find(|(known, _)| known == name) {
+        match self.all.iter().find(|(known, _)| known == name) {
             None => Ok(None),
             Some((_, value)) if value.is_empty() => Err(Refusal::Empty(name.to_owned())),
             Some((_, value)) => Ok(Some(value)),
@@ -68,12 +80,6 @@ impl Params {
     }
 }
 
-/// Is this the content type of a form?
-pub(crate) fn is_form(content_type: &str) -> bool {
-    let kind = content_type.split(';').next().unwrap_or_default();
-    kind.trim().eq_ignore_ascii_case(FORM)
-}
-
 /// A refusal that names the parameter and what it may hold.
 pub(crate) fn illegal(name: &str, legal: &'static str) -> Refusal {
     Refusal::Illegal {
@@ -82,51 +88,18 @@ pub(crate) fn illegal(name: &str, legal: &'static str) -> Refusal {
     }
 }
 
-fn is_decimal(text: &str) -> bool {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    [whole, fraction]
-        .iter()
-        .all(|part| (1..=20).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()))
-}
-
-fn pairs(bytes: &[u8]) -> Result<Vec<(String, String)>, Refusal> {
-    let mut found: Vec<(String, String)> = Vec::new();
-    for piece in bytes
-        .split(|&b| b == b'&')
-        .filter(|piece| !piece.is_empty())
-    {
-        let mut halves = piece.splitn(2, |&b| b == b'=');
-        let name = decode(halves.next().unwrap_or_default(), "name")?;
-        let value = decode(halves.next().unwrap_or_default(), &name)?;
-        if found.iter().any(|(known, _)| *known == name) {
-            return Err(Refusal::Duplicate(name));
-        }
-        found.push((name, value));
-    }
-    Ok(found)
-}
-
-/// Decodes `%XX` and `+` (a space) of `application/x-www-form-urlencoded`.
+/// A value's text without its percent-encoding.
 pub(crate) fn decode(bytes: &[u8], name: &str) -> Result<String, Refusal> {
-    let bad = || illegal(name, "^(%[0-9A-Fa-f]{2}|[^%])*$");
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((&first, after)) = rest.split_first() {
-        rest = after;
-        match first {
-            b'+' => plain.push(b' '),
-            b'%' => {
-                let (digits, after) = rest.split_at_checked(2).ok_or_else(bad)?;
-                let byte = data_encoding::HEXLOWER_PERMISSIVE
-                    .decode(digits)
-                    .map_err(|_| bad())?;
-                plain.extend(byte);
-                rest = after;
-            }
-            other => plain.push(other),
+    form::decode(bytes).ok_or_else(|| illegal(name, ENCODED))
+}
+
+impl From<BadForm> for Refusal {
+    fn from(bad: BadForm) -> Self {
+        match bad {
+            BadForm::Twice(name) => Self::Duplicate(name),
+            BadForm::Encoding(name) => illegal(&name, ENCODED),
         }
     }
-    String::from_utf8(plain).map_err(|_| bad())
 }
 
 #[cfg(test)]
