@@ -18,7 +18,7 @@ use std::{
 
 use tokio::task::JoinHandle;
 use touchkeep_client::{Connection, Event, front_end::Events};
-use touchkeep_core::{Clock, PromptId, SystemClock, UnixMillis, text::visible};
+use touchkeep_core::{Clock, PromptId, SystemClock, UnixMillis, text::surely_visible as visible};
 use touchkeep_wire::{
     Answer, Approval, Prompt, PromptClosed, Question, Scope, SecretText, UseRequest,
 };

@@ -29,6 +29,9 @@ use crate::{
     vault::{Current, device_label},
 };
 
+/// The question ends that much before the request does, so that silence is seen to be silence.
+const SOONER: Duration = Duration::from_millis(20);
+
 pub(super) struct People {
     prompts: Prompts,
     running: Arc<Running>,
@@ -121,9 +124,9 @@ impl Approver for People {
                 Some(Looked::Shown(approval, caller)) => (approval, caller),
                 None => return Answer::Nobody,
             };
-            let within = question.deadline.since(SystemClock.now());
+            let within = Duration::from_millis(question.deadline.since(SystemClock.now()));
             let asked = touchkeep_wire::Question::Approval(*approval);
-            let reply = self.prompts.ask(asked, Duration::from_millis(within)).await;
+            let reply = self.prompts.ask(asked, within.saturating_sub(SOONER)).await;
             if let Reply::ApprovedFor(digest, minutes) = &reply
                 && digest_of(digest) == Some(question.digest)
             {

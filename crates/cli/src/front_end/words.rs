@@ -1,7 +1,8 @@
-//! Questions in words, for a terminal. Everything from outside is made visible, and none of it can stand where our own words
-//! stand: a value that is longer than its line goes on below itself, never at the left.
+//! Questions in words, for a terminal. Everything from outside was made visible by the agent, which is made sure of here; and
+//! none of it can stand where our own words stand: a value that is longer than its line goes on below itself, never at the
+//! left.
 
-use touchkeep_core::text::visible;
+use touchkeep_core::text::surely_visible as visible;
 use touchkeep_wire::{Approval, Scope, UseRequest};
 
 use crate::{
