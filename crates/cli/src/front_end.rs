@@ -411,7 +411,7 @@ fn ask_approval(
         if typed == 0 {
             let more = match behind.load(Ordering::Relaxed) {
                 0 => String::new(),
-                n => format!(", {n} more wait"),
+                n => format!(", {n} more wait: {NEXT}"),
             };
             count_down(terminal, until, &more);
         }
