@@ -28,6 +28,7 @@ use crate::{
     ports::{Line, Running},
     prompts::Prompts,
     proxy::{self, Answer, Asked, Refusal, Upstream},
+    signing_seat::SigningSeat,
     state::{State, StateError},
     uptime::Uptime,
     vault::{self, Armed, Current, client::Client},
@@ -48,6 +49,7 @@ pub(crate) struct Agent {
     gate: Gate,
     watching: Watching,
     armed: RwLock<Option<Arc<Armed>>>,
+    signing: SigningSeat,
     worked: AtomicU64,
     vault: RwLock<Option<Arc<Current>>>,
     lifecycle: tokio::sync::Mutex<()>,
@@ -78,6 +80,7 @@ impl Agent {
             gate: Gate::default(),
             watching: Watching::default(),
             armed: RwLock::default(),
+            signing: SigningSeat::default(),
             worked: AtomicU64::new(0),
             vault: RwLock::new(None),
             lifecycle: tokio::sync::Mutex::default(),
@@ -120,6 +123,11 @@ impl Agent {
     /// Which webhooks' deliveries were taken.
     pub(crate) const fn deliveries(&self) -> &Deliveries {
         &self.deliveries
+    }
+
+    /// Whether it is this agent that signs with a vault.
+    pub(crate) const fn signing(&self) -> &SigningSeat {
+        &self.signing
     }
 
     pub(crate) const fn upstream(&self) -> &Arc<Upstream> {
@@ -335,6 +343,11 @@ impl Agent {
         pipeline: &Line,
     ) -> Result<Response<Answer>, Refusal> {
         let client = Client::of_token(clients, &asked.token).ok_or(Refusal::UnknownToken)?;
+        let vault = self.vault().ok_or(Refusal::Locked)?;
+        self.signing.take(vault.id()).map_err(|why| {
+            let fix = "lock it there, or point your programs at that agent's proxy";
+            Refusal::Decided(Code::NotPermitted, format!("{why}; {fix}"))
+        })?;
         let request = RequestId::random();
         let _seat = self.running.begin(request, asked.peer, asked.port);
         self.saw(client.id);

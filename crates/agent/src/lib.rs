@@ -41,6 +41,7 @@ mod ports;
 mod prompts;
 mod proxy;
 mod schedule;
+mod signing_seat;
 mod state;
 mod uptime;
 mod vault;

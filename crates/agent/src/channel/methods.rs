@@ -16,6 +16,7 @@ use touchkeep_wire::{
     RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent,
     TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit, VerifyWebhook,
 };
+use touchkeep_wire::{CheckPolicy, ExplainPolicy, ReplayPolicy, StartingPolicy};
 
 use super::{
     Channel,
@@ -238,6 +239,17 @@ pub(super) async fn dispatch(
         AddGrant::METHOD => call(params, |grant| grants::add(agent, grant)).await,
         GetPolicy::METHOD => call(params, |GetPolicy {}| async { policy::get(agent) }).await,
         SetPolicy::METHOD => call(params, |SetPolicy { text }| policy::set(agent, text)).await,
+        StartingPolicy::METHOD => {
+            call(params, |StartingPolicy { name }| async move {
+                policy::starting(agent, &name)
+            })
+            .await
+        }
+        CheckPolicy::METHOD => {
+            call(params, |CheckPolicy { text }| policy::check(agent, text)).await
+        }
+        ExplainPolicy::METHOD => call(params, |asked| policy::explain(agent, asked)).await,
+        ReplayPolicy::METHOD => call(params, |wanted| policy::replay(agent, wanted)).await,
         ListVenues::METHOD => call(params, |ListVenues {}| async { Ok(venues::list()) }).await,
         ListAudit::METHOD => call(params, |query| audit::list(agent, query)).await,
         VerifyAudit::METHOD => {

@@ -38,7 +38,7 @@ pub(crate) use grant::Grant;
 pub(crate) use import::{Duplicates, Export, Import};
 pub(crate) use init::{Init, WayBack};
 pub(crate) use list::List;
-pub(crate) use policy::Policy;
+pub(crate) use policy::{Explain, Policy};
 pub(crate) use proxy::Proxy;
 pub(crate) use recover::Recover;
 pub(crate) use run::{Inject, Mask, Read, Run, RunMonitor};
@@ -240,7 +240,7 @@ pub(crate) enum Verb {
     /// What is signed by rule, what is asked, what is refused.
     #[command(
         subcommand,
-        after_help = "Examples:\n  touchkeep policy show > policy.toml\n  touchkeep policy set policy.toml"
+        after_help = "Examples:\n  touchkeep policy show > policy.toml\n  touchkeep policy check policy.toml\n  touchkeep policy replay policy.toml --since 30d\n  touchkeep policy set policy.toml\n  touchkeep policy start trader"
     )]
     Policy(Policy),
     /// Venues that requests are signed for.
