@@ -425,6 +425,23 @@ fn a_yes_for_a_time_covers_requests_like_it_of_that_process_and_nothing_else() {
     assert_eq!(verdict["sound"], true, "{verdict}");
 }
 
+#[test]
+fn what_a_rule_would_have_let_through_is_said_with_its_sum_and_its_limit() {
+    let desk = Desk::with_a_passphrase("");
+    let small = "[[rule]]\nname = \"small orders\"\nkinds = [\"trade\"]\nsymbols = [\"BTCUSDT\"]\nwindow_amount = \"0.02\"\nwindow_hours = 24\naction = \"allow\"\n";
+    let policy = desk.home.path("small.toml");
+    std::fs::write(&policy, format!("{small}{POLICY}")).unwrap();
+    let _set = desk.home.json(&["policy", "set", policy.to_str().unwrap()]);
+    assert_eq!(desk.order("quantity=0.01"), 200, "{}", desk.home.log());
+    assert_eq!(desk.order("quantity=0.01"), 200);
+    assert_eq!(desk.asked(), 0);
+    assert_eq!(desk.order("quantity=0.01"), 200);
+    let shown = &desk.person().requests()[0];
+    assert_eq!(shown.rule, "orders");
+    let beyond = "beyond the rule small orders: 0.02 so far and 0.01 now, of at most 0.02 in 24 h";
+    assert!(shown.unusual.contains(&beyond.to_owned()), "{shown:?}");
+}
+
 // The order that is covered, from a process of its own with the bot's token.
 fn from_another_process(desk: &Desk) -> (u16, String) {
     let done = Command::new("curl")

@@ -31,6 +31,6 @@ pub use error::{KeyError, NotDone, NotSigned, SendError};
 pub use pipeline::{Client, Done, Incoming, Pipeline, Settings, past_of};
 pub use ports::{
     Answer, Answering, Approver, Consent, DeviceJob, HistorySource, KeyHandle, Keys, Question,
-    Signer, Upstream,
+    Signer, Standing, Upstream,
 };
 pub use repeats::Again;

@@ -272,14 +272,7 @@ impl<U: Upstream> Pipeline<U> {
 
     // From what was read to what may be signed, and what a person is told once it is.
     async fn allowed(&self, read: &mut Read) -> Result<(Allowed, Option<Question>), NotSigned> {
-        let asked = Asked {
-            request: read.incoming.request,
-            digest: request_digest(&read.private, read.key.item),
-            client: read.incoming.client.name.clone(),
-            key_set: read.incoming.key_set.clone(),
-            operation: read.private.operation().clone(),
-            now: self.0.clock.now(),
-        };
+        let asked = self.asked(read, request_digest(&read.private, read.key.item));
         let act = Past::of(&asked);
         match self.0.book.decide(asked) {
             Verdict::Deny(denied) => Err(self.0.denied(read, &denied).await),
@@ -292,7 +285,11 @@ impl<U: Upstream> Pipeline<U> {
             Verdict::Ask(asks) => {
                 let now = self.0.clock.now();
                 read.again = self.0.repeats.note(*asks.digest(), now, now);
-                let question = self.question(read, asks.digest(), asks.rule(), asks.need());
+                let limits = self.0.book.standing(&self.asked(read, *asks.digest()));
+                let question = Question {
+                    limits,
+                    ..self.question(read, asks.digest(), asks.rule(), asks.need())
+                };
                 let mut abandoned = Abandoned {
                     log: self.0.log.clone(),
                     event: Some(gone(read, asks.rule(), asks.digest())),
@@ -385,6 +382,18 @@ impl<U: Upstream> Pipeline<U> {
             need,
             deadline: self.deadline(),
             again: read.again,
+            limits: Vec::new(),
+        }
+    }
+
+    fn asked(&self, read: &Read, digest: [u8; 32]) -> Asked {
+        Asked {
+            request: read.incoming.request,
+            digest,
+            client: read.incoming.client.name.clone(),
+            key_set: read.incoming.key_set.clone(),
+            operation: read.private.operation().clone(),
+            now: self.0.clock.now(),
         }
     }
 

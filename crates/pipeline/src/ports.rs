@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use touchkeep_core::{ApiSecret, DeviceId, Id, ItemId, RequestId, UnixMillis};
 use touchkeep_device::{Auth, Device, DeviceError, KeyInfo};
-use touchkeep_policy::{ApprovedBy, Need, Past};
+use touchkeep_policy::{ApprovedBy, Doubt, Limit, Need, Past};
 use touchkeep_venue::{KeyClass, Operation, Outgoing, Scheme};
 
 use crate::{Again, Client, KeyError, SendError};
@@ -75,6 +75,21 @@ pub struct Question {
     pub deadline: UnixMillis,
     /// Exactly the same, asked for shortly before.
     pub again: Option<Again>,
+    /// How the limits of the rules stand to it, where a person is asked.
+    pub limits: Vec<Standing>,
+}
+
+/// A rule's limits, as a request finds them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its name.
+    pub rule: String,
+    /// Why it does not fit, though it is about such requests; none where it does.
+    pub doubt: Option<Doubt>,
+    /// The limits.
+    pub limits: Vec<Limit>,
+    /// How far back its window reaches.
+    pub window_hours: Option<u32>,
 }
 
 /// What a person answered.

@@ -233,6 +233,7 @@ mod tests {
             need: Need::Click,
             deadline: UnixMillis(0),
             again: None,
+            limits: Vec::new(),
         }
     }
 

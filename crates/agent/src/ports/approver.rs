@@ -1,8 +1,9 @@
 //! A person's eyes: what is shown of a request, and what is said back. An earlier yes that covers it is looked for first.
 //!
-//! Read in this order: this file, `facts` (what the request says), `unusual` (what is not as it was before).
+//! Read in this order: this file, `facts` (what the request says), `limits` (of the rules), `unusual` (what is not as it was before).
 
 mod facts;
+mod limits;
 mod unusual;
 
 use std::{
@@ -173,7 +174,9 @@ fn digest_of(hex: &str) -> Option<[u8; 32]> {
 
 fn shown(question: &Question, caller: &Caller, current: &Current, log: &Log) -> Approval {
     let operation = &question.operation;
-    let (facts, whole) = facts::of(operation);
+    let (mut facts, whole) = facts::of(operation);
+    let held = question.limits.iter().flat_map(limits::held);
+    facts.extend(held.map(|limit| ("Limit".to_owned(), limit)));
     let mut unusual = unusual::of(question, caller, current, log);
     if !whole {
         unusual.insert(

@@ -5,7 +5,7 @@ use touchkeep_core::text::has_lookalikes;
 use touchkeep_pipeline::Question;
 use touchkeep_venue::{Operation, OperationKind};
 
-use super::{Caller, Current, intents};
+use super::{Caller, Current, intents, limits};
 use crate::grants::unusual_of;
 
 /// How many earlier requests are looked through.
@@ -22,6 +22,7 @@ pub(super) fn of(
 ) -> Vec<String> {
     let operation = &question.operation;
     let mut unusual = lookalikes(question);
+    unusual.extend(question.limits.iter().filter_map(limits::beyond));
     let own = rows_of(question, current, log);
     let all = match operation.destination {
         Some(_) => rows(current, log),
