@@ -172,6 +172,7 @@ fn what_every_verb_prints_is_of_its_schema() {
     desk.run("clients", &["proxy", "list"]);
     desk.run("done", &["proxy", "revoke", "bot"]);
     desk.run("policy", &["policy", "show"]);
+    desk.run("keys-for", &["device", "keys-for", "kraken"]);
     let policy = desk.home.path("policy.toml");
     std::fs::write(&policy, "").unwrap();
     desk.run(

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use add::{Add, Edit, Kind, Secrets};
+pub(crate) use add::{Add, Edit, KeyForm, Kind, Secrets};
 pub(crate) use agent::{Agent, AgentVerb};
 pub(crate) use audit::{Audit, Filter, Format};
 pub(crate) use backup::Backup;
@@ -167,10 +167,15 @@ pub(crate) enum Verb {
         api_key: String,
     },
     /// Print the public key of a key on the device, as the venue wants it.
-    #[command(after_help = "Examples:\n  touchkeep public-key money > money.pem")]
+    #[command(
+        after_help = "Examples:\n  touchkeep public-key money                  in the form that the venue takes, and what to do with it there\n  touchkeep public-key money > money.pem\n  touchkeep public-key money --form base64"
+    )]
     PublicKey {
         /// Name or id.
         item: String,
+        /// In which form; the one that the venue takes where absent.
+        #[arg(long, value_enum)]
+        form: Option<KeyForm>,
     },
     /// Put an item into the trash, or remove it for good.
     #[command(
