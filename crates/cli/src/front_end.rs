@@ -107,8 +107,19 @@ struct Desk {
     waiting: VecDeque<Box<Prompt>>,
     shown: Option<Shown>,
     // Answered, and not closed yet.
-    answered: Vec<Box<Prompt>>,
-    behind: Arc<AtomicUsize>,
+    answered: Vec<Prompt>,
+    around: Arc<Around>,
+}
+
+/// What happens around the question that has the terminal.
+#[derive(Default)]
+pub(crate) struct Around {
+    // Requests that wait behind it.
+    behind: AtomicUsize,
+    // Something has been typed to it.
+    typing: AtomicBool,
+    // It took the terminal from another one, whose answer may still be on its way.
+    interrupts: AtomicBool,
 }
 
 struct Shown {
@@ -145,7 +156,7 @@ impl Desk {
             waiting: VecDeque::new(),
             shown: None,
             answered: Vec::new(),
-            behind: Arc::default(),
+            around: Arc::default(),
         }
     }
 
@@ -168,7 +179,10 @@ impl Desk {
         if !is_request(&prompt.question)
             && let Some(shown) = &mut self.shown
             && is_request(&shown.prompt.question)
+            // Whoever is in the middle of a word is not to end it as a PIN.
+            && !self.around.typing.load(Ordering::Relaxed)
         {
+            self.around.interrupts.store(true, Ordering::Relaxed);
             shown.aside = true;
             shown.stop.store(true, Ordering::Relaxed);
         }
@@ -183,13 +197,13 @@ impl Desk {
         let prompt = if let Some(shown) = self.shown.as_mut().filter(|one| is_it(&one.prompt)) {
             shown.aside = false;
             shown.stop.store(true, Ordering::Relaxed);
-            shown.prompt.clone()
-        } else if let Some(at) = self.answered.iter().position(|one| is_it(one)) {
+            (*shown.prompt).clone()
+        } else if let Some(at) = self.answered.iter().position(&is_it) {
             self.answered.remove(at)
         } else {
             on_screen = false;
             let at = self.waiting.iter().position(|one| is_it(one))?;
-            self.waiting.remove(at)?
+            *self.waiting.remove(at)?
         };
         self.count();
         if !is_request(&prompt.question) {
@@ -223,9 +237,10 @@ impl Desk {
             return;
         };
         self.count();
-        let (stop, behind) = (Arc::<AtomicBool>::default(), Arc::clone(&self.behind));
+        self.around.typing.store(false, Ordering::Relaxed);
+        let (stop, around) = (Arc::<AtomicBool>::default(), Arc::clone(&self.around));
         let (asked, stopped, output) = (prompt.clone(), Arc::clone(&stop), self.output);
-        let asking = tokio::task::spawn_blocking(move || ask(&asked, &stopped, &behind, output));
+        let asking = tokio::task::spawn_blocking(move || ask(&asked, &stopped, &around, output));
         self.shown = Some(Shown {
             prompt,
             stop,
@@ -244,13 +259,13 @@ impl Desk {
         let id = shown.prompt.id;
         match said {
             Said::Answer(answer) => {
-                self.answered.push(shown.prompt);
+                self.answered.push(*shown.prompt);
                 return Some((id, answer));
             }
             Said::Later => self.waiting.push_back(shown.prompt),
             Said::Nothing if shown.aside => self.waiting.push_front(shown.prompt),
             // Until it is closed, which says how it ended.
-            Said::Nothing => self.answered.push(shown.prompt),
+            Said::Nothing => self.answered.push(*shown.prompt),
         }
         self.count();
         None
@@ -258,7 +273,8 @@ impl Desk {
 
     fn count(&self) {
         let requests = self.waiting.iter().filter(|one| is_request(&one.question));
-        self.behind.store(requests.count(), Ordering::Relaxed);
+        let behind = requests.count();
+        self.around.behind.store(behind, Ordering::Relaxed);
     }
 }
 
@@ -267,27 +283,27 @@ const fn is_request(question: &Question) -> bool {
 }
 
 /// Asks one question.
-pub(crate) fn ask(
-    prompt: &Prompt,
-    stop: &AtomicBool,
-    behind: &AtomicUsize,
-    output: Output,
-) -> Said {
+pub(crate) fn ask(prompt: &Prompt, stop: &AtomicBool, around: &Around, output: Output) -> Said {
     let Ok(terminal) = Terminal::open() else {
         return Said::Nothing;
     };
     let until = deadline(prompt.deadline);
     let place = Place {
         number: prompt.number,
-        behind: behind.load(Ordering::Relaxed),
+        behind: around.behind.load(Ordering::Relaxed),
     };
     let answer = match &prompt.question {
         Question::Approval(approval) => {
             let asked = (approval, place);
-            return ask_approval(&terminal, asked, stop, until, behind, output);
+            return ask_approval(&terminal, asked, stop, until, around, output);
         }
-        Question::Use(request) => ask_use(&terminal, (request, place), stop, until, output),
-        question => ask_secret_of(&terminal, question, stop, until),
+        Question::Use(request) => ask_use(&terminal, (request, place), stop, until, around, output),
+        question => {
+            if around.interrupts.swap(false, Ordering::Relaxed) {
+                terminal.settle(INPUT_GUARD);
+            }
+            ask_secret_of(&terminal, question, stop, until)
+        }
     };
     answer.map_or(Said::Nothing, Said::Answer)
 }
@@ -401,15 +417,16 @@ fn ask_approval(
     (approval, place): (&Approval, Place),
     stop: &AtomicBool,
     until: Instant,
-    behind: &AtomicUsize,
+    around: &Around,
     output: Output,
 ) -> Said {
     terminal.write(&describe(approval, Some(place), output));
     terminal.write(&choices(approval, place.behind, output));
     terminal.settle(INPUT_GUARD);
     let label = |terminal: &Terminal, typed: usize| {
+        around.typing.store(typed > 0, Ordering::Relaxed);
         if typed == 0 {
-            let more = match behind.load(Ordering::Relaxed) {
+            let more = match around.behind.load(Ordering::Relaxed) {
                 0 => String::new(),
                 n => format!(", {n} more wait: {NEXT}"),
             };
@@ -469,6 +486,7 @@ fn ask_use(
     (request, place): (&UseRequest, Place),
     stop: &AtomicBool,
     until: Instant,
+    around: &Around,
     output: Output,
 ) -> Option<Answer> {
     terminal.write(&describe_use(request, Some(place), output));
@@ -476,6 +494,7 @@ fn ask_use(
     let words: Vec<&str> = request.scopes.iter().map(|scope| word(*scope)).collect();
     let words = words.join(", ");
     let label = |terminal: &Terminal, typed: usize| {
+        around.typing.store(typed > 0, Ordering::Relaxed);
         if typed == 0 {
             let left = until.saturating_duration_since(Instant::now()).as_secs();
             terminal.write(&format!(

@@ -44,7 +44,7 @@ pub(super) struct People {
 // What is known once somebody has been looked for: an earlier yes, or what is to be shown of whom.
 enum Looked {
     Granted(Id),
-    Shown(Box<Approval>, Caller),
+    Shown(Box<(Approval, Caller)>),
 }
 
 impl People {
@@ -72,7 +72,7 @@ impl People {
             let mut approval = shown(&question, &caller, &current, &log);
             let longest = agent.config().grant();
             approval.more = offer(&question, &caller, longest).filter(|_| is_open);
-            Looked::Shown(Box::new(approval), caller)
+            Looked::Shown(Box::new((approval, caller)))
         })
         .await
         .ok()
@@ -122,11 +122,11 @@ impl Approver for People {
                     let digest = question.digest;
                     return Answer::Granted { digest, grant };
                 }
-                Some(Looked::Shown(approval, caller)) => (approval, caller),
+                Some(Looked::Shown(shown)) => *shown,
                 None => return Answer::Nobody,
             };
             let within = Duration::from_millis(question.deadline.since(SystemClock.now()));
-            let asked = touchkeep_wire::Question::Approval(*approval);
+            let asked = touchkeep_wire::Question::Approval(approval);
             let reply = self.prompts.ask(asked, within.saturating_sub(SOONER)).await;
             if let Reply::ApprovedFor(digest, minutes) = &reply
                 && digest_of(digest) == Some(question.digest)

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -182,7 +182,7 @@ async fn by_hand(
         return;
     }
     let id = prompt.id;
-    let alone = AtomicUsize::new(0);
+    let alone = front_end::Around::default();
     let asked = move || front_end::ask(&prompt, &closed, &alone, output);
     let answer = match tokio::task::spawn_blocking(asked).await {
         Ok(front_end::Said::Answer(answer)) => answer,
