@@ -43,6 +43,7 @@ mod prompts;
 mod proxy;
 mod schedule;
 mod signing_seat;
+mod sockets;
 mod state;
 mod uptime;
 mod vault;

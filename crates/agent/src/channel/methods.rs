@@ -17,6 +17,7 @@ use touchkeep_wire::{
     ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
     VerifyWebhook,
 };
+use touchkeep_wire::{BindClient, OpenClient};
 use touchkeep_wire::{CheckPolicy, ExplainPolicy, ReplayPolicy, StartingPolicy};
 
 use super::{
@@ -221,6 +222,8 @@ pub(super) async fn dispatch(
         )),
         AddClient::METHOD => call(params, |client| clients::add(agent, client)).await,
         ListClients::METHOD => call(params, |ListClients {}| async { clients::list(agent) }).await,
+        BindClient::METHOD => call(params, |bind| clients::bind(agent, bind)).await,
+        OpenClient::METHOD => call(params, |open| clients::open(agent, caller, open)).await,
         RevokeClient::METHOD => {
             call(params, |RevokeClient { client }| {
                 clients::revoke(agent, client)
