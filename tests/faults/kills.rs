@@ -50,7 +50,9 @@ fn a_withdrawal_with_a_yes_and_a_passphrase() {
 
 fn campaign(act: Act, few: usize) {
     let mut scene = Scene::new(act);
-    let calls = scene.count_calls();
+    // What the agent does beside it now and then is no part of the way.
+    let calls = scene.count_calls().min(scene.count_calls());
+    println!("{act:?}: {calls} calls");
     let what = format!("the agent killed at each call that it makes for {act:?}");
     let mut tally = Tally::new("S-02 S-04 S-07", what);
     let points = match soak() {
