@@ -12,10 +12,14 @@ use std::{
 
 use hyper::Response;
 use tokio::sync::watch;
+use touchkeep_audit::{Decision, Event, Kind as AuditKind};
 use touchkeep_client::Paths;
-use touchkeep_core::{ClientId, Clock, Code, ItemId, RequestId, SystemClock, UnixMillis};
+use touchkeep_core::{
+    ClientId, Clock, Code, ItemId, RequestId, SystemClock, UnixMillis, text::visible,
+};
 use touchkeep_device_pkcs11::ModuleFile;
 use touchkeep_pipeline::{Client as Asker, Incoming, NotDone};
+use touchkeep_venue::{Decoded, Operation};
 use touchkeep_wire::Status;
 
 use crate::{
@@ -30,7 +34,10 @@ use crate::{
     proxy::{self, Answer, Asked, Refusal, Upstream},
     state::{State, StateError},
     uptime::Uptime,
-    vault::{self, Armed, Current, client::Client},
+    vault::{
+        self, Armed, Current,
+        client::{Client, Visitor},
+    },
     watch::Watching,
 };
 
@@ -53,6 +60,7 @@ pub(crate) struct Agent {
     lifecycle: tokio::sync::Mutex<()>,
     proxy_port: OnceLock<u16>,
     seen: Mutex<HashMap<ClientId, UnixMillis>>,
+    visitors: Mutex<Vec<Visitor>>,
     stopping: watch::Sender<bool>,
 }
 
@@ -83,6 +91,7 @@ impl Agent {
             lifecycle: tokio::sync::Mutex::default(),
             proxy_port: OnceLock::new(),
             seen: Mutex::default(),
+            visitors: Mutex::default(),
             stopping: watch::channel(false).0,
         }))
     }
@@ -244,6 +253,39 @@ impl Agent {
             .map(|port| format!("http://127.0.0.1:{port}"))
     }
 
+    /// Clients that end with a process, of those that still run.
+    pub(crate) fn visitors(&self) -> Vec<Visitor> {
+        let mut visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
+        visitors.retain(|visitor| visitor.caller.lives());
+        visitors.clone()
+    }
+
+    /// Lets one in.
+    pub(crate) fn lets_visit(&self, visitor: Visitor) {
+        let mut visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
+        visitors.retain(|visitor| visitor.caller.lives());
+        visitors.push(visitor);
+    }
+
+    /// Ends one, by name or id.
+    pub(crate) fn ends_visit(&self, name_or_id: &str) -> Option<Client> {
+        let mut visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
+        let called = |one: &Visitor| one.client.is_called(name_or_id);
+        let at = visitors.iter().position(called)?;
+        Some(visitors.swap_remove(at).client)
+    }
+
+    pub(crate) fn client_of(&self, clients: &[Client], token: &str) -> Option<Client> {
+        if let Some(client) = Client::of_token(clients, token) {
+            return Some(client.clone());
+        }
+        let visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut visitors = visitors.iter().filter(|visitor| visitor.caller.lives());
+        let has =
+            |one: &&Visitor| Client::of_token(std::slice::from_ref(&one.client), token).is_some();
+        visitors.find(has).map(|visitor| visitor.client.clone())
+    }
+
     pub(crate) fn last_seen(&self, client: ClientId) -> Option<UnixMillis> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.get(&client)
@@ -254,6 +296,12 @@ impl Agent {
     /// The next number of a key, on disk; blocks.
     pub(crate) fn next_nonce(&self, item: ItemId, floor: u64) -> Result<u64, StateError> {
         self.state.next_nonce(item, floor)
+    }
+
+    /// Notes that a client asked.
+    pub(crate) fn saw(&self, client: ClientId, at: UnixMillis) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(client, at);
     }
 
     /// Writes down when clients were last seen; blocks.
@@ -276,12 +324,6 @@ impl Agent {
         self.stopping.send_replace(true);
     }
 
-    /// Notes that a client was here.
-    pub(crate) fn saw(&self, client: ClientId) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.insert(client, SystemClock.now());
-    }
-
     // For how much longer trade keys are armed.
     fn armed_for(&self) -> Option<std::time::Duration> {
         let of_open = self
@@ -301,10 +343,27 @@ impl Agent {
             path: self.vault_path().display().to_string(),
             proxy: self.proxy_url(),
             armed: self.armed_for().map(|left| left.as_secs()),
-            note: self.watching.missing(),
+            note: self
+                .upstream
+                .clocks()
+                .wild()
+                .or_else(|| self.watching.missing()),
             waiting: u32::try_from(self.prompts.list().len()).unwrap_or(u32::MAX),
             version: self.version().to_owned(),
         }
+    }
+
+    /// Who has this token, before anything else is read of a request.
+    pub(crate) fn lets_in(&self, token: &str) -> Result<ClientId, Refusal> {
+        let current = self.vault().ok_or(Refusal::Locked)?;
+        let client = match current.peek() {
+            Some(open) => self.client_of(&open.clients(), token),
+            None => {
+                let armed = self.armed().ok_or(Refusal::Locked)?;
+                self.client_of(armed.clients(), token)
+            }
+        };
+        client.map(|client| client.id).ok_or(Refusal::UnknownToken)
     }
 
     /// Takes one request of a bot to its answer.
@@ -333,10 +392,13 @@ impl Agent {
         clients: &[Client],
         pipeline: &Line,
     ) -> Result<Response<Answer>, Refusal> {
-        let client = Client::of_token(clients, &asked.token).ok_or(Refusal::UnknownToken)?;
+        let client = self
+            .client_of(clients, &asked.token)
+            .ok_or(Refusal::UnknownToken)?;
+        self.stays_within(&client, &asked).await?;
         let request = RequestId::random();
         let _seat = self.running.begin(request, asked.peer, asked.port);
-        self.saw(client.id);
+        self.saw(client.id, SystemClock.now());
         let incoming = Incoming {
             request,
             client: Asker {
@@ -352,6 +414,36 @@ impl Agent {
         answered
             .map(|done| proxy::passed_on(done.response))
             .map_err(|why| refusal_of(&why))
+    }
+
+    // What a client is bound to comes before what a policy says of it.
+    async fn stays_within(&self, client: &Client, asked: &Asked) -> Result<(), Refusal> {
+        if client.venues.is_empty() && client.kinds.is_empty() {
+            return Ok(());
+        }
+        let read = touchkeep_venue::venue(&asked.venue).and_then(|v| v.decode(&asked.request).ok());
+        let operation = match &read {
+            Some(Decoded::Private(private)) => Some(private.operation()),
+            _ => None,
+        };
+        let kind = operation.map(|operation| operation.kind);
+        let Some(why) = client.is_beyond(&asked.venue, kind) else {
+            return Ok(());
+        };
+        let path = || visible(&asked.request.path);
+        let what = operation.map_or_else(path, Operation::sentence);
+        let mut event = Event::new(AuditKind::RequestDenied, Decision::Denied)
+            .text(what)
+            .client(client.id, visible(&client.name))
+            .detail("why", &*why);
+        event.operation = operation.cloned();
+        if let Some(current) = self.vault() {
+            let recording = tokio::task::spawn_blocking(move || current.record(&event));
+            if let Ok(Err(failure)) = recording.await {
+                tracing::error!(what = failure.what, "a refusal was not recorded");
+            }
+        }
+        Err(Refusal::Decided(Code::Denied, why))
     }
 
     /// Locks, whatever becomes of it.
@@ -375,7 +467,7 @@ pub(crate) fn modules_of(state: &State, config: &Config) -> Vec<Module> {
     files.map(|file| Module::new(file, configured)).collect()
 }
 
-fn refusal_of(why: &NotDone) -> Refusal {
+pub(crate) fn refusal_of(why: &NotDone) -> Refusal {
     match why {
         NotDone::Unknown(_) => Refusal::StateUnknown(why.to_string()),
         _ if why.code() == Code::Locked => Refusal::Locked,

@@ -25,6 +25,7 @@ pub(crate) use self::{
 use crate::{
     agent::Agent,
     proxy::{self, ToSend},
+    uptime::Uptime,
     vault::Current,
 };
 
@@ -70,6 +71,7 @@ impl touchkeep_pipeline::Upstream for Venues {
         base_url: Option<String>,
     ) -> Answering<'_, Result<Self::Response, SendError>> {
         let origin = base_url.as_deref().unwrap_or(outgoing.origin);
+        self.0.measure(outgoing.origin, origin);
         let address = format!(
             "{}{}",
             origin.trim_end_matches('/'),
@@ -95,8 +97,10 @@ impl touchkeep_pipeline::Upstream for Venues {
         })
     }
 
-    fn venue_time(&self, _: &str, _: Option<&str>, now: UnixMillis) -> UnixMillis {
-        now
+    fn venue_time(&self, origin: &str, base_url: Option<&str>, now: UnixMillis) -> UnixMillis {
+        let server = base_url.unwrap_or(origin);
+        self.0.measure(origin, server);
+        self.0.clocks().time(server, now, Uptime::now())
     }
 
     fn status(response: &Self::Response) -> u16 {

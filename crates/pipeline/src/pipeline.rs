@@ -1,5 +1,7 @@
 //! The way itself.
 
+mod login;
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinHandle;

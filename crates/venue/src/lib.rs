@@ -19,15 +19,20 @@
     )
 )]
 
+pub mod clock;
 pub mod dialect;
 mod drafting;
+pub mod dummy;
 pub mod form;
 pub mod json;
 pub mod logins;
 pub mod operation;
 mod reading;
+pub mod refusing;
 pub mod request;
 mod said;
+pub mod shown;
+pub mod stream;
 mod table;
 pub mod venue;
 mod venues;
@@ -37,7 +42,9 @@ pub use dialect::{
 };
 pub use json::Json;
 pub use operation::{KeyClass, Operation, OperationKind, Parameter, Side};
+pub use refusing::{Reason, refusal};
 pub use request::{Request, Unreadable};
+pub use shown::Showing;
 pub use venue::{Algorithm, Counter, Encoding, Scheme, SecretForm, Transport, VenueInfo};
 pub use venues::{
     backpack, binance, bitfinex, bitget, bitstamp, bybit, coinbase, coinbaseexchange, cryptocom,

@@ -93,6 +93,11 @@ impl Caller {
         (pin.lives() && asker.is_unchanged() && client.is_unchanged()).then_some(client)
     }
 
+    /// Whether the process that connected still runs, whatever program it became.
+    pub(crate) fn lives(&self) -> bool {
+        self.pin.as_ref().is_some_and(|pin| pin.lives())
+    }
+
     /// Whether it was known when it connected, and is gone or another program now.
     pub(crate) fn is_gone(&self) -> bool {
         self.client.is_some() && self.client().is_none()

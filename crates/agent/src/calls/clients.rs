@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{Clock, Code, SystemClock, text::visible};
-use touchkeep_wire::{AddClient, ClientSummary, Done, Failure, NewClient, SecretText};
+use touchkeep_venue::{OperationKind, dummy};
+use touchkeep_wire::{
+    AddClient, BindClient, ClientSummary, Done, Failure, NewClient, OpenClient, OpenedClient,
+    SecretText, Variable,
+};
 
 use super::{change, open_vault};
 use crate::{
     agent::Agent,
+    caller::Caller,
     failure,
-    vault::client::{Client, SETTING},
+    vault::client::{Client, SETTING, Visitor},
 };
 
 pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<ClientSummary>, Failure> {
@@ -19,10 +24,14 @@ pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<ClientSummary>, Failure> {
         id: client.id,
         name: client.name.clone(),
         key_set: client.key_set.clone(),
+        venues: client.venues.clone(),
+        kinds: client.kinds.iter().map(ToString::to_string).collect(),
         created: client.created,
         last_seen: agent.last_seen(client.id),
     };
-    Ok(open.clients().iter().map(summary).collect())
+    let visitors = agent.visitors();
+    let visitors = visitors.iter().map(|visitor| &visitor.client);
+    Ok(open.clients().iter().chain(visitors).map(summary).collect())
 }
 
 pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient, Failure> {
@@ -83,9 +92,168 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
     Ok(added)
 }
 
+pub(crate) async fn bind(agent: &Arc<Agent>, call: BindClient) -> Result<Done, Failure> {
+    let (venues, kinds) = bounds(call.venues, &call.kinds)?;
+    let name = call.client;
+    change(agent, move |agent| {
+        let (current, open) = open_vault(agent)?;
+        let mut clients = open.clients().to_vec();
+        let bound = clients
+            .iter_mut()
+            .find(|client| client.is_called(&name))
+            .ok_or_else(|| failure::not_found("client", &name, "Look at: touchkeep proxy list"))?;
+        (bound.venues, bound.kinds) = (venues, kinds);
+        let event = Event::new(Kind::ClientAdded, Decision::Done)
+            .text(format!(
+                "{} is bound to {}.",
+                visible(&bound.name),
+                words(bound)
+            ))
+            .client(bound.id, visible(&bound.name));
+        current.change(event, |vault| {
+            vault
+                .set_setting(SETTING, &Client::write_all(&clients))
+                .map_err(|error| failure::vault(&error))
+        })?;
+        open.replace_clients(clients);
+        Ok(())
+    })
+    .await?;
+    agent.prompts().changed("clients");
+    Ok(Done {})
+}
+
+/// Lets the calling process in until it ends.
+pub(crate) async fn open(
+    agent: &Arc<Agent>,
+    caller: &Caller,
+    call: OpenClient,
+) -> Result<OpenedClient, Failure> {
+    if !caller.lives() {
+        return Err(Failure::new(
+            Code::NotPermitted,
+            "The system does not say which program asks, so its end would not be seen.",
+            "Use: touchkeep proxy add",
+        ));
+    }
+    if call.name.trim().is_empty() || call.name.chars().any(char::is_control) {
+        return Err(failure::invalid("A client needs a printable name.", ""));
+    }
+    let (wanted, kinds) = bounds(call.venues, &call.kinds)?;
+    let (current, open) = open_vault(agent)?;
+    let mut venues: Vec<String> = {
+        let vault = open.read();
+        let items = vault.items().into_iter();
+        let of_set = items.filter(|item| item.is_signing_key() && item.key_set == call.key_set);
+        of_set.map(|item| item.venue.clone()).collect()
+    };
+    venues.sort();
+    venues.dedup();
+    if let Some(missing) = wanted.iter().find(|venue| !venues.contains(venue)) {
+        let what = format!("{} of key set {}", missing, call.key_set);
+        return Err(failure::not_found("key", &what, "Look at: touchkeep list"));
+    }
+    if venues.is_empty() {
+        let fix = "Add an item of that key set first: touchkeep add";
+        return Err(failure::not_found("key set", &call.key_set, fix));
+    }
+    if !wanted.is_empty() {
+        venues = wanted;
+    }
+    if open.clients().iter().any(|client| client.name == call.name) {
+        return Err(Failure::new(
+            Code::Ambiguous,
+            format!(
+                "There is a client {:?} already, with a token of its own.",
+                visible(&call.name)
+            ),
+            "Rules speak of names: choose another one, or give the program that token.",
+        ));
+    }
+    let (mut client, token) = Client::new(call.name, call.key_set, SystemClock.now())?;
+    (client.venues, client.kinds) = (venues, kinds);
+    let event = Event::new(Kind::ClientAdded, Decision::Done)
+        .text(format!(
+            "{} may use the key set {} until it ends: {}.",
+            visible(&client.name),
+            visible(&client.key_set),
+            words(&client)
+        ))
+        .client(client.id, visible(&client.name));
+    current.record(&event)?;
+    let proxy = agent.proxy_url().unwrap_or_default();
+    let venues: Vec<&str> = client.venues.iter().map(String::as_str).collect();
+    // EXPOSE: to the environment of the program that is let in.
+    let variables = dummy::environment(&venues, token.expose(), &proxy);
+    let variables = variables.into_iter().map(|(name, value)| Variable {
+        name,
+        value: SecretText::new(value),
+    });
+    let opened = OpenedClient {
+        id: client.id,
+        variables: variables.collect(),
+    };
+    agent.lets_visit(Visitor {
+        client,
+        caller: caller.clone(),
+    });
+    agent.prompts().changed("clients");
+    Ok(opened)
+}
+
+fn bounds(
+    venues: Vec<String>,
+    kinds: &[String],
+) -> Result<(Vec<String>, Vec<OperationKind>), Failure> {
+    if let Some(unknown) = venues
+        .iter()
+        .find(|id| touchkeep_venue::venue(id).is_none())
+    {
+        let what = format!("There is no venue {:?}.", visible(unknown));
+        return Err(failure::invalid(what, "Look at: touchkeep venue list"));
+    }
+    let kind = |name: &String| {
+        let mut all = OperationKind::ALL.into_iter();
+        all.find(|kind| kind.as_str() == name).ok_or_else(|| {
+            let names: Vec<_> = OperationKind::ALL
+                .iter()
+                .map(|kind| kind.as_str())
+                .collect();
+            failure::invalid(
+                format!("There is no kind {:?}.", visible(name)),
+                format!("Kinds are: {}", names.join(", ")),
+            )
+        })
+    };
+    let kinds = kinds.iter().map(kind).collect::<Result<_, _>>()?;
+    Ok((venues, kinds))
+}
+
+fn words(client: &Client) -> String {
+    let or_all = |all: &str, some: String| {
+        if some.is_empty() {
+            all.to_owned()
+        } else {
+            some
+        }
+    };
+    let kinds: Vec<_> = client.kinds.iter().map(|kind| kind.as_str()).collect();
+    format!(
+        "{} at {}",
+        or_all("all kinds", kinds.join(", ")),
+        or_all("all venues", client.venues.join(", "))
+    )
+}
+
 pub(crate) async fn revoke(agent: &Arc<Agent>, name: String) -> Result<Done, Failure> {
     change(agent, move |agent| {
         let (current, open) = open_vault(agent)?;
+        if let Some(client) = agent.ends_visit(&name) {
+            let event = Event::new(Kind::ClientRemoved, Decision::Done)
+                .text(format!("{} may not ask any more.", visible(&client.name)))
+                .client(client.id, visible(&client.name));
+            return current.record(&event).map(|_| ());
+        }
         let clients = open.clients();
         let revoked = clients
             .iter()

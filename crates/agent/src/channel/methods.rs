@@ -16,6 +16,7 @@ use touchkeep_wire::{
     RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent,
     TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit, VerifyWebhook,
 };
+use touchkeep_wire::{BindClient, OpenClient};
 
 use super::{
     Channel,
@@ -213,6 +214,8 @@ pub(super) async fn dispatch(
         )),
         AddClient::METHOD => call(params, |client| clients::add(agent, client)).await,
         ListClients::METHOD => call(params, |ListClients {}| async { clients::list(agent) }).await,
+        BindClient::METHOD => call(params, |bind| clients::bind(agent, bind)).await,
+        OpenClient::METHOD => call(params, |open| clients::open(agent, caller, open)).await,
         RevokeClient::METHOD => {
             call(params, |RevokeClient { client }| {
                 clients::revoke(agent, client)

@@ -4,25 +4,26 @@
 
 use hyper::{
     HeaderMap, Method,
-    header::{AUTHORIZATION, HOST, HeaderName, ORIGIN},
+    header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, ORIGIN},
     http::request::Parts,
 };
+use touchkeep_venue::Showing;
 
 use super::{MAX_HEAD_BYTES, refusal::Refusal};
 
 /// The header for the token, where a client can send one of its own.
 pub(super) const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-touchkeep-token");
-// A venue's own key headers: a bot shows the token as its dummy API key.
-const VENUE_KEY_HEADERS: [&str; 1] = ["x-mbx-apikey"];
+/// What every token begins with, so that one can stand in a path.
+const TOKEN_PREFIX: &str = "tkc_";
 // Browsers send this with every request since 2023, and pages cannot leave it out (Fetch Metadata).
 pub(super) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// A request's venue, path there, and token.
+/// A request's venue, path there, and the token of the path, where that has one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Addressed<'a> {
     pub(super) venue: &'a str,
     pub(super) path: &'a str,
-    pub(super) token: &'a str,
+    token: Option<&'a str>,
 }
 
 /// Checks the head of a request.
@@ -34,12 +35,73 @@ pub(super) fn check(head: &Parts, port: u16) -> Result<Addressed<'_>, Refusal> {
     if head.headers.contains_key(ORIGIN) || head.headers.contains_key(FETCH_SITE) {
         return Err(Refusal::Browser);
     }
-    if ![Method::GET, Method::POST, Method::PUT, Method::DELETE].contains(&head.method) {
+    let known = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::PATCH,
+    ];
+    if !known.contains(&head.method) {
         return Err(Refusal::Method);
     }
-    let (venue, path) = split(head.uri.path())?;
-    let token = token(&head.headers)?;
-    Ok(Addressed { venue, path, token })
+    split(head.uri.path())
+}
+
+/// The venue that is meant, whatever else is wrong with the request: its errors have that venue's shape.
+pub(super) fn venue_of(head: &Parts) -> &str {
+    split(head.uri.path()).map_or("", |addressed| addressed.venue)
+}
+
+impl Addressed<'_> {
+    /// The one token of a request: in its path, in a header of ours, or where the venue has its API key. None where there is
+    /// none yet and the body, which is still to be read, may show it. Two that differ are nobody's.
+    pub(super) fn token(
+        &self,
+        head: &Parts,
+        body: Option<&[u8]>,
+    ) -> Result<Option<String>, Refusal> {
+        let headers: Vec<(&str, &[u8])> = head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        let showing = Showing {
+            headers: &headers,
+            query: head.uri.query().unwrap_or_default().as_bytes(),
+            body: body.unwrap_or_default(),
+        };
+        let of_venue = showing.keys(self.venue);
+        let own = own(&head.headers, Showing::reads_bearer(self.venue));
+        let mut shown = self
+            .token
+            .map(str::to_owned)
+            .into_iter()
+            .chain(own)
+            .chain(of_venue);
+        let Some(first) = shown.next() else {
+            let later = body.is_none() && Showing::may_be_in_body(self.venue);
+            return if later { Ok(None) } else { Err(Refusal::Token) };
+        };
+        if shown.all(|other| other == first) {
+            Ok(Some(first))
+        } else {
+            Err(Refusal::Token)
+        }
+    }
+}
+
+// `X-Touchkeep-Token`, and a bearer token that is no venue's.
+fn own(headers: &HeaderMap, venue_reads_bearer: bool) -> impl Iterator<Item = String> {
+    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let own = headers.get_all(TOKEN_HEADER).iter().map(text);
+    let bearer = headers.get_all(AUTHORIZATION).iter().map(text);
+    let bearer = bearer.filter_map(move |value| {
+        let token = value.strip_prefix("Bearer ")?;
+        let of_venue = venue_reads_bearer && token.split('.').count() == 3;
+        (!of_venue).then(|| token.to_owned())
+    });
+    own.chain(bearer)
 }
 
 // What reads the connection lets through up to twice of what its own limit says, depending on how the bytes come.
@@ -68,40 +130,32 @@ pub(super) fn check_host(head: &Parts, port: u16) -> Result<(), Refusal> {
     }
 }
 
-// `/<venue>/<path there>`, in plain characters: a path that could be read in two ways is not read at all.
-fn split(path: &str) -> Result<(&str, &str), Refusal> {
-    let rest = path.strip_prefix('/').ok_or(Refusal::Path)?;
-    let slash = rest.find('/').ok_or(Refusal::Path)?;
-    let (venue, path) = rest.split_at(slash);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~/".contains(c);
+// `/<venue>/<path there>`, or `/<token>/<venue>/<path there>`, in plain characters: a path that could be read in two ways is
+// not read at all.
+fn split(path: &str) -> Result<Addressed<'_>, Refusal> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~/:@!".contains(c);
     let ambiguous = path.contains("//") || path.split('/').any(|part| part == "." || part == "..");
-    if venue.is_empty() || !path.chars().all(plain) || ambiguous {
+    if !path.chars().all(plain) || ambiguous {
         return Err(Refusal::Path);
     }
-    Ok((venue, path))
+    let (first, rest) = first_segment(path)?;
+    let (token, venue, path) = if first.starts_with(TOKEN_PREFIX) {
+        let (venue, path) = first_segment(rest)?;
+        (Some(first), venue, path)
+    } else {
+        (None, first, rest)
+    };
+    Ok(Addressed { venue, path, token })
 }
 
-// The one token of a request. Two that differ are nobody's.
-fn token(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let own = headers
-        .get_all(TOKEN_HEADER)
-        .iter()
-        .map(|value| value.to_str().ok());
-    let bearer = headers
-        .get_all(AUTHORIZATION)
-        .iter()
-        .map(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let venue = VENUE_KEY_HEADERS
-        .into_iter()
-        .flat_map(|name| headers.get_all(name))
-        .map(|value| value.to_str().ok());
-    let mut shown = own.chain(bearer).chain(venue);
-    let first = shown.next().flatten().ok_or(Refusal::Token)?;
-    if shown.all(|other| other == Some(first)) {
-        Ok(first)
-    } else {
-        Err(Refusal::Token)
+fn first_segment(path: &str) -> Result<(&str, &str), Refusal> {
+    let rest = path.strip_prefix('/').ok_or(Refusal::Path)?;
+    let slash = rest.find('/').ok_or(Refusal::Path)?;
+    let (first, rest) = rest.split_at(slash);
+    if first.is_empty() {
+        return Err(Refusal::Path);
     }
+    Ok((first, rest))
 }
 
 #[cfg(test)]
@@ -118,8 +172,12 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
+    fn token(head: &Parts, body: Option<&[u8]>) -> Result<Option<String>, Refusal> {
+        check(head, 8080)?.token(head, body)
+    }
+
     fn refused(method: &str, target: &str, headers: &[(&str, &str)]) -> Refusal {
-        check(&head(method, target, headers), 8080).unwrap_err()
+        token(&head(method, target, headers), Some(b"")).unwrap_err()
     }
 
     const OURS: (&str, &str) = ("host", "127.0.0.1:8080");
@@ -127,19 +185,59 @@ mod tests {
 
     #[test]
     fn a_bots_request_is_read() {
-        for shown in [
-            TOKEN,
-            ("x-touchkeep-token", "tkc_a"),
-            ("authorization", "Bearer tkc_a"),
+        for (target, shown) in [
+            ("/binance/api/v3/order?x=1", TOKEN),
+            ("/binance/api/v3/order?x=1", ("x-touchkeep-token", "tkc_a")),
+            (
+                "/binance/api/v3/order?x=1",
+                ("authorization", "Bearer tkc_a"),
+            ),
+            ("/tkc_a/binance/api/v3/order?x=1", ("accept", "*/*")),
         ] {
-            let head = head("POST", "/binance/api/v3/order?x=1", &[OURS, shown]);
-            let expected = Addressed {
-                venue: "binance",
-                path: "/api/v3/order",
-                token: "tkc_a",
-            };
-            assert_eq!(check(&head, 8080), Ok(expected));
+            let head = head("POST", target, &[OURS, shown]);
+            let addressed = check(&head, 8080).unwrap();
+            assert_eq!(
+                (addressed.venue, addressed.path),
+                ("binance", "/api/v3/order")
+            );
+            assert_eq!(token(&head, None), Ok(Some("tkc_a".into())));
         }
+    }
+
+    #[test]
+    fn a_token_in_a_body_is_waited_for() {
+        let head = head(
+            "POST",
+            "/cryptocom/exchange/v1/private/create-order",
+            &[OURS],
+        );
+        assert_eq!(token(&head, None), Ok(None));
+        assert_eq!(token(&head, Some(b"{}")), Err(Refusal::Token));
+        let body: &[u8] = b"{\"api_key\":\"tkc_a\"}";
+        assert_eq!(token(&head, Some(body)), Ok(Some("tkc_a".into())));
+    }
+
+    #[test]
+    fn a_venues_own_bearer_token_shows_what_it_holds() {
+        let part = |json: &str| data_encoding::BASE64URL_NOPAD.encode(json.as_bytes());
+        let token_of = |key: &str| {
+            let claims = format!("{{\"access_key\":\"{key}\"}}");
+            format!("Bearer {}.{}.sig", part("{}"), part(&claims))
+        };
+        let bearer = token_of("tkc_a");
+        let upbit = head(
+            "GET",
+            "/upbit/v1/accounts",
+            &[OURS, ("authorization", &bearer)],
+        );
+        assert_eq!(token(&upbit, None), Ok(Some("tkc_a".into())));
+        // Elsewhere it is a token that nobody has.
+        let binance = head(
+            "GET",
+            "/binance/a",
+            &[OURS, ("authorization", &bearer), TOKEN],
+        );
+        assert_eq!(token(&binance, None), Err(Refusal::Token));
     }
 
     #[test]
@@ -197,6 +295,8 @@ mod tests {
             "/binance/%2e%2e/b",
             "/binance/a%20b",
             "/binance/a;b",
+            "/tkc_a/binance",
+            "/tkc_a//a",
         ] {
             assert_eq!(
                 refused("GET", path, &[OURS, TOKEN]),
@@ -216,6 +316,10 @@ mod tests {
             refused("GET", "/binance/a", &[OURS, ("authorization", "Basic x")]),
             Refusal::Token
         );
-        assert!(check(&head("GET", "/binance/a", &same), 8080).is_ok());
+        assert!(token(&head("GET", "/binance/a", &same), None).is_ok());
+        assert_eq!(
+            refused("GET", "/tkc_b/binance/a", &[OURS, TOKEN]),
+            Refusal::Token
+        );
     }
 }

@@ -4,9 +4,12 @@
 //! Read in this order: [`guard`] (what is served at all), [`upstream`], [`refusal`].
 
 mod answer;
+mod clocks;
 mod guard;
 mod peer;
 mod refusal;
+mod seats;
+mod socket;
 mod upstream;
 mod webhook;
 
@@ -18,12 +21,15 @@ use hyper::{
     Request, Response,
     body::{Body, Incoming},
     header::CONTENT_TYPE,
+    http::request::Parts,
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::{net::TcpListener, task::JoinSet};
 
+use self::seats::{Seat, Seats};
 pub(crate) use self::{
     answer::{Answer, passed_on},
     peer::process_of,
@@ -36,10 +42,17 @@ use crate::agent::{Agent, stopped};
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 100;
+/// Open files that this process wants to be able to have.
+const MAX_FILES: u64 = 16 * 1024;
 /// A head is there within this, and a body within this again.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections at a time; one more waits in the kernel's queue.
-const MAX_CONNECTIONS: usize = 256;
+
+/// Where a request came from, and to.
+#[derive(Debug, Clone, Copy)]
+struct From {
+    peer: SocketAddr,
+    port: u16,
+}
 
 /// One request of a bot, read whole.
 pub(crate) struct Asked {
@@ -63,18 +76,35 @@ pub(crate) async fn listen(wanted: Option<u16>, last: Option<u16>) -> io::Result
     TcpListener::bind(("127.0.0.1", 0)).await
 }
 
+// Each connection has a descriptor, and another to a venue. What the system lets a process have at all is enough, so a
+// refusal changes nothing but how many connections there can be.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.map_or(MAX_FILES, |most| most.min(MAX_FILES));
+    if limit.current.is_some_and(|current| current < most) {
+        let raised = Rlimit {
+            current: Some(most),
+            maximum: limit.maximum,
+        };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, "there can be few connections: the limit of open files stays as it is");
+        }
+    }
+}
+
 /// Serves until the agent stops.
 pub(crate) async fn serve(agent: Arc<Agent>, listener: TcpListener, port: u16) {
-    let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    raise_file_limit();
+    let seats = Arc::<Seats>::default();
     let mut connections = JoinSet::new();
     let mut stopping = agent.stopping();
     loop {
         while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
-            accepted = accept(&seats, &listener) => accepted,
+            accepted = listener.accept() => accepted,
             () = stopped(&mut stopping) => break,
         };
-        let (seat, stream, peer) = match accepted {
+        let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "accept failed");
@@ -85,15 +115,22 @@ pub(crate) async fn serve(agent: Arc<Agent>, listener: TcpListener, port: u16) {
         // Only delays small answers, never fails them.
         let _ = stream.set_nodelay(true);
         let agent = Arc::clone(&agent);
+        let seat = seats.sit();
         connections.spawn(async move {
-            let service = service_fn(|request| answer(Arc::clone(&agent), request, peer, port));
-            let served = http1::Builder::new()
+            let from = From { peer, port };
+            let service =
+                service_fn(|request| answer(Arc::clone(&agent), request, from, Arc::clone(&seat)));
+            let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(READ_TIMEOUT)
                 .max_buf_size(MAX_HEAD_BYTES)
                 .max_headers(MAX_HEADERS)
                 .serve_connection(TokioIo::new(stream), service)
-                .await;
+                .with_upgrades();
+            let served = tokio::select! {
+                served = serving => served,
+                () = seat.is_taken_away() => return,
+            };
             if let Err(error) = served {
                 tracing::debug!(
                     timeout = error.is_timeout(),
@@ -101,72 +138,89 @@ pub(crate) async fn serve(agent: Arc<Agent>, listener: TcpListener, port: u16) {
                     "a connection ended"
                 );
             }
-            drop(seat);
         });
     }
-}
-
-async fn accept(
-    seats: &Arc<Semaphore>,
-    listener: &TcpListener,
-) -> io::Result<(
-    tokio::sync::OwnedSemaphorePermit,
-    tokio::net::TcpStream,
-    SocketAddr,
-)> {
-    let seat = Arc::clone(seats)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((seat, stream, peer))
 }
 
 async fn answer(
     agent: Arc<Agent>,
     request: Request<Incoming>,
-    peer: SocketAddr,
-    port: u16,
+    from: From,
+    seat: Arc<Seat>,
 ) -> Result<Response<Answer>, Infallible> {
     if webhook::is_meant(&request) {
-        return Ok(webhook::answer(&agent, request, peer, port).await);
+        return Ok(webhook::answer(&agent, request, from.peer, from.port).await);
     }
+    if socket::is_asked_for(&request) {
+        return Ok(socket::open(agent, request, from, seat).await);
+    }
+    let (head, body) = request.into_parts();
+    let venue = guard::venue_of(&head).to_owned();
     // A bot that hangs up drops this: what was not recorded yet is then not done, what was is finished by the pipeline.
-    let decided = match read(request, peer, port).await {
+    let decided = match read(&agent, head, body, from, &seat).await {
         Ok(asked) => agent.request(asked).await,
         Err(refusal) => Err(refusal),
     };
-    Ok(decided.unwrap_or_else(|refusal| refusal.response()))
+    Ok(decided.unwrap_or_else(|refusal| refusal.response(&venue)))
 }
 
-async fn read(request: Request<Incoming>, peer: SocketAddr, port: u16) -> Result<Asked, Refusal> {
-    let (head, body) = request.into_parts();
-    let addressed = guard::check(&head, port)?;
-    let (venue, path, token) = (
-        addressed.venue.to_owned(),
-        addressed.path.to_owned(),
-        addressed.token.to_owned(),
-    );
+async fn read(
+    agent: &Agent,
+    head: Parts,
+    body: Incoming,
+    from: From,
+    seat: &Seat,
+) -> Result<Asked, Refusal> {
+    let addressed = guard::check(&head, from.port)?;
+    // Nobody's body is read, unless it must be to see whose it is.
+    let in_head = addressed.token(&head, None)?;
+    if let Some(token) = &in_head {
+        sits(agent, seat, token)?;
+    }
     let body = read_body(body).await?;
-    let text = |name| {
-        head.headers
-            .get(name)
-            .map(|value| value.to_str().map(str::to_owned))
-    };
-    let content_type = text(CONTENT_TYPE).transpose().map_err(|_| Refusal::Path)?;
+    let token = addressed.token(&head, Some(&body))?.ok_or(Refusal::Token)?;
+    if in_head.is_none() {
+        sits(agent, seat, &token)?;
+    }
+    let (content_type, body) = content(&head, addressed.venue, body)?;
     Ok(Asked {
-        venue,
+        venue: addressed.venue.to_owned(),
         token,
         request: touchkeep_venue::Request {
             method: head.method.to_string(),
-            path,
+            path: addressed.path.to_owned(),
             query: head.uri.query().unwrap_or_default().as_bytes().to_vec(),
             content_type,
-            body: body.into(),
+            body,
         },
-        peer,
-        port,
+        peer: from.peer,
+        port: from.port,
     })
+}
+
+// Whose token it is has a seat, as far as there is one.
+fn sits(agent: &Agent, seat: &Seat, token: &str) -> Result<(), Refusal> {
+    let client = agent.lets_in(token)?;
+    seat.is_of(client).then_some(()).ok_or(Refusal::NoSeat)
+}
+
+// The parameters: the body, or the header in which the venue has them in its place.
+fn content(head: &Parts, venue: &str, body: Bytes) -> Result<(Option<String>, Vec<u8>), Refusal> {
+    let text = |name: &str| {
+        let mut given = head.headers.get_all(name).iter();
+        match (given.next(), given.next()) {
+            (Some(value), None) => Ok(Some(value.to_str().map_err(|_| Refusal::Path)?.to_owned())),
+            (None, _) => Ok(None),
+            (Some(_), Some(_)) => Err(Refusal::Path),
+        }
+    };
+    let header = touchkeep_venue::venue(venue).and_then(|venue| venue.info().payload_header);
+    if let Some(payload) = header.map(text).transpose()?.flatten() {
+        let payload = data_encoding::BASE64.decode(payload.as_bytes());
+        let payload = payload.map_err(|_| Refusal::Path)?;
+        return Ok((Some("application/json".to_owned()), payload));
+    }
+    Ok((text(CONTENT_TYPE.as_str())?, body.into()))
 }
 
 async fn read_body(body: Incoming) -> Result<Bytes, Refusal> {

@@ -1,10 +1,5 @@
 //! What a bot is told when its request goes nowhere: an answer in the venue's own error shape, so that the bot's library
 //! raises the error that a person expects, with our words in it.
-//!
-//! # Why these codes
-//! Binance's error table (developers.binance.com, "Error codes", read 2026-11-22) and what ccxt 4.5.90 makes of it. -2015
-//! would be the obvious code for "not permitted", but ccxt reads it as a temporary ban (`DDoSProtection`, which bots answer
-//! by trying again) once a private call has succeeded. -1002 UNAUTHORIZED is an `AuthenticationError` always.
 
 use bytes::Bytes;
 use hyper::{
@@ -12,15 +7,9 @@ use hyper::{
     header::{CONNECTION, CONTENT_TYPE, HeaderValue},
 };
 use touchkeep_core::Code;
+use touchkeep_venue::{Reason, refusal};
 
 use super::answer::{Answer, whole};
-
-const UNKNOWN: i32 = -1000;
-const DISCONNECTED: i32 = -1001;
-const UNAUTHORIZED: i32 = -1002;
-const TIMEOUT: i32 = -1007;
-const ILLEGAL: i32 = -1100;
-const BAD_KEY: i32 = -2014;
 
 /// Why a request went nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +28,8 @@ pub(crate) enum Refusal {
     Token,
     /// A token that nobody has (any more).
     UnknownToken,
+    /// The client has as many connections as one may have.
+    NoSeat,
     /// The body is longer than what is read, or did not come in time.
     Body,
     /// The vault is locked.
@@ -59,6 +50,7 @@ impl Refusal {
             Self::Path => StatusCode::NOT_FOUND,
             Self::Token | Self::UnknownToken => StatusCode::UNAUTHORIZED,
             Self::Body => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NoSeat => StatusCode::SERVICE_UNAVAILABLE,
             Self::Locked => StatusCode::SERVICE_UNAVAILABLE,
             Self::StateUnknown(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Decided(code, _) => match code {
@@ -74,28 +66,33 @@ impl Refusal {
         }
     }
 
-    fn venue_code(&self) -> i32 {
+    const fn reason(&self) -> Reason {
         match self {
-            Self::Token | Self::UnknownToken => BAD_KEY,
-            Self::Locked => DISCONNECTED,
-            Self::StateUnknown(_) => TIMEOUT,
-            Self::Head | Self::Method | Self::Path | Self::Body => ILLEGAL,
-            Self::Host | Self::Browser => UNAUTHORIZED,
-            Self::Decided(..) => match self.status() {
-                StatusCode::BAD_REQUEST => ILLEGAL,
-                StatusCode::BAD_GATEWAY => DISCONNECTED,
-                StatusCode::SERVICE_UNAVAILABLE => UNKNOWN,
-                _ => UNAUTHORIZED,
+            Self::Token | Self::UnknownToken => Reason::Key,
+            Self::Locked | Self::NoSeat => Reason::Unavailable,
+            Self::StateUnknown(_) => Reason::Unknown,
+            Self::Head | Self::Method | Self::Path | Self::Body => Reason::Malformed,
+            Self::Host | Self::Browser => Reason::Denied,
+            Self::Decided(code, _) => match code {
+                Code::Unreadable | Code::Invalid | Code::NotFound | Code::Ambiguous => {
+                    Reason::Malformed
+                }
+                Code::Locked
+                | Code::AuditFailed
+                | Code::System
+                | Code::Damaged
+                | Code::Unreachable => Reason::Unavailable,
+                _ => Reason::Denied,
             },
         }
     }
 
-    fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         match self {
             Self::Host => "the request names another host than this proxy".into(),
             Self::Browser => "requests of web pages are not served".into(),
             Self::Head => "address and headers are too long".into(),
-            Self::Method => "only GET, POST, PUT and DELETE are served".into(),
+            Self::Method => "only GET, POST, PUT, PATCH and DELETE are served".into(),
             Self::Path => "the address must be /<venue>/<path>, in plain characters".into(),
             Self::Token => {
                 "the request must show one client token: as the API key, or in X-Touchkeep-Token"
@@ -105,6 +102,7 @@ impl Refusal {
                 "no client has this token; `touchkeep proxy list` names those that are let in"
                     .into()
             }
+            Self::NoSeat => "this client has too many connections open; use them again".into(),
             Self::Body => "the body is too long, or did not come in time".into(),
             Self::Locked => "the vault is locked; run: touchkeep unlock".into(),
             Self::Decided(_, why) => why.clone(),
@@ -114,17 +112,22 @@ impl Refusal {
         }
     }
 
-    pub(super) fn response(&self) -> Response<Answer> {
-        let body = serde_json::json!({
-            "code": self.venue_code(),
-            "msg": format!("Touchkeep: {}", self.words()),
-        });
-        let mut response = Response::new(whole(Bytes::from(body.to_string())));
-        *response.status_mut() = self.status();
+    /// The answer, in the shape of that venue's errors; in Binance's where the request did not come as far as a venue.
+    pub(super) fn response(&self, id: &str) -> Response<Answer> {
+        let reason = self.reason();
+        let words = format!("Touchkeep: {}", self.words());
+        let (status, body) = refusal(id, reason, &words);
+        let status = match StatusCode::from_u16(status) {
+            // A venue with a status of its own for it.
+            Ok(own) if status != refusal("", reason, "").0 => own,
+            _ => self.status(),
+        };
+        let mut response = Response::new(whole(Bytes::from(body)));
+        *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("x-touchkeep-refused", HeaderValue::from_static("1"));
-        if matches!(self, Self::Body | Self::Host | Self::Browser) {
+        if matches!(self, Self::Body | Self::Host | Self::Browser | Self::NoSeat) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
@@ -139,12 +142,17 @@ mod tests {
     fn a_denial_is_not_read_as_a_temporary_ban() {
         for code in [Code::Denied, Code::Refused, Code::TimedOut, Code::NoTouch] {
             let refusal = Refusal::Decided(code, String::new());
-            assert_eq!(refusal.venue_code(), UNAUTHORIZED);
-            assert_eq!(refusal.response().status(), StatusCode::FORBIDDEN);
+            assert_eq!(refusal.reason(), Reason::Denied);
+            assert_eq!(refusal.response("binance").status(), StatusCode::FORBIDDEN);
         }
         assert_eq!(
-            Refusal::Locked.response().status(),
+            Refusal::Locked.response("binance").status(),
             StatusCode::SERVICE_UNAVAILABLE
+        );
+        assert_eq!(Refusal::Locked.response("kraken").status(), StatusCode::OK);
+        assert_eq!(
+            Refusal::Path.response("nobody").status(),
+            StatusCode::NOT_FOUND
         );
     }
 }

@@ -1,19 +1,24 @@
 //! The way to the venues: one pool of connections, TLS with the system's roots, no redirect followed, every wait bounded.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Method, Request, Response, Uri,
     body::Incoming,
-    header::{HeaderName, HeaderValue, USER_AGENT},
+    header::{DATE, HeaderName, HeaderValue, USER_AGENT},
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use touchkeep_core::{Clock, SystemClock};
+use touchkeep_venue::clock::{TimeEndpoint, date, time_endpoint};
+
+use super::clocks::{Clocks, Exchange};
+use crate::uptime::Uptime;
 
 /// A connection is there within this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,10 +27,19 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// A connection is kept this long for the next request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_ANSWER_HEAD_BYTES: usize = 64 * 1024;
+const MAX_ANSWER_HEAD_BYTES_2: u32 = 64 * 1024;
+/// A connection of many requests is asked whether it is there, and answers within this.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// What an answer with the time may be long.
+const MAX_TIME_BYTES: usize = 16 * 1024;
 
 /// The pool.
 pub(crate) struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    // WebSockets are opened over HTTP/1.1 (RFC 6455); few venues have them over HTTP/2.
+    sockets: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    clocks: Clocks,
 }
 
 /// What is sent.
@@ -59,30 +73,72 @@ impl Upstream {
     /// # Errors
     /// When the system has none.
     pub(crate) fn new() -> std::io::Result<Self> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let tcp = || {
+            let mut tcp = HttpConnector::new();
+            tcp.enforce_http(false);
+            tcp.set_nodelay(true);
+            tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+            tcp
+        };
         // Plain HTTP reaches practice addresses alone: the vault takes no other, and venues' own origins are https.
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()?
             .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(tcp());
+        let for_sockets = HttpsConnectorBuilder::new()
+            .with_native_roots()?
+            .https_or_http()
             .enable_http1()
-            .wrap_connector(tcp);
+            .wrap_connector(tcp());
+        let sockets = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .http1_max_buf_size(MAX_ANSWER_HEAD_BYTES)
+            .build(for_sockets);
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
             .http1_max_buf_size(MAX_ANSWER_HEAD_BYTES)
-            // Only a request of which no byte was written is given to another connection.
+            .http2_max_header_list_size(MAX_ANSWER_HEAD_BYTES_2)
+            .http2_adaptive_window(true)
+            // A connection whose other end is gone without a word holds many requests: found out early, also while idle.
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .http2_keep_alive_timeout(KEEP_ALIVE)
+            .http2_keep_alive_while_idle(true)
+            // Only a request of which no byte was written is given to another connection. Over HTTP/2 that is one that waits
+            // for its turn: what a stream was opened for is never sent again, though the venue says that it refused the
+            // stream or did not come to it before it went away.
             .retry_canceled_requests(true)
             .build(connector);
-        Ok(Self { client })
+        Ok(Self {
+            client,
+            sockets,
+            clocks: Clocks::default(),
+        })
     }
 
     /// Sends, and waits for the head of the answer.
     pub(crate) async fn send(&self, request: ToSend) -> Result<Response<Incoming>, SendError> {
+        answer_of(&self.client, request).await
+    }
+
+    /// Asks for a WebSocket.
+    pub(super) async fn open_socket(
+        &self,
+        request: ToSend,
+    ) -> Result<Response<Incoming>, SendError> {
+        answer_of(&self.sockets, request).await
+    }
+}
+
+async fn answer_of(
+    client: &Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    request: ToSend,
+) -> Result<Response<Incoming>, SendError> {
+    {
         let request = request.into_http()?;
-        match tokio::time::timeout(ANSWER_TIMEOUT, self.client.request(request)).await {
+        match tokio::time::timeout(ANSWER_TIMEOUT, client.request(request)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 tracing::debug!(connect = error.is_connect(), "no answer from the venue");
@@ -94,6 +150,60 @@ impl Upstream {
             }
             Err(_) => Err(SendError::NoAnswer),
         }
+    }
+}
+
+impl Upstream {
+    /// What is known of the venues' clocks.
+    pub(crate) const fn clocks(&self) -> &Clocks {
+        &self.clocks
+    }
+
+    /// Sees to it that the time at a server is measured, now and then, beside what is sent there. `origin` is the venue's,
+    /// `server` that or what stands in its place.
+    pub(crate) fn measure(self: &Arc<Self>, origin: &str, server: &str) {
+        if !self.clocks.is_to_be_asked(server, Uptime::now()) {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let (this, server) = (Arc::clone(self), server.to_owned());
+        let endpoint = time_endpoint(origin);
+        runtime.spawn(async move {
+            if this.ask_time(&server, endpoint).await.is_none() {
+                tracing::debug!(server, "no time was said");
+            }
+        });
+    }
+
+    async fn ask_time(&self, server: &str, endpoint: Option<&TimeEndpoint>) -> Option<()> {
+        let path = endpoint.map_or("/", |endpoint| endpoint.path.as_str());
+        let ask = ToSend {
+            method: if endpoint.is_some() { "GET" } else { "HEAD" }.to_owned(),
+            address: format!("{}{path}", server.trim_end_matches('/')),
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        let sent = (SystemClock.now(), Uptime::now());
+        let answer = self.send(ask).await.ok()?;
+        let answered = Uptime::now();
+        let (head, body) = answer.into_parts();
+        let exchange = Exchange { sent, answered };
+        let said = match endpoint {
+            Some(endpoint) => {
+                let body = Limited::new(body, MAX_TIME_BYTES).collect();
+                let body = tokio::time::timeout(ANSWER_TIMEOUT, body)
+                    .await
+                    .ok()?
+                    .ok()?;
+                endpoint.read(&body.to_bytes())
+            }
+            None => None,
+        };
+        let said = said.or_else(|| date(head.headers.get(DATE)?.to_str().ok()?))?;
+        self.clocks.said(server, said, exchange);
+        Some(())
     }
 }
 

@@ -15,7 +15,7 @@ use hyper::{
 };
 use percent_encoding::percent_decode_str;
 use serde_json::json;
-use touchkeep_core::{ClientId, Code, reference};
+use touchkeep_core::{ClientId, Clock as _, Code, SystemClock, reference};
 use touchkeep_wire::{Failure, WEBHOOK_TOLERANCE_SECONDS, WebhookVerdict};
 
 use super::{
@@ -123,7 +123,7 @@ fn client(agent: &Agent, token: &str) -> Result<(ClientId, String), Refused> {
         let what = "no client has this token; `touchkeep proxy list` names those that are let in";
         refused(StatusCode::UNAUTHORIZED, "token", what)
     })?;
-    agent.saw(client.id);
+    agent.saw(client.id, SystemClock.now());
     Ok((client.id, client.name.clone()))
 }
 

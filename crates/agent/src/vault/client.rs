@@ -4,8 +4,11 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
-use touchkeep_core::{AccessToken, ClientId, Code, UnixMillis};
+use touchkeep_core::{AccessToken, ClientId, Code, UnixMillis, text::visible};
+use touchkeep_venue::OperationKind;
 use touchkeep_wire::Failure;
+
+use crate::caller::Caller;
 
 /// The setting of the vault that holds them.
 pub(crate) const SETTING: &str = "clients";
@@ -22,6 +25,19 @@ pub(crate) struct Client {
     pub(crate) key_set: String,
     pub(crate) created: UnixMillis,
     token_sha256: String,
+    /// The only venues that it may use it at; empty where all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) venues: Vec<String>,
+    /// The only kinds of operations that it may ask for; empty where all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) kinds: Vec<OperationKind>,
+}
+
+/// A client that ends with the process that asked for it. The vault never sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Visitor {
+    pub(crate) client: Client,
+    pub(crate) caller: Caller,
 }
 
 impl Client {
@@ -49,6 +65,8 @@ impl Client {
             key_set,
             created,
             token_sha256: hash(&token),
+            venues: Vec::new(),
+            kinds: Vec::new(),
         };
         Ok((client, AccessToken::new(token)))
     }
@@ -77,6 +95,17 @@ impl Client {
         }
         let shown = hash(token);
         clients.iter().find(|client| client.token_sha256 == shown)
+    }
+
+    /// Why this client may not do that, where it may not: nothing of it is judged any further.
+    pub(crate) fn is_beyond(&self, venue: &str, kind: Option<OperationKind>) -> Option<String> {
+        if !self.venues.is_empty() && !self.venues.iter().any(|known| known == venue) {
+            return Some(format!("this client is not let in to {}", visible(venue)));
+        }
+        let kind = kind.filter(|kind| !self.kinds.is_empty() && !self.kinds.contains(kind))?;
+        Some(format!(
+            "this client may not do anything of the kind {kind}"
+        ))
     }
 
     /// Whether a person means this one.
@@ -108,6 +137,24 @@ mod tests {
         assert_eq!(Client::of_token(&clients, token_b.expose()), Some(&b));
         assert_eq!(Client::of_token(&clients, "tkc_"), None);
         assert_eq!(Client::of_token(&clients, &hash(token_a.expose())), None);
+    }
+
+    #[test]
+    fn a_bound_client_goes_no_further() {
+        let (mut bound, _) = client("a");
+        assert_eq!(bound.is_beyond("okx", Some(OperationKind::Withdraw)), None);
+        bound.venues = vec!["kraken".into()];
+        bound.kinds = vec![OperationKind::Read];
+        assert_eq!(bound.is_beyond("kraken", Some(OperationKind::Read)), None);
+        assert_eq!(bound.is_beyond("kraken", None), None);
+        assert!(
+            bound
+                .is_beyond("kraken", Some(OperationKind::Trade))
+                .is_some()
+        );
+        assert!(bound.is_beyond("okx", None).is_some());
+        let read = Client::read_all(Some(&Client::write_all(std::slice::from_ref(&bound))));
+        assert_eq!(read, [bound]);
     }
 
     #[test]

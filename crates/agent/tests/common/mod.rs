@@ -12,7 +12,10 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -26,7 +29,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use touchkeep_client::{ConnectError, Connection, Event, FrontEnd, Paths};
-use touchkeep_wire::{Answer, Approval, Prompt, PromptClosed, Question, Scope, SecretText};
+use touchkeep_wire::{
+    AddClient, AddItem, Answer, Approval, CreateVault, NewDevice, NewSecret, Prompt, PromptClosed,
+    Question, Scope, SecretText, SetPolicy,
+};
 
 /// Nothing here takes this long on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -272,7 +278,17 @@ pub struct Got {
 pub struct Venue {
     pub url: String,
     pub got: Arc<Mutex<Vec<Got>>>,
+    /// How far its clock is ahead of this machine's. Questions for the time are answered and not remembered.
+    pub ahead_ms: Arc<AtomicI64>,
+    /// How often it was asked for the time.
+    pub asked_time: Arc<AtomicI64>,
     task: tokio::task::JoinHandle<()>,
+}
+
+/// Milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    i64::try_from(now).unwrap()
 }
 
 impl Venue {
@@ -281,15 +297,25 @@ impl Venue {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let got = Arc::<Mutex<Vec<Got>>>::default();
+        let (ahead_ms, asked_time) = (Arc::<AtomicI64>::default(), Arc::<AtomicI64>::default());
         let task = tokio::spawn({
             let got = Arc::clone(&got);
+            let (ahead_ms, asked_time) = (Arc::clone(&ahead_ms), Arc::clone(&asked_time));
             async move {
                 loop {
                     let (stream, _) = listener.accept().await.unwrap();
                     let got = Arc::clone(&got);
+                    let (ahead_ms, asked_time) = (Arc::clone(&ahead_ms), Arc::clone(&asked_time));
                     let service = service_fn(move |request: Request<Incoming>| {
                         let got = Arc::clone(&got);
+                        let ahead = ahead_ms.load(Ordering::SeqCst);
+                        let asked_time = Arc::clone(&asked_time);
                         async move {
+                            if request.uri().path() == "/api/v3/time" {
+                                asked_time.fetch_add(1, Ordering::SeqCst);
+                                let time = format!("{{\"serverTime\":{}}}", now_ms() + ahead);
+                                return Ok(Response::new(Full::new(Bytes::from(time))));
+                            }
                             let one = read(request, secret).await;
                             got.lock().unwrap().push(one);
                             if !answers {
@@ -309,7 +335,13 @@ impl Venue {
                 }
             }
         });
-        Self { url, got, task }
+        Self {
+            url,
+            got,
+            ahead_ms,
+            asked_time,
+            task,
+        }
     }
 
     pub fn got(&self) -> Vec<Got> {
@@ -391,4 +423,38 @@ pub fn place(base: &str) -> (u16, String) {
     let rest = base.strip_prefix("http://127.0.0.1:").unwrap();
     let (port, path) = rest.split_once('/').unwrap_or((rest, ""));
     (port.parse().unwrap(), format!("/{path}"))
+}
+
+/// Makes a practice vault with keys of a Binance at that address, and lets a bot in: its base address and token.
+pub async fn let_in(agent: &Agent, venue: &str, secret: &str, policy: &str) -> (String, String) {
+    let client = agent.client().await;
+    let _owner = Person::new(agent, yes).await;
+    let path = agent.home.path().join("v.touchkeep").display().to_string();
+    let new = CreateVault {
+        path,
+        user: "Zoe".into(),
+        environment: "test".into(),
+        practice: true,
+        device: NewDevice::Software { work_factor: 10 },
+    };
+    client.call(new).await.unwrap();
+    for class in ["trade", "read"] {
+        let value = SecretText::new(secret.into());
+        let add = AddItem::new("exchange-key", class)
+            .field("venue", "binance")
+            .field("key-set", "main")
+            .field("class", class)
+            .field("api-key", format!("{class}-api-key-0123456789"))
+            .field("base-url", venue)
+            .secret("secret", NewSecret::Stored { value });
+        client.call(add).await.unwrap();
+    }
+    let text = policy.into();
+    client.call(SetPolicy { text }).await.unwrap();
+    let add = AddClient {
+        name: "bot".into(),
+        key_set: "main".into(),
+    };
+    let bot = client.call(add).await.unwrap();
+    (bot.base_url, bot.token.into_inner())
 }

@@ -39,7 +39,7 @@ pub(crate) use import::{Duplicates, Export, Import};
 pub(crate) use init::{Init, WayBack};
 pub(crate) use list::List;
 pub(crate) use policy::Policy;
-pub(crate) use proxy::Proxy;
+pub(crate) use proxy::{Bounds, Exec, Proxy};
 pub(crate) use recover::Recover;
 pub(crate) use run::{Inject, Mask, Read, Run, RunMonitor};
 pub(crate) use values::Values;
@@ -228,7 +228,7 @@ pub(crate) enum Verb {
     /// Programs that may use the local proxy.
     #[command(
         subcommand,
-        after_help = "Examples:\n  touchkeep proxy add grid-bot --key-set main      prints its token, once\n  touchkeep proxy list\n  touchkeep proxy revoke grid-bot"
+        after_help = "Examples:\n  touchkeep proxy add grid-bot --key-set main      prints its token, once\n  touchkeep proxy add report --kind read            may look, and nothing else\n  touchkeep proxy list\n  touchkeep proxy revoke grid-bot\n  touchkeep proxy exec -- python3 bot.py            no token to keep: it ends with the program"
     )]
     Proxy(Proxy),
     /// Programs that may have values without a person being asked again.

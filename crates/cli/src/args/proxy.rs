@@ -1,6 +1,8 @@
 //! `proxy`.
 
-use clap::Subcommand;
+use std::ffi::OsString;
+
+use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Proxy {
@@ -8,9 +10,8 @@ pub(crate) enum Proxy {
     Add {
         /// Its name.
         name: String,
-        /// What it may use.
-        #[arg(long, default_value = "main")]
-        key_set: String,
+        #[command(flatten)]
+        bounds: Bounds,
     },
     /// Programs that may use it.
     List,
@@ -19,4 +20,35 @@ pub(crate) enum Proxy {
         /// Name or id.
         client: String,
     },
+    /// Run a program that may use it until it ends, with dummy keys and addresses in its environment.
+    #[command(
+        after_help = "The program finds TOUCHKEEP_PROXY_URL, TOUCHKEEP_TOKEN, and for each venue, as for binance: BINANCE_API_KEY, BINANCE_API_SECRET, TOUCHKEEP_BINANCE_URL. The token is worth nothing once it has ended.\n\nExamples:\n  touchkeep proxy exec -- python3 bot.py\n  touchkeep proxy exec --venue kraken --kind read -- ./report\n  touchkeep proxy exec --client grid-bot -- freqtrade trade"
+    )]
+    Exec(Exec),
+}
+
+/// What a client is bound to.
+#[derive(Debug, Args)]
+pub(crate) struct Bounds {
+    /// What it may use.
+    #[arg(long, default_value = "main")]
+    pub(crate) key_set: String,
+    /// Only this venue of it; may be given again.
+    #[arg(long)]
+    pub(crate) venue: Vec<String>,
+    /// Only operations of this kind, as rules name them; may be given again.
+    #[arg(long)]
+    pub(crate) kind: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Exec {
+    /// The name that rules and the audit log know it by; the program's own where absent.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) client: Option<String>,
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
+    /// The program and its arguments, after `--`.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
 }

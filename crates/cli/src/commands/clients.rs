@@ -1,13 +1,22 @@
-//! `proxy add | list | revoke`.
+//! `proxy add | list | revoke | exec`.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use serde::Serialize;
-use touchkeep_core::{ClientId, Clock, SystemClock, time};
-use touchkeep_wire::{AddClient, ListClients, RevokeClient};
+use touchkeep_core::{ClientId, Clock, Code, SystemClock, time};
+use touchkeep_inject::program::{self, Program};
+use touchkeep_wire::{
+    AddClient, BindClient, ClientSummary, Failure, ListClients, OpenClient, RevokeClient,
+};
+use zeroize::Zeroizing;
 
-use super::{Context, Done};
-use crate::{args::Proxy, layout};
+use super::{Context, Done, NAME};
+use crate::{
+    args::{Bounds, Exec, Global, Proxy},
+    layout,
+    output::Output,
+    session::call_once,
+};
 
 /// What `proxy add` prints: the one time that the token is shown.
 #[derive(Serialize)]
@@ -19,13 +28,32 @@ struct Added {
 
 pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
     match verb {
-        Proxy::Add { name, key_set } => {
+        Proxy::Add { name, bounds } => {
+            let Bounds {
+                key_set,
+                venue,
+                kind,
+            } = bounds;
+            let is_bound = !venue.is_empty() || !kind.is_empty();
             let added = context
                 .call_asking(AddClient {
                     name: name.clone(),
                     key_set,
                 })
                 .await?;
+            // Before anybody has the token.
+            if is_bound {
+                let bind = BindClient {
+                    client: added.id.to_string(),
+                    venues: venue,
+                    kinds: kind,
+                };
+                if let Err(failure) = context.call_asking(bind).await {
+                    let client = added.id.to_string();
+                    context.call_asking(RevokeClient { client }).await?;
+                    return Err(failure);
+                }
+            }
             // EXPOSE: on stdout, once, to the person who asked for it.
             let added = Added {
                 id: added.id,
@@ -47,8 +75,8 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
                     return "No program may use the proxy yet. Next: touchkeep proxy add NAME --key-set main".into();
                 }
                 let ago = |at| format!("{} d ago", now.since(at) / time::DAY_MS);
-                let rows: Vec<_> = clients.iter().map(|client| vec![client.name.clone(), client.key_set.clone(), ago(client.created), client.last_seen.map_or_else(|| "never".into(), ago)]).collect();
-                layout::table(&["NAME", "KEY SET", "LET IN", "LAST SEEN"], &rows)
+                let rows: Vec<_> = clients.iter().map(|client| vec![client.name.clone(), client.key_set.clone(), only(client), ago(client.created), client.last_seen.map_or_else(|| "never".into(), ago)]).collect();
+                layout::table(&["NAME", "KEY SET", "ONLY", "LET IN", "LAST SEEN"], &rows)
             });
         }
         Proxy::Revoke { client } => {
@@ -61,6 +89,57 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
                 .output
                 .done(&format!("{client} has no access any more."));
         }
+        // It needs no runtime beside the program.
+        Proxy::Exec(args) => return exec(args, context.global, context.output),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+// What it is bound to, in words.
+fn only(client: &ClientSummary) -> String {
+    let venues = client.venues.join(", ");
+    match (client.kinds.is_empty(), client.venues.is_empty()) {
+        (true, true) => "everything".into(),
+        (true, false) => venues,
+        (false, true) => client.kinds.join(", "),
+        (false, false) => format!("{} at {venues}", client.kinds.join(", ")),
+    }
+}
+
+/// Becomes the program. Its token ends with this process, and so with the program.
+pub(super) fn exec(args: Exec, global: Global, output: Output) -> Done {
+    match prepare(args, global, output) {
+        Ok(program) => {
+            let error = program.exec();
+            output.failure(&Failure::new(Code::System, error.to_string(), ""));
+            Ok(ExitCode::from(error.status()))
+        }
+        Err(failure) => {
+            output.failure(&failure);
+            Ok(ExitCode::from(program::FAILED))
+        }
+    }
+}
+
+fn prepare(args: Exec, global: Global, output: Output) -> Result<Program, Failure> {
+    let own = args
+        .command
+        .first()
+        .map(Path::new)
+        .and_then(Path::file_name);
+    let own = own.map(|name| name.to_string_lossy().into_owned());
+    let open = OpenClient {
+        name: args.client.or(own).unwrap_or_default(),
+        key_set: args.bounds.key_set,
+        venues: args.bounds.venue,
+        kinds: args.bounds.kind,
+    };
+    let opened = call_once(NAME, &open, global, output)?;
+    let nothing = || Failure::new(Code::Invalid, "there is no program to run", "");
+    let mut program = Program::new(args.command).ok_or_else(nothing)?;
+    for variable in opened.variables {
+        // EXPOSE: to the environment of the program that is let in.
+        program.set(variable.name, Zeroizing::new(variable.value.into_inner()));
+    }
+    Ok(program)
 }

@@ -34,7 +34,7 @@ use touchkeep_core::Code;
 use touchkeep_wire::Failure;
 
 use crate::{
-    args::{AgentVerb, Audit, Cli, Global, Values, Verb},
+    args::{AgentVerb, Audit, Cli, Global, Proxy, Values, Verb},
     demo, front_end,
     output::Output,
     session::Session,
@@ -66,6 +66,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Done {
         Verb::Values(Values::Run(args)) => run::run(args, cli.global, output),
         Verb::Values(Values::Credential(verb)) => credential::credential(&verb, cli.global, output),
         Verb::Git(verb) => git::git(&verb, output),
+        Verb::Proxy(Proxy::Exec(args)) => clients::exec(args, cli.global, output),
         Verb::Values(Values::RunMonitor(args)) => run::be_the_monitor(&args),
         verb => crate::session::runtime()?.block_on(talk(verb, cli.global, output)),
     }

@@ -15,6 +15,26 @@ calls! {
     }
     /// Programs that may use the proxy.
     ListClients = "client.list" -> Vec<ClientSummary> {}
+    /// Binds a client to some venues and kinds of operations of its key set.
+    BindClient = "client.bind" -> Done {
+        /// Name or id.
+        client: String,
+        /// The venues, by id; all where empty.
+        venues: Vec<String>,
+        /// The kinds, as rules name them; all where empty.
+        kinds: Vec<String>,
+    }
+    /// Lets the calling program in for as long as it runs. Nothing of it is kept in the vault.
+    OpenClient = "client.open" -> OpenedClient {
+        /// Display name.
+        name: String,
+        /// The key set that it may use.
+        key_set: String,
+        /// The venues, by id; all of the key set where empty.
+        venues: Vec<String>,
+        /// The kinds, as rules name them; all where empty.
+        kinds: Vec<String>,
+    }
     /// Ends a program's access at once.
     RevokeClient = "client.revoke" -> Done {
         /// Name or id.
@@ -33,6 +53,24 @@ pub struct NewClient {
     pub base_url: String,
 }
 
+/// A client of the proxy that ends with the program that asked for it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OpenedClient {
+    /// Its id.
+    pub id: ClientId,
+    /// Variables for the program's environment: the token under the names that libraries look for, and addresses.
+    pub variables: Vec<Variable>,
+}
+
+/// A variable of an environment.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: SecretText,
+}
+
 /// A client of the proxy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientSummary {
@@ -42,6 +80,10 @@ pub struct ClientSummary {
     pub name: String,
     /// The key set that it may use.
     pub key_set: String,
+    /// The only venues that it may use it at; empty where all.
+    pub venues: Vec<String>,
+    /// The only kinds of operations that it may ask for; empty where all.
+    pub kinds: Vec<String>,
     /// When it was let in.
     pub created: UnixMillis,
     /// When it last asked.

@@ -1,0 +1,113 @@
+//! What ccxt makes of our refusals, for every venue that it has.
+//!
+//! `TOUCHKEEP_PYTHON` names a Python with `tests/requirements.txt`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+use touchkeep_venue::{Reason, refusal, venues};
+
+const READER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ccxt_raises.py");
+// Words with what a person's own names may hold.
+const WORDS: &str = "Touchkeep: no rule allows \"withdraw 1 BTC to bc1qx\" (é), so it is denied";
+
+fn raised(cases: &[(String, Reason)]) -> Vec<(Vec<String>, String)> {
+    let python = std::env::var_os("TOUCHKEEP_PYTHON").unwrap_or_else(|| "python3".into());
+    let mut child = Command::new(python)
+        .args(["-B", "-W", "ignore", READER])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = String::new();
+    for (venue, reason) in cases {
+        let (status, body) = refusal(venue, *reason, WORDS);
+        let url = format!("http://127.0.0.1:9/{venue}/order");
+        let line = json!({"venue": venue, "status": status, "body": body, "url": url});
+        lines += &format!("{line}\n");
+    }
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(lines.as_bytes())
+        .unwrap();
+    let said = child.wait_with_output().unwrap();
+    assert!(said.status.success(), "is ccxt there?");
+    let said = String::from_utf8(said.stdout).unwrap();
+    let read = said.lines().map(|line| {
+        let said: Value = serde_json::from_str(line).unwrap();
+        let raised = said["raised"].as_array().unwrap();
+        let raised = raised.iter().map(|name| name.as_str().unwrap().to_owned());
+        (
+            raised.collect(),
+            said["message"].as_str().unwrap().to_owned(),
+        )
+    });
+    read.collect()
+}
+
+#[test]
+fn ccxt_raises_what_a_person_expects() {
+    let mut cases = Vec::new();
+    // ccxt has no Robinhood.
+    for venue in venues().iter().filter(|venue| venue.id != "robinhood") {
+        cases.extend(Reason::ALL.map(|reason| (venue.id.to_owned(), reason)));
+    }
+    let all = raised(&cases);
+    assert_eq!(all.len(), cases.len());
+    let mut wrong = Vec::new();
+    for ((venue, reason), (raised, message)) in cases.iter().zip(&all) {
+        let is = |class: &str| raised.iter().any(|name| name == class);
+        let fits = match reason {
+            // Hyperliquid's errors have no classes.
+            Reason::Key | Reason::Denied => is("AuthenticationError") || venue == "hyperliquid",
+            Reason::Malformed | Reason::Unknown => is("ExchangeError"),
+            Reason::Unavailable => is("ExchangeError") || is("OperationFailed"),
+        };
+        let never = [
+            "DDoSProtection",
+            "RateLimitExceeded",
+            "InvalidNonce",
+            "OnMaintenance",
+            "RequestTimeout",
+            "OrderNotFound",
+            "InvalidOrder",
+            "InsufficientFunds",
+            "BadSymbol",
+            "AccountSuspended",
+        ];
+        let again = is("OperationFailed") && *reason != Reason::Unavailable;
+        // The words themselves, as JSON or as text.
+        let words = ["Touchkeep: no rule allows", "withdraw 1 BTC to bc1qx"];
+        let worded = words.iter().all(|words| message.contains(words));
+        if !fits || again || !worded || never.iter().any(|class| is(class)) {
+            wrong.push(format!("{venue} {reason:?}: {raised:?} {message}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_refusal_is_json_and_no_success() {
+    for venue in venues() {
+        for reason in Reason::ALL {
+            let (status, body) = refusal(venue.id, reason, WORDS);
+            let read: Value = serde_json::from_str(&body).unwrap();
+            assert!(read.is_object() || venue.id == "bitfinex", "{body}");
+            assert!(
+                status >= 400 || ["bybit", "kraken"].contains(&venue.id),
+                "{body}"
+            );
+        }
+    }
+}
