@@ -167,6 +167,22 @@ impl Venue {
         )
     }
 
+    /// Makes a key in another venue's dialect: its name and its secret.
+    #[must_use]
+    pub fn key(&self, dialect: &str, kind: &str, permissions: &[&str]) -> (String, String) {
+        let form = serde_json::json!({ "label": "k", "dialect": dialect, "type": kind, "permissions": permissions });
+        let key = self.control("POST", "/keys", &form);
+        (
+            key["api_key"].as_str().unwrap().into(),
+            key["secret"].as_str().unwrap().into(),
+        )
+    }
+
+    /// Enters an address to its address book.
+    pub fn address(&self, address: &Value) {
+        let _entered = self.control("POST", "/withdrawal-addresses", address);
+    }
+
     /// Registers the public half of a key: its name.
     #[must_use]
     pub fn rsa_key(&self, pem: &str, permissions: &[&str]) -> String {
@@ -175,6 +191,15 @@ impl Venue {
             .as_str()
             .unwrap_or_else(|| panic!("{key}"))
             .into()
+    }
+
+    /// How much of an asset the customer has free.
+    #[must_use]
+    pub fn owned(&self, asset: &str) -> String {
+        let balances = self.control("GET", "/balances", &Value::Null);
+        let mut balances = balances.as_array().unwrap().iter();
+        let row = balances.find(|row| row["asset"] == asset).unwrap();
+        row["free"].as_str().unwrap().into()
     }
 
     /// Everything that it has received with this end of a path.

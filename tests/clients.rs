@@ -1,0 +1,262 @@
+//! Each program in `docs/clients/`, run as its first lines say, by a library that nobody has changed: against a practice
+//! exchange which checks every signature by itself, through the real agent and proxy.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may fail loudly"
+)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use serde_json::json;
+use touchkeep_tests::{Home, Person, Venue};
+
+const ADDRESS: &str = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
+
+const POLICY: &str = r#"
+[[rule]]
+name = "reading and cancelling"
+kinds = ["read", "cancel"]
+action = "allow"
+
+[[rule]]
+name = "small orders"
+kinds = ["trade"]
+symbols = ["BTCUSDT", "BTC-USDT", "XBTUSDT"]
+max_amount = "1"
+action = "allow"
+
+[[rule]]
+name = "withdrawals"
+kinds = ["withdraw"]
+action = "touch"
+"#;
+
+/// A client of one venue, and everything that it needs.
+struct Desk {
+    home: Home,
+    person: Person,
+    exchange: Venue,
+    venue: &'static str,
+    program: Vec<String>,
+}
+
+impl Desk {
+    /// With keys of that type: one to read and trade, a sealed one to withdraw.
+    fn set(venue: &'static str, keys: &str, program: Vec<String>) -> Self {
+        let exchange = Venue::open();
+        let home = Home::new(None);
+        let person = Person::sit_down(&home.paths(), None);
+        let path = home.path("v.touchkeep").display().to_string();
+        let _made = home.json(&["init", "--practice", "--path", &path, "--work-factor", "10"]);
+        let policy = home.path("policy.toml");
+        std::fs::write(&policy, POLICY).unwrap();
+        let _policy = home.json(&["policy", "set", policy.to_str().unwrap()]);
+        let desk = Self {
+            home,
+            person,
+            exchange,
+            venue,
+            program,
+        };
+        desk.add("trade", keys, "trade", &["read", "trade"]);
+        desk.add("money", keys, "move-money", &["read", "withdraw"]);
+        desk
+    }
+
+    fn add(&self, name: &str, keys: &str, class: &str, permissions: &[&str]) {
+        let (key, secret) = self.exchange.key(self.venue, keys, permissions);
+        let args = ["add", name, "--venue", self.venue, "--class", class];
+        let more = ["--api-key", &key, "--base-url", &self.exchange.url];
+        let secret_from = ["--secret-fd", "0"];
+        let args = [&args[..], &more, &secret_from].concat();
+        let _added = self.home.json_with(&args, &secret);
+    }
+
+    /// Runs the program as its first lines say.
+    fn run(&self, words: &[&str]) -> Output {
+        let exec = ["--no-interaction", "proxy", "exec", "--venue", self.venue];
+        self.home
+            .touchkeep()
+            .args(exec)
+            .arg("--")
+            .args(&self.program)
+            .args(words)
+            .output()
+            .unwrap()
+    }
+
+    fn says(&self, words: &[&str]) -> String {
+        let done = self.run(words);
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(
+            done.status.success(),
+            "{words:?}: {said}{}{}",
+            String::from_utf8_lossy(&done.stderr),
+            self.home.log()
+        );
+        said
+    }
+
+    /// Kraken sends money to its own address book alone.
+    fn knows_the_address(&self) {
+        let address =
+            json!({ "asset": "BTC", "key": "cold", "address": ADDRESS, "network": "BTC" });
+        self.exchange.address(&address);
+    }
+
+    // What it complains of.
+    fn fails(&self, words: &[&str]) -> String {
+        let done = self.run(words);
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(1), "{words:?}: {said}");
+        said
+    }
+
+    /// Everything that a bot does: a balance, an order by rule, one too large, a cancellation, and a withdrawal that a person
+    /// first refuses and then approves.
+    fn works_for_a_day(&self, market: &str, denied: &str, money: &[&str]) {
+        let placed = self.says(&["order", market, "buy", "0.5", "50000"]);
+        let order = placed.strip_prefix("order ").unwrap();
+        let (order, _) = order.split_once(": ").unwrap();
+        let balance = self.says(&["balance", "USDT"]);
+        assert!(balance.contains("balance: 75000"), "{balance}");
+        let cancelled = self.says(&["cancel", order, market]);
+        assert!(cancelled.to_lowercase().contains("cancel"), "{cancelled}");
+        let kept = self.exchange.owned("USDT");
+        assert_eq!(kept, "100000.00000000", "nothing is locked any more");
+        assert_eq!(
+            self.person.requests().len(),
+            0,
+            "by rule is without a person"
+        );
+
+        let too_large = self.fails(&["order", market, "buy", "1.5", "50000"]);
+        assert!(too_large.starts_with(denied), "{too_large}");
+        assert!(too_large.contains("Touchkeep: "), "{too_large}");
+
+        let withdraw = [&["withdraw"], money].concat();
+        self.person.mind.lock().unwrap().approves = false;
+        let refused = self.fails(&withdraw);
+        assert!(refused.starts_with(denied), "{refused}");
+        assert_eq!(self.sent(), Vec::<String>::new());
+        self.person.mind.lock().unwrap().approves = true;
+        let accepted = self.says(&withdraw);
+        assert!(accepted.contains("accepted"), "{accepted}");
+        assert_eq!(self.sent(), [sent()], "the venue's own record");
+        let shown = self.person.requests();
+        assert_eq!(shown.len(), 2, "each was shown once: {shown:?}");
+        let verdict = self.home.json(&["audit", "verify"]);
+        assert_eq!(verdict["sound"], true, "{verdict}");
+    }
+
+    // The withdrawals that the venue has carried out, in its words.
+    fn sent(&self) -> Vec<String> {
+        let record = self.exchange.received("");
+        let mut done = record.iter().filter(|row| row["accepted"] == json!(true));
+        let withdrawal = |row: &serde_json::Value| {
+            let what = row["operation"].as_str()?;
+            what.starts_with("withdraw 0").then(|| what.to_owned())
+        };
+        done.by_ref().filter_map(withdrawal).collect()
+    }
+}
+
+fn example(name: &str) -> PathBuf {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/clients");
+    std::fs::canonicalize(folder).unwrap().join(name)
+}
+
+fn python(name: &str) -> Vec<String> {
+    let python = std::env::var("TOUCHKEEP_PYTHON")
+        .unwrap_or_else(|_| panic!("TOUCHKEEP_PYTHON is not set: run through ./dev test"));
+    vec![python, example(name).display().to_string()]
+}
+
+/// A program in a folder of its own, as npm's are, beside the library.
+fn node(folder: &Path, name: &str) -> Vec<String> {
+    let modules = concat!(env!("CARGO_MANIFEST_DIR"), "/clients-npm/node_modules");
+    assert!(
+        Path::new(modules).exists(),
+        "{modules} is missing: run through ./dev test, or `npm ci` there"
+    );
+    std::os::unix::fs::symlink(modules, folder.join("node_modules")).unwrap();
+    let program = folder.join(name);
+    std::fs::copy(example(name), &program).unwrap();
+    vec!["node".to_owned(), program.display().to_string()]
+}
+
+// How a withdrawal to `ADDRESS` stands in the venue's record.
+fn sent() -> String {
+    format!("withdraw 0.5 BTC to {ADDRESS} (network BTC)")
+}
+
+#[test]
+fn python_ccxt_works_at_binance() {
+    let desk = Desk::set("binance", "hmac", python("ccxt_binance.py"));
+    desk.works_for_a_day(
+        "BTC/USDT",
+        "AuthenticationError: ",
+        &["BTC", "0.5", ADDRESS],
+    );
+}
+
+#[test]
+fn python_ccxt_works_at_binance_asynchronously() {
+    let desk = Desk::set("binance", "hmac", python("ccxt_binance_async.py"));
+    desk.works_for_a_day(
+        "BTC/USDT",
+        "AuthenticationError: ",
+        &["BTC", "0.5", ADDRESS],
+    );
+}
+
+#[test]
+fn python_ccxt_works_at_kraken() {
+    let desk = Desk::set("kraken", "hmac", python("ccxt_kraken.py"));
+    desk.knows_the_address();
+    desk.works_for_a_day(
+        "BTC/USDT",
+        "PermissionDenied: ",
+        &["BTC", "0.5", ADDRESS, "cold"],
+    );
+}
+
+#[test]
+fn python_ccxt_works_at_coinbase() {
+    let desk = Desk::set("coinbase", "es256", python("ccxt_coinbase.py"));
+    desk.works_for_a_day("BTC/USDT", "PermissionDenied: ", &["BTC", "0.5", ADDRESS]);
+}
+
+#[test]
+fn npm_ccxt_works_at_binance() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::set("binance", "hmac", node(folder.path(), "ccxt_binance.mjs"));
+    desk.works_for_a_day(
+        "BTC/USDT",
+        "AuthenticationError: ",
+        &["BTC", "0.5", ADDRESS],
+    );
+}
+
+#[test]
+fn npm_ccxt_works_at_kraken() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::set("kraken", "hmac", node(folder.path(), "ccxt_kraken.mjs"));
+    desk.knows_the_address();
+    desk.works_for_a_day(
+        "BTC/USDT",
+        "PermissionDenied: ",
+        &["BTC", "0.5", ADDRESS, "cold"],
+    );
+}
+
+#[test]
+fn python_binance_works() {
+    let desk = Desk::set("binance", "hmac", python("python_binance.py"));
+    desk.works_for_a_day("BTCUSDT", "BinanceAPIException: ", &["BTC", "0.5", ADDRESS]);
+}
