@@ -9,7 +9,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Output,
+    process::{Command, Output},
 };
 
 use serde_json::json;
@@ -48,7 +48,10 @@ struct Desk {
 impl Desk {
     /// With keys of that type: one to read and trade, a sealed one to withdraw.
     fn set(venue: &'static str, keys: &str, program: Vec<String>) -> Self {
-        let exchange = Venue::open();
+        Self::at(Venue::open(), venue, keys, program)
+    }
+
+    fn at(exchange: Venue, venue: &'static str, keys: &str, program: Vec<String>) -> Self {
         let home = Home::new(None);
         let person = Person::sit_down(&home.paths(), None);
         let path = home.path("v.touchkeep").display().to_string();
@@ -171,10 +174,13 @@ fn example(name: &str) -> PathBuf {
     std::fs::canonicalize(folder).unwrap().join(name)
 }
 
+fn interpreter() -> String {
+    std::env::var("TOUCHKEEP_PYTHON")
+        .unwrap_or_else(|_| panic!("TOUCHKEEP_PYTHON is not set: run through ./dev test"))
+}
+
 fn python(name: &str) -> Vec<String> {
-    let python = std::env::var("TOUCHKEEP_PYTHON")
-        .unwrap_or_else(|_| panic!("TOUCHKEEP_PYTHON is not set: run through ./dev test"));
-    vec![python, example(name).display().to_string()]
+    vec![interpreter(), example(name).display().to_string()]
 }
 
 /// A program in a folder of its own, as npm's are, beside the library.
@@ -259,4 +265,25 @@ fn npm_ccxt_works_at_kraken() {
 fn python_binance_works() {
     let desk = Desk::set("binance", "hmac", python("python_binance.py"));
     desk.works_for_a_day("BTCUSDT", "BinanceAPIException: ", &["BTC", "0.5", ADDRESS]);
+}
+
+#[test]
+fn pybit_works_at_bybit() {
+    let mut exchange = Command::new(interpreter());
+    exchange.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/bybit_venue.py"));
+    let exchange = Venue::run(exchange);
+    // The exchange is one that notices what the bot signs with.
+    let (key, _) = exchange.key("bybit", "hmac", &["read"]);
+    let direct = Command::new(interpreter())
+        .arg(example("pybit_bybit.py"))
+        .args(["balance", "USDT"])
+        .env("BYBIT_API_KEY", key)
+        .env("TOUCHKEEP_BYBIT_URL", &exchange.url)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&direct.stderr);
+    assert!(said.contains("ErrCode: 10004"), "{said}");
+
+    let desk = Desk::at(exchange, "bybit", "hmac", python("pybit_bybit.py"));
+    desk.works_for_a_day("BTCUSDT", "InvalidRequestError: ", &["BTC", "0.5", ADDRESS]);
 }

@@ -145,6 +145,12 @@ impl Venue {
     pub fn open() -> Self {
         let mut command = Command::new(binary("touchkeep-practice"));
         command.arg("venue");
+        Self::run(command)
+    }
+
+    /// Another program that is an exchange with the same web site.
+    #[must_use]
+    pub fn run(command: Command) -> Self {
         let (process, ready) = Running::ready(command);
         Self {
             _process: process,
