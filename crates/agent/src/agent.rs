@@ -32,6 +32,7 @@ use crate::{
     ports::{Line, Running},
     prompts::Prompts,
     proxy::{self, Answer, Asked, Refusal, Upstream},
+    signing_seat::SigningSeat,
     state::{State, StateError},
     uptime::Uptime,
     vault::{
@@ -55,6 +56,7 @@ pub(crate) struct Agent {
     gate: Gate,
     watching: Watching,
     armed: RwLock<Option<Arc<Armed>>>,
+    signing: SigningSeat,
     worked: AtomicU64,
     vault: RwLock<Option<Arc<Current>>>,
     lifecycle: tokio::sync::Mutex<()>,
@@ -86,6 +88,7 @@ impl Agent {
             gate: Gate::default(),
             watching: Watching::default(),
             armed: RwLock::default(),
+            signing: SigningSeat::default(),
             worked: AtomicU64::new(0),
             vault: RwLock::new(None),
             lifecycle: tokio::sync::Mutex::default(),
@@ -129,6 +132,11 @@ impl Agent {
     /// Which webhooks' deliveries were taken.
     pub(crate) const fn deliveries(&self) -> &Deliveries {
         &self.deliveries
+    }
+
+    /// Whether it is this agent that signs with a vault.
+    pub(crate) const fn signing(&self) -> &SigningSeat {
+        &self.signing
     }
 
     pub(crate) const fn upstream(&self) -> &Arc<Upstream> {
@@ -298,12 +306,6 @@ impl Agent {
         self.state.next_nonce(item, floor)
     }
 
-    /// Notes that a client asked.
-    pub(crate) fn saw(&self, client: ClientId, at: UnixMillis) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.insert(client, at);
-    }
-
     /// Writes down when clients were last seen; blocks.
     pub(crate) fn flush_seen(&self) {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
@@ -322,6 +324,12 @@ impl Agent {
     /// Ends the agent.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// Notes that a client was here.
+    pub(crate) fn saw(&self, client: ClientId) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(client, SystemClock.now());
     }
 
     // For how much longer trade keys are armed.
@@ -396,9 +404,10 @@ impl Agent {
             .client_of(clients, &asked.token)
             .ok_or(Refusal::UnknownToken)?;
         self.stays_within(&client, &asked).await?;
+        self.signs_here()?;
         let request = RequestId::random();
         let _seat = self.running.begin(request, asked.peer, asked.port);
-        self.saw(client.id, SystemClock.now());
+        self.saw(client.id);
         let incoming = Incoming {
             request,
             client: Asker {
@@ -414,6 +423,15 @@ impl Agent {
         answered
             .map(|done| proxy::passed_on(done.response))
             .map_err(|why| refusal_of(&why))
+    }
+
+    /// Sees to it that no other agent of this machine signs with the same vault.
+    pub(crate) fn signs_here(&self) -> Result<(), Refusal> {
+        let vault = self.vault().ok_or(Refusal::Locked)?;
+        self.signing.take(vault.id()).map_err(|why| {
+            let fix = "lock it there, or point your programs at that agent's proxy";
+            Refusal::Decided(Code::NotPermitted, format!("{why}; {fix}"))
+        })
     }
 
     // What a client is bound to comes before what a policy says of it.

@@ -41,6 +41,7 @@ mod ports;
 mod prompts;
 mod proxy;
 mod schedule;
+mod signing_seat;
 mod sockets;
 mod state;
 mod uptime;

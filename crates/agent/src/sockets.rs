@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{Clock, Code, RequestId, SystemClock, text::visible};
+use touchkeep_core::{Code, RequestId, text::visible};
 use touchkeep_pipeline::{Client as Asker, Incoming};
 use touchkeep_venue::{
     OperationKind, Outgoing, Request,
@@ -37,7 +37,7 @@ impl Agent {
                 return Err(Refusal::Decided(Code::Denied, why));
             }
             let base = pipeline.base_url(&socket.venue, &client.key_set);
-            self.is_seen(client);
+            self.saw(client.id);
             base.map_err(|why| refusal_of(&why.into()))
         })
     }
@@ -53,7 +53,8 @@ impl Agent {
         }
         let request = RequestId::random();
         let _seat = self.running().begin(request, socket.peer, socket.port);
-        self.is_seen(&client);
+        self.signs_here()?;
+        self.saw(client.id);
         let incoming = Incoming {
             request,
             client: Asker {
@@ -112,9 +113,5 @@ impl Agent {
         let armed = self.armed().ok_or(Refusal::Locked)?;
         let client = self.client_of(armed.clients(), &socket.token);
         then(&client.ok_or_else(unknown)?, armed.pipeline())
-    }
-
-    fn is_seen(&self, client: &Client) {
-        self.saw(client.id, SystemClock.now());
     }
 }

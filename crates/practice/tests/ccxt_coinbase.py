@@ -62,7 +62,8 @@ def token(name, secret, method, path, host="api.coinbase.com", alg=None, header=
 
 def call(url, bearer, method="GET", path=ACCOUNTS, body=None):
     """Status and body of one request with this token."""
-    data = None if body is None else json.dumps(body).encode()
+    text = body if body is None or isinstance(body, str) else json.dumps(body)
+    data = None if text is None else text.encode()
     headers = {"Content-Type": "application/json"}
     if bearer is not None:
         headers["Authorization"] = "Bearer " + bearer
@@ -161,6 +162,13 @@ def idempotence(url, control):
            "order_configuration": {"limit_limit_gtc": {"base_size": "0.5", "limit_price": "50000"}}}
     first, second = [call(url, token(*key, "POST", orders), "POST", orders, ask)[1] for _ in range(2)]
     same("same order", first["order_id"], second["order_id"])
+    ask["client_order_id"] = "other"
+    for extra, expected in [({"leverage": "2"}, 200), ({"attached_order_configuration": {}}, 200), ({"odd": 1}, 400)]:
+        status, answer = call(url, token(*key, "POST", orders), "POST", orders, {**ask, **extra})
+        same("not half done", (status, status == 200 and answer["success"]), (expected, False))
+    twice = json.dumps(ask).replace('{"limit_limit_gtc"', '{"limit_limit_gtc": {"base_size": "9", "limit_price": "1"}, "limit_limit_gtc"')
+    status, _ = call(url, token(*key, "POST", orders), "POST", orders, twice)
+    same("a configuration twice", status, 400)
 
 
 def main(url, control):

@@ -45,6 +45,17 @@ def call(url, api_key, secret, method, params, tamper=None, sign=None, path=None
     return reply["error"][0] if reply["error"] else reply["result"]
 
 
+def sent(url, api_key, secret, method, nonce, body):
+    """One private request with a JSON body."""
+    path = "/0/private/" + method
+    inner = hashlib.sha256((str(nonce) + body).encode()).digest()
+    mac = hmac.new(base64.b64decode(secret), path.encode() + inner, hashlib.sha512).digest()
+    headers = {"API-Key": api_key, "API-Sign": base64.b64encode(mac).decode(), "Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url + path, data=body.encode(), headers=headers)) as answer:
+        reply = json.load(answer)
+    return reply["error"][0] if reply["error"] else reply["result"]
+
+
 def trade(bot):
     """Places, sees and cancels a resting order, then buys at the market."""
     same("markets", sorted(bot.load_markets()), ["BTC/USDT", "ETH/BTC", "ETH/USDT"])
@@ -104,7 +115,11 @@ def refusals(url, control):
     same("other secret", call(url, key, other, "Balance", {"nonce": first + 9}), "EAPI:Invalid signature")
     same("no signature", balance(first + 9, sign="AAAA"), "EAPI:Invalid signature")
     same("unknown key", call(url, key[:-1] + "?", secret, "Balance", {"nonce": first + 9}), "EAPI:Invalid key")
-    same("next", balance(first + 1)["XXBT"], "9.6000000000")
+    as_json = '{"nonce":"%d","asset":"XBT"%s}'
+    same("JSON", sent(url, key, secret, "WithdrawAddresses", first + 1, as_json % (first + 1, ""))[0]["key"], "cold")
+    twice = as_json % (first + 2, ',"asset":"ETH"')
+    same("JSON with a name twice", sent(url, key, secret, "WithdrawAddresses", first + 2, twice), "EGeneral:Invalid arguments:body")
+    same("next", balance(first + 3)["XXBT"], "9.6000000000")
     other_key = new_key(control, "kraken", "hmac")
     same("another key counts for itself", call(url, *other_key, "Balance", {"nonce": 1})["XXBT"], "9.6000000000")
     reader, reads = new_key(control, "kraken", "hmac", ["read"])

@@ -106,6 +106,7 @@ def keys(url, control):
     same("binance gone", clients.ask_binance()[2]["code"], -2015)
     same("kraken gone", clients.ask_kraken(), "EAPI:Invalid key")
     same("coinbase gone", clients.ask_coinbase()[0], 401)
+    same("nobody's balance", site_status(control, "GET", "/balances/nobody@example.com", None), 404)
     for dialect, kind, more in [
         ("binance", "es256", {}), ("kraken", "ed25519", {}), ("kraken", "rsa", {}), ("coinbase", "hmac", {}),
         ("binance", "ed25519", {}), ("binance", "ed25519", {"public_key_pem": "x"}), ("mars", "hmac", {}),
@@ -187,6 +188,15 @@ def faults(url, control):
     seen = site(control, "GET", "/record")[-2:]
     same("the record tells them apart", [(r["accepted"], r["status"], r["fault"]) for r in seen],
          [(True, 0, '{"cut":true,"after":true}'), (False, 0, '{"cut":true}')])
+
+    order("/0/private/Balance", torn=True)
+    try:
+        clients.ask_kraken()
+        raise AssertionError("the answer was whole")
+    except http.client.IncompleteRead as torn:
+        assert torn.partial.startswith(b'{"error":[],"result":{'), torn.partial
+        assert torn.expected > 0
+    same("carried out all the same", site(control, "GET", "/record")[-1]["accepted"], True)
 
     order("/api/v3/brokerage/", delay_ms=300)
     began = time.monotonic()

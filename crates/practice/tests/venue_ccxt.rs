@@ -45,6 +45,11 @@ fn what_is_ordered_at_the_web_site_holds_in_every_dialect() {
     agrees("site_control.py");
 }
 
+#[test]
+fn ccxt_pro_trades_over_websockets() {
+    agrees("sockets.py");
+}
+
 /// Runs a script against a venue of its own; its last line says that the venue saw what the script did.
 fn agrees(script: &str) {
     let venue = Venue::start();

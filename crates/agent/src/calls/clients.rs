@@ -102,6 +102,18 @@ pub(crate) async fn bind(agent: &Arc<Agent>, call: BindClient) -> Result<Done, F
             .iter_mut()
             .find(|client| client.is_called(&name))
             .ok_or_else(|| failure::not_found("client", &name, "Look at: touchkeep proxy list"))?;
+        // What is bound stays so: a program that has reached this socket could else undo it.
+        let closer = is_within(&venues, &bound.venues) && is_within(&kinds, &bound.kinds);
+        if !closer {
+            return Err(Failure::new(
+                Code::NotPermitted,
+                format!(
+                    "{} is bound closer than that already.",
+                    visible(&bound.name)
+                ),
+                "Revoke it, and let it in anew.",
+            ));
+        }
         (bound.venues, bound.kinds) = (venues, kinds);
         let event = Event::new(Kind::ClientAdded, Decision::Done)
             .text(format!(
@@ -229,6 +241,11 @@ fn bounds(
     Ok((venues, kinds))
 }
 
+// Nothing named is everything.
+fn is_within<T: PartialEq>(new: &[T], old: &[T]) -> bool {
+    old.is_empty() || (!new.is_empty() && new.iter().all(|one| old.contains(one)))
+}
+
 fn words(client: &Client) -> String {
     let or_all = |all: &str, some: String| {
         if some.is_empty() {
@@ -281,4 +298,22 @@ pub(crate) async fn revoke(agent: &Arc<Agent>, name: String) -> Result<Done, Fai
     .await?;
     agent.prompts().changed("clients");
     Ok(Done {})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_only_drawn_closer() {
+        assert!(is_within(&[1], &[]) && is_within::<u8>(&[], &[]) && is_within(&[1], &[1, 2]));
+        assert!(!is_within(&[], &[1]) && !is_within(&[2], &[1]));
+    }
+
+    #[test]
+    fn bounds_name_what_there_is() {
+        assert!(bounds(vec!["kraken".into()], &["read".into()]).is_ok());
+        assert!(bounds(vec!["krakken".into()], &[]).is_err());
+        assert!(bounds(vec![], &["reed".into()]).is_err());
+    }
 }

@@ -49,7 +49,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a request came from, and to.
 #[derive(Debug, Clone, Copy)]
-struct From {
+struct Ends {
     peer: SocketAddr,
     port: u16,
 }
@@ -117,7 +117,7 @@ pub(crate) async fn serve(agent: Arc<Agent>, listener: TcpListener, port: u16) {
         let agent = Arc::clone(&agent);
         let seat = seats.sit();
         connections.spawn(async move {
-            let from = From { peer, port };
+            let from = Ends { peer, port };
             let service =
                 service_fn(|request| answer(Arc::clone(&agent), request, from, Arc::clone(&seat)));
             let serving = http1::Builder::new()
@@ -145,11 +145,11 @@ pub(crate) async fn serve(agent: Arc<Agent>, listener: TcpListener, port: u16) {
 async fn answer(
     agent: Arc<Agent>,
     request: Request<Incoming>,
-    from: From,
+    from: Ends,
     seat: Arc<Seat>,
 ) -> Result<Response<Answer>, Infallible> {
     if webhook::is_meant(&request) {
-        return Ok(webhook::answer(&agent, request, from.peer, from.port).await);
+        return Ok(webhook::answer(&agent, request, from, &seat).await);
     }
     if socket::is_asked_for(&request) {
         return Ok(socket::open(agent, request, from, seat).await);
@@ -168,7 +168,7 @@ async fn read(
     agent: &Agent,
     head: Parts,
     body: Incoming,
-    from: From,
+    from: Ends,
     seat: &Seat,
 ) -> Result<Asked, Refusal> {
     let addressed = guard::check(&head, from.port)?;

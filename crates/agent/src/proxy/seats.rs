@@ -133,7 +133,8 @@ mod tests {
         assert!(is_gone(&waiting[0]) && !is_gone(&waiting[1]) && !is_gone(&known));
         waiting.clear();
         let _again = seats.sit();
-        assert_eq!((seats.lock().new.len(), seats.lock().taken), (1, 1));
+        let inner = seats.lock();
+        assert_eq!((inner.new.len(), inner.taken), (1, 1));
     }
 
     #[test]
@@ -152,6 +153,7 @@ mod tests {
         drop(all);
         assert!(seats.sit().is_of(one));
         drop(more);
-        assert_eq!((seats.lock().clients.len(), seats.lock().taken), (0, 0));
+        let inner = seats.lock();
+        assert_eq!((inner.clients.len(), inner.taken), (0, 0));
     }
 }

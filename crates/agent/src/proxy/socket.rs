@@ -26,7 +26,7 @@ use tokio_tungstenite::{
 use touchkeep_core::Code;
 use touchkeep_venue::stream::{Guard, Heard, Stream, stream};
 
-use super::{Answer, From, Refusal, Seat, ToSend, answer::whole, guard, passed_on, sits};
+use super::{Answer, Ends, Refusal, Seat, ToSend, answer::whole, guard, passed_on, sits};
 use crate::{agent::Agent, sockets::Socket};
 
 /// What a client may say at once.
@@ -48,7 +48,7 @@ pub(super) fn is_asked_for<B>(request: &Request<B>) -> bool {
 pub(super) async fn open(
     agent: Arc<Agent>,
     request: Request<Incoming>,
-    from: From,
+    from: Ends,
     seat: Arc<Seat>,
 ) -> Response<Answer> {
     let (mut head, _) = request.into_parts();
@@ -60,7 +60,7 @@ pub(super) async fn open(
 async fn begin(
     agent: Arc<Agent>,
     head: &mut Parts,
-    from: From,
+    from: Ends,
     seat: Arc<Seat>,
 ) -> Result<Response<Answer>, Refusal> {
     let client = head.extensions.remove::<OnUpgrade>();

@@ -4,7 +4,7 @@
 //! The token says who may speak to the proxy at all, and stands in `X-Touchkeep-Token` alone: every other header is the
 //! delivery's. Which program may use the item's secret is the gate's to say, of the process that connected.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::{
@@ -15,11 +15,11 @@ use hyper::{
 };
 use percent_encoding::percent_decode_str;
 use serde_json::json;
-use touchkeep_core::{ClientId, Clock as _, Code, SystemClock, reference};
+use touchkeep_core::{ClientId, Code, reference};
 use touchkeep_wire::{Failure, WEBHOOK_TOLERANCE_SECONDS, WebhookVerdict};
 
 use super::{
-    Answer,
+    Answer, Ends, Seat,
     answer::whole,
     guard::{FETCH_SITE, TOKEN_HEADER, check_host, head_bytes},
     peer::caller_of,
@@ -44,10 +44,10 @@ pub(super) fn is_meant(request: &Request<Incoming>) -> bool {
 pub(super) async fn answer(
     agent: &Arc<Agent>,
     request: Request<Incoming>,
-    peer: SocketAddr,
-    port: u16,
+    from: Ends,
+    seat: &Seat,
 ) -> Response<Answer> {
-    match judged(agent, request, peer, port).await {
+    match judged(agent, request, from, seat).await {
         Ok(verdict) => said(status_of(&verdict), &json!(verdict)),
         Err(refused) => refused.response(),
     }
@@ -64,13 +64,21 @@ struct Refused {
 async fn judged(
     agent: &Arc<Agent>,
     request: Request<Incoming>,
-    peer: SocketAddr,
-    port: u16,
+    Ends { peer, port }: Ends,
+    seat: &Seat,
 ) -> Result<WebhookVerdict, Refused> {
     let (head, body) = request.into_parts();
     let token = guard(&head, port)?;
     agent.works();
     let client = client(agent, token)?;
+    if !seat.is_of(client.0) {
+        let what = "this client has too many connections open";
+        return Err(refused(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "connections",
+            what,
+        ));
+    }
     let mut check = wanted(&head)?;
     check.client = Some(client);
     let body = read_body(body).await.map_err(|_| {
@@ -123,7 +131,7 @@ fn client(agent: &Agent, token: &str) -> Result<(ClientId, String), Refused> {
         let what = "no client has this token; `touchkeep proxy list` names those that are let in";
         refused(StatusCode::UNAUTHORIZED, "token", what)
     })?;
-    agent.saw(client.id, SystemClock.now());
+    agent.saw(client.id);
     Ok((client.id, client.name.clone()))
 }
 

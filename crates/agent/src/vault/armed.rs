@@ -229,10 +229,13 @@ impl Armed {
         if let Err(failure) = self.current.record(&event) {
             tracing::error!(what = failure.what, "disarming was not recorded");
         }
-        if self.current.peek().is_none()
-            && let Some(log) = self.current.log()
-        {
-            log.drop_tag_key();
+        if self.current.peek().is_none() {
+            if let Some(log) = self.current.log() {
+                log.drop_tag_key();
+            }
+            if let Some(agent) = self.holds.agent.upgrade() {
+                agent.signing().leave();
+            }
         }
         tracing::info!(why, "no key is armed any more");
     }

@@ -539,6 +539,9 @@ pub(crate) async fn lock_because(agent: &Arc<Agent>, because: Because) -> Result
         }
     });
     done.await?;
+    if agent.armed().is_none() {
+        agent.signing().leave();
+    }
     tracing::info!(?because, "the vault is locked");
     agent.prompts().changed("vault");
     Ok(true)

@@ -62,7 +62,7 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
             };
             context.output.result(&added, |added| {
                 format!(
-                    "Give {name} this, in place of the real key (shown this once):\n\n  api key   {}\n  secret    anything\n  base url  {}\n\nEnd its access with: touchkeep proxy revoke {name}",
+                    "Give {name} this, in place of the real key (shown this once):\n\n  api key   {}\n  secret    anything of the form that its library takes\n  base url  {}\n\nIts public requests show it in X-Touchkeep-Token. End its access with: touchkeep proxy revoke {name}",
                     added.token, added.base_url
                 )
             });

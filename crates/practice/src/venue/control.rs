@@ -25,7 +25,9 @@ struct Clock {
 
 /// Answers a request to the web site.
 pub(crate) fn answer(exchange: &mut Exchange, request: &Received) -> Page {
-    let path = form::decode(request.path.as_bytes()).unwrap_or_default();
+    // A plus sign in a path is a plus sign.
+    let path = request.path.replace('+', "%2B");
+    let path = form::decode(path.as_bytes()).unwrap_or_default();
     let (place, name) = path
         .strip_prefix('/')
         .and_then(|path| path.split_once('/'))
@@ -54,7 +56,7 @@ pub(crate) fn answer(exchange: &mut Exchange, request: &Received) -> Page {
             (200, all.map(binance::order_shown).collect())
         }
         ("GET", "balances", "") => (200, balances(&mut exchange.accounts, &Owner::Master)),
-        ("GET", "balances", email) => {
+        ("GET", "balances", email) if exchange.accounts.has(email) => {
             let owner = Owner::Sub(email.to_owned());
             (200, balances(&mut exchange.accounts, &owner))
         }

@@ -6,6 +6,7 @@
 use std::io;
 
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::account::Accounts;
 use super::addresses::Addresses;
@@ -14,7 +15,7 @@ use super::book::Book;
 use super::coinbase::{Coinbase, SpentTokens};
 use super::faults::{Fault, Faults, Instead};
 use super::keys::Keys;
-use super::kraken::Kraken;
+use super::kraken::{Kraken, Sessions};
 use super::market::Market;
 use super::record::{End, Record};
 use super::request::{Answer, Done, Received, Refused};
@@ -77,6 +78,16 @@ pub(crate) struct Exchange {
     pub(crate) faults: Faults,
     pub(crate) tallies: Tallies,
     pub(crate) spent: SpentTokens,
+    pub(crate) sessions: Sessions,
+    /// Tells open sockets that something may have changed.
+    pub(crate) changes: watch::Sender<()>,
+}
+
+/// Who asked for what, for the record.
+pub(crate) struct Asked {
+    pub(crate) dialect: &'static str,
+    pub(crate) endpoint: &'static str,
+    pub(crate) api_key: Option<String>,
 }
 
 /// Who has asked for how much.
@@ -116,11 +127,37 @@ impl Exchange {
             Some(instead) if !fault.strikes_after() => Err(dialect.instead(instead)),
             _ => dialect.run(self, request, now_us),
         };
+        let instead = instead.map(|instead| (instead, dialect.instead(instead)));
+        let asked = Asked {
+            dialect: dialect.name(),
+            endpoint: dialect.endpoint(request),
+            api_key: dialect.api_key(request),
+        };
+        let sent = self.conclude(request, fault, asked, done, instead)?;
+        let status = sent.as_ref().map_or(0, |(status, _)| *status);
+        let headers = dialect.headers(self, request, status);
+        Ok(sent.map(|(status, body)| Answer {
+            status,
+            headers,
+            body,
+            is_torn: fault.tears(),
+        }))
+    }
+
+    /// Records what became of a request, and says what is sent; nothing: hang up.
+    pub(crate) fn conclude(
+        &mut self,
+        request: &Received,
+        fault: &Fault,
+        asked: Asked,
+        done: Result<Done, Refused>,
+        instead: Option<(Instead, Refused)>,
+    ) -> io::Result<Option<(u16, Value)>> {
         let accepted = done.is_ok();
         let words = done.as_ref().ok().and_then(|done| done.words.clone());
         let sent = match (done, instead) {
-            (_, Some(Instead::Cut)) => None,
-            (_, Some(instead)) => Some(Err(dialect.instead(instead))),
+            (_, Some((Instead::Cut, _))) => None,
+            (_, Some((_, refused))) => Some(Err(refused)),
             (done, None) => Some(done),
         };
         let (code, status, error, body) = match sent {
@@ -129,24 +166,17 @@ impl Exchange {
             Some(Err(no)) => (no.code, no.status, Some(no.error), no.body),
         };
         let end = End {
-            dialect: dialect.name(),
-            api_key: dialect.api_key(request),
+            dialect: asked.dialect,
+            api_key: asked.api_key,
             accepted,
             code,
             error,
             status,
-            operation: words.unwrap_or_else(|| dialect.endpoint(request).to_owned()),
+            operation: words.unwrap_or_else(|| asked.endpoint.to_owned()),
             fault: fault.describe(),
         };
         self.record.add(request, end)?;
-        let headers = dialect.headers(self, request, status);
-        if status == 0 {
-            return Ok(None);
-        }
-        Ok(Some(Answer {
-            status,
-            headers,
-            body,
-        }))
+        self.changes.send_replace(());
+        Ok((status != 0).then_some((status, body)))
     }
 }

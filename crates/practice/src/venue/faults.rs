@@ -35,6 +35,9 @@ pub(crate) struct Fault {
     /// Close the connection instead of answering.
     #[serde(skip_serializing_if = "is_false")]
     cut: bool,
+    /// Carry the request out, send half of the answer's body, and end the connection.
+    #[serde(skip_serializing_if = "is_false")]
+    torn: bool,
     /// `status` or `cut` strikes after the request was carried out: done, but nobody hears of it.
     #[serde(skip_serializing_if = "is_false")]
     after: bool,
@@ -72,6 +75,11 @@ impl Fault {
     /// Is the request carried out all the same?
     pub(crate) const fn strikes_after(&self) -> bool {
         self.after
+    }
+
+    /// Is the answer torn in the middle?
+    pub(crate) const fn tears(&self) -> bool {
+        self.torn
     }
 
     /// Its JSON, for the record; nothing if nothing goes wrong.

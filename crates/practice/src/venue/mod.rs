@@ -1,33 +1,34 @@
-//! The practice venue: a local exchange in Binance's dialect that checks what the real one checks.
+//! The practice venue: a local exchange that speaks as Binance, Kraken and Coinbase do and checks what the real ones check.
 //!
-//! It is in memory, on loopback, and has one customer. Read in this order: `endpoints` (what there is), `exchange` (what
-//! is checked before), `signature`, `keys`, `order` and `book`, `withdrawals`, then `control` (the venue's
-//! web site), `record` and `faults`.
+//! It is in memory, on loopback, and has one customer with one set of books for all dialects. Read in this order:
+//! `exchange` (what the dialects share), then of a dialect `mod` (what is checked before anything is done), `endpoints` (what
+//! there is) and how it signs; the books (`account`, `market`, `order`, `book`, `withdrawals`), `keys` and `credential`;
+//! `server` and `socket`; and last `control` (the venue's web site), `record` and `faults`. `docs/practice-venue.md` is for those who
+//! use it.
 
 mod account;
 mod addresses;
 mod binance;
+mod body;
 mod book;
 mod calendar;
 mod coinbase;
 mod coins;
 mod control;
 mod credential;
-
 mod exchange;
 mod faults;
 mod form;
 mod keys;
 mod kraken;
 mod market;
+mod members;
 mod order;
-
 mod record;
 mod request;
-
 mod server;
+mod socket;
 mod tally;
-
 mod withdrawals;
 
 use std::io::{self, Write};

@@ -88,4 +88,6 @@ pub(crate) struct Answer {
     pub(crate) headers: Vec<(&'static str, String)>,
     /// JSON; a text that stands alone is sent as it is, without quotes.
     pub(crate) body: Value,
+    /// Half of the body is sent, and then the connection ends.
+    pub(crate) is_torn: bool,
 }

@@ -5,18 +5,20 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use hyper::header::CONTENT_LENGTH;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::body::{Body, Torn};
 use super::control;
 use super::exchange::Exchange;
 use super::request::{Answer, Received};
+use super::socket;
 
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -69,6 +71,12 @@ async fn connection(stream: TcpStream, peer: SocketAddr, exchange: Shared, port:
     let service = service_fn(move |request| {
         let exchange = Arc::clone(&exchange);
         async move {
+            if matches!(port, Port::Exchange) && socket::is_wanted(&request) {
+                let opened = socket::open(request, exchange, peer, local);
+                return opened
+                    .map(|answer| answer.map(Body::Empty))
+                    .map_err(HungUp::Answer);
+            }
             let received = receive(request, peer, local).await?;
             match port {
                 Port::Exchange => trade(&exchange, received).await,
@@ -78,6 +86,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, exchange: Shared, port:
                         status,
                         headers: vec![("content-type", "application/json".to_owned())],
                         body,
+                        is_torn: false,
                     })
                 }
             }
@@ -88,10 +97,11 @@ async fn connection(stream: TcpStream, peer: SocketAddr, exchange: Shared, port:
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new());
     // An error here is a client that left, or a cut that was ordered.
-    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let _ = connection.with_upgrades().await;
 }
 
-async fn trade(exchange: &Shared, received: Received) -> Result<Response<Full<Bytes>>, HungUp> {
+async fn trade(exchange: &Shared, received: Received) -> Result<Response<Body>, HungUp> {
     let fault = lock(exchange).faults.take(&received.path);
     tokio::time::sleep(fault.delay()).await;
     let answer = lock(exchange)
@@ -129,23 +139,31 @@ async fn receive(
     })
 }
 
-fn respond(answer: Answer) -> Result<Response<Full<Bytes>>, HungUp> {
+fn respond(answer: Answer) -> Result<Response<Body>, HungUp> {
     let mut response = Response::builder().status(answer.status);
     for (name, value) in answer.headers {
         response = response.header(name, value);
     }
-    let body = match answer.body {
+    let text = match answer.body {
         Value::String(text) => text,
         json => json.to_string(),
     };
-    response.body(Full::from(body)).map_err(HungUp::Answer)
+    response
+        .header(CONTENT_LENGTH, text.len())
+        .body(match answer.is_torn {
+            false => Body::Whole(Full::from(text)),
+            true => Body::Torn(Torn::half(text)),
+        })
+        .map_err(HungUp::Answer)
 }
 
-fn lock(exchange: &Shared) -> MutexGuard<'_, Exchange> {
+/// The exchange, for as long as nobody waits for anything.
+pub(crate) fn lock(exchange: &Shared) -> MutexGuard<'_, Exchange> {
     exchange.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn now_us() -> u64 {
+/// Microseconds since 1970, by the machine's clock.
+pub(crate) fn now_us() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -13,7 +13,7 @@ use super::super::request::Done;
 use super::orders::{self, ResponseType, Wanted};
 use super::params::Params;
 use super::refusal::Refusal;
-use super::{find, market, sub_accounts, withdrawals};
+use super::{find, market, sub_accounts, sub_keys, withdrawals};
 
 /// What an endpoint gets to see of a request.
 pub(crate) struct Call<'a> {
@@ -71,14 +71,14 @@ const ENDPOINTS: &[Endpoint] = &[
     row("GET",    "/sapi/v1/account/apiRestrictions",  READ,     1,   "key restrictions",      restrictions),
     row("POST",   "/sapi/v1/sub-account/virtualSubAccount",    TRADE,    1,    "open sub-account",          sub_accounts::open),
     row("GET",    "/sapi/v1/sub-account/list",                 READ,     1,    "sub-accounts",              sub_accounts::list),
-    row("POST",   "/sapi/v1/sub-account/subAccountApi",        TRADE,    3000, "create sub-account key",    sub_accounts::create_key),
-    row("POST",   "/sapi/v2/sub-account/subAccountApi",        TRADE,    3000, "create sub-account key",    sub_accounts::create_key_v2),
-    row("GET",    "/sapi/v1/sub-account/subAccountApi",        READ,     3000, "sub-account keys",          sub_accounts::keys),
-    row("DELETE", "/sapi/v1/sub-account/subAccountApi",        TRADE,    3000, "delete sub-account key",    sub_accounts::delete_key),
-    row("POST",   "/sapi/v1/sub-account/subAccountApiPermission",           TRADE, 3000, "set sub-account key permissions", sub_accounts::set_permissions),
-    row("POST",   "/sapi/v2/sub-account/subAccountApi/ipRestriction",        TRADE, 3000, "add sub-account key addresses",   sub_accounts::add_ips),
-    row("GET",    "/sapi/v1/sub-account/subAccountApi/ipRestriction",        READ,  3000, "sub-account key addresses",       sub_accounts::ips),
-    row("DELETE", "/sapi/v1/sub-account/subAccountApi/ipRestriction/ipList", TRADE, 3000, "delete sub-account key addresses", sub_accounts::delete_ips),
+    row("POST",   "/sapi/v1/sub-account/subAccountApi",        TRADE,    3000, "create sub-account key",    sub_keys::create_key),
+    row("POST",   "/sapi/v2/sub-account/subAccountApi",        TRADE,    3000, "create sub-account key",    sub_keys::create_key_v2),
+    row("GET",    "/sapi/v1/sub-account/subAccountApi",        READ,     3000, "sub-account keys",          sub_keys::keys),
+    row("DELETE", "/sapi/v1/sub-account/subAccountApi",        TRADE,    3000, "delete sub-account key",    sub_keys::delete_key),
+    row("POST",   "/sapi/v1/sub-account/subAccountApiPermission",           TRADE, 3000, "set sub-account key permissions", sub_keys::set_permissions),
+    row("POST",   "/sapi/v2/sub-account/subAccountApi/ipRestriction",        TRADE, 3000, "add sub-account key addresses",   sub_keys::add_ips),
+    row("GET",    "/sapi/v1/sub-account/subAccountApi/ipRestriction",        READ,  3000, "sub-account key addresses",       sub_keys::ips),
+    row("DELETE", "/sapi/v1/sub-account/subAccountApi/ipRestriction/ipList", TRADE, 3000, "delete sub-account key addresses", sub_keys::delete_ips),
     row("POST",   "/sapi/v1/sub-account/universalTransfer",    TRANSFER, 360,  "transfer",                  sub_accounts::transfer),
     row("GET",    "/sapi/v1/sub-account/universalTransfer",    READ,     1,    "transfers",                 sub_accounts::transfers),
     row("POST",   "/sapi/v1/sub-account/transfer/subToMaster", TRANSFER, 1,    "transfer to master",        sub_accounts::to_master),

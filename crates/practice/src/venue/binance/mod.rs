@@ -9,7 +9,10 @@ mod orders;
 mod params;
 mod refusal;
 mod signature;
+mod socket;
+mod stream;
 mod sub_accounts;
+mod sub_keys;
 #[cfg(test)]
 mod tests;
 mod withdrawals;
@@ -28,6 +31,8 @@ use signature::{Signed, check_time};
 
 pub(crate) use endpoints::balances;
 pub(crate) use orders::shown as order_shown;
+pub(crate) use socket::BinanceSocket;
+pub(crate) use stream::BinanceStream;
 pub(crate) use sub_accounts::Transfer;
 pub(crate) use withdrawals::shown as withdrawal_shown;
 
@@ -61,12 +66,7 @@ impl Dialect for Binance {
     }
 
     fn instead(&self, instead: Instead) -> Refused {
-        match instead {
-            Instead::RateLimit => Refusal::RateLimit,
-            Instead::Status(status) => Refusal::Broken { status },
-            Instead::Cut => Refusal::Broken { status: 500 },
-        }
-        .into()
+        Refusal::from(instead).into()
     }
 
     fn headers(

@@ -13,6 +13,14 @@ use super::refusal::Refusal;
 
 const CLIENT_ID: &str = "^[a-zA-Z0-9-_]{1,36}$";
 const CLIENT_ID_CHARACTERS: usize = 22;
+/// What belongs to kinds of order that are not taken here, and would change the meaning of the others.
+const NOT_DONE: [&str; 5] = [
+    "icebergQty",
+    "pegPriceType",
+    "stopPrice",
+    "trailingDelta",
+    "pegOffsetValue",
+];
 const ACK_FIELDS: [&str; 5] = [
     "symbol",
     "orderId",
@@ -74,6 +82,11 @@ pub(crate) fn read(params: &Params, symbol: &Symbol, owner: &Owner) -> Result<Ne
         "MARKET" => Price::Market,
         _ => return Err(Refusal::OrderType),
     };
+    for name in NOT_DONE {
+        if params.text(name)?.is_some() {
+            return Err(Refusal::NotRequired(name));
+        }
+    }
     let order = NewOrder {
         owner: owner.clone(),
         size: size(params, symbol, &price)?,

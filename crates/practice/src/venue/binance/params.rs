@@ -32,6 +32,20 @@ impl Params {
         Ok(Self { all, in_query })
     }
 
+    /// These, from a JSON object.
+    pub(crate) const fn of(all: Vec<(String, String)>) -> Self {
+        Self { all, in_query: 0 }
+    }
+
+    /// `name=value` of all but this one, sorted by name, joined by `&`.
+    pub(crate) fn sorted_without(&self, left_out: &str) -> String {
+        let named = self.all.iter().filter(|(name, _)| name != left_out);
+        let mut pieces: Vec<&(String, String)> = named.collect();
+        pieces.sort();
+        let pieces = pieces.iter().map(|(name, value)| format!("{name}={value}"));
+        pieces.collect::<Vec<_>>().join("&")
+    }
+
     /// Did it stand in the query string?
     pub(crate) fn is_in_query(&self, name: &str) -> bool {
         let mut in_query = self.all.iter().take(self.in_query);

@@ -4,6 +4,7 @@
 
 use serde_json::json;
 
+use super::super::faults::Instead;
 use super::super::request::Refused;
 
 /// A refused request.
@@ -26,6 +27,8 @@ pub(crate) enum Refusal {
     Mandatory(String),
     #[error("Parameter '{0}' was empty.")]
     Empty(String),
+    #[error("Parameter '{0}' sent when not required.")]
+    NotRequired(&'static str),
     #[error("Param '{first}' or '{second}' must be sent, but both were empty/null!")]
     OneOf {
         first: &'static str,
@@ -67,6 +70,8 @@ pub(crate) enum Refusal {
     Minimum(String),
     #[error("You have insufficient balance.")]
     WithdrawBalance,
+    #[error("{0} API key is not supported.")]
+    LogonKey(&'static str),
     #[error("Unsupported operation")]
     Unsupported,
     #[error("Path {path}, Method {method} is invalid")]
@@ -92,6 +97,7 @@ impl Refusal {
             Self::Duplicate(_) => -1101,
             Self::Mandatory(_) | Self::OneOf { .. } => -1102,
             Self::Empty(_) => -1105,
+            Self::NotRequired(_) => -1106,
             Self::TimeInForce => -1115,
             Self::OrderType => -1116,
             Self::Side => -1117,
@@ -109,6 +115,7 @@ impl Refusal {
             Self::Minimum(_) => -4022,
             Self::WithdrawBalance => -4026,
             Self::Path { .. } => -5000,
+            Self::LogonKey(_) => -4056,
             Self::Unsupported => -9000,
         }
     }
@@ -121,6 +128,16 @@ impl Refusal {
             Self::RateLimit => 429,
             Self::Broken { status } => *status,
             _ => 400,
+        }
+    }
+}
+
+impl From<Instead> for Refusal {
+    fn from(instead: Instead) -> Self {
+        match instead {
+            Instead::RateLimit => Self::RateLimit,
+            Instead::Status(status) => Self::Broken { status },
+            Instead::Cut => Self::Broken { status: 500 },
         }
     }
 }

@@ -340,4 +340,32 @@ mod tests {
             Err(Refusal::Mandatory("timestamp".to_owned()))
         );
     }
+
+    // The one Ed25519 example with a published private key: binance-spot-api-docs `fix-api.md` (read 2026-07-21).
+    const PRIVATE: &str = "MC4CAQAwBQYDK2VwBCIEIIJEYWtGBrhACmb9Dvy+qa8WEf0lQOl1s4CLIAB9m89u";
+    const LOGON: &[u8] = b"A\x01EXAMPLE\x01SPOT\x011\x0120240627-11:17:25.223";
+    const SIGNED: &str =
+        "4MHXelVVcpkdwuLbl6n73HQUXUf1dse2PCgT1DYqW9w8AVZ1RACFGM+5UdlGPrQHrgtS3CvsRURC1oj73j8gCA==";
+
+    #[test]
+    fn the_published_ed25519_example_is_accepted_and_no_other() {
+        let der = BASE64.decode(PRIVATE.as_bytes()).unwrap();
+        let seed: [u8; 32] = der[16..].try_into().unwrap();
+        let pair = ed25519_dalek::SigningKey::from_bytes(&seed);
+        let key = Credential::Ed25519(Box::new(pair.verifying_key()));
+        let signed = |payload: &[u8], signature: &str| Signed {
+            payload: payload.to_vec(),
+            signature: signature.to_owned(),
+        };
+        assert_eq!(check(&key, &signed(LOGON, SIGNED)), Ok(()));
+        for (payload, signature) in [
+            (&LOGON[1..], SIGNED),
+            (LOGON, &SIGNED[..84]),
+            (LOGON, &SIGNED.to_lowercase()),
+            (LOGON, ""),
+        ] {
+            let refused = check(&key, &signed(payload, signature));
+            assert_eq!(refused, Err(Refusal::Signature), "{signature}");
+        }
+    }
 }

@@ -119,6 +119,10 @@ fn filters_and_words_are_checked() {
         (base(("GTC", "GTX")), Refusal::TimeInForce),
         (base(("BTCUSDT", "DOGEUSDT")), Refusal::Symbol),
         (
+            format!("{REST}&stopPrice=1"),
+            Refusal::NotRequired("stopPrice"),
+        ),
+        (
             base(("&price=50000.01", "")),
             Refusal::Mandatory("price".to_owned()),
         ),

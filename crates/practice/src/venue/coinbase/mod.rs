@@ -2,7 +2,8 @@
 //!
 //! Sources, read 2026-11-26: docs.cdp.coinbase.com "API Key Authentication", "JWT Authentication", "Send Crypto", "Rate
 //! Limiting", and coinbase-advanced-py (2026-06-19). Order of the checks: the token (see `jwt`), address, permission, and
-//! only then the endpoint's own. A bad token is answered with 401 and the bare word, as there.
+//! only then the endpoint's own. A bad token is answered with 401 and the bare word, as there; what Coinbase says to a key
+//! used from an address that is not on its list is not published, and here it is the same.
 
 mod accounts;
 mod endpoints;

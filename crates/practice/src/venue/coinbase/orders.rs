@@ -3,8 +3,6 @@
 //! Source: docs.cdp.coinbase.com "Create Order", "Cancel Orders", "List Orders", "List Fills" (read 2026-11-26). A
 //! `client_order_id` that an earlier order has gets that order back; nothing new is placed.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,6 +11,7 @@ use super::super::book::Trade;
 use super::super::calendar;
 use super::super::exchange::Exchange;
 use super::super::market::Symbol;
+use super::super::members::Members;
 use super::super::order::{NewOrder, Order, Price, Side, Size, Status, TimeInForce};
 use super::super::request::Done;
 use super::endpoints::Call;
@@ -27,13 +26,22 @@ const UNSUPPORTED: Refusal = Refusal::Order {
 };
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wish {
     client_order_id: String,
     product_id: String,
     side: String,
-    order_configuration: BTreeMap<String, Configuration>,
+    order_configuration: Members<Configuration>,
     leverage: Option<Value>,
     margin_type: Option<Value>,
+    attached_order_configuration: Option<Value>,
+    // These change nothing for a customer with one portfolio who does not trade with himself.
+    #[serde(rename = "retail_portfolio_id")]
+    _portfolio: Option<Value>,
+    #[serde(rename = "self_trade_prevention_id")]
+    _self_trade: Option<Value>,
+    #[serde(rename = "preview_id")]
+    _preview: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -145,8 +153,9 @@ pub(crate) fn fills(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Re
 fn read(exchange: &Exchange, owner: &Owner, wish: Wish) -> Result<NewOrder, Refusal> {
     let symbol = names::symbol(&exchange.market, &wish.product_id);
     let symbol: &Symbol = symbol.ok_or(Refusal::Invalid("product_id is not known"))?;
-    // Borrowed money would change the meaning.
-    if wish.leverage.is_some() || wish.margin_type.is_some() {
+    // Borrowed money and orders that hang on this one would change the meaning.
+    let borrows = wish.leverage.is_some() || wish.margin_type.is_some();
+    if borrows || wish.attached_order_configuration.is_some() {
         return Err(UNSUPPORTED);
     }
     let side = match wish.side.as_str() {
@@ -154,7 +163,7 @@ fn read(exchange: &Exchange, owner: &Owner, wish: Wish) -> Result<NewOrder, Refu
         "SELL" => Side::Sell,
         _ => return Err(Refusal::Invalid("side is BUY or SELL")),
     };
-    let mut configurations = wish.order_configuration.into_iter();
+    let mut configurations = wish.order_configuration.0.into_iter();
     let (Some((kind, sizes)), None) = (configurations.next(), configurations.next()) else {
         return Err(Refusal::Invalid("order_configuration holds exactly one"));
     };

@@ -2,7 +2,7 @@
 //!
 //! Sources: docs.cdp.coinbase.com "Errors" and "Rate Limiting" of the Coinbase App API (read 2026-11-26) for `/v2/`; for
 //! `/api/v3/`, coinbase-advanced-py (403 with "Missing required scopes") and ccxt 4.5.90, which names the words it meets.
-//! What Advanced Trade sends with 429 is not published: here it is the form of the App API.
+//! What Advanced Trade sends with 429 and 5xx is not published: here it is the form of the App API.
 
 use serde_json::{Value, json};
 

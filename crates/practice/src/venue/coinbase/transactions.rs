@@ -17,6 +17,7 @@ use super::params::decimal;
 use super::refusal::Refusal;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Send {
     #[serde(rename = "type")]
     kind: String,
@@ -26,6 +27,12 @@ struct Send {
     idem: Option<String>,
     network: Option<String>,
     destination_tag: Option<String>,
+    #[serde(rename = "description")]
+    _description: Option<Value>,
+    #[serde(rename = "skip_notifications")]
+    _quiet: Option<Value>,
+    #[serde(rename = "travel_rule_data")]
+    _travel_rule: Option<Value>,
 }
 
 /// `POST /v2/accounts/{account_id}/transactions`

@@ -8,7 +8,7 @@ use super::super::keys::{For, Key, Permission};
 use super::super::request::Done;
 use super::params::Params;
 use super::refusal::Refusal;
-use super::{funding, market, names, orders};
+use super::{funding, market, names, orders, socket};
 
 /// What an endpoint gets to see of a request.
 pub(crate) struct Call<'a> {
@@ -69,6 +69,7 @@ const ENDPOINTS: &[Endpoint] = &[
     private("/0/private/WithdrawInfo",       BOTH,     "withdrawal terms",     funding::info),
     private("/0/private/WithdrawMethods",    BOTH,     "withdrawal methods",   funding::methods),
     private("/0/private/WithdrawAddresses",  BOTH,     "withdrawal addresses", funding::addresses),
+    private("/0/private/GetWebSocketsToken", READ,     "socket token",         socket::token),
     private("/0/private/GetApiKeyInfo",      NONE,     "key restrictions",     key_info),
 ];
 

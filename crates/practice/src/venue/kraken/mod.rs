@@ -6,6 +6,7 @@
 //! list is not published; here it is `EGeneral:Permission denied`.
 
 mod endpoints;
+mod feeds;
 mod funding;
 mod market;
 mod names;
@@ -13,6 +14,7 @@ mod orders;
 mod params;
 mod refusal;
 mod signature;
+mod socket;
 
 use super::account::Owner;
 use super::exchange::{Dialect, Exchange};
@@ -22,6 +24,8 @@ use super::request::{Done, Received, Refused};
 use endpoints::{Call, Endpoint};
 use params::Params;
 use refusal::Refusal;
+
+pub(crate) use socket::{KrakenSocket, Sessions};
 
 /// The dialect.
 pub(crate) struct Kraken;

@@ -85,11 +85,12 @@ pub(crate) fn id_of(plain: &'static str) -> &'static str {
     of_plain(plain).map_or(plain, |asset| asset.id)
 }
 
-/// The pair that goes by any of its names.
+/// The pair that goes by any of its names. The newer WebSocket says `BTC/USDT` where all else says `XBT/USDT`.
 pub(crate) fn pair(name: &str) -> Option<&'static Pair> {
-    PAIRS
-        .iter()
-        .find(|pair| pair.id == name || pair.altname == name || pair.wsname == name)
+    let older = name.replace("BTC", "XBT");
+    PAIRS.iter().find(|pair| {
+        pair.id == name || pair.altname == name || pair.wsname == name || pair.wsname == older
+    })
 }
 
 /// The names of a market's pair.

@@ -4,9 +4,10 @@
 use std::str::FromStr;
 
 use bigdecimal::BigDecimal;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::super::form::{BadForm, is_decimal, pairs};
+use super::super::members::Members;
 use super::super::request::Received;
 use super::refusal::Refusal;
 
@@ -15,6 +16,11 @@ use super::refusal::Refusal;
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
+    /// These.
+    pub(crate) const fn of(all: Vec<(String, String)>) -> Self {
+        Self(all)
+    }
+
     /// Of a public request.
     pub(crate) fn of_query(request: &Received) -> Result<Self, Refusal> {
         form(&request.query)
@@ -71,7 +77,7 @@ fn form(bytes: &[u8]) -> Result<Params, Refusal> {
 }
 
 fn json(bytes: &[u8]) -> Result<Params, Refusal> {
-    let object: Map<String, Value> =
+    let object: Members<Value> =
         serde_json::from_slice(bytes).map_err(|_| Refusal::argument("body"))?;
     let plain = |(name, value): (String, Value)| match value {
         Value::String(text) => Some((name, text)),
@@ -80,5 +86,5 @@ fn json(bytes: &[u8]) -> Result<Params, Refusal> {
         Value::Null => None,
         Value::Array(_) | Value::Object(_) => Some((name, "?".to_owned())),
     };
-    Ok(Params(object.into_iter().filter_map(plain).collect()))
+    Ok(Params(object.0.into_iter().filter_map(plain).collect()))
 }

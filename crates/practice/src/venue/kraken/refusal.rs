@@ -18,6 +18,7 @@ impl Refusal {
     pub(crate) const KEY: Self = Self(Cow::Borrowed("EAPI:Invalid key"));
     pub(crate) const SIGNATURE: Self = Self(Cow::Borrowed("EAPI:Invalid signature"));
     pub(crate) const NONCE: Self = Self(Cow::Borrowed("EAPI:Invalid nonce"));
+    pub(crate) const SESSION: Self = Self(Cow::Borrowed("ESession:Invalid session"));
     pub(crate) const RATE_LIMIT: Self = Self(Cow::Borrowed("EAPI:Rate limit exceeded"));
     pub(crate) const PERMISSION: Self = Self(Cow::Borrowed("EGeneral:Permission denied"));
     pub(crate) const UNKNOWN_METHOD: Self = Self(Cow::Borrowed("EGeneral:Unknown method"));
