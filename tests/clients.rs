@@ -13,7 +13,7 @@ use std::{
 };
 
 use serde_json::json;
-use touchkeep_tests::{Home, Person, Venue};
+use touchkeep_tests::{Home, Person, Running, Venue, wait_for};
 
 const ADDRESS: &str = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
 
@@ -80,17 +80,16 @@ impl Desk {
         let _added = self.home.json_with(&args, &secret);
     }
 
-    /// Runs the program as its first lines say.
-    fn run(&self, words: &[&str]) -> Output {
+    /// The program, as its first lines say that it is run.
+    fn touchkeep(&self) -> Command {
         let exec = ["--no-interaction", "proxy", "exec", "--venue", self.venue];
-        self.home
-            .touchkeep()
-            .args(exec)
-            .arg("--")
-            .args(&self.program)
-            .args(words)
-            .output()
-            .unwrap()
+        let mut command = self.home.touchkeep();
+        command.args(exec).arg("--").args(&self.program);
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.touchkeep().args(words).output().unwrap()
     }
 
     fn says(&self, words: &[&str]) -> String {
@@ -286,4 +285,79 @@ fn pybit_works_at_bybit() {
 
     let desk = Desk::at(exchange, "bybit", "hmac", python("pybit_bybit.py"));
     desk.works_for_a_day("BTCUSDT", "InvalidRequestError: ", &["BTC", "0.5", ADDRESS]);
+}
+
+/// freqtrade, which trades by itself until it is ended.
+struct Bot {
+    process: Running,
+    log: PathBuf,
+}
+
+impl Bot {
+    fn start(desk: &Desk, stake: &str) -> Self {
+        let python = std::env::var_os("TOUCHKEEP_FREQTRADE")
+            .unwrap_or_else(|| panic!("TOUCHKEEP_FREQTRADE is not set: run through ./dev test"));
+        let folder = Path::new(&python).parent().unwrap().to_owned();
+        let others = std::env::var_os("PATH").unwrap();
+        let path = [folder].into_iter().chain(std::env::split_paths(&others));
+        let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients-freqtrade");
+        let mut command = desk.touchkeep();
+        command
+            .env("PATH", std::env::join_paths(path).unwrap())
+            .args(["trade", "--strategy", "Always", "--strategy-path"])
+            .arg(&files)
+            .arg("--config")
+            .arg(files.join("config.json"))
+            .arg("--userdir")
+            .arg(desk.home.path("user"))
+            .args(["--db-url", "sqlite://"])
+            .env("FREQTRADE__STAKE_AMOUNT", stake);
+        std::fs::create_dir_all(desk.home.path("user")).unwrap();
+        let log = desk.home.path(&format!("{stake}.log"));
+        let file = std::fs::File::create(&log).unwrap();
+        command.stdout(file.try_clone().unwrap()).stderr(file);
+        let process = Running::start(command);
+        Self { process, log }
+    }
+
+    fn told(&self) -> String {
+        // Its lines are broken for people.
+        let words = std::fs::read_to_string(&self.log).unwrap();
+        words.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    // What it says in the end.
+    fn says(&mut self, what: &str) {
+        wait_for(what, || {
+            let told = self.told();
+            assert!(self.process.is_running(), "{told}");
+            told.contains(what).then_some(())
+        });
+    }
+}
+
+#[test]
+fn freqtrade_trades_by_rule_and_goes_on_when_it_is_refused() {
+    let program = vec![
+        "sh".into(),
+        example("freqtrade_binance.sh").display().to_string(),
+    ];
+    let desk = Desk::set("binance", "hmac", program);
+    let mut bot = Bot::start(&desk, "1000");
+    bot.says("LIMIT_BUY has been fulfilled");
+    drop(bot);
+    let ordered = || desk.exchange.received("/api/v3/order");
+    let placed = ordered();
+    let [order] = placed.as_slice() else {
+        panic!("{placed:?}")
+    };
+    assert_eq!(order["accepted"], true);
+    assert_eq!(order["operation"], "buy 0.01666 BTC for USDT at 60000");
+
+    let mut bot = Bot::start(&desk, "90000");
+    bot.says("Touchkeep: ");
+    bot.says("retrying in 30 seconds");
+    assert!(bot.told().contains("AuthenticationError"), "{}", bot.told());
+    assert_eq!(ordered().len(), 1, "nothing more has reached the venue");
+    assert!(desk.person.requests().is_empty());
 }

@@ -103,6 +103,12 @@ impl Running {
         self.0.id()
     }
 
+    /// Whether it has not ended by itself.
+    #[must_use]
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
+
     /// Ends it as a crash would.
     pub fn kill(&mut self) {
         self.0.kill().unwrap();
