@@ -14,7 +14,7 @@ use std::{
 };
 
 use serde_json::json;
-use touchkeep_tests::{Home, PATIENCE, Person, Running, Venue};
+use touchkeep_tests::{Home, PATIENCE, Person, Running, Venue, wait_for};
 
 const ADDRESS: &str = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
 
@@ -295,26 +295,25 @@ struct Bot {
 }
 
 impl Bot {
-    fn start(desk: &Desk, stake: &str) -> Self {
+    fn start(desk: &Desk, settings: &[(&str, &str)]) -> Self {
         let python = std::env::var_os("TOUCHKEEP_FREQTRADE")
             .unwrap_or_else(|| panic!("TOUCHKEEP_FREQTRADE is not set: run through ./dev test"));
         let folder = Path::new(&python).parent().unwrap().to_owned();
         let others = std::env::var_os("PATH").unwrap();
         let path = [folder].into_iter().chain(std::env::split_paths(&others));
         let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients-freqtrade");
+        let own = tempfile::tempdir_in(desk.home.path("")).unwrap().keep();
         let mut command = desk.touchkeep();
         command
-            .env("PATH", std::env::join_paths(path).unwrap())
-            .args(["trade", "--strategy", "Always", "--strategy-path"])
-            .arg(&files)
+            .args(["trade", "--db-url", "sqlite://", "--userdir"])
+            .arg(&own)
             .arg("--config")
             .arg(files.join("config.json"))
-            .arg("--userdir")
-            .arg(desk.home.path("user"))
-            .args(["--db-url", "sqlite://"])
-            .env("FREQTRADE__STAKE_AMOUNT", stake);
-        std::fs::create_dir_all(desk.home.path("user")).unwrap();
-        let log = desk.home.path(&format!("{stake}.log"));
+            .args(["--strategy", "Always", "--strategy-path"])
+            .arg(&files)
+            .env("PATH", std::env::join_paths(path).unwrap())
+            .envs(settings.iter().copied());
+        let log = own.join("log");
         let file = std::fs::File::create(&log).unwrap();
         command.stdout(file.try_clone().unwrap()).stderr(file);
         let process = Running::start(command);
@@ -325,6 +324,14 @@ impl Bot {
         // Its lines are broken for people.
         let words = std::fs::read_to_string(&self.log).unwrap();
         words.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    // As a person ends it.
+    fn end(mut self) {
+        let pid = self.process.pid().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(sent.unwrap().success());
+        wait_for("its end", || (!self.process.is_running()).then_some(()));
     }
 
     // What it says in the end.
@@ -345,20 +352,32 @@ fn freqtrade_trades_by_rule_and_goes_on_when_it_is_refused() {
         example("freqtrade_binance.sh").display().to_string(),
     ];
     let desk = Desk::set("binance", "hmac", program);
-    let mut bot = Bot::start(&desk, "1000");
-    bot.says("LIMIT_BUY has been fulfilled");
-    drop(bot);
-    let ordered = || desk.exchange.received("/api/v3/order");
-    let placed = ordered();
-    let [order] = placed.as_slice() else {
-        panic!("{placed:?}")
+    let done = || -> Vec<_> {
+        let asked = desk.exchange.received("/api/v3/order").into_iter();
+        asked
+            .inspect(|row| assert_eq!(row["accepted"], true, "{row}"))
+            .map(|row| row["operation"].as_str().unwrap().to_owned())
+            .collect()
     };
-    assert_eq!(order["accepted"], true);
-    assert_eq!(order["operation"], "buy 0.01666 BTC for USDT at 60000");
+    let bought = "buy 0.01666 BTC for USDT at 60000";
+    let mut bot = Bot::start(&desk, &[]);
+    bot.says("LIMIT_BUY has been fulfilled");
+    bot.end();
+    assert_eq!(done(), [bought]);
 
-    let mut bot = Bot::start(&desk, "90000");
+    // At the other side of the book nobody sells to it; it cancels when it ends.
+    let waits = [("FREQTRADE__ENTRY_PRICING__PRICE_SIDE", "same")];
+    let mut bot = Bot::start(&desk, &waits);
+    bot.says("was created for BTC/USDT and status is open");
+    bot.end();
+    let seen = done();
+    let cancelled = seen.iter().any(|what| what.starts_with("cancel order"));
+    assert!(cancelled, "{seen:?}");
+
+    let before = seen.len();
+    let mut bot = Bot::start(&desk, &[("FREQTRADE__STAKE_AMOUNT", "90000")]);
     bot.says("Unable to create trade for BTC/USDT: Could not place buy order due to AuthenticationError.");
     bot.says("Touchkeep: denied by default");
-    assert_eq!(ordered().len(), 1, "nothing more has reached the venue");
+    assert_eq!(done().len(), before, "nothing more has reached the venue");
     assert!(desk.person.requests().is_empty());
 }
