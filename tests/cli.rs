@@ -172,9 +172,20 @@ fn what_every_verb_prints_is_of_its_schema() {
     desk.run("clients", &["proxy", "list"]);
     desk.run("done", &["proxy", "revoke", "bot"]);
     desk.run("policy", &["policy", "show"]);
+    desk.run("keys-for", &["device", "keys-for", "kraken"]);
     let policy = desk.home.path("policy.toml");
     std::fs::write(&policy, "").unwrap();
+    desk.run(
+        "policy-check",
+        &["policy", "check", policy.to_str().unwrap()],
+    );
     desk.run("done", &["policy", "set", policy.to_str().unwrap()]);
+    desk.run("policy", &["policy", "start", "trader", "--print"]);
+    desk.run("done", &["policy", "start", "trader"]);
+    let order = ["--symbol", "BTCUSDT", "--side", "buy", "--amount", "1"];
+    let explain = [&["policy", "explain", "--kind", "trade"], &order[..]].concat();
+    desk.run("policy-explanation", &explain);
+    desk.run("policy-replay", &["policy", "replay", "--since", "7d"]);
     desk.run("remind", &["remind"]);
     desk.run("venues", &["venue", "list"]);
     desk.run("venue", &["venue", "show", "kraken"]);
@@ -367,6 +378,101 @@ fn completions_know_items_only_while_the_vault_is_open() {
     assert_eq!(String::from_utf8_lossy(&said.stdout), "openai\n");
     desk.run("done", &["lock"]);
     assert_eq!(names(&desk), "");
+}
+
+#[test]
+fn a_policy_is_checked_explained_and_edited() {
+    let mut desk = Desk::set();
+    let file = desk.home.path("policy.toml");
+    let file = file.to_str().unwrap().to_owned();
+    std::fs::write(
+        &file,
+        "[[rule]]\nname = \"x\"\nvenues = [\"Binance\"]\naction = \"deny\"\n",
+    )
+    .unwrap();
+    let checked = desk.home.cli(&["policy", "check", &file]);
+    assert_eq!(checked.status.code(), Some(1), "findings");
+    let said: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(said["findings"][0]["what"], "unknown-venue");
+    assert_eq!(said["changes"]["added"], json!(["x"]));
+    desk.documents.push(("policy-check", said));
+    std::fs::write(&file, "[[rule]]\nname = 1").unwrap();
+    let checked = desk.home.cli(&["policy", "check", &file]);
+    assert_eq!(checked.status.code(), Some(1), "it cannot be read");
+    desk.documents.push((
+        "policy-check",
+        serde_json::from_slice(&checked.stdout).unwrap(),
+    ));
+    assert_eq!(
+        desk.fails(&["policy", "check", "/no/such/file"]),
+        (2, "invalid".into())
+    );
+    assert_eq!(desk.fails(&["policy", "set", &file]), (2, "invalid".into()));
+    assert_eq!(
+        desk.fails(&["policy", "edit"]),
+        (2, "invalid".into()),
+        "nobody is there"
+    );
+    assert_eq!(desk.home.cli(&["policy", "explain"]).status.code(), Some(2));
+
+    // An editor that others have made, which changes one word.
+    let edit = |with: &str| {
+        let mut verb = desk.home.touchkeep();
+        verb.args(["policy", "edit"])
+            .env("EDITOR", with)
+            .env_remove("VISUAL");
+        verb.stdin(Stdio::null()).output().unwrap()
+    };
+    let policy = || {
+        desk.home.json(&["policy", "show"])["text"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let before = policy();
+    let same = edit("true");
+    assert!(
+        same.status.success()
+            && String::from_utf8_lossy(&same.stderr).contains("Nothing was changed.")
+    );
+    let failed = edit("false");
+    assert_eq!((failed.status.code(), policy()), (Some(2), before.clone()));
+    let edited = edit("sed -i 's/^requests_per_minute = 1200$/requests_per_minute = 600/'");
+    let said = String::from_utf8(edited.stderr).unwrap();
+    assert!(edited.status.success(), "{said}");
+    assert!(
+        said.contains("- requests_per_minute = 1200\n+ requests_per_minute = 600\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains(
+            "In short: 1 rule changed; \"reads\": requests_per_minute was 1200 and becomes 600."
+        ),
+        "{said}"
+    );
+    assert_eq!(
+        policy(),
+        before.replacen("requests_per_minute = 1200", "requests_per_minute = 600", 1)
+    );
+
+    let explained = desk
+        .home
+        .touchkeep()
+        .args([
+            "policy", "explain", "--kind", "trade", "--symbol", "BTCUSDT", "--amount", "0.02",
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(explained.stdout).unwrap();
+    for line in [
+        "Place order 0.02 BTCUSDT on Binance",
+        "small BTC trades  floor over max_amount: nothing below is milder than allow",
+        "max_amount 0.01: this has 0.02",
+        "A person is asked: rule \"other trades\".",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    desk.judge();
 }
 
 #[test]

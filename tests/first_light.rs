@@ -283,8 +283,9 @@ fn a_vault_for_hardware_only_opens_with_no_passphrase() {
 #[test]
 fn an_agent_that_dies_between_record_and_answer_leaves_a_record_that_says_so() {
     let mut desk = Desk::set();
-    desk.venue
-        .fault(&serde_json::json!({ "next": { "delay_ms": 20_000 }, "count": 1 }));
+    desk.venue.fault(
+        &serde_json::json!({ "next": { "delay_ms": 20_000 }, "count": 1, "path": "/api/v3/order" }),
+    );
     std::thread::scope(|scope| {
         let bot =
             scope.spawn(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| desk.order())));

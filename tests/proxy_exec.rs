@@ -35,7 +35,7 @@ fn desk() -> (Home, Person) {
     let home = Home::new(None);
     let person = Person::sit_down(&home.paths(), None);
     let path = home.path("v.touchkeep").display().to_string();
-    home.json(&["init", "--practice", "--path", &path, "--work-factor", "10"]);
+    let _ = home.json(&["init", "--practice", "--path", &path, "--work-factor", "10"]);
     for venue in ["binance", "mexc"] {
         let args = [
             "add",
@@ -53,7 +53,7 @@ fn desk() -> (Home, Person) {
             "--base-url",
             &url,
         ];
-        home.json_with(&args, "secret");
+        let _ = home.json_with(&args, "secret");
     }
     (home, person)
 }

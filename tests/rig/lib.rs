@@ -338,6 +338,12 @@ impl Card {
         Self::with(&["--second", "4000000002"])
     }
 
+    /// One that behaves like this firmware.
+    #[must_use]
+    pub fn of_firmware(version: &str) -> Self {
+        Self::with(&["--firmware", version])
+    }
+
     fn with(args: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("tkc").tempdir().unwrap();
         let mut command = Command::new(binary("touchkeep-practice"));

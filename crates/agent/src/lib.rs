@@ -38,6 +38,7 @@ mod logging;
 mod method;
 mod notify;
 mod ports;
+mod possible;
 mod prompts;
 mod proxy;
 mod schedule;

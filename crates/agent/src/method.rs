@@ -85,6 +85,10 @@ pub(crate) fn of_device(info: &VenueInfo, key: KeyAlgorithm) -> Result<AuthMetho
         KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
             Some(Algorithm::RsaPkcs1Sha256)
         }
+        KeyAlgorithm::Secp256k1 => Some(Algorithm::Secp256k1Digest),
+        KeyAlgorithm::HmacSha256 => Some(Algorithm::HmacSha256),
+        KeyAlgorithm::HmacSha384 => Some(Algorithm::HmacSha384),
+        KeyAlgorithm::HmacSha512 => Some(Algorithm::HmacSha512),
         KeyAlgorithm::X25519 => None,
     };
     let scheme = algorithm.and_then(|algorithm| scheme_with(info, algorithm));

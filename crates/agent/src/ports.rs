@@ -8,7 +8,7 @@ mod running;
 use std::sync::Arc;
 
 use hyper::{Response, body::Incoming};
-use touchkeep_audit::{Kind, Log, Query, ReadError};
+use touchkeep_audit::{Kind, Log, Query, ReadError, Seq};
 use touchkeep_core::{SystemClock, UnixMillis};
 use touchkeep_pipeline::{Answering, HistorySource, Keys, Pipeline, SendError, Settings, past_of};
 use touchkeep_policy::Past;
@@ -123,27 +123,106 @@ fn intents(limit: usize) -> Query {
 }
 
 /// Intents that are read at a time.
-const PAGE: usize = 1000;
+const PAGE: usize = if cfg!(test) { 8 } else { 1000 };
+
+impl LogHistory {
+    /// What was let through since then, and before a row. Rows are looked for by their times, wherever they stand: a clock
+    /// that went back leaves later times above earlier ones.
+    pub(crate) fn between(
+        &self,
+        since: UnixMillis,
+        before: Option<Seq>,
+    ) -> Result<Vec<Past>, ReadError> {
+        let mut query = intents(PAGE);
+        (query.since, query.before) = (Some(since), before);
+        let mut past = Vec::new();
+        loop {
+            let page = self.log.list(&query, Some(&self.identity))?;
+            for row in &page.rows {
+                past.extend(
+                    row.event
+                        .as_ref()
+                        .and_then(|event| past_of(event, row.time)),
+                );
+            }
+            query.before = page.next;
+            if query.before.is_none() {
+                return Ok(past);
+            }
+        }
+    }
+}
 
 impl HistorySource for LogHistory {
     type Error = ReadError;
 
     fn since(&self, since: UnixMillis) -> Result<Vec<Past>, ReadError> {
-        let mut query = intents(PAGE);
-        let mut past = Vec::new();
-        loop {
-            let rows = self.log.list(&query, Some(&self.identity))?.rows;
-            let last = rows.last().map(|row| (row.seq, row.time));
-            for row in &rows {
-                let event = row.event.as_ref().filter(|_| row.time >= since);
-                past.extend(event.and_then(|event| past_of(event, row.time)));
-            }
-            match last {
-                Some((seq, time)) if rows.len() == PAGE && time >= since => {
-                    query.before = Some(seq)
-                }
-                _ => return Ok(past),
-            }
+        self.between(since, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use touchkeep_audit::{Decision, Event};
+    use touchkeep_core::{ClientId, Clock, RequestId};
+    use touchkeep_policy::{Asked, History, Policy, Verdict};
+    use touchkeep_venue::{Operation, OperationKind};
+
+    use super::*;
+
+    struct Set(AtomicU64);
+    impl Clock for Set {
+        fn now(&self) -> UnixMillis {
+            UnixMillis(self.0.load(Ordering::Relaxed))
         }
+    }
+
+    fn record(log: &Log, now: UnixMillis) {
+        let rules = "[[rule]]\nname = \"all\"\nkinds = [\"trade\"]\naction = \"allow\"";
+        let asked = Asked {
+            request: RequestId::random(),
+            digest: [0; 32],
+            client: "bot".into(),
+            key_set: "main".into(),
+            operation: Operation::new(OperationKind::Trade, "binance", "POST", "/x", "x"),
+            now,
+        };
+        let verdict = Policy::parse(rules)
+            .unwrap()
+            .decide(asked, &History::default());
+        let Verdict::Allow(allowed) = verdict else {
+            panic!("{verdict:?}")
+        };
+        let event = Event::new(Kind::Intent, Decision::Allowed)
+            .client(ClientId::random(), "bot")
+            .detail("key-set", "main");
+        drop(log.record_intent(allowed, &event).unwrap());
+    }
+
+    // The clock was a day ahead, and came back: what was recorded then stands above more rows of another time than a page has.
+    #[test]
+    fn what_a_clock_that_went_back_left_in_the_future_is_found() {
+        const DAY: u64 = 24 * 60 * 60 * 1000;
+        let folder = tempfile::tempdir().unwrap();
+        let identity = age::x25519::Identity::generate();
+        let clock = Arc::new(Set(AtomicU64::new(20 * DAY)));
+        let recipient = identity.to_public().to_string();
+        let path = folder.path().join("a.sqlite");
+        let log = Log::create_at(&path, "vault", &recipient, Arc::clone(&clock) as _).unwrap();
+        record(&log, clock.now());
+        clock.0.store(15 * DAY, Ordering::Relaxed);
+        for _ in 0..3 * PAGE {
+            record(&log, clock.now());
+        }
+        let history = LogHistory { log, identity };
+        let times = |since: u64| -> Vec<u64> {
+            let past = history.since(UnixMillis(since)).unwrap();
+            past.into_iter().map(|act| act.at.0).collect()
+        };
+        assert_eq!(times(16 * DAY), [20 * DAY]);
+        assert_eq!(times(15 * DAY).len(), 3 * PAGE + 1);
+        assert_eq!(times(21 * DAY), [0; 0]);
     }
 }

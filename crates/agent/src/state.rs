@@ -274,4 +274,76 @@ mod tests {
         drop(db);
         assert!(matches!(State::open(&path), Err(StateError::TooNew(99))));
     }
+
+    #[test]
+    fn numbers_of_a_key_rise_over_restarts_and_whatever_the_clock_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.sqlite");
+        let (one, other) = (ItemId::random(), ItemId::random());
+        let mut last = 0;
+        // Forwards, standing still, back by a day, and far ahead.
+        for floor in [1_000, 1_000, 999, 86_401_000, 5, 1_000_000, 86_402_000] {
+            let state = State::open(&path).unwrap();
+            let next = state.next_nonce(one, floor).unwrap();
+            assert!(
+                next > last && next >= floor,
+                "{next} after {last}, at {floor}"
+            );
+            last = next;
+        }
+        let state = State::open(&path).unwrap();
+        assert_eq!(
+            state.next_nonce(other, 7).unwrap(),
+            7,
+            "each key counts for itself"
+        );
+    }
+
+    #[test]
+    fn no_two_of_many_at_once_get_the_same_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.sqlite");
+        let item = ItemId::random();
+        // A connection each, as processes have them.
+        let threads: Vec<_> = (0..10)
+            .map(|_| {
+                let state = State::open(&path).unwrap();
+                std::thread::spawn(move || {
+                    let drawn: Vec<u64> = (0..20)
+                        .map(|_| state.next_nonce(item, 1_000).unwrap())
+                        .collect();
+                    assert!(drawn.is_sorted_by(|a, b| a < b));
+                    drawn
+                })
+            })
+            .collect();
+        let drawn = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap());
+        let drawn: std::collections::BTreeSet<u64> = drawn.collect();
+        assert_eq!(
+            drawn.into_iter().collect::<Vec<_>>(),
+            (1_000..1_200).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn a_file_of_the_first_version_is_taken_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(
+            "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+             CREATE TABLE reminded (item TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+             CREATE TABLE module (path TEXT PRIMARY KEY) STRICT;
+             CREATE TABLE seen (client TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+             INSERT INTO module VALUES ('/a.so');
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+        drop(old);
+        let state = State::open(&path).unwrap();
+        assert_eq!(state.modules().len(), 1);
+        assert_eq!(state.next_nonce(ItemId::random(), 3).unwrap(), 3);
+    }
 }

@@ -175,6 +175,41 @@ async fn an_order_within_the_rule_arrives_signed_and_recorded() {
     assert!(clients[0].last_seen.is_some());
 }
 
+// Each would count sums and numbers for itself.
+#[tokio::test]
+async fn of_two_agents_with_copies_of_a_vault_one_signs() {
+    let desk = desk(CONFIG, stored, true).await;
+    assert_eq!(desk.order().await.0, 200);
+    let other = Agent::start_with(CONFIG, &[]).await;
+    let copy = other.home.path().join("copy.touchkeep");
+    std::fs::copy(desk.agent.home.path().join("v.touchkeep"), &copy).unwrap();
+    let owner = Person::new(&other, yes).await;
+    let client = other.client().await;
+    client
+        .call(UnlockVault {
+            path: Some(copy.display().to_string()),
+            device: None,
+        })
+        .await
+        .unwrap();
+    drop(owner);
+    let base = client.call(GetStatus {}).await.unwrap().proxy.unwrap();
+    let base = format!("{base}/binance");
+    let reads = || bot(&base, &desk.token, "GET", "/api/v3/account", "");
+    let (status, answer) = reads().await;
+    assert_eq!(status, 403, "{answer}");
+    let holder = format!("process {}", desk.agent.child.id());
+    assert!(
+        answer.contains("another agent") && answer.contains(&holder),
+        "{answer}"
+    );
+    assert_eq!(desk.venue.got().len(), 1);
+    // Once the first one is locked, the other one signs, and the first one does not.
+    desk.client.call(LockVault {}).await.unwrap();
+    assert_eq!(reads().await.0, 200);
+    assert_eq!(desk.venue.got().len(), 2);
+}
+
 #[tokio::test]
 async fn public_data_needs_a_token_and_no_key() {
     let desk = desk(CONFIG, stored, true).await;

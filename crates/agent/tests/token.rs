@@ -13,52 +13,15 @@ mod common;
 
 use std::{path::Path, process::Command};
 
-use common::{Agent, Person, Venue, bot};
+use common::{
+    Agent, Person, Venue, bot,
+    token::{MODULE, PIN, make_token, on_token, with_pin},
+};
 use touchkeep_client::{CallError, Connection};
 use touchkeep_core::Code;
 use touchkeep_wire::*;
 
-const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
-const PIN: &str = "canary-pin-246810";
 const SECRET: &str = "canary-secret-of-the-money-key";
-
-fn make_token(home: &Path) -> String {
-    let (tokens, config) = (home.join("tokens"), home.join("softhsm2.conf"));
-    std::fs::create_dir(&tokens).unwrap();
-    let text = format!(
-        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
-        tokens.display()
-    );
-    std::fs::write(&config, text).unwrap();
-    let made = Command::new("softhsm2-util")
-        .args([
-            "--init-token",
-            "--free",
-            "--label",
-            "agent-test",
-            "--so-pin",
-            "12345678",
-            "--pin",
-            PIN,
-        ])
-        .env("SOFTHSM2_CONF", &config)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-    config.display().to_string()
-}
-
-fn with_pin(pin: &'static str) -> impl Fn(&Question) -> Option<Answer> + Send + 'static {
-    move |question| match question {
-        Question::Pin { .. } => Some(Answer::Secret {
-            value: SecretText::new(pin.into()),
-        }),
-        Question::Approval(approval) => Some(Answer::Approve {
-            digest: approval.digest.clone(),
-        }),
-        _ => None,
-    }
-}
 
 fn pins(person: &Person) -> usize {
     let seen = person.seen.lock().unwrap();
@@ -131,14 +94,7 @@ async fn a_token_opens_seals_and_signs() {
         &venue,
     )
     .await;
-    let item = add(
-        &client,
-        "trade",
-        "trade",
-        NewSecret::OnDevice { device: None },
-        &venue,
-    )
-    .await;
+    let item = add(&client, "trade", "trade", on_token("rsa2048"), &venue).await;
     assert_eq!(
         (item.secret.as_str(), pins(&person)),
         ("on-device", 1),
@@ -154,6 +110,7 @@ async fn a_token_opens_seals_and_signs() {
     let pem = client
         .call(ExportPublicKey {
             item: "trade".into(),
+            form: None,
         })
         .await
         .unwrap()
@@ -261,7 +218,7 @@ async fn what_the_vault_says_of_a_request_key_is_held_against_the_token() {
         .await
         .unwrap();
     let venue = Venue::start(SECRET, true).await;
-    let place = NewSecret::OnDevice { device: None };
+    let place = on_token("rsa2048");
     let item = add(&client, "money", "move-money", place, &venue).await;
     client
         .call(SetApiKey {

@@ -30,6 +30,12 @@ impl Decimal {
         Self(&self.0 + &other.0)
     }
 
+    /// The difference, exact.
+    #[must_use]
+    pub fn minus(&self, other: &Self) -> Self {
+        Self(&self.0 - &other.0)
+    }
+
     /// The product, exact.
     #[must_use]
     pub fn times(&self, other: &Self) -> Self {
@@ -97,6 +103,8 @@ mod tests {
             .plus(&"0.2".parse().unwrap());
         assert_eq!(sum, "0.3".parse().unwrap());
         assert_eq!(sum.to_string(), "0.3");
+        let rest = sum.minus(&"0.1".parse().unwrap());
+        assert_eq!(rest, "0.2".parse().unwrap());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! in a transaction that began with [`select`]. PIN and PUK are in `reference`, the management key in `management`, objects and certificates in `objects`.
 
 use touchkeep_device::{
-    Algorithm, DeviceError, PinPolicy, TouchPolicy,
+    Algorithm, DeviceError, HandedKey, PinPolicy, TouchPolicy,
     attestation::Firmware,
     public::{P256Point, ed25519_spki, rsa_spki, tlv},
 };
@@ -126,7 +126,11 @@ const fn algorithm_id(algorithm: Algorithm) -> Option<u8> {
         Algorithm::Rsa4096 => Some(0x16),
         Algorithm::P256 => Some(0x11),
         Algorithm::Ed25519 => Some(0xe0),
-        Algorithm::X25519 => None,
+        Algorithm::X25519
+        | Algorithm::Secp256k1
+        | Algorithm::HmacSha256
+        | Algorithm::HmacSha384
+        | Algorithm::HmacSha512 => None,
     }
 }
 
@@ -158,9 +162,11 @@ pub(crate) const fn algorithm_name(id: u8) -> &'static str {
 
 /// What a person calls an algorithm.
 pub(crate) const fn name(algorithm: Algorithm) -> &'static str {
-    match algorithm_id(algorithm) {
-        Some(id) => algorithm_name(id),
-        None => "X25519",
+    match (algorithm_id(algorithm), algorithm) {
+        (Some(id), _) => algorithm_name(id),
+        (None, Algorithm::Secp256k1) => "secp256k1",
+        (None, Algorithm::X25519) => "X25519",
+        (None, _) => "HMAC",
     }
 }
 
@@ -247,7 +253,11 @@ fn public_key(algorithm: Algorithm, public: &[u8]) -> Option<Vec<u8>> {
             let bytes = rsa_bytes(algorithm)?;
             (modulus.len() == bytes).then(|| rsa_spki(modulus, exponent))
         }
-        Algorithm::X25519 => None,
+        Algorithm::X25519
+        | Algorithm::Secp256k1
+        | Algorithm::HmacSha256
+        | Algorithm::HmacSha384
+        | Algorithm::HmacSha512 => None,
     }
 }
 
@@ -257,7 +267,7 @@ pub(crate) const fn rsa_bytes(algorithm: Algorithm) -> Option<usize> {
         Algorithm::Rsa2048 => Some(256),
         Algorithm::Rsa3072 => Some(384),
         Algorithm::Rsa4096 => Some(512),
-        Algorithm::P256 | Algorithm::Ed25519 | Algorithm::X25519 => None,
+        _ => None,
     }
 }
 
@@ -285,16 +295,25 @@ pub(crate) fn generate(
     }
 }
 
-/// Puts a P-256 key into a slot. Needs the management key. Replaces what is there: look first.
-pub(crate) fn import_p256(
+/// Puts a key on a curve into a slot: its scalar, or its seed. Needs the management key. Replaces what is there: look first.
+pub(crate) fn import(
     channel: &mut dyn Channel,
     slot: u8,
-    scalar: &Zeroizing<Vec<u8>>,
+    key: &HandedKey,
     policy: (PinPolicy, TouchPolicy),
 ) -> Result<(), DeviceError> {
-    let secret = Zeroizing::new(tlv(0x06, scalar));
+    let (id, tag) = match key.algorithm() {
+        Algorithm::P256 => (0x11, 0x06),
+        Algorithm::Ed25519 => (0xe0, 0x07),
+        other => {
+            let text = format!("keys of kind {} that were made elsewhere", name(other));
+            return Err(DeviceError::Unsupported(text));
+        }
+    };
+    // EXPOSE: the private key, to the command that puts it into the card.
+    let secret = Zeroizing::new(tlv(tag, key.expose()));
     let data = Zeroizing::new([&secret[..], &policies(policy)].concat());
-    Command::new(0xfe, 0x11, slot, &data)
+    Command::new(0xfe, id, slot, &data)
         .send(channel)?
         .ok()
         .map(drop)

@@ -160,7 +160,7 @@ impl Unsigned {
                 [tlv(OID, RSA_SHA256), vec![0x05, 0]].concat()
             }
             Algorithm::Ed25519 => tlv(OID, ED25519),
-            Algorithm::P256 | Algorithm::X25519 => tlv(OID, ECDSA_SHA256),
+            _ => tlv(OID, ECDSA_SHA256),
         };
         let algorithm = tlv(SEQUENCE, &algorithm);
         let validity = VALIDITY.map(|(tag, time)| tlv(tag, time)).concat();

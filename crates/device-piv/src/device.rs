@@ -92,6 +92,12 @@ impl PivDevice {
         Ok(device)
     }
 
+    /// Its firmware.
+    #[must_use]
+    pub const fn firmware(&self) -> Firmware {
+        self.firmware
+    }
+
     /// Whether a key was made in the card or put there.
     ///
     /// # Errors

@@ -59,6 +59,7 @@ impl Held {
                 touch: metadata.touch,
                 recipient: point.as_ref().map(stanza::yubikey_recipient),
                 identity: point.map(|point| stanza::yubikey_identity(serial, slot, &point)),
+                imported: !metadata.generated && purpose == Purpose::Request,
             },
             slot,
             pin: metadata.pin,

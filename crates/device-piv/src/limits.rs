@@ -56,15 +56,29 @@ pub fn limits(firmware: Firmware, fips: bool) -> Vec<String> {
     limits
 }
 
-/// An error that names the firmware that keys of this kind need, when this is older.
-pub(crate) fn can_make(firmware: Firmware, algorithm: Algorithm) -> Result<(), DeviceError> {
+/// Whether a YubiKey of this firmware holds keys of this kind that sign.
+///
+/// # Errors
+/// [`DeviceError::Unsupported`] with the reason: the firmware that it takes, or that no YubiKey has such keys in PIV.
+pub fn can_hold(firmware: Firmware, algorithm: Algorithm) -> Result<(), DeviceError> {
     let needs = match algorithm {
         Algorithm::P256 | Algorithm::Rsa2048 => METADATA,
         Algorithm::Ed25519 | Algorithm::Rsa3072 | Algorithm::Rsa4096 => NEWER_ALGORITHMS,
         Algorithm::X25519 => {
             return Err(DeviceError::Unsupported("signatures with X25519".into()));
         }
+        Algorithm::Secp256k1 => {
+            let text = "PIV has no secp256k1";
+            return Err(DeviceError::Unsupported(text.into()));
+        }
+        Algorithm::HmacSha256 | Algorithm::HmacSha384 | Algorithm::HmacSha512 => {
+            let text = "PIV has no HMAC";
+            return Err(DeviceError::Unsupported(text.into()));
+        }
     };
+    if firmware < METADATA {
+        return Err(no_metadata());
+    }
     if firmware < needs {
         let name = card::name(algorithm);
         return Err(DeviceError::Unsupported(format!(
@@ -115,11 +129,19 @@ mod tests {
     #[test]
     fn what_firmware_cannot_make_is_refused_with_the_firmware_it_needs() {
         for algorithm in [Algorithm::Ed25519, Algorithm::Rsa3072, Algorithm::Rsa4096] {
-            let refused = can_make(Firmware(5, 4, 3), algorithm).unwrap_err();
+            let refused = can_hold(Firmware(5, 4, 3), algorithm).unwrap_err();
             assert!(refused.to_string().contains("firmware 5.7"));
-            can_make(Firmware(5, 7, 0), algorithm).unwrap();
+            can_hold(Firmware(5, 7, 0), algorithm).unwrap();
         }
-        can_make(Firmware(5, 3, 0), Algorithm::Rsa2048).unwrap();
-        assert!(can_make(Firmware(9, 9, 9), Algorithm::X25519).is_err());
+        can_hold(Firmware(5, 3, 0), Algorithm::Rsa2048).unwrap();
+        for never in [
+            Algorithm::X25519,
+            Algorithm::Secp256k1,
+            Algorithm::HmacSha256,
+            Algorithm::HmacSha512,
+        ] {
+            assert!(can_hold(Firmware(9, 9, 9), never).is_err());
+        }
+        assert!(can_hold(Firmware(5, 2, 0), Algorithm::P256).is_err());
     }
 }

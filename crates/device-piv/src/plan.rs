@@ -12,6 +12,7 @@ use crate::card::Metadata;
 pub(crate) struct Plan {
     pub(crate) purpose: Purpose,
     pub(crate) algorithm: Algorithm,
+    pub(crate) pin: PinPolicy,
     pub(crate) touch: TouchPolicy,
     pub(crate) preferred: u8,
 }
@@ -28,6 +29,7 @@ impl Plan {
         Self {
             purpose,
             algorithm: Algorithm::P256,
+            pin: PinPolicy::Once,
             touch,
             preferred,
         }
@@ -35,7 +37,7 @@ impl Plan {
 
     /// Algorithm, PIN policy and touch policy.
     pub(crate) const fn policy(self) -> (Algorithm, PinPolicy, TouchPolicy) {
-        (self.algorithm, PinPolicy::Once, self.touch)
+        (self.algorithm, self.pin, self.touch)
     }
 
     /// What a key is not that it has to be.

@@ -1,23 +1,18 @@
 //! Making keys, taking keys in, and leaving the factory's secrets: with a person beside it, each in one transaction and with
 //! each secret sent once.
 
-use aws_lc_rs::{
-    agreement::{ECDH_P256, PrivateKey},
-    encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, PublicKeyX509Der},
-};
 use touchkeep_core::Pin;
 use touchkeep_device::{
-    Algorithm, Auth, DeviceError, DeviceInfo, KeyInfo, KeyRef, PinPolicy, Provision, Purpose,
-    TouchPolicy,
+    Algorithm, Auth, DeviceError, DeviceInfo, HandedKey, KeyInfo, KeyRef, PinPolicy, Provision,
+    Purpose, TouchPolicy,
 };
-use zeroize::Zeroizing;
 
 use crate::{
     card::{self, SLOTS, Slot},
     certificate::{Origin, Unsigned},
     device::{PivDevice, Target},
     held::{Held, Listed, read_keys},
-    limits::can_make,
+    limits::can_hold,
     management::{self, Keeping, ManagementKey},
     objects,
     pin::{self, FACTORY_PIN, FACTORY_PUK, PinState},
@@ -97,42 +92,6 @@ impl PivDevice {
         Ok(info)
     }
 
-    /// Puts a P-256 key that was made elsewhere into a free slot, for requests: a venue handed it out. `der` is PKCS#8 or SEC 1
-    /// (RFC 5958, RFC 5915). Whoever handed it out can have a copy, so it is marked and never attested; it never becomes a key
-    /// of a vault. Waits for a touch where the key will: it signs its certificate.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn import_request_key(
-        &mut self,
-        der: &Zeroizing<Vec<u8>>,
-        touch: TouchPolicy,
-        auth: Auth<'_>,
-    ) -> Result<KeyInfo, DeviceError> {
-        let (scalar, spki) = p256_of(der)?;
-        let pin = pin_of(auth)?;
-        let plan = Plan::request(Algorithm::P256, touch);
-        let (serial, allow) = (self.serial, self.options.danger_allow_last_try);
-        let slot = self.transact(|channel| {
-            let held = read_keys(channel, serial, None)?;
-            if let Some(there) = held.iter().find(|held| held.info.spki == spki) {
-                let text = format!("that key a second time: slot {} holds it", there.info.key.0);
-                return Err(DeviceError::Unsupported(text));
-            }
-            managing(channel, pin, allow)?;
-            let place = place_for_import(channel, plan, &spki)?;
-            if place.spki.is_none() {
-                let (_, pin_policy, touch) = plan.policy();
-                card::import_p256(channel, place.slot, &scalar, (pin_policy, touch))?;
-            }
-            let target = plan.target(place.slot, &spki);
-            let certificate = certified(channel, plan, target, Origin::Imported)?;
-            objects::put_certificate(channel, place.slot, &certificate)?;
-            Ok(place.slot)
-        })?;
-        Ok(self.note(plan.held(self.serial, slot, spki, Origin::Imported)))
-    }
-
     /// Lists a key that was made. It is not read again: a card that goes now has it all the same.
     fn note(&mut self, made: Held) -> KeyInfo {
         let info = made.info.clone();
@@ -160,7 +119,7 @@ impl Provision for PivDevice {
             };
             let missing: Vec<Plan> = Plan::VAULT.into_iter().filter(|plan| !has(plan)).collect();
             managing(channel, pin, allow)?;
-            let made = make(channel, serial, &missing)?;
+            let made = make(channel, serial, &missing, (pin, allow))?;
             Ok((held, made))
         })?;
         self.holds(held);
@@ -177,16 +136,48 @@ impl Provision for PivDevice {
         touch: TouchPolicy,
         auth: Auth<'_>,
     ) -> Result<KeyInfo, DeviceError> {
-        can_make(self.firmware, algorithm)?;
+        can_hold(self.firmware, algorithm)?;
         let pin = pin_of(auth)?;
         let (serial, allow) = (self.serial, self.options.danger_allow_last_try);
         let made = self.transact(|channel| {
             managing(channel, pin, allow)?;
-            make(channel, serial, &[Plan::request(algorithm, touch)])
+            let plan = Plan::request(algorithm, touch);
+            make(channel, serial, &[plan], (pin, allow))
         })?;
         let made = made.into_iter().next();
         made.map(|made| self.note(made))
             .ok_or_else(|| DeviceError::Unexpected("without the key that it made".into()))
+    }
+
+    /// Takes P-256 keys, and from firmware 5.7 on Ed25519 keys. Waits for a touch where the key will: it signs its certificate.
+    fn import_request_key(
+        &mut self,
+        key: &HandedKey,
+        touch: TouchPolicy,
+        auth: Auth<'_>,
+    ) -> Result<KeyInfo, DeviceError> {
+        can_hold(self.firmware, key.algorithm())?;
+        let pin = pin_of(auth)?;
+        let (plan, spki) = (Plan::request(key.algorithm(), touch), key.public());
+        let (serial, allow) = (self.serial, self.options.danger_allow_last_try);
+        let slot = self.transact(|channel| {
+            let held = read_keys(channel, serial, None)?;
+            if let Some(there) = held.iter().find(|held| held.info.spki == spki) {
+                let text = format!("that key a second time: slot {} holds it", there.info.key.0);
+                return Err(DeviceError::Unsupported(text));
+            }
+            managing(channel, pin, allow)?;
+            let place = place_for_import(channel, plan, spki)?;
+            if place.spki.is_none() {
+                let (_, pin_policy, touch) = plan.policy();
+                card::import(channel, place.slot, key, (pin_policy, touch))?;
+            }
+            let target = plan.target(place.slot, spki);
+            let certificate = certified(channel, plan, target, Origin::Imported, (pin, allow))?;
+            objects::put_certificate(channel, place.slot, &certificate)?;
+            Ok(place.slot)
+        })?;
+        Ok(self.note(plan.held(self.serial, slot, spki.to_vec(), Origin::Imported)))
     }
 }
 
@@ -220,7 +211,12 @@ fn managing(channel: &mut dyn Channel, pin: &Pin, allow: bool) -> Result<(), Dev
 }
 
 /// Makes keys by these plans. First all keys, then all certificates, so that one touch is good for all keys that cache it.
-fn make(channel: &mut dyn Channel, serial: u32, plans: &[Plan]) -> Result<Vec<Held>, DeviceError> {
+fn make(
+    channel: &mut dyn Channel,
+    serial: u32,
+    plans: &[Plan],
+    pin: (&Pin, bool),
+) -> Result<Vec<Held>, DeviceError> {
     let mut made: Vec<(Plan, u8, Vec<u8>)> = Vec::new();
     for plan in plans {
         let taken: Vec<u8> = made.iter().map(|(_, slot, _)| *slot).collect();
@@ -235,7 +231,8 @@ fn make(channel: &mut dyn Channel, serial: u32, plans: &[Plan]) -> Result<Vec<He
     let mut certificates = Vec::new();
     for (plan, slot, spki) in &made {
         let target = plan.target(*slot, spki);
-        certificates.push((*slot, certified(channel, *plan, target, Origin::Generated)?));
+        let certificate = certified(channel, *plan, target, Origin::Generated, pin)?;
+        certificates.push((*slot, certificate));
     }
     for (slot, certificate) in &certificates {
         objects::put_certificate(channel, *slot, certificate)?;
@@ -251,6 +248,12 @@ impl Plan {
         Self {
             purpose: Purpose::Request,
             algorithm,
+            // A card that has seen the PIN once has seen it for every program, until it is taken out. What waits for no touch
+            // is therefore used with the PIN alone, which nobody else has.
+            pin: match touch {
+                TouchPolicy::Always => PinPolicy::Once,
+                TouchPolicy::Never | TouchPolicy::Cached => PinPolicy::Always,
+            },
             touch,
             preferred: FIRST_REQUEST_SLOT,
         }
@@ -330,37 +333,26 @@ fn place_where(
         .ok_or_else(|| DeviceError::Unsupported("another key: every slot is used".into()))
 }
 
-/// The certificate of a key, signed by itself.
+/// The certificate of a key, signed by itself. A key that wants the PIN each time gets it once more, after it was found good.
 fn certified(
     channel: &mut dyn Channel,
     plan: Plan,
     target: Target<'_>,
     origin: Origin,
+    (pin, allow): (&Pin, bool),
 ) -> Result<Vec<u8>, DeviceError> {
     let mut serial = [0; 16];
     management::random(&mut serial)?;
     let [first, ..] = &mut serial;
     *first &= 0x7f;
-    let (algorithm, pin, touch) = plan.policy();
-    let policy: (PinPolicy, TouchPolicy) = (pin, touch);
+    let (algorithm, pin_policy, touch) = plan.policy();
+    let policy: (PinPolicy, TouchPolicy) = (pin_policy, touch);
     let (slot, spki) = (target.slot, target.spki);
     let unsigned = Unsigned::new(plan.purpose, slot, algorithm, spki, policy, origin, serial);
     let input = sign::prepared(algorithm, unsigned.to_sign())?;
+    if pin_policy == PinPolicy::Always {
+        verify_with_care(channel, pin, allow)?;
+    }
     let signature = sign::sign(channel, target, unsigned.to_sign(), &input)?;
     Ok(unsigned.signed(&signature))
-}
-
-/// The scalar of a private key, and its public half.
-fn p256_of(der: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), DeviceError> {
-    let none =
-        || DeviceError::Unsupported("a key that is not a P-256 key in PKCS#8 or SEC 1".into());
-    let key = PrivateKey::from_private_key_der(&ECDH_P256, der).map_err(|_| none())?;
-    let scalar: EcPrivateKeyBin<'_> = key.as_be_bytes().map_err(|_| none())?;
-    let public = key.compute_public_key().map_err(|_| none())?;
-    let spki: PublicKeyX509Der<'_> = public.as_der().map_err(|_| none())?;
-    // EXPOSE: the private key, to the command that puts it into the card.
-    Ok((
-        Zeroizing::new(scalar.as_ref().to_vec()),
-        spki.as_ref().to_vec(),
-    ))
 }

@@ -27,6 +27,10 @@ pub(crate) fn prepared(algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, 
         SignatureScheme::Ed25519 => Err(DeviceError::Unsupported(format!(
             "Ed25519 over more than {MAX_MESSAGE_BYTES} bytes"
         ))),
+        SignatureScheme::HmacSha256
+        | SignatureScheme::HmacSha384
+        | SignatureScheme::HmacSha512
+        | SignatureScheme::EcdsaSecp256k1Digest => Err(unsupported()),
     }
 }
 

@@ -14,11 +14,10 @@ use std::{fs, path::Path, process::Command};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use support::{Card, on_a_card, practice};
 use touchkeep_device::{
-    Auth, Device, DeviceError, KeyInfo, KeyRef, PinPolicy, TouchPolicy,
+    Auth, Device, DeviceError, HandedKey, KeyInfo, KeyRef, PinPolicy, Provision, TouchPolicy,
     attestation::{AttestationError, Firmware, Root, Trust, verify},
 };
 use touchkeep_device_piv::{NotAttested, Origin, PivDevice};
-use zeroize::Zeroizing;
 
 const AUTO: &[&str] = &["--touch", "auto"];
 
@@ -64,9 +63,9 @@ fn attests(card: &Card, firmware: Firmware, root: Root) {
 
 fn import(device: &mut PivDevice, auth: Auth<'_>) -> KeyInfo {
     let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
-    let der = Zeroizing::new(key.to_pkcs8v1().unwrap().as_ref().to_vec());
+    let key = HandedKey::read(key.to_pkcs8v1().unwrap().as_ref()).unwrap();
     device
-        .import_request_key(&der, TouchPolicy::Never, auth)
+        .import_request_key(&key, TouchPolicy::Never, auth)
         .unwrap()
 }
 

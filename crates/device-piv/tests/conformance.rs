@@ -14,13 +14,12 @@ use std::process::Command;
 use support::{Card, PIN, PUK, on_a_card};
 use touchkeep_core::Pin;
 use touchkeep_device::{
-    Algorithm, Auth, Device, DeviceError, KeyInfo, Provision, Purpose, SignatureScheme,
-    TouchPolicy, conformance, conformance::openssl_verifies,
+    Algorithm, Auth, Device, DeviceError, HandedKey, KeyInfo, Provision, Purpose, SignatureScheme,
+    TouchPolicy, conformance, conformance::openssl_verifies, public::scheme_of,
 };
 use touchkeep_device_piv::{Origin, PivDevice};
 use x509_cert::der::Encode;
 use yubikey::{Certificate, YubiKey, piv::SlotId};
-use zeroize::Zeroizing;
 
 /// Request keys of each kind that the firmware has; the suite has openssl verify what they sign.
 fn conforms(card: &Card, algorithms: &[Algorithm]) {
@@ -34,8 +33,10 @@ fn conforms(card: &Card, algorithms: &[Algorithm]) {
             certifies_itself(card, &made);
         }
     }
-    for key in imported(card, &mut device, Auth::Pin(&pin)) {
-        assert!(device.info().keys.contains(&key));
+    let imported = imported(card, &mut device, Auth::Pin(&pin), algorithms);
+    assert!(!imported.is_empty());
+    for key in &device.info().keys {
+        assert_eq!(imported.contains(key), key.imported);
     }
     // What another process reads of the card is the same.
     assert_eq!(device.info(), card.open().info());
@@ -46,60 +47,78 @@ fn conforms(card: &Card, algorithms: &[Algorithm]) {
         wrong: Auth::Pin(&wrong),
         before_use: &mut |_| {},
         secrets_sent: Some(&mut || card.verified().0),
+        macs: &[],
     });
 }
 
-/// Keys that were made elsewhere, from both of the forms in which one is handed out; none goes in twice.
-fn imported(card: &Card, device: &mut PivDevice, auth: Auth<'_>) -> Vec<KeyInfo> {
+/// Keys that were made elsewhere, in the forms in which they are handed out; none goes in twice. What they sign openssl verifies with the
+/// public half of the file that was handed out.
+fn imported(
+    card: &Card,
+    device: &mut PivDevice,
+    auth: Auth<'_>,
+    algorithms: &[Algorithm],
+) -> Vec<KeyInfo> {
     let openssl = |arguments: &[&str]| {
         let output = Command::new("openssl").args(arguments).output().unwrap();
-        assert!(output.status.success());
+        assert!(output.status.success(), "{output:?}");
         output.stdout
     };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("key.pem").to_str().unwrap().to_owned();
-    let sec1 = ["ec", "-in", &path, "-outform", "DER"];
+    let p256 = [
+        "genpkey",
+        "-algorithm",
+        "EC",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-out",
+    ];
+    let ed25519 = ["genpkey", "-algorithm", "ED25519", "-out"];
+    let sec1 = ["ec", "-in", &path];
     let pkcs8 = [
         "pkcs8", "-topk8", "-nocrypt", "-in", &path, "-outform", "DER",
     ];
+    let pem = ["pkey", "-in", &path];
+    let all = [
+        (Algorithm::P256, &p256[..], &sec1[..]),
+        (Algorithm::P256, &p256, &pkcs8),
+        (Algorithm::Ed25519, &ed25519, &pem),
+    ];
     let mut keys = Vec::new();
-    for form in [&sec1[..], &pkcs8] {
-        openssl(&[
-            "ecparam",
-            "-name",
-            "prime256v1",
-            "-genkey",
-            "-noout",
-            "-out",
-            &path,
-        ]);
-        let spki = openssl(&["ec", "-in", &path, "-pubout", "-outform", "DER"]);
-        let der = Zeroizing::new(openssl(form));
+    for (algorithm, make, form) in all {
+        openssl(&[make, &[&path]].concat());
+        let spki = openssl(&["pkey", "-in", &path, "-pubout", "-outform", "DER"]);
+        let handed = HandedKey::read(&openssl(form)).unwrap();
         let touch = TouchPolicy::Always;
-        let key = device.import_request_key(&der, touch, auth).unwrap();
+        let before = card.standing();
+        if !algorithms.contains(&algorithm) {
+            let refused = device.import_request_key(&handed, touch, auth).unwrap_err();
+            assert!(refused.to_string().contains("5.7 or later"), "{refused}");
+            assert_eq!(card.standing(), before);
+            continue;
+        }
+        let key = device.import_request_key(&handed, touch, auth).unwrap();
         assert_eq!(key.spki, spki);
-        assert_eq!(
-            (key.algorithm, key.purpose),
-            (Algorithm::P256, Purpose::Request)
-        );
+        assert_eq!((key.algorithm, key.purpose), (algorithm, Purpose::Request));
+        assert!(key.imported);
         assert_eq!(device.origin(&key.key).unwrap(), Origin::Imported);
+        assert!(device.attest(&key.key).unwrap().is_empty());
         certifies_itself(card, &key);
+        let scheme = scheme_of(algorithm).unwrap();
+        let signed = device.sign(&key.key, scheme, b"GET /", auth).unwrap();
+        assert!(openssl_verifies(scheme, &spki, b"GET /", &signed));
 
         let before = card.standing();
-        let again = device
-            .import_request_key(&der, touch, auth)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            again.contains(&format!("slot {} holds it", key.key.0)),
-            "{again}"
-        );
+        let again = device.import_request_key(&handed, touch, auth);
+        let again = again.unwrap_err().to_string();
+        let there = format!("slot {} holds it", key.key.0);
+        assert!(again.contains(&there), "{again}");
         for odd in [
-            vec![],
-            b"no key".to_vec(),
-            openssl(&["genpkey", "-algorithm", "ED25519", "-outform", "DER"]),
+            HandedKey::read("1".repeat(64).as_bytes()).unwrap(),
+            HandedKey::hmac(Algorithm::HmacSha256, b"secret").unwrap(),
         ] {
-            let refused = device.import_request_key(&Zeroizing::new(odd), touch, auth);
+            let refused = device.import_request_key(&odd, touch, auth);
             assert!(matches!(refused, Err(DeviceError::Unsupported(_))));
         }
         assert_eq!(card.standing(), before);

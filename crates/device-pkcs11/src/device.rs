@@ -7,7 +7,10 @@ use touchkeep_core::Pin;
 use touchkeep_device::{
     Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose,
     SecretDemand, SignatureScheme, TouchPolicy,
-    public::{P256Point, RsaPublic, scheme_of, tlv, unsigned, verifies},
+    public::{
+        DIGEST_BYTES, P256Point, RsaPublic, mac_bytes, may_go_out, recoverable, scheme_of, tlv,
+        unsigned,
+    },
     stanza,
 };
 
@@ -72,6 +75,8 @@ pub struct Pkcs11Device {
     pub(crate) options: Options,
     pub(crate) keeps: bool,
     asking: Vec<KeyRef>,
+    /// HMAC secrets, which the token does not list.
+    pub(crate) recalled: Vec<KeyInfo>,
     pad: bool,
 }
 
@@ -104,6 +109,7 @@ impl Pkcs11Device {
             options,
             keeps: false,
             asking: Vec::new(),
+            recalled: Vec::new(),
             pad: false,
         };
         device.pad = device.standing()?.pad;
@@ -142,6 +148,19 @@ impl Pkcs11Device {
         }
     }
 
+    /// Which kinds of request keys the token says that it can have. A list of mechanisms is not believed: which keys it has, and on
+    /// which curves, shows when one is made.
+    ///
+    /// # Errors
+    /// When the token cannot be asked.
+    pub fn kinds(&mut self) -> Result<Vec<Algorithm>, DeviceError> {
+        let question = Request::Kinds(self.choice.clone());
+        match self.host.ask(&question, &[], &[])? {
+            (Reply::Kinds(kinds), _) => Ok(kinds.into_iter().map(algorithm_of).collect()),
+            _ => Err(confused()),
+        }
+    }
+
     fn standing(&mut self) -> Result<Standing, DeviceError> {
         let question = Request::Standing(self.choice.clone());
         match self.host.ask(&question, &[], &[])? {
@@ -166,7 +185,9 @@ impl Pkcs11Device {
         keys.sort_by(|(a, _), (b, _)| (a.purpose, &a.key.0).cmp(&(b.purpose, &b.key.0)));
         let asking = keys.iter().filter(|(_, asks)| *asks);
         self.asking = asking.map(|(info, _)| info.key.clone()).collect();
-        self.info.keys = keys.into_iter().map(|(info, _)| info).collect();
+        let recalled = self.recalled.iter().cloned();
+        let listed = keys.into_iter().map(|(info, _)| info);
+        self.info.keys = listed.chain(recalled).collect();
         Ok(())
     }
 
@@ -266,6 +287,21 @@ impl Device for Pkcs11Device {
         }
     }
 
+    fn recall(&mut self, key: &KeyInfo) {
+        let hmac = scheme_of(key.algorithm).and_then(mac_bytes).is_some();
+        if hmac && self.info.known(&key.key).is_err() {
+            // What a vault says of it is not enough to take it for more than it is.
+            let key = KeyInfo {
+                purpose: Purpose::Request,
+                touch: TouchPolicy::Never,
+                imported: true,
+                ..key.clone()
+            };
+            self.recalled.push(key.clone());
+            self.info.keys.push(key);
+        }
+    }
+
     fn sign(
         &mut self,
         key: &KeyRef,
@@ -282,22 +318,30 @@ impl Device for Pkcs11Device {
         if message.len() > MAX_BODY_BYTES {
             return Err(DeviceError::Unsupported("a message of over 1 MiB".into()));
         }
+        if scheme == SignatureScheme::EcdsaSecp256k1Digest && message.len() != DIGEST_BYTES {
+            return Err(DeviceError::Unsupported(
+                "anything but a digest of 32 bytes".into(),
+            ));
+        }
         let question = Request::Sign(self.use_of(&info, auth)?);
         let hash = digest(&SHA256, message);
         // Tokens seldom hash for ECDSA, and always for RSA.
         let input = match scheme {
             SignatureScheme::EcdsaP256Sha256 => hash.as_ref(),
-            SignatureScheme::RsaPkcs1Sha256 | SignatureScheme::Ed25519 => message,
+            _ => message,
         };
         let (Reply::Body, signed) = self.host.ask(&question, pin_bytes(auth), input)? else {
             return Err(confused());
         };
         let signature = match scheme {
             SignatureScheme::EcdsaP256Sha256 => ecdsa_der(&signed).ok_or_else(confused)?,
-            SignatureScheme::RsaPkcs1Sha256 | SignatureScheme::Ed25519 => signed.to_vec(),
+            SignatureScheme::EcdsaSecp256k1Digest => recoverable(&info.spki, message, &signed)
+                .map(Vec::from)
+                .unwrap_or_default(),
+            _ => signed.to_vec(),
         };
         // A fault in a signature can give the key away, so nobody sees one that is not good.
-        if !verifies(scheme, &info.spki, message, &signature) {
+        if !may_go_out(scheme, &info.spki, message, &signature) {
             let text = "with a signature that is not its key's";
             return Err(DeviceError::Unexpected(text.into()));
         }
@@ -353,20 +397,28 @@ pub(crate) fn described(key: &TokenKey, named: &[NamedKey]) -> Option<(KeyInfo, 
     let info = KeyInfo {
         key: place,
         purpose,
-        algorithm: match key.kind {
-            Kind::P256 => Algorithm::P256,
-            Kind::Ed25519 => Algorithm::Ed25519,
-            Kind::Rsa2048 => Algorithm::Rsa2048,
-            Kind::Rsa3072 => Algorithm::Rsa3072,
-            Kind::Rsa4096 => Algorithm::Rsa4096,
-            Kind::HmacSha256 | Kind::HmacSha384 | Kind::HmacSha512 => return None,
-        },
+        algorithm: algorithm_of(key.kind),
         spki: key.spki.clone(),
         touch: TouchPolicy::Never,
         recipient: recipient.filter(|_| files),
         identity: None,
+        imported: key.imported && purpose == Purpose::Request,
     };
     Some((info, asks))
+}
+
+const fn algorithm_of(kind: Kind) -> Algorithm {
+    match kind {
+        Kind::P256 => Algorithm::P256,
+        Kind::Secp256k1 => Algorithm::Secp256k1,
+        Kind::Ed25519 => Algorithm::Ed25519,
+        Kind::Rsa2048 => Algorithm::Rsa2048,
+        Kind::Rsa3072 => Algorithm::Rsa3072,
+        Kind::Rsa4096 => Algorithm::Rsa4096,
+        Kind::HmacSha256 => Algorithm::HmacSha256,
+        Kind::HmacSha384 => Algorithm::HmacSha384,
+        Kind::HmacSha512 => Algorithm::HmacSha512,
+    }
 }
 
 pub(crate) fn kind_of(algorithm: Algorithm) -> Result<Kind, DeviceError> {
@@ -376,6 +428,10 @@ pub(crate) fn kind_of(algorithm: Algorithm) -> Result<Kind, DeviceError> {
         Algorithm::Rsa3072 => Ok(Kind::Rsa3072),
         Algorithm::Rsa4096 => Ok(Kind::Rsa4096),
         Algorithm::Ed25519 => Ok(Kind::Ed25519),
+        Algorithm::Secp256k1 => Ok(Kind::Secp256k1),
+        Algorithm::HmacSha256 => Ok(Kind::HmacSha256),
+        Algorithm::HmacSha384 => Ok(Kind::HmacSha384),
+        Algorithm::HmacSha512 => Ok(Kind::HmacSha512),
         Algorithm::X25519 => Err(DeviceError::Unsupported(format!("{algorithm:?} keys"))),
     }
 }

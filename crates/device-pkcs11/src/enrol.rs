@@ -4,12 +4,15 @@ use age_core::{
     format::{FILE_KEY_BYTES, FileKey},
     secrecy::ExposeSecret,
 };
-use aws_lc_rs::rand;
+use aws_lc_rs::{digest, rand};
 use data_encoding::HEXLOWER;
 use touchkeep_device::{
-    Algorithm, Auth, Device, DeviceError, DeviceInfo, KeyInfo, Provision, Purpose, TouchPolicy,
-    public::scheme_of, stanza,
+    Algorithm, Auth, Device, DeviceError, DeviceInfo, HandedKey, KeyInfo, KeyRef, Provision,
+    Purpose, TouchPolicy,
+    public::{DIGEST_BYTES, scheme_of},
+    stanza,
 };
+use zeroize::Zeroizing;
 
 use crate::{
     device::{Pkcs11Device, confused, described, kind_of, label_of, pin_bytes},
@@ -34,6 +37,38 @@ impl Provision for Pkcs11Device {
             return Err(DeviceError::Unsupported("touch".into()));
         }
         self.request_key(algorithm, false, auth)
+    }
+
+    /// Takes P-256, Ed25519 and secp256k1 keys, and HMAC secrets.
+    fn import_request_key(
+        &mut self,
+        key: &HandedKey,
+        touch: TouchPolicy,
+        auth: Auth<'_>,
+    ) -> Result<KeyInfo, DeviceError> {
+        if touch != TouchPolicy::Never {
+            return Err(DeviceError::Unsupported("touch".into()));
+        }
+        let mut there = self.info.keys.iter();
+        if let Some(there) = there.find(|info| info.spki == key.public()) {
+            let text = format!("that key a second time: {} is it", there.key.0);
+            return Err(DeviceError::Unsupported(text));
+        }
+        let name = HEXLOWER.encode(&random::<4>()?);
+        let label = format!("{}{name} imported", label_of(Purpose::Request, false));
+        self.in_one_session(auth, |device| {
+            let what = device.order(Purpose::Request, key.algorithm(), label, false)?;
+            // EXPOSE: the secret, to the token that is to keep it.
+            let secret = match block_of(key.algorithm()) {
+                Some(hash) => as_block(hash, key.expose()),
+                None => Zeroizing::new(key.expose().to_vec()),
+            };
+            let question = Request::Import(what.clone(), key.public().to_vec());
+            device.host.ask(&question, &[], &secret)?;
+            let info = device.imported(&what, key);
+            let proved = info.and_then(|info| device.prove(&info, auth).map(|()| info));
+            proved.inspect_err(|_| device.withdraw(&what))
+        })
     }
 }
 
@@ -66,6 +101,30 @@ impl Pkcs11Device {
             let proved = device.prove(&made, auth);
             proved.map(|()| made).inspect_err(|_| device.discard(&what))
         })
+    }
+
+    // A secret has no public half to be listed by; the token proves that it is the one at each first use.
+    fn imported(&mut self, what: &Generate, key: &HandedKey) -> Result<KeyInfo, DeviceError> {
+        self.recall(&KeyInfo {
+            key: KeyRef(HEXLOWER.encode(&what.id)),
+            purpose: Purpose::Request,
+            algorithm: key.algorithm(),
+            spki: key.public().to_vec(),
+            touch: TouchPolicy::Never,
+            recipient: None,
+            identity: None,
+            imported: true,
+        });
+        self.read_keys()?;
+        let made = self.info.known(&KeyRef(HEXLOWER.encode(&what.id)))?;
+        Ok(made.clone())
+    }
+
+    fn withdraw(&mut self, what: &Generate) {
+        self.discard(what);
+        let place = HEXLOWER.encode(&what.id);
+        self.recalled.retain(|key| key.key.0 != place);
+        self.info.keys.retain(|key| key.key.0 != place);
     }
 
     // One login for all that is made, in a session that can write.
@@ -205,7 +264,8 @@ impl Pkcs11Device {
             Auth::Nothing
         };
         if !matches!(info.purpose, Purpose::Unlock | Purpose::Seal) {
-            let message = random::<32>()?;
+            // As long as a digest, for the keys that sign one.
+            let message = random::<DIGEST_BYTES>()?;
             let scheme = scheme_of(info.algorithm).ok_or_else(confused)?;
             return self.sign(&info.key, scheme, &message, auth).map(drop);
         }
@@ -222,6 +282,29 @@ impl Pkcs11Device {
             Err(confused())
         }
     }
+}
+
+// The hash of an HMAC.
+const fn block_of(algorithm: Algorithm) -> Option<&'static digest::Algorithm> {
+    match algorithm {
+        Algorithm::HmacSha256 => Some(&digest::SHA256),
+        Algorithm::HmacSha384 => Some(&digest::SHA384),
+        Algorithm::HmacSha512 => Some(&digest::SHA512),
+        _ => None,
+    }
+}
+
+// As HMAC itself begins (RFC 2104, 2): hashed when it is longer than a block, then filled with zeros. The MAC is the same,
+// and tokens that want long secrets take it.
+fn as_block(hash: &'static digest::Algorithm, secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut block = Zeroizing::new(Vec::with_capacity(hash.block_len().max(secret.len())));
+    if secret.len() > hash.block_len() {
+        block.extend_from_slice(digest::digest(hash, secret).as_ref());
+    } else {
+        block.extend_from_slice(secret);
+    }
+    block.resize(hash.block_len(), 0);
+    block
 }
 
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], DeviceError> {

@@ -12,7 +12,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use crate::{
-    confine, keys,
+    confine, import, keys,
     module::Image,
     session::Entry,
     token::Module,
@@ -136,13 +136,14 @@ fn answer(
             module.within(entry, |_, session| keys::discard(&session.inner, &what))?;
             Reply::Done
         }
-        Request::Import(what) => {
+        Request::Import(what, public) => {
             let entry = Entry::new(&what.token, what.login, pin);
             module.within(entry, |_, session| {
-                keys::import(&session.inner, &what, body)
+                import::import(&session.inner, &what, &public, body)
             })?;
             Reply::Done
         }
+        Request::Kinds(token) => Reply::Kinds(module.kinds(&token)?),
     };
     Ok((reply, Zeroizing::default()))
 }

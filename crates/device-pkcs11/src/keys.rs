@@ -1,13 +1,12 @@
-//! Key objects of a token: reading, finding, making, storing, in the child process.
+//! Key objects of a token: reading, finding, making, in the child process.
 
 use cryptoki::{
     error::{Error, RvError},
     mechanism::Mechanism,
-    object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
+    object::{Attribute, AttributeType, ObjectClass, ObjectHandle},
     session::Session,
 };
-use touchkeep_device::public::{P256Point, ed25519_spki, rsa_spki};
-use zeroize::Zeroize;
+use touchkeep_device::public::{P256Point, ed25519_spki, rsa_spki, secp256k1_spki};
 
 use crate::{
     token::failed,
@@ -19,6 +18,7 @@ pub(crate) const LABEL_PREFIX: &str = "touchkeep ";
 
 // CKA_EC_PARAMS: the DER of an object identifier (RFC 5480, RFC 8410).
 const P256_PARAMS: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+const SECP256K1_PARAMS: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a];
 const ED25519_PARAMS: [u8; 5] = [0x06, 0x03, 0x2b, 0x65, 0x70];
 // The other form of PKCS#11 3.0: a PrintableString.
 const ED25519_NAME: &[u8] = b"\x13\x0cedwards25519";
@@ -86,6 +86,7 @@ pub(crate) fn public_key(
         AttributeType::EcPoint,
         AttributeType::Modulus,
         AttributeType::PublicExponent,
+        AttributeType::Local,
     ];
     let mut read = Parts::default();
     // What a token does not have it leaves out, without saying so.
@@ -100,6 +101,7 @@ pub(crate) fn public_key(
             Attribute::EcPoint(point) => read.ec_point = point,
             Attribute::Modulus(modulus) => read.modulus = modulus,
             Attribute::PublicExponent(exponent) => read.exponent = exponent,
+            Attribute::Local(local) => read.imported = !local,
             _ => {}
         }
     }
@@ -114,6 +116,7 @@ struct Parts {
     ec_point: Vec<u8>,
     modulus: Vec<u8>,
     exponent: Vec<u8>,
+    imported: bool,
 }
 
 impl Parts {
@@ -129,6 +132,10 @@ impl Parts {
             let point = self.ec_point.strip_prefix(&[0x04, 0x41]);
             let point = P256Point::from_uncompressed(point.unwrap_or(&self.ec_point))?;
             (Kind::P256, point.to_spki())
+        } else if self.ec_params == SECP256K1_PARAMS {
+            let point = self.ec_point.strip_prefix(&[0x04, 0x41]);
+            let spki = secp256k1_spki(point.unwrap_or(&self.ec_point))?;
+            (Kind::Secp256k1, spki)
         } else if self.ec_params == ED25519_PARAMS || self.ec_params == ED25519_NAME {
             let point = self.ec_point.strip_prefix(&[0x04, 0x20]);
             let raw = point.unwrap_or(&self.ec_point).try_into().ok()?;
@@ -147,6 +154,7 @@ impl Parts {
             label: String::from_utf8(self.label).ok()?,
             kind,
             spki,
+            imported: self.imported,
         })
     }
 }
@@ -180,7 +188,16 @@ fn not_made(error: Error) -> Failure {
     }
 }
 
-fn named(what: &Generate) -> Vec<Attribute> {
+/// CKA_EC_PARAMS of a kind of key on a curve.
+pub(crate) const fn curve(kind: Kind) -> &'static [u8] {
+    match kind {
+        Kind::Ed25519 => &ED25519_PARAMS,
+        Kind::Secp256k1 => &SECP256K1_PARAMS,
+        _ => &P256_PARAMS,
+    }
+}
+
+pub(crate) fn named(what: &Generate) -> Vec<Attribute> {
     vec![
         Attribute::Token(true),
         Attribute::Label(what.label.clone().into_bytes()),
@@ -194,7 +211,7 @@ fn generate_pair(
 ) -> Result<(ObjectHandle, ObjectHandle), Error> {
     let rsa = |bits: u64| (Mechanism::RsaPkcsKeyPairGen, Some(bits));
     let (mechanism, bits) = match what.kind {
-        Kind::P256 => (Mechanism::EccKeyPairGen, None),
+        Kind::P256 | Kind::Secp256k1 => (Mechanism::EccKeyPairGen, None),
         Kind::Ed25519 => (Mechanism::EccEdwardsKeyPairGen, None),
         Kind::Rsa2048 => rsa(2048),
         Kind::Rsa3072 => rsa(3072),
@@ -217,11 +234,7 @@ fn generate_pair(
         public.push(Attribute::ModulusBits(bits.into()));
         public.push(Attribute::PublicExponent(vec![1, 0, 1]));
     } else {
-        let params: &[u8] = match what.kind {
-            Kind::Ed25519 => &ED25519_PARAMS,
-            _ => &P256_PARAMS,
-        };
-        public.push(Attribute::EcParams(params.to_vec()));
+        public.push(Attribute::EcParams(curve(what.kind).to_vec()));
         private.push(Attribute::Derive(what.opens));
     }
     session.generate_key_pair(&mechanism, &public, &private)
@@ -237,7 +250,11 @@ fn is_as_ordered(session: &Session, private: ObjectHandle, what: &Generate) -> R
     Ok(kept && asks_each_time(session, private)? == what.asks)
 }
 
-fn says(session: &Session, object: ObjectHandle, wanted: &[Attribute]) -> Result<bool, Error> {
+pub(crate) fn says(
+    session: &Session,
+    object: ObjectHandle,
+    wanted: &[Attribute],
+) -> Result<bool, Error> {
     let types: Vec<_> = wanted.iter().map(Attribute::attribute_type).collect();
     let read = session.get_attributes(object, &types)?;
     Ok(wanted.iter().all(|wanted| read.contains(wanted)))
@@ -249,34 +266,4 @@ pub(crate) fn discard(session: &Session, what: &Generate) -> Result<(), Failure>
         session.destroy_object(object).map_err(failed)?;
     }
     Ok(())
-}
-
-/// Stores an HMAC secret, from which on it does not leave the token.
-pub(crate) fn import(session: &Session, what: &Generate, secret: &[u8]) -> Result<(), Failure> {
-    let mut template = named(what);
-    template.extend([
-        Attribute::Class(ObjectClass::SECRET_KEY),
-        Attribute::KeyType(KeyType::GENERIC_SECRET),
-        Attribute::Private(true),
-        Attribute::Sensitive(true),
-        Attribute::Extractable(false),
-        Attribute::Sign(true),
-        Attribute::Verify(false),
-        // EXPOSE: the secret, to the token that keeps it; wiped below.
-        Attribute::Value(secret.to_vec()),
-    ]);
-    let stored = session.create_object(&template);
-    for attribute in &mut template {
-        if let Attribute::Value(value) = attribute {
-            value.zeroize();
-        }
-    }
-    let object = stored.map_err(failed)?;
-    let kept = [Attribute::Sensitive(true), Attribute::Extractable(false)];
-    if what.may_leave || says(session, object, &kept).map_err(failed)? {
-        return Ok(());
-    }
-    session.destroy_object(object).map_err(failed)?;
-    let text = "a secret that it would give away again";
-    Err(Failure::Unexpected(text.into()))
 }

@@ -31,8 +31,8 @@ mod confine;
 pub mod device;
 mod enrol;
 pub mod host;
+mod import;
 mod keys;
-mod mac;
 pub mod module;
 mod operate;
 mod raw;
@@ -42,6 +42,5 @@ mod wire;
 
 pub use child::Launch;
 pub use device::{NamedKey, Options, Pkcs11Device, tokens};
-pub use mac::{HmacHash, HmacKey};
 pub use module::{ModuleFile, ModuleHash};
 pub use wire::{Token, TokenChoice};

@@ -10,7 +10,7 @@ use cryptoki::{
     },
     object::{Attribute, AttributeType, KeyType, ObjectClass},
 };
-use touchkeep_device::stanza::SSH_RSA_LABEL;
+use touchkeep_device::{MAC_CHECK, stanza::SSH_RSA_LABEL};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     raw::Raw,
     session::{Entry, Key, Opened},
     token::{Module, failed},
-    wire::{Failure, Kind, MAC_CHECK, Reply, Use},
+    wire::{Failure, Kind, Reply, Use},
 };
 
 const X_BYTES: u64 = 32;
@@ -66,7 +66,7 @@ impl Module {
         })
     }
 
-    /// A signature or MAC: for P-256 over a hash, as r and s; else over a message.
+    /// A signature or MAC: for ECDSA over a hash, as r and s; else over a message.
     pub(crate) fn sign(
         &mut self,
         what: &Use,
@@ -211,7 +211,7 @@ fn signed(
     message: &[u8],
 ) -> Result<Vec<u8>, Failure> {
     let mechanism = match what.kind {
-        Kind::P256 => Mechanism::Ecdsa,
+        Kind::P256 | Kind::Secp256k1 => Mechanism::Ecdsa,
         Kind::Ed25519 => Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Ed25519)),
         Kind::Rsa2048 | Kind::Rsa3072 | Kind::Rsa4096 => Mechanism::Sha256RsaPkcs,
         Kind::HmacSha256 => Mechanism::Sha256Hmac,

@@ -3,6 +3,7 @@
 use cryptoki::{
     context::Pkcs11,
     error::{Error, RvError},
+    mechanism::MechanismType,
     slot::{Slot, TokenInfo},
 };
 
@@ -11,7 +12,7 @@ use crate::{
     module::{Image, ModuleHash},
     raw::{self, Raw},
     session::Opened,
-    wire::{Failure, Standing, Token, TokenChoice, TokenKey, Tries, Wanted},
+    wire::{Failure, Kind, Standing, Token, TokenChoice, TokenKey, Tries, Wanted},
 };
 
 /// A loaded and initialised module, and the one session that may be kept.
@@ -88,6 +89,28 @@ impl Module {
             pad: info.protected_authentication_path(),
             logged_in: kept.is_some_and(|kept| kept.is_logged_in().unwrap_or(false)),
         })
+    }
+
+    /// Which kinds of keys the token says that it makes (secrets: stores) and signs with. It does not say on which curves.
+    pub(crate) fn kinds(&self, choice: &TokenChoice) -> Result<Vec<Kind>, Failure> {
+        use MechanismType as M;
+        let (slot, _) = self.find(choice)?;
+        let known = self.context.get_mechanism_list(slot).map_err(failed)?;
+        let has = |all: &[M]| all.iter().all(|one| known.contains(one));
+        let rsa = [M::RSA_PKCS_KEY_PAIR_GEN, M::SHA256_RSA_PKCS];
+        let ecdsa = [M::ECC_KEY_PAIR_GEN, M::ECDSA];
+        let eddsa = [M::ECC_EDWARDS_KEY_PAIR_GEN, M::EDDSA];
+        let each = [
+            (Kind::Rsa2048, &rsa[..]),
+            (Kind::P256, &ecdsa),
+            (Kind::Secp256k1, &ecdsa),
+            (Kind::Ed25519, &eddsa),
+            (Kind::HmacSha256, &[M::SHA256_HMAC]),
+            (Kind::HmacSha384, &[M::SHA384_HMAC]),
+            (Kind::HmacSha512, &[M::SHA512_HMAC]),
+        ];
+        let kinds = each.into_iter().filter(|(_, wanted)| has(wanted));
+        Ok(kinds.map(|(kind, _)| kind).collect())
     }
 
     /// Public keys. Needs no PIN.

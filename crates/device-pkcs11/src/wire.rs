@@ -58,8 +58,10 @@ pub(crate) enum Request {
     Generate(Generate),
     /// Destroys a key pair that was made a moment ago and is no good.
     Discard(Generate),
-    /// Stores the body as an HMAC secret.
-    Import(Generate),
+    /// Stores the body: an HMAC secret, or the private half of this public key.
+    Import(Generate, Vec<u8>),
+    /// Which kinds of keys the token says that it makes or stores, and signs with.
+    Kinds(TokenChoice),
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -87,7 +89,7 @@ pub(crate) struct Use {
     /// CKA_ID.
     pub(crate) id: Vec<u8>,
     pub(crate) kind: Kind,
-    /// What the key's public half has to be; for an HMAC secret, the MAC of [`MAC_CHECK`].
+    /// What the key's public half has to be; for an HMAC secret, the MAC of `MAC_CHECK`.
     pub(crate) public: Vec<u8>,
     /// Whether the key has to ask for the PIN at each use.
     pub(crate) asks: bool,
@@ -136,6 +138,7 @@ pub(crate) enum How {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
     P256,
+    Secp256k1,
     Ed25519,
     Rsa2048,
     Rsa3072,
@@ -145,9 +148,6 @@ pub(crate) enum Kind {
     HmacSha512,
 }
 
-/// What is signed to see which HMAC secret it is: nothing that a venue would take for a request.
-pub(crate) const MAC_CHECK: &[u8] = b"touchkeep: which secret is this?";
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenKey {
@@ -155,6 +155,8 @@ pub(crate) struct TokenKey {
     pub(crate) label: String,
     pub(crate) kind: Kind,
     pub(crate) spki: Vec<u8>,
+    /// The token says that it was made elsewhere.
+    pub(crate) imported: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -169,6 +171,7 @@ pub(crate) enum Reply {
     /// The body was decrypted; its padding is still on.
     Block,
     Made(TokenKey),
+    Kinds(Vec<Kind>),
     Done,
     Failed(Failure),
 }

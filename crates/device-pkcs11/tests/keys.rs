@@ -16,12 +16,14 @@ use std::{
 };
 
 use support::{PIN, SoftHsm, host, sign, unwrap};
-use touchkeep_core::{Pin, secret::SecretBytes};
+use touchkeep_core::Pin;
 use touchkeep_device::{
-    Algorithm, Auth, Device, DeviceError, DeviceIdentity, Provision, Purpose, SecretDemand,
-    SignatureScheme, conformance,
+    Algorithm, Auth, Device, DeviceError, DeviceIdentity, HandedKey, KeyInfo, Provision, Purpose,
+    SecretDemand, SignatureScheme, TouchPolicy, conformance,
+    conformance::{openssl_mac, openssl_verifies},
+    public::scheme_of,
 };
-use touchkeep_device_pkcs11::{HmacHash, NamedKey, Options, Pkcs11Device};
+use touchkeep_device_pkcs11::{NamedKey, Options, Pkcs11Device};
 
 fn rsa(algorithm: Algorithm) -> Options {
     Options {
@@ -39,11 +41,7 @@ fn a_token_with_rsa_keys_conforms() {
         let algorithms: Vec<_> = device.info().keys.iter().map(|key| key.algorithm).collect();
         assert_eq!(algorithms, [algorithm, algorithm, Algorithm::P256]);
         device
-            .generate_request_key(
-                Algorithm::Rsa3072,
-                touchkeep_device::TouchPolicy::Never,
-                Auth::Pin(&pin),
-            )
+            .generate_request_key(Algorithm::Rsa3072, TouchPolicy::Never, Auth::Pin(&pin))
             .unwrap();
         let wrong = Pin::new("000000".into());
         conformance::run(&mut conformance::Bench {
@@ -52,6 +50,7 @@ fn a_token_with_rsa_keys_conforms() {
             wrong: Auth::Pin(&wrong),
             before_use: &mut |_| {},
             secrets_sent: None,
+            macs: &[],
         });
     }
 }
@@ -129,6 +128,7 @@ fn a_seal_key_that_asks_each_time_does_so_also_in_an_open_session() {
         wrong: Auth::Pin(&wrong),
         before_use: &mut |_| {},
         secrets_sent: None,
+        macs: &[],
     });
 }
 
@@ -150,9 +150,7 @@ fn a_request_key_that_asks_each_time_signs_with_the_pin_alone() {
         let signature = device
             .sign(&made.key, scheme, b"x", Auth::Pin(&pin))
             .unwrap();
-        assert!(conformance::openssl_verifies(
-            scheme, &made.spki, b"x", &signature
-        ));
+        assert!(openssl_verifies(scheme, &made.spki, b"x", &signature));
     }
     // It does not even agree in the safe way that other keys do: said to be what it is not, it is not used.
     let key = device.info().key(Purpose::SignVault).unwrap().key.clone();
@@ -227,19 +225,15 @@ fn an_hmac_secret_makes_the_macs_that_openssl_makes_and_does_not_come_out() {
     let hsm = SoftHsm::new();
     let (mut device, pin) = hsm.enrolled();
     let mut known = Vec::new();
-    for (hash, name) in [
-        (HmacHash::Sha256, "sha256"),
-        (HmacHash::Sha384, "sha384"),
-        (HmacHash::Sha512, "sha512"),
-    ] {
+    for algorithm in HMACS {
+        let scheme = scheme_of(algorithm).unwrap();
         for length in [1, 16, 64, 65, 128, 200] {
             let secret: Vec<u8> = (0..length).map(|at| (at * 7 + 1) as u8).collect();
-            let key = device
-                .import_hmac_secret(&SecretBytes::new(secret.clone()), hash, Auth::Pin(&pin))
-                .unwrap();
+            let key = put_in(&mut device, &HandedKey::hmac(algorithm, &secret).unwrap());
             let message = b"timestamp=1&recvWindow=5000";
-            let mac = device.hmac(&key, message, Auth::Pin(&pin)).unwrap();
-            assert_eq!(mac, openssl_hmac(name, &secret, message), "{name} {length}");
+            let mac = device.sign(&key.key, scheme, message, Auth::Pin(&pin));
+            let (mac, other) = (mac.unwrap(), openssl_mac(scheme, &secret, message));
+            assert_eq!(mac, other, "{scheme:?} {length}");
             known.push(key);
         }
     }
@@ -252,8 +246,9 @@ fn an_hmac_secret_makes_the_macs_that_openssl_makes_and_does_not_come_out() {
         "secrkey",
     ]);
     assert_eq!(
-        listed.matches("touchkeep request-hmac-").count(),
-        known.len()
+        listed.matches(" imported\n").count(),
+        known.len(),
+        "{listed}"
     );
     assert!(
         !listed.contains("extractable\n") || listed.contains("never extractable"),
@@ -273,39 +268,145 @@ fn an_hmac_secret_makes_the_macs_that_openssl_makes_and_does_not_come_out() {
         .unwrap();
     assert!(!read.status.success(), "{read:?}");
 
-    // A secret in the place of another one is not used.
-    let swapped = touchkeep_device_pkcs11::HmacKey {
-        check: known[1].check.clone(),
+    // Another process knows none of them until it is told, and uses none that is another.
+    let mut again = hsm.open(hsm.launch(host())).unwrap();
+    let scheme = SignatureScheme::HmacSha256;
+    let unknown = again.sign(&known[0].key, scheme, b"x", Auth::Pin(&pin));
+    assert!(matches!(unknown, Err(DeviceError::NoKey(_))), "{unknown:?}");
+    let touched = KeyInfo {
+        touch: TouchPolicy::Always,
+        imported: false,
         ..known[0].clone()
     };
-    let refused = device.hmac(&swapped, b"x", Auth::Pin(&pin));
+    again.recall(&touched);
+    again.recall(&touched);
+    assert_eq!(again.info().known(&known[0].key).unwrap(), &known[0]);
+    again
+        .sign(&known[0].key, scheme, b"x", Auth::Pin(&pin))
+        .unwrap();
+    let mut swapped = hsm.open(hsm.launch(host())).unwrap();
+    swapped.recall(&KeyInfo {
+        spki: known[1].spki.clone(),
+        ..known[0].clone()
+    });
+    let refused = swapped.sign(&known[0].key, scheme, b"x", Auth::Pin(&pin));
     assert!(
         matches!(refused, Err(DeviceError::Unexpected(_))),
         "{refused:?}"
     );
+    // What a token can list is not taken from hearsay.
+    let vault_key = device.info().key(Purpose::SignVault).unwrap().clone();
+    swapped.recall(&KeyInfo {
+        key: touchkeep_device::KeyRef("00".into()),
+        ..vault_key
+    });
+    assert!(swapped.info().keys.iter().all(|key| key.key.0 != "00"));
     let text = serde_json::to_string(&known[0]).unwrap();
-    let read: touchkeep_device_pkcs11::HmacKey = serde_json::from_str(&text).unwrap();
-    assert_eq!(read, known[0]);
+    assert_eq!(serde_json::from_str::<KeyInfo>(&text).unwrap(), known[0]);
 }
 
-fn openssl_hmac(hash: &str, secret: &[u8], message: &[u8]) -> Vec<u8> {
-    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut openssl = Command::new("openssl")
-        .args([
-            "mac",
-            "-digest",
-            hash,
-            "-binary",
-            "-macopt",
-            &format!("hexkey:{hex}"),
-            "HMAC",
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    openssl.stdin.take().unwrap().write_all(message).unwrap();
-    let output = openssl.wait_with_output().unwrap();
-    assert!(output.status.success());
-    output.stdout
+// Files of openssl's go in, and openssl verifies what the token signs with the public half of the file.
+#[test]
+fn a_private_key_that_was_handed_out_signs_in_the_token_and_does_not_come_out() {
+    let hsm = SoftHsm::new();
+    let (mut device, pin) = hsm.enrolled();
+    let path = hsm.0.path().join("key.pem").to_str().unwrap().to_owned();
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    };
+    let ec = ["genpkey", "-algorithm", "EC", "-pkeyopt"];
+    let mut keys = Vec::new();
+    for (algorithm, make) in [
+        (
+            Algorithm::P256,
+            [&ec[..], &["ec_paramgen_curve:P-256"]].concat(),
+        ),
+        (Algorithm::Ed25519, vec!["genpkey", "-algorithm", "ED25519"]),
+        (
+            Algorithm::Secp256k1,
+            [&ec[..], &["ec_paramgen_curve:secp256k1"]].concat(),
+        ),
+    ] {
+        openssl(&[&make[..], &["-out", &path]].concat());
+        let spki = openssl(&["pkey", "-in", &path, "-pubout", "-outform", "DER"]);
+        let text = if algorithm == Algorithm::Secp256k1 {
+            let der = openssl(&["ec", "-in", &path, "-outform", "DER"]);
+            data_encoding::HEXLOWER.encode(&der[7..39]).into_bytes()
+        } else {
+            std::fs::read(&path).unwrap()
+        };
+        let handed = HandedKey::read(&text).unwrap();
+        let key = put_in(&mut device, &handed);
+        assert_eq!((key.algorithm, &key.spki), (algorithm, &spki));
+        let (scheme, digest) = (scheme_of(algorithm).unwrap(), [9; 32]);
+        let signed = device.sign(&key.key, scheme, &digest, Auth::Pin(&pin));
+        assert!(openssl_verifies(scheme, &spki, &digest, &signed.unwrap()));
+        let never = TouchPolicy::Never;
+        let again = device.import_request_key(&handed, never, Auth::Pin(&pin));
+        let again = again.unwrap_err().to_string();
+        assert!(again.contains("a second time"), "{again}");
+        let listed = hsm.tool(&[
+            "--login",
+            "--pin",
+            PIN,
+            "--list-objects",
+            "--type",
+            "privkey",
+            "--id",
+            &key.key.0,
+        ]);
+        assert!(
+            listed.contains("sensitive") && !listed.contains("extractable\n"),
+            "{listed}"
+        );
+        keys.push(key);
+    }
+    // Another process reads of the token that they were made elsewhere; those that were made in it are not marked.
+    let again = hsm.open(hsm.launch(host())).unwrap();
+    for key in &again.info().keys {
+        assert_eq!(key.imported, keys.contains(key), "{key:?}");
+    }
+    assert_eq!(again.info(), device.info());
+    let touched = device.import_request_key(
+        &HandedKey::hmac(Algorithm::HmacSha256, b"s").unwrap(),
+        TouchPolicy::Always,
+        Auth::Pin(&pin),
+    );
+    assert!(matches!(touched, Err(DeviceError::Unsupported(_))));
+}
+
+#[test]
+fn a_token_says_which_kinds_of_keys_it_has() {
+    let hsm = SoftHsm::new();
+    let mut device = hsm.open(hsm.launch(host())).unwrap();
+    let mut kinds = device.kinds().unwrap();
+    kinds.sort_by_key(|kind| format!("{kind:?}"));
+    assert_eq!(
+        kinds,
+        [
+            Algorithm::Ed25519,
+            Algorithm::HmacSha256,
+            Algorithm::HmacSha384,
+            Algorithm::HmacSha512,
+            Algorithm::P256,
+            Algorithm::Rsa2048,
+            Algorithm::Secp256k1,
+        ]
+    );
+}
+
+const HMACS: [Algorithm; 3] = [
+    Algorithm::HmacSha256,
+    Algorithm::HmacSha384,
+    Algorithm::HmacSha512,
+];
+
+fn put_in(device: &mut Pkcs11Device, key: &HandedKey) -> KeyInfo {
+    let pin = Pin::new(PIN.into());
+    let info = device.import_request_key(key, TouchPolicy::Never, Auth::Pin(&pin));
+    let info = info.unwrap();
+    assert!(info.imported && info.purpose == Purpose::Request);
+    info
 }

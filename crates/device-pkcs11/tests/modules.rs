@@ -21,14 +21,12 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use support::{host, shim, unwrap};
 use tempfile::TempDir;
-use touchkeep_core::{Pin, secret::SecretBytes};
+use touchkeep_core::Pin;
 use touchkeep_device::{
-    Algorithm, Auth, Device, DeviceError, KeyRef, Provision, Purpose, SignatureScheme, TouchPolicy,
-    conformance,
+    Algorithm, Auth, Device, DeviceError, HandedKey, KeyRef, Provision, Purpose, SignatureScheme,
+    TouchPolicy, conformance,
 };
-use touchkeep_device_pkcs11::{
-    HmacHash, Launch, ModuleFile, NamedKey, Options, Pkcs11Device, tokens,
-};
+use touchkeep_device_pkcs11::{Launch, ModuleFile, NamedKey, Options, Pkcs11Device, tokens};
 
 /// The module of that name below /usr/lib, in whichever architecture's folder it is.
 fn module(name: &str, package: &str) -> PathBuf {
@@ -63,6 +61,7 @@ fn conforms(
         wrong: Auth::Pin(wrong),
         before_use: &mut |_| {},
         secrets_sent: sent.as_mut().map(|sent| sent as &mut dyn FnMut() -> u64),
+        macs: &[],
     };
     conformance::run_for(&mut bench, purposes);
 }
@@ -155,13 +154,14 @@ fn nss_conforms_with_p256_and_with_rsa() {
         unwrap(&mut device, Purpose::Unlock, Auth::Pin(&pin)).unwrap();
         unwrap(&mut device, Purpose::Seal, Auth::Nothing).unwrap();
         device.end_session().unwrap();
-        let secret = SecretBytes::new(b"key".to_vec());
+        let handed = HandedKey::hmac(Algorithm::HmacSha256, b"key").unwrap();
         let key = device
-            .import_hmac_secret(&secret, HmacHash::Sha256, Auth::Pin(&pin))
+            .import_request_key(&handed, TouchPolicy::Never, Auth::Pin(&pin))
             .unwrap();
         let mac = device
-            .hmac(
-                &key,
+            .sign(
+                &key.key,
+                SignatureScheme::HmacSha256,
                 b"The quick brown fox jumps over the lazy dog",
                 Auth::Pin(&pin),
             )

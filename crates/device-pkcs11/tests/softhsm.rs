@@ -20,7 +20,9 @@ use std::{
 
 use support::{MODULE, PIN, SoftHsm, children, host, sign};
 use touchkeep_core::Pin;
-use touchkeep_device::{Algorithm, Auth, Device, DeviceError, Provision, TouchPolicy, conformance};
+use touchkeep_device::{
+    Algorithm, Auth, Device, DeviceError, HandedKey, Provision, TouchPolicy, conformance,
+};
 use touchkeep_device_pkcs11::{
     Launch, ModuleFile, Options, Pkcs11Device, TokenChoice, module, tokens,
 };
@@ -84,7 +86,12 @@ fn a_token_of_softhsm_conforms() {
     let hsm = SoftHsm::new();
     let (mut device, pin) = hsm.enrolled();
     let never = TouchPolicy::Never;
-    for algorithm in [Algorithm::Rsa2048, Algorithm::P256, Algorithm::Ed25519] {
+    for algorithm in [
+        Algorithm::Rsa2048,
+        Algorithm::P256,
+        Algorithm::Ed25519,
+        Algorithm::Secp256k1,
+    ] {
         device
             .generate_request_key(algorithm, never, Auth::Pin(&pin))
             .unwrap();
@@ -99,6 +106,22 @@ fn a_token_of_softhsm_conforms() {
     let info = device.info().clone();
     assert_eq!(device.provision(Auth::Pin(&pin)).unwrap(), info);
 
+    let mut macs = Vec::new();
+    for algorithm in [
+        Algorithm::HmacSha256,
+        Algorithm::HmacSha384,
+        Algorithm::HmacSha512,
+    ] {
+        let secret = format!("a venue's secret for {algorithm:?}").into_bytes();
+        let handed = HandedKey::hmac(algorithm, &secret).unwrap();
+        let key = device.import_request_key(&handed, never, Auth::Pin(&pin));
+        macs.push((key.unwrap().key, secret));
+    }
+    for hmac in [Algorithm::HmacSha256, Algorithm::X25519] {
+        let refused = device.generate_request_key(hmac, never, Auth::Pin(&pin));
+        assert!(matches!(refused, Err(DeviceError::Unsupported(_))));
+    }
+
     let wrong = Pin::new("000000".into());
     conformance::run(&mut conformance::Bench {
         device: &mut device,
@@ -106,6 +129,7 @@ fn a_token_of_softhsm_conforms() {
         wrong: Auth::Pin(&wrong),
         before_use: &mut |_| {},
         secrets_sent: None,
+        macs: &macs,
     });
 }
 

@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a conformance suite fails loudly; it is compiled for tests alone"
 )]
 
@@ -17,7 +18,7 @@ use age_core::{
 
 use crate::{
     device::{Auth, Device, DeviceError, KeyInfo, KeyRef, Purpose, SecretDemand, SignatureScheme},
-    public::{scheme_of, verifies},
+    public::{mac_bytes, may_go_out, scheme_of, tlv, unsigned, verifies},
     stanza,
 };
 
@@ -33,6 +34,8 @@ pub struct Bench<'a> {
     pub before_use: &'a mut dyn FnMut(&KeyInfo),
     /// How often a secret was sent to the device so far, counted on its own side, where that can be counted.
     pub secrets_sent: Option<&'a mut dyn FnMut() -> u64>,
+    /// The HMAC secrets that the test put into the device: with them openssl makes the MACs that it has to make.
+    pub macs: &'a [(KeyRef, Vec<u8>)],
 }
 
 /// Runs all of it.
@@ -49,11 +52,14 @@ pub fn run_for(bench: &mut Bench<'_>, purposes: &[Purpose]) {
     nothing_goes_without_the_secret(bench);
     a_wrong_secret_is_refused_and_costs_one_try(bench);
     signatures_are_those_of_the_exported_key(bench);
+    macs_are_those_of_the_secret(bench);
+    what_is_no_digest_is_not_signed_as_one(bench);
     a_demand_says_what_the_key_is(bench);
     an_unknown_key_is_named(bench);
 }
 
-/// There is one key for each of `purposes`, none for the others, and all are in places of their own.
+/// There is one key for each of `purposes`, none for the others, and all are in places of their own. None of them was made
+/// elsewhere.
 pub fn purposes_never_share_a_key(bench: &mut Bench<'_>, purposes: &[Purpose]) {
     let info = bench.device.info();
     assert!(!purposes.is_empty());
@@ -66,6 +72,7 @@ pub fn purposes_never_share_a_key(bench: &mut Bench<'_>, purposes: &[Purpose]) {
         );
     }
     for (at, one) in info.keys.iter().enumerate() {
+        assert!(!one.imported || one.purpose == Purpose::Request, "{one:?}");
         for other in info.keys.iter().skip(at + 1) {
             assert_ne!(one.spki, other.spki);
             assert_ne!(one.key, other.key);
@@ -121,7 +128,8 @@ pub fn nothing_goes_without_the_secret(bench: &mut Bench<'_>) {
     }
     for key in signers(bench) {
         let scheme = scheme_of(key.algorithm).unwrap();
-        let signed = bench.device.sign(&key.key, scheme, MESSAGE, Auth::Nothing);
+        let message = to_sign(scheme);
+        let signed = bench.device.sign(&key.key, scheme, message, Auth::Nothing);
         assert!(matches!(signed, Err(DeviceError::NeedsSecret)));
     }
 }
@@ -164,18 +172,68 @@ pub fn signatures_are_those_of_the_exported_key(bench: &mut Bench<'_>) {
     for key in bench.device.info().keys.clone() {
         let agreement = matches!(key.purpose, Purpose::Unlock | Purpose::Seal);
         for scheme in SCHEMES {
-            if !agreement && scheme_of(key.algorithm) == Some(scheme) {
-                (bench.before_use)(&key);
-                let signed = bench.device.sign(&key.key, scheme, MESSAGE, bench.right);
-                let signature = signed.unwrap();
-                assert!(verifies(scheme, &key.spki, MESSAGE, &signature));
-                assert!(!verifies(scheme, &key.spki, b"another", &signature));
-                assert!(openssl_verifies(scheme, &key.spki, MESSAGE, &signature));
-                assert!(!openssl_verifies(scheme, &key.spki, b"another", &signature));
-            } else {
-                let refused = bench.device.sign(&key.key, scheme, MESSAGE, bench.right);
+            let (message, another) = (to_sign(scheme), &[7; 32]);
+            if agreement || scheme_of(key.algorithm) != Some(scheme) {
+                let refused = bench.device.sign(&key.key, scheme, message, bench.right);
                 assert!(matches!(refused, Err(DeviceError::Unsupported(_))));
+            } else if mac_bytes(scheme).is_none() {
+                (bench.before_use)(&key);
+                let signed = bench.device.sign(&key.key, scheme, message, bench.right);
+                let signature = signed.unwrap();
+                assert!(verifies(scheme, &key.spki, message, &signature));
+                assert!(!verifies(scheme, &key.spki, another, &signature));
+                assert!(openssl_verifies(scheme, &key.spki, message, &signature));
+                assert!(!openssl_verifies(scheme, &key.spki, another, &signature));
             }
+        }
+    }
+}
+
+/// What nobody can verify with a public key is what openssl makes with the secret; each HMAC secret of the device is one that
+/// the test knows.
+pub fn macs_are_those_of_the_secret(bench: &mut Bench<'_>) {
+    for key in bench.device.info().keys.clone() {
+        let scheme = scheme_of(key.algorithm);
+        let Some(scheme) = scheme.filter(|scheme| mac_bytes(*scheme).is_some()) else {
+            continue;
+        };
+        let mut known = bench.macs.iter();
+        let known = known.find(|(place, _)| *place == key.key);
+        let (_, secret) = known.expect("the secret of an HMAC key");
+        for message in [MESSAGE, b"another", b"x"] {
+            (bench.before_use)(&key);
+            let signed = bench.device.sign(&key.key, scheme, message, bench.right);
+            let mac = signed.unwrap();
+            assert_eq!(mac, openssl_mac(scheme, secret, message), "{scheme:?}");
+            assert!(!verifies(scheme, &key.spki, message, &mac));
+            assert!(may_go_out(scheme, &key.spki, message, &mac));
+            assert!(!may_go_out(scheme, &key.spki, message, &mac[1..]));
+        }
+        assert!(key.imported, "nobody makes an HMAC secret but the venue");
+    }
+}
+
+/// A key that signs a digest signs 32 bytes and nothing else, and says which key it was in the signature.
+pub fn what_is_no_digest_is_not_signed_as_one(bench: &mut Bench<'_>) {
+    let scheme = SignatureScheme::EcdsaSecp256k1Digest;
+    let mut keys = bench.device.info().keys.clone();
+    keys.retain(|key| scheme_of(key.algorithm) == Some(scheme));
+    for key in keys {
+        for odd in [&[][..], &[1; 31], &[1; 33], MESSAGE] {
+            let refused = bench.device.sign(&key.key, scheme, odd, bench.right);
+            assert!(matches!(refused, Err(DeviceError::Unsupported(_))));
+        }
+        for at in 0..8 {
+            let digest = [at; 32];
+            (bench.before_use)(&key);
+            let signed = bench.device.sign(&key.key, scheme, &digest, bench.right);
+            let signature = signed.unwrap();
+            let (recovery, r_and_s) = signature.split_last().unwrap();
+            assert!(matches!(recovery, 27 | 28), "{recovery}");
+            assert_eq!(r_and_s.len(), 64);
+            let mut other = signature.clone();
+            *other.last_mut().unwrap() = 55 - recovery;
+            assert!(!verifies(scheme, &key.spki, &digest, &other));
         }
     }
 }
@@ -219,18 +277,29 @@ pub fn openssl_verifies(
         fs::write(&path, bytes).unwrap();
         path
     };
-    let (key, signature) = (write("key.der", spki), write("signature", signature));
+    let signature = match scheme {
+        SignatureScheme::EcdsaSecp256k1Digest => {
+            let (r, s) = (&signature[..32], &signature[32..64]);
+            tlv(0x30, &[unsigned(r), unsigned(s)].concat())
+        }
+        _ => signature.to_vec(),
+    };
+    let (key, signature) = (write("key.der", spki), write("signature", &signature));
     let message = write("message", message);
     let mut command = Command::new("openssl");
     match scheme {
-        SignatureScheme::Ed25519 => command
-            .args(["pkeyutl", "-verify", "-rawin", "-pubin", "-keyform", "DER"])
+        SignatureScheme::Ed25519 | SignatureScheme::EcdsaSecp256k1Digest => command
+            .args(["pkeyutl", "-verify", "-pubin", "-keyform", "DER"])
+            .args((scheme == SignatureScheme::Ed25519).then_some("-rawin"))
             .arg("-inkey")
             .arg(key)
             .arg("-sigfile")
             .arg(signature)
             .arg("-in")
             .arg(message),
+        SignatureScheme::HmacSha256 | SignatureScheme::HmacSha384 | SignatureScheme::HmacSha512 => {
+            return false;
+        }
         SignatureScheme::EcdsaP256Sha256 | SignatureScheme::RsaPkcs1Sha256 => command
             .args(["dgst", "-sha256", "-keyform", "DER", "-verify"])
             .arg(key)
@@ -241,12 +310,48 @@ pub fn openssl_verifies(
     command.output().expect("openssl is there").status.success()
 }
 
+/// The MAC that the `openssl` command makes with a secret.
+#[must_use]
+pub fn openssl_mac(scheme: SignatureScheme, secret: &[u8], message: &[u8]) -> Vec<u8> {
+    let hash = match mac_bytes(scheme) {
+        Some(32) => "sha256",
+        Some(48) => "sha384",
+        _ => "sha512",
+    };
+    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("message");
+    fs::write(&path, message).unwrap();
+    let made = Command::new("openssl")
+        .args(["mac", "-digest", hash, "-binary", "-macopt"])
+        .arg(format!("hexkey:{hex}"))
+        .arg("-in")
+        .arg(path)
+        .arg("HMAC")
+        .output()
+        .expect("openssl is there");
+    assert!(made.status.success(), "{made:?}");
+    made.stdout
+}
+
+// What stands for a message: a digest, where one is signed.
+const fn to_sign(scheme: SignatureScheme) -> &'static [u8] {
+    match scheme {
+        SignatureScheme::EcdsaSecp256k1Digest => &[3; 32],
+        _ => MESSAGE,
+    }
+}
+
 const SECRET: &[u8; 16] = b"yellow submarine";
 const MESSAGE: &[u8] = b"touchkeep conformance, a message to sign";
-const SCHEMES: [SignatureScheme; 3] = [
+const SCHEMES: [SignatureScheme; 7] = [
     SignatureScheme::EcdsaP256Sha256,
     SignatureScheme::RsaPkcs1Sha256,
     SignatureScheme::Ed25519,
+    SignatureScheme::HmacSha256,
+    SignatureScheme::HmacSha384,
+    SignatureScheme::HmacSha512,
+    SignatureScheme::EcdsaSecp256k1Digest,
 ];
 
 const ALL: [Purpose; 3] = [Purpose::Unlock, Purpose::Seal, Purpose::SignVault];

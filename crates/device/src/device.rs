@@ -3,6 +3,8 @@
 use age_core::format::{FileKey, Stanza};
 use touchkeep_core::{Code, Passphrase, Pin};
 
+use crate::handed::HandedKey;
+
 /// What a key is for. Purposes never share a key.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
@@ -119,9 +121,18 @@ pub enum Algorithm {
     Ed25519,
     /// Curve25519 for key agreement (RFC 7748).
     X25519,
+    /// The curve secp256k1 (SEC 2, 2.4.1), for signatures.
+    Secp256k1,
+    /// A secret for HMAC with SHA-256 (RFC 2104).
+    HmacSha256,
+    /// A secret for HMAC with SHA-384.
+    HmacSha384,
+    /// A secret for HMAC with SHA-512.
+    HmacSha512,
 }
 
-/// How a message becomes a signature. The device gets the message, never a hash that a caller made.
+/// How a message becomes a signature. The device gets the message, never a hash that a caller made; except where its name
+/// says so, because nobody but the caller knows that hash (Keccak-256).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignatureScheme {
     /// ECDSA with SHA-256, DER-encoded.
@@ -130,6 +141,15 @@ pub enum SignatureScheme {
     RsaPkcs1Sha256,
     /// Ed25519 over the message itself.
     Ed25519,
+    /// HMAC with SHA-256: 32 bytes, which nobody can verify who has not the secret.
+    HmacSha256,
+    /// HMAC with SHA-384: 48 bytes.
+    HmacSha384,
+    /// HMAC with SHA-512: 64 bytes.
+    HmacSha512,
+    /// ECDSA on secp256k1 over 32 bytes that are a digest already: r, s in its lower half, and 27 or 28, by which the public key
+    /// is found from the signature (SEC 1, 4.1.6).
+    EcdsaSecp256k1Digest,
 }
 
 /// Which key of a device: the slot of a PIV key in hex (`82`), the CKA_ID of a PKCS#11 key in hex, or a name of the
@@ -147,7 +167,8 @@ pub struct KeyInfo {
     pub purpose: Purpose,
     /// Its algorithm.
     pub algorithm: Algorithm,
-    /// Its public half: DER of a SubjectPublicKeyInfo (RFC 5280), base64 in JSON.
+    /// Its public half: DER of a SubjectPublicKeyInfo (RFC 5280), base64 in JSON. An HMAC secret has none; what knows one is its
+    /// MAC of [`MAC_CHECK`].
     #[serde(with = "crate::device::base64_bytes")]
     pub spki: Vec<u8>,
     /// Whether it waits for a touch.
@@ -156,7 +177,13 @@ pub struct KeyInfo {
     pub recipient: Option<String>,
     /// The identity line that stock age understands (`AGE-PLUGIN-YUBIKEY-1…`), where there is one. Public.
     pub identity: Option<String>,
+    /// Whether it was made elsewhere and put there: whoever had it then may have it still. Of request keys only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
 }
+
+/// What is signed to see which HMAC secret it is: nothing that a venue would take for a request.
+pub const MAC_CHECK: &[u8] = b"touchkeep: which secret is this?";
 
 /// A device and its keys; all of it public.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -256,6 +283,10 @@ pub trait Device: Send {
         auth: Auth<'_>,
     ) -> Result<FileKey, DeviceError>;
 
+    /// Says which key is meant that the device cannot list by itself: an HMAC secret has no public half. What else the device
+    /// knows of itself stays as it is; which secret is in that place the device proves before it uses it.
+    fn recall(&mut self, _key: &KeyInfo) {}
+
     /// Signs a message. At most one use of the key and one VERIFY.
     ///
     /// # Errors
@@ -295,6 +326,18 @@ pub trait Provision {
     fn generate_request_key(
         &mut self,
         algorithm: Algorithm,
+        touch: TouchPolicy,
+        auth: Auth<'_>,
+    ) -> Result<KeyInfo, DeviceError>;
+
+    /// Puts a key that was made elsewhere into a free place, for requests. Whoever handed it out can have a copy, so it is
+    /// [`KeyInfo::imported`], never attested, and never becomes a key of a vault.
+    ///
+    /// # Errors
+    /// Why not; [`DeviceError::Unsupported`] where the device holds no keys of this kind, or holds that one already.
+    fn import_request_key(
+        &mut self,
+        key: &HandedKey,
         touch: TouchPolicy,
         auth: Auth<'_>,
     ) -> Result<KeyInfo, DeviceError>;

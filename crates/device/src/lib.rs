@@ -4,7 +4,7 @@
 //! in for the one use. Making keys is another trait, [`Provision`]. Calls block, through a touch for up to 15 seconds, so
 //! the agent gives each device a thread of its own.
 //!
-//! Read in this order: [`device`], [`stanza`], [`identity`], [`software`], [`attestation`]. With the feature `conformance` there is the suite
+//! Read in this order: [`device`], [`handed`], [`stanza`], [`identity`], [`software`], [`attestation`]. With the feature `conformance` there is the suite
 //! that every backend runs.
 
 #![cfg_attr(
@@ -22,6 +22,7 @@ pub mod attestation;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod device;
+pub mod handed;
 mod hpke;
 pub mod identity;
 pub mod kit;
@@ -32,8 +33,9 @@ pub mod stanza;
 
 pub use device::{
     Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, Holder, KeyInfo, KeyRef,
-    PinPolicy, Provision, Purpose, SecretDemand, SignatureScheme, TouchPolicy,
+    MAC_CHECK, PinPolicy, Provision, Purpose, SecretDemand, SignatureScheme, TouchPolicy,
 };
+pub use handed::{HandedKey, NotAKey};
 pub use identity::DeviceIdentity;
 pub use kit::{KitDevice, RecoveryKit};
 pub use software::SoftwareDevice;

@@ -7,6 +7,7 @@ use aws_lc_rs::{
     signature::{self, UnparsedPublicKey},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
+use k256::ecdsa::{self, RecoveryId, VerifyingKey};
 use num_bigint::BigUint;
 
 use crate::device::{Algorithm, SignatureScheme};
@@ -27,6 +28,15 @@ const X25519_PREFIX: [u8; 12] = [
 const ED25519_PREFIX: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
+// RFC 5480 and SEC 2: id-ecPublicKey on secp256k1.
+const SECP256K1_PREFIX: [u8; 23] = [
+    0x30, 0x56, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
+    0x81, 0x04, 0x00, 0x0a, 0x03, 0x42, 0x00,
+];
+/// Bytes of what [`SignatureScheme::EcdsaSecp256k1Digest`] signs.
+pub const DIGEST_BYTES: usize = 32;
+/// What is added to the recovery id of a signature (SEC 1, 4.1.6), since Bitcoin.
+const RECOVERY_BASE: u8 = 27;
 /// The name of RSA keys in SSH, and of the stanza for them in age.
 pub(crate) const SSH_RSA: &str = "ssh-rsa";
 // AlgorithmIdentifier of rsaEncryption with its NULL (RFC 3279).
@@ -154,6 +164,48 @@ pub fn ed25519_spki(raw: &[u8; 32]) -> Vec<u8> {
     [&ED25519_PREFIX[..], raw].concat()
 }
 
+/// The raw key of an Ed25519 SubjectPublicKeyInfo.
+#[must_use]
+pub fn ed25519_raw(spki: &[u8]) -> Option<[u8; 32]> {
+    spki.strip_prefix(&ED25519_PREFIX)?.try_into().ok()
+}
+
+/// The SubjectPublicKeyInfo of a point on secp256k1, from its 65 uncompressed bytes; none where it is on another curve.
+#[must_use]
+pub fn secp256k1_spki(point: &[u8]) -> Option<Vec<u8>> {
+    let spki = [&SECP256K1_PREFIX[..], point].concat();
+    secp256k1_key(&spki).map(|_| spki)
+}
+
+/// The 65 uncompressed bytes of a point on secp256k1.
+#[must_use]
+pub fn secp256k1_point(spki: &[u8]) -> Option<&[u8]> {
+    secp256k1_key(spki)?;
+    spki.strip_prefix(&SECP256K1_PREFIX)
+}
+
+fn secp256k1_key(spki: &[u8]) -> Option<VerifyingKey> {
+    let point = spki.strip_prefix(&SECP256K1_PREFIX)?;
+    let whole = point.len() == UNCOMPRESSED_BYTES && point.first() == Some(&4);
+    whole.then(|| VerifyingKey::from_sec1_bytes(point).ok())?
+}
+
+/// An ECDSA signature on secp256k1, r and s as a device gave them, with s in its lower half and the number behind them by which
+/// the key is found again; none where it is not that key's signature of `digest`.
+#[must_use]
+pub fn recoverable(spki: &[u8], digest: &[u8], r_and_s: &[u8]) -> Option<[u8; 65]> {
+    let key = secp256k1_key(spki).filter(|_| digest.len() == DIGEST_BYTES)?;
+    let signature = ecdsa::Signature::from_slice(r_and_s).ok()?.normalize_s();
+    let id = RecoveryId::trial_recovery_from_prehash(&key, digest, &signature).ok()?;
+    let mut out = [0; 65];
+    let (place, [last]) = out.split_at_mut(64) else {
+        return None;
+    };
+    place.copy_from_slice(&signature.to_bytes());
+    *last = RECOVERY_BASE + id.to_byte();
+    Some(out)
+}
+
 /// The SubjectPublicKeyInfo of an RSA key, from its big-endian modulus and public exponent.
 #[must_use]
 pub fn rsa_spki(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
@@ -262,18 +314,50 @@ pub fn unsigned(number: &[u8]) -> Vec<u8> {
     tlv(0x02, &[pad, digits].concat())
 }
 
-/// Whether `signature` over `message` is that of the key.
+/// Whether `signature` over `message` is that of the key. Never of a MAC: see [`may_go_out`].
 #[must_use]
 pub fn verifies(scheme: SignatureScheme, spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
-    let algorithm: &dyn signature::VerificationAlgorithm = match scheme {
+    let algorithm: &'static dyn signature::VerificationAlgorithm = match scheme {
         SignatureScheme::EcdsaP256Sha256 => &signature::ECDSA_P256_SHA256_ASN1,
         SignatureScheme::RsaPkcs1Sha256 => &signature::RSA_PKCS1_2048_8192_SHA256,
         SignatureScheme::Ed25519 => &signature::ED25519,
+        SignatureScheme::EcdsaSecp256k1Digest => {
+            let (r_and_s, _) = signature.split_at_checked(64).unwrap_or_default();
+            return recoverable(spki, message, r_and_s).is_some_and(|whole| whole == signature);
+        }
+        SignatureScheme::HmacSha256 | SignatureScheme::HmacSha384 | SignatureScheme::HmacSha512 => {
+            return false;
+        }
     };
-    let algorithm: &'static dyn signature::VerificationAlgorithm = algorithm;
     UnparsedPublicKey::new(algorithm, spki)
         .verify(message, signature)
         .is_ok()
+}
+
+/// Whether a signature that a device gave may go to a venue: it verifies. Nobody without the secret can say that of a MAC; there it has
+/// the length of one, and that it is under the right secret is what the device had to prove before it used it: the secret's
+/// MAC of [`MAC_CHECK`](crate::MAC_CHECK) is compared in the session of its use. (Two equal MACs would prove nothing: a broken token can be wrong
+/// twice. A wrong MAC tells nobody the secret, as a wrong RSA or ECDSA signature can; the venue refuses it.)
+#[must_use]
+pub fn may_go_out(scheme: SignatureScheme, spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    match mac_bytes(scheme) {
+        Some(bytes) => signature.len() == bytes,
+        None => verifies(scheme, spki, message, signature),
+    }
+}
+
+/// The bytes of a MAC; none for what is verified by a public key.
+#[must_use]
+pub const fn mac_bytes(scheme: SignatureScheme) -> Option<usize> {
+    match scheme {
+        SignatureScheme::HmacSha256 => Some(32),
+        SignatureScheme::HmacSha384 => Some(48),
+        SignatureScheme::HmacSha512 => Some(64),
+        SignatureScheme::EcdsaP256Sha256
+        | SignatureScheme::RsaPkcs1Sha256
+        | SignatureScheme::Ed25519
+        | SignatureScheme::EcdsaSecp256k1Digest => None,
+    }
 }
 
 /// The scheme in which a key of this algorithm signs; none for key agreement.
@@ -285,6 +369,10 @@ pub const fn scheme_of(algorithm: Algorithm) -> Option<SignatureScheme> {
             Some(SignatureScheme::RsaPkcs1Sha256)
         }
         Algorithm::Ed25519 => Some(SignatureScheme::Ed25519),
+        Algorithm::Secp256k1 => Some(SignatureScheme::EcdsaSecp256k1Digest),
+        Algorithm::HmacSha256 => Some(SignatureScheme::HmacSha256),
+        Algorithm::HmacSha384 => Some(SignatureScheme::HmacSha384),
+        Algorithm::HmacSha512 => Some(SignatureScheme::HmacSha512),
         Algorithm::X25519 => None,
     }
 }

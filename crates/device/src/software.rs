@@ -191,6 +191,7 @@ impl Keys {
                     touch: TouchPolicy::Never,
                     recipient: None,
                     identity: None,
+                    imported: false,
                 },
             ],
         })
@@ -277,6 +278,7 @@ fn agreement_key(
         touch: TouchPolicy::Never,
         recipient: Some(recipient),
         identity: None,
+        imported: false,
     })
 }
 

@@ -80,7 +80,11 @@ pub fn recipient(key: &KeyInfo) -> Result<Box<dyn age::Recipient + Send>, Device
             let sealing = OaepPublicEncryptingKey::new(sealing).map_err(|_| odd())?;
             Ok(Box::new(RsaRecipient { public, sealing }))
         }
-        Algorithm::Ed25519 => Err(odd()),
+        Algorithm::Ed25519
+        | Algorithm::Secp256k1
+        | Algorithm::HmacSha256
+        | Algorithm::HmacSha384
+        | Algorithm::HmacSha512 => Err(odd()),
     }
 }
 
@@ -371,6 +375,7 @@ mod tests {
             touch: TouchPolicy::Never,
             recipient: Some(recipient(&point)),
             identity: None,
+            imported: false,
         };
         (private, info)
     }
@@ -502,6 +507,7 @@ mod tests {
             touch: TouchPolicy::Never,
             recipient: Some(public.ssh_text()),
             identity: None,
+            imported: false,
         };
 
         let ours = recipient(&info).unwrap();

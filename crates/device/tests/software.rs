@@ -49,6 +49,7 @@ fn software_device_conforms() {
         wrong: Auth::Passphrase(&wrong),
         before_use: &mut |_| uses.set(uses.get() + 1),
         secrets_sent: None,
+        macs: &[],
     });
     assert!(uses.get() > 0);
 }

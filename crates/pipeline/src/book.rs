@@ -7,7 +7,7 @@ use std::{
 };
 
 use touchkeep_core::{RequestId, UnixMillis};
-use touchkeep_policy::{Asked, History, Past, Policy, Verdict};
+use touchkeep_policy::{Asked, Past, Policy, Verdict, Windows, windows::SLACK_MS};
 
 use crate::HistorySource;
 
@@ -18,16 +18,15 @@ pub(crate) struct Book(Mutex<Inner>);
 #[derive(Debug)]
 struct Inner {
     policy: Policy,
-    past: Vec<Past>,
+    windows: Windows,
 }
 
 impl Book {
     /// An empty book under [`Policy::by_hand`], which needs no history.
-    pub(crate) const fn new() -> Self {
-        Self(Mutex::new(Inner {
-            policy: Policy::by_hand(),
-            past: Vec::new(),
-        }))
+    pub(crate) fn new() -> Self {
+        let policy = Policy::by_hand();
+        let windows = Windows::empty(&policy, UnixMillis(0), UnixMillis(0));
+        Self(Mutex::new(Inner { policy, windows }))
     }
 
     /// Puts a policy in force, after reading the history that it looks back at. When that cannot be read, everything is
@@ -38,35 +37,44 @@ impl Book {
         source: &S,
         now: UnixMillis,
     ) -> Result<(), S::Error> {
-        let mut inner = self.lock();
-        inner.policy = Policy::by_hand();
-        let recorded = source.since(UnixMillis(now.0.saturating_sub(policy.reach_ms())))?;
-        let known: HashSet<RequestId> = inner.past.iter().map(|act| act.request).collect();
+        let mut guard = self.lock();
+        let Inner {
+            policy: in_force,
+            windows,
+        } = &mut *guard;
+        *in_force = Policy::by_hand();
+        let from = UnixMillis(now.0.saturating_sub(policy.reach_ms() + SLACK_MS));
+        let recorded = source.since(from)?;
+        let mut past = windows.drain();
+        let known: HashSet<RequestId> = past.iter().map(|act| act.request).collect();
         let new = recorded
             .into_iter()
             .filter(|act| !known.contains(&act.request));
-        inner.past.extend(new);
-        inner.policy = policy;
+        past.extend(new);
+        *windows = Windows::new(&policy, past, from, now);
+        *in_force = policy;
         Ok(())
     }
 
     /// Decides, and reserves what a rule allows.
     pub(crate) fn decide(&self, asked: Asked) -> Verdict {
         let mut guard = self.lock();
-        let Inner { policy, past } = &mut *guard;
-        past.retain(|act| asked.now.since(act.at) < policy.remembers_ms(act));
-        let history = History::of(policy, past, &asked);
+        let Inner { policy, windows } = &mut *guard;
+        windows.turn(policy, asked.now);
         let act = Past::of(&asked);
-        let verdict = policy.decide(asked, &history);
+        let seen = windows.seen(&asked);
+        let verdict = policy.decide(asked, &seen);
         if matches!(verdict, Verdict::Allow(_)) {
-            past.push(act);
+            windows.push(policy, act);
         }
         verdict
     }
 
     /// Reserves what a person approved.
     pub(crate) fn reserve(&self, act: Past) {
-        self.lock().past.push(act);
+        let mut guard = self.lock();
+        let Inner { policy, windows } = &mut *guard;
+        windows.push(policy, act);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -5,7 +5,7 @@ use touchkeep_audit::Recorded;
 use touchkeep_core::{ApiSecret, RequestId, UnixMillis};
 use touchkeep_device::{
     Auth, Device, Purpose, SignatureScheme,
-    public::{raw_ecdsa, verifies},
+    public::{may_go_out, raw_ecdsa},
 };
 use touchkeep_locked::on_wiped_stack;
 use touchkeep_policy::{Mismatch, request_digest};
@@ -156,13 +156,13 @@ async fn with_device(
     }
     let mut signatures = Vec::new();
     for part in to_sign.parts() {
-        let scheme = device_scheme(part.algorithm()).ok_or_else(not_for_requests)?;
+        let scheme = device_scheme(part.algorithm());
         let (message, key_ref) = (part.bytes().to_vec(), info.key.clone());
         let job = move |device: &mut dyn Device, auth: Auth<'_>| {
             device.sign(&key_ref, scheme, &message, auth)
         };
         let signature = keys.on_device(request, key, Box::new(job)).await?;
-        if !verifies(scheme, &info.spki, part.bytes(), &signature) {
+        if !may_go_out(scheme, &info.spki, part.bytes(), &signature) {
             return Err(NotSigned::BadSignature);
         }
         signatures.push(match scheme {
@@ -175,12 +175,15 @@ async fn with_device(
     Ok(signatures)
 }
 
-const fn device_scheme(algorithm: Algorithm) -> Option<SignatureScheme> {
+const fn device_scheme(algorithm: Algorithm) -> SignatureScheme {
     match algorithm {
-        Algorithm::RsaPkcs1Sha256 => Some(SignatureScheme::RsaPkcs1Sha256),
-        Algorithm::Ed25519 => Some(SignatureScheme::Ed25519),
-        Algorithm::EcdsaP256Sha256 => Some(SignatureScheme::EcdsaP256Sha256),
-        _ => None,
+        Algorithm::HmacSha256 => SignatureScheme::HmacSha256,
+        Algorithm::HmacSha384 => SignatureScheme::HmacSha384,
+        Algorithm::HmacSha512 => SignatureScheme::HmacSha512,
+        Algorithm::RsaPkcs1Sha256 => SignatureScheme::RsaPkcs1Sha256,
+        Algorithm::Ed25519 => SignatureScheme::Ed25519,
+        Algorithm::EcdsaP256Sha256 => SignatureScheme::EcdsaP256Sha256,
+        Algorithm::Secp256k1Digest => SignatureScheme::EcdsaSecp256k1Digest,
     }
 }
 

@@ -245,6 +245,7 @@ fn request_key(purpose: Purpose) -> KeyInfo {
         touch: TouchPolicy::Always,
         recipient: None,
         identity: None,
+        imported: false,
     }
 }
 

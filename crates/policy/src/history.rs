@@ -1,8 +1,8 @@
 //! What happened before, as far as limits look back at it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use touchkeep_core::{Decimal, RequestId, UnixMillis};
+use touchkeep_core::{Decimal, RequestId, UnixMillis, time::DAY_MS};
 use touchkeep_venue::{Operation, OperationKind};
 
 use crate::{Asked, Policy, Rule};
@@ -63,7 +63,10 @@ impl Past {
             kind: operation.kind,
             symbol: operation.symbol.clone(),
             asset: operation.asset.clone(),
-            amount: operation.amount.clone(),
+            amount: operation
+                .amount
+                .clone()
+                .filter(|amount| !amount.is_negative()),
             notional: notional(operation),
         }
     }
@@ -73,30 +76,32 @@ impl Past {
 /// has no such bound, because it is filled at any better price.
 #[must_use]
 pub fn notional(operation: &Operation) -> Option<Decimal> {
-    if let Some(quote) = &operation.quote_amount {
-        return Some(quote.clone());
-    }
     let bought = operation.side == Some(touchkeep_venue::Side::Buy);
-    let (amount, price) = (operation.amount.as_ref()?, operation.price.as_ref()?);
-    bought.then(|| amount.times(price))
+    let worth = match (&operation.quote_amount, &operation.amount, &operation.price) {
+        (Some(quote), _, _) => quote.clone(),
+        (None, Some(amount), Some(price)) if bought => amount.times(price),
+        _ => return None,
+    };
+    (!worth.is_negative()).then_some(worth)
 }
 
-/// Sums over the windows of each rule, for one request. What is not in it counts as nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct History {
-    /// By the name of the rule.
-    pub rules: BTreeMap<String, Sums>,
+/// What a decision looks back at.
+pub trait Before {
+    /// What the windows of the rule at this place hold already, for the request that is judged.
+    fn sums(&self, rule: usize) -> Sums;
 }
 
-/// What one rule's windows hold already.
+/// What one rule's windows hold already, for one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sums {
-    /// Of the asked asset or market, in the rule's window. Absent when some request did not say how much.
+    /// Of the asked asset or market, in the rule's window. Absent when it is not known: some request did not say how much.
     pub amount: Option<Decimal>,
-    /// In the quote asset, in the rule's window. Absent when some request did not say how much.
+    /// In the quote asset, in the rule's window. Absent when it is not known.
     pub notional: Option<Decimal>,
-    /// Requests of the same client with the same key set in the last minute.
-    pub requests: u32,
+    /// Requests in the last minute.
+    pub minute: u32,
+    /// Requests in the last day.
+    pub day: u32,
 }
 
 impl Default for Sums {
@@ -104,8 +109,36 @@ impl Default for Sums {
         Self {
             amount: Some(Decimal::zero()),
             notional: Some(Decimal::zero()),
-            requests: 0,
+            minute: 0,
+            day: 0,
         }
+    }
+}
+
+impl Sums {
+    /// What is in a window that nobody can look into any more: nothing more fits.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self {
+            amount: None,
+            notional: None,
+            minute: u32::MAX,
+            day: u32::MAX,
+        }
+    }
+}
+
+/// The sums for one request, added up from everything that happened: the plain definition of what limits mean.
+/// [`crate::Windows`] keeps the same sums without adding them up each time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    /// By the place of the rule. What is not in it counts as nothing.
+    pub rules: HashMap<usize, Sums>,
+}
+
+impl Before for History {
+    fn sums(&self, rule: usize) -> Sums {
+        self.rules.get(&rule).cloned().unwrap_or_default()
     }
 }
 
@@ -113,12 +146,10 @@ impl History {
     /// The sums that `policy` needs to decide about `asked`.
     #[must_use]
     pub fn of(policy: &Policy, past: &[Past], asked: &Asked) -> Self {
-        let rules = policy.rules().iter().map(|rule| {
-            let sums = Sums::of(rule, past, asked);
-            (rule.name.clone(), sums)
-        });
+        let rules = policy.rules().iter().enumerate();
+        let sums = rules.map(|(place, rule)| (place, Sums::of(rule, past, asked)));
         Self {
-            rules: rules.collect(),
+            rules: sums.collect(),
         }
     }
 }
@@ -129,7 +160,7 @@ impl Sums {
         for act in past.iter().filter(|act| rule.counts(act)) {
             // Something from the future of a clock that went back still counts.
             let age = asked.now.since(act.at);
-            if age < rule.window_ms() {
+            if age < rule.window_ms() && counts_with(rule, act, asked, false) {
                 let same =
                     (&act.symbol, &act.asset) == (&asked.operation.symbol, &asked.operation.asset);
                 if same || (act.symbol.is_none() && act.asset.is_none()) {
@@ -137,15 +168,21 @@ impl Sums {
                 }
                 sums.notional = add(sums.notional, act.notional.as_ref());
             }
-            let same = act.client == asked.client
-                && act.key_set == asked.key_set
-                && act.venue == asked.operation.venue;
-            if same && age < MINUTE_MS {
-                sums.requests = sums.requests.saturating_add(1);
+            if counts_with(rule, act, asked, true) {
+                sums.minute = sums.minute.saturating_add(u32::from(age < MINUTE_MS));
+                sums.day = sums.day.saturating_add(u32::from(age < DAY_MS));
             }
         }
         sums
     }
+}
+
+// Whether one is counted together with the other.
+fn counts_with(rule: &Rule, act: &Past, asked: &Asked, each: bool) -> bool {
+    let client = !rule.per_client(each) || act.client == asked.client;
+    let key_set = !rule.per_key_set(each)
+        || (&act.key_set, &act.venue) == (&asked.key_set, &asked.operation.venue);
+    client && key_set
 }
 
 fn add(sum: Option<Decimal>, more: Option<&Decimal>) -> Option<Decimal> {

@@ -3,20 +3,28 @@
 use std::collections::HashSet;
 
 use serde::Deserialize;
-use touchkeep_core::Decimal;
+use touchkeep_core::{Decimal, UnixMillis, time::DAY_MS};
 use touchkeep_venue::OperationKind;
 
-use crate::{Past, history::MINUTE_MS};
+use crate::{
+    Past,
+    history::MINUTE_MS,
+    hours::{Day, Hours, UtcOffset, is_at},
+    index::Index,
+    names::{any_fits, fits},
+};
 
 /// Bytes that a policy may have.
-pub const MAX_BYTES: usize = 256 * 1024;
+pub const MAX_BYTES: usize = 512 * 1024;
 /// Rules that a policy may have.
-pub const MAX_RULES: usize = 512;
+pub const MAX_RULES: usize = 2048;
+/// Bytes that a rule's name may have: it is read before a touch.
+pub const MAX_NAME_BYTES: usize = 100;
 /// Hours that a window may have: a month.
 pub const MAX_WINDOW_HOURS: u32 = 31 * 24;
 
 /// What a rule does. Ordered from mild to strict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Lets it through.
@@ -29,6 +37,45 @@ pub enum Action {
     Touch,
     /// Refuses.
     Deny,
+}
+
+impl Action {
+    /// All of them, the mildest first.
+    pub const ALL: [Self; 5] = [
+        Self::Allow,
+        Self::Notify,
+        Self::Approve,
+        Self::Touch,
+        Self::Deny,
+    ];
+
+    /// The word for it in rules and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Notify => "notify",
+            Self::Approve => "approve",
+            Self::Touch => "touch",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl std::fmt::Display for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whose requests a limit counts by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Per {
+    /// Each client's.
+    Client,
+    /// Those with each key set of a venue.
+    KeySet,
 }
 
 /// One rule. A field that is absent fits everything. In names and symbols `*` stands for any characters.
@@ -61,8 +108,19 @@ pub struct Rule {
     pub window_notional: Option<Decimal>,
     /// How far back the window reaches.
     pub window_hours: Option<u32>,
-    /// Requests of one client with one key set.
+    /// Requests in 60 seconds; of one client with one key set, unless `per` says otherwise.
     pub requests_per_minute: Option<u32>,
+    /// Requests in 24 hours; likewise.
+    pub requests_per_day: Option<u32>,
+    /// Whose requests the limits of this rule count by themselves. Absent: amounts count all that the rule is for, requests
+    /// each client with each key set.
+    pub per: Option<Vec<Per>>,
+    /// Times of day at which it holds.
+    pub hours: Option<Hours>,
+    /// Days on which it holds; a range of hours that passes midnight belongs to the day on which it begins.
+    pub days: Option<Vec<Day>>,
+    /// Where its hours and days are meant: a fixed distance from UTC.
+    pub utc_offset: Option<UtcOffset>,
     /// What it does.
     pub action: Action,
 }
@@ -93,7 +151,8 @@ pub struct Exact {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     rules: Vec<Rule>,
-    by_hand: bool,
+    // None: everything is asked.
+    index: Option<Box<Index>>,
 }
 
 /// Why a policy cannot be used.
@@ -158,9 +217,10 @@ impl Policy {
             }
             rule.check()?;
         }
+        let index = Some(Box::new(Index::of(&file.rule)));
         Ok(Self {
             rules: file.rule,
-            by_hand: false,
+            index,
         })
     }
 
@@ -169,7 +229,7 @@ impl Policy {
     pub const fn by_hand() -> Self {
         Self {
             rules: Vec::new(),
-            by_hand: true,
+            index: None,
         }
     }
 
@@ -194,7 +254,11 @@ impl Policy {
     /// Whether everything is asked because the rules could not be read.
     #[must_use]
     pub const fn is_by_hand(&self) -> bool {
-        self.by_hand
+        self.index.is_none()
+    }
+
+    pub(crate) fn index(&self) -> Option<&Index> {
+        self.index.as_deref()
     }
 
     /// How far back the history must reach.
@@ -202,13 +266,6 @@ impl Policy {
     pub fn reach_ms(&self) -> u64 {
         let reaches = self.rules.iter().map(Rule::reach_ms);
         reaches.max().unwrap_or(0)
-    }
-
-    /// For how long an earlier request counts against some limit.
-    #[must_use]
-    pub fn remembers_ms(&self, act: &Past) -> u64 {
-        let counting = self.rules.iter().filter(|rule| rule.counts(act));
-        counting.map(Rule::reach_ms).max().unwrap_or(0)
     }
 }
 
@@ -219,9 +276,64 @@ impl Rule {
         u64::from(self.window_hours.unwrap_or(0)) * 3_600_000
     }
 
-    fn reach_ms(&self) -> u64 {
+    /// How far back its limits look.
+    #[must_use]
+    pub fn reach_ms(&self) -> u64 {
         let minute = self.requests_per_minute.map_or(0, |_| MINUTE_MS);
-        self.window_ms().max(minute)
+        let day = self.requests_per_day.map_or(0, |_| DAY_MS);
+        self.window_ms().max(minute).max(day)
+    }
+
+    /// Whether it holds at this time of the day and the week.
+    #[must_use]
+    pub fn holds_at(&self, now: UnixMillis) -> bool {
+        is_at(
+            self.hours,
+            self.days.as_deref(),
+            self.utc_offset.unwrap_or_default(),
+            now,
+        )
+    }
+
+    /// Whether it holds at some times only.
+    #[must_use]
+    pub const fn is_timed(&self) -> bool {
+        self.hours.is_some() || self.days.is_some()
+    }
+
+    /// Whether it limits anything.
+    #[must_use]
+    pub const fn is_limited(&self) -> bool {
+        self.limits_money() || self.requests_per_minute.is_some() || self.requests_per_day.is_some()
+    }
+
+    /// Whether it limits amounts.
+    #[must_use]
+    pub const fn limits_money(&self) -> bool {
+        self.max_amount.is_some() || self.max_notional.is_some() || self.has_window()
+    }
+
+    /// Whether it has a window of amounts.
+    #[must_use]
+    pub const fn has_window(&self) -> bool {
+        self.window_amount.is_some() || self.window_notional.is_some()
+    }
+
+    const fn is_windowed(&self) -> bool {
+        self.has_window() || self.requests_per_minute.is_some() || self.requests_per_day.is_some()
+    }
+
+    // Whether amounts, and whether requests, are counted for each client and each key set by itself.
+    pub(crate) fn per_client(&self, unless_said: bool) -> bool {
+        self.per
+            .as_ref()
+            .map_or(unless_said, |per| per.contains(&Per::Client))
+    }
+
+    pub(crate) fn per_key_set(&self, unless_said: bool) -> bool {
+        self.per
+            .as_ref()
+            .map_or(unless_said, |per| per.contains(&Per::KeySet))
     }
 
     // Whether an earlier request counts against this rule's limits. Where it did not say its market or asset, it counts.
@@ -284,9 +396,11 @@ impl Rule {
         ];
         let by_amount = self.max_amount.is_some() || self.window_amount.is_some();
         let by_notional = self.max_notional.is_some() || self.window_notional.is_some();
-        let windowed = self.window_amount.is_some() || self.window_notional.is_some();
-        let limited = by_amount || by_notional || self.requests_per_minute.is_some();
         let problems = [
+            (
+                self.name.len() > MAX_NAME_BYTES,
+                "its name has more than 100 bytes",
+            ),
             (
                 lists.into_iter().flatten().any(hollow)
                     || self.kinds.as_ref().is_some_and(Vec::is_empty)
@@ -298,7 +412,7 @@ impl Rule {
                 "an amount is below zero",
             ),
             (
-                self.action == Action::Deny && limited,
+                self.action == Action::Deny && self.is_limited(),
                 "a limit on a deny rule has no meaning",
             ),
             (
@@ -318,7 +432,7 @@ impl Rule {
                 "a notional needs symbols that end in a quote asset, else it has no unit",
             ),
             (
-                windowed != self.window_hours.is_some(),
+                self.has_window() != self.window_hours.is_some(),
                 "window_hours and window_amount or window_notional go together",
             ),
             (
@@ -330,6 +444,22 @@ impl Rule {
                 self.requests_per_minute == Some(0),
                 "requests_per_minute of 0 denies; say deny",
             ),
+            (
+                self.requests_per_day == Some(0),
+                "requests_per_day of 0 denies; say deny",
+            ),
+            (
+                self.per.is_some() && !(self.is_windowed()),
+                "per says how window amounts and requests are counted, and the rule limits neither",
+            ),
+            (
+                self.days.as_ref().is_some_and(Vec::is_empty),
+                "an empty list of days never holds; leave days out for every day",
+            ),
+            (
+                self.utc_offset.is_some() && !self.is_timed(),
+                "utc_offset says where hours and days are meant, and the rule has neither",
+            ),
         ];
         problems
             .into_iter()
@@ -337,63 +467,9 @@ impl Rule {
     }
 }
 
-pub(crate) fn fits(list: &Option<Vec<String>>, value: &str) -> bool {
-    list.as_ref().is_none_or(|list| any_fits(list, value))
-}
-
-pub(crate) fn any_fits(list: &[String], value: &str) -> bool {
-    list.iter().any(|pattern| glob(pattern, value))
-}
-
-// `*` for any characters, everything else for itself. Quadratic at worst, on short names.
-fn glob(pattern: &str, value: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(first) = parts.next() else {
-        return false;
-    };
-    let Some(mut rest) = value.strip_prefix(first) else {
-        return false;
-    };
-    let mut last = None;
-    for part in parts {
-        if let Some(middle) = last.replace(part) {
-            let Some(at) = rest.find(middle) else {
-                return false;
-            };
-            rest = rest.get(at + middle.len()..).unwrap_or_default();
-        }
-    }
-    match last {
-        None => rest.is_empty(),
-        Some(end) => rest.ends_with(end),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_characters_and_nothing_else_does() {
-        for (pattern, value, is) in [
-            ("BTCUSDT", "BTCUSDT", true),
-            ("BTCUSDT", "BTCUSD", false),
-            ("BTCUSD", "BTCUSDT", false),
-            ("*USDT", "LTCUSDT", true),
-            ("*USDT", "USDTBTC", false),
-            ("BTC*", "BTCUSDT", true),
-            ("*", "", true),
-            ("a*b*c", "a-b-b-c", true),
-            ("a*b*c", "a-c-b", false),
-            ("a*a", "a", false),
-            ("**", "x", true),
-            ("", "", true),
-            ("b?c", "bxc", false),
-            ("btc*", "BTC", false),
-        ] {
-            assert_eq!(glob(pattern, value), is, "{pattern} {value}");
-        }
-    }
 
     #[test]
     fn the_starting_rules_can_be_read() {
@@ -451,6 +527,11 @@ mod tests {
         }
         let deny = "[[rule]]\nname = \"x\"\naction = \"deny\"\nrequests_per_minute = 1";
         assert!(Policy::parse(deny).is_err());
+        let long = format!(
+            "[[rule]]\nname = \"{}\"\naction = \"deny\"",
+            "x".repeat(101)
+        );
+        assert!(matches!(Policy::parse(&long), Err(BadPolicy::Field { .. })));
         let twice = "[[rule]]\nname = \"x\"\naction = \"deny\"\n".repeat(2);
         assert_eq!(Policy::parse(&twice), Err(BadPolicy::Name("x".into())));
         assert_eq!(

@@ -336,19 +336,6 @@ fn requests_per_minute_are_counted_for_client_and_key_set() {
 }
 
 #[test]
-fn what_no_limit_looks_back_at_is_forgotten() {
-    let policy = Policy::starting();
-    let read = Past::of(&asked(of_kind(OperationKind::Read)));
-    assert_eq!(policy.remembers_ms(&read), 60_000);
-    assert_eq!(
-        policy.remembers_ms(&past(0, "BTCUSDT", None)),
-        24 * 3_600_000
-    );
-    assert_eq!(policy.remembers_ms(&past(0, "LTCBTC", None)), 0);
-    assert_eq!(policy.reach_ms(), 24 * 3_600_000);
-}
-
-#[test]
 fn a_click_is_no_touch_and_an_approval_is_for_one_digest() {
     let policy = Policy::by_hand();
     let question =

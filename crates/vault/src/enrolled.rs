@@ -168,6 +168,10 @@ pub(crate) fn stated_key(key: &KeyInfo) -> Option<DeviceKey> {
             Algorithm::Rsa4096 => words::Algorithm::Rsa4096,
             Algorithm::Ed25519 => words::Algorithm::Ed25519,
             Algorithm::X25519 => words::Algorithm::X25519,
+            Algorithm::Secp256k1
+            | Algorithm::HmacSha256
+            | Algorithm::HmacSha384
+            | Algorithm::HmacSha512 => return None,
         },
         touch: match key.touch {
             TouchPolicy::Never => words::Touch::Never,
@@ -227,6 +231,7 @@ fn key(stated: &DeviceKey) -> KeyInfo {
         },
         recipient: stated.recipient.clone(),
         identity: stated.identity.clone(),
+        imported: false,
     }
 }
 
@@ -250,6 +255,7 @@ mod tests {
                 touch,
                 recipient: Some("age1".into()),
                 identity: None,
+                imported: false,
             };
             assert_eq!(key(&stated_key(&info).unwrap()), info);
         }

@@ -45,7 +45,9 @@ pub use operation::{KeyClass, Operation, OperationKind, Parameter, Side};
 pub use refusing::{Reason, refusal};
 pub use request::{Request, Unreadable};
 pub use shown::Showing;
-pub use venue::{Algorithm, Counter, Encoding, Scheme, SecretForm, Transport, VenueInfo};
+pub use venue::{
+    Algorithm, Counter, Encoding, PublicKeyForm, Scheme, SecretForm, Transport, VenueInfo,
+};
 pub use venues::{
     backpack, binance, bitfinex, bitget, bitstamp, bybit, coinbase, coinbaseexchange, cryptocom,
     deribit, gate, gemini, htx, hyperliquid, kraken, krakenfutures, kucoin, kucoinfutures, mexc,

@@ -546,4 +546,59 @@ mod tests {
             "{broken}"
         );
     }
+
+    #[test]
+    fn binance_logs_in_with_ed25519_alone_over_parameters_in_the_order_of_their_names() {
+        let login = Login::of(Guard::Binance).unwrap();
+        let request = Request {
+            method: LOGIN.into(),
+            path: "/ws-api/v3".into(),
+            query: Vec::new(),
+            content_type: None,
+            body: Vec::new(),
+        };
+        let Ok(Decoded::Private(private)) = login.decode(&request) else {
+            panic!("a login");
+        };
+        assert_eq!(private.operation().kind, OperationKind::Read);
+        let credential = |algorithm| Credential {
+            key: "4yNzx3yWC5bS6YTwEkSRaC0nRmSQIIStAUOh1b6kqaBrTLIhjCpI5lJH8q8R8WNO",
+            algorithm,
+            passphrase: None,
+        };
+        let moment = Moment {
+            now: UnixMillis(1_649_729_878_532),
+            window_ms: 5000,
+            nonce: None,
+            unique: None,
+        };
+        let hmac = login.draft(&private, &credential(Algorithm::HmacSha256), &moment);
+        assert_eq!(hmac.err(), Some(CannotSign::Algorithm));
+        let to_sign = login
+            .draft(&private, &credential(Algorithm::Ed25519), &moment)
+            .unwrap();
+        // As web-socket-api.md writes the payload of a signed request.
+        let payload = "apiKey=4yNzx3yWC5bS6YTwEkSRaC0nRmSQIIStAUOh1b6kqaBrTLIhjCpI5lJH8q8R8WNO&recvWindow=5000&timestamp=1649729878532";
+        assert_eq!(to_sign.payload(), payload.as_bytes());
+        let signed = to_sign.seal(&[[7u8; 64]]).unwrap();
+        let Heard::Login(asked) =
+            Guard::Binance.hears(br#"{"id":"a","method":"session.logon","params":{"apiKey":"x"}}"#)
+        else {
+            panic!("a login");
+        };
+        let ours = Guard::Binance.login_message(&asked, &signed).unwrap();
+        assert!(
+            ours.starts_with(r#"{"method":"session.logon","params":{"apiKey":"4yNz"#),
+            "{ours}"
+        );
+        assert!(
+            ours.ends_with(r#"},"id":"a"}"#) && asked.key == "x",
+            "{ours}"
+        );
+        let other = Request {
+            path: "/ws/btcusdt@trade".into(),
+            ..request
+        };
+        assert!(login.decode(&other).is_err());
+    }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::OperationKind;
+use crate::{OperationKind, PublicKeyForm};
 
 /// What is known of a venue.
 #[derive(Debug)]
@@ -39,6 +39,12 @@ pub(crate) struct About {
     /// Rules of keys that a holder should know, in plain words.
     #[serde(default)]
     pub(crate) key_rules: Vec<String>,
+    /// In which form the venue takes the public half of a key that its holder made, where it does.
+    #[serde(default)]
+    pub(crate) public_key: Option<PublicKeyForm>,
+    /// Where that is done there, or what is to be done instead.
+    #[serde(default)]
+    pub(crate) public_key_steps: Option<String>,
     /// How far a request's time may be from the venue's, in milliseconds, where that is known.
     #[serde(default)]
     pub(crate) time_window_ms: Option<u32>,

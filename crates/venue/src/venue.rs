@@ -1,6 +1,6 @@
 //! What a venue takes, in words that a program can read.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{KeyClass, table::Table};
 
@@ -110,6 +110,20 @@ impl Scheme {
     }
 }
 
+/// In which form a venue takes a public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PublicKeyForm {
+    /// A SubjectPublicKeyInfo in PEM (RFC 7468).
+    Pem,
+    /// The bytes of the key itself in base64: 32 of Ed25519, 65 of a curve's point.
+    Base64,
+    /// The same in hexadecimal.
+    Hex,
+    /// The address of a secp256k1 key, as Ethereum has it (EIP-55).
+    Address,
+}
+
 /// Who guards a venue against a request that is sent again, and so what [`crate::Moment`] must bring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -150,6 +164,10 @@ pub struct VenueInfo {
     pub key_classes: &'static [KeyClass],
     /// What a holder of its keys should know.
     pub key_rules: &'static [String],
+    /// In which form it takes the public half of a key that its holder made; none where it makes all keys itself.
+    pub public_key: Option<PublicKeyForm>,
+    /// Where at the venue that is done, or what is to be done instead.
+    pub public_key_steps: Option<&'static str>,
     /// What each request must bring beside its signature.
     pub counter: Counter,
     /// Whether each request carries a passphrase.
@@ -199,6 +217,8 @@ impl Facts {
             transports: self.transports,
             key_classes: &about.key_classes,
             key_rules: &about.key_rules,
+            public_key: about.public_key,
+            public_key_steps: about.public_key_steps.as_deref(),
             counter: self.counter,
             passphrase: self.passphrase,
             time_window_ms: about.time_window_ms,

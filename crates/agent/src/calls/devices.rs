@@ -113,7 +113,7 @@ pub(crate) async fn inspect(agent: &Arc<Agent>, serial: String) -> Result<CardRe
 }
 
 // What a practice vault believes, and nobody else.
-fn trust(agent: &Agent) -> Trust {
+pub(crate) fn trust(agent: &Agent) -> Trust {
     match agent.vault() {
         Some(current) if !current.is_practice() => Trust::Yubico,
         _ => Trust::YubicoAndPractice,

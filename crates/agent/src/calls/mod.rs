@@ -12,6 +12,7 @@ pub(crate) mod grants;
 pub(crate) mod import;
 pub(crate) mod items;
 pub(crate) mod join;
+pub(crate) mod keys_for;
 mod otp;
 pub(crate) mod outline;
 pub(crate) mod policy;

@@ -9,14 +9,16 @@ use touchkeep_wire::{
     AskGrant, AttestDevice, BeginBundle, BundleRows, Call, ChangePin, CheckReminders,
     CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EnrollDevice, ExportItems,
     ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello, ImportItems, InspectDevice,
-    JoinMembership, ListAudit, ListBackups, ListClients, ListDevices, ListEnvironments, ListGrants,
-    ListItems, ListPrompts, ListRecovery, ListReminders, ListVenues, ListVersions, LockAll,
-    LockVault, MakeKit, MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues, RemoveItem,
-    RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion, RetireDevice,
-    RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit, ShowItem, StopAgent,
-    TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit, VerifyWebhook,
+    JoinMembership, KeysFor, ListAudit, ListBackups, ListClients, ListDevices, ListEnvironments,
+    ListGrants, ListItems, ListPrompts, ListRecovery, ListReminders, ListVenues, ListVersions,
+    LockAll, LockVault, MakeKit, MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues,
+    RemoveItem, RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion,
+    RetireDevice, RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit,
+    ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    VerifyWebhook,
 };
 use touchkeep_wire::{BindClient, OpenClient};
+use touchkeep_wire::{CheckPolicy, ExplainPolicy, ReplayPolicy, StartingPolicy};
 
 use super::{
     Channel,
@@ -27,7 +29,7 @@ use crate::{
     caller::Caller,
     calls::{
         audit, backup, clients, devices, doctor, enrol, environments, export, grants, import,
-        items, join, outline, policy, recover, remind, values, venues, webhook,
+        items, join, keys_for, outline, policy, recover, remind, values, venues, webhook,
     },
     vault,
 };
@@ -67,6 +69,12 @@ pub(super) async fn dispatch(
         EnrollDevice::METHOD => {
             call(params, |EnrollDevice { device }| {
                 enrol::enroll(agent, device)
+            })
+            .await
+        }
+        KeysFor::METHOD => {
+            call(params, |KeysFor { venue, device }| {
+                keys_for::keys_for(agent, venue, device)
             })
             .await
         }
@@ -194,8 +202,8 @@ pub(super) async fn dispatch(
         }
         RemoveItem::METHOD => call(params, |RemoveItem { item }| items::remove(agent, item)).await,
         ExportPublicKey::METHOD => {
-            call(params, |ExportPublicKey { item }| async move {
-                items::public_key(agent, &item)
+            call(params, |ExportPublicKey { item, form }| async move {
+                items::public_key(agent, &item, form.as_deref())
             })
             .await
         }
@@ -241,6 +249,17 @@ pub(super) async fn dispatch(
         AddGrant::METHOD => call(params, |grant| grants::add(agent, grant)).await,
         GetPolicy::METHOD => call(params, |GetPolicy {}| async { policy::get(agent) }).await,
         SetPolicy::METHOD => call(params, |SetPolicy { text }| policy::set(agent, text)).await,
+        StartingPolicy::METHOD => {
+            call(params, |StartingPolicy { name }| async move {
+                policy::starting(agent, &name)
+            })
+            .await
+        }
+        CheckPolicy::METHOD => {
+            call(params, |CheckPolicy { text }| policy::check(agent, text)).await
+        }
+        ExplainPolicy::METHOD => call(params, |asked| policy::explain(agent, asked)).await,
+        ReplayPolicy::METHOD => call(params, |wanted| policy::replay(agent, wanted)).await,
         ListVenues::METHOD => call(params, |ListVenues {}| async { Ok(venues::list()) }).await,
         ListAudit::METHOD => call(params, |query| audit::list(agent, query)).await,
         VerifyAudit::METHOD => {

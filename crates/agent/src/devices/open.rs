@@ -9,6 +9,7 @@ use touchkeep_device_pkcs11::{Launch, Pkcs11Device, TokenChoice};
 use touchkeep_vault::EnrolledDevice;
 
 use super::modules::Module;
+use crate::possible::Able;
 
 /// An open device, of whichever kind.
 pub(crate) enum Opened {
@@ -96,6 +97,18 @@ impl Opened {
 }
 
 impl Opened {
+    /// Which request keys it can hold.
+    ///
+    /// # Errors
+    /// A token cannot be asked.
+    pub(crate) fn able(&mut self) -> Result<Able, DeviceError> {
+        match self {
+            Self::Software(_) | Self::Kit(_) => Ok(Able::Nothing),
+            Self::Piv(card) => Ok(Able::Piv(card.firmware())),
+            Self::Pkcs11(token) => token.kinds().map(Able::Token),
+        }
+    }
+
     fn tries_left(&mut self) -> Result<Option<u8>, DeviceError> {
         match self {
             Self::Piv(card) => Ok(Some(card.pin_state()?.pin.left)),

@@ -18,6 +18,7 @@ use touchkeep_wire::Failure;
 use super::Running;
 use crate::{
     agent::Agent,
+    calls::items::RequestKey,
     consent::{challenge, consent_with},
     devices::{
         Connected, Devices, Failed, Module, Opened, Use, blocking, connected, known, why_missed,
@@ -127,6 +128,7 @@ impl VaultKeys {
         let (opener, key) = (self.opener(device)?, key.clone());
         Ok(move || {
             let mut opened = opener()?;
+            opened.device().recall(&key);
             holds(opened.device().info(), &key)?;
             Ok(opened)
         })
@@ -374,7 +376,7 @@ pub(crate) async fn unseal(
 fn holds(device: &DeviceInfo, said: &KeyInfo) -> Result<(), DeviceError> {
     let own = device.keys.iter().find(|own| own.key == said.key);
     let own = own.ok_or_else(|| DeviceError::NoKey(said.key.clone()))?;
-    let of = |key: &KeyInfo| (key.purpose, key.algorithm, key.touch);
+    let of = |key: &KeyInfo| (key.purpose, key.algorithm, key.touch, key.imported);
     if of(own) == of(said) && own.spki == said.spki {
         return Ok(());
     }
@@ -412,7 +414,9 @@ pub(crate) fn handle(
         SecretPlace::Stored => (Signer::Secret, false),
         SecretPlace::Sealed => (Signer::Secret, touches(current)),
         SecretPlace::OnDevice { device, key } => {
-            let info = request_key(vault, item.id, key).ok_or(KeyError::Damaged)?;
+            let info = request_key(vault, item.id, key)
+                .ok_or(KeyError::Damaged)?
+                .info;
             let touched = info.touch == TouchPolicy::Always;
             let signer = Signer::Device {
                 device: *device,
@@ -444,9 +448,11 @@ pub(crate) fn request_key_setting(item: ItemId) -> String {
 }
 
 /// What is public of an item's device key, as it was when the key was made.
-pub(crate) fn request_key(vault: &Unlocked, item: ItemId, key: &KeyRef) -> Option<KeyInfo> {
-    let info: KeyInfo = serde_json::from_str(vault.setting(&request_key_setting(item))?).ok()?;
-    (info.key == *key && info.purpose == Purpose::Request).then_some(info)
+pub(crate) fn request_key(vault: &Unlocked, item: ItemId, key: &KeyRef) -> Option<RequestKey> {
+    let known: RequestKey =
+        serde_json::from_str(vault.setting(&request_key_setting(item))?).ok()?;
+    let info = &known.info;
+    (info.key == *key && info.purpose == Purpose::Request).then_some(known)
 }
 
 /// Opens an enrolled device wherever it is connected.

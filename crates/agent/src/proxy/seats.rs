@@ -72,7 +72,8 @@ impl Seat {
         self.gone.notified().await;
     }
 
-    /// The connection has shown this client's token. False where the client has no seat left.
+    /// The connection has shown this client's token. False where the client has no seat left, or this one was taken away
+    /// just before.
     pub(super) fn is_of(&self, client: ClientId) -> bool {
         let mut of = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if of.is_some() {
@@ -83,7 +84,11 @@ impl Seat {
         if taken >= OF_CLIENT || inner.taken >= OF_ALL {
             return false;
         }
-        inner.new.retain(|(number, _)| *number != self.number);
+        let mut new = inner.new.iter();
+        let Some(at) = new.position(|(number, _)| *number == self.number) else {
+            return false;
+        };
+        inner.new.remove(at);
         inner.clients.insert(client, taken + 1);
         inner.taken += 1;
         *of = Some(client);
@@ -131,6 +136,7 @@ mod tests {
         assert!(waiting.iter().all(|seat| !is_gone(seat)));
         waiting.push(seats.sit());
         assert!(is_gone(&waiting[0]) && !is_gone(&waiting[1]) && !is_gone(&known));
+        assert!(!waiting[0].is_of(ClientId::random()), "too late");
         waiting.clear();
         let _again = seats.sit();
         let inner = seats.lock();

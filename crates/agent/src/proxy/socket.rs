@@ -185,6 +185,9 @@ async fn shut_out(agent: &Agent, socket: &Socket) {
 
 type Side = WebSocketStream<TokioIo<Upgraded>>;
 
+// What the client said, and what is said in its place, or why nothing is.
+type LoggedIn = (Vec<u8>, Result<String, String>);
+
 /// Both ends of a socket whose client is listened to.
 struct Relay {
     agent: Arc<Agent>,
@@ -192,7 +195,7 @@ struct Relay {
     guard: Guard,
     client: Side,
     venue: Side,
-    login: Option<JoinHandle<(Vec<u8>, Result<String, String>)>>,
+    login: Option<JoinHandle<LoggedIn>>,
     refusals: u32,
 }
 
@@ -299,7 +302,7 @@ impl Relay {
         }
     }
 
-    async fn logged_in(&mut self, (said, ours): (Vec<u8>, Result<String, String>)) -> Option<()> {
+    async fn logged_in(&mut self, (said, ours): LoggedIn) -> Option<()> {
         self.login = None;
         match ours {
             // EXPOSE: to the venue that the key is of.

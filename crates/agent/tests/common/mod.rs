@@ -9,6 +9,8 @@
     reason = "tests may fail loudly, and each uses a part of this"
 )]
 
+pub mod token;
+
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},

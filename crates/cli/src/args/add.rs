@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("place").args(["sealed", "on_device"]))]
+#[command(group = clap::ArgGroup::new("place").args(["sealed", "on_device", "into_device"]))]
 pub(crate) struct Add {
     /// Its name.
     pub(crate) name: String,
@@ -37,9 +37,26 @@ pub(crate) struct Add {
     /// Seal its secrets to the device: every use is touched.
     #[arg(long)]
     pub(crate) sealed: bool,
-    /// Make an RSA-2048 key on the device instead; its secret never leaves it (exchange keys).
+    /// Make a key on the device instead; its secret never leaves it (exchange keys). See: touchkeep device keys-for
     #[arg(long)]
     pub(crate) on_device: bool,
+    /// Put the secret that the venue handed out into the device; no copy stays in the vault (exchange keys).
+    #[arg(long)]
+    pub(crate) into_device: bool,
+    /// Which device of the vault: its serial number or id. The one that unlocked where absent.
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        requires = "place",
+        conflicts_with = "sealed"
+    )]
+    pub(crate) device: Option<String>,
+    /// Which kind of key to make. The best that the venue takes and the device can where absent.
+    #[arg(long, value_enum, requires = "on_device")]
+    pub(crate) algorithm: Option<KeyKind>,
+    /// Whether the key waits for a touch. Keys that move money always do; others never where absent.
+    #[arg(long, value_enum, requires = "place", conflicts_with = "sealed")]
+    pub(crate) touch: Option<Touch>,
     #[command(flatten)]
     pub(crate) secrets: Secrets,
     /// The venue's address, for practice vaults.
@@ -171,6 +188,70 @@ impl Class {
             Self::Trade => "trade",
             Self::MoveMoney => "move-money",
             Self::KeyAdmin => "key-admin",
+        }
+    }
+}
+
+/// Kinds of keys that are made on devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyKind {
+    Ed25519,
+    P256,
+    Rsa2048,
+    Secp256k1,
+}
+
+impl KeyKind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ed25519 => "ed25519",
+            Self::P256 => "p256",
+            Self::Rsa2048 => "rsa2048",
+            Self::Secp256k1 => "secp256k1",
+        }
+    }
+}
+
+/// Forms of a public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyForm {
+    /// SubjectPublicKeyInfo in PEM
+    Pem,
+    /// The bytes of the key itself, in base64
+    Base64,
+    /// The same in hexadecimal
+    Hex,
+    /// The address of a secp256k1 key
+    Address,
+}
+
+impl KeyForm {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Pem => "pem",
+            Self::Base64 => "base64",
+            Self::Hex => "hex",
+            Self::Address => "address",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Touch {
+    /// No touch: rules alone decide
+    Never,
+    /// One touch is good for 15 seconds
+    Cached,
+    /// A touch for each signature
+    Always,
+}
+
+impl Touch {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Cached => "cached",
+            Self::Always => "always",
         }
     }
 }

@@ -27,6 +27,17 @@ pub(crate) enum Device {
         /// The number printed on the key.
         serial: String,
     },
+    /// Which request keys the vault's devices can have for a venue, and why not the others.
+    #[command(
+        after_help = "A key that is made on a device has no copy anywhere. One that is put into it was seen by whoever handed it out.\nHMAC secrets are made by the venue; no YubiKey takes them, tokens (PKCS#11) do.\n\nExamples:\n  touchkeep device keys-for                   every venue\n  touchkeep device keys-for binance\n  touchkeep device keys-for kraken --device 12345678\n  touchkeep add trade --venue binance --class trade --on-device"
+    )]
+    KeysFor {
+        /// The venue; all of them where absent.
+        venue: Option<String>,
+        /// Only this device: its serial number or id.
+        #[arg(long, value_name = "DEVICE")]
+        device: Option<String>,
+    },
     /// What the card's maker says about our keys on it.
     Attest {
         /// The number printed on the key.

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use add::{Add, Edit, Kind, Secrets};
+pub(crate) use add::{Add, Edit, KeyForm, Kind, Secrets};
 pub(crate) use agent::{Agent, AgentVerb};
 pub(crate) use audit::{Audit, Filter, Format};
 pub(crate) use backup::Backup;
@@ -38,7 +38,7 @@ pub(crate) use grant::Grant;
 pub(crate) use import::{Duplicates, Export, Import};
 pub(crate) use init::{Init, WayBack};
 pub(crate) use list::List;
-pub(crate) use policy::Policy;
+pub(crate) use policy::{Explain, Policy};
 pub(crate) use proxy::{Bounds, Exec, Proxy};
 pub(crate) use recover::Recover;
 pub(crate) use run::{Inject, Mask, Read, Run, RunMonitor};
@@ -167,10 +167,15 @@ pub(crate) enum Verb {
         api_key: String,
     },
     /// Print the public key of a key on the device, as the venue wants it.
-    #[command(after_help = "Examples:\n  touchkeep public-key money > money.pem")]
+    #[command(
+        after_help = "Examples:\n  touchkeep public-key money                  in the form that the venue takes, and what to do with it there\n  touchkeep public-key money > money.pem\n  touchkeep public-key money --form base64"
+    )]
     PublicKey {
         /// Name or id.
         item: String,
+        /// In which form; the one that the venue takes where absent.
+        #[arg(long, value_enum)]
+        form: Option<KeyForm>,
     },
     /// Put an item into the trash, or remove it for good.
     #[command(
@@ -240,7 +245,7 @@ pub(crate) enum Verb {
     /// What is signed by rule, what is asked, what is refused.
     #[command(
         subcommand,
-        after_help = "Examples:\n  touchkeep policy show > policy.toml\n  touchkeep policy set policy.toml"
+        after_help = "Examples:\n  touchkeep policy show > policy.toml\n  touchkeep policy check policy.toml\n  touchkeep policy replay policy.toml --since 30d\n  touchkeep policy set policy.toml\n  touchkeep policy start trader"
     )]
     Policy(Policy),
     /// Venues that requests are signed for.

@@ -12,6 +12,7 @@ use touchkeep_wire::{
     ShowAudit,
 };
 
+pub(super) use self::filter::moment;
 pub(crate) use self::verify::{alone as verify_alone, render_verdict};
 use super::{Context, Done};
 use crate::{

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use touchkeep_core::Code;
 use touchkeep_wire::{
     AcceptModule, AttestDevice, CardReport, ChangePin, ConnectedDevice, EnrollDevice, Enrolled,
-    EnrolledDevice, Failure, GetStatus, InspectDevice, ItemSummary, KeyAttestation, ListDevices,
-    PinReport, ResealItems, RetireDevice, RetireReport, SetDevicePin, SlotReport, UnblockPin,
+    EnrolledDevice, Failure, GetStatus, InspectDevice, ItemSummary, KeyAttestation, KeysFor,
+    ListDevices, PinReport, ResealItems, RetireDevice, RetireReport, SetDevicePin, SlotReport,
+    UnblockPin,
 };
 
 use super::{
-    Context, Done,
+    Context, Done, keys_for,
     vault::{absolute, choose_device},
 };
 use crate::{
@@ -35,6 +36,7 @@ pub(super) async fn device(context: &Context<'_>, verb: Device) -> Done {
                 .result(&report, |report| card(report, context.output));
             Ok(ExitCode::SUCCESS)
         }
+        Device::KeysFor { venue, device } => keys_for::keys_for(context, venue, device).await,
         Device::Attest { serial, pem } => attest(context, serial, pem).await,
         Device::Pin {
             serial,
@@ -161,6 +163,16 @@ fn away_line(device: &EnrolledDevice) -> String {
 async fn enroll(context: &Context<'_>, device: &str, work_factor: u8, adopt: Option<&str>) -> Done {
     let device = choose_device(context, device, work_factor, adopt).await?;
     let enrolled = context.call_asking(EnrollDevice { device }).await?;
+    // What it is good for beside opening the vault; not worth a failure.
+    let about = KeysFor {
+        venue: None,
+        device: Some(enrolled.device.id.to_string()),
+    };
+    let keys = context
+        .call(about)
+        .await
+        .ok()
+        .and_then(|keys| keys.into_iter().next());
     context.output.result(&enrolled, |enrolled: &Enrolled| {
         let mut text = format!("{} opens the vault now.", enrolled.device.label);
         if !enrolled.to_reseal.is_empty() {
@@ -168,6 +180,9 @@ async fn enroll(context: &Context<'_>, device: &str, work_factor: u8, adopt: Opt
                 "\nIt cannot open yet what was sealed before: {}.\nNext: touchkeep device reseal",
                 enrolled.to_reseal.join(", ")
             ));
+        }
+        if let Some(keys) = &keys {
+            text.push_str(&keys_for::in_short(keys));
         }
         text.push_str("\nTry it once: touchkeep recover drill --device ");
         text.push_str(enrolled.device.serial.as_deref().unwrap_or("passphrase"));

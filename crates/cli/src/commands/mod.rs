@@ -13,6 +13,7 @@ mod grants;
 mod import;
 mod items;
 mod join;
+mod keys_for;
 mod manual;
 mod paper;
 mod passphrases;
@@ -131,7 +132,7 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         Verb::History { item, restore, yes } => items::history(&context, item, restore, yes).await,
         Verb::Env(verb) => env::env(&context, verb).await,
         Verb::SetApiKey { item, api_key } => items::set_api_key(&context, item, api_key).await,
-        Verb::PublicKey { item } => items::public_key(&context, item).await,
+        Verb::PublicKey { item, form } => items::public_key(&context, item, form).await,
         Verb::Rm { item, forever, yes } => items::remove(&context, item, forever, yes).await,
         Verb::Proxy(verb) => clients::proxy(&context, verb).await,
         Verb::Grant(verb) => grants::grant(&context, verb).await,

@@ -247,6 +247,7 @@ impl Card {
             touch,
             recipient: (purpose != Purpose::SignVault).then(|| stanza::tag_recipient(point)),
             identity: None,
+            imported: false,
         };
         let info = DeviceInfo {
             kind: DeviceKind::Pkcs11,

@@ -243,6 +243,26 @@ fn address(value: &Json) -> Result<[u8; 20], CannotSign> {
         .ok_or(CannotSign::Values)
 }
 
+/// The address of a point on secp256k1, given as its 64 bytes after the mark, as Ethereum writes it: the last 20 bytes of its
+/// Keccak-256, with capitals as a check (EIP-55).
+#[must_use]
+pub fn address_of(point: &[u8; 64]) -> String {
+    let hash = keccak(point);
+    let hex = data_encoding::HEXLOWER.encode(hash.last_chunk::<20>().map_or(&[], |end| end));
+    let check = keccak(hex.as_bytes());
+    let nibbles = check.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let letters = hex.chars().zip(nibbles).map(|(letter, nibble)| {
+        if nibble >= 8 {
+            letter.to_ascii_uppercase()
+        } else {
+            letter
+        }
+    });
+    std::iter::once("0x".to_owned())
+        .chain(letters.map(String::from))
+        .collect()
+}
+
 // MessagePack, each value in its shortest form. Fractions are no numbers there that two writers write alike, and the venue has
 // them as text.
 fn pack(value: &Json, out: &mut Vec<u8>) -> Result<(), CannotSign> {
@@ -326,4 +346,25 @@ fn pack_number(digits: &str, out: &mut Vec<u8>) -> Result<(), CannotSign> {
     }
     // No action of the exchange has a number below zero.
     Err(CannotSign::Values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Of the private keys 1 and 2, which stand in many places.
+    #[test]
+    fn an_address_is_that_of_ethereum() {
+        for (key, address) in [
+            (1, "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"),
+            (2, "0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF"),
+        ] {
+            let mut scalar = [0; 32];
+            scalar[31] = key;
+            let key = k256::ecdsa::SigningKey::from_slice(&scalar).unwrap();
+            let point = key.verifying_key().to_sec1_point(false);
+            let point = point.as_bytes()[1..].try_into().unwrap();
+            assert_eq!(address_of(point), address);
+        }
+    }
 }

@@ -24,6 +24,13 @@ calls! {
         /// The card's serial number.
         serial: String,
     }
+    /// Which request keys the devices of the vault can have, per venue. Asks for nothing.
+    KeysFor = "device.keys-for" -> Vec<DeviceKeys> {
+        /// The venue's id; all of them where absent.
+        venue: Option<String>,
+        /// One device, by its id or serial number; all that are not retired where absent.
+        device: Option<String>,
+    }
     /// Changes a card's PIN or PUK. Asks for both through prompts.
     ChangePin = "device.pin" -> Done {
         /// The card's serial number.
@@ -99,6 +106,45 @@ pub struct Enrolled {
     pub device: EnrolledDevice,
     /// Names of sealed items that it cannot open until they are sealed again.
     pub to_reseal: Vec<String>,
+}
+
+/// Which request keys a device can have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceKeys {
+    /// It.
+    pub device: EnrolledDevice,
+    /// Whether it could be asked: of a device that is not connected nobody knows.
+    pub connected: bool,
+    /// Venue by venue.
+    pub venues: Vec<VenueKeys>,
+}
+
+/// Which request keys a device can have for a venue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VenueKeys {
+    /// The venue's id: `kraken`.
+    pub venue: String,
+    /// Its name: `Kraken`.
+    pub name: String,
+    /// Every kind of key; those that can be in the order of preference.
+    pub keys: Vec<PossibleKey>,
+    /// In which form the venue takes a public key: `pem`, `base64`, `hex`, `address`; none where it makes all keys itself.
+    pub public_key: Option<String>,
+    /// What to do at the venue.
+    pub steps: Option<String>,
+}
+
+/// A kind of request key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PossibleKey {
+    /// `ed25519`, `p256`, `rsa2048`, `secp256k1`, `hmac-sha256`, `hmac-sha384`, `hmac-sha512`.
+    pub algorithm: String,
+    /// As people write it: `Ed25519`.
+    pub name: String,
+    /// `made` on it, `put-in` as the venue handed it out, `no`.
+    pub way: String,
+    /// Why not.
+    pub why: Option<String>,
 }
 
 /// What follows when a device is retired.

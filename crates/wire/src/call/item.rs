@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use touchkeep_core::{DeviceId, EnvironmentId, ItemId, UnixMillis};
+use touchkeep_core::{EnvironmentId, ItemId, UnixMillis};
 
 use crate::{Done, SecretText};
 
@@ -114,10 +114,12 @@ calls! {
         /// Names or ids; all that are behind where empty.
         items: Vec<String>,
     }
-    /// The public key of a device-held key, as the venue wants it uploaded (PEM).
-    ExportPublicKey = "item.public-key" -> PublicKeyPem {
+    /// The public key of a device-held key, as the venue wants it uploaded.
+    ExportPublicKey = "item.public-key" -> PublicKey {
         /// Name or id.
         item: String,
+        /// `pem`, `base64`, `hex`, `address`; what the venue takes where absent.
+        form: Option<String>,
     }
 }
 
@@ -135,11 +137,30 @@ pub enum NewSecret {
         /// The secret.
         value: SecretText,
     },
-    /// An RSA-2048 key, made on the device and never leaving it; a touch per signature.
+    /// A key that is made on a device and never leaves it.
     OnDevice {
-        /// Which enrolled device; the one that unlocked where absent.
-        device: Option<DeviceId>,
+        /// Which.
+        key: NewKey,
     },
+    /// Put into a device, which from then on uses it and does not give it out. No copy stays in the vault.
+    IntoDevice {
+        /// The secret, as the venue handed it out.
+        value: SecretText,
+        /// Where and how.
+        key: NewKey,
+    },
+}
+
+/// A key on a device that is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewKey {
+    /// Which enrolled device, by its id or serial number; the one that unlocked where absent.
+    pub device: Option<String>,
+    /// `ed25519`, `p256`, `rsa2048`, `secp256k1`; the best that the venue takes and the device can where absent.
+    pub algorithm: Option<String>,
+    /// `never`, `cached`, `always`. Keys that move money or make keys are always touched; others never, where absent.
+    pub touch: Option<String>,
 }
 
 /// Items in one answer at most, so that it fits into a frame; fewer where their texts are long.
@@ -247,6 +268,8 @@ pub struct ItemDetail {
     pub fields: Vec<PlainField>,
     /// Secret fields, the chief one first.
     pub secrets: Vec<SecretField>,
+    /// The key on a device, where its chief secret is one.
+    pub device_key: Option<DeviceKey>,
     /// Which version it is, from 1.
     pub version: u32,
     /// Secret fields that two writers gave different values without knowing of each other.
@@ -303,9 +326,30 @@ pub struct EnvironmentSummary {
     pub is_default: bool,
 }
 
-/// A public key in PEM.
+/// A key on a device, as it was when it came to be there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PublicKeyPem {
+pub struct DeviceKey {
+    /// Which: the slot of a PIV key, the CKA_ID of a token's.
+    pub key: String,
+    /// Its kind: `Ed25519`, `HMAC-SHA512`.
+    pub algorithm: String,
+    /// `never`, `cached`, `always`.
+    pub touch: String,
+    /// Whether it was made elsewhere and put there: whoever had it then may have it still.
+    pub imported: bool,
+    /// Whose signature says that it was made in a device and nowhere else; none where nobody says it.
+    pub attested: Option<String>,
+}
+
+/// A public key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicKey {
     /// SubjectPublicKeyInfo (RFC 5280) in PEM (RFC 7468).
     pub pem: String,
+    /// `pem`, `base64`, `hex`, `address`: the form of the next.
+    pub form: String,
+    /// The key in that form.
+    pub text: String,
+    /// What to do with it at the venue.
+    pub steps: Option<String>,
 }

@@ -43,7 +43,7 @@ const KINDS: Record<string, Label & { many: string }> = {
 const PLACES: Record<string, Label> = {
   stored: { word: 'In the vault', icon: 'file', tone: 'plain', meaning: 'Usable while the vault is unlocked.' },
   sealed: { word: 'Sealed', icon: 'touch', tone: 'accent', meaning: 'Opened for one use at a time, with a touch.' },
-  'on-device': { word: 'On the device', icon: 'chip', tone: 'accent', meaning: 'Never leaves the device. One touch for every signature.' },
+  'on-device': { word: 'On the device', icon: 'chip', tone: 'accent', meaning: 'Never leaves the device. Where it moves money, one touch for every signature.' },
   missing: { word: 'Missing', icon: 'warn', tone: 'bad', meaning: 'There is no secret for this key yet.' },
 };
 

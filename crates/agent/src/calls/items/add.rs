@@ -6,11 +6,14 @@ use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{
     ApiSecret, Clock, Code, DeviceId, ItemId, SystemClock, reference::is_field_name, text::visible,
 };
-use touchkeep_device::KeyInfo;
 use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked, one_time};
 use touchkeep_wire::{AddItem, Failure, ItemSummary, NewSecret, SecretText};
 
-use super::{class_of, device_key::make_key, show::summary};
+use super::{
+    class_of,
+    device_key::{RequestKey, make_key, put_key},
+    show::summary,
+};
 use crate::{
     agent::Agent,
     calls::{change, open_vault},
@@ -22,7 +25,7 @@ use crate::{
 pub(super) enum Secret {
     Stored(ApiSecret),
     Sealed(ApiSecret),
-    OnDevice(DeviceId, KeyInfo),
+    OnDevice(DeviceId, RequestKey),
 }
 
 pub(crate) async fn add(agent: &Arc<Agent>, call: AddItem) -> Result<ItemSummary, Failure> {
@@ -176,17 +179,22 @@ pub(super) async fn kept(
     Ok(match secret {
         NewSecret::Stored { value } => Secret::Stored(checked(item, field, value)?),
         NewSecret::Sealed { value } => Secret::Sealed(checked(item, field, value)?),
-        NewSecret::OnDevice { device }
-            if field == "secret" && item.kind == ItemKind::ExchangeKey =>
+        NewSecret::OnDevice { .. } | NewSecret::IntoDevice { .. }
+            if field != "secret" || item.kind != ItemKind::ExchangeKey =>
         {
-            let (device, key) = make_key(agent, device, &item.name).await?;
-            Secret::OnDevice(device, key)
-        }
-        NewSecret::OnDevice { .. } => {
             return Err(failure::invalid(
-                "Only the secret of an exchange key can be made on a device.",
+                "Only the secret of an exchange key can be on a device.",
                 "Store it, or seal it.",
             ));
+        }
+        NewSecret::OnDevice { key } => {
+            let (device, key) = make_key(agent, item, key).await?;
+            Secret::OnDevice(device, key)
+        }
+        NewSecret::IntoDevice { value, key } => {
+            let secret = checked(item, field, value)?;
+            let (device, key) = put_key(agent, item, &secret, key).await?;
+            Secret::OnDevice(device, key)
         }
     })
 }
@@ -247,7 +255,7 @@ pub(super) fn settle_method(item: &mut Item, secret: Option<&Secret>) -> Result<
     let venue = method::venue_of(&item.venue)?;
     item.auth = match secret {
         Some(Secret::Stored(secret) | Secret::Sealed(secret)) => method::of_secret(&venue, secret)?,
-        Some(Secret::OnDevice(_, key)) => method::of_device(&venue, key.algorithm)?,
+        Some(Secret::OnDevice(_, key)) => method::of_device(&venue, key.info.algorithm)?,
         None => item.auth,
     };
     Ok(())
@@ -306,7 +314,7 @@ pub(super) fn put_secret(
                 item.ok_or_else(|| failure::vault(&touchkeep_vault::VaultError::NotFound))?;
             item.secret = SecretPlace::OnDevice {
                 device,
-                key: key.key,
+                key: key.info.key,
             };
             vault.put(item).map_err(to_failure)?;
             let setting = request_key_setting(id);

@@ -3,6 +3,7 @@
 mod add;
 mod device_key;
 mod edit;
+mod public_key;
 mod show;
 
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use super::open_vault;
 use crate::{agent::Agent, failure};
 
 pub(crate) use add::add;
-pub(crate) use device_key::public_key;
+pub(crate) use device_key::RequestKey;
 pub(crate) use edit::{edit, remove, restore, restore_version, set_api_key, trash, versions};
+pub(crate) use public_key::{public_key, word_of as form_word};
 pub(crate) use show::summary;
 
 /// Bytes of summaries in one answer; the frame has room for escapes beside them.

@@ -3,9 +3,10 @@
 use touchkeep_core::{DeviceId, Reference, text::visible};
 use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked};
 use touchkeep_venue::KeyClass;
-use touchkeep_wire::{ItemDetail, ItemSummary, PlainField, SecretField};
+use touchkeep_wire::{DeviceKey, ItemDetail, ItemSummary, PlainField, SecretField};
 
-use crate::{calls::remind, vault::device_label};
+use super::RequestKey;
+use crate::{calls::remind, ports::request_key, possible::name, vault::device_label};
 
 /// Characters of the API key that are shown at each end.
 const HINT: usize = 4;
@@ -45,14 +46,33 @@ pub(crate) fn detail(vault: &Unlocked, item: &Item) -> ItemDetail {
         place: place_word(place).to_owned(),
         devices: devices(vault, item, name, place),
     });
+    let device_key = match &item.secret {
+        SecretPlace::OnDevice { key, .. } => request_key(vault, item.id, key),
+        _ => None,
+    };
     let versions = vault.versions(item.id).unwrap_or_default();
     ItemDetail {
         summary: summary(vault, item),
         reference: reference(vault, item),
         fields: fields.collect(),
         secrets: secrets.collect(),
+        device_key: device_key.map(device_key_facts),
         version: versions.first().map_or(1, |version| version.number),
         conflicts: vault.conflicts_of(item.id),
+    }
+}
+
+fn device_key_facts(key: RequestKey) -> DeviceKey {
+    let word = |value: serde_json::Result<serde_json::Value>| {
+        let value = value.unwrap_or_default();
+        value.as_str().unwrap_or_default().to_owned()
+    };
+    DeviceKey {
+        key: key.info.key.0.clone(),
+        algorithm: name(key.info.algorithm).to_owned(),
+        touch: word(serde_json::to_value(key.info.touch)),
+        imported: key.info.imported,
+        attested: key.attested,
     }
 }
 

@@ -42,6 +42,13 @@ pub(super) fn read(filter: &Filter) -> Result<AuditFilter, Failure> {
     })
 }
 
+/// A moment that was typed by itself.
+pub(crate) fn moment(text: &str) -> Result<UnixMillis, Failure> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |since| since.as_millis() as u64);
+    instant(text, now, false).ok_or_else(|| no_time(text))
+}
+
 fn no_time(text: &str) -> Failure {
     unusable(
         format!("{text:?} is no time."),

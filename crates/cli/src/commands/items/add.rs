@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use touchkeep_core::{Clock, Code, SystemClock, UnixMillis, text::visible, time};
-use touchkeep_wire::{AddItem, Failure, NewSecret};
+use touchkeep_wire::{AddItem, Failure, NewKey, NewSecret};
 
 use super::{
     Context, Done,
@@ -41,6 +41,8 @@ pub(in crate::commands) async fn add(context: &Context<'_>, args: Add) -> Done {
     call.plaintext_seen = args.plaintext_seen;
     let age_ms = u64::from(args.age_days) * time::DAY_MS;
     call.created = Some(UnixMillis(SystemClock.now().0.saturating_sub(age_ms)));
+    let into_device = args.into_device;
+    let unnamed = args.on_device && !call.fields.contains_key("api-key");
     let item = context.call_asking(call).await?;
     context.output.result(&item, |item| {
         let what = match item.class.as_str() {
@@ -53,6 +55,16 @@ pub(in crate::commands) async fn add(context: &Context<'_>, args: Add) -> Done {
         };
         format!("Stored {} ({what}{place})", visible(&item.name))
     });
+    if unnamed {
+        let name = visible(&item.name);
+        context.output.say(&format!(
+            "Next: give {} its public half, then say what it calls the key:\n  touchkeep public-key {name}\n  touchkeep set-api-key {name} API-KEY",
+            visible(&item.venue)
+        ));
+    }
+    if into_device {
+        context.output.say("The device alone has the secret now. Whoever had it on its way may have a copy: delete what it was copied from.");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -66,8 +78,10 @@ fn check(args: &Add) -> Result<(), Failure> {
         );
     }
     let of_exchange = [&args.venue, &args.key_set, &args.base_url];
-    let is_odd =
-        of_exchange.iter().any(|it| it.is_some()) || args.class.is_some() || args.on_device;
+    let is_odd = of_exchange.iter().any(|it| it.is_some())
+        || args.class.is_some()
+        || args.on_device
+        || args.into_device;
     if !is_exchange && is_odd {
         return invalid(
             "venue, key set, class, address and device belong to exchange keys",
@@ -96,8 +110,17 @@ fn secrets(
         sealed: args.sealed,
     };
     let mut secrets = read_all(context, &args.secrets, &wanted)?;
+    let key = NewKey {
+        device: args.device.clone(),
+        algorithm: args.algorithm.map(|kind| kind.name().to_owned()),
+        touch: args.touch.map(|touch| touch.name().to_owned()),
+    };
     if args.on_device {
-        secrets.insert("secret".into(), NewSecret::OnDevice { device: None });
+        secrets.insert("secret".into(), NewSecret::OnDevice { key });
+    } else if args.into_device
+        && let Some(NewSecret::Stored { value }) = secrets.remove("secret")
+    {
+        secrets.insert("secret".into(), NewSecret::IntoDevice { value, key });
     }
     Ok(secrets)
 }

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use touchkeep_wire::{ExportPublicKey, SetApiKey};
 
 use super::{Context, Done};
+use crate::args::KeyForm;
 
 pub(super) use add::add;
 pub(super) use edit::edit;
@@ -30,8 +31,13 @@ pub(super) async fn set_api_key(context: &Context<'_>, item: String, api_key: St
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn public_key(context: &Context<'_>, item: String) -> Done {
-    let key = context.call(ExportPublicKey { item }).await?;
-    context.output.result(&key, |key| key.pem.clone());
+pub(super) async fn public_key(context: &Context<'_>, item: String, form: Option<KeyForm>) -> Done {
+    let form = form.map(|form| form.name().to_owned());
+    let key = context.call(ExportPublicKey { item, form }).await?;
+    context.output.result(&key, |key| key.text.clone());
+    // Beside the key, so that a file gets the key alone.
+    if let Some(steps) = &key.steps {
+        context.output.say(steps);
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use touchkeep_core::{Clock, SystemClock, UnixMillis, text::visible, time};
-use touchkeep_wire::{ItemDetail, ShowItem};
+use touchkeep_wire::{DeviceKey, ItemDetail, ShowItem};
 
 use super::{Context, Done, list::age};
 use crate::output::{Output, Style};
@@ -62,6 +62,9 @@ pub(super) fn detail(output: Output, item: &ItemDetail) -> String {
             format!("{MASK} ({}{whose}{conflict})", secret.place),
         );
     }
+    if let Some(key) = &item.device_key {
+        line("key", device_key(key));
+    }
     line("version", item.version.to_string());
     line("id", summary.id.to_string());
     let field = match (summary.kind.as_str(), summary.secret.as_str()) {
@@ -80,6 +83,24 @@ pub(super) fn detail(output: Output, item: &ItemDetail) -> String {
         .chain(rows)
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+fn device_key(key: &DeviceKey) -> String {
+    let origin = match (&key.attested, key.imported) {
+        (_, true) => "made elsewhere and put there".to_owned(),
+        (Some(root), _) => format!("made there, says {root}"),
+        (None, _) => "made there".to_owned(),
+    };
+    let touch = match key.touch.as_str() {
+        "always" => "a touch for each signature",
+        "cached" => "a touch for 15 seconds",
+        _ => "no touch",
+    };
+    format!(
+        "{} in {}, {origin}; {touch}",
+        key.algorithm,
+        visible(&key.key)
+    )
 }
 
 // Several lines stand under each other.

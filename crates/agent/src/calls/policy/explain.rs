@@ -1,0 +1,175 @@
+//! Why a request would be decided as it would be.
+
+use std::sync::Arc;
+
+use touchkeep_audit::Query;
+use touchkeep_core::{Clock, Decimal, RequestId, SystemClock, UnixMillis};
+use touchkeep_policy::{Action, Asked, Explanation, History, Policy, Recorded, Stand};
+use touchkeep_venue::{Operation, OperationKind, Side};
+use touchkeep_wire::{
+    DescribedRequest, ExplainPolicy, Failure, PolicyExplanation, PolicyLimit, PolicyStep,
+};
+
+use super::{Judging, replay::recorded_of};
+use crate::{agent::Agent, devices::blocking, failure, ports::LogHistory};
+
+pub(crate) async fn explain(
+    agent: &Arc<Agent>,
+    call: ExplainPolicy,
+) -> Result<PolicyExplanation, Failure> {
+    let Judging { policy, history } = Judging::with(agent, call.text.as_deref())?;
+    blocking(move || {
+        let (asked, then, before) = match (call.request, call.row) {
+            (Some(request), None) => (asked_of(request)?, None, None),
+            (None, Some(row)) => {
+                let recorded = on_record(history.as_ref(), row)?;
+                let then = recorded.then.as_str().to_owned();
+                (recorded.asked, Some(then), Some(row))
+            }
+            _ => {
+                return Err(failure::invalid(
+                    "Either a request is explained, or a row.",
+                    "Give one of them.",
+                ));
+            }
+        };
+        let since = UnixMillis(asked.now.0.saturating_sub(policy.reach_ms()));
+        let past = history
+            .as_ref()
+            .map(|history| history.between(since, before));
+        let past = past
+            .transpose()
+            .map_err(|error| failure::read_log(&error))?;
+        let with_history = past.is_some();
+        let sums = History::of(&policy, &past.unwrap_or_default(), &asked);
+        let explanation = policy.explain(&asked, &sums);
+        Ok(PolicyExplanation {
+            with_history,
+            then,
+            ..said(&policy, &asked, explanation)
+        })
+    })
+    .await?
+}
+
+fn said(policy: &Policy, asked: &Asked, explanation: Explanation) -> PolicyExplanation {
+    let named = |place: usize| policy.rules().get(place);
+    let steps = explanation.steps.into_iter().filter_map(|step| {
+        let rule = named(step.rule)?;
+        let (stand, why) = match step.stand {
+            Stand::Fits => ("fits", None),
+            Stand::Floor(doubt) => ("floor", Some(doubt.words())),
+            Stand::Not(misfit) => ("not", Some(misfit.words())),
+        };
+        let limits = step.limits.into_iter().map(|limit| PolicyLimit {
+            field: limit.field.to_owned(),
+            most: limit.most,
+            so_far: limit.so_far,
+            adds: limit.adds,
+        });
+        Some(PolicyStep {
+            rule: rule.name.clone(),
+            action: rule.action.to_string(),
+            stand: stand.to_owned(),
+            why: why.map(str::to_owned),
+            limits: limits.collect(),
+        })
+    });
+    PolicyExplanation {
+        request: asked.operation.sentence(),
+        client: asked.client.clone(),
+        key_set: asked.key_set.clone(),
+        at: asked.now,
+        action: explanation.action.unwrap_or(Action::Deny).to_string(),
+        rule: explanation
+            .rule
+            .and_then(named)
+            .map(|rule| rule.name.clone()),
+        with_history: false,
+        by_hand: policy.is_by_hand(),
+        then: None,
+        steps: steps.collect(),
+    }
+}
+
+fn on_record(history: Option<&LogHistory>, seq: u64) -> Result<Recorded, Failure> {
+    let history = history.ok_or_else(failure::locked)?;
+    let query = Query {
+        before: seq.checked_add(1),
+        limit: 1,
+        ..Query::default()
+    };
+    let page = history.log.list(&query, Some(&history.identity));
+    let page = page.map_err(|error| failure::read_log(&error))?;
+    let row = page.rows.into_iter().find(|row| row.seq == seq);
+    row.as_ref().and_then(recorded_of).ok_or_else(|| {
+        failure::not_found(
+            "request in row",
+            &seq.to_string(),
+            "Rows of requests: touchkeep audit list --kind intent --kind request-denied --kind request-refused",
+        )
+    })
+}
+
+fn asked_of(request: DescribedRequest) -> Result<Asked, Failure> {
+    let mut kinds = OperationKind::ALL.into_iter();
+    let kind = kinds.find(|kind| kind.as_str() == request.kind);
+    let kind = kind.ok_or_else(|| {
+        let known: Vec<_> = OperationKind::ALL
+            .iter()
+            .map(|kind| kind.as_str())
+            .collect();
+        failure::not_found(
+            "kind of operation",
+            &request.kind,
+            &format!("Known: {}.", known.join(", ")),
+        )
+    })?;
+    let mut operation = Operation::new(kind, request.venue, "-", "-", endpoint(kind));
+    operation.side = request.side.as_deref().map(side).transpose()?;
+    operation.amount = number(request.amount)?;
+    operation.quote_amount = number(request.quote_amount)?;
+    operation.price = number(request.price)?;
+    operation.symbol = request.symbol;
+    operation.asset = request.asset;
+    operation.destination = request.destination;
+    operation.destination_tag = request.tag;
+    operation.network = request.network;
+    Ok(Asked {
+        request: RequestId::random(),
+        digest: [0; 32],
+        client: request.client,
+        key_set: request.key_set,
+        operation,
+        now: request.at.unwrap_or_else(|| SystemClock.now()),
+    })
+}
+
+const fn endpoint(kind: OperationKind) -> &'static str {
+    match kind {
+        OperationKind::Trade => "place order",
+        OperationKind::Cancel => "cancel order",
+        OperationKind::Leverage => "change leverage",
+        _ => kind.as_str(),
+    }
+}
+
+fn side(word: &str) -> Result<Side, Failure> {
+    match word {
+        "buy" => Ok(Side::Buy),
+        "sell" => Ok(Side::Sell),
+        _ => Err(failure::not_found("side", word, "Known: buy, sell.")),
+    }
+}
+
+fn number(text: Option<String>) -> Result<Option<Decimal>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    let number: Option<Decimal> = text.parse().ok();
+    match number.filter(|number| !number.is_negative()) {
+        Some(number) => Ok(Some(number)),
+        None => Err(failure::invalid(
+            format!("{text:?} is no amount."),
+            "Write a plain decimal number: 0.25",
+        )),
+    }
+}

@@ -1,0 +1,135 @@
+//! Which decisions on record would be others under another policy.
+
+use std::{collections::HashSet, sync::Arc};
+
+use touchkeep_audit::{Decision, Kind, Query, Row};
+use touchkeep_core::{RequestId, UnixMillis};
+use touchkeep_policy::{Asked, Difference, Policy, Recorded, Replay, Then};
+use touchkeep_wire::{Failure, PolicyReplay, PolicyReplayed, ReplayPolicy};
+
+use super::Judging;
+use crate::{agent::Agent, devices::blocking, failure, ports::LogHistory};
+
+/// Requests that are looked at, the newest ones.
+const MOST: usize = 100_000;
+/// Changes that are listed.
+const MOST_LISTED: u32 = 5_000;
+const PAGE: usize = 1000;
+
+pub(crate) async fn replay(
+    agent: &Arc<Agent>,
+    call: ReplayPolicy,
+) -> Result<PolicyReplay, Failure> {
+    let Judging { policy, history } = Judging::with(agent, call.text.as_deref())?;
+    let history = history.ok_or_else(failure::locked)?;
+    let limit = call.limit.min(MOST_LISTED) as usize;
+    blocking(move || try_on(policy, &history, call.since, limit)).await?
+}
+
+fn try_on(
+    policy: Policy,
+    history: &LogHistory,
+    since: Option<UnixMillis>,
+    limit: usize,
+) -> Result<PolicyReplay, Failure> {
+    let (requests, complete) = requests(history, since.unwrap_or(UnixMillis(0)))?;
+    let mut said = PolicyReplay {
+        requests: requests.len() as u64,
+        complete,
+        milder: 0,
+        stricter: 0,
+        changes: Vec::new(),
+    };
+    let Some((row, first)) = requests.first() else {
+        return Ok(said);
+    };
+    let first_at = first.asked.now;
+    let from = first_at.0.saturating_sub(Replay::reach_ms(&policy));
+    let before = history.between(UnixMillis(from), Some(*row));
+    let mut before = before.map_err(|error| failure::read_log(&error))?;
+    let judged: HashSet<RequestId> = requests.iter().map(|(_, one)| one.asked.request).collect();
+    before.retain(|act| !judged.contains(&act.request));
+    let mut replay = Replay::new(policy, before, first_at);
+    for (row, recorded) in &requests {
+        let now = replay.next(recorded);
+        let milder = match recorded.then.beside(now.action) {
+            Difference::Same => continue,
+            Difference::Milder => true,
+            Difference::Stricter => false,
+        };
+        said.milder += u64::from(milder);
+        said.stricter += u64::from(!milder);
+        if said.changes.len() < limit {
+            said.changes.push(PolicyReplayed {
+                row: *row,
+                at: recorded.asked.now,
+                request: recorded.asked.operation.sentence(),
+                client: recorded.asked.client.clone(),
+                then: recorded.then.as_str().to_owned(),
+                then_rule: recorded.rule.clone(),
+                now: now.action.to_string(),
+                now_rule: now.rule,
+                milder,
+            });
+        }
+    }
+    Ok(said)
+}
+
+// The newest requests that were decided about, the oldest first; and whether those are all.
+fn requests(
+    history: &LogHistory,
+    since: UnixMillis,
+) -> Result<(Vec<(u64, Recorded)>, bool), Failure> {
+    let mut query = Query {
+        limit: PAGE,
+        since: Some(since),
+        ..Query::default()
+    };
+    query
+        .kinds
+        .extend([Kind::Intent, Kind::RequestDenied, Kind::RequestRefused]);
+    let mut found = Vec::new();
+    loop {
+        let page = history.log.list(&query, Some(&history.identity));
+        let page = page.map_err(|error| failure::read_log(&error))?;
+        let rows = page.rows.iter();
+        found.extend(rows.filter_map(|row| Some((row.seq, recorded_of(row)?))));
+        query.before = page.next;
+        if query.before.is_none() || found.len() >= MOST {
+            found.truncate(MOST);
+            found.reverse();
+            return Ok((found, query.before.is_none()));
+        }
+    }
+}
+
+/// What a row says of a request that a policy decided about.
+pub(super) fn recorded_of(row: &Row) -> Option<Recorded> {
+    let event = row.event.as_ref()?;
+    let then = match (row.kind, row.decision) {
+        (Kind::Intent, Decision::Allowed) => Then::Allowed,
+        (Kind::Intent, Decision::Approved) => Then::Approved,
+        (Kind::Intent, Decision::Touched) => Then::Touched,
+        (Kind::RequestDenied, _) => Then::Denied,
+        // Without a rule it was refused before anybody judged it: there was no key.
+        (Kind::RequestRefused, _) if event.rule.is_some() => Then::Refused,
+        _ => return None,
+    };
+    let key_set = event.details.iter().find(|(name, _)| name == "key-set")?;
+    let mut operation = event.operation.clone()?;
+    // Nothing is judged by them, and there may be many rows.
+    operation.parameters = Vec::new();
+    Some(Recorded {
+        asked: Asked {
+            request: event.request?,
+            digest: [0; 32],
+            client: event.client_name.clone()?,
+            key_set: key_set.1.clone(),
+            operation,
+            now: row.time,
+        },
+        then,
+        rule: event.rule.clone(),
+    })
+}

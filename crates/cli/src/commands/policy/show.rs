@@ -1,0 +1,195 @@
+//! What is said of a policy, for a person.
+
+use touchkeep_core::{text::visible, time::rfc3339};
+use touchkeep_wire::{
+    PolicyCheck, PolicyExplanation, PolicyFinding, PolicyLimit, PolicyReplay, PolicyReplayed,
+    PolicyStep,
+};
+
+use crate::{
+    layout,
+    output::{Output, Style},
+};
+
+/// `policy check`.
+pub(super) fn checked(checked: &PolicyCheck, output: Output) -> String {
+    if let Some(problem) = &checked.problem {
+        return format!(
+            "{} {}\nUntil it can be read, everything would be asked by hand.",
+            output.out(Style::Bad, "It cannot be read:"),
+            problem.trim_end()
+        );
+    }
+    let mut lines: Vec<String> = checked.findings.iter().map(finding).collect();
+    let rules = match checked.rules {
+        1 => "1 rule".to_owned(),
+        many => format!("{many} rules"),
+    };
+    lines.push(match checked.findings.len() {
+        0 => format!("{rules}, nothing strange."),
+        1 => format!("{rules}, 1 finding."),
+        many => format!("{rules}, {many} findings."),
+    });
+    if let Some(changes) = &checked.changes {
+        lines.push(format!("Beside the policy in force: {}.", changes.sentence));
+    }
+    lines.join("\n")
+}
+
+/// One finding, on a line.
+pub(super) fn finding(finding: &PolicyFinding) -> String {
+    format!(
+        "{:?} {} ({})",
+        visible(&finding.rule),
+        visible(&finding.text),
+        finding.what
+    )
+}
+
+/// `policy explain`.
+pub(super) fn explained(explained: &PolicyExplanation, output: Output) -> String {
+    let asker = format!(
+        "asked by {} with {} at {}",
+        visible(&explained.client),
+        visible(&explained.key_set),
+        rfc3339(explained.at)
+    );
+    let mut lines = vec![
+        output.out(Style::Strong, &explained.request),
+        output.out(Style::Quiet, &asker),
+    ];
+    let names = explained
+        .steps
+        .iter()
+        .map(|step| visible(&step.rule).chars().count());
+    let width = names.max().unwrap_or(0);
+    for one in &explained.steps {
+        lines.push(step(one, width, output));
+        lines.extend(
+            one.limits
+                .iter()
+                .map(|one| format!("{}{}", " ".repeat(width + 10), limit(one))),
+        );
+    }
+    lines.push(decision(explained, output));
+    if !explained.with_history {
+        lines.push("The vault is locked: sums are not known, and this is judged as if it were the first request.".to_owned());
+    }
+    if let Some(then) = &explained.then {
+        lines.push(format!("Then, it was {then}."));
+    }
+    lines.join("\n")
+}
+
+fn step(step: &PolicyStep, width: usize, output: Output) -> String {
+    let name = visible(&step.rule);
+    let gap = " ".repeat(width.saturating_sub(name.chars().count()));
+    let why = step.why.as_deref().unwrap_or_default();
+    let (word, rest) = match step.stand.as_str() {
+        "fits" => (output.out(Style::Good, "fits "), step.action.clone()),
+        "floor" => (
+            output.out(Style::Warn, "floor"),
+            format!("{why}: nothing below is milder than {}", step.action),
+        ),
+        _ => (
+            output.out(Style::Quiet, "not  "),
+            output.out(Style::Quiet, why),
+        ),
+    };
+    format!("  {name}{gap}  {word} {rest}")
+}
+
+fn limit(limit: &PolicyLimit) -> String {
+    let field = &limit.field;
+    match &limit.so_far {
+        Some(so_far) => format!(
+            "{field} {}: {so_far} so far, this adds {}",
+            limit.most, limit.adds
+        ),
+        None => format!("{field} {}: this has {}", limit.most, limit.adds),
+    }
+}
+
+fn decision(explained: &PolicyExplanation, output: Output) -> String {
+    let what = match explained.action.as_str() {
+        "allow" => output.out(Style::Good, "It is signed, and nobody is asked"),
+        "notify" => output.out(Style::Good, "It is signed, and a person is told"),
+        "approve" => output.out(Style::Warn, "A person is asked"),
+        "touch" => output.out(
+            Style::Warn,
+            "A person is asked, and must touch the device or type the passphrase",
+        ),
+        _ => output.out(Style::Bad, "It is denied"),
+    };
+    match &explained.rule {
+        Some(rule) => format!("{what}: rule {:?}.", visible(rule)),
+        None if explained.by_hand => {
+            format!("{what}: the policy in force cannot be used, so everything is by hand.")
+        }
+        None => format!("{what}: no rule fits."),
+    }
+}
+
+/// `policy replay`.
+pub(super) fn replayed(replayed: &PolicyReplay) -> String {
+    if replayed.requests == 0 {
+        return "No request is on record there, so there is nothing to try it against.".to_owned();
+    }
+    let mut lines = Vec::new();
+    if !replayed.changes.is_empty() {
+        let rows: Vec<_> = replayed.changes.iter().map(row).collect();
+        lines.push(layout::table(
+            &["ROW", "TIME", "CLIENT", "REQUEST", "THEN", "NOW"],
+            &rows,
+        ));
+    }
+    let listed = replayed.changes.len() as u64;
+    if listed < replayed.milder + replayed.stricter {
+        lines.push(format!("The first {listed} are listed; see more with -n."));
+    }
+    lines.push(format!(
+        "Of {}, {}.",
+        requests(replayed.requests),
+        counted(replayed)
+    ));
+    if !replayed.complete {
+        lines.push("There are older ones, which were not looked at.".to_owned());
+    }
+    lines.join("\n")
+}
+
+fn row(change: &PolicyReplayed) -> Vec<String> {
+    let by = |what: &str, rule: &Option<String>| match rule {
+        Some(rule) => format!("{what} ({})", visible(rule)),
+        None => format!("{what} (no rule)"),
+    };
+    let sign = if change.milder { "milder" } else { "stricter" };
+    vec![
+        change.row.to_string(),
+        rfc3339(change.at),
+        visible(&change.client),
+        visible(&change.request),
+        by(&change.then, &change.then_rule),
+        format!("{}, {sign}", by(&change.now, &change.now_rule)),
+    ]
+}
+
+/// `312 requests`.
+pub(super) fn requests(count: u64) -> String {
+    match count {
+        1 => "1 request".to_owned(),
+        many => format!("{many} requests"),
+    }
+}
+
+/// How many are decided otherwise, after "of so many requests".
+pub(super) fn counted(replayed: &PolicyReplay) -> String {
+    match (replayed.milder, replayed.stricter) {
+        (0, 0) => "all would be decided as they were".to_owned(),
+        (milder, 0) => format!("{milder} would be decided milder, the rest as they were"),
+        (0, stricter) => format!("{stricter} would be decided stricter, the rest as they were"),
+        (milder, stricter) => format!(
+            "{milder} would be decided milder and {stricter} stricter, the rest as they were"
+        ),
+    }
+}
