@@ -4,7 +4,8 @@
 
 `proxy exec` sets BYBIT_API_KEY (a token of the local proxy) and TOUCHKEEP_BYBIT_URL (its address). For a bot of its own set
 both to what `touchkeep proxy add` prints. pybit builds its address from a domain and takes none, so `endpoint` is set
-afterwards. Its `WebSocket` and `WebSocketTrading` go to the venue itself, with no key worth anything.
+afterwards. Its `WebSocket` and `WebSocketTrading` take none either and go to the venue itself: public topics work there, and
+nothing that needs a key.
 """
 
 import os

@@ -4,7 +4,8 @@
 
 `proxy exec` sets BINANCE_API_KEY (a token of the local proxy) and TOUCHKEEP_BINANCE_URL (its address). For a bot of its own
 set both to what `touchkeep proxy add` prints. python-binance sends the key with public requests too, so no header is needed.
-Its WebSocket API takes no address: `client.ws_*` and `BinanceSocketManager` go to the venue itself, with no key worth anything.
+Its WebSockets (`client.ws_*`, `BinanceSocketManager`) still go to the venue itself: market data works there, and nothing that
+needs a key.
 """
 
 import os
