@@ -8,6 +8,7 @@
 )]
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::{Command, Output},
     time::{Duration, Instant},
@@ -380,4 +381,37 @@ fn freqtrade_trades_by_rule_and_goes_on_when_it_is_refused() {
     bot.says("Touchkeep: denied by default");
     assert_eq!(done().len(), before, "nothing more has reached the venue");
     assert!(desk.person.requests().is_empty());
+}
+
+#[test]
+fn the_page_names_each_example_and_what_it_was_tried_with() {
+    let page = std::fs::read_to_string(example("README.md")).unwrap();
+    let own = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/clients.rs")).unwrap();
+    for file in std::fs::read_dir(example("")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let is_run =
+            own.contains(&format!("(\"{name}\")")) || own.contains(&format!("\"{name}\"))"));
+        assert!(name == "README.md" || is_run, "{name} is run by no test");
+        assert!(name == "README.md" || page.contains(&name), "{name}");
+    }
+    let pins = |file: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(folder.join(file)).unwrap()
+    };
+    let python = [
+        pins("requirements.txt"),
+        pins("clients-freqtrade/requirements.txt"),
+    ];
+    for client in ["ccxt", "python-binance", "pybit", "freqtrade"] {
+        let pinned = python.iter().flat_map(|pins| pins.lines());
+        let is_of = |line: &&str| line.starts_with(&format!("{client}=="));
+        let versions: BTreeSet<_> = pinned.filter(is_of).collect();
+        let [pin] = versions.iter().collect::<Vec<_>>()[..] else {
+            panic!("{versions:?}")
+        };
+        assert!(page.contains(&pin.replace("==", " ")), "{pin}");
+    }
+    let npm: serde_json::Value = serde_json::from_str(&pins("clients-npm/package.json")).unwrap();
+    let npm = npm["dependencies"]["ccxt"].as_str().unwrap();
+    assert!(page.contains(&format!("ccxt {npm}")), "{npm}");
 }
