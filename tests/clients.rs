@@ -223,6 +223,20 @@ fn python_ccxt_works_at_binance_asynchronously() {
 }
 
 #[test]
+fn python_ccxt_follows_the_market_over_a_websocket() {
+    let desk = Desk::set("binance", "hmac", python("ccxt_binance_pro.py"));
+    let said = desk.says(&["follow", "BTC/USDT"]);
+    let lines: Vec<_> = said.lines().collect();
+    let [price, placed, cancelled] = lines.as_slice() else {
+        panic!("{said}")
+    };
+    assert_eq!(*price, "BTC/USDT is at 60000.0");
+    assert!(placed.ends_with(": open"), "{said}");
+    assert!(cancelled.ends_with(": canceled"), "{said}");
+    assert_eq!(desk.exchange.owned("USDT"), "100000.00000000");
+}
+
+#[test]
 fn python_ccxt_works_at_kraken() {
     let desk = Desk::set("kraken", "hmac", python("ccxt_kraken.py"));
     desk.knows_the_address();
