@@ -351,7 +351,8 @@ impl Bot {
 
     // What it says in the end.
     fn says(&mut self, what: &str) {
-        let end = Instant::now() + PATIENCE;
+        // It reads half of Python before it begins.
+        let end = Instant::now() + 2 * PATIENCE;
         while !self.told().contains(what) {
             let is_late = Instant::now() > end || !self.process.is_running();
             assert!(!is_late, "{what:?} did not come: {}", self.told());
