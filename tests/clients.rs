@@ -48,7 +48,7 @@ struct Desk {
 }
 
 impl Desk {
-    /// With keys of that type: one to read and trade, a sealed one to withdraw.
+    /// With keys of that type: one to read and trade, one to withdraw.
     fn set(venue: &'static str, keys: &str, program: Vec<String>) -> Self {
         Self::at(Venue::open(), venue, keys, program)
     }
@@ -154,6 +154,9 @@ impl Desk {
         assert_eq!(self.sent(), [sent()], "the venue's own record");
         let shown = self.person.requests();
         assert_eq!(shown.len(), 2, "each was shown once: {shown:?}");
+        for asked in &shown {
+            assert!(asked.touch && asked.sentence.contains("0.5"), "{asked:?}");
+        }
         let verdict = self.home.json(&["audit", "verify"]);
         assert_eq!(verdict["sound"], true, "{verdict}");
     }
