@@ -129,6 +129,7 @@ mod tests {
     fn prompt(question: Question) -> Prompt {
         Prompt {
             id: PromptId::random(),
+            number: 1,
             asked: UnixMillis(0),
             deadline: UnixMillis(60_000),
             question,
@@ -139,15 +140,11 @@ mod tests {
         prompt(Question::Approval(Approval {
             sentence: "Withdraw 1 BTC".into(),
             operation: "withdraw".into(),
-            facts: vec![],
-            unusual: vec![],
             client: "bot".into(),
-            process: vec![],
-            key: "k".into(),
-            rule: "r".into(),
             touch,
             digest: "00".into(),
             practice: true,
+            ..Approval::default()
         }))
     }
 

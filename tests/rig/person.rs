@@ -19,6 +19,8 @@ use touchkeep_wire::{Answer, Prompt, Question, Scope, SecretText};
 pub struct Mind {
     /// To requests: approve, or refuse.
     pub approves: bool,
+    /// To requests, where they are approved: for how many minutes to those like it as well, where that is offered.
+    pub for_minutes: Option<u32>,
     /// To programs that ask for values, where they are approved: for how much.
     pub allows: Scope,
     /// Whether a blinking key is touched.
@@ -37,6 +39,7 @@ impl Default for Mind {
     fn default() -> Self {
         Self {
             approves: true,
+            for_minutes: None,
             allows: Scope::Once,
             touches: true,
             pin: "294173".into(),
@@ -166,9 +169,7 @@ async fn answer(
         asked.lock().unwrap().push((*prompt).clone());
         let mind = mind.lock().unwrap().clone();
         let answer = match &prompt.question {
-            Question::Approval(approval) if mind.approves => Answer::Approve {
-                digest: approval.digest.clone(),
-            },
+            Question::Approval(approval) if mind.approves => yes(approval, mind.for_minutes),
             Question::Approval(_) => Answer::Refuse {},
             Question::Use(_) if mind.approves => Answer::Allow { scope: mind.allows },
             Question::Use(_) => Answer::Refuse {},
@@ -213,6 +214,14 @@ async fn answer(
         tokio::spawn(async move {
             let _closed = answers.answer(id, answer).await;
         });
+    }
+}
+
+fn yes(approval: &touchkeep_wire::Approval, for_minutes: Option<u32>) -> Answer {
+    let digest = approval.digest.clone();
+    match for_minutes.filter(|_| approval.more.is_some()) {
+        Some(minutes) => Answer::ApproveFor { digest, minutes },
+        None => Answer::Approve { digest },
     }
 }
 

@@ -357,6 +357,7 @@ impl Agent {
                 .wild()
                 .or_else(|| self.watching.missing()),
             waiting: u32::try_from(self.prompts.list().len()).unwrap_or(u32::MAX),
+            resting: self.prompts.resting(),
             version: self.version().to_owned(),
         }
     }

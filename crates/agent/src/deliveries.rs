@@ -120,7 +120,7 @@ fn open(path: &Path) -> Result<Opened, Failure> {
         let mut db = Connection::open(path)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
-        let before = db.transaction()?;
+        let before = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let version = before.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if version == 0 {
             before.execute_batch(TABLES)?;

@@ -2,6 +2,7 @@
 //! history in the audit log.
 
 mod approver;
+mod asked;
 mod keys;
 mod running;
 

@@ -6,7 +6,7 @@ mod patience;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, oneshot};
 use touchkeep_core::{Clock, Code, PromptId, SystemClock};
 use touchkeep_wire::{
     Answer, CHANGED, Changed, Failure, Notification, PROMPT_CLOSE, PROMPT_OPEN, Prompt,
-    PromptClosed, Question, Scope, SecretText, rpc::Version2,
+    PromptClosed, Question, Resting, Scope, SecretText, rpc::Version2,
 };
 
 use self::patience::Patience;
@@ -35,6 +35,7 @@ pub(crate) struct Prompts(Arc<Inner>);
 
 struct Inner {
     open: Mutex<Vec<Open>>,
+    asked: AtomicU32,
     news: broadcast::Sender<Arc<[u8]>>,
     front_ends: AtomicUsize,
     desktop: Desktop,
@@ -50,6 +51,8 @@ struct Open {
 pub(crate) enum Reply {
     /// Yes, to this digest (in hex, as it came).
     Approved(String),
+    /// Yes, to this digest, and to requests like it for so many minutes.
+    ApprovedFor(String, u32),
     /// Yes, for this much.
     Allowed(Scope),
     /// No.
@@ -88,6 +91,7 @@ impl Prompts {
     pub(crate) fn new(desktop: Desktop) -> Self {
         Self(Arc::new(Inner {
             open: Mutex::new(Vec::new()),
+            asked: AtomicU32::new(0),
             news: broadcast::channel(NEWS_BEHIND).0,
             front_ends: AtomicUsize::new(0),
             desktop,
@@ -109,6 +113,9 @@ impl Prompts {
         };
         let (reply, outcome) = match tokio::time::timeout(within, answer).await {
             Ok(Ok(Answer::Approve { digest })) => (Reply::Approved(digest), "approved"),
+            Ok(Ok(Answer::ApproveFor { digest, minutes })) => {
+                (Reply::ApprovedFor(digest, minutes), "approved")
+            }
             Ok(Ok(Answer::Allow { scope })) => (Reply::Allowed(scope), "allowed"),
             Ok(Ok(Answer::Secret { value })) => (Reply::Secret(value), "answered"),
             Ok(Ok(Answer::Refuse {}) | Err(_)) => (Reply::Refused, "refused"),
@@ -155,6 +162,21 @@ impl Prompts {
         self.lock().iter().map(|open| open.prompt.clone()).collect()
     }
 
+    /// Who asks nobody for a while, because its last questions went unanswered.
+    pub(crate) fn resting(&self) -> Vec<Resting> {
+        self.0.patience.list()
+    }
+
+    /// A person is there again: whoever rests may ask at once. Who that was.
+    pub(crate) fn end_rests(&self) -> Vec<Resting> {
+        let ended = self.0.patience.list();
+        self.0.patience.forget();
+        if !ended.is_empty() {
+            self.changed("grants");
+        }
+        ended
+    }
+
     /// A seat for a front end.
     pub(crate) fn seat(&self) -> Seat {
         let open = self.lock();
@@ -185,8 +207,9 @@ impl Prompts {
         within: Duration,
     ) -> Option<(Closing, oneshot::Receiver<Answer>)> {
         let asked = SystemClock.now();
-        let prompt = Prompt {
+        let mut prompt = Prompt {
             id: PromptId::random(),
+            number: 0,
             asked,
             deadline: asked.plus_ms(u64::try_from(within.as_millis()).unwrap_or(u64::MAX)),
             question,
@@ -197,6 +220,9 @@ impl Prompts {
             if open.len() >= MAX_OPEN || waiting_of(&open, &prompt.question) >= MAX_OPEN_PER_CLIENT
             {
                 return None;
+            }
+            if asker(&prompt.question).is_some() {
+                prompt.number = self.0.asked.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
             }
             self.tell(PROMPT_OPEN, &prompt);
             open.push(Open {
@@ -271,6 +297,11 @@ fn fits(question: &Question, answer: &Answer) -> bool {
     match answer {
         Answer::Refuse {} => true,
         Answer::Approve { .. } => matches!(question, Question::Approval(_)),
+        Answer::ApproveFor { minutes, .. } => matches!(
+            question,
+            Question::Approval(asked)
+                if asked.more.as_ref().is_some_and(|more| more.minutes.contains(minutes))
+        ),
         Answer::Allow { scope } => {
             matches!(question, Question::Use(asked) if asked.scopes.contains(scope))
         }
@@ -390,17 +421,12 @@ mod tests {
         let prompts = prompts();
         let approval = || {
             Question::Approval(touchkeep_wire::Approval {
-                sentence: String::new(),
                 operation: "withdraw".into(),
-                facts: Vec::new(),
-                unusual: Vec::new(),
                 client: "bot".into(),
-                process: Vec::new(),
-                key: String::new(),
-                rule: String::new(),
                 touch: true,
                 digest: "00".repeat(32),
                 practice: true,
+                ..touchkeep_wire::Approval::default()
             })
         };
         let asked = |within| {
@@ -420,6 +446,89 @@ mod tests {
         assert!(left.len() == 1 && left[0].id != id && !twin.is_finished());
         prompts.answer(left[0].id, Answer::Refuse {}).unwrap();
         assert!(matches!(twin.await.unwrap(), Reply::Refused));
+    }
+
+    fn offering(minutes: Vec<u32>) -> Question {
+        Question::Approval(touchkeep_wire::Approval {
+            client: "bot".into(),
+            more: Some(touchkeep_wire::More {
+                what: "buy".into(),
+                minutes,
+                uses: 20,
+            }),
+            ..touchkeep_wire::Approval::default()
+        })
+    }
+
+    #[tokio::test]
+    async fn only_what_was_offered_can_be_answered() {
+        let prompts = prompts();
+        let asking = tokio::spawn({
+            let prompts = prompts.clone();
+            async move { prompts.ask(offering(vec![5, 15]), LATE).await }
+        });
+        let id = first(&prompts).await;
+        let longer = |minutes| Answer::ApproveFor {
+            digest: String::new(),
+            minutes,
+        };
+        assert_eq!(
+            prompts.answer(id, longer(60)).unwrap_err().code,
+            Code::Invalid
+        );
+        prompts.answer(id, longer(15)).unwrap();
+        assert!(matches!(asking.await.unwrap(), Reply::ApprovedFor(_, 15)));
+        let touched = Question::Approval(touchkeep_wire::Approval::default());
+        assert!(!fits(&touched, &longer(15)));
+    }
+
+    #[tokio::test]
+    async fn a_rest_is_seen_and_ended_by_a_person() {
+        let prompts = prompts();
+        for _ in 0..2 {
+            assert!(matches!(
+                prompts.ask(offering(vec![5]), SOON).await,
+                Reply::TimedOut
+            ));
+        }
+        assert!(matches!(
+            prompts.ask(offering(vec![5]), SOON).await,
+            Reply::Resting(_)
+        ));
+        assert_eq!(prompts.resting()[0].asker, "client bot");
+        assert_eq!(prompts.end_rests().len(), 1);
+        assert!(prompts.resting().is_empty());
+        assert!(matches!(
+            prompts.ask(offering(vec![5]), SOON).await,
+            Reply::TimedOut
+        ));
+    }
+
+    #[tokio::test]
+    async fn questions_are_numbered_and_one_without_an_answer_holds_up_no_other() {
+        let prompts = prompts();
+        let of = |client: &str| {
+            Question::Approval(touchkeep_wire::Approval {
+                client: client.into(),
+                ..touchkeep_wire::Approval::default()
+            })
+        };
+        let ask = |client: &str| {
+            let (prompts, question) = (prompts.clone(), of(client));
+            tokio::spawn(async move { prompts.ask(question, LATE).await })
+        };
+        let silent = ask("silent");
+        first(&prompts).await;
+        let other = ask("other");
+        while prompts.list().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let waiting = prompts.list();
+        assert_eq!((waiting[0].number, waiting[1].number), (1, 2));
+        prompts.answer(waiting[1].id, Answer::Refuse {}).unwrap();
+        assert!(matches!(other.await.unwrap(), Reply::Refused));
+        assert!(!silent.is_finished());
+        silent.abort();
     }
 
     #[tokio::test]

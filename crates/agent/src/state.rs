@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use touchkeep_core::{ClientId, Id, ItemId, UnixMillis, VaultId};
 use touchkeep_device_pkcs11::ModuleFile;
 
@@ -48,7 +48,8 @@ impl State {
         db.pragma_update(None, "journal_mode", "WAL")?;
         // A number that was given out must be known after a power cut.
         db.pragma_update(None, "synchronous", "FULL")?;
-        let before = db.transaction()?;
+        // Another agent may be writing: then this one waits, and does not fail half-way.
+        let before = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         match before.query_row("PRAGMA user_version", [], |row| row.get(0))? {
             VERSION => {}
             0 => before.execute_batch(TABLES)?,

@@ -267,9 +267,18 @@ impl Log {
         event.kind = Kind::Intent;
         event.decision = match allowed.how() {
             How::Rule | How::RuleAndNotify => Decision::Allowed,
-            How::Approved(ApprovedBy::Click) => Decision::Approved,
+            // The key waits for its touch when it signs, which is after this: the outcome says whether it came.
+            How::Approved(ApprovedBy::Click | ApprovedBy::Grant(_) | ApprovedBy::KeyTouch) => {
+                Decision::Approved
+            }
             How::Approved(_) => Decision::Touched,
         };
+        if let How::Approved(ApprovedBy::KeyTouch) = allowed.how() {
+            event = event.detail("touch", "asked for by the key, at this use");
+        }
+        if let How::Approved(ApprovedBy::Grant(grant)) = allowed.how() {
+            event = event.detail("grant", grant.to_string());
+        }
         event.request = Some(allowed.request());
         event.digest = Some(HEXLOWER.encode(allowed.digest()));
         event.rule = Some(allowed.rule().to_owned());

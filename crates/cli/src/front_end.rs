@@ -1,19 +1,31 @@
 //! Questions on the terminal: PINs, passphrases, touches, and requests that want a person's word.
+//!
+//! One question has the terminal at a time. Secrets come first, because a device or a request that was approved waits for
+//! them; then the oldest. One that nobody wants to answer now can be put behind the others.
+//!
+//! Read in this order: [`watch`], [`ask`], then `words`.
+
+mod words;
 
 use std::{
-    collections::HashMap,
+    collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use tokio::task::JoinHandle;
 use touchkeep_client::{Connection, Event, front_end::Events};
-use touchkeep_core::{Clock, PromptId, SystemClock, UnixMillis, text::visible};
-use touchkeep_wire::{Answer, Approval, Prompt, Question, Scope, SecretText, UseRequest};
+use touchkeep_core::{Clock, PromptId, SystemClock, UnixMillis, text::surely_visible as visible};
+use touchkeep_wire::{
+    Answer, Approval, Prompt, PromptClosed, Question, Scope, SecretText, UseRequest,
+};
 use zeroize::Zeroizing;
 
+pub(crate) use self::words::describe;
+use self::words::{Place, choices, describe_use};
 use crate::{
     output::{Output, Style},
     terminal::{Echo, Line, Terminal},
@@ -24,6 +36,9 @@ const INPUT_GUARD: Duration = Duration::from_millis(600);
 
 /// The word that approves. A word, because a single key is pressed by accident.
 const APPROVE: &str = "approve";
+
+/// The word that puts a request behind the others.
+const NEXT: &str = "next";
 
 /// Which questions are answered here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,130 +73,288 @@ async fn watch(
     once: bool,
 ) -> bool {
     let answers = Arc::new(answers);
-    // One question at a time has the terminal; the others queue behind it.
-    let terminal = Arc::new(tokio::sync::Mutex::new(()));
-    let mut open = Open::default();
-    let mut requests: HashMap<PromptId, ()> = HashMap::new();
-    while let Some(event) = events.next().await {
-        match event {
-            Event::Open(prompt) => {
-                let is_request =
-                    matches!(prompt.question, Question::Approval(_) | Question::Use(_));
-                if is_request && answering == Answering::OwnOnly && !is_own(&prompt.question) {
-                    continue;
+    let mut desk = Desk::new(output);
+    loop {
+        desk.take_up();
+        tokio::select! {
+            event = events.next() => match event {
+                Some(Event::Open(prompt)) => desk.opened(prompt, answering),
+                Some(Event::Close(closed)) => {
+                    let ended = desk.closed(&closed);
+                    if let Some(approved) = ended.filter(|_| once) {
+                        return approved;
+                    }
                 }
-                if let Question::Touch { device, why } = &prompt.question {
-                    output.say(&format!(
-                        "{} {} whenever it blinks: {}",
-                        output.err(Style::Warn, "Touch"),
-                        visible(device),
-                        visible(why)
-                    ));
-                    continue;
-                }
-                if is_request {
-                    requests.insert(prompt.id, ());
-                }
-                let stop = Arc::new(AtomicBool::new(false));
-                open.0.insert(prompt.id, Arc::clone(&stop));
-                let (answers, terminal) = (Arc::clone(&answers), Arc::clone(&terminal));
+                Some(_) => {} // something that this front end does not show
+                None => return false,
+            },
+            said = desk.said() => {
+                let Some((id, answer)) = said else { continue };
+                let answers = Arc::clone(&answers);
                 tokio::spawn(async move {
-                    let _turn = terminal.lock().await;
-                    let id = prompt.id;
-                    let asked =
-                        tokio::task::spawn_blocking(move || ask(&prompt, &stop, output)).await;
-                    if let Ok(Some(answer)) = asked
-                        && let Err(error) = answers.answer(id, answer).await
-                    {
+                    if let Err(error) = answers.answer(id, answer).await {
                         output.say(&error.failure().what);
                     }
                 });
             }
-            Event::Close(closed) => {
-                if let Some(stop) = open.0.remove(&closed.prompt) {
-                    stop.store(true, Ordering::Relaxed);
-                }
-                if requests.remove(&closed.prompt).is_some() {
-                    let approved = matches!(closed.outcome.as_str(), "approved" | "allowed");
-                    let style = if approved { Style::Good } else { Style::Bad };
-                    output.say(&format!("  {}\n", output.err(style, &closed.outcome)));
-                    if once {
-                        return approved;
-                    }
-                }
-            }
-            _ => {} // something that this front end does not show
         }
     }
-    false
 }
 
-// Questions on the terminal. Whoever stops watching takes them back, so that the terminal is as it was.
+// The questions that wait, and the one that has the terminal.
+struct Desk {
+    output: Output,
+    waiting: VecDeque<Box<Prompt>>,
+    shown: Option<Shown>,
+    // Answered, and not closed yet.
+    answered: Vec<Prompt>,
+    around: Arc<Around>,
+}
+
+/// What happens around the question that has the terminal.
 #[derive(Default)]
-struct Open(HashMap<PromptId, Arc<AtomicBool>>);
+pub(crate) struct Around {
+    // Requests that wait behind it.
+    behind: AtomicUsize,
+    // Something has been typed to it.
+    typing: AtomicBool,
+    // It took the terminal from another one, whose answer may still be on its way.
+    interrupts: AtomicBool,
+}
 
-impl Drop for Open {
+struct Shown {
+    prompt: Box<Prompt>,
+    stop: Arc<AtomicBool>,
+    // It is taken off the terminal for one that cannot wait, and comes back.
+    aside: bool,
+    asking: JoinHandle<Said>,
+}
+
+/// What a person said to a question.
+pub(crate) enum Said {
+    /// This.
+    Answer(Answer),
+    /// Not now: the next one first.
+    Later,
+    /// Nothing: somebody else was first, it is too late, or there is nobody to ask.
+    Nothing,
+}
+
+// Whoever stops watching takes the questions back, so that the terminal is as it was.
+impl Drop for Desk {
     fn drop(&mut self) {
-        for stop in self.0.values() {
-            stop.store(true, Ordering::Relaxed);
+        if let Some(shown) = &self.shown {
+            shown.stop.store(true, Ordering::Relaxed);
         }
     }
 }
 
-/// Asks one question. `None` where there is nobody to ask, or somebody else was first.
-pub(crate) fn ask(prompt: &Prompt, stop: &AtomicBool, output: Output) -> Option<Answer> {
-    let terminal = Terminal::open().ok()?;
+impl Desk {
+    fn new(output: Output) -> Self {
+        Self {
+            output,
+            waiting: VecDeque::new(),
+            shown: None,
+            answered: Vec::new(),
+            around: Arc::default(),
+        }
+    }
+
+    fn opened(&mut self, prompt: Box<Prompt>, answering: Answering) {
+        let leaves = is_request(&prompt.question)
+            && answering == Answering::OwnOnly
+            && !is_own(&prompt.question);
+        if leaves {
+            return;
+        }
+        if let Question::Touch { device, why } = &prompt.question {
+            self.output.say(&format!(
+                "{} {} whenever it blinks: {}",
+                self.output.err(Style::Warn, "Touch"),
+                visible(device),
+                visible(why)
+            ));
+            return;
+        }
+        if !is_request(&prompt.question)
+            && let Some(shown) = &mut self.shown
+            && is_request(&shown.prompt.question)
+            // Whoever is in the middle of a word is not to end it as a PIN.
+            && !self.around.typing.load(Ordering::Relaxed)
+        {
+            self.around.interrupts.store(true, Ordering::Relaxed);
+            shown.aside = true;
+            shown.stop.store(true, Ordering::Relaxed);
+        }
+        self.waiting.push_back(prompt);
+        self.count();
+    }
+
+    // A question ended: whether it was approved, where it was a request.
+    fn closed(&mut self, closed: &PromptClosed) -> Option<bool> {
+        let is_it = |prompt: &Prompt| prompt.id == closed.prompt;
+        let mut on_screen = true;
+        let prompt = if let Some(shown) = self.shown.as_mut().filter(|one| is_it(&one.prompt)) {
+            shown.aside = false;
+            shown.stop.store(true, Ordering::Relaxed);
+            (*shown.prompt).clone()
+        } else if let Some(at) = self.answered.iter().position(&is_it) {
+            self.answered.remove(at)
+        } else {
+            on_screen = false;
+            let at = self.waiting.iter().position(|one| is_it(one))?;
+            *self.waiting.remove(at)?
+        };
+        self.count();
+        if !is_request(&prompt.question) {
+            return None;
+        }
+        let approved = matches!(closed.outcome.as_str(), "approved" | "allowed");
+        let style = if approved { Style::Good } else { Style::Bad };
+        let outcome = self.output.err(style, &visible(&closed.outcome));
+        let which = match &prompt.question {
+            Question::Approval(_) | Question::Use(_) if on_screen => String::new(),
+            Question::Approval(request) => format!(": {}", visible(&request.sentence)),
+            Question::Use(request) => format!(": {}", visible(&request.sentence)),
+            _ => String::new(),
+        };
+        let number = prompt.number;
+        self.output
+            .say(&format!("  Request {number} {outcome}{which}\n"));
+        Some(approved)
+    }
+
+    // Gives the terminal to the next question, where it is free.
+    fn take_up(&mut self) {
+        if self.shown.is_some() {
+            return;
+        }
+        let first = self
+            .waiting
+            .iter()
+            .position(|one| !is_request(&one.question));
+        let Some(prompt) = self.waiting.remove(first.unwrap_or(0)) else {
+            return;
+        };
+        self.count();
+        self.around.typing.store(false, Ordering::Relaxed);
+        let (stop, around) = (Arc::<AtomicBool>::default(), Arc::clone(&self.around));
+        let (asked, stopped, output) = (prompt.clone(), Arc::clone(&stop), self.output);
+        let asking = tokio::task::spawn_blocking(move || ask(&asked, &stopped, &around, output));
+        self.shown = Some(Shown {
+            prompt,
+            stop,
+            aside: false,
+            asking,
+        });
+    }
+
+    // Waits for what is said to the question that has the terminal.
+    async fn said(&mut self) -> Option<(PromptId, Answer)> {
+        let Some(shown) = &mut self.shown else {
+            return std::future::pending().await;
+        };
+        let said = (&mut shown.asking).await.unwrap_or(Said::Nothing);
+        let shown = self.shown.take()?;
+        let id = shown.prompt.id;
+        match said {
+            Said::Answer(answer) => {
+                self.answered.push(*shown.prompt);
+                return Some((id, answer));
+            }
+            Said::Later => self.waiting.push_back(shown.prompt),
+            Said::Nothing if shown.aside => self.waiting.push_front(shown.prompt),
+            // Until it is closed, which says how it ended.
+            Said::Nothing => self.answered.push(*shown.prompt),
+        }
+        self.count();
+        None
+    }
+
+    fn count(&self) {
+        let requests = self.waiting.iter().filter(|one| is_request(&one.question));
+        let behind = requests.count();
+        self.around.behind.store(behind, Ordering::Relaxed);
+    }
+}
+
+const fn is_request(question: &Question) -> bool {
+    matches!(question, Question::Approval(_) | Question::Use(_))
+}
+
+/// Asks one question.
+pub(crate) fn ask(prompt: &Prompt, stop: &AtomicBool, around: &Around, output: Output) -> Said {
+    let Ok(terminal) = Terminal::open() else {
+        return Said::Nothing;
+    };
     let until = deadline(prompt.deadline);
-    match &prompt.question {
-        Question::Approval(approval) => ask_approval(&terminal, approval, stop, until, output),
-        Question::Use(request) => ask_use(&terminal, request, stop, until, output),
+    let place = Place {
+        number: prompt.number,
+        behind: around.behind.load(Ordering::Relaxed),
+    };
+    let answer = match &prompt.question {
+        Question::Approval(approval) => {
+            let asked = (approval, place);
+            return ask_approval(&terminal, asked, stop, until, around, output);
+        }
+        Question::Use(request) => ask_use(&terminal, (request, place), stop, until, around, output),
+        question => {
+            if around.interrupts.swap(false, Ordering::Relaxed) {
+                terminal.settle(INPUT_GUARD);
+            }
+            ask_secret_of(&terminal, question, stop, until)
+        }
+    };
+    answer.map_or(Said::Nothing, Said::Answer)
+}
+
+fn ask_secret_of(
+    terminal: &Terminal,
+    question: &Question,
+    stop: &AtomicBool,
+    until: Instant,
+) -> Option<Answer> {
+    let left = |tries: &Option<u8>| {
+        tries
+            .map(|n| format!(", {n} tries left"))
+            .unwrap_or_default()
+    };
+    let label = match question {
         Question::Pin {
             device,
             why,
             tries_left,
-        } => {
-            let left = tries_left
-                .map(|n| format!(", {n} tries left"))
-                .unwrap_or_default();
-            ask_secret(
-                &terminal,
-                &format!("PIN of {} ({}{left}): ", visible(device), visible(why)),
-                stop,
-                until,
-            )
-        }
+        } => format!(
+            "PIN of {} ({}{}): ",
+            visible(device),
+            visible(why),
+            left(tries_left)
+        ),
         Question::Puk {
             device,
             why,
             tries_left,
-        } => {
-            let left = tries_left
-                .map(|n| format!(", {n} tries left"))
-                .unwrap_or_default();
-            ask_secret(
-                &terminal,
-                &format!("PUK of {} ({}{left}): ", visible(device), visible(why)),
-                stop,
-                until,
-            )
-        }
-        Question::Passphrase { why } => ask_secret(
-            &terminal,
-            &format!("Passphrase ({}): ", visible(why)),
-            stop,
-            until,
+        } => format!(
+            "PUK of {} ({}{}): ",
+            visible(device),
+            visible(why),
+            left(tries_left)
         ),
+        Question::Passphrase { why } => format!("Passphrase ({}): ", visible(why)),
         Question::NewPin { device, which } => {
             let label = format!(
                 "New {} for {} (6 to 8 characters): ",
                 visible(which),
                 visible(device)
             );
-            ask_twice(&terminal, &label, stop, until)
+            return ask_twice(terminal, &label, stop, until);
         }
-        Question::NewPassphrase {} => ask_twice(&terminal, "New passphrase: ", stop, until),
-        Question::Touch { .. } => None,
-    }
+        Question::NewPassphrase {} => {
+            return ask_twice(terminal, "New passphrase: ", stop, until);
+        }
+        Question::Touch { .. } | Question::Approval(_) | Question::Use(_) => return None,
+    };
+    ask_secret(terminal, &label, stop, until)
 }
 
 // Whether a command of this process brought the question up.
@@ -241,75 +414,87 @@ fn secret(mut typed: Zeroizing<String>) -> Answer {
 
 fn ask_approval(
     terminal: &Terminal,
-    approval: &Approval,
+    (approval, place): (&Approval, Place),
     stop: &AtomicBool,
     until: Instant,
+    around: &Around,
     output: Output,
-) -> Option<Answer> {
-    terminal.write(&describe(approval, output));
+) -> Said {
+    terminal.write(&describe(approval, Some(place), output));
+    terminal.write(&choices(approval, place.behind, output));
     terminal.settle(INPUT_GUARD);
     let label = |terminal: &Terminal, typed: usize| {
+        around.typing.store(typed > 0, Ordering::Relaxed);
         if typed == 0 {
-            let left = until.saturating_duration_since(Instant::now()).as_secs();
-            terminal.write(&format!("\r  Type {APPROVE} to go on, Esc or Enter to refuse (refuses by itself in {left:>2} s): "));
+            let more = match around.behind.load(Ordering::Relaxed) {
+                0 => String::new(),
+                n => format!(", {n} more wait: {NEXT}"),
+            };
+            count_down(terminal, until, &more);
         }
     };
     label(terminal, 0);
-    match terminal
-        .read_line(Echo::Shown, stop, Some(until), label)
-        .ok()?
-    {
-        Line::Typed(word) if word.trim() == APPROVE => Some(Answer::Approve {
-            digest: approval.digest.clone(),
-        }),
-        Line::Typed(_) | Line::Cancelled => Some(Answer::Refuse {}),
-        Line::Ended => None,
+    let line = terminal.read_line(Echo::Shown, stop, Some(until), label);
+    let digest = || approval.digest.clone();
+    match line {
+        Ok(Line::Typed(typed)) => match meant(&typed, approval) {
+            Meant::Approve => Said::Answer(Answer::Approve { digest: digest() }),
+            Meant::ApproveFor(minutes) => Said::Answer(Answer::ApproveFor {
+                digest: digest(),
+                minutes,
+            }),
+            Meant::Next => Said::Later,
+            Meant::Refuse => Said::Answer(Answer::Refuse {}),
+        },
+        Ok(Line::Cancelled) => Said::Answer(Answer::Refuse {}),
+        Ok(Line::Ended) | Err(_) => Said::Nothing,
     }
 }
 
-/// A request in words, for a terminal. Everything from outside is made visible.
-pub(crate) fn describe(approval: &Approval, output: Output) -> String {
-    let mut text = String::from("\r\n");
-    let mut line = |s: &str| {
-        text.push_str("  ");
-        text.push_str(s);
-        text.push_str("\r\n");
-    };
-    if approval.practice {
-        line(&output.err(Style::Warn, "PRACTICE: no real money"));
+// The line on which the answer is typed. Short, because it is drawn again in its place.
+fn count_down(terminal: &Terminal, until: Instant, more: &str) {
+    let left = until.saturating_duration_since(Instant::now()).as_secs();
+    terminal.write(&format!("\r\x1b[K  ({left} s left{more}) > "));
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Meant {
+    Approve,
+    ApproveFor(u32),
+    Next,
+    Refuse,
+}
+
+fn meant(typed: &str, approval: &Approval) -> Meant {
+    let mut words = typed.split_ascii_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (Some(APPROVE), None, _) => Meant::Approve,
+        (Some(NEXT), None, _) => Meant::Next,
+        (Some(APPROVE), Some(minutes), None) => {
+            let offered = approval.more.iter().flat_map(|more| more.minutes.iter());
+            offered
+                .copied()
+                .find(|offered| offered.to_string() == minutes)
+                .map_or(Meant::Refuse, Meant::ApproveFor)
+        }
+        _ => Meant::Refuse,
     }
-    line(&output.err(Style::Strong, &visible(&approval.sentence)));
-    for (name, value) in &approval.facts {
-        line(&format!("{:<12} {}", visible(name), visible(value)));
-    }
-    for unusual in &approval.unusual {
-        line(&output.err(Style::Warn, &format!("unusual      {}", visible(unusual))));
-    }
-    line(&format!("{:<12} {}", "asked by", visible(&approval.client)));
-    for process in &approval.process {
-        line(&output.err(Style::Quiet, &format!("{:<12} {}", "", visible(process))));
-    }
-    line(&format!("{:<12} {}", "key", visible(&approval.key)));
-    line(&format!("{:<12} {}", "rule", visible(&approval.rule)));
-    if approval.touch {
-        line("Then touch the key.");
-    }
-    text.push_str("\r\n");
-    text
 }
 
 fn ask_use(
     terminal: &Terminal,
-    request: &UseRequest,
+    (request, place): (&UseRequest, Place),
     stop: &AtomicBool,
     until: Instant,
+    around: &Around,
     output: Output,
 ) -> Option<Answer> {
-    terminal.write(&describe_use(request, output));
+    terminal.write(&describe_use(request, Some(place), output));
     terminal.settle(INPUT_GUARD);
     let words: Vec<&str> = request.scopes.iter().map(|scope| word(*scope)).collect();
     let words = words.join(", ");
     let label = |terminal: &Terminal, typed: usize| {
+        around.typing.store(typed > 0, Ordering::Relaxed);
         if typed == 0 {
             let left = until.saturating_duration_since(Instant::now()).as_secs();
             terminal.write(&format!(
@@ -340,74 +525,42 @@ const fn word(scope: Scope) -> &'static str {
     }
 }
 
-/// A program that asks for values, in words, for a terminal.
-pub(crate) fn describe_use(request: &UseRequest, output: Output) -> String {
-    let mut text = String::from("\r\n");
-    let mut line = |name: &str, value: &str| {
-        text.push_str(format!("  {name:<12} {value}").trim_end());
-        text.push_str("\r\n");
-    };
-    if request.practice {
-        line(&output.err(Style::Warn, "PRACTICE"), "");
-    }
-    line(&output.err(Style::Strong, &visible(&request.sentence)), "");
-    for (at, value) in request.values.iter().enumerate() {
-        line(if at == 0 { "values" } else { "" }, &visible(value));
-    }
-    line("purpose", &visible(&request.purpose));
-    for unusual in &request.unusual {
-        line("unusual", &output.err(Style::Warn, &visible(unusual)));
-    }
-    line("program", &visible(&request.executable));
-    for (at, process) in request.process.iter().enumerate() {
-        let process = output.err(Style::Quiet, &visible(process));
-        line(if at == 0 { "processes" } else { "" }, &process);
-    }
-    if !request.place.is_empty() {
-        line("runs in", &visible(&request.place));
-    }
-    if let [_, more @ ..] = request.scopes.as_slice()
-        && !more.is_empty()
-    {
-        let what = if more.contains(&Scope::Terminal) {
-            "`process` and `terminal` hold"
-        } else {
-            "`process` holds"
-        };
-        line(
-            "",
-            &format!("{what} for {} min, or until the lock.", request.minutes),
-        );
-    }
-    text.push_str("\r\n");
-    text
-}
-
 fn deadline(at: UnixMillis) -> Instant {
     Instant::now() + Duration::from_millis(at.since(SystemClock.now()))
 }
 
 #[cfg(test)]
 mod tests {
+    use touchkeep_wire::More;
+
     use super::*;
 
     #[test]
-    fn a_hostile_name_moves_no_cursor() {
-        let approval = Approval {
-            sentence: "Withdraw 1 BTC".into(),
-            operation: "withdraw".into(),
-            facts: vec![("to".into(), "bc1q\u{1b}[2K\u{202e}x".into())],
-            unusual: vec![],
-            client: "bot\r\nkey".into(),
-            process: vec![],
-            key: "money".into(),
-            rule: "withdrawals".into(),
-            touch: true,
-            digest: String::new(),
-            practice: false,
-        };
-        let shown = describe(&approval, Output::new(true));
-        assert!(shown.contains("bc1q\\u{1b}[2K\\u{202e}x"), "{shown}");
-        assert!(shown.contains("bot\\u{d}\\u{a}key"), "{shown}");
+    fn a_word_approves_and_everything_else_refuses() {
+        let mut approval = Approval::default();
+        assert_eq!(meant("approve", &approval), Meant::Approve);
+        assert_eq!(meant(" approve ", &approval), Meant::Approve);
+        assert_eq!(meant("next", &approval), Meant::Next);
+        for other in [
+            "",
+            "y",
+            "yes",
+            "Approve",
+            "approve 5",
+            "approve approve",
+            "approved",
+            "next 1",
+        ] {
+            assert_eq!(meant(other, &approval), Meant::Refuse, "{other:?}");
+        }
+        approval.more = Some(More {
+            what: String::new(),
+            minutes: vec![5, 15],
+            uses: 20,
+        });
+        assert_eq!(meant("approve 15", &approval), Meant::ApproveFor(15));
+        for other in ["approve 10", "approve 05", "approve 5 5", "approve 5m"] {
+            assert_eq!(meant(other, &approval), Meant::Refuse, "{other:?}");
+        }
     }
 }

@@ -19,6 +19,16 @@ pub(crate) fn width(stream: impl AsFd) -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|width| *width >= LEAST_WIDTH)
 }
 
+/// The rows of the terminal behind `stream`; nothing where there is none.
+pub(crate) fn height(stream: impl AsFd) -> Option<usize> {
+    let stream = stream.as_fd();
+    if !rustix::termios::isatty(stream) {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    Some(usize::from(size.ws_row)).filter(|height| *height > 0)
+}
+
 /// Columns, aligned, two blanks apart; the last one is not padded.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {

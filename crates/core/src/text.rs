@@ -18,6 +18,14 @@ pub fn visible(text: &str) -> String {
     out
 }
 
+/// Makes sure of a text that was made [`visible`] where it came from: what it wrote as `\u{…}` stays as it is, and what it
+/// let through is escaped here.
+#[must_use]
+pub fn surely_visible(text: &str) -> String {
+    let parts: Vec<String> = text.split('\\').map(visible).collect();
+    parts.join("\\")
+}
+
 /// Whether a text holds letters outside ASCII, so that a person should look twice (`а` is not `a`).
 #[must_use]
 pub fn has_lookalikes(text: &str) -> bool {
@@ -68,6 +76,13 @@ mod tests {
     #[test]
     fn an_escaped_text_differs_from_its_escape() {
         assert_ne!(visible("\u{1b}"), visible("\\u{1b}"));
+    }
+
+    #[test]
+    fn what_is_visible_already_stays_and_nothing_gets_through() {
+        let once = visible("a\u{1b}[2K\\ \u{202e}");
+        assert_eq!(surely_visible(&once), once);
+        assert_eq!(surely_visible("a\u{1b}\\\n"), "a\\u{1b}\\\\u{a}");
     }
 
     #[test]

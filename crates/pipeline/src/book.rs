@@ -7,9 +7,9 @@ use std::{
 };
 
 use touchkeep_core::{RequestId, UnixMillis};
-use touchkeep_policy::{Asked, Past, Policy, Verdict, Windows, windows::SLACK_MS};
+use touchkeep_policy::{Asked, Past, Policy, Stand, Step, Verdict, Windows, windows::SLACK_MS};
 
-use crate::HistorySource;
+use crate::{HistorySource, Standing};
 
 /// The book of what was let through.
 #[derive(Debug)]
@@ -68,6 +68,28 @@ impl Book {
             windows.push(policy, act);
         }
         verdict
+    }
+
+    /// How the limits of the rules stand to a request that a person is asked about, as far as the rule that fits.
+    pub(crate) fn standing(&self, asked: &Asked) -> Vec<Standing> {
+        let guard = self.lock();
+        let Inner { policy, windows } = &*guard;
+        let explanation = policy.explain(asked, &windows.seen(asked));
+        let of = |step: Step| {
+            let rule = policy.rules().get(step.rule)?;
+            let doubt = match step.stand {
+                Stand::Floor(doubt) => Some(doubt),
+                Stand::Fits => None,
+                Stand::Not(_) => return None,
+            };
+            Some(Standing {
+                rule: rule.name.clone(),
+                doubt,
+                limits: step.limits,
+                window_hours: rule.window_hours,
+            })
+        };
+        explanation.steps.into_iter().filter_map(of).collect()
     }
 
     /// Reserves what a person approved.
@@ -145,6 +167,35 @@ mod tests {
             .collect();
         let allowed = threads.into_iter().map(|t| t.join().unwrap());
         assert_eq!(allowed.filter(|allowed| *allowed).count(), 10);
+    }
+
+    #[test]
+    fn a_person_is_told_how_full_a_window_is() {
+        let book = Book::new();
+        let asking = TEN.replace("allow", "approve");
+        let recorded = Recorded((0..9).map(|_| Past::of(&asked())).collect());
+        book.set_policy(Policy::parse(&asking).unwrap(), &recorded, NOW)
+            .unwrap();
+        let standing = book.standing(&asked());
+        assert_eq!(
+            (standing[0].rule.as_str(), standing[0].doubt),
+            ("ten", None)
+        );
+        let limit = &standing[0].limits[0];
+        assert_eq!(
+            (
+                limit.most.as_str(),
+                limit.so_far.as_deref(),
+                limit.adds.as_str()
+            ),
+            ("10", Some("9"), "1")
+        );
+        book.reserve(Past::of(&asked()));
+        let standing = book.standing(&asked());
+        assert_eq!(
+            standing[0].doubt,
+            Some(touchkeep_policy::Doubt::WindowAmount)
+        );
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod error;
 pub mod pipeline;
 pub mod ports;
 pub mod private_key;
+mod repeats;
 mod sign;
 mod turns;
 
@@ -30,5 +31,6 @@ pub use error::{KeyError, NotDone, NotSigned, SendError};
 pub use pipeline::{Client, Done, Incoming, Pipeline, Settings, past_of};
 pub use ports::{
     Answer, Answering, Approver, Consent, DeviceJob, HistorySource, KeyHandle, Keys, Question,
-    Signer, Upstream,
+    Signer, Standing, Upstream,
 };
+pub use repeats::Again;

@@ -4,9 +4,10 @@ mod login;
 
 use std::{sync::Arc, time::Duration};
 
+use data_encoding::HEXLOWER;
 use tokio::task::JoinHandle;
 use touchkeep_audit::{Decision, Event, Kind, Log, Seq};
-use touchkeep_core::{ClientId, Clock, RequestId, UnixMillis, text::visible};
+use touchkeep_core::{ClientId, Clock, Code, RequestId, UnixMillis, text::visible};
 use touchkeep_policy::{
     Allowed, Approval, ApprovedBy, Asked, Denied, How, Need, NeedsApproval, Past, Policy, Refusal,
     Verdict, request_digest,
@@ -17,6 +18,7 @@ use crate::{
     Answer, Approver, HistorySource, KeyError, KeyHandle, Keys, NotDone, NotSigned, Question,
     SendError, Upstream,
     book::Book,
+    repeats::{Again, Repeats},
     sign::{Means, Signed, sign},
     turns::Turns,
 };
@@ -94,6 +96,7 @@ struct Parts<U> {
     clock: Arc<dyn Clock>,
     settings: Settings,
     book: Book,
+    repeats: Repeats,
     turns: Turns,
 }
 
@@ -103,6 +106,8 @@ struct Read {
     venue: &'static dyn Venue,
     private: Private,
     key: KeyHandle,
+    // Exactly the same was put to a person shortly before.
+    again: Option<Again>,
     lasts: Lasts,
 }
 
@@ -161,6 +166,7 @@ impl<U: Upstream> Pipeline<U> {
             clock,
             settings,
             book: Book::new(),
+            repeats: Repeats::default(),
             turns: Turns::default(),
         }))
     }
@@ -199,14 +205,15 @@ impl<U: Upstream> Pipeline<U> {
             keys: Arc::clone(&self.0.keys),
             request: incoming.request,
         };
-        let read = Read {
+        let mut read = Read {
             incoming,
             venue,
             private,
             key,
+            again: None,
             lasts,
         };
-        let (allowed, tell) = self.allowed(&read).await?;
+        let (allowed, tell) = self.allowed(&mut read).await?;
         let parts = Arc::clone(&self.0);
         let task = tokio::spawn(async move { parts.carry_out(allowed, read, tell).await });
         task.await
@@ -257,16 +264,17 @@ impl<U: Upstream> Pipeline<U> {
         why.into()
     }
 
+    /// Takes over which requests were put to a person before this pipeline was made: digest and time.
+    pub fn remember(&self, asked: impl IntoIterator<Item = ([u8; 32], UnixMillis)>) {
+        let now = self.0.clock.now();
+        for (digest, at) in asked {
+            self.0.repeats.note(digest, at, now);
+        }
+    }
+
     // From what was read to what may be signed, and what a person is told once it is.
-    async fn allowed(&self, read: &Read) -> Result<(Allowed, Option<Question>), NotSigned> {
-        let asked = Asked {
-            request: read.incoming.request,
-            digest: request_digest(&read.private, read.key.item),
-            client: read.incoming.client.name.clone(),
-            key_set: read.incoming.key_set.clone(),
-            operation: read.private.operation().clone(),
-            now: self.0.clock.now(),
-        };
+    async fn allowed(&self, read: &mut Read) -> Result<(Allowed, Option<Question>), NotSigned> {
+        let asked = self.asked(read, request_digest(&read.private, read.key.item));
         let act = Past::of(&asked);
         match self.0.book.decide(asked) {
             Verdict::Deny(denied) => Err(self.0.denied(read, &denied).await),
@@ -277,10 +285,16 @@ impl<U: Upstream> Pipeline<U> {
                 Ok((allowed, tell))
             }
             Verdict::Ask(asks) => {
-                let question = self.question(read, asks.digest(), asks.rule(), asks.need());
+                let now = self.0.clock.now();
+                read.again = self.0.repeats.note(*asks.digest(), now, now);
+                let limits = self.0.book.standing(&self.asked(read, *asks.digest()));
+                let question = Question {
+                    limits,
+                    ..self.question(read, asks.digest(), asks.rule(), asks.need())
+                };
                 let mut abandoned = Abandoned {
                     log: self.0.log.clone(),
-                    event: Some(gone(read, asks.rule())),
+                    event: Some(gone(read, asks.rule(), asks.digest())),
                 };
                 let allowed = self.approved(read, asks, &question).await;
                 abandoned.event = None;
@@ -312,8 +326,9 @@ impl<U: Upstream> Pipeline<U> {
         };
         let waited = Duration::from_millis(self.0.settings.approval_ms);
         let answer = tokio::time::timeout(waited, self.0.approver.ask(question)).await;
-        let digest = match answer.unwrap_or(Answer::Nobody) {
-            Answer::Yes { digest } => digest,
+        let (digest, grant) = match answer.unwrap_or(Answer::Nobody) {
+            Answer::Yes { digest } => (digest, None),
+            Answer::Granted { digest, grant } => (digest, Some(grant)),
             Answer::No => {
                 self.0
                     .refused(read, asks, Refusal::Person, "a person refused")
@@ -328,7 +343,9 @@ impl<U: Upstream> Pipeline<U> {
             }
         };
         // A yes to something else is not worth a touch.
-        let by = if digest != *asks.digest() || asks.need() == Need::Click {
+        let by = if let Some(grant) = grant {
+            ApprovedBy::Grant(grant)
+        } else if digest != *asks.digest() || asks.need() == Need::Click {
             ApprovedBy::Click
         } else if read.key.touched_each_use {
             ApprovedBy::KeyTouch
@@ -366,6 +383,19 @@ impl<U: Upstream> Pipeline<U> {
             rule: rule.to_owned(),
             need,
             deadline: self.deadline(),
+            again: read.again,
+            limits: Vec::new(),
+        }
+    }
+
+    fn asked(&self, read: &Read, digest: [u8; 32]) -> Asked {
+        Asked {
+            request: read.incoming.request,
+            digest,
+            client: read.incoming.client.name.clone(),
+            key_set: read.incoming.key_set.clone(),
+            operation: read.private.operation().clone(),
+            now: self.0.clock.now(),
         }
     }
 
@@ -397,6 +427,7 @@ impl<U: Upstream> Parts<U> {
             key,
             incoming,
             lasts,
+            again: _,
         } = read;
         // Until the end of this function.
         let _lasts = lasts;
@@ -411,7 +442,7 @@ impl<U: Upstream> Parts<U> {
         let Signed { outgoing, turn } = match sign(recorded, private, &key, venue, means).await {
             Ok(signed) => signed,
             Err(why) => {
-                let event = Event::new(Kind::Outcome, Decision::Failed);
+                let event = Event::new(Kind::Outcome, unsigned(&why));
                 self.outcome(
                     seq,
                     event.text(format!("not signed: {why}")),
@@ -494,6 +525,7 @@ impl<U: Upstream> Parts<U> {
             .text(denied.operation().sentence())
             .detail("why", why);
         event.rule = denied.rule().map(ToOwned::to_owned);
+        event.digest = Some(HEXLOWER.encode(denied.digest()));
         event.operation = Some(denied.operation().clone());
         self.note(about(event, read)).await;
     }
@@ -526,15 +558,20 @@ fn by(mut event: Event, incoming: &Incoming) -> Event {
 }
 
 fn about(event: Event, read: &Read) -> Event {
-    by(event, &read.incoming).item(read.key.item, read.key.name.clone())
+    let event = by(event, &read.incoming).item(read.key.item, read.key.name.clone());
+    match read.again {
+        None => event,
+        Some(again) => event.detail("again", again.to_string()),
+    }
 }
 
-fn gone(read: &Read, rule: &str) -> Event {
+fn gone(read: &Read, rule: &str, digest: &[u8; 32]) -> Event {
     let operation = read.private.operation();
     let mut event = Event::new(Kind::RequestRefused, Decision::Refused)
         .text(operation.sentence())
         .detail("why", "the client went away before it was decided");
     event.rule = Some(rule.to_owned());
+    event.digest = Some(HEXLOWER.encode(digest));
     event.operation = Some(operation.clone());
     about(event, read)
 }
@@ -553,6 +590,14 @@ const fn refusal_of(why: &KeyError) -> Refusal {
     match why {
         KeyError::TimedOut => Refusal::Deadline,
         _ => Refusal::Person,
+    }
+}
+
+// A touch, a PIN or a passphrase that did not come is a person's no, whatever was clicked before.
+const fn unsigned(why: &NotSigned) -> Decision {
+    match why.code() {
+        Code::Refused | Code::TimedOut | Code::NoTouch => Decision::Refused,
+        _ => Decision::Failed,
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::pin::Pin;
 
-use touchkeep_core::{ApiSecret, DeviceId, ItemId, RequestId, UnixMillis};
+use touchkeep_core::{ApiSecret, DeviceId, Id, ItemId, RequestId, UnixMillis};
 use touchkeep_device::{Auth, Device, DeviceError, KeyInfo};
-use touchkeep_policy::{ApprovedBy, Need, Past};
+use touchkeep_policy::{ApprovedBy, Doubt, Limit, Need, Past};
 use touchkeep_venue::{KeyClass, Operation, Outgoing, Scheme};
 
-use crate::{Client, KeyError, SendError};
+use crate::{Again, Client, KeyError, SendError};
 
 /// What a port answers, later.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -73,6 +73,23 @@ pub struct Question {
     pub need: Need,
     /// Until when.
     pub deadline: UnixMillis,
+    /// Exactly the same, asked for shortly before.
+    pub again: Option<Again>,
+    /// How the limits of the rules stand to it, where a person is asked.
+    pub limits: Vec<Standing>,
+}
+
+/// A rule's limits, as a request finds them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its name.
+    pub rule: String,
+    /// Why it does not fit, though it is about such requests; none where it does.
+    pub doubt: Option<Doubt>,
+    /// The limits.
+    pub limits: Vec<Limit>,
+    /// How far back its window reaches.
+    pub window_hours: Option<u32>,
 }
 
 /// What a person answered.
@@ -82,6 +99,13 @@ pub enum Answer {
     Yes {
         /// As the front end gave it back.
         digest: [u8; 32],
+    },
+    /// Yes by an earlier yes, which holds for requests like this one for a time. Never enough where a touch is needed.
+    Granted {
+        /// As it was asked.
+        digest: [u8; 32],
+        /// By which grant.
+        grant: Id,
     },
     /// No.
     No,

@@ -705,7 +705,7 @@ async fn a_key_that_waits_for_a_touch_is_touched_once_and_its_request_may_wait()
     let scene = scene(|p| p.key = |_| Ok(on_device(Purpose::Request)));
     scene.pipeline.handle(withdrawal()).await.unwrap();
     assert_eq!(scene.played.story.words(), ["ready", "ask", "sign", "send"]);
-    assert_eq!(scene.kinds()[0], (Kind::Intent, Decision::Touched));
+    assert_eq!(scene.kinds()[0], (Kind::Intent, Decision::Approved));
     let sent = scene.played.sent.lock().unwrap();
     let body = String::from_utf8(sent[0].body.clone()).unwrap();
     assert!(body.contains("&recvWindow=60000&"), "{body}");

@@ -21,6 +21,16 @@
 //!     allowed.clone()
 //! }
 //! ```
+//! An approval cannot be given twice, because the question is spent with it:
+//! ```compile_fail,E0382
+//! fn twice(question: touchkeep_policy::NeedsApproval, yes: touchkeep_policy::Approval) {
+//!     let _once = question.approve(yes);
+//!     let _again = question.approve(yes);
+//! }
+//! ```
+//! ```compile_fail,E0599
+//! fn copy(question: touchkeep_policy::NeedsApproval) { let _copy = question.clone(); }
+//! ```
 //! An approval is good for the one request whose digest it names, and a wrong one spends the question:
 //! ```
 //! # use touchkeep_policy::*;
@@ -41,7 +51,7 @@
 //! ```
 
 use serde::{Deserialize, Serialize};
-use touchkeep_core::{DeviceId, RequestId};
+use touchkeep_core::{DeviceId, Id, RequestId};
 use touchkeep_venue::Operation;
 
 /// What was decided about one request.
@@ -155,6 +165,8 @@ pub enum ApprovedBy {
     Touch(DeviceId),
     /// Said yes and typed the passphrase of this software device.
     Passphrase(DeviceId),
+    /// Said yes to an earlier request, and to those like it for a time: by this grant. Never enough where a touch is needed.
+    Grant(Id),
 }
 
 /// A person's yes to what was shown: the digest says to what.
@@ -273,7 +285,10 @@ impl NeedsApproval {
         if approval.digest != self.subject.digest {
             return Err(Mismatch::OtherRequest);
         }
-        if self.need == Need::Touch && approval.by == ApprovedBy::Click {
+        let touched = !matches!(approval.by, ApprovedBy::Click | ApprovedBy::Grant(_));
+        let granted = matches!(approval.by, ApprovedBy::Grant(_));
+        let dangerous = self.subject.operation.kind.is_dangerous();
+        if (self.need == Need::Touch && !touched) || (granted && dangerous) {
             return Err(Mismatch::NotTouched);
         }
         Ok(Allowed {

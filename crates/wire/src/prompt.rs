@@ -20,6 +20,9 @@ pub struct Prompt {
     /// Its id.
     #[cfg_attr(test, ts(type = "string"))]
     pub id: PromptId,
+    /// What programs ask for is counted by the agent since it was started, so that every front end calls it by the same
+    /// number; 0 for everything else.
+    pub number: u32,
     /// When it was asked.
     #[cfg_attr(test, ts(type = "number"))]
     pub asked: UnixMillis,
@@ -35,7 +38,7 @@ pub struct Prompt {
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Question {
-    /// May this request be signed? [`Answer::Approve`] or [`Answer::Refuse`].
+    /// May this request be signed? [`Answer::Approve`], [`Answer::ApproveFor`] or [`Answer::Refuse`].
     Approval(Approval),
     /// May this program have these values? [`Answer::Allow`] or [`Answer::Refuse`].
     Use(UseRequest),
@@ -81,7 +84,7 @@ pub enum Question {
 }
 
 /// A request that wants a person's word.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Approval {
     /// In plain words: `Withdraw 0.5 BTC on Binance to bc1q…`.
@@ -90,14 +93,23 @@ pub struct Approval {
     pub operation: String,
     /// The decoded facts, as name and value, in the order to be shown; values with every character visible.
     pub facts: Vec<(String, String)>,
+    /// Exactly the same was asked for shortly before: how often, and when last. Empty where it was not. To be shown loudly:
+    /// it may be a replay.
+    pub again: String,
     /// What is unusual about it: `first time to this address`.
     pub unusual: Vec<String>,
     /// The client's name.
     pub client: String,
     /// What is known of the process that asks, outermost first. Information, never proof.
     pub process: Vec<String>,
+    /// What that process runs; empty where it cannot be seen.
+    pub executable: String,
+    /// The terminal or the systemd unit that it runs in; empty where it runs in neither.
+    pub place: String,
     /// The item whose key will sign.
     pub key: String,
+    /// Where that key is, and what its use takes: `sealed, opened by a touch`.
+    pub kept: String,
     /// The rule that asks.
     pub rule: String,
     /// Whether the device is to be touched.
@@ -106,6 +118,20 @@ pub struct Approval {
     pub digest: String,
     /// Made for practice: no real money.
     pub practice: bool,
+    /// What a yes may be given to beside this request; none where it can be to nothing more.
+    pub more: Option<More>,
+}
+
+/// Requests like this one, which a yes may cover for a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct More {
+    /// Which, in plain words: `grid-bot buys up to 0.01 BTCUSDT at 20000 or less`.
+    pub what: String,
+    /// For how many minutes; one of these.
+    pub minutes: Vec<u32>,
+    /// For how many requests at most.
+    pub uses: u32,
 }
 
 /// A program that wants values, and is not known to be allowed to.
@@ -159,6 +185,13 @@ pub enum Answer {
     Approve {
         /// The prompt's digest.
         digest: String,
+    },
+    /// Yes, to exactly this digest, and to requests like it for a time: [`Approval::more`].
+    ApproveFor {
+        /// The prompt's digest.
+        digest: String,
+        /// One of those that were offered.
+        minutes: u32,
     },
     /// Yes, to a program that wants values.
     Allow {

@@ -50,6 +50,7 @@ fn types() -> String {
     writeln!(out, "export type Code = (typeof CODES)[number];").unwrap();
     declare::<crate::Failure>(&mut out);
     declare::<crate::Status>(&mut out);
+    declare::<crate::Resting>(&mut out);
     declare::<crate::VaultSummary>(&mut out);
     declare::<crate::EnrolledDevice>(&mut out);
     declare::<crate::ItemSummary>(&mut out);
@@ -60,6 +61,7 @@ fn types() -> String {
     declare::<crate::Prompt>(&mut out);
     declare::<crate::Question>(&mut out);
     declare::<crate::Approval>(&mut out);
+    declare::<crate::More>(&mut out);
     declare::<crate::UseRequest>(&mut out);
     declare::<crate::Scope>(&mut out);
     declare::<crate::PromptClosed>(&mut out);

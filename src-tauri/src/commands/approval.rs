@@ -24,10 +24,15 @@ pub(crate) async fn approve(
     link: State<'_, Link>,
     prompt: PromptId,
     digest: String,
+    minutes: Option<u32>,
 ) -> Result<(), Trouble> {
     let may = link.questions().may_approve(prompt, Instant::now());
     may.map_err(why_not)?;
-    link.answer(prompt, Answer::Approve { digest }).await
+    let answer = match minutes {
+        None => Answer::Approve { digest },
+        Some(minutes) => Answer::ApproveFor { digest, minutes },
+    };
+    link.answer(prompt, answer).await
 }
 
 #[tauri::command]

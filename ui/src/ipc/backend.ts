@@ -64,7 +64,8 @@ export interface CurrentPrompt {
 /** What the approval window may do: see the one question, approve or allow it, refuse it. */
 export interface ApprovalBackend {
   currentPrompt(): Promise<CurrentPrompt | null>;
-  approve(prompt: string, digest: string): Promise<void>;
+  /** Yes to this request; with minutes, to those like it for as long as well. */
+  approve(prompt: string, digest: string, minutes?: number): Promise<void>;
   allow(prompt: string, scope: Scope): Promise<void>;
   refuse(prompt: string): Promise<void>;
   /** There is a new question, or one fewer. */

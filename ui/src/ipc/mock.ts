@@ -68,8 +68,8 @@ export class MockApproval implements ApprovalBackend {
     return { prompt, behind: this.#queue.length - 1, guard_ms: 600 };
   }
 
-  async approve(prompt: string, digest: string): Promise<void> {
-    this.answers.push(`approve ${prompt} ${digest}`);
+  async approve(prompt: string, digest: string, minutes?: number): Promise<void> {
+    this.answers.push(`approve ${prompt} ${digest}${minutes === undefined ? '' : ` ${minutes} min`}`);
     const question = this.#queue[0]?.question;
     this.close('approved');
     if (question?.kind === 'approval' && question.touch) this.open(touchPrompt(Date.now(), question.sentence));
@@ -113,6 +113,7 @@ export class MockApproval implements ApprovalBackend {
 export function withdrawal(now: number, over: Partial<Approval> = {}): Prompt {
   return {
     id: 'p1',
+    number: 1,
     asked: now,
     deadline: now + 60_000,
     question: {
@@ -127,14 +128,19 @@ export function withdrawal(now: number, over: Partial<Approval> = {}): Prompt {
         ['Venue', 'binance'],
         ['Request', 'POST /sapi/v1/capital/withdraw/apply'],
       ],
+      again: '',
       unusual: ['First time to this address', '0.5 BTC is more than all withdrawals of the last 30 days together'],
       client: 'grid-bot',
       process: ['systemd --user', 'python3 /home/kim/bots/grid.py', 'pid 48213, started 09:14'],
+      executable: '/usr/bin/python3.11',
+      place: 'unit grid-bot.service',
       key: 'main-money',
+      kept: 'never leaves YubiKey (87654321), and waits for a touch at each use',
       rule: 'withdrawals: touch',
       touch: true,
       digest: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
       practice: true,
+      more: null,
       ...over,
     },
   };
@@ -144,6 +150,7 @@ export function withdrawal(now: number, over: Partial<Approval> = {}): Prompt {
 export function touchPrompt(now: number, why: string): Prompt {
   return {
     id: 'touch',
+    number: 2,
     asked: now,
     deadline: now + 15_000,
     question: { kind: 'touch', device: 'YubiKey 5 (practice) 87654321', why },
@@ -154,6 +161,7 @@ export function touchPrompt(now: number, why: string): Prompt {
 export function useOfValues(now: number, over: Partial<UseRequest> = {}): Prompt {
   return {
     id: 'use',
+    number: 1,
     asked: now,
     deadline: now + 60_000,
     question: {
@@ -191,6 +199,8 @@ export function questions(scene: string, now: number): Prompt[] {
     rule: 'orders over 500 USDT: approve',
     touch: false,
     practice: false,
+    kept: 'in the vault',
+    more: { what: 'buy up to 0.01 BTCUSDT at 61000 or less on binance', minutes: [5, 15, 60], uses: 20 },
   });
   const hostile = withdrawal(now, {
     sentence: `Withdraw 184467440737095516.16 <img src=x onerror=alert(1)> on Binance to ${'bc1q\\u{202e}'.repeat(14)} (network ${'BEP20'.repeat(6)})`,
@@ -201,6 +211,8 @@ export function questions(scene: string, now: number): Prompt[] {
   switch (scene) {
     case 'order':
       return [order, { ...withdrawal(now), id: 'p2' }];
+    case 'again':
+      return [withdrawal(now, { again: 'exactly the same was asked for once within the hour, last 14 s ago' })];
     case 'hostile':
       return [hostile];
     case 'use':
@@ -242,6 +254,7 @@ function status(scene: Scene, unlocked: boolean): Status {
     armed: null,
     note: null,
     waiting: scene === 'open' ? 1 : 0,
+    resting: [],
     version: '0.1.0',
   };
 }

@@ -24,7 +24,7 @@ export const mainBackend: MainBackend = {
 /** The approval window's commands. */
 export const approvalBackend: ApprovalBackend = {
   currentPrompt: () => invoke<CurrentPrompt | null>('current_prompt'),
-  approve: (prompt, digest) => invoke<void>('approve', { prompt, digest }),
+  approve: (prompt, digest, minutes) => invoke<void>('approve', { prompt, digest, minutes: minutes ?? null }),
   allow: (prompt, scope) => invoke<void>('allow', { prompt, scope }),
   refuse: (prompt) => invoke<void>('refuse', { prompt }),
   onPrompt: (handler) => listen('prompt', () => handler()),

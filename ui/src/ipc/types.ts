@@ -59,8 +59,17 @@ armed: number | null,
 note: string | null,
 /** Prompts that wait for a person. */
 waiting: number,
+/** Who asks nobody for a while, because its last questions went unanswered. */
+resting: Array<Resting>,
 /** The agent's version. */
 version: string, };
+
+/** Whose questions went unanswered, so that it asks nobody for a while. */
+export type Resting = {
+/** `client grid-bot`, or `program /usr/bin/python3`. */
+asker: string,
+/** For how many seconds more. */
+seconds_left: number, };
 
 /** A vault, in short. */
 export type VaultSummary = {
@@ -191,6 +200,9 @@ days_left: number | null, };
 export type Prompt = {
 /** Its id. */
 id: string,
+/** What programs ask for is counted by the agent since it was started, so that every front end calls it by the same
+ * number; 0 for everything else. */
+number: number,
 /** When it was asked. */
 asked: number,
 /** When silence becomes a refusal. */
@@ -231,14 +243,23 @@ sentence: string,
 operation: string,
 /** The decoded facts, as name and value, in the order to be shown; values with every character visible. */
 facts: Array<[string, string]>,
+/** Exactly the same was asked for shortly before: how often, and when last. Empty where it was not. To be shown loudly:
+ * it may be a replay. */
+again: string,
 /** What is unusual about it: `first time to this address`. */
 unusual: Array<string>,
 /** The client's name. */
 client: string,
 /** What is known of the process that asks, outermost first. Information, never proof. */
 process: Array<string>,
+/** What that process runs; empty where it cannot be seen. */
+executable: string,
+/** The terminal or the systemd unit that it runs in; empty where it runs in neither. */
+place: string,
 /** The item whose key will sign. */
 key: string,
+/** Where that key is, and what its use takes: `sealed, opened by a touch`. */
+kept: string,
 /** The rule that asks. */
 rule: string,
 /** Whether the device is to be touched. */
@@ -246,7 +267,18 @@ touch: boolean,
 /** SHA-256 of what will be signed, in hex; comes back in [`Answer::Approve`]. */
 digest: string,
 /** Made for practice: no real money. */
-practice: boolean, };
+practice: boolean,
+/** What a yes may be given to beside this request; none where it can be to nothing more. */
+more: More | null, };
+
+/** Requests like this one, which a yes may cover for a time. */
+export type More = {
+/** Which, in plain words: `grid-bot buys up to 0.01 BTCUSDT at 20000 or less`. */
+what: string,
+/** For how many minutes; one of these. */
+minutes: Array<number>,
+/** For how many requests at most. */
+uses: number, };
 
 /** A program that wants values, and is not known to be allowed to. */
 export type UseRequest = {

@@ -80,6 +80,28 @@ describe('approval window', () => {
     expect(backend.answers).toEqual(['refuse use']);
   });
 
+  it('says loudly that exactly the same was asked for before', async () => {
+    await show(new MockApproval(questions('again', Date.now())));
+    expect(find('again')?.textContent).toContain('last 14 s ago');
+    expect(find('again')?.getAttribute('role')).toBe('alert');
+  });
+
+  it('offers what a yes may cover for a time, and nothing of the sort where a touch is needed', async () => {
+    const backend = new MockApproval(questions('order', Date.now()));
+    await show(backend);
+    expect(find('more')?.textContent).toContain('buy up to 0.01 BTCUSDT at 61000 or less');
+    expect(button('approve-15').disabled).toBe(true);
+    button('approve-15').click();
+    expect(backend.answers).toEqual([]);
+    await settle(GUARD_MS);
+    button('approve-15').click();
+    await settle();
+    expect(backend.answers[0]).toMatch(/^approve p1 [0-9a-f]{64} 15 min$/);
+    await settle(1000);
+    expect(find('more')).toBeNull();
+    expect(find('kept')?.textContent).toContain('main-money');
+  });
+
   it('approves exactly the digest that was shown, then waits for the touch', async () => {
     const backend = new MockApproval(questions('withdraw', Date.now()));
     await show(backend);

@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 
 pub(crate) use self::{
     executable::{Executable, Hashes},
-    process::{Process, Terminal, chain},
+    process::{Process, Terminal},
 };
 use self::{pin::Pin, process::unit};
 
@@ -33,6 +33,8 @@ pub(crate) struct Caller {
     chain: Vec<Process>,
     /// The systemd unit that it runs in.
     unit: Option<String>,
+    /// Nobody can say which of several processes it is.
+    shared: bool,
     pin: Option<Arc<Pin>>,
 }
 
@@ -43,30 +45,41 @@ impl Caller {
         let Some(pid) = pid.filter(|pid| *pid > 0) else {
             return Self::unknown();
         };
-        Pin::of(stream, pid).map_or_else(Self::unknown, |pin| Self::pinned(pid, pin))
+        Pin::of(stream, pid).map_or_else(Self::unknown, |pin| Self::pinned(pid, pin, is_our_own))
     }
 
     /// Looks at a process that holds something, such as the other end of a loopback connection. Blocks.
     pub(crate) fn holding(pid: i32, holds: impl FnOnce(i32) -> bool) -> Self {
         // Pinned first and looked at again then: a number that became another's in between holds nothing.
         match Pin::of_pid(pid) {
-            Some(pin) if holds(pid) => Self::pinned(pid, pin),
+            Some(pin) if holds(pid) => Self::pinned(pid, pin, |_| false),
             _ => Self::unknown(),
         }
     }
 
-    fn pinned(pid: i32, pin: Pin) -> Self {
+    /// One of several processes that may be it: shown, and never taken for the one that asks.
+    pub(crate) fn one_of_many(pid: i32) -> Self {
+        Self {
+            shared: true,
+            pin: None,
+            ..Self::holding(pid, |_| true)
+        }
+    }
+
+    // Whoever only passes on what another asks for is not the client.
+    fn pinned(pid: i32, pin: Pin, passes_on: impl Fn(&Process) -> bool) -> Self {
         let chain = family(pid);
-        // What was read is of the process that connected only if that still lives: until then its number is nobody else's.
+        // What was read is of the process that asks only if that still lives: until then its number is nobody else's.
         if !pin.lives() {
             return Self::unknown();
         }
-        let client = chain.iter().position(|one| !is_our_own(one));
+        let client = chain.iter().position(|one| !passes_on(one));
         Self {
             asker: chain.first().cloned(),
             client: client.and_then(|at| chain.get(at)).cloned(),
             chain: chain.into_iter().skip(client.unwrap_or(0)).collect(),
             unit: unit(pid),
+            shared: false,
             pin: Some(Arc::new(pin)),
         }
     }
@@ -78,6 +91,7 @@ impl Caller {
             client: None,
             chain: Vec::new(),
             unit: None,
+            shared: false,
             pin: None,
         }
     }
@@ -116,6 +130,25 @@ impl Caller {
     /// The systemd unit that it runs in.
     pub(crate) fn unit(&self) -> Option<&str> {
         self.unit.as_deref()
+    }
+
+    /// Whether several processes may be it.
+    pub(crate) const fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// What it was seen to be, for a person: it may be gone by now.
+    pub(crate) const fn seen(&self) -> Option<&Process> {
+        self.client.as_ref()
+    }
+
+    /// Where it runs, for a person: `terminal pts/3`, `unit bot.service`; empty where in neither.
+    pub(crate) fn place(&self) -> String {
+        match (self.terminal(), self.unit()) {
+            (Some(terminal), _) => format!("terminal {}", terminal.name),
+            (None, Some(unit)) => format!("unit {unit}"),
+            (None, None) => String::new(),
+        }
     }
 
     /// The client and its parents, outermost first, for a person.

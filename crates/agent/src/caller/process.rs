@@ -6,9 +6,6 @@ use touchkeep_core::text::visible;
 
 use super::Executable;
 
-/// Parents that are named.
-const MAX_NAMED: usize = 6;
-
 /// A process, as it was when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Process {
@@ -133,21 +130,6 @@ pub(super) fn parent(pid: i32) -> Option<i32> {
     Stat::read(pid).map(|stat| stat.parent)
 }
 
-/// A process and its parents, outermost first: `bash (812)`.
-pub(crate) fn chain(pid: i32) -> Vec<String> {
-    let mut chain = Vec::new();
-    let mut next = pid;
-    while next > 1 && chain.len() < MAX_NAMED {
-        let Some(stat) = Stat::read(next) else {
-            break;
-        };
-        chain.push(format!("{} ({next})", visible(&stat.name)));
-        next = stat.parent;
-    }
-    chain.reverse();
-    chain
-}
-
 /// The systemd unit of a process: the innermost `.service` or `.scope` of its control group.
 pub(super) fn unit(pid: i32) -> Option<String> {
     let groups =
@@ -183,18 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_process_is_the_innermost() {
-        let pid = i32::try_from(std::process::id()).unwrap();
-        let chain = chain(pid);
-        assert!(
-            chain.last().unwrap().ends_with(&format!("({pid})")),
-            "{chain:?}"
-        );
-    }
-
-    #[test]
-    fn a_process_that_is_gone_has_no_chain() {
-        assert!(chain(i32::MAX).is_empty());
+    fn a_process_that_is_gone_cannot_be_looked_at() {
         assert!(Process::look(i32::MAX).is_none());
     }
 

@@ -32,6 +32,7 @@ const MAX_AHEAD: usize = 256;
 pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<GrantSummary>, Failure> {
     let (_, open) = open_vault(agent)?;
     let mut all = agent.gate().list();
+    all.extend(agent.gate().requests().list());
     let vault = open.read();
     let now = SystemClock.now();
     let ahead = agent.gate().ahead();
@@ -88,6 +89,7 @@ pub(crate) async fn revoke(agent: &Arc<Agent>, grant: String) -> Result<Done, Fa
                 )),
             )?;
         }
+        ended += revoke_requests(agent, all, &grant)?;
         let gone: Vec<Ahead> = agent
             .gate()
             .ahead()
@@ -108,6 +110,25 @@ pub(crate) async fn revoke(agent: &Arc<Agent>, grant: String) -> Result<Done, Fa
     .await?;
     agent.prompts().changed("grants");
     Ok(Done {})
+}
+
+// What bots may have signed without a question; how many of that ended.
+fn revoke_requests(agent: &Agent, all: bool, grant: &str) -> Result<usize, Failure> {
+    let requests = agent.gate().requests();
+    let mut ended = 0;
+    for one in requests.list().iter().filter(|one| all || one.id == grant) {
+        let Some((client, what)) = one.id.parse().ok().and_then(|id| requests.revoke(id)) else {
+            continue;
+        };
+        ended += 1;
+        let (current, _) = open_vault(agent)?;
+        let event = Event::new(Kind::GrantRevoked, Decision::Done).text(format!(
+            "{} is asked about again: {what}.",
+            visible(&client)
+        ));
+        current.record(&event.detail("grant", one.id.clone()))?;
+    }
+    Ok(ended)
 }
 
 fn take_back(agent: &Agent, gone: &[Ahead]) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use touchkeep_core::Code;
 use touchkeep_wire::{
     AcceptModule, AddClient, AddEnvironment, AddGrant, AddItem, AnswerPrompt, ArmTradeKeys,
     AskGrant, AttestDevice, BeginBundle, BundleRows, Call, ChangePin, CheckReminders,
-    CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EnrollDevice, ExportItems,
+    CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EndRests, EnrollDevice, ExportItems,
     ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello, ImportItems, InspectDevice,
     JoinMembership, KeysFor, ListAudit, ListBackups, ListClients, ListDevices, ListEnvironments,
     ListGrants, ListItems, ListPrompts, ListRecovery, ListReminders, ListVenues, ListVersions,
@@ -292,7 +292,13 @@ pub(super) async fn dispatch(
             })
             .await
         }
-        AnswerPrompt::METHOD => Err(Failure::new(
+        EndRests::METHOD if channel == Channel::FrontEnds => {
+            call(params, |EndRests {}| async {
+                Ok(agent.prompts().end_rests())
+            })
+            .await
+        }
+        AnswerPrompt::METHOD | EndRests::METHOD => Err(Failure::new(
             Code::NotPermitted,
             "Questions are answered by front ends only.",
             "Use the desktop, or run: touchkeep approve",

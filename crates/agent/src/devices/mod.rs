@@ -290,11 +290,13 @@ impl Devices {
     async fn typed(&self, question: Question) -> Result<String, Failure> {
         match self.prompts.ask(question, self.secret_within).await {
             Reply::Secret(value) => Ok(value.into_inner()),
-            Reply::Refused | Reply::Approved(_) | Reply::Allowed(_) => Err(Failure::new(
-                Code::Refused,
-                "It was refused where the PIN or passphrase was to be typed.",
-                "",
-            )),
+            Reply::Refused | Reply::Approved(_) | Reply::ApprovedFor(..) | Reply::Allowed(_) => {
+                Err(Failure::new(
+                    Code::Refused,
+                    "It was refused where the PIN or passphrase was to be typed.",
+                    "",
+                ))
+            }
             Reply::TimedOut => Err(Failure::new(
                 Code::TimedOut,
                 "Nobody typed the PIN or passphrase in time.",

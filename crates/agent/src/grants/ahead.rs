@@ -98,6 +98,8 @@ impl Ahead {
             given: self.given,
             seconds_left: None,
             until: Some(self.until),
+            what: None,
+            uses_left: None,
         }
     }
 

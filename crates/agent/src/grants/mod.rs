@@ -5,10 +5,14 @@
 //! values, for keys that may move money or make keys, and for an export: those are asked for each time. Whatever is let
 //! through is on disk in the audit log before it leaves here.
 //!
+//! Requests of bots are another matter, with the same end: `requests` (a yes that holds for a time), `like` (for what).
+//!
 //! Read in this order: [`Gate::admit`], `rule` (what covers what), `ahead` (kept in the vault), `question` (what is shown).
 
 mod ahead;
+mod like;
 mod question;
+mod requests;
 mod rule;
 
 use std::{
@@ -22,8 +26,13 @@ use touchkeep_vault::{Item, ItemKind, SecretPlace};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::{Failure, Purpose, Question, Scope};
 
-pub(crate) use self::ahead::{Ahead, Interpreter, SETTING as GRANTS};
 use self::rule::{Covered, Grant, Holder, Remembered};
+pub(crate) use self::{
+    ahead::{Ahead, Interpreter, SETTING as GRANTS},
+    like::Like,
+    question::unusual_of,
+    requests::{RequestGrant, RequestGrants, offer},
+};
 use crate::{
     agent::Agent,
     caller::{Caller, Hashes},
@@ -102,6 +111,7 @@ pub(crate) struct Gate {
     remembered: Mutex<Vec<Grant>>,
     ahead: Mutex<Arc<[Ahead]>>,
     hashes: Hashes,
+    requests: RequestGrants,
 }
 
 impl Gate {
@@ -249,6 +259,7 @@ impl Gate {
     /// Forgets every answer; what was allowed ahead stays in the vault, and counts once that is open again.
     pub(crate) fn forget(&self) {
         self.remembered().clear();
+        self.requests.forget();
         *self.lock_ahead() = Arc::default();
     }
 
@@ -260,6 +271,11 @@ impl Gate {
     /// What was allowed ahead on this machine.
     pub(crate) fn ahead(&self) -> Arc<[Ahead]> {
         Arc::clone(&self.lock_ahead())
+    }
+
+    /// What bots may have signed for a time.
+    pub(crate) const fn requests(&self) -> &RequestGrants {
+        &self.requests
     }
 
     /// Hashes of executables.

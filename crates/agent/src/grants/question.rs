@@ -26,11 +26,6 @@ pub(super) fn about(
         _ => format!("{name} asks for {} values", uses.len()),
     };
     let terminal = caller.terminal();
-    let place = match (&terminal, caller.unit()) {
-        (Some(terminal), _) => format!("terminal {}", terminal.name),
-        (None, Some(unit)) => format!("unit {unit}"),
-        (None, None) => String::new(),
-    };
     let mut scopes = vec![Scope::Once];
     if purpose != Purpose::Export && !uses.iter().any(|one| one.each_time) && client.is_some() {
         scopes.push(Scope::Process);
@@ -46,7 +41,7 @@ pub(super) fn about(
             .map(|executable| executable.shown())
             .unwrap_or_default(),
         process: caller.lines(),
-        place,
+        place: caller.place(),
         unusual: unusual(caller, uses),
         scopes,
         minutes: u32::try_from(agent.config().grant().as_secs().div_ceil(60)).unwrap_or(u32::MAX),
@@ -58,10 +53,14 @@ pub(super) fn about(
     }
 }
 
-fn unusual(caller: &Caller, uses: &[ItemUse]) -> Vec<String> {
+/// What is unusual about whoever asks.
+pub(crate) fn unusual_of(caller: &Caller) -> Vec<String> {
     let mut unusual = Vec::new();
-    let client = caller.client();
-    match client.map(|client| &client.executable) {
+    match caller.client().map(|client| &client.executable) {
+        None if caller.is_shared() => unusual.push(
+            "several programs share its connection, and nobody can say which of them asks"
+                .to_owned(),
+        ),
         None => unusual.push("the system does not say which program asks".to_owned()),
         Some(None) => unusual.push("what it runs cannot be looked at".to_owned()),
         Some(Some(executable)) => {
@@ -73,10 +72,18 @@ fn unusual(caller: &Caller, uses: &[ItemUse]) -> Vec<String> {
             }
         }
     }
+    unusual
+}
+
+fn unusual(caller: &Caller, uses: &[ItemUse]) -> Vec<String> {
+    let mut unusual = unusual_of(caller);
     if uses.iter().any(|one| one.each_time) {
         unusual.push("sealed, or of a key that may move money: asked for each time".to_owned());
     }
-    if client.is_some_and(|client| has_lookalikes(&client.name)) {
+    if caller
+        .client()
+        .is_some_and(|client| has_lookalikes(&client.name))
+    {
         unusual.push("its name holds letters that look like others".to_owned());
     }
     unusual

@@ -77,6 +77,8 @@ impl Grant {
             given: self.given,
             seconds_left: Some(left.as_secs()),
             until: None,
+            what: None,
+            uses_left: None,
         }
     }
 }

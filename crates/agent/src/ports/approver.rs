@@ -1,4 +1,10 @@
-//! A person's eyes: what is shown of a request, and what is said back.
+//! A person's eyes: what is shown of a request, and what is said back. An earlier yes that covers it is looked for first.
+//!
+//! Read in this order: this file, `facts` (what the request says), `limits` (of the rules), `unusual` (what is not as it was before).
+
+mod facts;
+mod limits;
+mod unusual;
 
 use std::{
     sync::{Arc, Weak},
@@ -6,33 +12,39 @@ use std::{
 };
 
 use data_encoding::HEXLOWER;
-use touchkeep_audit::Log;
-use touchkeep_core::{
-    Clock, SystemClock,
-    text::{has_lookalikes, visible},
-};
-use touchkeep_pipeline::{Answer, Answering, Approver, Question};
+use touchkeep_audit::{Decision, Event, Kind, Log};
+use touchkeep_core::{Clock, Id, SystemClock, text::visible};
+use touchkeep_pipeline::{Answer, Answering, Approver, KeyHandle, Question, Signer};
 use touchkeep_policy::Need;
-use touchkeep_venue::Operation;
+use touchkeep_vault::SecretPlace;
 use touchkeep_wire::Approval;
 
 use super::{Running, intents};
 use crate::{
     agent::Agent,
+    caller::Caller,
     devices::blocking,
+    grants::{RequestGrant, offer},
     notify,
     prompts::{Prompts, Reply},
-    vault::Current,
+    vault::{Current, device_label},
 };
 
-/// How many earlier requests are looked through for a destination.
-const LOOKS_BACK: usize = 1000;
+/// The question ends that much before the request does, so that silence is seen to be silence.
+const SOONER: Duration = Duration::from_millis(20);
 
 pub(super) struct People {
     prompts: Prompts,
     running: Arc<Running>,
+    agent: Weak<Agent>,
     current: Weak<Current>,
     log: Log,
+}
+
+// What is known once somebody has been looked for: an earlier yes, or what is to be shown of whom.
+enum Looked {
+    Granted(Id),
+    Shown(Box<(Approval, Caller)>),
 }
 
 impl People {
@@ -40,35 +52,64 @@ impl People {
         Self {
             prompts: agent.prompts().clone(),
             running: Arc::clone(agent.running()),
+            agent: Arc::downgrade(agent),
             current: Arc::downgrade(current),
             log,
         }
     }
 
-    async fn shown(&self, question: &Question) -> Approval {
-        let operation = question.operation.clone();
-        let (running, request) = (Arc::clone(&self.running), question.request);
-        let (log, current) = (self.log.clone(), self.current.clone());
-        let facts = operation.clone();
-        let looked = blocking(move || {
-            let current = current.upgrade();
-            let unusual = unusual(&facts, current.as_deref(), &log);
-            let practice = current.is_some_and(|current| current.is_practice());
-            (running.process(request), unusual, practice)
+    async fn look(&self, question: &Question) -> Option<Looked> {
+        let (running, agent) = (Arc::clone(&self.running), self.agent.upgrade()?);
+        let (current, log) = (self.current.upgrade()?, self.log.clone());
+        let question = question.clone();
+        blocking(move || {
+            let caller = running.caller(question.request);
+            // Nothing that was allowed outlives the lock, even where the key does.
+            let is_open = current.peek().is_some();
+            if is_open && let Some(grant) = agent.gate().requests().take(&question, &caller) {
+                return Looked::Granted(grant);
+            }
+            let mut approval = shown(&question, &caller, &current, &log);
+            let longest = agent.config().grant();
+            approval.more = offer(&question, &caller, longest).filter(|_| is_open);
+            Looked::Shown(Box::new((approval, caller)))
+        })
+        .await
+        .ok()
+    }
+
+    // Remembers a yes that was given for a time, for the process that was shown, and only once that is recorded. Whatever
+    // comes in between leaves the yes what it is: to this one request.
+    async fn remember(&self, question: &Question, caller: Caller, minutes: u32) {
+        let (Some(agent), Some(current)) = (self.agent.upgrade(), self.current.upgrade()) else {
+            return;
+        };
+        let question = question.clone();
+        let remembered = blocking(move || {
+            let open = current.peek()?;
+            let grant = RequestGrant::of(&question, &caller, minutes)?;
+            let (id, client) = (grant.id(), &question.client);
+            let mut event = Event::new(Kind::GrantGiven, Decision::Approved)
+                .text(grant.sentence(minutes))
+                .client(client.id, client.name.clone())
+                .item(question.key.item, question.key.name.clone())
+                .detail("grant", id.to_string());
+            event.request = Some(question.request);
+            event.rule = Some(question.rule.clone());
+            current.record(&event).ok()?;
+            agent.gate().requests().give(grant);
+            // A lock that came in between has ended everything already, and would not come by again.
+            if !current.peek().is_some_and(|now| Arc::ptr_eq(&now, &open)) {
+                agent.gate().requests().revoke(id)?;
+                return None;
+            }
+            Some(())
         });
-        let (process, unusual, practice) = looked.await.unwrap_or_default();
-        Approval {
-            sentence: operation.sentence(),
-            operation: operation.kind.as_str().to_owned(),
-            facts: facts_of(&operation),
-            unusual,
-            client: visible(&question.client.name),
-            process,
-            key: visible(&question.key.name),
-            rule: visible(&question.rule),
-            touch: question.need == Need::Touch,
-            digest: HEXLOWER.encode(&question.digest),
-            practice,
+        match remembered.await {
+            Ok(Some(())) => self.prompts.changed("grants"),
+            _ => tracing::warn!(
+                "a yes for a time was not remembered: the program that asked is gone, the vault was locked, or the log cannot be written"
+            ),
         }
     }
 }
@@ -76,14 +117,26 @@ impl People {
 impl Approver for People {
     fn ask<'a>(&'a self, question: &'a Question) -> Answering<'a, Answer> {
         Box::pin(async move {
-            let approval = self.shown(question).await;
-            let within = question.deadline.since(SystemClock.now());
+            let (approval, caller) = match self.look(question).await {
+                Some(Looked::Granted(grant)) => {
+                    let digest = question.digest;
+                    return Answer::Granted { digest, grant };
+                }
+                Some(Looked::Shown(shown)) => *shown,
+                None => return Answer::Nobody,
+            };
+            let within = Duration::from_millis(question.deadline.since(SystemClock.now()));
             let asked = touchkeep_wire::Question::Approval(approval);
-            match self.prompts.ask(asked, Duration::from_millis(within)).await {
-                Reply::Approved(digest) => match digest_of(&digest) {
-                    Some(digest) => Answer::Yes { digest },
-                    None => Answer::No,
-                },
+            let reply = self.prompts.ask(asked, within.saturating_sub(SOONER)).await;
+            if let Reply::ApprovedFor(digest, minutes) = &reply
+                && digest_of(digest) == Some(question.digest)
+            {
+                self.remember(question, caller, *minutes).await;
+            }
+            match reply {
+                Reply::Approved(digest) | Reply::ApprovedFor(digest, _) => {
+                    digest_of(&digest).map_or(Answer::No, |digest| Answer::Yes { digest })
+                }
                 Reply::Refused | Reply::Secret(_) | Reply::Allowed(_) => Answer::No,
                 Reply::TimedOut => Answer::Nobody,
                 Reply::Resting(left) => {
@@ -107,7 +160,7 @@ impl Approver for People {
     fn tell(&self, question: &Question) {
         let body = format!(
             "{}. Asked by {}, let through by the rule {}.",
-            question.operation.sentence(),
+            facts::sentence(&question.operation),
             visible(&question.client.name),
             visible(&question.rule)
         );
@@ -119,121 +172,67 @@ fn digest_of(hex: &str) -> Option<[u8; 32]> {
     HEXLOWER.decode(hex.as_bytes()).ok()?.try_into().ok()
 }
 
-/// Names of parameters that become facts of their own.
-const DECODED: [&str; 10] = [
-    "coin",
-    "asset",
-    "address",
-    "addressTag",
-    "network",
-    "amount",
-    "symbol",
-    "quantity",
-    "price",
-    "quoteOrderQty",
-];
+fn shown(question: &Question, caller: &Caller, current: &Current, log: &Log) -> Approval {
+    let operation = &question.operation;
+    let (mut facts, whole) = facts::of(operation);
+    let held = question.limits.iter().flat_map(limits::held);
+    facts.extend(held.map(|limit| ("Limit".to_owned(), limit)));
+    let mut unusual = unusual::of(question, caller, current, log);
+    if !whole {
+        unusual.insert(
+            0,
+            "too long to be shown whole: what is not shown here is signed as well".to_owned(),
+        );
+    }
+    Approval {
+        sentence: facts::sentence(operation),
+        operation: operation.kind.as_str().to_owned(),
+        facts,
+        again: question
+            .again
+            .map(|again| again.to_string())
+            .unwrap_or_default(),
+        unusual,
+        client: visible(&question.client.name),
+        process: caller.lines(),
+        executable: caller
+            .seen()
+            .and_then(|seen| seen.executable.as_ref())
+            .map(|executable| executable.shown())
+            .unwrap_or_default(),
+        place: caller.place(),
+        key: visible(&question.key.name),
+        kept: kept(&question.key, current),
+        rule: visible(&question.rule),
+        touch: question.need == Need::Touch,
+        digest: HEXLOWER.encode(&question.digest),
+        practice: current.is_practice(),
+        more: None,
+    }
+}
 
-// Facts in the order in which a person reads them.
-fn facts_of(operation: &Operation) -> Vec<(String, String)> {
-    let text = |value: &Option<String>| value.as_deref().map(visible);
-    let number = |value: &Option<touchkeep_core::Decimal>| value.as_ref().map(ToString::to_string);
-    let side = operation.side.map(|side| {
-        match side {
-            touchkeep_venue::Side::Buy => "buy",
-            touchkeep_venue::Side::Sell => "sell",
+// Where the key is, and what its use takes.
+fn kept(key: &KeyHandle, current: &Current) -> String {
+    let place = current
+        .peek()
+        .and_then(|open| open.read().item(key.item).map(|item| item.secret.clone()));
+    match (&key.signer, place) {
+        (Signer::Device { device, .. }, _) => {
+            let devices = current.devices();
+            let found = devices.iter().find(|one| one.id == *device);
+            let label = found.map_or_else(|| "a device".to_owned(), device_label);
+            let touch = if key.touched_each_use {
+                ", and waits for a touch at each use"
+            } else {
+                ""
+            };
+            format!("never leaves {label}{touch}")
         }
-        .to_owned()
-    });
-    let amount = match (&operation.amount, &operation.asset) {
-        (Some(amount), Some(asset)) => Some(format!("{amount} {}", visible(asset))),
-        (amount, _) => number(amount),
-    };
-    let asset = operation
-        .amount
-        .is_none()
-        .then(|| text(&operation.asset))
-        .flatten();
-    let facts = [
-        ("Amount", amount),
-        ("Asset", asset),
-        ("Destination", text(&operation.destination)),
-        ("Destination tag", text(&operation.destination_tag)),
-        ("Network", text(&operation.network)),
-        ("Market", text(&operation.symbol)),
-        ("Side", side),
-        ("Price", number(&operation.price)),
-        ("Quote amount", number(&operation.quote_amount)),
-        ("Client's own id", text(&operation.client_id)),
-        (
-            "Request",
-            Some(format!(
-                "{} {} ({})",
-                visible(&operation.method),
-                visible(&operation.path),
-                visible(&operation.venue)
-            )),
-        ),
-    ];
-    let known = facts
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    // Everything else that is sent, under the venue's own names. Left out is only what a fact above says already: a name
-    // that is decoded, with exactly the value that was shown.
-    let texts = [
-        &operation.asset,
-        &operation.destination,
-        &operation.destination_tag,
-        &operation.network,
-        &operation.symbol,
-        &operation.client_id,
-    ];
-    let numbers = [&operation.amount, &operation.price, &operation.quote_amount];
-    let is_said = |name: &str, value: &str| {
-        DECODED.contains(&name)
-            && (texts.iter().any(|text| text.as_deref() == Some(value))
-                || numbers.iter().any(|number| {
-                    number
-                        .as_ref()
-                        .is_some_and(|n| value.parse().as_ref() == Ok(n))
-                }))
-    };
-    let others = operation
-        .parameters
-        .iter()
-        .filter(|parameter| !is_said(&parameter.name, &parameter.value))
-        .map(|parameter| (visible(&parameter.name), visible(&parameter.value)));
-    known.chain(others).collect()
-}
-
-fn unusual(operation: &Operation, current: Option<&Current>, log: &Log) -> Vec<String> {
-    let mut unusual = Vec::new();
-    let texts = [
-        &operation.destination,
-        &operation.destination_tag,
-        &operation.asset,
-        &operation.symbol,
-    ];
-    if texts.into_iter().flatten().any(|text| has_lookalikes(text)) {
-        unusual.push("holds letters that look like others".to_owned());
+        (Signer::Secret, _) if key.touched_each_use => {
+            "sealed: a touch opens it for this one use".to_owned()
+        }
+        (Signer::Secret, Some(SecretPlace::Sealed)) => "sealed: opened for this one use".to_owned(),
+        (Signer::Secret, Some(_)) => "in the vault".to_owned(),
+        (Signer::Secret, None) => "armed: it outlived the lock".to_owned(),
     }
-    if let Some(destination) = &operation.destination
-        && !was_used(destination, current, log)
-    {
-        unusual.push("first time to this address".to_owned());
-    }
-    unusual
-}
-
-// Whether money was sent there before, as far as the log is looked through.
-fn was_used(destination: &str, current: Option<&Current>, log: &Log) -> bool {
-    let Some(open) = current.and_then(Current::peek) else {
-        return false;
-    };
-    let identity = open.read().audit_identity().ok();
-    let rows = log.list(&intents(LOOKS_BACK), identity.as_ref());
-    let rows = rows.unwrap_or_default().rows;
-    let mut operations = rows
-        .iter()
-        .filter_map(|row| row.event.as_ref()?.operation.as_ref());
-    operations.any(|earlier| earlier.destination.as_deref() == Some(destination))
 }

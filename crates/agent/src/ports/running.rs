@@ -9,6 +9,8 @@ use std::{
 use touchkeep_core::{ApiSecret, ItemId, RequestId, text::visible};
 use touchkeep_pipeline::Question;
 
+use crate::caller::Caller;
+
 /// The requests.
 #[derive(Default)]
 pub(crate) struct Running(Mutex<Inner>);
@@ -45,11 +47,12 @@ impl Running {
         self.lock().purposes.insert(question.request, why);
     }
 
-    /// The process that asks, as far as it can be seen. Blocks for some milliseconds.
-    pub(super) fn process(&self, request: RequestId) -> Vec<String> {
+    /// The process that asks, as far as it can be seen now. Blocks for some milliseconds.
+    pub(super) fn caller(&self, request: RequestId) -> Caller {
         let from = self.lock().peers.get(&request).copied();
-        from.map(|(peer, port)| crate::proxy::process_of(peer, port))
-            .unwrap_or_default()
+        from.map_or_else(Caller::unknown, |(peer, port)| {
+            crate::proxy::caller_of(peer, port)
+        })
     }
 
     /// What a request is for.

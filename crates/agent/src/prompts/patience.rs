@@ -7,6 +7,9 @@ use std::{
     time::Duration,
 };
 
+use touchkeep_core::text::visible;
+use touchkeep_wire::Resting;
+
 use crate::uptime::Uptime;
 
 /// Unanswered questions in a row before it rests.
@@ -34,6 +37,30 @@ impl Patience {
             .filter(|count| count.unanswered >= UNANSWERED)?;
         let left = REST.saturating_sub(Uptime::now().since(count.last));
         (!left.is_zero()).then_some(left)
+    }
+
+    /// Who rests, the longest first.
+    pub(super) fn list(&self) -> Vec<Resting> {
+        let now = Uptime::now();
+        let counts = self.lock();
+        let resting = counts
+            .iter()
+            .filter(|(_, count)| count.unanswered >= UNANSWERED)
+            .map(|(asker, count)| (asker, REST.saturating_sub(now.since(count.last))))
+            .filter(|(_, left)| !left.is_zero());
+        let mut resting: Vec<Resting> = resting
+            .map(|(asker, left)| Resting {
+                asker: visible(asker),
+                seconds_left: left.as_secs().max(1),
+            })
+            .collect();
+        resting.sort_by_key(|one| std::cmp::Reverse(one.seconds_left));
+        resting
+    }
+
+    /// Begins every count anew.
+    pub(super) fn forget(&self) {
+        self.lock().clear();
     }
 
     /// A question of it ended. An answer, whichever, begins the count anew.

@@ -32,7 +32,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use self::seats::{Seat, Seats};
 pub(crate) use self::{
     answer::{Answer, passed_on},
-    peer::process_of,
+    peer::caller_of,
     refusal::Refusal,
     upstream::{SendError, ToSend, Upstream},
 };

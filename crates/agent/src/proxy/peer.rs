@@ -3,30 +3,25 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
-use crate::caller::{Caller, chain};
+use crate::caller::Caller;
 
 /// Processes that are looked at.
 const MAX_PROCESSES: usize = 4096;
 /// Descriptors of one process that are looked at.
 const MAX_DESCRIPTORS: usize = 4096;
 
-/// The process and its parents, outermost first; empty where it cannot be found. Blocks for some milliseconds.
-pub(crate) fn process_of(peer: SocketAddr, ours: u16) -> Vec<String> {
-    socket(peer, ours)
-        .and_then(holder)
-        .map(chain)
-        .unwrap_or_default()
-}
-
-/// The process, held so that its number stays its own, for who asks it for more than a line to show; unknown where it cannot
-/// be found, as another user's cannot. Blocks for some milliseconds.
+/// Whoever holds the other end of a connection to us, held so that its number stays its own; unknown where it cannot be
+/// found, as another user's cannot. Blocks for some milliseconds.
 pub(crate) fn caller_of(peer: SocketAddr, ours: u16) -> Caller {
     let Some(socket) = socket(peer, ours) else {
         return Caller::unknown();
     };
-    holder(socket).map_or_else(Caller::unknown, |pid| {
-        Caller::holding(pid, |pid| holds(pid, socket))
-    })
+    match holders(socket).as_slice() {
+        [] => Caller::unknown(),
+        [only] => Caller::holding(*only, |pid| holds(pid, socket)),
+        // It was inherited, and any of them may have written: one is shown, and none is known.
+        [first, ..] => Caller::one_of_many(*first),
+    }
 }
 
 // The inode of the peer's end.
@@ -56,14 +51,17 @@ fn hex(address: SocketAddrV4) -> String {
     format!("{ip:08X}:{:04X}", address.port())
 }
 
-fn holder(inode: u64) -> Option<i32> {
-    let processes = std::fs::read_dir("/proc")
-        .ok()?
-        .flatten()
-        .take(MAX_PROCESSES);
+// Every process that has a socket open, as far as we may look.
+fn holders(inode: u64) -> Vec<i32> {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     processes
+        .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .find(|pid| holds(*pid, inode))
+        .take(MAX_PROCESSES)
+        .filter(|pid| holds(*pid, inode))
+        .collect()
 }
 
 fn holds(pid: i32, inode: u64) -> bool {
@@ -86,12 +84,10 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let chain = process_of(stream.local_addr().unwrap(), port);
-        let pid = std::process::id();
-        assert!(
-            chain.last().unwrap().ends_with(&format!("({pid})")),
-            "{chain:?}"
-        );
+        let caller = caller_of(stream.local_addr().unwrap(), port);
+        let pid = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(caller.pid(), Some(pid));
+        assert!(!caller.is_shared() && !caller.is_gone());
     }
 
     #[test]
@@ -108,6 +104,28 @@ mod tests {
 
     #[test]
     fn a_connection_that_is_not_there_is_nobodys() {
-        assert!(process_of("127.0.0.1:1".parse().unwrap(), 2).is_empty());
+        let caller = caller_of("127.0.0.1:1".parse().unwrap(), 2);
+        assert!(caller.pid().is_none() && caller.lines().is_empty());
+    }
+
+    #[test]
+    fn a_connection_that_two_processes_hold_is_neithers() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (peer, port) = (
+            stream.local_addr().unwrap(),
+            listener.local_addr().unwrap().port(),
+        );
+        let inherited =
+            std::process::Stdio::from(std::os::fd::OwnedFd::from(stream.try_clone().unwrap()));
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .stdin(inherited)
+            .spawn()
+            .unwrap();
+        let caller = caller_of(peer, port);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(caller.is_shared() && caller.client().is_none());
     }
 }

@@ -189,6 +189,7 @@ impl Armed {
             tracing::error!(%error, "the log cannot be read, so no key outlives the lock");
             return None;
         }
+        pipeline.remember(history.asked());
         Some(Self {
             until,
             clients: open.clients(),

@@ -395,6 +395,7 @@ fn put_in_force(
     pipeline
         .set_policy(policy, &history)
         .map_err(|error| failure::read_log(&error))?;
+    pipeline.remember(history.asked());
     let clients = client::Client::read_all(vault.setting(client::SETTING));
     let machine = agent.state().log(current.id());
     let mut ahead = Ahead::read_all(&vault);

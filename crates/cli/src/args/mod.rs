@@ -256,7 +256,7 @@ pub(crate) enum Verb {
     Venue(Venue),
     /// Answer requests and programs that wait for a person, in this terminal.
     #[command(
-        after_help = "Stays until Ctrl-C. Each request is shown in plain words; type `approve` to go on, anything else refuses. For a program that asks for a value, type how much it may: once, process or terminal.\n\nExamples:\n  touchkeep approve\n  touchkeep approve --once"
+        after_help = "Stays until Ctrl-C. Each request is shown in plain words, the oldest first; type `approve` to go on, `next` to look at the next one first, anything else refuses. Where a rule asks for a click alone, `approve 15` covers requests like it of that process for 15 min as well: see `touchkeep grant list`. For a program that asks for a value, type how much it may: once, process or terminal. A client whose questions went unanswered may ask again from now on.\n\nExamples:\n  touchkeep approve\n  touchkeep approve --once"
     )]
     Approve {
         /// End after the first answer.

@@ -63,17 +63,27 @@ fn list(grants: &[GrantSummary]) -> String {
             grant.id.clone(),
             visible(&grant.client),
             visible(&grant.holder),
-            named(grant),
+            covered(grant),
             left(grant),
         ]
     };
     let rows: Vec<_> = grants.iter().map(row).collect();
-    layout::table(&["ID", "CLIENT", "HOLDS FOR", "ITEMS", "LEFT"], &rows)
+    layout::table(&["ID", "CLIENT", "HOLDS FOR", "MAY", "LEFT"], &rows)
 }
 
 fn named(grant: &GrantSummary) -> String {
     let names: Vec<String> = grant.items.iter().map(|item| visible(item)).collect();
     names.join(", ")
+}
+
+fn covered(grant: &GrantSummary) -> String {
+    match &grant.what {
+        None => format!("have {}", named(grant)),
+        Some(what) => {
+            let times = grant.uses_left.unwrap_or_default();
+            format!("{}, {times} times, with {}", visible(what), named(grant))
+        }
+    }
 }
 
 fn left(grant: &GrantSummary) -> String {

@@ -31,8 +31,8 @@ mod webhook;
 use std::process::ExitCode;
 
 use touchkeep_client::FrontEnd;
-use touchkeep_core::Code;
-use touchkeep_wire::Failure;
+use touchkeep_core::{Code, text::visible};
+use touchkeep_wire::{EndRests, Failure};
 
 use crate::{
     args::{AgentVerb, Audit, Cli, Global, Proxy, Values, Verb},
@@ -200,6 +200,14 @@ async fn approve(context: &Context<'_>, once: bool) -> Done {
         .await
         .map_err(|error| error.failure())?;
     let (answers, events) = front.split();
+    // Somebody is there again.
+    let rested = answers.call(EndRests {}).await;
+    for one in rested.map_err(|error| error.failure())? {
+        context.output.say(&format!(
+            "{} may ask again: it rested after two questions that nobody answered.",
+            visible(&one.asker)
+        ));
+    }
     context.output.say("Waiting for requests. Ctrl-C ends.");
     let approved = tokio::select! {
         approved = front_end::answer_everything(answers, events, context.output, once) => approved,

@@ -206,7 +206,18 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
             .as_deref()
             .map(|note| format!("\nnote   {note}"))
             .unwrap_or_default();
-        format!("{state}{proxy}{armed}{note}{waiting}")
+        let resting: String = status
+            .resting
+            .iter()
+            .map(|one| {
+                format!(
+                    "\nrests  {}, for {} s more: two questions went unanswered. Be there: touchkeep approve",
+                    visible(&one.asker),
+                    one.seconds_left
+                )
+            })
+            .collect();
+        format!("{state}{proxy}{armed}{note}{resting}{waiting}")
     });
     Ok(ExitCode::SUCCESS)
 }

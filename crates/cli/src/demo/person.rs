@@ -113,7 +113,7 @@ async fn by_itself(
 ) {
     let (what, answer) = match prompt.question {
         Question::Approval(approval) => {
-            output.say(&front_end::describe(&approval, output));
+            output.say(&front_end::describe(&approval, None, output));
             // As long as a person may not have answered yet.
             tokio::time::sleep(Duration::from_millis(700)).await;
             match mind {
@@ -182,10 +182,15 @@ async fn by_hand(
         return;
     }
     let id = prompt.id;
-    let asked = tokio::task::spawn_blocking(move || front_end::ask(&prompt, &closed, output)).await;
-    if let Ok(Some(answer)) = asked
-        && let Err(error) = answers.answer(id, answer).await
-    {
+    let alone = front_end::Around::default();
+    let asked = move || front_end::ask(&prompt, &closed, &alone, output);
+    let answer = match tokio::task::spawn_blocking(asked).await {
+        Ok(front_end::Said::Answer(answer)) => answer,
+        // Nothing comes after it, so that later is no.
+        Ok(front_end::Said::Later) => Answer::Refuse {},
+        Ok(front_end::Said::Nothing) | Err(_) => return,
+    };
+    if let Err(error) = answers.answer(id, answer).await {
         output.say(&error.failure().what);
     }
 }

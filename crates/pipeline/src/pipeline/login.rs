@@ -39,14 +39,15 @@ impl<U: Upstream> Pipeline<U> {
             keys: Arc::clone(&self.0.keys),
             request: incoming.request,
         };
-        let read = Read {
+        let mut read = Read {
             incoming,
             venue,
             private,
             key,
             lasts,
+            again: None,
         };
-        let (allowed, tell) = self.allowed(&read).await?;
+        let (allowed, tell) = self.allowed(&mut read).await?;
         let parts = Arc::clone(&self.0);
         let task = tokio::spawn(async move { parts.hand_over(allowed, read, tell).await });
         task.await
@@ -83,6 +84,7 @@ impl<U: Upstream> Parts<U> {
             key,
             incoming,
             lasts,
+            again: _,
         } = read;
         // Until the end of this function.
         let _lasts = lasts;

@@ -78,7 +78,7 @@ impl Purpose {
 pub struct GrantSummary {
     /// Its id.
     pub id: String,
-    /// `process`, `terminal`, `ahead`.
+    /// `process`, `terminal`, `ahead`; `requests` for what is asked of the proxy.
     pub kind: String,
     /// What the program calls itself.
     pub client: String,
@@ -92,4 +92,10 @@ pub struct GrantSummary {
     pub seconds_left: Option<u64>,
     /// When it ends, for what was allowed ahead.
     pub until: Option<UnixMillis>,
+    /// For requests: which, in plain words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what: Option<String>,
+    /// For requests: how many more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses_left: Option<u32>,
 }

@@ -1,5 +1,6 @@
 //! Requests that wait for a person.
 
+use serde::{Deserialize, Serialize};
 use touchkeep_core::PromptId;
 
 use crate::{Answer, Done, Prompt};
@@ -14,4 +15,17 @@ calls! {
         /// The answer.
         answer: Answer,
     }
+    /// A person is there again: whoever rests after unanswered questions may ask at once. Only on `ui.sock`. Answers who did.
+    EndRests = "prompt.end-rests" -> Vec<Resting> {}
+}
+
+/// Whose questions went unanswered, so that it asks nobody for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Resting {
+    /// `client grid-bot`, or `program /usr/bin/python3`.
+    pub asker: String,
+    /// For how many seconds more.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub seconds_left: u64,
 }

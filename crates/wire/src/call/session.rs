@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::VaultSummary;
+use crate::{Resting, VaultSummary};
 
 calls! {
     /// First on every connection.
@@ -54,6 +54,8 @@ pub struct Status {
     pub note: Option<String>,
     /// Prompts that wait for a person.
     pub waiting: u32,
+    /// Who asks nobody for a while, because its last questions went unanswered.
+    pub resting: Vec<Resting>,
     /// The agent's version.
     pub version: String,
 }

@@ -1,0 +1,150 @@
+//! What is unusual about a request: what a person should stop at.
+
+use touchkeep_audit::{Log, Row};
+use touchkeep_core::text::has_lookalikes;
+use touchkeep_pipeline::Question;
+use touchkeep_venue::{Operation, OperationKind};
+
+use super::{Caller, Current, intents, limits};
+use crate::grants::unusual_of;
+
+/// How many earlier requests are looked through.
+const LOOKS_BACK: usize = 1000;
+/// Characters by whose look a person takes an address for another: those at either end.
+const LOOKED_AT: usize = 4;
+
+/// The most alarming first.
+pub(super) fn of(
+    question: &Question,
+    caller: &Caller,
+    current: &Current,
+    log: &Log,
+) -> Vec<String> {
+    let operation = &question.operation;
+    let mut unusual = lookalikes(question);
+    unusual.extend(question.limits.iter().filter_map(limits::beyond));
+    let own = rows_of(question, current, log);
+    let all = match operation.destination {
+        Some(_) => rows(current, log),
+        None => Vec::new(),
+    };
+    unusual.extend(destination(operation, &all));
+    if !own
+        .iter()
+        .filter_map(operation_of)
+        .any(|one| one.kind == operation.kind)
+    {
+        let noun = noun(operation.kind);
+        unusual.push(if own.len() < LOOKS_BACK {
+            format!("no {noun} of this client was signed before")
+        } else {
+            format!("no {noun} is among the last {LOOKS_BACK} requests of this client")
+        });
+    }
+    unusual.extend(unusual_of(caller));
+    unusual
+}
+
+fn lookalikes(question: &Question) -> Vec<String> {
+    let operation = &question.operation;
+    let texts = [
+        ("the address", operation.destination.as_deref()),
+        ("the destination tag", operation.destination_tag.as_deref()),
+        ("the network", operation.network.as_deref()),
+        ("the asset", operation.asset.as_deref()),
+        ("the market", operation.symbol.as_deref()),
+        ("the client's own id", operation.client_id.as_deref()),
+        ("the client's name", Some(question.client.name.as_str())),
+    ];
+    texts
+        .into_iter()
+        .filter(|(_, text)| text.is_some_and(has_lookalikes))
+        .map(|(what, _)| format!("{what} holds letters that look like others"))
+        .collect()
+}
+
+// Where money was not sent before, as far as the log is looked through; and where it only seems to have been.
+fn destination(operation: &Operation, rows: &[Row]) -> Vec<String> {
+    let Some(to) = operation.destination.as_deref() else {
+        return Vec::new();
+    };
+    let earlier: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| operation_of(row)?.destination.as_deref())
+        .collect();
+    if earlier.contains(&to) {
+        return Vec::new();
+    }
+    let mut unusual = Vec::new();
+    if earlier.iter().any(|known| seems(known, to)) {
+        unusual.push(
+            "an address that was used before begins and ends like this one, and is another"
+                .to_owned(),
+        );
+    }
+    unusual.push("first time to this address".to_owned());
+    unusual
+}
+
+// Whether two addresses that differ look the same to whoever compares their ends, as most people do.
+fn seems(one: &str, other: &str) -> bool {
+    let ends = |text: &str| -> Option<(String, String)> {
+        let text: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+        let begin: String = text.get(..LOOKED_AT)?.iter().collect();
+        let end: String = text.get(text.len() - LOOKED_AT..)?.iter().collect();
+        Some((begin, end))
+    };
+    ends(one).is_some_and(|one| ends(other) == Some(one))
+}
+
+const fn noun(kind: OperationKind) -> &'static str {
+    match kind {
+        OperationKind::Read => "reading",
+        OperationKind::Trade => "trade",
+        OperationKind::Cancel => "cancellation",
+        OperationKind::Leverage => "change of leverage",
+        OperationKind::Transfer => "transfer",
+        OperationKind::Withdraw => "withdrawal",
+        OperationKind::KeyAdmin => "change of keys",
+        OperationKind::Unknown => "request that is not understood",
+    }
+}
+
+// The newest requests that were let through. What cannot be read is not there, so that more is unusual.
+fn rows(current: &Current, log: &Log) -> Vec<Row> {
+    list(current, log, &intents(LOOKS_BACK))
+}
+
+fn rows_of(question: &Question, current: &Current, log: &Log) -> Vec<Row> {
+    let mut query = intents(LOOKS_BACK);
+    query.client = Some(question.client.id);
+    list(current, log, &query)
+}
+
+fn list(current: &Current, log: &Log, query: &touchkeep_audit::Query) -> Vec<Row> {
+    let Some(open) = current.peek() else {
+        return Vec::new();
+    };
+    let identity = open.read().audit_identity().ok();
+    log.list(query, identity.as_ref())
+        .map(|page| page.rows)
+        .unwrap_or_default()
+}
+
+fn operation_of(row: &Row) -> Option<&Operation> {
+    row.event.as_ref()?.operation.as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_only_look_the_same_are_seen() {
+        let known = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
+        let other = "bc1qxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx5mdq";
+        assert!(seems(known, other) && seems(known, &other.to_uppercase()));
+        assert!(!seems(known, "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5xxx"));
+        assert!(!seems("abc", "abc"), "too short to have two ends");
+    }
+}

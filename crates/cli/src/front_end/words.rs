@@ -1,0 +1,305 @@
+//! Questions in words, for a terminal. Everything from outside was made visible by the agent, which is made sure of here; and
+//! none of it can stand where our own words stand: a value that is longer than its line goes on below itself, never at the
+//! left.
+
+use touchkeep_core::text::surely_visible as visible;
+use touchkeep_wire::{Approval, Scope, UseRequest};
+
+use crate::{
+    layout,
+    output::{Output, Style},
+};
+
+/// Columns in front of every line.
+const MARGIN: usize = 2;
+/// Columns of a name, with the gap behind it.
+const NAME: usize = 15;
+/// A value has so many columns at least.
+const LEAST: usize = 20;
+
+/// Where a request stands among those that wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// Its number.
+    pub(crate) number: u32,
+    /// How many more wait.
+    pub(crate) behind: usize,
+}
+
+struct Page {
+    text: String,
+    width: usize,
+    output: Output,
+    lines: usize,
+}
+
+impl Page {
+    fn new(output: Output) -> Self {
+        Self {
+            text: String::new(),
+            width: layout::width(std::io::stderr()).unwrap_or(layout::USUAL_WIDTH),
+            output,
+            lines: 0,
+        }
+    }
+
+    // Text of several lines, at the left.
+    fn heading(&mut self, style: Style, text: &str) {
+        for chunk in chunks(text, self.width.saturating_sub(MARGIN).max(LEAST)) {
+            self.line("", &self.output.err(style, &chunk), 0);
+        }
+    }
+
+    fn row(&mut self, name: &str, style: Option<Style>, value: &str) {
+        let room = self.width.saturating_sub(MARGIN + NAME).max(LEAST);
+        for (at, chunk) in chunks(value, room).into_iter().enumerate() {
+            let chunk = style.map_or_else(|| chunk.clone(), |style| self.output.err(style, &chunk));
+            self.line(if at == 0 { name } else { "" }, &chunk, NAME);
+        }
+    }
+
+    fn line(&mut self, name: &str, value: &str, column: usize) {
+        let name = format!("{:MARGIN$}{name:<column$}", "");
+        self.text.push_str(format!("{name}{value}").trim_end());
+        self.text.push_str("\r\n");
+        self.lines += 1;
+    }
+
+    fn blank(&mut self) {
+        self.text.push_str("\r\n");
+        self.lines += 1;
+    }
+}
+
+// A text in pieces of at most `room` columns, broken behind a blank where one is near the end. Nothing is left out. What is
+// not ASCII may take two columns.
+fn chunks(text: &str, room: usize) -> Vec<String> {
+    let mut all = Vec::new();
+    let (mut line, mut taken) = (String::new(), 0);
+    for c in text.chars() {
+        let columns = if c.is_ascii() { 1 } else { 2 };
+        if taken + columns > room {
+            let kept = match line.rfind(' ') {
+                Some(at) if at + 1 > line.len() / 2 => line.split_off(at + 1),
+                _ => String::new(),
+            };
+            taken = kept.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum();
+            all.push(std::mem::replace(&mut line, kept));
+        }
+        line.push(c);
+        taken += columns;
+    }
+    all.push(line);
+    all
+}
+
+/// A request in words.
+pub(crate) fn describe(approval: &Approval, place: Option<Place>, output: Output) -> String {
+    let mut page = Page::new(output);
+    page.blank();
+    if let Some(place) = place {
+        let of = match place.behind {
+            0 => String::new(),
+            n => format!(", the first of {} that wait", n + 1),
+        };
+        page.heading(Style::Quiet, &format!("Request {}{of}", place.number));
+    }
+    if approval.practice {
+        page.heading(Style::Warn, "PRACTICE: no real money");
+    }
+    page.heading(Style::Strong, &visible(&approval.sentence));
+    if !approval.again.is_empty() {
+        let again = format!("{}. Is it a replay?", visible(&approval.again));
+        page.row("AGAIN", Some(Style::Bad), &again);
+    }
+    for unusual in &approval.unusual {
+        page.row("unusual", Some(Style::Warn), &visible(unusual));
+    }
+    let mut last = "";
+    for (name, value) in &approval.facts {
+        let shown = if name == last { "" } else { name.as_str() };
+        page.row(&visible(shown), None, &visible(value));
+        last = name;
+    }
+    page.row("asked by", None, &visible(&approval.client));
+    who(
+        &mut page,
+        &approval.executable,
+        &approval.process,
+        &approval.place,
+    );
+    let kept = match approval.kept.as_str() {
+        "" => String::new(),
+        kept => format!(" ({})", visible(kept)),
+    };
+    page.row("key", None, &format!("{}{kept}", visible(&approval.key)));
+    page.row("rule", None, &visible(&approval.rule));
+    page.row(
+        "fingerprint",
+        Some(Style::Quiet),
+        &visible(&approval.digest),
+    );
+    if page.lines > layout::height(std::io::stderr()).unwrap_or(usize::MAX) {
+        page.blank();
+        page.heading(Style::Strong, &visible(&approval.sentence));
+    }
+    page.blank();
+    page.text
+}
+
+fn who(page: &mut Page, executable: &str, processes: &[String], place: &str) {
+    if !executable.is_empty() {
+        page.row("program", None, &visible(executable));
+    }
+    for (at, process) in processes.iter().enumerate() {
+        let name = if at == 0 { "processes" } else { "" };
+        page.row(name, Some(Style::Quiet), &visible(process));
+    }
+    if !place.is_empty() {
+        page.row("runs in", None, &visible(place));
+    }
+}
+
+/// What can be answered to a request, and what each means.
+pub(crate) fn choices(approval: &Approval, behind: usize, output: Output) -> String {
+    let mut page = Page::new(output);
+    let then = if approval.touch {
+        "this request alone; then the key is to be touched, or the passphrase typed"
+    } else {
+        "this request alone"
+    };
+    page.row("approve", None, then);
+    if let Some(more) = &approval.more {
+        let minutes: Vec<String> = more.minutes.iter().map(ToString::to_string).collect();
+        let what = format!(
+            "the same, and for as many minutes ({}) without being asked: {}; {} times at most, from this process",
+            minutes.join(", "),
+            visible(&more.what),
+            more.uses
+        );
+        let least = minutes.first().map_or("", String::as_str);
+        page.row(&format!("approve {least}"), None, &what);
+    }
+    if behind > 0 {
+        page.row(
+            "next",
+            None,
+            "look at the next one first; this one stays open",
+        );
+    }
+    page.row("Esc or Enter", None, "refuse, as everything else does");
+    page.text
+}
+
+/// A program that asks for values, in words.
+pub(crate) fn describe_use(request: &UseRequest, place: Option<Place>, output: Output) -> String {
+    let mut page = Page::new(output);
+    page.blank();
+    if let Some(place) = place {
+        page.heading(Style::Quiet, &format!("Question {}", place.number));
+    }
+    if request.practice {
+        page.heading(Style::Warn, "PRACTICE");
+    }
+    page.heading(Style::Strong, &visible(&request.sentence));
+    for (at, value) in request.values.iter().enumerate() {
+        page.row(if at == 0 { "values" } else { "" }, None, &visible(value));
+    }
+    page.row("purpose", None, &visible(&request.purpose));
+    for unusual in &request.unusual {
+        page.row("unusual", Some(Style::Warn), &visible(unusual));
+    }
+    who(
+        &mut page,
+        &request.executable,
+        &request.process,
+        &request.place,
+    );
+    if let [_, more @ ..] = request.scopes.as_slice()
+        && !more.is_empty()
+    {
+        let what = if more.contains(&Scope::Terminal) {
+            "`process` and `terminal` hold"
+        } else {
+            "`process` holds"
+        };
+        let hold = format!("{what} for {} min, or until the lock.", request.minutes);
+        page.row("", None, &hold);
+    }
+    page.blank();
+    page.text
+}
+
+#[cfg(test)]
+mod tests {
+    use touchkeep_wire::More;
+
+    use super::*;
+
+    fn hostile() -> Approval {
+        Approval {
+            sentence: "Withdraw 1 BTC".into(),
+            operation: "withdraw".into(),
+            facts: vec![("to".into(), "bc1q\u{1b}[2K\u{202e}x".into())],
+            client: "bot\r\nkey".into(),
+            key: "money".into(),
+            rule: "withdrawals".into(),
+            touch: true,
+            ..Approval::default()
+        }
+    }
+
+    #[test]
+    fn a_hostile_name_moves_no_cursor() {
+        let shown = describe(&hostile(), None, Output::new(true));
+        assert!(shown.contains("bc1q\\u{1b}[2K\\u{202e}x"), "{shown}");
+        assert!(shown.contains("bot\\u{d}\\u{a}key"), "{shown}");
+    }
+
+    #[test]
+    fn a_long_value_stays_in_its_column() {
+        let mut long = hostile();
+        let forged = format!("x{}  key            harmless", " ".repeat(300));
+        long.facts = vec![("Also sent".into(), forged.clone())];
+        long.client = "取".repeat(200);
+        let shown = describe(&long, None, Output::new(true));
+        let columns =
+            |line: &str| -> usize { line.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum() };
+        for line in shown.split("\r\n") {
+            assert!(columns(line) <= layout::USUAL_WIDTH, "{line:?}");
+        }
+        let keys = shown.split("\r\n").filter(|line| line.starts_with("  key"));
+        assert_eq!(keys.count(), 1, "{shown}");
+        assert_eq!(chunks(&forged, 30).concat(), forged, "nothing is left out");
+    }
+
+    #[test]
+    fn the_same_again_is_said_loudly_and_what_a_yes_may_cover_in_words() {
+        let mut again = hostile();
+        again.again = "exactly the same was asked for once within the hour, last 5 s ago".into();
+        again.more = Some(More {
+            what: "buy up to 1 BTCUSDT".into(),
+            minutes: vec![5, 15],
+            uses: 20,
+        });
+        let shown = describe(
+            &again,
+            Some(Place {
+                number: 7,
+                behind: 2,
+            }),
+            Output::new(true),
+        );
+        assert!(
+            shown.contains("AGAIN") && shown.contains("replay"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("Request 7, the first of 3 that wait"),
+            "{shown}"
+        );
+        let choices = choices(&again, 2, Output::new(true));
+        assert!(choices.contains("approve 5") && choices.contains("buy up to 1 BTCUSDT"));
+        assert!(choices.contains("next"));
+    }
+}
