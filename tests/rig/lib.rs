@@ -103,6 +103,12 @@ impl Running {
         self.0.id()
     }
 
+    /// Whether it has not ended by itself.
+    #[must_use]
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
+
     /// Ends it as a crash would.
     pub fn kill(&mut self) {
         self.0.kill().unwrap();
@@ -145,6 +151,12 @@ impl Venue {
     pub fn open() -> Self {
         let mut command = Command::new(binary("touchkeep-practice"));
         command.arg("venue");
+        Self::run(command)
+    }
+
+    /// Another program that is an exchange with the same web site.
+    #[must_use]
+    pub fn run(command: Command) -> Self {
         let (process, ready) = Running::ready(command);
         Self {
             _process: process,
@@ -173,6 +185,22 @@ impl Venue {
         )
     }
 
+    /// Makes a key in another venue's dialect: its name and its secret.
+    #[must_use]
+    pub fn key(&self, dialect: &str, kind: &str, permissions: &[&str]) -> (String, String) {
+        let form = serde_json::json!({ "label": "k", "dialect": dialect, "type": kind, "permissions": permissions });
+        let key = self.control("POST", "/keys", &form);
+        (
+            key["api_key"].as_str().unwrap().into(),
+            key["secret"].as_str().unwrap().into(),
+        )
+    }
+
+    /// Enters an address to its address book.
+    pub fn address(&self, address: &Value) {
+        let _entered = self.control("POST", "/withdrawal-addresses", address);
+    }
+
     /// Registers the public half of a key: its name.
     #[must_use]
     pub fn rsa_key(&self, pem: &str, permissions: &[&str]) -> String {
@@ -181,6 +209,15 @@ impl Venue {
             .as_str()
             .unwrap_or_else(|| panic!("{key}"))
             .into()
+    }
+
+    /// How much of an asset the customer has free.
+    #[must_use]
+    pub fn owned(&self, asset: &str) -> String {
+        let balances = self.control("GET", "/balances", &Value::Null);
+        let mut balances = balances.as_array().unwrap().iter();
+        let row = balances.find(|row| row["asset"] == asset).unwrap();
+        row["free"].as_str().unwrap().into()
     }
 
     /// Everything that it has received with this end of a path.

@@ -56,6 +56,7 @@ const ENDPOINTS: &[Endpoint] = &[
     row("GET",    "/api/v3/ticker/price",              PUBLIC,   4,   "prices",                prices),
     row("GET",    "/api/v3/ticker/24hr",               PUBLIC,   80,  "tickers",               tickers),
     row("GET",    "/api/v3/depth",                     PUBLIC,   5,   "order book",            depth),
+    row("GET",    "/api/v3/klines",                    PUBLIC,   2,   "candles",               candles),
     row("POST",   "/api/v3/order",                     TRADE,    1,   "place order",           place),
     row("POST",   "/api/v3/order/test",                TRADE,    1,   "test order",            test),
     row("DELETE", "/api/v3/order",                     TRADE,    1,   "cancel order",          cancel),
@@ -133,6 +134,10 @@ fn tickers(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
 
 fn depth(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
     Ok(market::depth(&exchange.market, call.params, call.now_ms)?.into())
+}
+
+fn candles(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {
+    Ok(market::candles(&exchange.market, call.params, call.now_ms)?.into())
 }
 
 fn place(exchange: &mut Exchange, call: &Call<'_>) -> Result<Done, Refusal> {

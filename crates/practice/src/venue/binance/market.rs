@@ -72,6 +72,50 @@ pub(crate) fn depth(market: &Market, params: &Params, now_ms: u64) -> Result<Val
     }))
 }
 
+/// `GET /api/v3/klines`: prices stand still, and so does every candle.
+pub(crate) fn candles(market: &Market, params: &Params, now_ms: u64) -> Result<Value, Refusal> {
+    let symbol = required(market, params)?;
+    let width_ms = width_ms(params.required("interval")?).ok_or(Refusal::Interval)?;
+    let limit = params.integer("limit")?.unwrap_or(500).clamp(1, 1000);
+    let last = params.integer("endTime")?.unwrap_or(now_ms).min(now_ms) / width_ms;
+    let first = match params.integer("startTime")? {
+        Some(start) => start.div_ceil(width_ms),
+        None => (last + 1).saturating_sub(limit),
+    };
+    let open_times = (first..=last).take(limit as usize).map(|n| n * width_ms);
+    Ok(open_times
+        .map(|open_ms| candle(symbol, open_ms, width_ms))
+        .collect())
+}
+
+// Binance's intervals of minutes, hours and one day.
+fn width_ms(interval: &str) -> Option<u64> {
+    let minutes = match interval {
+        "1m" => 1,
+        "3m" => 3,
+        "5m" => 5,
+        "15m" => 15,
+        "30m" => 30,
+        "1h" => 60,
+        "2h" => 120,
+        "4h" => 240,
+        "6h" => 360,
+        "8h" => 480,
+        "12h" => 720,
+        "1d" => 1440,
+        _ => return None,
+    };
+    Some(minutes * 60_000)
+}
+
+fn candle(symbol: &Symbol, open_ms: u64, width_ms: u64) -> Value {
+    let (price, none) = (plain(symbol.ask()), "0.00000000");
+    let close_ms = open_ms + width_ms - 1;
+    json!([
+        open_ms, price, price, price, price, none, close_ms, none, 0, none, none, "0"
+    ])
+}
+
 fn one_or_all(
     market: &Market,
     params: &Params,

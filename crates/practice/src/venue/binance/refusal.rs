@@ -40,6 +40,8 @@ pub(crate) enum Refusal {
     OrderType,
     #[error("Invalid side.")]
     Side,
+    #[error("Invalid interval.")]
+    Interval,
     #[error("Invalid symbol.")]
     Symbol,
     #[error("recvWindow must be less than 60000.")]
@@ -101,6 +103,7 @@ impl Refusal {
             Self::TimeInForce => -1115,
             Self::OrderType => -1116,
             Self::Side => -1117,
+            Self::Interval => -1120,
             Self::Symbol => -1121,
             Self::Window => -1131,
             Self::Balance | Self::WouldTake | Self::DuplicateOrder => -2010,
