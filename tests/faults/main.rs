@@ -27,6 +27,7 @@ mod bytes;
 mod desk;
 mod disk;
 mod kills;
+mod odd;
 mod page;
 mod process;
 mod pulled;
