@@ -388,6 +388,11 @@ fn freqtrade_trades_by_rule_and_goes_on_when_it_is_refused() {
     let waits = [("FREQTRADE__ENTRY_PRICING__PRICE_SIDE", "same")];
     let mut bot = Bot::start(&desk, &waits);
     bot.says("was created for BTC/USDT and status is open");
+    // It says so before it has written the order down; once it asks after it, it knows it.
+    wait_for("a look at the order", || {
+        let looked = done().iter().any(|what| what.starts_with("query order"));
+        looked.then_some(())
+    });
     bot.end();
     let seen = done();
     let cancelled = seen.iter().any(|what| what.starts_with("cancel order"));

@@ -293,7 +293,7 @@ fn a_withdrawal_is_read_approved_and_touched_in_the_window_and_stands_in_its_tim
         tokio::time::timeout(PATIENCE, closed).await.unwrap();
         switch_to(&window, "Touchkeep").await;
         click(&window, &id("nav-timeline")).await;
-        let row = text(&window, "[data-testid=audit-row][data-decision=touched]").await;
+        let row = text(&window, "[data-testid=audit-row][data-decision=approved]").await;
         assert!(row.contains("Withdraw 0.5 BTC"), "{row}");
         click(&window, &id("verify")).await;
         assert!(

@@ -417,13 +417,13 @@ async fn trading(client: &Connection, venue: &Venue) -> Bot {
 
 // The keys are taken out once the vault is locked.
 async fn still_armed(client: &Connection) -> Status {
-    let deadline = std::time::Instant::now() + common::PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let status = client.call(GetStatus {}).await.unwrap();
-        if status.armed.is_some() || std::time::Instant::now() > deadline {
+        if status.armed.is_some() || Instant::now() > deadline {
             return status;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_folder_on_a_disk_or_of_somebody_else_is_refused() {
-        let disk = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let disk = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
         let refused = Mounts::begin(&[disk.path().to_owned(), "relative".into()]);
         assert!(matches!(refused, Err(MountError::NoMemory(_))));
         let (folder, candidates) = memory();
