@@ -47,7 +47,7 @@ pub use checkpoint::{Checkpoint, CheckpointSigner};
 pub use error::{CheckpointError, OpenError, ReadError, RecordError, VerifyError};
 pub use event::{Decision, Event, Kind};
 pub use list::{Page, Query, Row};
-pub use log::{Log, Recorded};
+pub use log::{KEY_TOUCH, Log, Recorded};
 pub use row::Seq;
 pub use tree::{Hash, Head};
 pub use verify::{Verdict, origin, verify};

@@ -30,6 +30,9 @@ use crate::{
     writer::{Draft, Writer},
 };
 
+/// The detail of an intent whose key waits for a touch of its own when it signs.
+pub const KEY_TOUCH: &str = "touch";
+
 /// An open log. Clones are the same log.
 #[derive(Clone)]
 pub struct Log(Arc<Shared>);
@@ -274,7 +277,7 @@ impl Log {
             How::Approved(_) => Decision::Touched,
         };
         if let How::Approved(ApprovedBy::KeyTouch) = allowed.how() {
-            event = event.detail("touch", "asked for by the key, at this use");
+            event = event.detail(KEY_TOUCH, "asked for by the key, at this use");
         }
         if let How::Approved(ApprovedBy::Grant(grant)) = allowed.how() {
             event = event.detail("grant", grant.to_string());

@@ -23,7 +23,8 @@ use crate::{
     turns::Turns,
 };
 
-const KEY_SET: &str = "key-set";
+/// The detail of a row that names the key set.
+pub const KEY_SET: &str = "key-set";
 
 /// Times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use touchkeep_audit::{Decision, Kind, Query, Row};
+use touchkeep_audit::{Decision, KEY_TOUCH, Kind, Query, Row};
 use touchkeep_core::{RequestId, UnixMillis};
+use touchkeep_pipeline::KEY_SET;
 use touchkeep_policy::{Asked, Difference, Policy, Recorded, Replay, Then};
 use touchkeep_wire::{Failure, PolicyReplay, PolicyReplayed, ReplayPolicy};
 
@@ -107,7 +108,10 @@ fn requests(
 /// What a row says of a request that a policy decided about.
 pub(super) fn recorded_of(row: &Row) -> Option<Recorded> {
     let event = row.event.as_ref()?;
+    let detail = |name: &str| event.details.iter().find(|(known, _)| known == name);
     let then = match (row.kind, row.decision) {
+        // The touch that the rule wanted came with the signature.
+        (Kind::Intent, Decision::Approved) if detail(KEY_TOUCH).is_some() => Then::Touched,
         (Kind::Intent, Decision::Allowed) => Then::Allowed,
         (Kind::Intent, Decision::Approved) => Then::Approved,
         (Kind::Intent, Decision::Touched) => Then::Touched,
@@ -116,7 +120,7 @@ pub(super) fn recorded_of(row: &Row) -> Option<Recorded> {
         (Kind::RequestRefused, _) if event.rule.is_some() => Then::Refused,
         _ => return None,
     };
-    let key_set = event.details.iter().find(|(name, _)| name == "key-set")?;
+    let key_set = detail(KEY_SET)?;
     let mut operation = event.operation.clone()?;
     // Nothing is judged by them, and there may be many rows.
     operation.parameters = Vec::new();

@@ -6,10 +6,7 @@ use touchkeep_wire::{
     PolicyStep,
 };
 
-use crate::{
-    layout,
-    output::{Output, Style},
-};
+use crate::output::{Output, Style};
 
 /// `policy check`.
 pub(super) fn checked(checked: &PolicyCheck, output: Output) -> String {
@@ -136,13 +133,7 @@ pub(super) fn replayed(replayed: &PolicyReplay) -> String {
         return "No request is on record there, so there is nothing to try it against.".to_owned();
     }
     let mut lines = Vec::new();
-    if !replayed.changes.is_empty() {
-        let rows: Vec<_> = replayed.changes.iter().map(row).collect();
-        lines.push(layout::table(
-            &["ROW", "TIME", "CLIENT", "REQUEST", "THEN", "NOW"],
-            &rows,
-        ));
-    }
+    lines.extend(replayed.changes.iter().map(changed));
     let listed = replayed.changes.len() as u64;
     if listed < replayed.milder + replayed.stricter {
         lines.push(format!("The first {listed} are listed; see more with -n."));
@@ -158,20 +149,22 @@ pub(super) fn replayed(replayed: &PolicyReplay) -> String {
     lines.join("\n")
 }
 
-fn row(change: &PolicyReplayed) -> Vec<String> {
+// What one row would become, each part on a line of its own: rules have long names, and requests more to say.
+fn changed(change: &PolicyReplayed) -> String {
     let by = |what: &str, rule: &Option<String>| match rule {
         Some(rule) => format!("{what} ({})", visible(rule)),
         None => format!("{what} (no rule)"),
     };
     let sign = if change.milder { "milder" } else { "stricter" };
-    vec![
-        change.row.to_string(),
+    format!(
+        "{}  {}  {}\n   {}\n   then  {}\n   now   {}, {sign}\n",
+        change.row,
         rfc3339(change.at),
         visible(&change.client),
         visible(&change.request),
         by(&change.then, &change.then_rule),
-        format!("{}, {sign}", by(&change.now, &change.now_rule)),
-    ]
+        by(&change.now, &change.now_rule),
+    )
 }
 
 /// `312 requests`.
