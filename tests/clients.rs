@@ -393,6 +393,13 @@ fn freqtrade_trades_by_rule_and_goes_on_when_it_is_refused() {
         let looked = done().iter().any(|what| what.starts_with("query order"));
         looked.then_some(())
     });
+    // Broken off in the middle of an answer it would give the order up; its rounds are a second apart.
+    let asked = || desk.exchange.received("").len();
+    wait_for("the end of its round", || {
+        let before = asked();
+        std::thread::sleep(Duration::from_millis(300));
+        (asked() == before).then_some(())
+    });
     bot.end();
     let seen = done();
     let cancelled = seen.iter().any(|what| what.starts_with("cancel order"));
