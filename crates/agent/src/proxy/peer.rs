@@ -1,7 +1,11 @@
 //! Which process is at the other end of a loopback connection. Best effort and bounded: the answer is shown to a person as
 //! information, and a process can be gone or lie by the time it is read.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::{
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    thread,
+    time::Duration,
+};
 
 use crate::caller::Caller;
 
@@ -9,6 +13,14 @@ use crate::caller::Caller;
 const MAX_PROCESSES: usize = 4096;
 /// Descriptors of one process that are looked at.
 const MAX_DESCRIPTORS: usize = 4096;
+/// A program that starts another one has all its connections in two processes until the new one has become what it is to
+/// be. That is not sharing, and over within milliseconds on any machine that still answers.
+const LOOKS: [Duration; 4] = [
+    Duration::from_millis(2),
+    Duration::from_millis(8),
+    Duration::from_millis(30),
+    Duration::from_millis(100),
+];
 
 /// Whoever holds the other end of a connection to us, held so that its number stays its own; unknown where it cannot be
 /// found, as another user's cannot. Blocks for some milliseconds.
@@ -16,12 +28,25 @@ pub(crate) fn caller_of(peer: SocketAddr, ours: u16) -> Caller {
     let Some(socket) = socket(peer, ours) else {
         return Caller::unknown();
     };
-    match holders(socket).as_slice() {
+    match settled(socket).as_slice() {
         [] => Caller::unknown(),
         [only] => Caller::holding(*only, |pid| holds(pid, socket)),
         // It was inherited, and any of them may have written: one is shown, and none is known.
         [first, ..] => Caller::one_of_many(*first),
     }
+}
+
+// Who holds it, once that is no more than one process; or whoever still does after some looks.
+fn settled(socket: u64) -> Vec<i32> {
+    let mut holding = holders(socket);
+    for pause in LOOKS {
+        if holding.len() < 2 {
+            break;
+        }
+        thread::sleep(pause);
+        holding.retain(|pid| holds(*pid, socket));
+    }
+    holding
 }
 
 // The inode of the peer's end.
@@ -106,6 +131,29 @@ mod tests {
     fn a_connection_that_is_not_there_is_nobodys() {
         let caller = caller_of("127.0.0.1:1".parse().unwrap(), 2);
         assert!(caller.pid().is_none() && caller.lines().is_empty());
+    }
+
+    // As between fork and exec, only for longer.
+    #[test]
+    fn a_connection_that_a_child_lets_go_of_at_once_is_its_parents() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (peer, port) = (
+            stream.local_addr().unwrap(),
+            listener.local_addr().unwrap().port(),
+        );
+        let inherited =
+            std::process::Stdio::from(std::os::fd::OwnedFd::from(stream.try_clone().unwrap()));
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "sleep 0.02; exec sleep 60 </dev/null"])
+            .stdin(inherited)
+            .spawn()
+            .unwrap();
+        let caller = caller_of(peer, port);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(caller.pid(), i32::try_from(std::process::id()).ok());
+        assert!(!caller.is_shared());
     }
 
     #[test]
