@@ -281,6 +281,30 @@ fn an_unlocked_vault_with_a_passphrase_can_be_read_by_nobody() {
     let desk = Desk::with_a_passphrase();
     desk.work();
     assert_nothing(&desk.search());
+    // Whatever reads the log does so with the vault's key.
+    let policy = desk.home.path("policy.toml");
+    for _ in 0..8 {
+        let _tried = desk
+            .home
+            .json(&["policy", "replay", policy.to_str().unwrap()]);
+        let _page = desk.home.json(&["audit", "list"]);
+    }
+    assert_nothing(&desk.search());
+}
+
+#[test]
+fn a_vault_of_many_parts_is_read_by_several_threads_that_leave_nothing() {
+    let desk = Desk::with_a_passphrase();
+    for note in 0..12 {
+        let name = format!("note-{note}");
+        let add = ["add", &name, "--kind", "note", "--secret-fd", "0"];
+        let _item = desk.home.json_with(&add, "nothing of worth");
+    }
+    desk.lock();
+    desk.work();
+    assert_nothing(&desk.search());
+    desk.lock();
+    assert_nothing(&desk.search());
 }
 
 #[test]

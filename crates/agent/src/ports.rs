@@ -112,7 +112,7 @@ impl touchkeep_pipeline::Upstream for Venues {
 /// What was let through before, from the audit log's intents.
 pub(crate) struct LogHistory {
     pub(crate) log: Log,
-    pub(crate) identity: age::x25519::Identity,
+    pub(crate) identity: Box<age::x25519::Identity>,
 }
 
 /// A question for the newest intents.
@@ -217,7 +217,10 @@ mod tests {
         for _ in 0..3 * PAGE {
             record(&log, clock.now());
         }
-        let history = LogHistory { log, identity };
+        let history = LogHistory {
+            log,
+            identity: Box::new(identity),
+        };
         let times = |since: u64| -> Vec<u64> {
             let past = history.since(UnixMillis(since)).unwrap();
             past.into_iter().map(|act| act.at.0).collect()

@@ -153,10 +153,11 @@ impl LockedIdentity {
         &self.recipient
     }
 
-    /// The identity, for a moment.
-    pub(crate) fn unlocked(&self) -> Option<age::x25519::Identity> {
+    /// The identity, for a moment. It is on the heap, where handing it on leaves no copies on stacks.
+    pub(crate) fn unlocked(&self) -> Option<Box<age::x25519::Identity>> {
         // EXPOSE: to the age crate, which wipes its copy when it is dropped.
-        std::str::from_utf8(self.line.expose()).ok()?.parse().ok()
+        let line = std::str::from_utf8(self.line.expose()).ok()?;
+        line.parse().ok().map(Box::new)
     }
 
     /// The plaintext that holds it.

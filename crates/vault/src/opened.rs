@@ -108,7 +108,7 @@ impl Opened {
             let Some(bytes) = container.member(&name).filter(|_| is_it) else {
                 continue;
             };
-            let Ok(plaintext) = crypt::decrypt(&own, bytes) else {
+            let Ok(plaintext) = crypt::decrypt(&*own, bytes) else {
                 continue;
             };
             // Another one is another copy's, or somebody put it there who knows no more than a recipient.
@@ -235,7 +235,10 @@ impl OpenEnvironment {
     fn unlocked(&self) -> Vec<age::x25519::Identity> {
         // The last epoch's first: most is of it.
         let identities = self.identities.iter().rev();
-        identities.filter_map(LockedIdentity::unlocked).collect()
+        identities
+            .filter_map(LockedIdentity::unlocked)
+            .map(|boxed| *boxed)
+            .collect()
     }
 }
 

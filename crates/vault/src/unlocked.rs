@@ -994,7 +994,7 @@ impl Unlocked {
     ///
     /// # Errors
     /// Never for a vault that is open.
-    pub fn audit_identity(&self) -> Result<age::x25519::Identity, VaultError> {
+    pub fn audit_identity(&self) -> Result<Box<age::x25519::Identity>, VaultError> {
         let identity = self.audit_key().and_then(LockedIdentity::unlocked);
         identity.ok_or_else(|| crypt::content("k/"))
     }

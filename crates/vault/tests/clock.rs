@@ -34,7 +34,7 @@ fn writes(vault: &Unlocked) -> BTreeMap<String, usize> {
     let identity = vault.audit_identity().unwrap();
     let mut writes = BTreeMap::new();
     for part in vault.as_locked().container().parts() {
-        let text = age::decrypt(&identity, part.bytes).unwrap();
+        let text = age::decrypt(&*identity, part.bytes).unwrap();
         let mut from = part.commit;
         for line in op::lines(std::str::from_utf8(&text).unwrap()) {
             let op = match line.unwrap() {

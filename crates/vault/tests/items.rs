@@ -26,7 +26,7 @@ fn in_file(vault: &Unlocked, text: &str) -> usize {
     let identity = vault.audit_identity().unwrap();
     let opened = parts
         .iter()
-        .map(|part| age::decrypt(&identity, part.bytes).unwrap());
+        .map(|part| age::decrypt(&*identity, part.bytes).unwrap());
     opened
         .filter(|ops| String::from_utf8_lossy(ops).contains(text))
         .count()

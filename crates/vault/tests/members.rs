@@ -148,7 +148,7 @@ fn a_lost_device_opens_nothing_that_is_written_from_then_on() {
         .parts()
         .into_iter()
         .max_by_key(|part| part.part.number);
-    assert!(age::decrypt(&stolen, newest.unwrap().bytes).is_err());
+    assert!(age::decrypt(&*stolen, newest.unwrap().bytes).is_err());
 
     // It signs nothing either.
     let pin = pin();

@@ -258,7 +258,7 @@ fn a_replaced_secret_is_gone_from_the_file() {
         let identity = vault.audit_identity().unwrap();
         let opened = parts
             .iter()
-            .map(|p| age::decrypt(&identity, p.bytes).unwrap());
+            .map(|p| age::decrypt(&*identity, p.bytes).unwrap());
         opened
             .filter(|ops| String::from_utf8_lossy(ops).contains(text))
             .count()

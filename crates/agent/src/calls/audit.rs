@@ -51,7 +51,7 @@ pub(crate) async fn list(agent: &Arc<Agent>, call: ListAudit) -> Result<AuditPag
         };
         let identity = identity_of(&current);
         let page = log
-            .list(&query, identity.as_ref())
+            .list(&query, identity.as_deref())
             .map_err(|error| failure::read_log(&error))?;
         let signed = log
             .last_checkpoint()
@@ -103,7 +103,7 @@ fn query_of(current: &Current, filter: &AuditFilter) -> Result<Query, Failure> {
     Ok(query)
 }
 
-fn identity_of(current: &Current) -> Option<age::x25519::Identity> {
+fn identity_of(current: &Current) -> Option<Box<age::x25519::Identity>> {
     let open = current.peek()?;
     open.read().audit_identity().ok()
 }
@@ -119,7 +119,7 @@ pub(crate) async fn show(agent: &Arc<Agent>, seq: u64) -> Result<AuditDetail, Fa
             limit: 1,
             ..Query::default()
         };
-        let mut page = log.list(&one, identity.as_ref()).map_err(read)?;
+        let mut page = log.list(&one, identity.as_deref()).map_err(read)?;
         let row = page.rows.pop().filter(|row| row.seq == seq);
         let row = row.ok_or_else(|| no_row(log, seq))?;
         let outcome = match row.kind {
@@ -294,7 +294,7 @@ pub(crate) async fn bundle_rows(
             let of_row = log.bundle_rows(
                 (call.size, call.whole),
                 slice::from_ref(seq),
-                identity.as_ref(),
+                identity.as_deref(),
             );
             let of_row = of_row.map_err(|error| failure::read_log(&error))?;
             bytes += of_row.iter().map(String::len).sum::<usize>();

@@ -201,7 +201,7 @@ fn overtaken() -> Failure {
     )
 }
 
-// A policy to be judged by, and the history of the open vault.
+// A policy to be judged by, and the history of the open vault. It is made where it is used, because of the key in it.
 struct Judging {
     policy: Policy,
     history: Option<LogHistory>,

@@ -298,7 +298,7 @@ impl Open {
 }
 
 /// What opens the rows of the vault's log.
-pub(crate) fn audit_identity(open: &Open) -> Result<age::x25519::Identity, Failure> {
+pub(crate) fn audit_identity(open: &Open) -> Result<Box<age::x25519::Identity>, Failure> {
     let identity = open.read().audit_identity();
     identity.map_err(|error| failure::vault(&error))
 }

@@ -267,7 +267,7 @@ fn chunks_moved_inside_a_member_are_refused() {
     let at = (0..all.len()).max_by_key(|at| all[*at].1.len()).unwrap();
     let identity = vault.audit_identity().unwrap();
     let member = &all[at].1;
-    assert!(age::decrypt(&identity, member).unwrap().len() > 200 << 10);
+    assert!(age::decrypt(&*identity, member).unwrap().len() > 200 << 10);
     // The header, its MAC and the nonce stay.
     let mac = member
         .windows(5)
@@ -283,7 +283,7 @@ fn chunks_moved_inside_a_member_are_refused() {
         let mut spliced = all.clone();
         spliced[at].1.clone_from(&moved);
         // The signed list refuses it; and where somebody who may sign put it there, age does.
-        let opened = age::decrypt(&identity, &moved).is_err();
+        let opened = age::decrypt(&*identity, &moved).is_err();
         let opened = opened
             .then_some(())
             .ok_or_else(|| "age opened it".to_owned());

@@ -17,8 +17,9 @@ pub(crate) async fn explain(
     agent: &Arc<Agent>,
     call: ExplainPolicy,
 ) -> Result<PolicyExplanation, Failure> {
-    let Judging { policy, history } = Judging::with(agent, call.text.as_deref())?;
+    let agent = Arc::clone(agent);
     blocking(move || {
+        let Judging { policy, history } = Judging::with(&agent, call.text.as_deref())?;
         let (asked, then, before) = match (call.request, call.row) {
             (Some(request), None) => (asked_of(request)?, None, None),
             (None, Some(row)) => {

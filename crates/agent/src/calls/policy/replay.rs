@@ -21,10 +21,14 @@ pub(crate) async fn replay(
     agent: &Arc<Agent>,
     call: ReplayPolicy,
 ) -> Result<PolicyReplay, Failure> {
-    let Judging { policy, history } = Judging::with(agent, call.text.as_deref())?;
-    let history = history.ok_or_else(failure::locked)?;
-    let limit = call.limit.min(MOST_LISTED) as usize;
-    blocking(move || try_on(policy, &history, call.since, limit)).await?
+    let agent = Arc::clone(agent);
+    blocking(move || {
+        let Judging { policy, history } = Judging::with(&agent, call.text.as_deref())?;
+        let history = history.ok_or_else(failure::locked)?;
+        let limit = call.limit.min(MOST_LISTED) as usize;
+        try_on(policy, &history, call.since, limit)
+    })
+    .await?
 }
 
 fn try_on(

@@ -126,7 +126,7 @@ fn list(current: &Current, log: &Log, query: &touchkeep_audit::Query) -> Vec<Row
         return Vec::new();
     };
     let identity = open.read().audit_identity().ok();
-    log.list(query, identity.as_ref())
+    log.list(query, identity.as_deref())
         .map(|page| page.rows)
         .unwrap_or_default()
 }
