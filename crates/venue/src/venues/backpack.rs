@@ -4,6 +4,8 @@
 //! (docs.backpack.exchange). Of a batch each order repeats the instruction. The instruction stands in the endpoint's row, so an
 //! endpoint without a row cannot be signed at all.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,

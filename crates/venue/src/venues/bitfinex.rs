@@ -2,6 +2,8 @@
 //!
 //! Signed are path, nonce and body, with HMAC-SHA384 (docs.bitfinex.com, REST auth). The HTTP method is not covered.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,

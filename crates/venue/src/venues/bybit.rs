@@ -3,6 +3,8 @@
 //! Signed are time, key, window, and the query of a GET or the body of a POST (bybit-exchange/docs of 2026-07-24). Neither
 //! method nor path is covered, so a signature never leaves this program without the request.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,

@@ -4,6 +4,8 @@
 //! (docs.cdp.coinbase.com; coinbase-advanced-py of 2026-06-19 for ES256, cdp-sdk of 2026-08-20 for EdDSA): it never leaves
 //! this program without the request. Old keys of the App sign time, method, path and body with HMAC-SHA256.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,

@@ -3,6 +3,8 @@
 //! Signed are time in seconds, method, path with query, and body, under the decoded secret (docs.cdp.coinbase.com, Exchange
 //! REST authentication). The passphrase goes in the clear, in a header.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,

@@ -4,6 +4,8 @@
 //! (exchange-docs.crypto.com, digital signature). The envelope names the method that the path names; where the two differ the
 //! request is refused. The nonce is the time, within a minute of the venue's.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,

@@ -3,6 +3,8 @@
 //! Signed are time, nonce, method, path with query, and body, a line each (docs.deribit.com, `deri-hmac-sha256`). Keys of
 //! Ed25519 and RSA sign the login alone, see [`crate::logins`]; the bearer token that it gives is not served.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,

@@ -3,6 +3,8 @@
 //! Signed are method, path, query before it was percent-encoded, SHA-512 of the body, and time in seconds, a line each, with
 //! HMAC-SHA512 (gate.com/docs, API v4; gateapi-python of 2025-07).
 
+pub(crate) mod socket;
+
 use crate::drafting::raw;
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,

@@ -4,6 +4,8 @@
 //! (docs.gemini.com, private API invocation). Clients send the same JSON in the header or as a body; whoever takes the request
 //! in hands over the header's as the body.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,

@@ -4,6 +4,8 @@
 //! its body is not covered, so a signature never leaves this program without the request (huobiapi.github.io;
 //! HuobiRDCenter/huobi_Python of 2025-08, also for Ed25519).
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,

@@ -4,6 +4,8 @@
 //! authentication). The nonce stands in the body and is ours; keys that want a one-time password with each request are not
 //! served, because that password would have to come from the client.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,

@@ -4,6 +4,8 @@
 //! the parameters as they are sent since 2024-02-20 (docs.kraken.com, futures REST authentication). No nonce is sent: the
 //! venue needs none, and without one a request can be sent again by whoever saw it.
 
+pub(crate) mod socket;
+
 use crate::reading::{FORM, Query};
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,

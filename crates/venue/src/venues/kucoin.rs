@@ -4,6 +4,8 @@
 //! and body; and, by itself, the passphrase (kucoin-universal-sdk of 2025-11; key version 2). So one request wants two
 //! signatures of one secret.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,

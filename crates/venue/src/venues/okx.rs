@@ -3,6 +3,8 @@
 //! Signed are time, method, path with query, and body (okxapi/python-okx; okx.com, API v5). The passphrase goes in the clear,
 //! in a header.
 
+pub(crate) mod socket;
+
 use crate::Transport;
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,

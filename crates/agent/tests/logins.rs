@@ -1,0 +1,325 @@
+//! The logins of every venue's sockets through the real agent. The venue is Python's aiohttp and judges the login by itself; the
+//! client is an unmodified ccxt.pro, which the same venue takes without us between, too.
+//!
+//! `TOUCHKEEP_PYTHON` names a Python with `tests/requirements.txt`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod common;
+
+use std::process::Stdio;
+
+use common::{Agent, Person, yes};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
+use touchkeep_client::Connection;
+use touchkeep_wire::*;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/logins_of_venues.py");
+const POLICY: &str = "[[rule]]\nname = \"reads\"\nkinds = [\"read\"]\naction = \"allow\"\n";
+// What the venue of the test gives out as a token, and what stands for it.
+const TOKEN: &str = "the/venues+own=token";
+const KEPT: &str = "kept-by-touchkeep";
+
+const TEXT: &str = "canary-socket-secret-0123456789";
+const BASE64: &str = "Y2FuYXJ5LXNvY2tldC1zZWNyZXQtMDEyMzQ1Njc4OQ==";
+// Private keys that everybody has.
+const P256: &str = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABoAoGCCqGSM49\nAwEHoUQDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/\nm47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n-----END EC PRIVATE KEY-----\n";
+const ED25519: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIHRvdWNoa2VlcC1kdW1teS1zZWNyZXQtbm90LWEta2V5\n-----END PRIVATE KEY-----\n";
+// The seed in it, and its public half, which is Backpack's API key.
+const SEED: &str = "dG91Y2hrZWVwLWR1bW15LXNlY3JldC1ub3QtYS1rZXk=";
+const OF_SEED: &str = "4fj7JpjIqeE6g09UbLBiR6750E6gFkQawzVZHpbcD9Y=";
+
+fn python(arguments: &[&str]) -> Child {
+    let python = std::env::var_os("TOUCHKEEP_PYTHON").unwrap_or_else(|| "python3".into());
+    Command::new(python)
+        .args(["-B", SCRIPT])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+async fn said(client: Child) -> Vec<Value> {
+    let said = client.wait_with_output().await.unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let lines = said.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn key_of(name: &str) -> (&'static str, &'static str) {
+    match venue_of(name) {
+        "coinbase" => ("organizations/a/apiKeys/b", P256),
+        "backpack" => (OF_SEED, SEED),
+        "kraken" | "krakenfutures" | "coinbaseexchange" => ("look-api-key-0123456789", BASE64),
+        _ => ("look-api-key-0123456789", TEXT),
+    }
+}
+
+fn keys_of((key, secret): (&str, &str)) -> Value {
+    json!({ "key": key, "secret": secret, "passphrase": "the passphrase" })
+}
+
+type Heard = Lines<BufReader<ChildStdout>>;
+
+// The venues, what they hear, and their addresses.
+async fn serve(keys: &Value) -> (Child, Heard, Value) {
+    let mut server = python(&["serve", &keys.to_string()]);
+    let mut heard = BufReader::new(server.stdout.take().unwrap()).lines();
+    let ports = heard.next_line().await.unwrap().expect("is aiohttp there?");
+    let mut ports: Value = serde_json::from_str(&ports).unwrap();
+    for port in ports.as_object_mut().unwrap().values_mut() {
+        *port = format!("http://127.0.0.1:{port}").into();
+    }
+    (server, heard, ports)
+}
+
+async fn next(heard: &mut Heard) -> Value {
+    let line = tokio::time::timeout(common::PATIENCE, heard.next_line()).await;
+    serde_json::from_str(&line.unwrap().unwrap().unwrap()).unwrap()
+}
+
+struct Desk {
+    agent: Agent,
+    client: Connection,
+    _venues: Child,
+    heard: Heard,
+    proxy: String,
+    token: String,
+}
+
+impl Desk {
+    // With a key for each of these venues, and each a server of its own.
+    async fn new(venues: &[&str]) -> Self {
+        let mut keys = json!({});
+        for venue in venues {
+            keys[venue] = keys_of(key_of(venue));
+            // Where KuCoin sends its clients; a practice vault goes to the address that it was given.
+            keys[venue]["endpoint"] = "wss://push-private.kucoin.com/endpoint".into();
+        }
+        Self::with(&keys).await
+    }
+
+    async fn with(keys: &Value) -> Self {
+        let (server, heard, addresses) = serve(keys).await;
+        let agent = Agent::start_with("", &[]).await;
+        let client = agent.client().await;
+        let _owner = Person::new(&agent, yes).await;
+        let path = agent.home.path().join("v.touchkeep").display().to_string();
+        let create = CreateVault {
+            path,
+            user: "Zoe".into(),
+            environment: "test".into(),
+            practice: true,
+            device: NewDevice::Software { work_factor: 10 },
+        };
+        client.call(create).await.unwrap();
+        for (name, keys) in keys.as_object().unwrap() {
+            let text = |name: &str| keys[name].as_str().unwrap().to_owned();
+            let stored = |name: &str| NewSecret::Stored {
+                value: SecretText::new(text(name)),
+            };
+            let venue = venue_of(name);
+            let mut item = AddItem::new("exchange-key", name)
+                .field("venue", venue)
+                .field("key-set", name)
+                .field("class", "read")
+                .field("api-key", text("key"))
+                .field("base-url", addresses[name].as_str().unwrap())
+                .secret("secret", stored("secret"));
+            if touchkeep_venue::venue(venue).unwrap().info().passphrase {
+                item = item.secret("passphrase", stored("passphrase"));
+            }
+            client.call(item).await.unwrap();
+        }
+        let text = POLICY.into();
+        client.call(SetPolicy { text }).await.unwrap();
+        Self {
+            agent,
+            client,
+            _venues: server,
+            heard,
+            proxy: String::new(),
+            token: String::new(),
+        }
+    }
+
+    // The bot of this venue from now on.
+    async fn is_for(&mut self, name: &str) {
+        let _owner = Person::new(&self.agent, yes).await;
+        let add = AddClient {
+            name: format!("bot-{name}"),
+            key_set: name.into(),
+        };
+        let bot = self.client.call(add).await.unwrap();
+        let port = bot.base_url.split('/').nth(2).unwrap().to_owned();
+        self.proxy = format!("http://{port}");
+        self.token = bot.token.into_inner();
+    }
+
+    // Up to something that this venue took for the real login.
+    async fn next_login(&mut self, name: &str) -> Value {
+        loop {
+            let heard = next(&mut self.heard).await;
+            assert_eq!(heard["token"], false, "our token stays here: {heard}");
+            if heard["venue"] == name && heard.get("signed").is_some() {
+                assert_eq!(heard["signed"], true, "{heard}");
+                return heard;
+            }
+        }
+    }
+
+    // What the client hears after each of its messages.
+    async fn say(&self, path: &str, messages: &[&str]) -> Vec<String> {
+        let url = format!("{}/{path}", self.proxy.replacen("http", "ws", 1));
+        let messages: Vec<String> = messages
+            .iter()
+            .map(|message| message.replace("TOKEN", &self.token))
+            .collect();
+        let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
+        let arguments = [&["say", &url, &self.token], messages.as_slice()].concat();
+        let heard = said(python(&arguments)).await;
+        let text = |line: &Value| match &line["data"] {
+            Value::String(text) => text.clone(),
+            _ => line.to_string(),
+        };
+        heard.iter().map(text).collect()
+    }
+
+    async fn rows(&self, kind: &str) -> Vec<AuditRow> {
+        let list = ListAudit {
+            before: None,
+            limit: 100,
+            filter: AuditFilter {
+                kinds: vec![kind.into()],
+                ..Default::default()
+            },
+        };
+        self.client.call(list).await.unwrap().rows
+    }
+}
+
+// `htx.swap` is HTX, of which ccxt watches contracts.
+fn venue_of(name: &str) -> &str {
+    name.split('.').next().unwrap()
+}
+
+const ALL: &[&str] = &[
+    "backpack",
+    "binance",
+    "bitfinex",
+    "bitget",
+    "bybit",
+    "coinbase",
+    "coinbaseexchange",
+    "cryptocom",
+    "deribit",
+    "gate",
+    "gemini",
+    "htx",
+    "htx.swap",
+    "kraken",
+    "krakenfutures",
+    "kucoin",
+    "kucoinfutures",
+    "okx",
+];
+
+fn seen_at(name: &str) -> Value {
+    match name {
+        "gemini" | "htx" | "coinbase" | "coinbaseexchange" | "backpack" | "kraken" => {
+            json!({ "venue": name, "order": "77" })
+        }
+        _ => json!({ "venue": name, "balance": 1.5 }),
+    }
+}
+
+// What ccxt.pro sees at each venue.
+async fn watched(them: Vec<Value>) -> std::collections::BTreeMap<String, Value> {
+    let seen = said(python(&["watch", &json!(them).to_string()])).await;
+    let name = |seen: &Value| seen["venue"].as_str().unwrap().to_owned();
+    seen.into_iter().map(|seen| (name(&seen), seen)).collect()
+}
+
+// So that what the venues of these tests take for a login is not our belief alone.
+#[tokio::test]
+async fn ccxt_watches_accounts_straight_at_the_venues_with_the_real_keys() {
+    let keys = |name: &&str| (name.to_string(), keys_of(key_of(name)));
+    let keys: serde_json::Map<_, _> = ALL.iter().map(keys).collect();
+    let (_server, mut heard, addresses) = serve(&json!(keys)).await;
+    let them = keys
+        .iter()
+        .map(|(name, keys)| json!([name, addresses[name], keys]));
+    let seen = watched(them.collect()).await;
+    for name in ALL {
+        assert_eq!(seen[*name], seen_at(name));
+    }
+    let mut logins = std::collections::BTreeSet::new();
+    while logins.len() < ALL.len() {
+        let heard = next(&mut heard).await;
+        assert_ne!(heard["signed"], false, "{heard}");
+        if heard.get("signed").is_some() {
+            logins.insert(heard["venue"].to_string());
+        }
+    }
+}
+
+#[tokio::test]
+async fn ccxt_watches_accounts_through_the_proxy_with_dummies() {
+    let mut desk = Desk::new(ALL).await;
+    let mut them = Vec::new();
+    for name in ALL {
+        desk.is_for(name).await;
+        let (venue, token) = (venue_of(name), &desk.token);
+        // ccxt 4.5.90 has no way to send a header of ours to Gemini: there the address has the token.
+        let address = match venue {
+            "gemini" => format!("{}/{token}/{venue}", desk.proxy),
+            _ => format!("{}/{venue}", desk.proxy),
+        };
+        let keys = json!({
+            "key": token, "secret": touchkeep_venue::dummy::secret(venue), "passphrase": "dummy", "token": token
+        });
+        them.push(json!([name, address, keys]));
+    }
+    let seen = watched(them).await;
+    for name in ALL {
+        assert_eq!(seen[*name], seen_at(name));
+    }
+    let mut logins = std::collections::BTreeSet::new();
+    while logins.len() < ALL.len() {
+        let heard = next(&mut desk.heard).await;
+        assert_ne!(heard["signed"], false, "{heard}");
+        assert_eq!(heard["token"], false, "our token stays here: {heard}");
+        assert_eq!(
+            heard["extensions"], "",
+            "no compression where we read: {heard}"
+        );
+        if heard.get("signed").is_some() {
+            logins.insert(heard["venue"].to_string());
+        }
+    }
+    assert!(desk.rows("request-denied").await.is_empty());
+    let intents = desk.rows("intent").await;
+    for name in ALL {
+        let bot = format!("bot-{name}");
+        assert!(
+            intents
+                .iter()
+                .any(|row| row.client.as_deref() == Some(&bot)),
+            "{name}"
+        );
+    }
+}
