@@ -170,18 +170,6 @@ impl Desk {
         self.token = bot.token.into_inner();
     }
 
-    // Up to something that this venue took for the real login.
-    async fn next_login(&mut self, name: &str) -> Value {
-        loop {
-            let heard = next(&mut self.heard).await;
-            assert_eq!(heard["token"], false, "our token stays here: {heard}");
-            if heard["venue"] == name && heard.get("signed").is_some() {
-                assert_eq!(heard["signed"], true, "{heard}");
-                return heard;
-            }
-        }
-    }
-
     // What the client hears after each of its messages.
     async fn say(&self, path: &str, messages: &[&str]) -> Vec<String> {
         let url = format!("{}/{path}", self.proxy.replacen("http", "ws", 1));
@@ -302,6 +290,9 @@ async fn ccxt_watches_accounts_through_the_proxy_with_dummies() {
     while logins.len() < ALL.len() {
         let heard = next(&mut desk.heard).await;
         assert_ne!(heard["signed"], false, "{heard}");
+        if heard.get("closed").is_some() {
+            continue;
+        }
         assert_eq!(heard["token"], false, "our token stays here: {heard}");
         assert_eq!(
             heard["extensions"], "",
@@ -322,4 +313,291 @@ async fn ccxt_watches_accounts_through_the_proxy_with_dummies() {
             "{name}"
         );
     }
+}
+
+/// A venue, the path of its socket, whether it speaks first, a client's login, what trades there, and what only reads.
+type Case = (
+    &'static str,
+    &'static str,
+    bool,
+    &'static [&'static str],
+    &'static str,
+    &'static str,
+);
+
+const CASES: &[Case] = &[
+    (
+        "backpack",
+        "/",
+        false,
+        &[
+            r#"{"method":"SUBSCRIBE","params":["account.orderUpdate"],"signature":["TOKEN","x","1","2"]}"#,
+        ],
+        r#"{"method":"orderExecute","params":[]}"#,
+        r#"{"method":"SUBSCRIBE","params":["trade.BTC_USDC"]}"#,
+    ),
+    (
+        "binance",
+        "/ws-api/v3",
+        false,
+        &[
+            r#"{"id":1,"method":"userDataStream.subscribe.signature","params":{"apiKey":"TOKEN","timestamp":1,"signature":"x"}}"#,
+        ],
+        r#"{"id":2,"method":"order.place","params":{"symbol":"BTCUSDT"}}"#,
+        r#"{"id":3,"method":"time"}"#,
+    ),
+    (
+        "bitfinex",
+        "/ws/2",
+        true,
+        &[
+            r#"{"event":"auth","apiKey":"TOKEN","authSig":"x","authNonce":1,"authPayload":"AUTH1","filter":["wallet"]}"#,
+        ],
+        r#"[0,"on",null,{"type":"EXCHANGE LIMIT","symbol":"tBTCUSD"}]"#,
+        r#"{"event":"subscribe","channel":"ticker","symbol":"tBTCUSD"}"#,
+    ),
+    (
+        "bitget",
+        "/v2/ws/private",
+        false,
+        &[
+            r#"{"op":"login","args":[{"apiKey":"TOKEN","passphrase":"x","timestamp":"1","sign":"x"}]}"#,
+        ],
+        r#"{"op":"trade","args":[{"channel":"place-order"}]}"#,
+        r#"{"op":"subscribe","args":[{"channel":"account"}]}"#,
+    ),
+    (
+        "bybit",
+        "/v5/private",
+        false,
+        &[r#"{"req_id":"1","op":"auth","args":["TOKEN",1,"x"]}"#],
+        r#"{"op":"order.create","args":[{"symbol":"BTCUSDT"}]}"#,
+        r#"{"op":"subscribe","args":["order"]}"#,
+    ),
+    (
+        "coinbase",
+        "/user",
+        false,
+        &[r#"{"type":"subscribe","channel":"user","product_ids":[],"jwt":"x.y.z"}"#],
+        r#"{"type":"order","channel":"user"}"#,
+        r#"{"type":"subscribe","channel":"ticker","product_ids":["BTC-USD"]}"#,
+    ),
+    (
+        "coinbaseexchange",
+        "/",
+        false,
+        &[
+            r#"{"type":"subscribe","channels":["user"],"product_ids":["BTC-USD"],"signature":"x","key":"TOKEN","passphrase":"x","timestamp":"1"}"#,
+        ],
+        r#"{"type":"order","channels":["user"]}"#,
+        r#"{"type":"subscribe","channels":["ticker"],"product_ids":["BTC-USD"]}"#,
+    ),
+    (
+        "cryptocom",
+        "/exchange/v1/user",
+        false,
+        &[r#"{"id":1,"method":"public/auth","api_key":"TOKEN","sig":"x","nonce":1}"#],
+        r#"{"id":2,"method":"private/create-order","params":{"instrument_name":"BTC_USDT"}}"#,
+        r#"{"id":3,"method":"subscribe","params":{"channels":["user.balance"]}}"#,
+    ),
+    (
+        "deribit",
+        "/ws/api/v2",
+        false,
+        &[
+            r#"{"jsonrpc":"2.0","id":1,"method":"public/auth","params":{"grant_type":"client_credentials","client_id":"TOKEN","client_secret":"x"}}"#,
+        ],
+        r#"{"jsonrpc":"2.0","id":2,"method":"private/buy","params":{"instrument_name":"BTC-PERPETUAL","amount":10}}"#,
+        r#"{"jsonrpc":"2.0","id":3,"method":"private/subscribe","params":{"channels":["user.portfolio.btc"]}}"#,
+    ),
+    (
+        "gate",
+        "/ws/v4/",
+        false,
+        &[
+            r#"{"id":1,"time":1,"channel":"spot.orders","event":"subscribe","payload":["!all"],"auth":{"method":"api_key","KEY":"TOKEN","SIGN":"x"}}"#,
+        ],
+        r#"{"id":2,"time":1,"channel":"spot.order_place","event":"api","payload":{"api_key":"TOKEN"}}"#,
+        r#"{"id":3,"time":1,"channel":"spot.trades","event":"subscribe","payload":["BTC_USDT"]}"#,
+    ),
+    (
+        "htx",
+        "/ws/v2",
+        false,
+        &[
+            r#"{"action":"req","ch":"auth","params":{"authType":"api","accessKey":"TOKEN","signature":"x"}}"#,
+        ],
+        r#"{"action":"req","ch":"create-order","params":{"symbol":"btcusdt"}}"#,
+        r#"{"action":"sub","ch":"accounts.update#2"}"#,
+    ),
+    (
+        "htx.swap",
+        "/linear-swap-notification",
+        false,
+        &[r#"{"op":"auth","type":"api","AccessKeyId":"TOKEN","Signature":"x"}"#],
+        r#"{"op":"create_order","data":{"contract_code":"BTC-USDT"}}"#,
+        r#"{"op":"sub","topic":"orders.*"}"#,
+    ),
+    (
+        "kraken",
+        "/auth/v2",
+        false,
+        &[
+            r#"{"method":"subscribe","params":{"channel":"executions","token":"kept-by-touchkeep"},"req_id":1}"#,
+        ],
+        r#"{"method":"add_order","params":{"order_type":"market","token":"kept-by-touchkeep"},"req_id":2}"#,
+        r#"{"method":"subscribe","params":{"channel":"ticker","symbol":["BTC/USD"]},"req_id":3}"#,
+    ),
+    (
+        "krakenfutures",
+        "/ws/v1",
+        true,
+        &[
+            r#"{"event":"challenge","api_key":"TOKEN"}"#,
+            r#"{"event":"subscribe","feed":"fills","api_key":"TOKEN","original_challenge":"x/api/v3/sendorder","signed_challenge":"x"}"#,
+        ],
+        r#"{"event":"sendorder","symbol":"PI_XBTUSD"}"#,
+        r#"{"event":"subscribe","feed":"ticker","product_ids":["PI_XBTUSD"]}"#,
+    ),
+    (
+        "okx",
+        "/ws/v5/private",
+        false,
+        &[
+            r#"{"op":"login","args":[{"apiKey":"TOKEN","passphrase":"x","timestamp":"1","sign":"x"}]}"#,
+        ],
+        r#"{"id":"2","op":"order","args":[{"instId":"BTC-USDT","side":"buy","sz":"1"}]}"#,
+        r#"{"op":"subscribe","args":[{"channel":"account"}]}"#,
+    ),
+    (
+        "gemini",
+        "/v1/order/events",
+        true,
+        &[],
+        r#"{"method":"order.place","params":{}}"#,
+        "",
+    ),
+    (
+        "kucoin",
+        "/endpoint?token=kept-by-touchkeep&connectId=a",
+        true,
+        &[],
+        r#"{"id":1,"type":"order","topic":"x"}"#,
+        r#"{"id":2,"type":"subscribe","topic":"/account/balance"}"#,
+    ),
+    (
+        "kucoinfutures",
+        "/endpoint?token=kept-by-touchkeep",
+        true,
+        &[],
+        r#"{"id":1,"type":"order","topic":"x"}"#,
+        r#"{"id":2,"type":"subscribe","topic":"/contractAccount/wallet"}"#,
+    ),
+];
+
+#[tokio::test]
+async fn who_is_logged_in_reads_and_no_order_reaches_the_venue() {
+    let names: Vec<&str> = CASES.iter().map(|case| case.0).collect();
+    let mut desk = Desk::new(&names).await;
+    for (name, path, speaks_first, logins, order, reads) in CASES {
+        desk.is_for(name).await;
+        let mut messages = if *speaks_first {
+            vec!["hear"]
+        } else {
+            Vec::new()
+        };
+        messages.extend(*logins);
+        messages.push(order);
+        if !reads.is_empty() {
+            messages.push(reads);
+        }
+        // What answers the login may come in two messages; the refusal is looked for among all.
+        messages.extend(
+            ["hear"; 2]
+                .iter()
+                .filter(|_| *name == "gate" || *name == "bitfinex")
+                .take(1),
+        );
+        let address = format!("{}{path}", venue_of(name));
+        let answers = desk.say(&address, &messages).await;
+        let refusal = answers
+            .iter()
+            .filter(|answer| answer.contains("Touchkeep: only data"));
+        assert_eq!(refusal.count(), 1, "{name}: {answers:?}");
+        for answer in &answers {
+            let key = key_of(name).0;
+            assert!(
+                !answer.contains(TOKEN) && !answer.contains(key),
+                "{name}: {answer}"
+            );
+        }
+        if *name == "deribit" {
+            assert_eq!(answers[0].matches(KEPT).count(), 2, "{answers:?}");
+        }
+        let (mut signed, mut read) = (false, reads.is_empty());
+        while !(signed && read) {
+            let heard = next(&mut desk.heard).await;
+            if heard["venue"] != *name || heard.get("closed").is_some() {
+                continue;
+            }
+            assert_eq!(heard["token"], false, "our token stays here: {heard}");
+            assert_ne!(heard["signed"], false, "{heard}");
+            assert_ne!(heard["text"], *order, "{name}");
+            signed |= heard["signed"] == true;
+            read |= heard["text"] == *reads;
+        }
+        let bot = format!("bot-{name}");
+        let of_bot = |rows: Vec<AuditRow>| {
+            let mine = rows
+                .into_iter()
+                .filter(|row| row.client.as_deref() == Some(&bot));
+            mine.count()
+        };
+        assert_eq!(of_bot(desk.rows("request-denied").await), 1, "{name}");
+        assert_eq!(of_bot(desk.rows("intent").await), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_opens_with_a_login_does_not_open_without_a_yes() {
+    let mut desk = Desk::new(&["gemini", "kucoin", "kraken"]).await;
+    let _owner = Person::new(&desk.agent, yes).await;
+    let text = POLICY.replace("allow", "deny");
+    desk.client.call(SetPolicy { text }).await.unwrap();
+    for (name, path) in [
+        ("gemini", "gemini/v1/order/events"),
+        ("kucoin", "kucoin/endpoint?token=kept-by-touchkeep"),
+    ] {
+        desk.is_for(name).await;
+        let answers = desk.say(path, &["x"]).await;
+        assert!(
+            answers[0].contains(r#""refused":401"#) || answers[0].contains(r#""refused":403"#),
+            "{answers:?}"
+        );
+    }
+    desk.is_for("kraken").await;
+    let subscribe = r#"{"method":"subscribe","params":{"channel":"balances","token":"x"}}"#;
+    let answers = desk.say("kraken/auth/v2", &[subscribe]).await;
+    assert!(
+        answers[0].contains("Touchkeep:") && answers[0].contains(r#""success":false"#),
+        "{answers:?}"
+    );
+    assert!(desk.rows("intent").await.is_empty());
+    assert_eq!(desk.rows("request-denied").await.len(), 3);
+}
+
+#[tokio::test]
+async fn binance_takes_a_logon_with_ed25519() {
+    let keys = json!({ "binance": keys_of(("look-api-key-0123456789", ED25519)) });
+    let mut desk = Desk::with(&keys).await;
+    desk.is_for("binance").await;
+    let logon = r#"{"id":"a","method":"session.logon","params":{"apiKey":"TOKEN","timestamp":1,"signature":"x"}}"#;
+    let answers = desk.say("binance/ws-api/v3", &[logon]).await;
+    assert!(answers[0].contains(r#""status": 200"#), "{answers:?}");
+    // Its clock was asked for, too.
+    let mut heard = next(&mut desk.heard).await;
+    while heard["rest"] == true {
+        heard = next(&mut desk.heard).await;
+    }
+    assert_eq!(heard["signed"], true, "{heard}");
 }

@@ -416,6 +416,16 @@ async def serve(all_keys):
     await asyncio.Event().wait()
 
 
+async def flood(socket, wanted):
+    """What a venue out of its mind does: it floods with pings, or with one message."""
+    if "pings" in wanted:
+        for _ in range(20_000):
+            await socket.ping(bytes(125))
+    else:
+        await socket.send_str("x" * (17 * 1024 * 1024))
+    await socket.send_str("after the flood")
+
+
 async def listen(name, venue, endpoint):
     def hear(request, **what):
         shown = " ".join([*request.headers.values(), request.path_qs, what.get("text", "")])
@@ -441,12 +451,16 @@ async def listen(name, venue, endpoint):
             if message.data == "ping":
                 await socket.send_str("pong")
                 continue
+            if "floods" in message.data:
+                await flood(socket, message.data)
+                continue
             said = json.loads(message.data)
             taken = venue.login(request.path, said) if isinstance(said, dict) else None
             hear(request, text=message.data, **({} if taken is None else {"signed": taken}))
             answers = venue.answers(said, taken) if isinstance(said, dict) else []
             for one in answers or [{"event": "echo"}]:
                 await socket.send_json(one)
+        print(json.dumps({"venue": name, "closed": True}), flush=True)
         return socket
 
     app = web.Application()

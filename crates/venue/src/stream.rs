@@ -16,8 +16,8 @@ pub use dialect::{Entrance, Heard, LoginAsked, Told, Values};
 pub use login::{LOGIN, Login};
 
 use crate::{
-    CannotSign, Json, Outgoing, backpack, binance, bitfinex, bybit, coinbase, coinbaseexchange,
-    cryptocom, deribit, gate, gemini, htx, kraken, krakenfutures, kucoin, okx,
+    CannotSign, Json, Outgoing, SocketInfo, backpack, binance, bitfinex, bybit, coinbase,
+    coinbaseexchange, cryptocom, deribit, gate, gemini, htx, kraken, krakenfutures, kucoin, okx,
 };
 
 /// Where a WebSocket goes.
@@ -96,6 +96,18 @@ pub fn stream(venue: &str, path: &str) -> Option<Stream> {
         path: path.to_owned(),
         guard: Guard::named(how),
     })
+}
+
+/// The sockets of a venue that are relayed.
+#[must_use]
+pub fn sockets(venue: &str) -> Vec<SocketInfo> {
+    let of_venue = rows().iter().filter(|[v, ..]| v == venue);
+    let all = of_venue.map(|[_, path, server, how]| SocketInfo {
+        path,
+        server,
+        login: Guard::named(how).is_some(),
+    });
+    all.collect()
 }
 
 /// The answer that a client gets in place of a REST request for a token of a socket. The venue is not asked: the token would

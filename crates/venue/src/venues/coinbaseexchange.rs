@@ -11,7 +11,7 @@ use crate::{
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 
 /// The name in paths, items and rules.
@@ -38,6 +38,7 @@ impl Venue for CoinbaseExchange {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             passphrase: true,
             ..Facts::new(VENUE, SCHEMES)
         }

@@ -12,7 +12,7 @@ use crate::{
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 use crate::{
     Counter, Json,
@@ -44,6 +44,7 @@ impl Venue for Gemini {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             counter: Counter::Nonce,
             payload_header: Some("X-GEMINI-PAYLOAD"),
             ..Facts::new(VENUE, SCHEMES)

@@ -12,7 +12,7 @@ use crate::{
     drafting::{raw, scheme_of},
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 
 /// The name in paths, items and rules.
@@ -39,6 +39,7 @@ impl Venue for KuCoin {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             passphrase: true,
             ..Facts::new(VENUE, SCHEMES)
         }
