@@ -586,18 +586,57 @@ async fn a_socket_that_opens_with_a_login_does_not_open_without_a_yes() {
     assert_eq!(desk.rows("request-denied").await.len(), 3);
 }
 
+// Binance's own connector logs on straight at the venue with the real key, and through the proxy with a dummy.
 #[tokio::test]
-async fn binance_takes_a_logon_with_ed25519() {
+async fn binances_own_connector_logs_on_with_ed25519_and_orders_nothing() {
     let keys = json!({ "binance": keys_of(("look-api-key-0123456789", ED25519)) });
+    let (_server, mut heard, addresses) = serve(&keys).await;
+    let address = addresses["binance"]
+        .as_str()
+        .unwrap()
+        .replacen("http", "ws", 1);
+    let url = format!("{address}/ws-api/v3");
+    let direct = said(python(&[
+        "connect",
+        &url,
+        "look-api-key-0123456789",
+        ED25519,
+    ]))
+    .await;
+    assert!(
+        direct[0]["logon"].to_string().contains("look-api-key"),
+        "{direct:?}"
+    );
+    assert_eq!(next(&mut heard).await["signed"], true);
+    let order = next(&mut heard).await;
+    assert!(
+        order["text"].as_str().unwrap().contains("order.place"),
+        "the connector orders: {order}"
+    );
+
     let mut desk = Desk::with(&keys).await;
     desk.is_for("binance").await;
-    let logon = r#"{"id":"a","method":"session.logon","params":{"apiKey":"TOKEN","timestamp":1,"signature":"x"}}"#;
-    let answers = desk.say("binance/ws-api/v3", &[logon]).await;
-    assert!(answers[0].contains(r#""status": 200"#), "{answers:?}");
-    // Its clock was asked for, too.
-    let mut heard = next(&mut desk.heard).await;
-    while heard["rest"] == true {
-        heard = next(&mut desk.heard).await;
+    let proxy = desk.proxy.replacen("http", "ws", 1);
+    let url = format!("{proxy}/{}/binance/ws-api/v3", desk.token);
+    let dummy = touchkeep_venue::dummy::secret("revolutx");
+    let through = said(python(&["connect", &url, &desk.token, dummy])).await;
+    assert!(
+        through[0]["logon"].to_string().contains("authorized_since"),
+        "{through:?}"
+    );
+    assert!(
+        through[1].to_string().contains("Touchkeep: only data"),
+        "{through:?}"
+    );
+    loop {
+        let heard = next(&mut desk.heard).await;
+        if heard.get("closed").is_some() {
+            break;
+        }
+        assert_eq!(heard["token"], false, "our token stays here: {heard}");
+        assert_ne!(heard["signed"], false, "{heard}");
+        let text = heard["text"].as_str().unwrap_or_default();
+        assert!(!text.contains("order.place"), "{heard}");
     }
-    assert_eq!(heard["signed"], true, "{heard}");
+    assert_eq!(desk.rows("request-denied").await.len(), 1);
 }

@@ -2,6 +2,7 @@
 
     logins_of_venues.py serve {VENUE: KEYS}  prints {VENUE: PORT}, and then a line of JSON for each message that one hears
     logins_of_venues.py watch [[VENUE, URL, KEYS]]  prints what an unmodified ccxt.pro sees of an account at each address
+    logins_of_venues.py connect URL KEY PEM  logs on and orders with Binance's own connector
     logins_of_venues.py say URL TOKEN MSG…   prints a line for each answer; `hear` says nothing and waits for one
 
 KEYS is JSON: key, secret, passphrase, and, for a client of the proxy, token. `htx.swap` is a venue of its own here.
@@ -125,6 +126,9 @@ class Binance(Venue):
         return good and fresh(params["timestamp"]) and params["apiKey"] == self.key
 
     def answers(self, said, taken):
+        return [{"rateLimits": [], **answer} if "status" in answer else answer for answer in self.answered(said, taken)]
+
+    def answered(self, said, taken):
         if taken is False:
             return [{"id": said["id"], "status": 401, "error": {"code": -1022, "msg": "Signature for this request is not valid."}}]
         if said["method"] == "session.logon":
@@ -551,6 +555,22 @@ async def watch_one(name_here, url, keys):
         await bot.close()
 
 
+async def connect(url, key, secret):
+    """Binance's own connector: logs on, and then tries to order."""
+    from binance_common.configuration import ConfigurationWebSocketAPI
+    from binance_sdk_spot.spot import Spot
+
+    client = Spot(config_ws_api=ConfigurationWebSocketAPI(api_key=key, private_key=secret, stream_url=url))
+    connection = await client.websocket_api.create_connection()
+    print(json.dumps({"logon": (await connection.session_logon()).data()}, default=str), flush=True)
+    try:
+        order = await connection.order_place(symbol="BTCUSDT", side="BUY", type="MARKET", quantity=1.0)
+        print(json.dumps({"order": order.data()}, default=str), flush=True)
+    except Exception as error:
+        print(json.dumps({"refused": str(error)}), flush=True)
+    await connection.close_connection(close_session=True)
+
+
 async def say(url, token, messages):
     headers = {"X-Touchkeep-Token": token} if token else {}
     async with aiohttp.ClientSession() as session:
@@ -571,5 +591,7 @@ if __name__ == "__main__":
         asyncio.run(serve(json.loads(sys.argv[2])))
     elif sys.argv[1] == "watch":
         asyncio.run(watch(json.loads(sys.argv[2])))
+    elif sys.argv[1] == "connect":
+        asyncio.run(connect(*sys.argv[2:5]))
     else:
         asyncio.run(say(sys.argv[2], sys.argv[3], sys.argv[4:]))

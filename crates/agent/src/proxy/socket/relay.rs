@@ -1,11 +1,11 @@
 //! A socket whose client is listened to: only reading passes, and ours goes in the place of its logins.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -29,6 +29,8 @@ const MAX_VENUE_BYTES: usize = 16 * 1024 * 1024;
 const MAX_REFUSALS: u32 = 16;
 /// What a client may say while its login is signed.
 const MAX_WAITING: usize = 64;
+/// A side that takes nothing for this long is not waited for any longer.
+const STALLED: Duration = Duration::from_secs(30);
 
 type Side = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -87,8 +89,8 @@ pub(super) async fn guarded(
         code: CloseCode::Policy,
         reason: reason.into(),
     });
-    let _ = tokio::time::timeout(LOOK, relay.client.close(why)).await;
-    let _ = tokio::time::timeout(LOOK, relay.venue.close(None)).await;
+    let _ = timeout(LOOK, relay.client.close(why)).await;
+    let _ = timeout(LOOK, relay.venue.close(None)).await;
 }
 
 impl Relay {
@@ -107,12 +109,12 @@ impl Relay {
         match said {
             Message::Text(text) if self.guard.listens() => self.listen(text).await,
             Message::Binary(_) if self.guard.listens() => None,
-            Message::Text(_) | Message::Binary(_) => self.client.send(said).await.ok(),
+            Message::Text(_) | Message::Binary(_) => say(&mut self.client, said).await,
             Message::Close(frame) => {
                 let _ = self.client.close(frame).await;
                 None
             }
-            // Each side's are answered where they come in.
+            Message::Ping(_) => answered(&mut self.venue).await,
             _ => Some(()),
         }
     }
@@ -133,7 +135,7 @@ impl Relay {
                 return None;
             }
         };
-        self.client.send(Message::Text(passed)).await.ok()
+        say(&mut self.client, Message::Text(passed)).await
     }
 
     async fn client_said(&mut self, said: Message) -> Option<()> {
@@ -150,13 +152,14 @@ impl Relay {
             Message::Text(text) => self.hear(text).await,
             Message::Binary(_) => self.refuse(b"", "a message that is not text").await,
             Message::Close(_) => None,
+            Message::Ping(_) => answered(&mut self.client).await,
             _ => Some(()),
         }
     }
 
     async fn hear(&mut self, text: Utf8Bytes) -> Option<()> {
         match self.guard.hears(text.as_bytes(), self.noted.as_deref()) {
-            Heard::Reads => self.venue.send(Message::Text(text)).await.ok(),
+            Heard::Reads => say(&mut self.venue, Message::Text(text)).await,
             Heard::Refused(word) => self.refuse(text.as_bytes(), &word).await,
             Heard::Login(asked) | Heard::Names(asked) if self.is_anothers(&asked) => {
                 self.refuse(text.as_bytes(), "a login with another token")
@@ -180,7 +183,7 @@ impl Relay {
             Err(refusal) => Err(refusal.words()),
         };
         match named {
-            Ok(named) => self.venue.send(Message::text(named)).await.ok(),
+            Ok(named) => say(&mut self.venue, Message::text(named)).await,
             Err(words) => self.say_no(text.as_bytes(), &words).await,
         }
     }
@@ -204,7 +207,7 @@ impl Relay {
         match ours {
             Ok((message, ours)) => {
                 // EXPOSE: to the venue that the key is of.
-                self.venue.send(Message::text(message)).await.ok()?;
+                say(&mut self.venue, Message::text(message)).await?;
                 drop(ours.turn);
             }
             Err(words) => self.say_no(said.as_bytes(), &words).await?,
@@ -229,11 +232,21 @@ impl Relay {
 
     async fn say_no(&mut self, said: &[u8], words: &str) -> Option<()> {
         let refusal = self.guard.refusal(said, &format!("Touchkeep: {words}"));
-        self.client.send(Message::text(refusal)).await.ok()
+        say(&mut self.client, Message::text(refusal)).await
     }
 }
 
 const UNWRITTEN: &str = "the login cannot be written";
+
+async fn say(side: &mut Side, message: Message) -> Option<()> {
+    timeout(STALLED, side.send(message)).await.ok()?.ok()
+}
+
+// Each side's pings are answered where they come in. The answer is out before more is read: who pings and reads nothing would
+// fill the memory with answers.
+async fn answered(side: &mut Side) -> Option<()> {
+    timeout(STALLED, side.flush()).await.ok()?.ok()
+}
 
 // What came of a login, once something did.
 async fn done<T>(login: &mut Option<JoinHandle<T>>) -> Option<T> {
