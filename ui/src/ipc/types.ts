@@ -57,6 +57,8 @@ proxy: string | null,
 armed: number | null,
 /** What a person should know of how the vault is locked here, in a sentence. */
 note: string | null,
+/** What a person should look into, each in a few sentences: keys that somebody else uses too. */
+attention: Array<string>,
 /** Prompts that wait for a person. */
 waiting: number,
 /** Who asks nobody for a while, because its last questions went unanswered. */

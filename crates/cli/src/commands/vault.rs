@@ -206,6 +206,11 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
             .as_deref()
             .map(|note| format!("\nnote   {note}"))
             .unwrap_or_default();
+        let attention: String = status
+            .attention
+            .iter()
+            .map(|one| format!("\n{}   {}", output.out(Style::Warn, "look"), visible(one)))
+            .collect();
         let resting: String = status
             .resting
             .iter()
@@ -217,7 +222,7 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
                 )
             })
             .collect();
-        format!("{state}{proxy}{armed}{note}{resting}{waiting}")
+        format!("{state}{proxy}{armed}{note}{attention}{resting}{waiting}")
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -52,6 +52,8 @@ pub struct Status {
     pub armed: Option<u64>,
     /// What a person should know of how the vault is locked here, in a sentence.
     pub note: Option<String>,
+    /// What a person should look into, each in a few sentences: keys that somebody else uses too.
+    pub attention: Vec<String>,
     /// Prompts that wait for a person.
     pub waiting: u32,
     /// Who asks nobody for a while, because its last questions went unanswered.
