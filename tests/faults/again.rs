@@ -203,10 +203,16 @@ fn a_key_that_another_machine_uses_too_is_seen_and_explained() {
     let said = attention();
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(
-        said[0].starts_with("kraken refused a request of shared-kraken-trade: "),
+        said[0]
+            .what
+            .starts_with("kraken refused a request of shared-kraken-trade: "),
         "{said:?}"
     );
-    assert!(said[0].contains("another machine or program signs with the same key"));
+    assert!(
+        said[0]
+            .fix
+            .contains("another machine or program signs with the same key")
+    );
 }
 
 // A library of the system, wherever this distribution has it.

@@ -136,11 +136,12 @@ impl Agent {
     pub(crate) fn saw_key_elsewhere(&self, item: ItemId, name: &str, venue: &str) {
         let told = self.used_elsewhere.saw(item, name, venue, Uptime::now());
         self.prompts.changed("vault");
-        if let (Some(sentence), Ok(runtime)) = (told, tokio::runtime::Handle::try_current()) {
-            tracing::warn!("{sentence}");
+        if let (Some(told), Ok(runtime)) = (told, tokio::runtime::Handle::try_current()) {
+            tracing::warn!(what = told.what, "a key is used elsewhere too");
+            let summary = format!("{} is used elsewhere", visible(name));
             runtime.spawn(crate::notify::show(
-                format!("{} is used elsewhere", visible(name)),
-                sentence,
+                summary,
+                format!("{} {}", told.what, told.fix),
             ));
         }
     }
@@ -372,7 +373,7 @@ impl Agent {
                 .clocks()
                 .wild()
                 .or_else(|| self.watching.missing()),
-            attention: self.used_elsewhere.sentences(Uptime::now()),
+            attention: self.used_elsewhere.attention(Uptime::now()),
             waiting: u32::try_from(self.prompts.list().len()).unwrap_or(u32::MAX),
             resting: self.prompts.resting(),
             version: self.version().to_owned(),

@@ -10,6 +10,8 @@ use std::{
 
 use touchkeep_core::{ItemId, text::visible};
 
+use touchkeep_wire::Attention;
+
 use crate::uptime::Uptime;
 
 /// What was seen is said for so long after it was seen last.
@@ -32,7 +34,13 @@ struct Seen {
 
 impl UsedElsewhere {
     /// A venue refused a number of this key. What a person is to be told now, if anything.
-    pub(crate) fn saw(&self, item: ItemId, name: &str, venue: &str, now: Uptime) -> Option<String> {
+    pub(crate) fn saw(
+        &self,
+        item: ItemId,
+        name: &str,
+        venue: &str,
+        now: Uptime,
+    ) -> Option<Attention> {
         let mut all = self.lock();
         all.retain(|_, seen| now.since(seen.last) < SAID_FOR);
         let is_new = !all.contains_key(&item);
@@ -48,15 +56,15 @@ impl UsedElsewhere {
             return None;
         }
         seen.told = now;
-        Some(seen.sentence())
+        Some(seen.attention())
     }
 
-    /// What is to be said of them, in sentences.
-    pub(crate) fn sentences(&self, now: Uptime) -> Vec<String> {
+    /// What is to be said of them.
+    pub(crate) fn attention(&self, now: Uptime) -> Vec<Attention> {
         let all = self.lock();
         let fresh = all.values().filter(|seen| now.since(seen.last) < SAID_FOR);
-        let mut said: Vec<String> = fresh.map(Seen::sentence).collect();
-        said.sort();
+        let mut said: Vec<Attention> = fresh.map(Seen::attention).collect();
+        said.sort_by(|one, other| one.what.cmp(&other.what));
         said
     }
 
@@ -66,7 +74,7 @@ impl UsedElsewhere {
 }
 
 impl Seen {
-    fn sentence(&self) -> String {
+    fn attention(&self) -> Attention {
         let Self {
             name, venue, times, ..
         } = self;
@@ -74,10 +82,14 @@ impl Seen {
             1 => "a request".to_owned(),
             n => format!("{n} requests"),
         };
-        format!(
-            "{venue} refused {how_often} of {name}: the number was not above the last one that it has seen. The numbers given out here only rise, \
-             so another machine or program signs with the same key, or did so with its clock ahead. Give each its own key."
-        )
+        Attention {
+            what: format!(
+                "{venue} refused {how_often} of {name}: the number was not above the last one that it has seen."
+            ),
+            fix: "Numbers given out here only rise, so another machine or program signs with the same key, or did so while its clock was ahead. \
+                  Give each machine a key of its own."
+                .to_owned(),
+        }
     }
 }
 
@@ -91,11 +103,15 @@ mod tests {
         let (item, now) = (ItemId::random(), Uptime::now());
         let saw = |at| keys.saw(item, "prod/main", "kraken", at);
         let first = saw(now).unwrap();
-        assert!(first.starts_with("kraken refused a request of prod/main: "));
+        assert!(
+            first
+                .what
+                .starts_with("kraken refused a request of prod/main: ")
+        );
         assert_eq!(saw(now.after(Duration::from_secs(60))), None);
         let later = now.after(TOLD_EVERY);
-        assert!(saw(later).unwrap().contains("refused 3 requests"));
-        assert_eq!(keys.sentences(later).len(), 1);
-        assert!(keys.sentences(later.after(SAID_FOR)).is_empty());
+        assert!(saw(later).unwrap().what.contains("refused 3 requests"));
+        assert_eq!(keys.attention(later).len(), 1);
+        assert!(keys.attention(later.after(SAID_FOR)).is_empty());
     }
 }

@@ -209,7 +209,10 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
         let attention: String = status
             .attention
             .iter()
-            .map(|one| format!("\n{}   {}", output.out(Style::Warn, "look"), visible(one)))
+            .map(|one| {
+                let look = output.out(Style::Warn, "look");
+                format!("\n{look}   {}\n       {}", visible(&one.what), visible(&one.fix))
+            })
             .collect();
         let resting: String = status
             .resting
