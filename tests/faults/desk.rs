@@ -134,7 +134,8 @@ impl Desk {
     pub(crate) fn bot(&self, key_set: &str) -> (String, String) {
         let (name, key_set) = (format!("bot-{key_set}"), key_set.into());
         let added = self.call(AddClient { name, key_set }).unwrap();
-        let (proxy, _venue) = added.base_url.rsplit_once('/').unwrap();
+        let base = added.base_url();
+        let (proxy, _venue) = base.rsplit_once('/').unwrap();
         (proxy.to_owned(), added.token.into_inner())
     }
 
