@@ -103,7 +103,7 @@ impl Desk {
             })
             .await
             .unwrap();
-        (new.base_url, new.token.into_inner())
+        (new.base_url(), new.token.into_inner())
     }
 
     fn file(&self, name: &str, bytes: &[u8]) -> String {

@@ -1,6 +1,6 @@
 //! Clients of the proxy: let in, listed, ended.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{Clock, Code, SystemClock, text::visible};
@@ -40,20 +40,20 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
     }
     let added = change(agent, move |agent| {
         let (current, open) = open_vault(agent)?;
-        let venue = {
+        let venues: BTreeSet<String> = {
             let vault = open.read();
             let items = vault.items();
-            let mut signing = items.into_iter().filter(|item| item.is_signing_key());
-            let of_set = signing.find(|item| item.key_set == call.key_set);
-            of_set.map(|item| item.venue.clone())
+            let signing = items.into_iter().filter(|item| item.is_signing_key());
+            let of_set = signing.filter(|item| item.key_set == call.key_set);
+            of_set.map(|item| item.venue.clone()).collect()
         };
-        let venue = venue.ok_or_else(|| {
-            failure::not_found(
+        if venues.is_empty() {
+            return Err(failure::not_found(
                 "key set",
                 &call.key_set,
                 "Add an item of that key set first: touchkeep add",
-            )
-        })?;
+            ));
+        }
         let mut clients = open.clients().to_vec();
         if clients.iter().any(|client| client.name == call.name) {
             return Err(Failure::new(
@@ -84,7 +84,10 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
         Ok(NewClient {
             id,
             token,
-            base_url: format!("{base}/{venue}"),
+            base_urls: venues
+                .into_iter()
+                .map(|venue| (venue.clone(), format!("{base}/{venue}")))
+                .collect(),
         })
     })
     .await?;

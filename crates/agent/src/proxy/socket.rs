@@ -105,7 +105,7 @@ async fn begin(
         .map_err(|why| Refusal::Decided(Code::Unreachable, why.to_string()))?;
     drop(turn);
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(passed_on(answer));
+        return Ok(passed_on(answer, None));
     }
     let client = client.ok_or(Refusal::Method)?;
     let response = switched(answer.headers());
