@@ -79,6 +79,34 @@ fn a_venue_says_that_it_has_logins_where_the_table_has_them() {
 }
 
 #[test]
+fn the_page_of_the_proxy_has_every_socket() {
+    let page = include_str!("../../../docs/proxy.md");
+    let mut of = "";
+    let mut said = Vec::new();
+    for line in page.lines().filter(|line| line.starts_with('|')) {
+        let mut cells = line.split('|').skip(1);
+        let (Some(venue), Some(paths)) = (cells.next(), cells.next()) else {
+            continue;
+        };
+        if !venue.trim().is_empty() {
+            of = venue;
+        }
+        let quoted = |cell: &'static str| cell.split('`').skip(1).step_by(2);
+        for venue in quoted(of) {
+            let paths = quoted(paths).filter(|path| path.starts_with('/'));
+            said.extend(paths.map(|path| (venue, path)));
+        }
+    }
+    let mut known = Vec::new();
+    for info in venues() {
+        known.extend(sockets(info.id).iter().map(|socket| (info.id, socket.path)));
+    }
+    said.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(said, known);
+}
+
+#[test]
 fn reading_passes() {
     for (venue, path, message) in [
         ("okx", "/ws/v5/private", "ping"),
