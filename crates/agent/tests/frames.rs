@@ -88,7 +88,7 @@ impl Desk {
             key_set: "main".into(),
         };
         let bot = client.call(add).await.unwrap();
-        let address = bot.base_url.split('/').nth(2).unwrap().to_owned();
+        let address = bot.base_url().split('/').nth(2).unwrap().to_owned();
         Self {
             agent,
             client,

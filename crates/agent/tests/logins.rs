@@ -165,7 +165,7 @@ impl Desk {
             key_set: name.into(),
         };
         let bot = self.client.call(add).await.unwrap();
-        let port = bot.base_url.split('/').nth(2).unwrap().to_owned();
+        let port = bot.base_url().split('/').nth(2).unwrap().to_owned();
         self.proxy = format!("http://{port}");
         self.token = bot.token.into_inner();
     }
