@@ -87,9 +87,16 @@ async fn serve(keys: &Value) -> (Child, Heard, Value) {
     (server, heard, ports)
 }
 
+// The next over a socket: its clock is asked for over REST, now and then.
 async fn next(heard: &mut Heard) -> Value {
-    let line = tokio::time::timeout(common::PATIENCE, heard.next_line()).await;
-    serde_json::from_str(&line.unwrap().unwrap().unwrap()).unwrap()
+    loop {
+        let line = tokio::time::timeout(common::PATIENCE, heard.next_line()).await;
+        let said: Value = serde_json::from_str(&line.unwrap().unwrap().unwrap()).unwrap();
+        assert_ne!(said["token"], true, "our token stays here: {said}");
+        if said.get("rest").is_none() {
+            return said;
+        }
+    }
 }
 
 struct Desk {
@@ -584,6 +591,24 @@ async fn a_socket_that_opens_with_a_login_does_not_open_without_a_yes() {
     );
     assert!(desk.rows("intent").await.is_empty());
     assert_eq!(desk.rows("request-denied").await.len(), 3);
+}
+
+#[tokio::test]
+async fn coinbase_takes_subscriptions_of_every_kind_of_key() {
+    let subscribe = r#"{"type":"subscribe","channel":"user","product_ids":["BTC-USD","ETH-USD"]}"#;
+    for secret in [P256, ED25519, TEXT] {
+        let keys = json!({ "coinbase": keys_of(("organizations/a/apiKeys/b", secret)) });
+        let mut desk = Desk::with(&keys).await;
+        desk.is_for("coinbase").await;
+        let answers = desk.say("coinbase/user", &[subscribe]).await;
+        assert!(answers[0].contains("\"channel\": \"user\""), "{answers:?}");
+        let heard = next(&mut desk.heard).await;
+        assert_eq!(heard["signed"], true, "{heard}");
+        assert_eq!(
+            heard["text"].as_str().unwrap().contains("jwt"),
+            secret != TEXT
+        );
+    }
 }
 
 // Binance's own connector logs on straight at the venue with the real key, and through the proxy with a dummy.

@@ -280,14 +280,19 @@ class Coinbase(Venue):
         head, claims, signature = token.split(".")
         read = lambda part: base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
         raw = read(signature)
-        encoded = utils.encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
         public = serialization.load_pem_private_key(self.secret.encode(), None).public_key()
+        if isinstance(public, ed25519.Ed25519PublicKey):
+            return self.names("EdDSA", head, claims, lambda: public.verify(raw, f"{head}.{claims}".encode()))
+        encoded = utils.encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+        return self.names("ES256", head, claims, lambda: public.verify(encoded, f"{head}.{claims}".encode(), ec.ECDSA(hashes.SHA256())))
+
+    def names(self, algorithm, head, claims, verify):
         try:
-            public.verify(encoded, f"{head}.{claims}".encode(), ec.ECDSA(hashes.SHA256()))
+            verify()
         except InvalidSignature:
             return False
-        head, claims = json.loads(read(head)), json.loads(read(claims))
-        named = (head["alg"], head["kid"], claims["sub"]) == ("ES256", self.key, self.key)
+        head, claims = (json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in (head, claims))
+        named = (head["alg"], head["kid"], claims["sub"]) == (algorithm, self.key, self.key)
         return named and claims["nbf"] <= time.time() < claims["exp"] <= claims["nbf"] + 120 and not {"uri", "uris"} & claims.keys()
 
     def answers(self, said, taken):
