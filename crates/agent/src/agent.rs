@@ -455,7 +455,7 @@ impl Agent {
 
     // What a client is bound to comes before what a policy says of it.
     async fn stays_within(&self, client: &Client, asked: &Asked) -> Result<(), Refusal> {
-        if client.venues.is_empty() && client.kinds.is_empty() {
+        if client.is_bound_to_nothing() {
             return Ok(());
         }
         let read = touchkeep_venue::venue(&asked.venue).and_then(|v| v.decode(&asked.request).ok());

@@ -15,6 +15,7 @@ use crate::{
     agent::Agent,
     caller::Caller,
     failure,
+    proxy::WEBHOOKS,
     vault::client::{Client, SETTING, Visitor},
 };
 
@@ -47,7 +48,7 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
             let of_set = signing.filter(|item| item.key_set == call.key_set);
             of_set.map(|item| item.venue.clone()).collect()
         };
-        if venues.is_empty() {
+        if venues.is_empty() && !call.key_set.is_empty() {
             return Err(failure::not_found(
                 "key set",
                 &call.key_set,
@@ -64,11 +65,7 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
         }
         let (client, token) = Client::new(call.name, call.key_set, SystemClock.now())?;
         let event = Event::new(Kind::ClientAdded, Decision::Done)
-            .text(format!(
-                "{} may use the key set {}.",
-                visible(&client.name),
-                visible(&client.key_set)
-            ))
+            .text(may(&client))
             .client(client.id, visible(&client.name));
         let id = client.id;
         clients.push(client);
@@ -84,6 +81,7 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
         Ok(NewClient {
             id,
             token,
+            webhooks: format!("{base}{WEBHOOKS}"),
             base_urls: venues
                 .into_iter()
                 .map(|venue| (venue.clone(), format!("{base}/{venue}")))
@@ -93,6 +91,14 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
     .await?;
     agent.prompts().changed("clients");
     Ok(added)
+}
+
+fn may(client: &Client) -> String {
+    let name = visible(&client.name);
+    match &*client.key_set {
+        "" => format!("{name} may hand over webhooks' deliveries."),
+        key_set => format!("{name} may use the key set {}.", visible(key_set)),
+    }
 }
 
 pub(crate) async fn bind(agent: &Arc<Agent>, call: BindClient) -> Result<Done, Failure> {

@@ -61,15 +61,18 @@ pub(crate) fn passed_on(venue: Response<Incoming>, outcome: Option<Outcome>) -> 
 
 // A body whose parts are looked at as they pass. Where it ends early, or is too long to be read, the status alone is
 // written down.
-struct Heard<B> {
+struct Heard<B: Body> {
     body: B,
     parts: Vec<u8>,
+    /// How long the whole is, where the venue says it.
+    whole: Option<u64>,
     outcome: Option<Outcome>,
 }
 
 impl<B: Body> Heard<B> {
     fn new(body: B, outcome: Outcome) -> Self {
         let mut heard = Self {
+            whole: body.size_hint().exact(),
             body,
             parts: Vec::new(),
             outcome: Some(outcome),
@@ -80,9 +83,13 @@ impl<B: Body> Heard<B> {
 
     // Before the last part is passed on, so that whoever has the whole answer finds what it said in the log.
     fn note_end(&mut self) {
-        if self.body.is_end_stream()
-            && let Some(outcome) = self.outcome.take()
-        {
+        if self.body.is_end_stream() || self.whole == u64::try_from(self.parts.len()).ok() {
+            self.hear();
+        }
+    }
+
+    fn hear(&mut self) {
+        if let Some(outcome) = self.outcome.take() {
             outcome.heard(std::mem::take(&mut self.parts));
         }
     }
@@ -96,6 +103,14 @@ impl<B: Body> Heard<B> {
         } else {
             self.parts.extend_from_slice(part);
         }
+    }
+}
+
+// The bot's connection may be done with it without asking for its end. What was cut off is no JSON, and leaves it to the
+// status.
+impl<B: Body> Drop for Heard<B> {
+    fn drop(&mut self) {
+        self.hear();
     }
 }
 
@@ -119,11 +134,7 @@ where
                 }
                 this.note_end();
             }
-            None => {
-                if let Some(outcome) = this.outcome.take() {
-                    outcome.heard(std::mem::take(&mut this.parts));
-                }
-            }
+            None => this.hear(),
             // What was cut off says nothing.
             Some(Err(_)) => this.outcome = None,
         }

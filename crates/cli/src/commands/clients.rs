@@ -26,11 +26,16 @@ struct Added {
     /// Of the first venue.
     base_url: String,
     base_urls: BTreeMap<String, String>,
+    webhooks: String,
 }
 
 pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
     match verb {
-        Proxy::Add { name, bounds } => {
+        Proxy::Add {
+            name,
+            bounds,
+            webhooks,
+        } => {
             let Bounds {
                 key_set,
                 venue,
@@ -41,7 +46,7 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
             let added = context
                 .call_asking(AddClient {
                     name: name.clone(),
-                    key_set,
+                    key_set: if webhooks { String::new() } else { key_set },
                 })
                 .await?;
             // Before anybody has the token.
@@ -65,8 +70,15 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
                 token: added.token.into_inner(),
                 base_url: base_urls.values().next().cloned().unwrap_or_default(),
                 base_urls,
+                webhooks: added.webhooks,
             };
             context.output.result(&added, |added| {
+                if webhooks {
+                    return format!(
+                        "Give {name} this (shown this once):\n\n  token     {}\n  address   {}ITEM\n\nIt shows the token in X-Touchkeep-Token. End its access with: touchkeep proxy revoke {name}",
+                        added.token, added.webhooks
+                    );
+                }
                 format!(
                     "Give {name} this, in place of the real key (shown this once):\n\n  api key   {}\n  secret    anything of the form that its library takes\n{}\n\nIts public requests show it in X-Touchkeep-Token. End its access with: touchkeep proxy revoke {name}",
                     added.token,

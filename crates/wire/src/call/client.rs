@@ -12,7 +12,7 @@ calls! {
     AddClient = "client.add" -> NewClient {
         /// Display name: `grid-bot`.
         name: String,
-        /// The key set that it may use.
+        /// The key set that it may use. None where it is empty: it hands over webhooks' deliveries, and nothing else.
         key_set: String,
     }
     /// Programs that may use the proxy.
@@ -53,6 +53,8 @@ pub struct NewClient {
     pub token: SecretText,
     /// The proxy's base address for each venue of its key set, by the venue's id.
     pub base_urls: BTreeMap<String, String>,
+    /// Where it hands over deliveries: this, and the item's name.
+    pub webhooks: String,
 }
 
 impl NewClient {
