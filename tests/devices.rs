@@ -20,7 +20,7 @@ use std::{
 use serde_json::{Value, json};
 use touchkeep_client::FrontEnd;
 use touchkeep_tests::{Card, Home, Person, wait_for};
-use touchkeep_wire::{Kit, MakeKit};
+use touchkeep_wire::{Kit, MakeKit, Question};
 
 const STORED: &str = "canary-stored-secret";
 const SEALED: &str = "canary-sealed-secret";
@@ -382,12 +382,16 @@ fn a_pin_is_changed_and_unblocked_and_its_last_try_is_never_spent_by_the_way() {
     let _changed = home.json(&["device", "pin", serial]);
     mind("615243", "");
     let _locked = home.json(&["lock"]);
-    let before = desk.verifies(1);
+    let (before, asked) = (desk.verifies(1), desk.person.was_asked().len());
     let _open = home.json(&["unlock"]);
+    let typed = desk.person.was_asked().split_off(asked);
+    let typed = typed
+        .iter()
+        .filter(|it| matches!(it.question, Question::Pin { .. }));
     assert_eq!(
-        desk.verifies(1) - before,
-        1,
-        "one VERIFY for one PIN that was typed"
+        (desk.verifies(1) - before, typed.count()),
+        (2, 1),
+        "one PIN that was typed opens the vault, and has the log signed once it was found good"
     );
 
     // Somebody keeps typing the wrong one.
