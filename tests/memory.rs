@@ -9,6 +9,9 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "memory/paged_out.rs"]
+mod paged_out;
+
 use std::{
     collections::BTreeSet,
     os::unix::process::ExitStatusExt,
