@@ -2,6 +2,7 @@
 //! real binaries and practice cards, whose own counters say what was sent to them.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test may fail loudly"
