@@ -19,7 +19,7 @@ use std::{
 
 use serde_json::{Value, json};
 use touchkeep_client::FrontEnd;
-use touchkeep_tests::{Card, Home, Person, wait_for};
+use touchkeep_tests::{Card, Home, Person, judge, wait_for};
 use touchkeep_wire::{Kit, MakeKit, Question};
 
 const STORED: &str = "canary-stored-secret";
@@ -103,6 +103,9 @@ fn a_second_key_opens_what_the_first_one_wrote_and_stays_when_that_is_lost() {
     let desk = Desk::set(Card::two());
     let (home, second) = (&desk.home, desk.card.second.clone().unwrap());
     assert_eq!(home.json(&["status"])["vault"]["rehearsed"], false);
+    // What it was before stays sealed as it was.
+    let edit = ["edit", "money", "--sealed", "--secret-fd", "0"];
+    let _newer = home.json_with(&edit, SEALED);
 
     let enrolled = home.json(&["device", "enroll", "piv"]);
     assert_eq!(enrolled["device"]["serial"], second.as_str());
@@ -117,8 +120,8 @@ fn a_second_key_opens_what_the_first_one_wrote_and_stays_when_that_is_lost() {
     );
     assert_eq!(home.json(&["status"])["vault"]["rehearsed"], true);
 
-    let keys = home.json(&["device", "attest", &second]);
-    let keys = keys.as_array().unwrap();
+    let attested = home.json(&["device", "attest", &second]);
+    let keys = attested.as_array().unwrap();
     let purposes: Vec<_> = keys
         .iter()
         .map(|key| key["purpose"].as_str().unwrap())
@@ -144,6 +147,24 @@ fn a_second_key_opens_what_the_first_one_wrote_and_stays_when_that_is_lost() {
     );
     let retired = home.json(&["device", "retire", &desk.card.serial, "--yes"]);
     assert_eq!(retired["done"], true);
+    for report in [&would, &retired] {
+        let lost = report["lost"].as_array().unwrap();
+        assert_eq!(lost[0], "money: secret (version 1)", "{report}");
+    }
+    let listed = home.json(&["device", "list"]);
+    let card = home.json(&["device", "inspect", &second]);
+    let ways = home.json(&["recover", "list"]);
+    judge([
+        ("enrolled", &enrolled),
+        ("list", &resealed),
+        ("rehearsal", &tried),
+        ("attested", &attested),
+        ("retired", &would),
+        ("retired", &retired),
+        ("devices", &listed),
+        ("card", &card),
+        ("recover-list", &ways),
+    ]);
     let last = desk.refused(&["device", "retire", &second, "--yes"]);
     assert!(
         last["what"].as_str().unwrap().contains("without a device"),

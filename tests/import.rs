@@ -20,7 +20,7 @@ use std::{
 use serde_json::{Value, json};
 use touchkeep_client::FrontEnd;
 use touchkeep_core::Code;
-use touchkeep_tests::{Home, PATIENCE, Person, binary, wait_for};
+use touchkeep_tests::{Home, PATIENCE, Person, binary, judge, wait_for};
 use touchkeep_wire::{ImportItems, NewImport, NewImportField, OnDuplicate, SecretText};
 
 const ENV: &str = "# bots\r\nexport KRAKEN_API_KEY=canary-public\r\nKRAKEN_API_SECRET=\"canary-secret\" # mine\r\nBOT_TOKEN='canary-token'\r\nLOG_LEVEL=debug\r\n";
@@ -100,29 +100,8 @@ fn run(command: &mut Command, stdin: &str) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// Somebody else's validator says that documents are what `docs/schema/cli.json` promises.
 fn is_of_schema(schema: &str, documents: &[&Value]) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let python = std::env::var("TOUCHKEEP_PYTHON").expect("run by ./dev test");
-    let mut judge = Command::new(python);
-    judge
-        .arg(root.join("tests/json_schema.py"))
-        .arg(root.join("docs/schema/cli.json"));
-    let wrong = json!({"schema": schema, "document": {"format": 1}});
-    let lines: String = documents
-        .iter()
-        .map(|document| format!("{}\n", json!({"schema": schema, "document": document})))
-        .collect();
-    let said = run(&mut judge, &format!("{wrong}\n{lines}"));
-    let verdicts: Vec<&str> = said.lines().collect();
-    assert!(
-        verdicts[0] != "valid" && verdicts.len() == documents.len() + 1,
-        "{said}"
-    );
-    assert!(
-        verdicts[1..].iter().all(|verdict| *verdict == "valid"),
-        "{said}"
-    );
+    judge(documents.iter().map(|document| (schema, *document)));
 }
 
 fn value<'a>(contents: &'a Value, item: &str, field: &str) -> &'a str {
