@@ -103,8 +103,8 @@ fn a_second_key_opens_what_the_first_one_wrote_and_stays_when_that_is_lost() {
     let desk = Desk::set(Card::two());
     let (home, second) = (&desk.home, desk.card.second.clone().unwrap());
     assert_eq!(home.json(&["status"])["vault"]["rehearsed"], false);
-    // What it was before stays sealed as it was.
-    let edit = ["edit", "money", "--sealed", "--secret-fd", "0"];
+    // A new value of what was sealed is sealed as well, and what it was before stays as it was sealed.
+    let edit = ["edit", "money", "--secret-fd", "0"];
     let _newer = home.json_with(&edit, SEALED);
 
     let enrolled = home.json(&["device", "enroll", "piv"]);
