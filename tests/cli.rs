@@ -9,13 +9,12 @@
 )]
 
 use std::{
-    io::Write,
-    path::Path,
-    process::{Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::{Value, json};
-use touchkeep_tests::{Home, Person};
+use touchkeep_tests::{Home, Person, judge};
 
 const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
@@ -76,36 +75,7 @@ impl Desk {
 
     // Every document so far, by somebody else's validator.
     fn judge(&self) {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let python = std::env::var("TOUCHKEEP_PYTHON").expect("run by ./dev test");
-        let mut judge = Command::new(python)
-            .arg(root.join("tests/json_schema.py"))
-            .arg(root.join("docs/schema/cli.json"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut asked = judge.stdin.take().unwrap();
-        // One that fits no schema shows that this judge refuses at all.
-        writeln!(
-            asked,
-            "{}",
-            json!({"schema": "item", "document": {"name": 1}})
-        )
-        .unwrap();
-        for (schema, document) in &self.documents {
-            writeln!(asked, "{}", json!({"schema": schema, "document": document})).unwrap();
-        }
-        drop(asked);
-        let said = judge.wait_with_output().unwrap();
-        let said = String::from_utf8(said.stdout).unwrap();
-        let mut verdicts = said.lines();
-        assert_ne!(verdicts.next(), Some("valid"));
-        let verdicts: Vec<_> = verdicts.collect();
-        assert_eq!(verdicts.len(), self.documents.len(), "{said}");
-        for (verdict, (schema, document)) in verdicts.into_iter().zip(&self.documents) {
-            assert_eq!(verdict, "valid", "{schema}: {document:#}");
-        }
+        judge(self.documents.iter().map(|(schema, it)| (*schema, it)));
     }
 }
 
@@ -342,6 +312,55 @@ fn an_item_keeps_no_secret_in_what_is_shown_of_it() {
     assert_eq!(desk.run("show", &["show", "okx"])["version"], 5);
 }
 
+/// A shell that has loaded its completions, with the real command line in its path.
+struct Shell<'a> {
+    home: &'a Home,
+    script: PathBuf,
+    path: String,
+}
+
+impl<'a> Shell<'a> {
+    fn with(home: &'a Home, shell: &str) -> Self {
+        let printed = home.touchkeep().args(["completions", shell]).output();
+        let script = home.path(&format!("completions.{shell}"));
+        std::fs::write(&script, printed.unwrap().stdout).unwrap();
+        let cli = home.touchkeep();
+        let folder = Path::new(cli.get_program()).parent().unwrap().display();
+        let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
+        Self { home, script, path }
+    }
+
+    fn run(&self, program: &str, args: &[&str]) -> Output {
+        let mut command = Command::new("timeout");
+        command.args(["30", program]).args(args);
+        let environment = self.home.environment();
+        command.envs(environment).env("PATH", &self.path);
+        command
+            .env("HOME", self.home.path("home"))
+            .output()
+            .unwrap()
+    }
+
+    // What fish offers for a line.
+    fn completes(&self, line: &str) -> String {
+        let ask = format!("source {}; complete -C '{line}'", self.script.display());
+        let done = self.run("fish", &["--no-config", "-c", &ask]);
+        let said = String::from_utf8(done.stdout).unwrap();
+        let words = said.lines().filter_map(|line| line.split('\t').next());
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    // That zsh, at a terminal, makes this of a line when Tab is pressed.
+    fn shows(&self, line: &str, whole: &str) {
+        let session = "zmodload zsh/zpty; zpty z 'zsh -f -i'
+            zpty -w z \"autoload -U compinit; compinit -u -D; source $1; echo LOA''DED\"
+            zpty -r -m z seen '*LOADED*' && zpty -w -n z \"$2\"$'\\t' && zpty -r -m z seen \"*$3*\"";
+        let script = self.script.to_str().unwrap();
+        let done = self.run("zsh", &["-f", "-c", session, "zsh", script, line, whole]);
+        assert!(done.status.success(), "{line}: {done:?}");
+    }
+}
+
 #[test]
 fn completions_know_items_only_while_the_vault_is_open() {
     let mut desk = Desk::set();
@@ -376,7 +395,21 @@ fn completions_know_items_only_while_the_vault_is_open() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&said.stdout), "openai\n");
-    desk.run("done", &["lock"]);
+    // And as fish and zsh do, verbs of both levels and items.
+    let [fish, zsh] = ["fish", "zsh"].map(|shell| Shell::with(&desk.home, shell));
+    assert_eq!(fish.completes("touchkeep set-a"), "set-api-key");
+    assert_eq!(fish.completes("touchkeep device insp"), "inspect");
+    assert_eq!(fish.completes("touchkeep show op"), "openai");
+    for (typed, whole) in [
+        ("touchkeep set-a", "set-api-key"),
+        ("touchkeep device insp", "inspect"),
+        ("touchkeep show op", "openai"),
+    ] {
+        zsh.shows(typed, whole);
+    }
+    let _locked = desk.home.json(&["lock"]);
+    assert_eq!(fish.completes("touchkeep show op"), "");
+    assert_eq!(fish.completes("touchkeep set-a"), "set-api-key");
     assert_eq!(names(&desk), "");
 }
 
@@ -473,6 +506,71 @@ fn a_policy_is_checked_explained_and_edited() {
         assert!(said.contains(line), "{line}\n{said}");
     }
     desk.judge();
+}
+
+// In a terminal of its own, so that colours are wanted.
+fn on_a_terminal(home: &Home, args: &[&str], no_color: &str) -> String {
+    let line = [&["exec", "$TK"], args].concat().join(" ");
+    let done = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .envs(home.environment())
+        .env("TK", home.touchkeep().get_program())
+        .env("TERM", "xterm-256color")
+        .env("NO_COLOR", no_color)
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let mut desk = Desk::set();
+    desk.add("openai", "api-key", "sk-1", &["--rotate-after-days", "90"]);
+    let policy = desk.home.path("policy.toml").display().to_string();
+    std::fs::write(&policy, "nonsense").unwrap();
+    let verbs: [&[&str]; 28] = [
+        &["status"],
+        &["doctor"],
+        &["list"],
+        &["list", "nothing-like-it"],
+        &["show", "openai"],
+        &["show", "no-such-item"],
+        &["history", "openai"],
+        &["trash"],
+        &["remind"],
+        &["env", "list"],
+        &["proxy", "list"],
+        &["grant", "list"],
+        &["policy", "show"],
+        &["policy", "check", &policy],
+        &["policy", "check"],
+        &["policy", "replay"],
+        &["policy", "explain", "--kind", "withdraw", "--amount", "1"],
+        &["venue", "list"],
+        &["venue", "show", "kraken"],
+        &["audit", "list"],
+        &["audit", "show", "1"],
+        &["audit", "verify"],
+        &["audit", "checkpoint"],
+        &["device", "list"],
+        &["device", "keys-for", "kraken"],
+        &["recover", "list"],
+        &["backup", "list"],
+        &["--help"],
+    ];
+    let mut coloured = 0;
+    for verb in verbs {
+        let piped = desk.home.touchkeep().args(verb).output().unwrap();
+        let plain = [piped.stdout, piped.stderr].concat();
+        assert!(!plain.contains(&0x1b), "{verb:?} into a pipe");
+        let shown = on_a_terminal(&desk.home, verb, "1");
+        assert!(
+            !shown.is_empty() && !shown.contains('\u{1b}'),
+            "{verb:?}: {shown:?}"
+        );
+        coloured += usize::from(on_a_terminal(&desk.home, verb, "").contains("\u{1b}["));
+    }
+    assert!(coloured > 8, "{coloured} use colours where nobody minds");
 }
 
 #[test]

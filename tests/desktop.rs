@@ -321,3 +321,83 @@ fn a_withdrawal_is_read_approved_and_touched_in_the_window_and_stands_in_its_tim
     let verdict: Value = home.json(&["audit", "verify"]);
     assert_eq!(verdict["sound"], true, "{verdict}");
 }
+
+#[test]
+fn a_first_use_of_a_value_is_read_and_allowed_in_the_window_for_one_process() {
+    let screen = Screen::on();
+    let home = Home::new(None);
+    {
+        let _person = Person::sit_down(&home.paths(), None);
+        let path = home.path("v.touchkeep").display().to_string();
+        let init = ["init", "--practice", "--work-factor", "10", "--path"];
+        let _made = home.json(&[&init[..], &[&path]].concat());
+        let add = ["add", "openai", "--kind", "api-key", "--secret-fd", "0"];
+        let _added = home.json_with(&add, "canary-value");
+    }
+    // A script without a terminal: whoever started the command line is who asks.
+    let script = |lines: &str| {
+        let mut command = Command::new("bash");
+        command.args(["-c", lines, "nightly-report"]);
+        for (name, value) in home.environment() {
+            command.env(name, value);
+        }
+        command
+            .env("TK", binary("touchkeep"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let pid = child.id();
+        (
+            pid,
+            std::thread::spawn(|| child.wait_with_output().unwrap()),
+        )
+    };
+    let driver = Driver::start(&home, &screen);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let window = tokio::time::timeout(PATIENCE, driver.open()).await.unwrap();
+        let _ready = text(&window, "body[data-ready=true]").await;
+        let (pid, asked) = script(
+            "$TK read tk://prod/openai/secret && $TK read tk://prod/openai/secret; echo; exit 0",
+        );
+        switch_to(&window, "Touchkeep asks").await;
+        let sentence = text(&window, &id("sentence")).await;
+        assert!(sentence.contains("bash"), "{sentence}");
+        assert!(
+            text(&window, &id("practice"))
+                .await
+                .contains("No real keys")
+        );
+        assert_eq!(text(&window, &id("values")).await, "prod/openai: secret");
+        let bash = text(&window, &id("executable")).await;
+        assert!(bash.ends_with("/bash"), "{bash}");
+        let process = text(&window, &id("process")).await;
+        assert!(process.contains(&format!("bash ({pid})")), "{process}");
+        assert!(!text(&window, "body").await.contains("canary-value"));
+        photograph(&screen, "use");
+        click(&window, &id("allow-process")).await;
+        let done = tokio::task::spawn_blocking(|| asked.join().unwrap()).await;
+        let said = String::from_utf8(done.unwrap().stdout).unwrap();
+        assert_eq!(said.matches("canary-value").count(), 2, "{said}");
+
+        // Another process is another client, and a no is a no.
+        let (_, asked) = script("exec 2>&1; $TK read tk://prod/openai/secret; true");
+        let shown = async {
+            while window.windows().await.is_ok_and(|open| open.len() < 2) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, shown).await.unwrap();
+        switch_to(&window, "Touchkeep asks").await;
+        click(&window, &id("refuse")).await;
+        let done = tokio::task::spawn_blocking(|| asked.join().unwrap()).await;
+        let said = String::from_utf8(done.unwrap().stdout).unwrap();
+        assert!(!said.contains("canary-value"), "{said}");
+        assert!(said.contains("refused"), "{said}");
+    });
+    let rows = home.json(&["audit", "list", "--kind", "secret-revealed"]);
+    let decisions: Vec<_> = rows["rows"].as_array().unwrap().iter().collect();
+    let decisions: Vec<_> = decisions.iter().map(|row| &row["decision"]).collect();
+    assert_eq!(decisions, ["refused", "allowed", "approved"]);
+}

@@ -19,8 +19,8 @@ use std::{
 
 use serde_json::{Value, json};
 use touchkeep_client::FrontEnd;
-use touchkeep_tests::{Card, Home, Person, wait_for};
-use touchkeep_wire::{Kit, MakeKit};
+use touchkeep_tests::{Card, Home, Person, judge, wait_for};
+use touchkeep_wire::{Kit, MakeKit, Question};
 
 const STORED: &str = "canary-stored-secret";
 const SEALED: &str = "canary-sealed-secret";
@@ -103,6 +103,9 @@ fn a_second_key_opens_what_the_first_one_wrote_and_stays_when_that_is_lost() {
     let desk = Desk::set(Card::two());
     let (home, second) = (&desk.home, desk.card.second.clone().unwrap());
     assert_eq!(home.json(&["status"])["vault"]["rehearsed"], false);
+    // A new value of what was sealed is sealed as well, and what it was before stays as it was sealed.
+    let edit = ["edit", "money", "--secret-fd", "0"];
+    let _newer = home.json_with(&edit, SEALED);
 
     let enrolled = home.json(&["device", "enroll", "piv"]);
     assert_eq!(enrolled["device"]["serial"], second.as_str());
@@ -117,8 +120,8 @@ fn a_second_key_opens_what_the_first_one_wrote_and_stays_when_that_is_lost() {
     );
     assert_eq!(home.json(&["status"])["vault"]["rehearsed"], true);
 
-    let keys = home.json(&["device", "attest", &second]);
-    let keys = keys.as_array().unwrap();
+    let attested = home.json(&["device", "attest", &second]);
+    let keys = attested.as_array().unwrap();
     let purposes: Vec<_> = keys
         .iter()
         .map(|key| key["purpose"].as_str().unwrap())
@@ -144,6 +147,24 @@ fn a_second_key_opens_what_the_first_one_wrote_and_stays_when_that_is_lost() {
     );
     let retired = home.json(&["device", "retire", &desk.card.serial, "--yes"]);
     assert_eq!(retired["done"], true);
+    for report in [&would, &retired] {
+        let lost = report["lost"].as_array().unwrap();
+        assert_eq!(lost[0], "money: secret (version 1)", "{report}");
+    }
+    let listed = home.json(&["device", "list"]);
+    let card = home.json(&["device", "inspect", &second]);
+    let ways = home.json(&["recover", "list"]);
+    judge([
+        ("enrolled", &enrolled),
+        ("list", &resealed),
+        ("rehearsal", &tried),
+        ("attested", &attested),
+        ("retired", &would),
+        ("retired", &retired),
+        ("devices", &listed),
+        ("card", &card),
+        ("recover-list", &ways),
+    ]);
     let last = desk.refused(&["device", "retire", &second, "--yes"]);
     assert!(
         last["what"].as_str().unwrap().contains("without a device"),
@@ -382,12 +403,16 @@ fn a_pin_is_changed_and_unblocked_and_its_last_try_is_never_spent_by_the_way() {
     let _changed = home.json(&["device", "pin", serial]);
     mind("615243", "");
     let _locked = home.json(&["lock"]);
-    let before = desk.verifies(1);
+    let (before, asked) = (desk.verifies(1), desk.person.was_asked().len());
     let _open = home.json(&["unlock"]);
+    let typed = desk.person.was_asked().split_off(asked);
+    let typed = typed
+        .iter()
+        .filter(|it| matches!(it.question, Question::Pin { .. }));
     assert_eq!(
-        desk.verifies(1) - before,
-        1,
-        "one VERIFY for one PIN that was typed"
+        (desk.verifies(1) - before, typed.count()),
+        (2, 1),
+        "one PIN that was typed opens the vault, and has the log signed once it was found good"
     );
 
     // Somebody keeps typing the wrong one.

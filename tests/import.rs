@@ -9,6 +9,7 @@
 )]
 
 use std::{
+    collections::HashMap,
     fs,
     io::{Read, Write},
     os::unix::fs::PermissionsExt,
@@ -19,7 +20,7 @@ use std::{
 use serde_json::{Value, json};
 use touchkeep_client::FrontEnd;
 use touchkeep_core::Code;
-use touchkeep_tests::{Home, PATIENCE, Person, binary, wait_for};
+use touchkeep_tests::{Home, PATIENCE, Person, binary, judge, wait_for};
 use touchkeep_wire::{ImportItems, NewImport, NewImportField, OnDuplicate, SecretText};
 
 const ENV: &str = "# bots\r\nexport KRAKEN_API_KEY=canary-public\r\nKRAKEN_API_SECRET=\"canary-secret\" # mine\r\nBOT_TOKEN='canary-token'\r\nLOG_LEVEL=debug\r\n";
@@ -99,29 +100,8 @@ fn run(command: &mut Command, stdin: &str) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// Somebody else's validator says that documents are what `docs/schema/cli.json` promises.
 fn is_of_schema(schema: &str, documents: &[&Value]) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let python = std::env::var("TOUCHKEEP_PYTHON").expect("run by ./dev test");
-    let mut judge = Command::new(python);
-    judge
-        .arg(root.join("tests/json_schema.py"))
-        .arg(root.join("docs/schema/cli.json"));
-    let wrong = json!({"schema": schema, "document": {"format": 1}});
-    let lines: String = documents
-        .iter()
-        .map(|document| format!("{}\n", json!({"schema": schema, "document": document})))
-        .collect();
-    let said = run(&mut judge, &format!("{wrong}\n{lines}"));
-    let verdicts: Vec<&str> = said.lines().collect();
-    assert!(
-        verdicts[0] != "valid" && verdicts.len() == documents.len() + 1,
-        "{said}"
-    );
-    assert!(
-        verdicts[1..].iter().all(|verdict| *verdict == "valid"),
-        "{said}"
-    );
+    judge(documents.iter().map(|document| (schema, *document)));
 }
 
 fn value<'a>(contents: &'a Value, item: &str, field: &str) -> &'a str {
@@ -549,4 +529,79 @@ fn an_export_in_the_clear_needs_a_typed_word_a_consent_and_leaves_a_row() {
         rows.contains("IN THE CLEAR, as ccxt") && !rows.contains("canary"),
         "{rows}"
     );
+}
+
+/// A database of this many entries, as KeePass writes it, each with a password and so many bytes of notes of its own.
+fn keepass(entries: usize, notes: usize) -> String {
+    let mut xml = String::from(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<KeePassFile><Root><Group><Name>Root</Name>\n",
+    );
+    for number in 0..entries {
+        xml += "<Entry>";
+        for (key, value) in [
+            ("Title", format!("entry {number}")),
+            ("UserName", format!("user-{number}")),
+            ("Password", format!("canary-password-{number}")),
+            ("URL", format!("https://host-{number}.example/")),
+            ("Notes", format!("{}\nend of {number}", "n".repeat(notes))),
+        ] {
+            xml += &format!("<String><Key>{key}</Key><Value>{value}</Value></String>");
+        }
+        xml += "</Entry>\n";
+    }
+    xml + "</Group></Root></KeePassFile>\n"
+}
+
+// More than a client may send at once. With TOUCHKEEP_SOAK there are as many entries as a large team has, in 20 MiB.
+#[test]
+fn a_large_database_comes_in_as_one_commit_and_goes_out_again() {
+    let (entries, notes) = match std::env::var("TOUCHKEEP_SOAK") {
+        Ok(_) => (50_000, 200),
+        Err(_) => (90, 60_000),
+    };
+    let (home, _person) = desk();
+    let text = keepass(entries, notes);
+    assert!(text.len() > 5 << 20, "{}", text.len());
+    let file = source(&home, "database.xml", &text);
+    let done = import(&home, &file, &["--delete-source"]);
+    assert_eq!(actions(&done).len(), entries);
+    assert!(actions(&done).iter().all(|(_, action)| *action == "add"));
+    assert!(!Path::new(&file).exists(), "all of it is in the vault");
+    let rows = home.json(&["audit", "list", "--kind", "item-added"]);
+    assert_eq!(rows["rows"].as_array().unwrap().len(), 1, "one commit");
+
+    let all = contents(&home, "all.age");
+    let items: HashMap<_, _> = all["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (item["name"].as_str().unwrap(), item.to_string()))
+        .collect();
+    assert_eq!(items.len(), entries);
+    for number in 0..entries {
+        let item = &items[format!("entry {number}").as_str()];
+        for value in ["user", "canary-password"] {
+            assert!(item.contains(&format!("\"{value}-{number}\"")), "{item}");
+        }
+        assert!(item.contains(&format!("n\\nend of {number}\"")), "{item}");
+    }
+}
+
+#[test]
+fn what_is_more_than_one_import_holds_is_refused_whole_with_what_to_do() {
+    let (home, _person) = desk();
+    let rows = format!("[{}{{}}]", "{},".repeat(100_000));
+    let rows = format!("{{\"encrypted\": false, \"folders\": [], \"items\": {rows}}}");
+    let rows = source(&home, "many.json", &rows);
+    let long = source(&home, "long.xml", &keepass(800, 64_000));
+    for (file, limit) in [(&rows, "100000"), (&long, "50331648")] {
+        let done = home.cli(&["import", file, "--yes", "--delete-source"]);
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let error = &said["error"];
+        assert!(error["what"].as_str().unwrap().contains(limit), "{said}");
+        let fix = error["fix"].as_str().unwrap();
+        assert!(fix.starts_with("Divide it where it comes from"), "{said}");
+        assert!(Path::new(file).exists());
+    }
+    assert_eq!(names(&home), Vec::<String>::new());
 }

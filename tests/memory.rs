@@ -5,9 +5,13 @@
 //! The searches need root, and say so when they are not: the agent's memory is closed to everybody else.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     reason = "a test may fail loudly"
 )]
+
+#[path = "memory/paged_out.rs"]
+mod paged_out;
 
 use std::{
     collections::BTreeSet,

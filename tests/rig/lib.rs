@@ -12,6 +12,7 @@
 
 mod memory;
 mod person;
+mod schema;
 mod screen;
 
 use std::{
@@ -24,6 +25,7 @@ use std::{
 
 pub use memory::{Canary, Found, assert_nothing, need_root, search_files, search_memory};
 pub use person::{Mind, Person};
+pub use schema::judge;
 pub use screen::{Bus, Dunst, Screen};
 use serde_json::Value;
 use tempfile::TempDir;

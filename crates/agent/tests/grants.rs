@@ -11,76 +11,21 @@
 mod common;
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    path::Path,
+    process::{Command, Stdio},
 };
 
-use common::{Agent, Person, yes};
-use touchkeep_client::{CallError, Connection};
+use common::{
+    Agent, Person,
+    asker::{Asker, asker, vault_with},
+    yes,
+};
+use touchkeep_client::CallError;
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    AddGrant, AddItem, Answer, AskGrant, AuditFilter, CreateVault, ListAudit, ListGrants,
-    LockVault, NewDevice, NewSecret, Question, RevokeGrant, Scope, SecretText, UnlockVault,
-    UseRequest,
+    AddGrant, AddItem, Answer, AskGrant, AuditFilter, ListAudit, ListGrants, LockVault, NewSecret,
+    Question, RevokeGrant, Scope, SecretText, UnlockVault, UseRequest,
 };
-
-/// A program of the test's own that asks the agent.
-struct Asker {
-    child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-}
-
-fn asker() -> PathBuf {
-    let path = common::program().with_file_name("asker");
-    assert!(
-        path.is_file(),
-        "build it: cargo build -p touchkeep-agent --example asker"
-    );
-    path
-}
-
-impl Asker {
-    fn start(program: &Path, agent: &Agent) -> Self {
-        let mut child = Command::new(program)
-            .env("TOUCHKEEP_HOME", agent.home.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (to, from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Self {
-            child,
-            to,
-            from: BufReader::new(from),
-        }
-    }
-
-    fn say(&mut self, line: &str) {
-        writeln!(self.to, "{line}").unwrap();
-    }
-
-    async fn ask(&mut self, line: &str) -> String {
-        self.say(line);
-        tokio::task::block_in_place(|| {
-            let mut answer = String::new();
-            self.from.read_line(&mut answer).unwrap();
-            answer.trim().to_owned()
-        })
-    }
-
-    fn pid(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for Asker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn uses(person: &Person) -> Vec<UseRequest> {
     let seen = person.seen.lock().unwrap();
@@ -103,40 +48,6 @@ fn unanswered(question: &Question) -> Option<Answer> {
     match question {
         Question::Use(_) => None,
         other => yes(other),
-    }
-}
-
-async fn vault_with(client: &Connection, agent: &Agent, items: &[(&str, &str, bool)]) {
-    client
-        .call(CreateVault {
-            path: agent.home.path().join("v.touchkeep").display().to_string(),
-            user: "me".into(),
-            environment: "prod".into(),
-            practice: true,
-            device: NewDevice::Software { work_factor: 1 },
-        })
-        .await
-        .unwrap();
-    for (name, class, sealed) in items {
-        let value = SecretText::new("canary-secret-value".into());
-        client
-            .call(
-                AddItem::new("exchange-key", *name)
-                    .field("venue", "binance")
-                    .field("key-set", *name)
-                    .field("class", *class)
-                    .field("api-key", "api-key-of-the-test")
-                    .secret(
-                        "secret",
-                        if *sealed {
-                            NewSecret::Sealed { value }
-                        } else {
-                            NewSecret::Stored { value }
-                        },
-                    ),
-            )
-            .await
-            .unwrap();
     }
 }
 
@@ -291,7 +202,7 @@ use IO::Socket::UNIX;
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
 sub send_ { my $b = shift; syswrite($s, pack("N", length $b) . $b) }
 sub read_ { sysread($s, my $h, 4); sysread($s, my $a, unpack("N", $h)); return $a }
-send_('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":2,"name":"perl"}}'); read_();
+send_('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":3,"name":"perl"}}'); read_();
 send_('{"jsonrpc":"2.0","id":2,"method":"grant.ask","params":{"items":["bot"],"no_interaction":false}}');
 open(STDIN, "<&", $s);
 sleep 1 until -e $ARGV[1];
@@ -483,7 +394,7 @@ async fn a_script_is_allowed_ahead_as_it_was_written() {
 use strict; use IO::Socket::UNIX;
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
 sub talk {{ my $b = shift; syswrite($s, pack("N", length $b) . $b); sysread($s, my $h, 4); sysread($s, my $a, unpack("N", $h)); return $a }}
-talk('{{"jsonrpc":"2.0","id":1,"method":"hello","params":{{"protocol":2,"name":"perl"}}}}');
+talk('{{"jsonrpc":"2.0","id":1,"method":"hello","params":{{"protocol":3,"name":"perl"}}}}');
 print talk('{{"jsonrpc":"2.0","id":2,"method":"grant.ask","params":{{"items":["bot"],"no_interaction":true}}}}');
 "##
         )
@@ -583,9 +494,7 @@ async fn one_unanswered_question_keeps_nobody_else_waiting_and_two_bring_a_rest(
             .all(|closed| closed.outcome != "timed-out"),
         "it still waits"
     );
-    let mut answer = String::new();
-    tokio::task::block_in_place(|| waits.from.read_line(&mut answer).unwrap());
-    assert_eq!(answer.trim(), "TimedOut");
+    assert_eq!(waits.hear(), "TimedOut");
     assert_eq!(waits.ask("ask bot").await, "TimedOut");
     // From now on nobody is asked on its behalf, nor on behalf of another process of the same program.
     assert_eq!(waits.ask("ask bot").await, "TimedOut");
@@ -642,7 +551,7 @@ async fn a_client_that_is_gone_gets_nothing_for_whoever_holds_its_connection() {
 use IO::Socket::UNIX;
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
 sub say_ { my $b = shift; syswrite($s, pack("N", length $b) . $b); sysread($s, my $h, 4); sysread($s, my $a, unpack("N", $h)); return $a }
-say_('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":2,"name":"perl"}}');
+say_('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":3,"name":"perl"}}');
 my $ask = '{"jsonrpc":"2.0","id":2,"method":"grant.ask","params":{"items":["bot"],"no_interaction":%s}}';
 print STDERR say_(sprintf $ask, "false"), "\n";
 my $asker = $$;

@@ -13,7 +13,8 @@ use rustix::{
     net::sockopt::socket_peercred,
 };
 use touchkeep_wire::{
-    Call, Frame, Hello, Message, PROTOCOL, Response, Welcome, frame::HEADER_BYTES, wiped,
+    Call, Frame, Hello, MAX_FRAME_BYTES, Message, PROTOCOL, Response, Welcome, frame::HEADER_BYTES,
+    wiped,
 };
 use zeroize::Zeroizing;
 
@@ -61,7 +62,9 @@ pub fn ask<C: Call>(
         hello.len() + call.len() + 2 * HEADER_BYTES,
     ));
     for frame in [hello, call] {
-        frames.extend_from_slice(&Frame::header(&frame).map_err(|_| CallError::Unreadable)?);
+        frames.extend_from_slice(
+            &Frame::header(&frame, MAX_FRAME_BYTES).map_err(|_| CallError::Unreadable)?,
+        );
         frames.extend_from_slice(&frame);
     }
     stream.write_all(&frames).map_err(|_| CallError::Gone)?;
@@ -109,7 +112,7 @@ fn receive(stream: &mut UnixStream) -> io::Result<Response> {
     let invalid = |error: &dyn std::error::Error| {
         io::Error::new(io::ErrorKind::InvalidData, error.to_string())
     };
-    let len = Frame::body_len(header).map_err(|error| invalid(&error))?;
+    let len = Frame::body_len(header, MAX_FRAME_BYTES).map_err(|error| invalid(&error))?;
     let mut body = Zeroizing::new(Vec::new());
     while body.len() < len {
         let missing = (len - body.len()).min(AT_FIRST);

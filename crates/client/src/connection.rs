@@ -23,8 +23,8 @@ use tokio::{
 };
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    Call, Failure, Hello, Message, Notification, PROTOCOL, Response, StopAgent, Welcome,
-    rpc::Version2, wiped,
+    Call, Failure, Hello, MAX_FRAME_BYTES, Message, Notification, PROTOCOL, Response, StopAgent,
+    Welcome, rpc::Version2, wiped,
 };
 use zeroize::{Zeroize, Zeroizing};
 
@@ -147,7 +147,7 @@ impl Connection {
     /// # Errors
     /// When nobody answers, when it is not this user's agent, or when it is of another version.
     pub async fn connect(socket: &Path, name: &str) -> Result<Self, ConnectError> {
-        Self::open(socket, name)
+        Self::open(socket, name, MAX_FRAME_BYTES)
             .await
             .map(|(connection, _)| connection)
     }
@@ -155,6 +155,7 @@ impl Connection {
     pub(crate) async fn open(
         socket: &Path,
         name: &str,
+        longest_frame: usize,
     ) -> Result<(Self, mpsc::Receiver<Notification>), ConnectError> {
         let stream = checked_stream(socket).await?;
         let (reader, writer) = stream.into_split();
@@ -162,8 +163,9 @@ impl Connection {
         let (news, news_receiver) = mpsc::channel(NEWS_WAITING);
         let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
         let tasks = [
-            tokio::spawn(write_all(writer, to_write)).abort_handle(),
-            tokio::spawn(read_all(reader, Arc::clone(&waiting), news)).abort_handle(),
+            tokio::spawn(write_all(writer, to_write, longest_frame)).abort_handle(),
+            tokio::spawn(read_all(reader, Arc::clone(&waiting), news, longest_frame))
+                .abort_handle(),
         ];
         let mut connection = Self {
             outbox,
@@ -357,16 +359,23 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 async fn write_all(
     mut to: OwnedWriteHalf,
     mut frames_to_write: mpsc::Receiver<Zeroizing<Vec<u8>>>,
+    longest: usize,
 ) {
     while let Some(frame) = frames_to_write.recv().await {
-        if frames::write(&mut to, &frame).await.is_err() {
+        let written = frames::write_up_to(&mut to, &frame, longest).await;
+        if written.is_err() {
             return;
         }
     }
 }
 
-async fn read_all(mut from: OwnedReadHalf, waiting: Waiting, news: mpsc::Sender<Notification>) {
-    while let Ok(Some(frame)) = frames::read(&mut from).await {
+async fn read_all(
+    mut from: OwnedReadHalf,
+    waiting: Waiting,
+    news: mpsc::Sender<Notification>,
+    longest: usize,
+) {
+    while let Ok(Some(frame)) = frames::read_up_to(&mut from, longest).await {
         match Message::parse(&frame) {
             Ok(Message::Response(response)) => {
                 let asked = lock(&waiting)

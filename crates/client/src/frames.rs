@@ -3,7 +3,7 @@
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use touchkeep_wire::{Frame, frame::HEADER_BYTES, wiped};
+use touchkeep_wire::{Frame, MAX_FRAME_BYTES, frame::HEADER_BYTES, wiped};
 use zeroize::Zeroizing;
 
 /// Room for a frame before any byte of it has come. Longer ones grow, so that a header alone does not take megabytes.
@@ -12,15 +12,26 @@ const AT_FIRST: usize = 16 * 1024;
 /// Reads one frame, which may hold a secret; none at a clean end of the stream.
 ///
 /// # Errors
-/// When the stream ends inside a frame, or the frame is too long.
+/// When the stream ends inside a frame, or the frame is too long for a client.
 pub async fn read<R: AsyncRead + Unpin>(from: &mut R) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    read_up_to(from, MAX_FRAME_BYTES).await
+}
+
+/// As [`read`], of at most so many bytes.
+///
+/// # Errors
+/// When the stream ends inside a frame, or the frame is too long.
+pub async fn read_up_to<R: AsyncRead + Unpin>(
+    from: &mut R,
+    limit: usize,
+) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut header = [0u8; HEADER_BYTES];
     match from.read_exact(&mut header).await {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error),
     }
-    let len = Frame::body_len(header)
+    let len = Frame::body_len(header, limit)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     let mut body = Zeroizing::new(Vec::with_capacity(len.min(AT_FIRST)));
     while body.len() < len {
@@ -37,10 +48,22 @@ pub async fn read<R: AsyncRead + Unpin>(from: &mut R) -> io::Result<Option<Zeroi
 /// Writes one frame.
 ///
 /// # Errors
-/// When the stream is closed, or the body is too long.
+/// When the stream is closed, or the body is too long for a client.
 pub async fn write<W: AsyncWrite + Unpin>(to: &mut W, body: &[u8]) -> io::Result<()> {
-    let header =
-        Frame::header(body).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    write_up_to(to, body, MAX_FRAME_BYTES).await
+}
+
+/// As [`write`], of at most so many bytes.
+///
+/// # Errors
+/// When the stream is closed, or the body is too long.
+pub async fn write_up_to<W: AsyncWrite + Unpin>(
+    to: &mut W,
+    body: &[u8],
+    limit: usize,
+) -> io::Result<()> {
+    let header = Frame::header(body, limit)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     to.write_all(&header).await?;
     to.write_all(body).await?;
     to.flush().await

@@ -5,8 +5,8 @@ use std::path::Path;
 use tokio::sync::mpsc;
 use touchkeep_core::PromptId;
 use touchkeep_wire::{
-    Answer, AnswerPrompt, CHANGED, Changed, Notification, PROMPT_CLOSE, PROMPT_OPEN, Prompt,
-    PromptClosed,
+    Answer, AnswerPrompt, CHANGED, Changed, MAX_FRONT_END_FRAME_BYTES, Notification, PROMPT_CLOSE,
+    PROMPT_OPEN, Prompt, PromptClosed,
 };
 
 use crate::connection::{CallError, ConnectError, Connection};
@@ -36,7 +36,8 @@ impl FrontEnd {
     /// # Errors
     /// As [`Connection::connect`].
     pub async fn connect(ui_socket: &Path, name: &str) -> Result<Self, ConnectError> {
-        let (connection, news) = Connection::open(ui_socket, name).await?;
+        let (connection, news) =
+            Connection::open(ui_socket, name, MAX_FRONT_END_FRAME_BYTES).await?;
         Ok(Self { connection, news })
     }
 

@@ -57,7 +57,9 @@ impl ImportError {
             Self::UnknownFormat => "Say which it is: --format",
             Self::Malformed { .. } => "Mend that line, or say another --format.",
             Self::Damaged { .. } => "Export it again, or say another --format.",
-            Self::TooLarge { .. } => "Import it in parts.",
+            Self::TooLarge { .. } => {
+                "Divide it where it comes from (one group, folder or vault at a time), and import those files."
+            }
             Self::NeedsPassword => "Give it on the terminal, or with --password-fd N.",
             Self::WrongPassword => "Try again with the password that was chosen for the export.",
             Self::AccountEncrypted => {

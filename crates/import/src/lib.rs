@@ -59,7 +59,7 @@ pub struct Source<'a> {
 pub fn read(source: &Source<'_>, format: Option<Format>) -> Result<Import, ImportError> {
     let format = format
         .or_else(|| detect(source.bytes))
-        .ok_or(ImportError::UnknownFormat)?;
+        .ok_or_else(|| source::why_unknown(source.bytes))?;
     match format {
         Format::Dotenv => dotenv::read(source.bytes),
         Format::Ccxt => ccxt::read(source.bytes),

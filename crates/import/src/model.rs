@@ -5,9 +5,9 @@ use std::{fmt, ops::Range};
 use zeroize::Zeroizing;
 
 /// Bytes of a source that is text.
-pub const MAX_TEXT_BYTES: usize = 16 << 20;
+pub const MAX_TEXT_BYTES: usize = 48 << 20;
 /// Rows of one source.
-pub const MAX_ROWS: usize = 10_000;
+pub const MAX_ROWS: usize = 100_000;
 /// Fields of one item, and tags: what a vault's item has room for.
 pub(crate) const MAX_FIELDS: usize = 48;
 const MAX_TAGS: usize = 32;

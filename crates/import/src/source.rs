@@ -68,6 +68,18 @@ pub fn detect(bytes: &[u8]) -> Option<Format> {
         .then_some(Format::Dotenv)
 }
 
+/// Why no format was seen: what is too long to be looked at is not called unknown.
+pub(crate) fn why_unknown(bytes: &[u8]) -> ImportError {
+    let looked = text(bytes, Format::Dotenv).and_then(|text| match text.trim_start() {
+        start if start.starts_with('{') => json::parse(text, Format::Ccxt).map(drop),
+        _ => Ok(()),
+    });
+    match looked {
+        Err(error @ ImportError::TooLarge { .. }) => error,
+        _ => ImportError::UnknownFormat,
+    }
+}
+
 fn of_json(text: &str) -> Option<Format> {
     let root = json::parse(text, Format::Ccxt).ok()?;
     let has = |name: &str| root.get(name).is_some();

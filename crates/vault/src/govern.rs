@@ -31,6 +31,8 @@ pub struct Retired {
     pub readable: Vec<ItemId>,
     /// Items whose sealed secrets he can open, too.
     pub sealed: Vec<ItemId>,
+    /// Earlier versions that no device opens any more once this one is gone: item, field, and the last version that had it.
+    pub lost: Vec<(ItemId, String, u32)>,
 }
 
 /// Somebody who is to become a member: what his own machine made. Nothing of it is secret.
@@ -208,7 +210,8 @@ impl Unlocked {
             return Err(VaultError::LastDevice);
         }
         let keys: Vec<KeyInfo> = left.iter().flat_map(|device| device.keys.clone()).collect();
-        let follows = self.exposed_to(id);
+        let left: Vec<DeviceId> = left.iter().map(|device| device.id).collect();
+        let follows = self.exposed_to(id, &left)?;
 
         let user = self.user();
         let bundle = Bundle::generate()?;
@@ -230,7 +233,7 @@ impl Unlocked {
         Ok((follows, self.proposal(extra, statements, now)))
     }
 
-    fn exposed_to(&self, device: DeviceId) -> Retired {
+    fn exposed_to(&self, device: DeviceId, left: &[DeviceId]) -> Result<Retired, VaultError> {
         let items = || self.items().into_iter();
         let is_stored = |item: &&Item| item.places().any(|(_, it)| *it == SecretPlace::Stored);
         let opens = |item: &&Item| {
@@ -238,10 +241,16 @@ impl Unlocked {
             fields.any(|devices| devices.contains(&device))
         };
         let (stored, sealed) = (items().filter(is_stored), items().filter(opens));
-        Retired {
+        let mut lost = Vec::new();
+        for item in self.items() {
+            let alone = self.sealed_to_alone(item.id, device, left)?.into_iter();
+            lost.extend(alone.map(|(field, version)| (item.id, field, version)));
+        }
+        Ok(Retired {
             readable: stored.map(|item| item.id).collect(),
             sealed: sealed.map(|item| item.id).collect(),
-        }
+            lost,
+        })
     }
 
     // A new key for an environment, and all its keys to whoever may still read it: to this user under this recipient.

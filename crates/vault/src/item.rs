@@ -240,6 +240,14 @@ pub(crate) fn sealed_to_key(field: &str) -> String {
     }
 }
 
+/// The secret field whose devices a field in the file names.
+pub(crate) fn sealed_to_name(key: &str) -> Option<&str> {
+    match key.strip_prefix(SEALED_TO)? {
+        "" => Some(SECRET_FIELD),
+        further => further.strip_prefix('.'),
+    }
+}
+
 /// The name of the secret field that a field in the file is; none where it is an earlier version of one, or not secret.
 pub(crate) fn secret_name(key: &str) -> Option<&str> {
     if key == SECRET_FIELD {

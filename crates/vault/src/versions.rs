@@ -12,7 +12,7 @@ use touchkeep_container::{
     state::{ItemState, Told, items_of, parts_with_secret},
 };
 use touchkeep_core::{
-    ApiSecret, EnvironmentId, Id, ItemId, UnixMillis, UserId, reference::is_field_name,
+    ApiSecret, DeviceId, EnvironmentId, Id, ItemId, UnixMillis, UserId, reference::is_field_name,
 };
 use zeroize::Zeroizing;
 
@@ -207,6 +207,27 @@ impl Unlocked {
 
     fn state_of<'a>(&self, told: &'a [Told]) -> Result<ItemState<'a>, VaultError> {
         ItemState::of(told, self.locked.container.history()).ok_or(VaultError::NotFound)
+    }
+
+    /// Earlier versions of sealed fields that this device opens and none of the others does: they go with it. By field, and the
+    /// last version in which it was that.
+    pub(crate) fn sealed_to_alone(
+        &self,
+        id: ItemId,
+        device: DeviceId,
+        others: &[DeviceId],
+    ) -> Result<Vec<(String, u32)>, VaultError> {
+        let told = self.told_of(id)?;
+        let state = self.state_of(&told)?;
+        let saved = Saved::of(&state);
+        let lost = saved.fields.keys().filter_map(|key| {
+            let (number, kept) = kept_of(key)?;
+            let field = item::sealed_to_name(&kept?)?.to_owned();
+            let devices = item::devices(&saved.text(key)?)?;
+            let alone = devices.contains(&device) && !devices.iter().any(|it| others.contains(it));
+            alone.then_some((field, number))
+        });
+        Ok(lost.collect())
     }
 
     // Who wrote it first, as far as its commit is still there.

@@ -3,6 +3,9 @@
 /// The longest frame. A longer one ends the connection before it is read.
 pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
 
+/// The longest frame between the agent and a front end: what is imported is one commit or none, and an export is one file.
+pub const MAX_FRONT_END_FRAME_BYTES: usize = 64 * 1024 * 1024;
+
 /// Bytes of the length.
 pub const HEADER_BYTES: usize = 4;
 
@@ -10,9 +13,14 @@ pub const HEADER_BYTES: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// Longer than [`MAX_FRAME_BYTES`].
-    #[error("a frame of {0} bytes is longer than the limit of {MAX_FRAME_BYTES}")]
-    TooLong(usize),
+    /// Longer than the limit.
+    #[error("a frame of {bytes} bytes is longer than the limit of {limit}")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+        /// The longest.
+        limit: usize,
+    },
 }
 
 /// Reads and writes the header.
@@ -20,27 +28,28 @@ pub enum FrameError {
 pub struct Frame;
 
 impl Frame {
-    /// The header for a body.
+    /// The header for a body, of which no more than `limit` bytes are taken at the other end.
     ///
     /// # Errors
     /// When the body is too long.
-    pub fn header(body: &[u8]) -> Result<[u8; HEADER_BYTES], FrameError> {
-        match u32::try_from(body.len()) {
-            Ok(len) if body.len() <= MAX_FRAME_BYTES => Ok(len.to_be_bytes()),
-            _ => Err(FrameError::TooLong(body.len())),
+    pub fn header(body: &[u8], limit: usize) -> Result<[u8; HEADER_BYTES], FrameError> {
+        let bytes = body.len();
+        match u32::try_from(bytes) {
+            Ok(len) if bytes <= limit => Ok(len.to_be_bytes()),
+            _ => Err(FrameError::TooLong { bytes, limit }),
         }
     }
 
     /// The body's length, from its header.
     ///
     /// # Errors
-    /// When the body would be too long.
-    pub fn body_len(header: [u8; HEADER_BYTES]) -> Result<usize, FrameError> {
-        let len = u32::from_be_bytes(header) as usize;
-        if len > MAX_FRAME_BYTES {
-            Err(FrameError::TooLong(len))
+    /// When the body would be longer than `limit`.
+    pub fn body_len(header: [u8; HEADER_BYTES], limit: usize) -> Result<usize, FrameError> {
+        let bytes = u32::from_be_bytes(header) as usize;
+        if bytes > limit {
+            Err(FrameError::TooLong { bytes, limit })
         } else {
-            Ok(len)
+            Ok(bytes)
         }
     }
 }
@@ -51,15 +60,19 @@ mod tests {
 
     #[test]
     fn a_header_gives_the_length_back() {
-        assert_eq!(Frame::header(b"{}"), Ok([0, 0, 0, 2]));
-        assert_eq!(Frame::body_len([0, 0, 0, 2]), Ok(2));
+        assert_eq!(Frame::header(b"{}", MAX_FRAME_BYTES), Ok([0, 0, 0, 2]));
+        assert_eq!(Frame::body_len([0, 0, 0, 2], MAX_FRAME_BYTES), Ok(2));
     }
 
     #[test]
     fn a_long_frame_is_refused_by_its_header() {
         assert_eq!(
-            Frame::body_len([0xff; 4]),
-            Err(FrameError::TooLong(0xffff_ffff))
+            Frame::body_len([0xff; 4], MAX_FRONT_END_FRAME_BYTES),
+            Err(FrameError::TooLong {
+                bytes: 0xffff_ffff,
+                limit: MAX_FRONT_END_FRAME_BYTES
+            })
         );
+        assert!(Frame::header(b"{}", 1).is_err());
     }
 }

@@ -7,11 +7,11 @@ import type { Approval, AuditPage, AuditRow, ItemSummary, KeyAge, Prompt, Prompt
 const DAY = 86_400_000;
 
 /** The scenes of the main window. */
-export type Scene = 'open' | 'locked' | 'no-vault' | 'no-agent' | 'empty' | 'damaged';
+export type Scene = 'open' | 'many' | 'locked' | 'no-vault' | 'no-agent' | 'empty' | 'damaged';
 
 /** A main window's backend that plays a scene. */
 export function mockMain(scene: Scene, now: number): MainBackend {
-  let unlocked = scene === 'open' || scene === 'empty' || scene === 'damaged';
+  let unlocked = scene === 'open' || scene === 'many' || scene === 'empty' || scene === 'damaged';
   const handlers = new Set<(news: News) => void>();
   const tell = () => handlers.forEach((handler) => handler({ kind: 'changed' }));
   const answer = async <T>(value: () => T, wantsVault = true): Promise<T> => {
@@ -232,6 +232,9 @@ function trouble(agent: boolean, code: Trouble['failure']['code'], what: string,
 
 const ROOT = '5c1d2f0a9b7e4c3d8f6a1b0e7d9c2a4f3e5b8d7c6a1f0e9d8c7b6a5f4e3d2c1b';
 
+// How many keys the status tells of; a scene with more than it shows is a large vault.
+const COUNTS: Partial<Record<Scene, number>> = { empty: 0, many: 12_345 };
+
 function status(scene: Scene, unlocked: boolean): Status {
   const path = '/home/kim/.local/share/touchkeep/vault.touchkeep';
   const vault = {
@@ -242,7 +245,7 @@ function status(scene: Scene, unlocked: boolean): Status {
       { id: 'd1', kind: 'piv', label: 'YubiKey 5 (practice)', serial: '87654321', seals: 'touch', retired: false },
       { id: 'd2', kind: 'software', label: 'Passphrase', serial: null, seals: 'session', retired: false },
     ],
-    items: unlocked ? (scene === 'empty' ? 0 : 6) : null,
+    items: unlocked ? (COUNTS[scene] ?? 6) : null,
     read_only: null,
     rehearsed: unlocked ? true : null,
   };

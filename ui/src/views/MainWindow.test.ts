@@ -42,6 +42,18 @@ describe('main window', () => {
     expect(count('reminder')).toBe(6);
   });
 
+  it('says when there are more keys than it shows', async () => {
+    await show('open');
+    await press('2');
+    expect(find('keys-cut')).toBeNull();
+    void unmount(window ?? {});
+    document.body.replaceChildren();
+    await show('many');
+    await press('2');
+    expect(count('key')).toBe(6);
+    expect(find('keys-cut')?.textContent).toContain('the first 6 of 12,345');
+  });
+
   it('locks with Ctrl+L and hides what is encrypted', async () => {
     await show('open');
     await press('2');

@@ -6,6 +6,7 @@
 //! tells programs apart that do not attack each other, and it tells a person what he is being asked about.
 
 mod executable;
+mod held;
 mod pin;
 mod process;
 
@@ -15,6 +16,7 @@ use tokio::net::UnixStream;
 
 pub(crate) use self::{
     executable::{Executable, Hashes},
+    held::Held,
     process::{Process, Terminal},
 };
 use self::{pin::Pin, process::unit};

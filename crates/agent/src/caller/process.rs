@@ -96,6 +96,11 @@ struct Stat {
 }
 
 impl Terminal {
+    /// The number of whoever began the session.
+    pub(super) const fn leader(&self) -> i32 {
+        self.session
+    }
+
     /// Whether whoever began the session still lives.
     pub(crate) fn is_open(&self) -> bool {
         Stat::read(self.session).is_some_and(|leader| leader.started == self.leader_started)

@@ -194,7 +194,7 @@ async fn sign_with_device(agent: &Arc<Agent>, current: &Arc<Current>) -> Result<
     let signer = devices.iter().find(|device| device.id == open.device);
     let signer = signer.cloned().ok_or_else(failure::locked)?;
     let log = log_of(current)?.clone();
-    let (id, label) = (signer.id, device_label(&signer));
+    let label = device_label(&signer);
     let why = "Sign the audit log".to_owned();
     let what = use_of(&signer, Purpose::SignVault, why);
     let mut event = Event::new(Kind::Checkpoint, Decision::Info)
@@ -203,6 +203,7 @@ async fn sign_with_device(agent: &Arc<Agent>, current: &Arc<Current>) -> Result<
     let recording = Arc::clone(current);
     blocking(move || recording.record(&event)).await??;
     let modules = agent.modules();
+    let known = signer.clone();
     let signed = agent.devices().with(
         what,
         move || open_enrolled(&signer, &open, &modules),
@@ -211,7 +212,7 @@ async fn sign_with_device(agent: &Arc<Agent>, current: &Arc<Current>) -> Result<
                 let fix = "Use one that is enrolled with all its keys: touchkeep device list";
                 Failed::Other(failure::invalid("The device has no key that signs.", fix))
             };
-            let hand = DeviceSigner::new(id, opened.device(), auth).ok_or_else(unable)?;
+            let hand = DeviceSigner::new(&known, opened.device(), auth).ok_or_else(unable)?;
             match log.checkpoint(&hand) {
                 Ok(_) => Ok(()),
                 Err(error) => Err(hand.failed().map_or_else(

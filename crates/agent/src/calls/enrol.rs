@@ -128,6 +128,14 @@ fn names(vault: &Unlocked, ids: &[ItemId]) -> Vec<String> {
     items.map(|item| item.name.clone()).collect()
 }
 
+fn lost(vault: &Unlocked, versions: &[(ItemId, String, u32)]) -> Vec<String> {
+    let versions = versions.iter().filter_map(|(id, field, version)| {
+        let name = &vault.item(*id)?.name;
+        Some(format!("{name}: {field} (version {version})"))
+    });
+    versions.collect()
+}
+
 /// A change of the membership: proposed while the vault is only looked at, signed by the device that unlocked it, with
 /// whatever that asks of a person, recorded, and saved.
 ///
@@ -202,6 +210,7 @@ pub(crate) async fn retire(
             done: false,
             readable: names(&vault, &follows.readable),
             sealed: names(&vault, &follows.sealed),
+            lost: lost(&vault, &follows.lost),
             left: left.map(device_summary).collect(),
         }
     };

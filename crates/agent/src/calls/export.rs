@@ -9,7 +9,9 @@ use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{Clock, Code, EnvironmentId, SystemClock, text::visible};
 use touchkeep_import::{Field, Kind as Word, Plain, Proposal, render, write};
 use touchkeep_vault::{Item, SecretPlace, Unlocked};
-use touchkeep_wire::{ExportForm, ExportItems, Exported, Failure, MAX_FRAME_BYTES, SecretText};
+use touchkeep_wire::{
+    ExportForm, ExportItems, Exported, Failure, MAX_FRONT_END_FRAME_BYTES, SecretText, wiped,
+};
 use zeroize::Zeroizing;
 
 use super::{import::environment_of, open_vault};
@@ -186,10 +188,11 @@ fn answer(items: &[touchkeep_import::Exported], form: &Form) -> Result<Exported,
             SecretText::new(BASE64_STANDARD.encode(encrypt(&write(items, now), encrypted)?))
         }
     };
-    // EXPOSE: to a look at its length.
-    if file.expose().len() + FRAME_SPARE > MAX_FRAME_BYTES {
+    // As it is sent: a text's quotes and ends of lines take more there.
+    let sent = wiped::to_json(&file).map_or(usize::MAX, |json| json.len());
+    if sent.saturating_add(FRAME_SPARE) > MAX_FRONT_END_FRAME_BYTES {
         return Err(failure::invalid(
-            "The items are more than one answer holds (4 MiB).",
+            "The items are more than one export holds (48 MiB); nothing was exported.",
             "Export one environment at a time: --environment",
         ));
     }

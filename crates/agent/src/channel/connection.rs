@@ -14,7 +14,7 @@ use tokio::{
 use touchkeep_client::{connection::other_protocol, frames};
 use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{
-    Call, Failure, Hello, Message, PROTOCOL, Request, Response, Welcome,
+    Call, Failure, Hello, MAX_FRAME_BYTES, Message, PROTOCOL, Request, Response, Welcome,
     rpc::{RpcError, Version2},
     wiped,
 };
@@ -43,7 +43,7 @@ pub(super) async fn serve(agent: Arc<Agent>, stream: UnixStream, channel: Channe
     let caller = Arc::new(Caller::of(&stream));
     let (mut from, to) = stream.into_split();
     let (outbox, to_write) = mpsc::channel(64);
-    let writer = tokio::spawn(write_all(to, to_write));
+    let writer = tokio::spawn(write_all(to, to_write, channel.longest_frame()));
     if let Ok(Some(name)) =
         tokio::time::timeout(HELLO_TIMEOUT, greet(&agent, &mut from, &outbox)).await
     {
@@ -61,7 +61,7 @@ pub(super) async fn serve(agent: Arc<Agent>, stream: UnixStream, channel: Channe
 
 // Answers the greeting; the caller's name where both sides speak the same version.
 async fn greet(agent: &Agent, from: &mut OwnedReadHalf, outbox: &Outbox) -> Option<String> {
-    let Ok(Some(Message::Request(request))) = next(from).await else {
+    let Ok(Some(Message::Request(request))) = next(from, MAX_FRAME_BYTES).await else {
         return None;
     };
     let id = request.id;
@@ -105,7 +105,7 @@ async fn converse(
     loop {
         // A frame that is half read must not be dropped, so nothing but the end of the agent interrupts this.
         let message = tokio::select! {
-            message = next(&mut from) => message,
+            message = next(&mut from, channel.longest_frame()) => message,
             () = stopped(&mut stopping) => {
                 // Whoever asked the agent to stop still gets the answer.
                 let _ = tokio::time::timeout(FAREWELL, async {
@@ -192,16 +192,21 @@ async fn tell(agent: Arc<Agent>, outbox: Outbox) {
     }
 }
 
-async fn next(from: &mut OwnedReadHalf) -> std::io::Result<Option<Message>> {
-    match frames::read(from).await? {
+async fn next(from: &mut OwnedReadHalf, longest: usize) -> std::io::Result<Option<Message>> {
+    match frames::read_up_to(from, longest).await? {
         Some(frame) => Ok(Some(Message::parse(&frame)?)),
         None => Ok(None),
     }
 }
 
-async fn write_all(mut to: OwnedWriteHalf, mut frames_to_write: mpsc::Receiver<Frame>) {
+async fn write_all(
+    mut to: OwnedWriteHalf,
+    mut frames_to_write: mpsc::Receiver<Frame>,
+    longest: usize,
+) {
     while let Some(frame) = frames_to_write.recv().await {
-        if frames::write(&mut to, &frame).await.is_err() {
+        let written = frames::write_up_to(&mut to, &frame, longest).await;
+        if written.is_err() {
             return;
         }
     }

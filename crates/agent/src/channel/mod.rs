@@ -10,6 +10,8 @@ use std::{
 
 use tokio::{net::UnixListener, sync::Semaphore, task::JoinSet};
 
+use touchkeep_wire::{MAX_FRAME_BYTES, MAX_FRONT_END_FRAME_BYTES};
+
 use crate::agent::{Agent, stopped};
 
 /// Which socket.
@@ -27,6 +29,13 @@ impl Channel {
         match self {
             Self::Clients => 64,
             Self::FrontEnds => 16,
+        }
+    }
+
+    const fn longest_frame(self) -> usize {
+        match self {
+            Self::Clients => MAX_FRAME_BYTES,
+            Self::FrontEnds => MAX_FRONT_END_FRAME_BYTES,
         }
     }
 

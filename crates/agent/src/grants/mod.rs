@@ -35,7 +35,7 @@ pub(crate) use self::{
 };
 use crate::{
     agent::Agent,
-    caller::{Caller, Hashes},
+    caller::{Caller, Hashes, Held},
     devices::blocking,
     failure,
     prompts::Reply,
@@ -208,8 +208,13 @@ impl Gate {
         }
         let client = caller.client().ok_or_else(gone)?;
         let holder = match scope {
-            Scope::Once | Scope::Process => Holder::Process(client.clone()),
-            Scope::Terminal => Holder::Terminal(client.terminal().ok_or_else(gone)?),
+            Scope::Once | Scope::Process => {
+                Holder::Process(Held::process(client).ok_or_else(gone)?)
+            }
+            Scope::Terminal => {
+                let terminal = client.terminal().and_then(Held::terminal);
+                Holder::Terminal(terminal.ok_or_else(gone)?)
+            }
         };
         let grant = Grant {
             id: Id::random(),

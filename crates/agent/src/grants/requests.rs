@@ -15,7 +15,7 @@ use touchkeep_wire::{GrantSummary, More};
 
 use super::Like;
 use crate::{
-    caller::{Caller, Process},
+    caller::{Caller, Held, Process},
     uptime::Uptime,
 };
 
@@ -34,7 +34,7 @@ pub(crate) struct RequestGrants(Mutex<Vec<RequestGrant>>);
 #[derive(Debug)]
 pub(crate) struct RequestGrant {
     id: Id,
-    holder: Process,
+    holder: Held<Process>,
     client: (ClientId, String),
     key_set: String,
     key: (ItemId, String),
@@ -74,7 +74,7 @@ impl RequestGrant {
         let holder = caller.client().filter(|one| one.executable.is_some())?;
         Some(Self {
             id: Id::random(),
-            holder: holder.clone(),
+            holder: Held::process(holder)?,
             client: (question.client.id, question.client.name.clone()),
             key_set: question.key_set.clone(),
             key: (question.key.item, question.key.name.clone()),
@@ -97,7 +97,7 @@ impl RequestGrant {
             visible(&self.client.1),
             self.like.words(),
             self.uses_left,
-            self.holder.line()
+            self.holder.seen().line()
         )
     }
 
@@ -110,7 +110,7 @@ impl RequestGrant {
             && self.key_set == question.key_set
             && self.key.0 == question.key.item
             && self.rule == question.rule
-            && self.holder.is_same_program(asks)
+            && self.holder.is(asks)
             && self.like.covers(&question.operation)
     }
 
@@ -119,7 +119,7 @@ impl RequestGrant {
             id: self.id.to_string(),
             kind: "requests".to_owned(),
             client: visible(&self.client.1),
-            holder: self.holder.line(),
+            holder: self.holder.seen().line(),
             items: vec![self.key.1.clone()],
             given: self.given,
             seconds_left: Some(self.end.since(now).as_secs()),

@@ -7,7 +7,7 @@ use touchkeep_wire::GrantSummary;
 
 use super::{Ahead, ItemUse};
 use crate::{
-    caller::{Process, Terminal},
+    caller::{Held, Process, Terminal},
     uptime::Uptime,
 };
 
@@ -27,9 +27,9 @@ pub(super) struct Grant {
 #[derive(Debug)]
 pub(super) enum Holder {
     /// One process, by number, start and executable.
-    Process(Process),
+    Process(Held<Process>),
     /// Everything that belongs to the session of one terminal.
-    Terminal(Terminal),
+    Terminal(Held<Terminal>),
 }
 
 /// Whether a use is covered, and by what.
@@ -57,15 +57,15 @@ impl Grant {
 
     fn is_for(&self, client: &Process) -> bool {
         match &self.holder {
-            Holder::Process(process) => process.is_same_program(client),
-            Holder::Terminal(terminal) => client.terminal().as_ref() == Some(terminal),
+            Holder::Process(process) => process.is(client),
+            Holder::Terminal(terminal) => terminal.has(client),
         }
     }
 
     pub(super) fn summary(&self, now: Uptime) -> GrantSummary {
         let (kind, holder) = match &self.holder {
-            Holder::Process(process) => ("process", process.line()),
-            Holder::Terminal(terminal) => ("terminal", terminal.name.clone()),
+            Holder::Process(process) => ("process", process.seen().line()),
+            Holder::Terminal(terminal) => ("terminal", terminal.seen().name.clone()),
         };
         let left = self.end.since(now);
         GrantSummary {
@@ -132,6 +132,10 @@ mod tests {
         Process::look(i32::try_from(std::process::id()).unwrap()).unwrap()
     }
 
+    fn held() -> Holder {
+        Holder::Process(Held::process(&own()).unwrap())
+    }
+
     fn grant(holder: Holder, seconds: u64) -> (Grant, ItemUse) {
         let item = ItemId::random();
         let grant = Grant {
@@ -153,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_number_that_was_given_again_is_another_process() {
-        let (grant, one) = grant(Holder::Process(own()), 60);
+        let (grant, one) = grant(held(), 60);
         let covers = |client: &Process| {
             Remembered::of(std::slice::from_ref(&grant), client)
                 .cover(std::slice::from_ref(&one), &[])
@@ -171,18 +175,24 @@ mod tests {
 
     #[test]
     fn a_grant_ends_by_the_clock_that_nobody_sets_or_with_its_process() {
-        let (short, _) = grant(Holder::Process(own()), 0);
+        let (short, _) = grant(held(), 0);
         assert!(short.is_over(Uptime::now()));
-        let mut gone = own();
-        gone.started += 1;
-        let (gone, _) = grant(Holder::Process(gone), 60);
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let process = Process::look(i32::try_from(child.id()).unwrap()).unwrap();
+        let (gone, _) = grant(Holder::Process(Held::process(&process).unwrap()), 60);
+        assert!(gone.is_in_force(Uptime::now()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
         assert!(!gone.is_over(Uptime::now()) && !gone.is_in_force(Uptime::now()));
     }
 
     #[test]
     fn every_value_must_be_covered_and_nothing_is_covered_by_nothing() {
-        let (first, one) = grant(Holder::Process(own()), 60);
-        let (_, other) = grant(Holder::Process(own()), 60);
+        let (first, one) = grant(held(), 60);
+        let (_, other) = grant(held(), 60);
         let remembered = Remembered::of(&[first], &own());
         assert_eq!(remembered.cover(&[one, other], &[]), Covered::No);
         assert_eq!(remembered.cover(&[], &[]), Covered::No);

@@ -7,9 +7,11 @@ use std::{
 
 use touchkeep_audit::{CheckpointSigner, Head, Log};
 use touchkeep_container::note::VerifyKey;
-use touchkeep_core::{DeviceId, Id};
-use touchkeep_device::{Auth, Device, DeviceError, KeyInfo, Purpose, SignatureScheme};
-use touchkeep_vault::{Locked, Unlocked};
+use touchkeep_core::Id;
+use touchkeep_device::{
+    Auth, Device, DeviceError, KeyRef, Purpose, SecretDemand, SignatureScheme, TouchPolicy,
+};
+use touchkeep_vault::{EnrolledDevice, Locked, Unlocked};
 use touchkeep_wire::Failure;
 
 use crate::failure;
@@ -91,10 +93,56 @@ pub(super) fn seen_heads(vault: &Locked) -> BTreeMap<Id, Head> {
     seen
 }
 
-/// The device that unlocked the vault as a signer of checkpoints, for the one time that it is lent.
+/// Has the device that has just opened the vault sign the log as it was found, where that costs nobody anything: what was
+/// added while the vault was locked is then vouched for by a key that no program has. A word for the log about it; none
+/// where there is nothing to sign, or the device would ask for more than it was given already.
+pub(super) fn sign_at_unlock(
+    log: Option<&Log>,
+    known: &EnrolledDevice,
+    device: &mut dyn Device,
+    auth: Auth<'_>,
+) -> Option<String> {
+    let log = log.filter(|log| log.head().size > 0)?;
+    if !signs_unasked(known, device) {
+        return None;
+    }
+    let hand = DeviceSigner::new(known, device, auth)?;
+    let word = match log.checkpoint(&hand) {
+        Ok(signed) => format!("row {}", signed.head.size),
+        Err(error) => {
+            tracing::warn!(%error, "the device did not sign the log");
+            format!("not: {error}")
+        }
+    };
+    Some(word)
+}
+
+// After it was just used for unlocking: with the same PIN, and the same touch where the card keeps one for a while. The
+// software device would hash the passphrase a second time, for a key that is worth no more than the author's.
+fn signs_unasked(known: &EnrolledDevice, device: &mut dyn Device) -> bool {
+    let mut demand = |purpose| {
+        let key = known.key_on(device.info(), purpose)?;
+        device.demand(&key).ok()
+    };
+    let (Some(unlocks), Some(signs)) = (demand(Purpose::Unlock), demand(Purpose::SignVault)) else {
+        return false;
+    };
+    let touched = match signs.touch {
+        TouchPolicy::Never => true,
+        TouchPolicy::Cached => unlocks.touch == TouchPolicy::Cached,
+        TouchPolicy::Always => false,
+    };
+    touched
+        && matches!(
+            signs.secret,
+            SecretDemand::Nothing | SecretDemand::Pin { .. }
+        )
+}
+
+/// A device as a signer of checkpoints, for the one time that it is lent.
 pub(crate) struct DeviceSigner<'a, 'b> {
     key: VerifyKey,
-    signs: KeyInfo,
+    signs: KeyRef,
     // Behind a lock, for a signer is asked through a shared reference.
     device: Mutex<&'a mut dyn Device>,
     auth: Auth<'b>,
@@ -102,12 +150,17 @@ pub(crate) struct DeviceSigner<'a, 'b> {
 }
 
 impl<'a, 'b> DeviceSigner<'a, 'b> {
-    /// None where the device has no key that signs for the vault.
-    pub(crate) fn new(id: DeviceId, device: &'a mut dyn Device, auth: Auth<'b>) -> Option<Self> {
-        let signs = device.info().key(Purpose::SignVault)?.clone();
+    /// None where the device has not the key by which the vault knows its signatures: one of another key would make the log
+    /// look forged.
+    pub(crate) fn new(
+        known: &EnrolledDevice,
+        device: &'a mut dyn Device,
+        auth: Auth<'b>,
+    ) -> Option<Self> {
+        let enrolled = known.key(Purpose::SignVault)?;
         Some(Self {
-            key: VerifyKey::from_spki(id.to_string(), &signs.spki).ok()?,
-            signs,
+            key: VerifyKey::from_spki(known.id.to_string(), &enrolled.spki).ok()?,
+            signs: known.key_on(device.info(), Purpose::SignVault)?,
             device: Mutex::new(device),
             auth,
             failed: Mutex::new(None),
@@ -135,7 +188,7 @@ impl CheckpointSigner for DeviceSigner<'_, '_> {
         };
         let mut device = self.device.lock().unwrap_or_else(PoisonError::into_inner);
         device
-            .sign(&self.signs.key, scheme, text, self.auth)
+            .sign(&self.signs, scheme, text, self.auth)
             .map_err(|error| {
                 let words = error.to_string();
                 *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);

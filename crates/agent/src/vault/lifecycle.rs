@@ -108,7 +108,7 @@ pub(crate) async fn create(
         agent,
         &current,
         founded.vault,
-        (founded.device, None),
+        OpenedBy::device(founded.device),
         kind,
         session,
     )
@@ -287,7 +287,7 @@ async fn open_with(
         ),
         Some(_) => None,
     };
-    let (id, known) = (device.id, device);
+    let (id, known, log) = (device.id, device.clone(), current.log().cloned());
     let opened = agent.devices().with(
         what,
         move || match (software, connected) {
@@ -296,15 +296,19 @@ async fn open_with(
             (None, None) => Err(Failed::Other(failure::locked())),
         },
         move |opened: &mut Opened, auth: Auth<'_>| {
-            locked
-                .unlock(opened.device(), auth)
-                .map(Box::new)
-                .map_err(failure::vault_or_device)
+            let vault = locked.unlock(opened.device(), auth).map(Box::new);
+            let vault = vault.map_err(failure::vault_or_device)?;
+            let signed = checkpoint::sign_at_unlock(log.as_ref(), &device, opened.device(), auth);
+            Ok((vault, signed))
         },
     );
     // Not in the use itself: that goes on when whoever asked has gone or has refused the touch, and then nothing may open.
-    let vault = opened.await.map_err(|failed| failed.failure(&label))?;
-    begin(agent, current, vault, (id, None), Kind::Unlocked, session).await
+    let (vault, signed) = opened.await.map_err(|failed| failed.failure(&label))?;
+    let by = OpenedBy {
+        signed,
+        ..OpenedBy::device(id)
+    };
+    begin(agent, current, vault, by, Kind::Unlocked, session).await
 }
 
 /// Opens a vault with the words of a recovery kit.
@@ -334,10 +338,32 @@ pub(crate) async fn unlock_with_kit(
     });
     let (current, vault, id, kept) = opened.await??;
     agent.remember_vault(&current);
-    let opened_by = (id, Some(kept));
+    let opened_by = OpenedBy {
+        words: Some(kept),
+        ..OpenedBy::device(id)
+    };
     begin(agent, &current, vault, opened_by, Kind::Unlocked, session).await?;
     agent.prompts().changed("vault");
     Ok(current.summary())
+}
+
+// What a vault was opened with.
+struct OpenedBy {
+    device: DeviceId,
+    // Of a recovery kit.
+    words: Option<LockedBytes>,
+    // What became of the log's head in the device's hands.
+    signed: Option<String>,
+}
+
+impl OpenedBy {
+    const fn device(device: DeviceId) -> Self {
+        Self {
+            device,
+            words: None,
+            signed: None,
+        }
+    }
 }
 
 // The vault is open: from here on it is recorded, and its policy is in force.
@@ -352,19 +378,19 @@ async fn begin(
     agent: &Arc<Agent>,
     current: &Arc<Current>,
     vault: Box<Unlocked>,
-    device: (DeviceId, Option<LockedBytes>),
+    by: OpenedBy,
     kind: Kind,
     session: Session,
 ) -> Result<(), Failure> {
     let (agent, current) = (Arc::clone(agent), Arc::clone(current));
-    blocking(move || put_in_force(&agent, &current, vault, device, kind, session)).await?
+    blocking(move || put_in_force(&agent, &current, vault, by, kind, session)).await?
 }
 
 fn put_in_force(
     agent: &Arc<Agent>,
     current: &Arc<Current>,
     vault: Box<Unlocked>,
-    (device, words): (DeviceId, Option<LockedBytes>),
+    by: OpenedBy,
     kind: Kind,
     session: Session,
 ) -> Result<(), Failure> {
@@ -378,12 +404,15 @@ fn put_in_force(
     log.hold_tag_key(&identity)
         .map_err(|error| failure::read_log(&error))?;
     let devices = current.devices();
-    let opened_by = devices.iter().find(|one| one.id == device);
+    let opened_by = devices.iter().find(|one| one.id == by.device);
     let text = opened_by.map_or_else(String::new, |one| {
         format!("{} with {}.", did(kind), device_label(one))
     });
     let mut event = Event::new(kind, Decision::Done).text(text);
     event.device = opened_by.and_then(|one| one.serial.clone());
+    if let Some(signed) = by.signed {
+        event = event.detail("signed the log", signed);
+    }
     current.record(&event)?;
     checkpoint::sign(&log, &vault)?;
     let (policy, _, _) = policy_of(&vault);
@@ -403,8 +432,8 @@ fn put_in_force(
     agent.gate().load(ahead);
     let open = Open {
         vault: RwLock::new(*vault),
-        device,
-        words,
+        device: by.device,
+        words: by.words,
         pipeline,
         clients: RwLock::new(clients.into()),
         armed: Mutex::new(agent.disarm().map(|armed| armed.until())),

@@ -9,6 +9,7 @@
     reason = "tests may fail loudly, and each uses a part of this"
 )]
 
+pub mod asker;
 pub mod token;
 
 use std::{

@@ -16,10 +16,13 @@ pub(crate) struct Agent {
 #[derive(Debug, Subcommand)]
 pub(crate) enum AgentVerb {
     /// End the agent that runs, after locking.
+    #[command(after_help = "Examples:\n  touchkeep agent stop")]
     Stop,
     /// Have systemd listen for the agent in your sessions, and start it at the first call.
+    #[command(after_help = "Examples:\n  touchkeep agent install")]
     Install,
     /// Take that back.
+    #[command(after_help = "Examples:\n  touchkeep agent uninstall")]
     Uninstall,
     /// Serve one PKCS#11 module to the agent over stdin and stdout.
     #[command(hide = true)]

@@ -21,6 +21,9 @@ pub(crate) enum Audit {
         filter: Filter,
     },
     /// Everything that is known of one row.
+    #[command(
+        after_help = "Examples:\n  touchkeep audit show 42\n  touchkeep audit show 42 --json"
+    )]
     Show {
         /// Its number.
         row: u64,
@@ -73,7 +76,7 @@ pub(crate) enum Audit {
     },
     /// Have the log signed as it is, and print the checkpoint for somebody to keep.
     #[command(
-        after_help = "Whoever keeps a checkpoint can show later that the log was cut or rewritten: touchkeep audit prove ROW --since FILE"
+        after_help = "Whoever keeps a checkpoint can show later that the log was cut or rewritten: touchkeep audit prove ROW --since FILE\n\nExamples:\n  touchkeep audit checkpoint > kept-checkpoint.txt\n  touchkeep audit checkpoint --device"
     )]
     Checkpoint {
         /// By the device that unlocked the vault: its touch, or the passphrase.

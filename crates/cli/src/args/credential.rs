@@ -5,13 +5,22 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Credential {
     /// For `credential_process` in ~/.aws/config: the item's api-key is the access key, its secret the secret key.
+    #[command(
+        after_help = "Examples:\n  touchkeep credential aws prod/aws\n  credential_process = touchkeep credential aws prod/aws"
+    )]
     Aws {
         /// environment/item
         item: String,
     },
     /// For `credential.helper` of git. Answers `get` alone, for one host, over https.
+    #[command(
+        after_help = "Examples:\n  git config credential.helper '!touchkeep credential git --item prod/github --host github.com'\n  touchkeep credential git --item prod/github --host github.com get"
+    )]
     Git(Git),
     /// For `credHelpers` of docker, through a program docker-credential-NAME that calls this. Answers `get` and `list`.
+    #[command(
+        after_help = "Examples:\n  touchkeep credential docker --registry ghcr.io=prod/ghcr get"
+    )]
     Docker(Docker),
 }
 

@@ -7,6 +7,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Device {
     /// Connected devices, and those that open the vault.
+    #[command(after_help = "Examples:\n  touchkeep device list")]
     List,
     /// Let another device open the vault.
     #[command(
@@ -23,6 +24,7 @@ pub(crate) enum Device {
         adopt: Option<String>,
     },
     /// Everything about a card that is worth knowing before it is trusted. Asks for nothing and changes nothing.
+    #[command(after_help = "Examples:\n  touchkeep device inspect 12345678")]
     Inspect {
         /// The number printed on the key.
         serial: String,
@@ -39,6 +41,9 @@ pub(crate) enum Device {
         device: Option<String>,
     },
     /// What the card's maker says about our keys on it.
+    #[command(
+        after_help = "Examples:\n  touchkeep device attest 12345678\n  touchkeep device attest 12345678 --pem > keys.pem"
+    )]
     Attest {
         /// The number printed on the key.
         serial: String,
@@ -59,6 +64,9 @@ pub(crate) enum Device {
         yes: bool,
     },
     /// Change the PIN (or the PUK).
+    #[command(
+        after_help = "Examples:\n  touchkeep device pin 12345678\n  touchkeep device pin 12345678 --puk"
+    )]
     Pin {
         /// The number printed on the key.
         serial: String,
@@ -70,6 +78,7 @@ pub(crate) enum Device {
         last_try: bool,
     },
     /// Set a new PIN with the PUK, when the PIN is blocked or forgotten.
+    #[command(after_help = "Examples:\n  touchkeep device unblock 12345678")]
     Unblock {
         /// The number printed on the key.
         serial: String,
@@ -92,16 +101,21 @@ pub(crate) enum Device {
         yes: bool,
     },
     /// Seal values again, so that devices which came later open them too. A touch for each.
+    #[command(after_help = "Examples:\n  touchkeep device reseal\n  touchkeep device reseal money")]
     Reseal {
         /// Names or ids; all that are behind where absent.
         items: Vec<String>,
     },
     /// Take a PKCS#11 module that you updated as the one that is meant from now on.
+    #[command(
+        after_help = "Examples:\n  touchkeep device accept-module /usr/lib/softhsm/libsofthsm2.so"
+    )]
     AcceptModule {
         /// Its absolute path.
         path: PathBuf,
     },
     /// Change the factory PIN, PUK and management key in place.
+    #[command(after_help = "Examples:\n  touchkeep device set-pin 12345678")]
     SetPin {
         /// The number printed on the key.
         serial: String,

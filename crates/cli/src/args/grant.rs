@@ -8,10 +8,11 @@ use clap::Subcommand;
 pub(crate) enum Grant {
     /// What is allowed now, to whom, and until when.
     #[command(visible_alias = "ls")]
+    #[command(after_help = "Examples:\n  touchkeep grant list")]
     List,
     /// Ask now for what a script will use later, in one question.
     #[command(
-        after_help = "For the beginning of a script: a person is asked once whether whatever runs this command may use the items.\n\nExample:\n  touchkeep grant ask binance-read binance-trade || exit 1"
+        after_help = "For the beginning of a script: a person is asked once whether whatever runs this command may use the items.\n\nExamples:\n  touchkeep grant ask binance-read binance-trade || exit 1"
     )]
     Ask {
         /// Names or ids of items.
@@ -34,6 +35,9 @@ pub(crate) enum Grant {
     },
     /// End what was allowed.
     #[command(visible_alias = "rm")]
+    #[command(
+        after_help = "Examples:\n  touchkeep grant revoke b4xk2mq6lvlzaat446kdx6oq4u\n  touchkeep grant revoke all"
+    )]
     Revoke {
         /// Its id, or `all`.
         grant: String,

@@ -361,4 +361,68 @@ mod tests {
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
+
+    // Every verb that can be typed, with the words that lead to it.
+    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
+        let verbs: Vec<_> = command
+            .get_subcommands()
+            .filter(|verb| !verb.is_hide_set() && verb.get_name() != "help")
+            .collect();
+        for verb in &verbs {
+            leaves(verb, &format!("{path} {}", verb.get_name()), found);
+        }
+        if verbs.is_empty() {
+            let help = command.get_after_help().map(ToString::to_string);
+            found.push((path.to_owned(), help.unwrap_or_default()));
+        }
+    }
+
+    // The words of a line, as a shell takes them, up to what is not our command line's: a pipe, a file, a comment.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+        let line = line.split("   ").next().unwrap_or_default();
+        for c in line.chars() {
+            match (quote, c) {
+                (Some(open), _) if c == open => quote = None,
+                (None, '\'' | '"') => {
+                    quote = Some(c);
+                    let _ = word.get_or_insert_default();
+                }
+                (None, ' ') => words.extend(word.take()),
+                (None, '|' | '<' | '>' | ';' | '&') => {
+                    // A number before it is a descriptor's.
+                    word.take_if(|word| word.chars().all(|c| c.is_ascii_digit()));
+                    break;
+                }
+                _ => word.get_or_insert_default().push(c),
+            }
+        }
+        words.extend(word);
+        words
+    }
+
+    #[test]
+    fn every_verb_down_to_the_last_has_examples_that_can_be_typed() {
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "touchkeep", &mut found);
+        assert!(found.len() > 80, "{}", found.len());
+        for (path, help) in found {
+            let examples = help.split_once("Examples:\n").map(|(_, examples)| examples);
+            let examples = examples.unwrap_or_else(|| panic!("{path} has no examples: {help}"));
+            let own: Vec<_> = examples
+                .lines()
+                .take_while(|line| line.starts_with("  "))
+                .map(str::trim_start)
+                .filter(|line| line.starts_with("touchkeep "))
+                .collect();
+            assert!(
+                own.iter().any(|line| line.starts_with(&path)),
+                "{path} is not among its examples: {examples}"
+            );
+            for line in own {
+                let parsed = Cli::try_parse_from(words(line));
+                assert!(parsed.is_ok(), "{path}: {line}: {}", parsed.err().unwrap());
+            }
+        }
+    }
 }

@@ -7,6 +7,9 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Proxy {
     /// Let a program use a key set; prints its token once.
+    #[command(
+        after_help = "Examples:\n  touchkeep proxy add grid-bot\n  touchkeep proxy add report --key-set main --venue kraken --kind read"
+    )]
     Add {
         /// Its name.
         name: String,
@@ -17,8 +20,10 @@ pub(crate) enum Proxy {
         webhooks: bool,
     },
     /// Programs that may use it.
+    #[command(after_help = "Examples:\n  touchkeep proxy list\n  touchkeep proxy list --json")]
     List,
     /// End a program's access at once.
+    #[command(after_help = "Examples:\n  touchkeep proxy revoke grid-bot")]
     Revoke {
         /// Name or id.
         client: String,

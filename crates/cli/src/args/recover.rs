@@ -28,8 +28,12 @@ pub(crate) enum Recover {
         words_fd: Option<i32>,
     },
     /// The ways back there are, and when each was last tried.
+    #[command(after_help = "Examples:\n  touchkeep recover list")]
     List,
     /// Open the vault with the words of a kit, to let a new device in when all others are lost.
+    #[command(
+        after_help = "Examples:\n  touchkeep recover unlock\n  touchkeep recover unlock ~/copy.touchkeep\n  touchkeep recover unlock --words-fd 3 3<words.txt"
+    )]
     Unlock {
         /// The vault file; the one used last where absent.
         path: Option<PathBuf>,

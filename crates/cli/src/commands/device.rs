@@ -254,10 +254,12 @@ fn follows(report: &RetireReport) -> String {
         "{} will open nothing that is written from then on, and sign nothing.\n\
          Who has it, its PIN and a copy of the vault from before can still read\n  \
          stored keys:  {}\n  sealed keys:  {}\n\
+         Earlier versions that nothing else opens, and which go with it: {}.\n\
          What is left opens the vault: {}.",
         report.device.label,
         keys(&report.readable),
         keys(&report.sealed),
+        keys(&report.lost),
         left.join(", ")
     )
 }

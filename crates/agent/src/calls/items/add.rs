@@ -177,6 +177,10 @@ pub(super) async fn kept(
         return Err(no_field(field));
     }
     Ok(match secret {
+        // What was sealed does not become less than that.
+        NewSecret::Stored { value } if item.place(field) == Some(&SecretPlace::Sealed) => {
+            Secret::Sealed(checked(item, field, value)?)
+        }
         NewSecret::Stored { value } => Secret::Stored(checked(item, field, value)?),
         NewSecret::Sealed { value } => Secret::Sealed(checked(item, field, value)?),
         NewSecret::OnDevice { .. } | NewSecret::IntoDevice { .. }

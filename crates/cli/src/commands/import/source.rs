@@ -21,7 +21,7 @@ use crate::{
 /// The longest file: an archive may have large attachments, which are not unpacked.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 /// The longest decrypted text.
-const MAX_DECRYPTED_BYTES: u64 = 16 << 20;
+const MAX_DECRYPTED_BYTES: u64 = 48 << 20;
 /// Room in a frame for what is not items.
 const FRAME_SPARE: usize = 64 << 10;
 const AGE_MAGIC: &[u8] = b"age-encryption.org/v1\n";
@@ -268,11 +268,14 @@ pub(super) fn output_of(mut command: Command, name: &str) -> Result<Zeroizing<Ve
 /// Whether all of it goes to the agent at once: it is one commit or none.
 pub(super) fn fits_a_frame(call: &ImportItems) -> Result<(), Failure> {
     let bytes = wiped::to_json(call).map_err(|_| invalid("the items cannot be sent", ""))?;
-    if bytes.len() + FRAME_SPARE <= touchkeep_wire::MAX_FRAME_BYTES {
+    if bytes.len() + FRAME_SPARE <= touchkeep_wire::MAX_FRONT_END_FRAME_BYTES {
         return Ok(());
     }
     Err(invalid(
-        "the items are more than fit into one commit (4 MiB)",
-        "Import the file in parts.",
+        format!(
+            "the items come to {} MiB, and one import holds 64 MiB; nothing was imported",
+            bytes.len() >> 20
+        ),
+        "Divide them where they come from (one group, folder or vault at a time), and import those files.",
     ))
 }
