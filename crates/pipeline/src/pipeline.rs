@@ -5,7 +5,6 @@ mod login;
 use std::{sync::Arc, time::Duration};
 
 use data_encoding::HEXLOWER;
-use tokio::task::JoinHandle;
 use touchkeep_audit::{Decision, Event, Kind, Log, Seq};
 use touchkeep_core::{ClientId, Clock, Code, RequestId, UnixMillis, text::visible};
 use touchkeep_policy::{
@@ -18,6 +17,7 @@ use crate::{
     Answer, Approver, HistorySource, KeyError, KeyHandle, Keys, NotDone, NotSigned, Question,
     SendError, Upstream,
     book::Book,
+    outcome::{Left, Outcome},
     repeats::{Again, Repeats},
     sign::{Means, Signed, sign},
     turns::Turns,
@@ -78,6 +78,8 @@ pub struct Done<R> {
     pub response: R,
     /// The row of the intent; none for public requests, which need no key and leave no row.
     pub recorded: Option<Seq>,
+    /// What is left to be written down of it; none for public requests.
+    pub outcome: Option<Outcome>,
 }
 
 /// The one way from a request to a signature. Clones are the same one.
@@ -232,6 +234,7 @@ impl<U: Upstream> Pipeline<U> {
         Ok(Done {
             response,
             recorded: None,
+            outcome: None,
         })
     }
 
@@ -461,15 +464,20 @@ impl<U: Upstream> Parts<U> {
         drop(turn);
         match sent {
             Ok(response) => {
-                let status = U::status(&response);
-                let mut event = Event::new(Kind::Outcome, meaning_of(status));
-                event.venue_status = Some(status);
-                // The bot has its answer while the row is written. If this ends before, the log says that the outcome of
-                // the intent is not known, which is true.
-                drop(self.begin_outcome(seq, event, &incoming, &key));
+                let event = Event::new(Kind::Outcome, Decision::Unknown);
+                let outcome = Outcome::of(Left {
+                    log: self.log.clone(),
+                    keys: Arc::clone(&self.keys),
+                    event: by(event, &incoming).item(key.item, key.name.clone()),
+                    key,
+                    intent: seq,
+                    venue: incoming.venue,
+                    status: U::status(&response),
+                });
                 Ok(Done {
                     response,
                     recorded: Some(seq),
+                    outcome: Some(outcome),
                 })
             }
             Err(why) => {
@@ -484,28 +492,19 @@ impl<U: Upstream> Parts<U> {
         }
     }
 
-    async fn outcome(&self, intent: Seq, event: Event, incoming: &Incoming, key: &KeyHandle) {
-        // A panic in there has been said.
-        let _ = self.begin_outcome(intent, event, incoming, key).await;
-    }
-
     // Has the outcome written. Whoever reads the log from now on sees it.
-    fn begin_outcome(
-        &self,
-        intent: Seq,
-        event: Event,
-        incoming: &Incoming,
-        key: &KeyHandle,
-    ) -> JoinHandle<()> {
+    async fn outcome(&self, intent: Seq, event: Event, incoming: &Incoming, key: &KeyHandle) {
         let event = by(event, incoming).item(key.item, key.name.clone());
         let log = self.log.clone();
         let announced = log.announce();
-        tokio::task::spawn_blocking(move || {
+        let recording = tokio::task::spawn_blocking(move || {
             if let Err(why) = log.record_outcome(intent, &event) {
                 tracing::error!(intent, %why, "the outcome was not recorded");
             }
             drop(announced);
-        })
+        });
+        // A panic in there has been said.
+        let _ = recording.await;
     }
 
     async fn denied(&self, read: &Read, denied: &Denied) -> NotSigned {
@@ -575,16 +574,6 @@ fn gone(read: &Read, rule: &str, digest: &[u8; 32]) -> Event {
     event.digest = Some(HEXLOWER.encode(digest));
     event.operation = Some(operation.clone());
     about(event, read)
-}
-
-// A server error leaves open whether it was done: Binance says so of its 5xx. So does an answer that points elsewhere,
-// because nobody goes there.
-const fn meaning_of(status: u16) -> Decision {
-    match status {
-        200..300 => Decision::Done,
-        400..500 => Decision::Failed,
-        _ => Decision::Unknown,
-    }
 }
 
 const fn refusal_of(why: &KeyError) -> Refusal {
