@@ -21,8 +21,8 @@ use touchkeep_client::{CallError, Connection};
 use touchkeep_core::Code;
 use touchkeep_wire::{
     AddGrant, AddItem, Answer, AskGrant, AuditFilter, CreateVault, ListAudit, ListGrants,
-    LockVault, NewDevice, NewSecret, Question, RevokeGrant, Scope, SecretText, UnlockVault,
-    UseRequest,
+    LockVault, NewDevice, NewSecret, PROTOCOL, Question, RevokeGrant, Scope, SecretText,
+    UnlockVault, UseRequest,
 };
 
 /// A program of the test's own that asks the agent.
@@ -291,15 +291,16 @@ use IO::Socket::UNIX;
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
 sub send_ { my $b = shift; syswrite($s, pack("N", length $b) . $b) }
 sub read_ { sysread($s, my $h, 4); sysread($s, my $a, unpack("N", $h)); return $a }
-send_('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":2,"name":"perl"}}'); read_();
+send_('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":PROTOCOL,"name":"perl"}}'); read_();
 send_('{"jsonrpc":"2.0","id":2,"method":"grant.ask","params":{"items":["bot"],"no_interaction":false}}');
 open(STDIN, "<&", $s);
 sleep 1 until -e $ARGV[1];
 exec "cat";
-"#;
+"#
+    .replace("PROTOCOL", &PROTOCOL.to_string());
     let shown = agent.home.path().join("shown");
     let mut child = Command::new("perl")
-        .args(["-e", script])
+        .args(["-e", &script])
         .arg(agent.paths.agent_socket())
         .arg(&shown)
         .stdout(Stdio::piped())
@@ -483,7 +484,7 @@ async fn a_script_is_allowed_ahead_as_it_was_written() {
 use strict; use IO::Socket::UNIX;
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
 sub talk {{ my $b = shift; syswrite($s, pack("N", length $b) . $b); sysread($s, my $h, 4); sysread($s, my $a, unpack("N", $h)); return $a }}
-talk('{{"jsonrpc":"2.0","id":1,"method":"hello","params":{{"protocol":2,"name":"perl"}}}}');
+talk('{{"jsonrpc":"2.0","id":1,"method":"hello","params":{{"protocol":{PROTOCOL},"name":"perl"}}}}');
 print talk('{{"jsonrpc":"2.0","id":2,"method":"grant.ask","params":{{"items":["bot"],"no_interaction":true}}}}');
 "##
         )
@@ -642,17 +643,18 @@ async fn a_client_that_is_gone_gets_nothing_for_whoever_holds_its_connection() {
 use IO::Socket::UNIX;
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
 sub say_ { my $b = shift; syswrite($s, pack("N", length $b) . $b); sysread($s, my $h, 4); sysread($s, my $a, unpack("N", $h)); return $a }
-say_('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":2,"name":"perl"}}');
+say_('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":PROTOCOL,"name":"perl"}}');
 my $ask = '{"jsonrpc":"2.0","id":2,"method":"grant.ask","params":{"items":["bot"],"no_interaction":%s}}';
 print STDERR say_(sprintf $ask, "false"), "\n";
 my $asker = $$;
 exit 0 if fork;
 select(undef, undef, undef, 0.005) while getppid() == $asker;
 print say_(sprintf $ask, "true"), "\n";
-"#;
+"#
+    .replace("PROTOCOL", &PROTOCOL.to_string());
     let output = tokio::task::spawn_blocking(move || {
         Command::new("perl")
-            .args(["-e", script])
+            .args(["-e", &script])
             .arg(&socket)
             .output()
             .unwrap()
