@@ -502,7 +502,7 @@ fn ways_of(canary: &Canary, traces: &Path) -> BTreeSet<String> {
         let (descriptor, _) = rest.split_once(", ").unwrap();
         let direction = match call {
             "recvfrom" | "read" => "from",
-            "sendto" | "write" => "to",
+            "sendto" | "write" | "writev" | "sendmsg" => "to",
             _ => return line.clone(),
         };
         let peer = if descriptor.ends_with("/home/run/ui.sock\"]>") {

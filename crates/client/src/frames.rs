@@ -1,6 +1,6 @@
 //! Frames over an asynchronous stream; the agent reads and writes them with the same two functions.
 
-use std::io;
+use std::io::{self, IoSlice};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use touchkeep_wire::{Frame, MAX_FRAME_BYTES, frame::HEADER_BYTES, wiped};
@@ -64,8 +64,15 @@ pub async fn write_up_to<W: AsyncWrite + Unpin>(
 ) -> io::Result<()> {
     let header = Frame::header(body, limit)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    to.write_all(&header).await?;
-    to.write_all(body).await?;
+    // Both at once: a header alone would wake whoever reads only to have it wait for the rest.
+    let mut parts = [IoSlice::new(&header), IoSlice::new(body)];
+    let mut left = parts.as_mut_slice();
+    while !left.is_empty() {
+        match to.write_vectored(left).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => IoSlice::advance_slices(&mut left, written),
+        }
+    }
     to.flush().await
 }
 

@@ -54,6 +54,21 @@ pub fn map_with<S, T: Sync, R: Send>(
     done.into_iter().map(|(_, made)| made).collect()
 }
 
+/// What two pieces of work make of which neither needs the other: the first of them on another core, where there is one.
+pub fn both<A: Send, B>(other: impl FnOnce() -> A + Send, own: impl FnOnce() -> B) -> (A, B) {
+    if cores() < 2 {
+        return (other(), own());
+    }
+    thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let own = own();
+        match other.join() {
+            Ok(other) => (other, own),
+            Err(panicked) => std::panic::resume_unwind(panicked),
+        }
+    })
+}
+
 // To count them takes longer than to read an item.
 fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
@@ -82,5 +97,12 @@ mod tests {
         let used = map_with(&[(); 1000], count, |own, ()| *own);
         assert_eq!(used.len(), 1000);
         assert!(made.into_inner() <= cores());
+    }
+
+    #[test]
+    fn two_things_are_made_and_a_panic_is_not_lost() {
+        assert_eq!(both(|| 1, || "two"), (1, "two"));
+        let panicked = std::panic::catch_unwind(|| both(|| panic!("as it should"), || ()));
+        assert!(panicked.is_err());
     }
 }

@@ -39,7 +39,7 @@ pub struct Backup {
 pub fn backups(path: &Path) -> Result<Vec<Backup>, VaultError> {
     // A vault that is damaged has backups all the same.
     let vault = file::read(path)
-        .and_then(|bytes| Ok(Container::parse(&bytes)?))
+        .and_then(|bytes| Ok(Container::read(bytes)?))
         .ok();
     let mut found = Vec::new();
     for number in 1..=BACKUPS {
@@ -48,7 +48,7 @@ pub fn backups(path: &Path) -> Result<Vec<Backup>, VaultError> {
             Err(VaultError::NoVault(_)) => continue,
             read => read,
         };
-        let copy = bytes.and_then(|bytes| Ok(Container::parse(&bytes)?));
+        let copy = bytes.and_then(|bytes| Ok(Container::read(bytes)?));
         let is_same_vault = match (&copy, &vault) {
             (Ok(copy), Some(vault)) => copy.id() == vault.id(),
             (Ok(_), None) => true,
@@ -99,10 +99,10 @@ fn millis(time: SystemTime) -> Option<UnixMillis> {
 pub fn danger_restore(path: &Path, pins: &Path, number: u32) -> Result<(), VaultError> {
     let place = file::backup_path(path, number)?;
     let bytes = file::read(&place)?;
-    let copy = Container::parse(&bytes)?;
+    let copy = Container::read(bytes.clone())?;
     let lock = Lock::take(path)?;
     let now = lock.read()?;
-    if Container::parse(&now).is_ok_and(|vault| vault.id() != copy.id()) {
+    if Container::read(now).is_ok_and(|vault| vault.id() != copy.id()) {
         return Err(VaultError::Damaged(
             touchkeep_container::ContainerError::Strangers,
         ));

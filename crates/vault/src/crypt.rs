@@ -18,7 +18,7 @@ use crate::error::VaultError;
 pub(crate) mod header;
 mod payload;
 
-pub(crate) use payload::{Payload, Scratch};
+pub(crate) use payload::{Payload, PayloadKey, Scratch};
 
 const AUTHOR_LINE: &str = "# author-ed25519 ";
 const SEED_BYTES: usize = 32;

@@ -6,12 +6,14 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufReader, BufWriter, Read, Seek, Write},
+    io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write},
     os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
+use bytes::Bytes;
+use memmap2::{Advice, MmapMut};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use touchkeep_container::{
     parallel,
@@ -26,41 +28,67 @@ pub const BACKUPS: u32 = 3;
 /// What is read or written at once where a file is not held whole.
 const PIECE_BYTES: usize = 128 << 10;
 
-/// In how many pieces a whole file is read, unless they would be smaller than this.
-const READ_PIECES: usize = 16;
-const MIN_READ_BYTES: usize = 64 << 10;
+/// A large page of memory, on most machines; and what one core reads at a time.
+const LARGE_PAGE_BYTES: usize = 2 << 20;
+
+/// What part of the memory for a file may stay unused, for large pages.
+const MAX_UNUSED: usize = 8;
 
 const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// Reads a whole plain file.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, VaultError> {
+pub(crate) fn read(path: &Path) -> Result<Bytes, VaultError> {
     read_of(open(path)?, path)
 }
 
-fn read_of((file, meta): (File, fs::Metadata), path: &Path) -> Result<Vec<u8>, VaultError> {
+fn read_of((file, meta): (File, fs::Metadata), path: &Path) -> Result<Bytes, VaultError> {
     // One byte more than allowed: the parser says that it is too large.
     let limit = u64::try_from(MAX_ARCHIVE_BYTES).unwrap_or(u64::MAX) + 1;
-    let mut bytes = vec![0; usize::try_from(meta.len().min(limit)).unwrap_or(0)];
-    let known = u64::try_from(bytes.len()).unwrap_or(limit);
-    read_pieces(&file, &mut bytes)
-        // It may be longer than it was a moment ago.
-        .and_then(|()| (&file).seek(io::SeekFrom::Start(known)))
-        .and_then(|_| (&file).take(limit - known).read_to_end(&mut bytes))
+    let known = meta.len().min(limit);
+    let mut more = Vec::new();
+    let bytes = usize::try_from(known)
+        .map_err(io::Error::other)
+        .and_then(|known| read_known(&file, known))
         .map_err(failed("read", path))?;
-    Ok(bytes)
+    // It may be longer than it was a moment ago.
+    (&file)
+        .seek(io::SeekFrom::Start(known))
+        .and_then(|_| (&file).take(limit - known).read_to_end(&mut more))
+        .map_err(failed("read", path))?;
+    match more.is_empty() {
+        true => Ok(bytes),
+        false => Ok([&bytes[..], &more].concat().into()),
+    }
 }
 
-// New memory costs more than what is read into it, so the cores share it.
-fn read_pieces(file: &File, bytes: &mut [u8]) -> io::Result<()> {
-    let piece_bytes = bytes.len().div_ceil(READ_PIECES).max(MIN_READ_BYTES);
-    let offsets = (0..).step_by(piece_bytes);
-    let pieces = bytes.chunks_mut(piece_bytes);
-    let pieces: Vec<_> = offsets.zip(pieces.map(Mutex::new)).collect();
-    let read = parallel::map(&pieces, |(offset, piece)| {
-        let mut piece = piece.lock().unwrap_or_else(PoisonError::into_inner);
-        file.read_exact_at(&mut piece, *offset)
-    });
-    read.into_iter().collect()
+// New memory costs more than what is read into it, and each small page of it most: so large pages are asked for. They are given
+// back as they are, for what is in a file is no secret of this process.
+fn read_known(file: &File, len: usize) -> io::Result<Bytes> {
+    if len < LARGE_PAGE_BYTES {
+        let mut bytes = vec![0; len];
+        file.read_exact_at(&mut bytes, 0)?;
+        return Ok(bytes.into());
+    }
+    let mut memory = MmapMut::map_anon(len.next_multiple_of(LARGE_PAGE_BYTES))?;
+    // Not the last one, where much of it would stay unused. Where there are none, there are small ones.
+    let unused = memory.len() - len;
+    let large = match unused <= len / MAX_UNUSED {
+        true => memory.len(),
+        false => len - len % LARGE_PAGE_BYTES,
+    };
+    let _none = memory.advise_range(Advice::HugePage, 0, large);
+    let offsets = (0..).step_by(LARGE_PAGE_BYTES);
+    let pieces = memory.get_mut(..len).unwrap_or_default();
+    let pieces = pieces.chunks_mut(LARGE_PAGE_BYTES).map(Mutex::new);
+    let read = parallel::map(
+        &offsets.zip(pieces).collect::<Vec<_>>(),
+        |(offset, piece)| {
+            let mut piece = piece.lock().unwrap_or_else(PoisonError::into_inner);
+            file.read_exact_at(&mut piece, *offset)
+        },
+    );
+    read.into_iter().collect::<io::Result<()>>()?;
+    Ok(Bytes::from_owner(memory).slice(..len))
 }
 
 fn open(path: &Path) -> Result<(File, fs::Metadata), VaultError> {
@@ -120,7 +148,7 @@ impl<'a> Lock<'a> {
     }
 
     /// Reads the file under the lock, to replace it.
-    pub(crate) fn read(&self) -> Result<Vec<u8>, VaultError> {
+    pub(crate) fn read(&self) -> Result<Bytes, VaultError> {
         read_of(self.open()?, self.path)
     }
 
@@ -297,12 +325,9 @@ fn read_back(
 
 // Whether the rest of a file is what `write` writes, without holding either whole.
 fn is_of(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<bool> {
-    let mut compared = Compared {
-        file: BufReader::with_capacity(PIECE_BYTES, file),
-        piece: vec![0; PIECE_BYTES],
-    };
+    let mut compared = Compared(BufReader::with_capacity(PIECE_BYTES, file));
     match write(&mut compared) {
-        Ok(()) => Ok(compared.file.take(1).read_to_end(&mut Vec::new())? == 0),
+        Ok(()) => Ok(compared.0.fill_buf()?.is_empty()),
         // Shorter, or different.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
@@ -310,20 +335,19 @@ fn is_of(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> i
 }
 
 // Takes what a file holds, and nothing else.
-struct Compared<'a> {
-    file: BufReader<&'a File>,
-    piece: Vec<u8>,
-}
+struct Compared<'a>(BufReader<&'a File>);
 
 impl Write for Compared<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let len = bytes.len().min(self.piece.len());
-        let there = self.piece.get_mut(..len).unwrap_or_default();
-        self.file.read_exact(there)?;
-        match bytes.starts_with(there) {
-            true => Ok(len),
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        let there = self.0.fill_buf()?;
+        let len = bytes.len().min(there.len());
+        // At the end of the file there is nothing to be the same.
+        let is_same = len > 0 && bytes.get(..len) == there.get(..len);
+        if !is_same && !bytes.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        self.0.consume(len);
+        Ok(len)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -341,4 +365,47 @@ fn not_a_file(path: &Path, what: &'static str) -> VaultError {
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> VaultError {
     let path = path.to_owned();
     move |source| VaultError::Io { what, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_every_size_are_read_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let large = LARGE_PAGE_BYTES;
+        let sizes = [0, 1, large - 1, large, large + 1, 2 * large - 4096];
+        // So many pieces that the cores share them, and the last is short.
+        for size in sizes.into_iter().chain([8 * large + 7]) {
+            let bytes: Vec<u8> = (0..251).cycle().take(size).collect();
+            fs::write(&path, &bytes).unwrap();
+            assert!(read(&path).unwrap() == bytes, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_told_from_a_shorter_a_longer_and_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let bytes: Vec<u8> = (0..251).cycle().take(3 * PIECE_BYTES + 5).collect();
+        let is_this = |there: &[u8]| {
+            fs::write(&path, there).unwrap();
+            // In pieces that fit no piece of the file.
+            let write =
+                |file: &mut dyn Write| bytes.chunks(777).try_for_each(|it| file.write_all(it));
+            is_of(&File::open(&path).unwrap(), write).unwrap()
+        };
+        assert!(is_this(&bytes));
+        for shorter in [0, 1, PIECE_BYTES, bytes.len() - 1] {
+            assert!(!is_this(&bytes[..shorter]), "{shorter}");
+        }
+        assert!(!is_this(&[&bytes[..], b"x"].concat()));
+        for at in [0, PIECE_BYTES - 1, PIECE_BYTES, bytes.len() - 1] {
+            let mut other = bytes.clone();
+            other[at] ^= 1;
+            assert!(!is_this(&other), "{at}");
+        }
+    }
 }

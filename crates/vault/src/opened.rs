@@ -1,6 +1,9 @@
 //! What a user's identity opens: his environments, their keys of every epoch, and what their segments add up to.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+};
 
 use touchkeep_container::{
     Container, HybridClock, LivePart, MemberName, Membership, State, Value,
@@ -12,7 +15,7 @@ use touchkeep_core::{EnvironmentId, ItemId, UserId};
 use zeroize::Zeroizing;
 
 use crate::{
-    crypt::{self, Bundle, LockedIdentity, Payload, Scratch},
+    crypt::{self, Bundle, LockedIdentity, Payload, PayloadKey, Scratch},
     error::VaultError,
     versions::Kept,
 };
@@ -33,6 +36,8 @@ pub(crate) struct OpenEnvironment {
     pub(crate) id: EnvironmentId,
     // By epoch; the last is what new segments are encrypted to, unless a later epoch is closed to this user.
     pub(crate) identities: Vec<LockedIdentity>,
+    // Of the parts that were opened before. A part's name never comes again for other bytes.
+    part_keys: Mutex<HashMap<MemberName, PayloadKey>>,
     pub(crate) is_current: bool,
     /// Whether this session has looked for old secrets that copies left behind.
     pub(crate) is_swept: bool,
@@ -87,6 +92,7 @@ impl Opened {
             is_current: identities.len() == recipients.len(),
             is_swept: false,
             identities,
+            part_keys: Mutex::default(),
             state: State::default(),
             pending: Pending::default(),
         }))
@@ -145,12 +151,12 @@ impl OpenEnvironment {
     }
 
     fn read_state(&mut self, container: &Container) -> Result<(), VaultError> {
-        let identities = self.unlocked();
+        let keys = self.keys();
         let parts = self.parts(container);
         // Decrypting and reading are most of what unlocking costs, so the cores share them, each with one place for all plaintexts.
         let read = parallel::map_with(&parts, Scratch::default, |scratch, part| {
             let damaged = || crypt::content(&part.name.to_string());
-            let payload = payload(&identities, part.bytes);
+            let payload = keys.payload(&part.name, part.bytes);
             let text = payload.and_then(|payload| payload.open_in(scratch).ok());
             let Some(text) = text else {
                 // Of an epoch that is closed to this user.
@@ -175,7 +181,7 @@ impl OpenEnvironment {
 
     /// The plaintext of a part.
     pub(crate) fn open_part(&self, part: &LivePart<'_>) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let payload = payload(&self.unlocked(), part.bytes);
+        let payload = self.keys().payload(&part.name, part.bytes);
         let text = payload.and_then(|payload| payload.open().ok());
         text.ok_or_else(|| crypt::content(&part.name.to_string()))
     }
@@ -186,11 +192,10 @@ impl OpenEnvironment {
         container: &Container,
         look: impl Fn(MemberName, &[u8]) -> R + Sync,
     ) -> Result<Vec<R>, VaultError> {
-        let identities = self.unlocked();
+        let keys = self.keys();
         let parts: Vec<MemberName> = self.state.parts().collect();
         let seen = parallel::map_with(&parts, Scratch::default, |scratch, name| {
-            let bytes = container.member(name);
-            let payload = bytes.and_then(|bytes| payload(&identities, bytes));
+            let payload = keys.payload(name, container.member(name)?);
             let text = payload.and_then(|payload| payload.open_in(scratch).ok());
             Some(look(*name, text?))
         });
@@ -220,11 +225,11 @@ impl OpenEnvironment {
         if by_part.is_empty() {
             return Ok(all);
         }
-        let identities = self.unlocked();
+        let keys = self.keys();
         let by_part: Vec<(MemberName, Vec<Place>)> = by_part.into_iter().collect();
         let told = parallel::map_with(&by_part, Scratch::default, |scratch, (name, places)| {
-            let bytes = container.member(name)?;
-            lines(&payload(&identities, bytes)?, places, scratch)
+            let payload = keys.payload(name, container.member(name)?)?;
+            lines(&payload, places, scratch)
         });
         for ((name, _), told) in by_part.iter().zip(told) {
             all.extend(told.ok_or_else(|| crypt::content(&name.to_string()))?);
@@ -232,19 +237,58 @@ impl OpenEnvironment {
         Ok(all)
     }
 
-    fn unlocked(&self) -> Vec<age::x25519::Identity> {
-        // The last epoch's first: most is of it.
-        let identities = self.identities.iter().rev();
-        identities
-            .filter_map(LockedIdentity::unlocked)
-            .map(|boxed| *boxed)
-            .collect()
+    fn keys(&self) -> Keys<'_> {
+        Keys {
+            of: self,
+            unlocked: OnceLock::new(),
+        }
     }
 }
 
-fn payload<'a>(identities: &[age::x25519::Identity], bytes: &'a [u8]) -> Option<Payload<'a>> {
-    let identities = identities.iter().map(|it| it as &dyn age::Identity);
-    Payload::of(identities, bytes).ok()
+/// What opens parts: keys that were found before, and the identities that find them.
+struct Keys<'e> {
+    of: &'e OpenEnvironment,
+    // Only where a part has no key yet.
+    unlocked: OnceLock<Vec<age::x25519::Identity>>,
+}
+
+impl Keys<'_> {
+    fn payload<'a>(&self, name: &MemberName, bytes: &'a [u8]) -> Option<Payload<'a>> {
+        if let Some(key) = self.of.part_keys().get(name) {
+            return Payload::again(key, bytes).ok();
+        }
+        let identities = self.identities().iter().map(|it| it as &dyn age::Identity);
+        let (payload, key) = Payload::found(identities, bytes).ok()?;
+        if let Some(key) = key {
+            self.of.part_keys().insert(*name, key);
+        }
+        Some(payload)
+    }
+
+    fn identities(&self) -> &[age::x25519::Identity] {
+        self.unlocked.get_or_init(|| {
+            // The last epoch's first: most is of it.
+            let identities = self.of.identities.iter().rev();
+            identities
+                .filter_map(LockedIdentity::unlocked)
+                .map(|boxed| *boxed)
+                .collect()
+        })
+    }
+}
+
+impl OpenEnvironment {
+    /// Forgets parts that the vault no longer has.
+    pub(crate) fn forget(&mut self, gone: &BTreeSet<String>) {
+        self.state.forget(gone);
+        self.part_keys()
+            .retain(|name, _| !gone.contains(&name.to_string()));
+    }
+
+    fn part_keys(&self) -> MutexGuard<'_, HashMap<MemberName, PayloadKey>> {
+        let keys = self.part_keys.lock();
+        keys.unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn lines(payload: &Payload<'_>, places: &[Place], scratch: &mut Scratch) -> Option<Vec<Told>> {

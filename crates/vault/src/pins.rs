@@ -104,7 +104,7 @@ fn read(pins: &Path) -> Result<Seen, VaultError> {
     let damaged = || VaultError::Content {
         member: format!("the list of seen heads {}", pins.display()),
     };
-    let text = String::from_utf8(bytes).map_err(|_| damaged())?;
+    let text = String::from_utf8(bytes.to_vec()).map_err(|_| damaged())?;
     let mut seen = Seen::default();
     for line in text.lines() {
         let (key, value) = line.split_once(' ').ok_or_else(damaged)?;

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use touchkeep_container::{
-    AuditHead, Container, MemberName, NewCommit, state::ReadPart, tar::Archive,
+    AuditHead, Container, MemberName, NewCommit, parallel, state::ReadPart, tar::Archive,
 };
 use touchkeep_core::UnixMillis;
+use touchkeep_locked::on_wiped_stack;
 
 use crate::{
     crypt::{self, Bundle},
@@ -76,19 +77,26 @@ impl Unlocked {
         }
         let path = self.locked.path.clone();
         let lock = Lock::take(&path)?;
-        // There is one way to write a vault, so what is not these bytes was changed by somebody else.
-        let theirs = match lock.holds(&archive(&self.locked.container)?)? {
+        let bundle = extra.bundle.take();
+        let keys = bundle.as_ref().unwrap_or(&self.opened.bundle);
+        let sign = |text: &[u8]| keys.sign(text);
+        let has_links = !extra.links.is_empty();
+        let known = archive(&self.locked.container)?;
+        // There is one way to write a vault, so what is not these bytes was changed by somebody else. The commit is made meanwhile,
+        // and is of use either way.
+        let (own, is_known) = parallel::both(
+            || on_wiped_stack(|| self.with_own_commit(now, audit, extra, &sign)),
+            || lock.holds(&known),
+        );
+        let theirs = match is_known? {
             true => None,
             false => Some(Container::read(lock.read()?)?),
         };
         let known = self.locked.container.chain();
-        if !extra.links.is_empty() && theirs.as_ref().is_some_and(|it| it.chain() != known) {
+        if has_links && theirs.as_ref().is_some_and(|it| it.chain() != known) {
             return Err(VaultError::MembersChanged);
         }
-        let bundle = extra.bundle.take();
-        let keys = bundle.as_ref().unwrap_or(&self.opened.bundle);
-        let sign = |text: &[u8]| keys.sign(text);
-        let (mine, new_parts) = self.with_own_commit(now, audit, extra, &sign)?;
+        let (mine, new_parts) = own?;
         let mut merged = match &theirs {
             Some(theirs) => mine.merge(theirs)?,
             None => mine.clone(),
@@ -189,7 +197,7 @@ impl Unlocked {
         let gone = gone_parts(&mine, &self.opened);
         let own = mine.heads().first().copied();
         for environment in self.opened.environments.values_mut() {
-            environment.state.forget(&gone);
+            environment.forget(&gone);
             environment.is_swept |= !environment.pending.is_empty();
             environment.pending = Pending::default();
         }

@@ -57,6 +57,16 @@ impl Executable {
         })
     }
 
+    /// Whether the process of this number runs this file; or still one that may not be looked at.
+    pub(super) fn is_of(executable: Option<&Self>, pid: i32) -> bool {
+        let now = std::fs::metadata(Path::new("/proc").join(pid.to_string()).join("exe"));
+        match (executable, now) {
+            (Some(then), Ok(now)) => then.file.is_same(FileId::of(&now)),
+            (None, Err(_)) => true,
+            _ => false,
+        }
+    }
+
     /// What this process runs.
     pub(crate) fn own() -> Option<&'static Self> {
         static OWN: OnceLock<Option<Executable>> = OnceLock::new();

@@ -38,6 +38,8 @@ pub(crate) struct Caller {
     /// Nobody can say which of several processes it is.
     shared: bool,
     pin: Option<Arc<Pin>>,
+    /// Of the client, where that can be had.
+    client_pin: Option<Arc<Pin>>,
 }
 
 impl Caller {
@@ -64,6 +66,7 @@ impl Caller {
         Self {
             shared: true,
             pin: None,
+            client_pin: None,
             ..Self::holding(pid, |_| true)
         }
     }
@@ -75,14 +78,20 @@ impl Caller {
         if !pin.lives() {
             return Self::unknown();
         }
-        let client = chain.iter().position(|one| !passes_on(one));
+        let at = chain.iter().position(|one| !passes_on(one));
+        let client = at.and_then(|at| chain.get(at)).cloned();
+        let pin = Arc::new(pin);
         Self {
             asker: chain.first().cloned(),
-            client: client.and_then(|at| chain.get(at)).cloned(),
-            chain: chain.into_iter().skip(client.unwrap_or(0)).collect(),
+            client_pin: match at {
+                Some(0) => Some(Arc::clone(&pin)),
+                _ => client.as_ref().and_then(held).map(Arc::new),
+            },
+            client,
+            chain: chain.into_iter().skip(at.unwrap_or(0)).collect(),
             unit: unit(pid),
             shared: false,
-            pin: Some(Arc::new(pin)),
+            pin: Some(pin),
         }
     }
 
@@ -95,6 +104,7 @@ impl Caller {
             unit: None,
             shared: false,
             pin: None,
+            client_pin: None,
         }
     }
 
@@ -106,7 +116,14 @@ impl Caller {
             self.asker.as_ref()?,
             self.client.as_ref()?,
         );
-        (pin.lives() && asker.is_unchanged() && client.is_unchanged()).then_some(client)
+        let is_asker = client.pid == asker.pid;
+        let is_there = is_held_and_same(asker, pin)
+            && (is_asker
+                || match &self.client_pin {
+                    Some(pin) => is_held_and_same(client, pin),
+                    None => client.is_unchanged(),
+                });
+        is_there.then_some(client)
     }
 
     /// Whether the process that connected still runs, whatever program it became.
@@ -157,6 +174,18 @@ impl Caller {
     pub(crate) fn lines(&self) -> Vec<String> {
         self.chain.iter().rev().map(Process::line).collect()
     }
+}
+
+// Holds a process that was looked at. Its number may have become another's before it was held, so it is looked at again.
+fn held(process: &Process) -> Option<Pin> {
+    let pin = Pin::of_pid(process.pid)?;
+    (process.is_unchanged() && pin.lives()).then_some(pin)
+}
+
+// The number of a process that lives is nobody else's, so that only the program can have changed; and it was this process's
+// when its program was looked at, if it lives after that.
+fn is_held_and_same(process: &Process, pin: &Pin) -> bool {
+    process.runs_the_same() && pin.lives()
 }
 
 /// A process and its parents, innermost first, each still the child's parent after it was looked at.
@@ -225,6 +254,95 @@ mod tests {
                 .unwrap()
                 .contains(&asker.parent.to_string())
         );
+    }
+
+    // A shell and its child, held together: `read` lets the shell become another program.
+    struct Pair {
+        shell: std::process::Child,
+        child: i32,
+    }
+
+    fn shell_with_child() -> Pair {
+        use std::io::BufRead;
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", "sleep 600 & echo $!; read line; exec cat"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let said = shell.stdout.take().unwrap();
+        std::io::BufReader::new(said).read_line(&mut line).unwrap();
+        let child = line.trim().parse().unwrap();
+        // It says the number before the child has become `sleep`.
+        while Process::look(child).is_none_or(|one| one.name != "sleep") {
+            std::thread::yield_now();
+        }
+        Pair { shell, child }
+    }
+
+    impl Pair {
+        fn shell(&self) -> i32 {
+            i32::try_from(self.shell.id()).unwrap()
+        }
+
+        fn shell_becomes_another(&mut self) {
+            use std::io::Write;
+            let input = self.shell.stdin.as_mut().unwrap();
+            input.write_all(b"go\n").unwrap();
+            while Process::look(self.shell()).unwrap().name != "cat" {
+                std::thread::yield_now();
+            }
+        }
+
+        fn end_child(&self) {
+            let child = rustix::process::Pid::from_raw(self.child).unwrap();
+            rustix::process::kill_process(child, rustix::process::Signal::KILL).unwrap();
+        }
+    }
+
+    impl Drop for Pair {
+        fn drop(&mut self) {
+            if let Some(child) = rustix::process::Pid::from_raw(self.child) {
+                let _gone = rustix::process::kill_process(child, rustix::process::Signal::KILL);
+            }
+            let _ended = self.shell.kill().and_then(|()| self.shell.wait());
+        }
+    }
+
+    #[test]
+    fn whoever_became_another_program_is_not_who_asked() {
+        let mut pair = shell_with_child();
+        let caller = Caller::holding(pair.shell(), |_| true);
+        assert_eq!(caller.client().unwrap().pid, pair.shell());
+        pair.shell_becomes_another();
+        assert!(caller.client().is_none() && caller.is_gone() && caller.lives());
+    }
+
+    #[test]
+    fn a_parent_that_became_another_program_is_not_the_client() {
+        let mut pair = shell_with_child();
+        let child = pair.child;
+        let pin = Pin::of_pid(child).unwrap();
+        let caller = Caller::pinned(child, pin, |one| one.pid == child);
+        assert_eq!(caller.client().unwrap().pid, pair.shell());
+        assert_eq!(caller.pid(), Some(child));
+        pair.shell_becomes_another();
+        assert!(caller.client().is_none() && caller.lives());
+    }
+
+    #[test]
+    fn nobody_asks_for_a_client_once_the_asker_has_ended() {
+        let pair = shell_with_child();
+        let child = pair.child;
+        let pin = Pin::of_pid(child).unwrap();
+        let caller = Caller::pinned(child, pin, |one| one.pid == child);
+        assert!(caller.client().is_some());
+        pair.end_child();
+        while caller.lives() {
+            std::thread::yield_now();
+        }
+        assert!(caller.client().is_none() && caller.is_gone());
     }
 
     #[test]

@@ -55,6 +55,12 @@ impl Process {
         Self::look(self.pid).is_some_and(|now| self.is_same_program(&now))
     }
 
+    /// Whether the process that has this number runs the program that it ran then. Says nothing of whose number it is: for
+    /// processes that are held, which need not be looked at any further.
+    pub(super) fn runs_the_same(&self) -> bool {
+        Executable::is_of(self.executable.as_ref(), self.pid)
+    }
+
     /// Whether another look was at the same process, running the same program.
     pub(crate) fn is_same_program(&self, other: &Self) -> bool {
         self.pid == other.pid

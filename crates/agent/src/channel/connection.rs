@@ -8,7 +8,7 @@ use tokio::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{broadcast::error::RecvError, mpsc},
+    sync::{Mutex, broadcast::error::RecvError},
     task::JoinSet,
 };
 use touchkeep_client::{connection::other_protocol, frames};
@@ -37,13 +37,28 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const FAILED: i32 = -32_000;
 
 type Frame = Zeroizing<Vec<u8>>;
-type Outbox = mpsc::Sender<Frame>;
+
+// Whoever has an answer writes it: a task of its own for that would have to be woken first.
+#[derive(Clone)]
+struct Outbox {
+    to: Arc<Mutex<OwnedWriteHalf>>,
+    longest: usize,
+}
+
+impl Outbox {
+    // Dropped in the middle it leaves half a frame, so only the end of the connection does that.
+    async fn send(&self, frame: Frame) -> std::io::Result<()> {
+        frames::write_up_to(&mut *self.to.lock().await, &frame, self.longest).await
+    }
+}
 
 pub(super) async fn serve(agent: Arc<Agent>, stream: UnixStream, channel: Channel) {
     let caller = Arc::new(Caller::of(&stream));
     let (mut from, to) = stream.into_split();
-    let (outbox, to_write) = mpsc::channel(64);
-    let writer = tokio::spawn(write_all(to, to_write, channel.longest_frame()));
+    let outbox = Outbox {
+        to: Arc::new(Mutex::new(to)),
+        longest: channel.longest_frame(),
+    };
     if let Ok(Some(name)) =
         tokio::time::timeout(HELLO_TIMEOUT, greet(&agent, &mut from, &outbox)).await
     {
@@ -55,8 +70,6 @@ pub(super) async fn serve(agent: Arc<Agent>, stream: UnixStream, channel: Channe
         );
         converse(&agent, &caller, from, &outbox, channel).await;
     }
-    drop(outbox);
-    let _ = tokio::time::timeout(FAREWELL, writer).await;
 }
 
 // Answers the greeting; the caller's name where both sides speak the same version.
@@ -196,19 +209,6 @@ async fn next(from: &mut OwnedReadHalf, longest: usize) -> std::io::Result<Optio
     match frames::read_up_to(from, longest).await? {
         Some(frame) => Ok(Some(Message::parse(&frame)?)),
         None => Ok(None),
-    }
-}
-
-async fn write_all(
-    mut to: OwnedWriteHalf,
-    mut frames_to_write: mpsc::Receiver<Frame>,
-    longest: usize,
-) {
-    while let Some(frame) = frames_to_write.recv().await {
-        let written = frames::write_up_to(&mut to, &frame, longest).await;
-        if written.is_err() {
-            return;
-        }
     }
 }
 

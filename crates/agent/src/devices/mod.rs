@@ -12,6 +12,7 @@ mod pins;
 
 use std::{
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -352,17 +353,25 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
     let work = move || on_wiped_stack(work);
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(
-            panicked = error.is_panic(),
-            "a thread ended without an answer"
-        );
-        Failure::new(
-            Code::System,
-            "A part of the agent failed in a way that it should not.",
-            "Please report this, with the agent's log.",
-        )
-    })
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| no_answer(error.is_panic()))
+}
+
+/// Runs what blocks for a moment, as one row of the log does, on this thread; another one takes over what else this one
+/// would do. To hand it to a thread and to be woken by that takes as long as the row. Leaves nothing on the stack, either.
+pub(crate) fn in_place<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
+    let work = AssertUnwindSafe(|| on_wiped_stack(work));
+    let done = tokio::task::block_in_place(|| catch_unwind(work));
+    done.map_err(|_| no_answer(true))
+}
+
+fn no_answer(panicked: bool) -> Failure {
+    tracing::error!(panicked, "a thread ended without an answer");
+    Failure::new(
+        Code::System,
+        "A part of the agent failed in a way that it should not.",
+        "Please report this, with the agent's log.",
+    )
 }
 
 pub(crate) fn too_many() -> Failure {

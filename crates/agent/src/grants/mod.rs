@@ -35,8 +35,8 @@ pub(crate) use self::{
 };
 use crate::{
     agent::Agent,
-    caller::{Caller, Hashes, Held},
-    devices::blocking,
+    caller::{Caller, Hashes, Held, Process},
+    devices::{blocking, in_place},
     failure,
     prompts::Reply,
     uptime::Uptime,
@@ -132,16 +132,12 @@ impl Gate {
     ) -> Result<Admitted, Failure> {
         let current = agent.vault().ok_or_else(failure::locked)?;
         let open = current.open()?;
-        if caller.is_gone() {
+        let client = caller.client();
+        if client.is_none() && caller.seen().is_some() {
             return Err(gone());
         }
         open.touch();
-        let covered = blocking({
-            let (agent, caller, uses) = (Arc::clone(agent), caller.clone(), uses.to_vec());
-            move || agent.gate().covers(&caller, &uses, purpose)
-        })
-        .await?;
-        let how = match covered {
+        let how = match Self::covers(agent, client, uses, purpose).await? {
             Covered::Yes(by) => How::By(by),
             Covered::No if !ask => return Err(nobody_asked(caller)),
             Covered::No => {
@@ -156,7 +152,7 @@ impl Gate {
         let by = how.words();
         if purpose != Purpose::Verify || !matches!(how, How::By(_)) {
             let event = row(caller, uses, purpose, how.decision()).detail("allowed by", &by);
-            blocking(move || current.record(&event)).await??;
+            in_place(|| current.record(&event))??;
         }
         open.touch();
         Ok(Admitted { by })
@@ -238,27 +234,45 @@ impl Gate {
         Ok(how)
     }
 
-    fn covers(&self, caller: &Caller, uses: &[ItemUse], purpose: Purpose) -> Covered {
+    // By what a client that was just looked at is covered, if by anything. What was allowed ahead is for files, which may have
+    // to be read.
+    async fn covers(
+        agent: &Arc<Agent>,
+        client: Option<&Process>,
+        uses: &[ItemUse],
+        purpose: Purpose,
+    ) -> Result<Covered, Failure> {
         if purpose == Purpose::Export || uses.iter().any(|one| one.each_time) {
-            return Covered::No;
+            return Ok(Covered::No);
         }
-        let Some(client) = caller.client() else {
-            return Covered::No;
+        let Some(client) = client else {
+            return Ok(Covered::No);
         };
+        let in_memory = agent.gate().in_memory(client);
+        if let Covered::Yes(by) = in_memory.cover(uses, &[]) {
+            return Ok(Covered::Yes(by));
+        }
+        let ahead = agent.gate().ahead();
+        if ahead.is_empty() {
+            return Ok(Covered::No);
+        }
+        let (agent, client, uses) = (Arc::clone(agent), client.clone(), uses.to_vec());
+        blocking(move || {
+            let hashes = agent.gate().hashes();
+            let fitting: Vec<&Ahead> = ahead
+                .iter()
+                .filter(|one| one.is_for(&client, hashes, SystemClock.now()))
+                .collect();
+            in_memory.cover(&uses, &fitting)
+        })
+        .await
+    }
+
+    fn in_memory(&self, client: &Process) -> Remembered {
         let now = Uptime::now();
         let mut remembered = self.remembered();
         remembered.retain(|grant| !grant.is_over(now));
-        let in_memory = Remembered::of(&remembered, client);
-        drop(remembered);
-        if let Covered::Yes(by) = in_memory.cover(uses, &[]) {
-            return Covered::Yes(by);
-        }
-        let ahead = self.ahead();
-        let fitting: Vec<&Ahead> = ahead
-            .iter()
-            .filter(|one| one.is_for(client, &self.hashes, SystemClock.now()))
-            .collect();
-        in_memory.cover(uses, &fitting)
+        Remembered::of(&remembered, client)
     }
 
     /// Forgets every answer; what was allowed ahead stays in the vault, and counts once that is open again.

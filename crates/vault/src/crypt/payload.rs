@@ -14,6 +14,7 @@ use age_core::{
     secrecy::ExposeSecret,
 };
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use touchkeep_locked::LockedBytes;
 use zeroize::Zeroizing;
 
 use super::header;
@@ -23,6 +24,13 @@ const TAG_BYTES: usize = 16;
 const SEALED_CHUNK_BYTES: usize = CHUNK_BYTES + TAG_BYTES;
 const NONCE_BYTES: usize = 16;
 const LABEL: &[u8] = b"payload";
+
+/// The key of one payload, kept so that its header need not be opened for each line that is looked at: that is a key agreement.
+pub(crate) struct PayloadKey {
+    key: LockedBytes,
+    // Where the chunks begin.
+    chunks_at: usize,
+}
 
 /// The payload of a file whose header was found right, with its key.
 pub(crate) struct Payload<'a> {
@@ -36,23 +44,32 @@ impl<'a> Payload<'a> {
         identities: impl Iterator<Item = &'i dyn age::Identity>,
         file: &'a [u8],
     ) -> Result<Self, DecryptError> {
-        header::check(file)?;
-        let found = RefCell::new(None);
-        let kept: Vec<_> = identities
-            .map(|identity| Kept {
-                identity,
-                found: &found,
-            })
-            .collect();
-        let mut chunks = file;
-        age::Decryptor::new_buffered(&mut chunks)?
-            .decrypt(kept.iter().map(|kept| kept as &dyn age::Identity))?;
-        let before = file.len().saturating_sub(chunks.len() + NONCE_BYTES);
-        let nonce = file.get(before..).and_then(|rest| rest.get(..NONCE_BYTES));
-        let (nonce, found) = nonce.zip(found.take()).ok_or(DecryptError::InvalidHeader)?;
-        // EXPOSE: to the derivation of the payload's key.
-        let key = Zeroizing::new(hkdf(nonce, LABEL, found.expose_secret()));
-        let key = UnboundKey::new(&CHACHA20_POLY1305, &*key).map_err(|_| bad())?;
+        let (key, chunks) = open_header(identities, file)?;
+        Self::with(&key[..], chunks)
+    }
+
+    /// Finds it, and its key for the next time, unless no memory can be locked for that.
+    pub(crate) fn found<'i>(
+        identities: impl Iterator<Item = &'i dyn age::Identity>,
+        file: &'a [u8],
+    ) -> Result<(Self, Option<PayloadKey>), DecryptError> {
+        let (key, chunks) = open_header(identities, file)?;
+        let kept = LockedBytes::copy_of(&key[..]).ok().map(|key| PayloadKey {
+            key,
+            chunks_at: file.len().saturating_sub(chunks.len()),
+        });
+        Ok((Self::with(&key[..], chunks)?, kept))
+    }
+
+    /// Takes the payload of the file again that this key was found in.
+    pub(crate) fn again(key: &PayloadKey, file: &'a [u8]) -> Result<Self, DecryptError> {
+        // EXPOSE: to the provider, which wipes its copy.
+        let chunks = file.get(key.chunks_at..).ok_or_else(bad)?;
+        Self::with(key.key.expose(), chunks)
+    }
+
+    fn with(key: &[u8], chunks: &'a [u8]) -> Result<Self, DecryptError> {
+        let key = UnboundKey::new(&CHACHA20_POLY1305, key).map_err(|_| bad())?;
         Ok(Self {
             key: LessSafeKey::new(key),
             chunks,
@@ -133,6 +150,30 @@ impl<'a> Payload<'a> {
     }
 }
 
+// The key of the payload, and its chunks.
+fn open_header<'a, 'i>(
+    identities: impl Iterator<Item = &'i dyn age::Identity>,
+    file: &'a [u8],
+) -> Result<(Zeroizing<[u8; 32]>, &'a [u8]), DecryptError> {
+    header::check(file)?;
+    let found = RefCell::new(None);
+    let kept: Vec<_> = identities
+        .map(|identity| Kept {
+            identity,
+            found: &found,
+        })
+        .collect();
+    let mut chunks = file;
+    age::Decryptor::new_buffered(&mut chunks)?
+        .decrypt(kept.iter().map(|kept| kept as &dyn age::Identity))?;
+    let before = file.len().saturating_sub(chunks.len() + NONCE_BYTES);
+    let nonce = file.get(before..).and_then(|rest| rest.get(..NONCE_BYTES));
+    let (nonce, found) = nonce.zip(found.take()).ok_or(DecryptError::InvalidHeader)?;
+    // EXPOSE: to the derivation of the payload's key.
+    let key = Zeroizing::new(hkdf(nonce, LABEL, found.expose_secret()));
+    Ok((key, chunks))
+}
+
 fn bad() -> DecryptError {
     io::Error::from(io::ErrorKind::InvalidData).into()
 }
@@ -144,7 +185,8 @@ pub(crate) struct Scratch(Zeroizing<Vec<u8>>);
 impl Scratch {
     fn place(&mut self, len: usize) -> &mut [u8] {
         if self.0.len() < len {
-            self.0 = Zeroizing::new(vec![0; len]);
+            // Parts differ by a few lines: the next one is to find room.
+            self.0 = Zeroizing::new(vec![0; len.next_multiple_of(CHUNK_BYTES)]);
         }
         self.0.get_mut(..len).unwrap_or_default()
     }
