@@ -5,8 +5,7 @@ mod login;
 use std::{sync::Arc, time::Duration};
 
 use data_encoding::HEXLOWER;
-use tokio::task::JoinHandle;
-use touchkeep_audit::{Decision, Event, Kind, Log, Seq};
+use touchkeep_audit::{Decision, Event, Kind, Log, RecordError, Seq};
 use touchkeep_core::{ClientId, Clock, Code, RequestId, UnixMillis, text::visible};
 use touchkeep_policy::{
     Allowed, Approval, ApprovedBy, Asked, Denied, How, Need, NeedsApproval, Past, Policy, Refusal,
@@ -415,12 +414,8 @@ impl<U: Upstream> Parts<U> {
         tell: Option<Question>,
     ) -> Result<Done<U::Response>, NotDone> {
         let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
-        let log = self.log.clone();
-        let recording = tokio::task::spawn_blocking(move || log.record_intent(allowed, &intent));
-        let recorded = recording
-            .await
-            .map_err(|_| NotSigned::Interrupted)?
-            .map_err(NotSigned::from)?;
+        let recording = self.log.recording_intent(allowed, &intent);
+        let recorded = recording.await.map_err(NotSigned::from)?;
         let seq = recorded.seq();
         let Read {
             venue,
@@ -444,13 +439,8 @@ impl<U: Upstream> Parts<U> {
             Ok(signed) => signed,
             Err(why) => {
                 let event = Event::new(Kind::Outcome, unsigned(&why));
-                self.outcome(
-                    seq,
-                    event.text(format!("not signed: {why}")),
-                    &incoming,
-                    &key,
-                )
-                .await;
+                let event = event.text(format!("not signed: {why}"));
+                self.outcome(seq, event, &incoming, &key).await;
                 return Err(why.into());
             }
         };
@@ -464,9 +454,9 @@ impl<U: Upstream> Parts<U> {
                 let status = U::status(&response);
                 let mut event = Event::new(Kind::Outcome, meaning_of(status));
                 event.venue_status = Some(status);
-                // The bot has its answer while the row is written. If this ends before, the log says that the outcome of
+                // The bot has its answer before the row is written. If this ends before, the log says that the outcome of
                 // the intent is not known, which is true.
-                drop(self.begin_outcome(seq, event, &incoming, &key));
+                self.outcome_later(seq, event, &incoming, &key);
                 Ok(Done {
                     response,
                     recorded: Some(seq),
@@ -485,27 +475,15 @@ impl<U: Upstream> Parts<U> {
     }
 
     async fn outcome(&self, intent: Seq, event: Event, incoming: &Incoming, key: &KeyHandle) {
-        // A panic in there has been said.
-        let _ = self.begin_outcome(intent, event, incoming, key).await;
+        let event = by(event, incoming).item(key.item, key.name.clone());
+        was_written(intent, self.log.recording_outcome(intent, &event).await);
     }
 
-    // Has the outcome written. Whoever reads the log from now on sees it.
-    fn begin_outcome(
-        &self,
-        intent: Seq,
-        event: Event,
-        incoming: &Incoming,
-        key: &KeyHandle,
-    ) -> JoinHandle<()> {
+    // Has the outcome written in a moment. Whoever reads the log from now on sees it.
+    fn outcome_later(&self, intent: Seq, event: Event, incoming: &Incoming, key: &KeyHandle) {
         let event = by(event, incoming).item(key.item, key.name.clone());
-        let log = self.log.clone();
-        let announced = log.announce();
-        tokio::task::spawn_blocking(move || {
-            if let Err(why) = log.record_outcome(intent, &event) {
-                tracing::error!(intent, %why, "the outcome was not recorded");
-            }
-            drop(announced);
-        })
+        let told = move |written| was_written(intent, written);
+        self.log.record_outcome_later(intent, &event, told);
     }
 
     async fn denied(&self, read: &Read, denied: &Denied) -> NotSigned {
@@ -533,9 +511,7 @@ impl<U: Upstream> Parts<U> {
 
     // Records what was not done. When that cannot be recorded it is still not done.
     async fn note(&self, event: Event) {
-        let log = self.log.clone();
-        let recording = tokio::task::spawn_blocking(move || log.record(&event));
-        if let Ok(Err(why)) = recording.await {
+        if let Err(why) = self.log.recording(&event).await {
             tracing::error!(%why, "a refusal was not recorded");
         }
     }
@@ -547,6 +523,12 @@ impl From<SendError> for NotDone {
             SendError::NotSent(text) => Self::NotSent(text),
             SendError::Unknown(text) => Self::Unknown(text),
         }
+    }
+}
+
+fn was_written(intent: Seq, written: Result<Seq, RecordError>) {
+    if let Err(why) = written {
+        tracing::error!(intent, %why, "the outcome was not recorded");
     }
 }
 

@@ -71,12 +71,8 @@ impl<U: Upstream> Parts<U> {
         tell: Option<Question>,
     ) -> Result<Outgoing, NotDone> {
         let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
-        let log = self.log.clone();
-        let recording = tokio::task::spawn_blocking(move || log.record_intent(allowed, &intent));
-        let recorded = recording
-            .await
-            .map_err(|_| NotSigned::Interrupted)?
-            .map_err(NotSigned::from)?;
+        let recording = self.log.recording_intent(allowed, &intent);
+        let recorded = recording.await.map_err(NotSigned::from)?;
         let seq = recorded.seq();
         let Read {
             venue,
