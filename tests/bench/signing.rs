@@ -31,6 +31,8 @@ fn main() {
     if token::is_bare() {
         return;
     }
+    // As the agent begins.
+    touchkeep_locked::keep_keys_apart();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap();
     println!("load {}", load.split(' ').next().unwrap());
     hmacs();

@@ -20,6 +20,7 @@
 
 mod book;
 pub mod error;
+mod kept;
 pub mod pipeline;
 pub mod ports;
 pub mod private_key;

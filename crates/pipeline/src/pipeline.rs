@@ -17,6 +17,7 @@ use crate::{
     Answer, Approver, HistorySource, KeyError, KeyHandle, Keys, NotDone, NotSigned, Question,
     SendError, Upstream,
     book::Book,
+    kept::Kept,
     repeats::{Again, Repeats},
     sign::{Means, Signed, sign},
     turns::Turns,
@@ -98,6 +99,7 @@ struct Parts<U> {
     book: Book,
     repeats: Repeats,
     turns: Turns,
+    kept: Kept,
 }
 
 // A request that was read, with the key that would sign it.
@@ -168,6 +170,7 @@ impl<U: Upstream> Pipeline<U> {
             book: Book::new(),
             repeats: Repeats::default(),
             turns: Turns::default(),
+            kept: Kept::default(),
         }))
     }
 
@@ -262,6 +265,11 @@ impl<U: Upstream> Pipeline<U> {
             self.0.note(by(event, incoming)).await;
         }
         why.into()
+    }
+
+    /// Wipes the private keys that stayed, also where a request is still on its way, and lets none stay from now on.
+    pub fn forget_keys(&self) {
+        self.0.kept.forget();
     }
 
     /// Takes over which requests were put to a person before this pipeline was made: digest and time.
@@ -433,6 +441,7 @@ impl<U: Upstream> Parts<U> {
             keys: &*self.keys,
             clock: &now,
             turns: &self.turns,
+            kept: &self.kept,
             settings: self.settings,
         };
         let Signed { outgoing, turn } = match sign(recorded, private, &key, venue, means).await {

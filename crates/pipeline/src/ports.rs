@@ -198,6 +198,12 @@ pub trait Keys: Send + Sync {
         job: DeviceJob,
     ) -> Answering<'a, Result<Vec<u8>, KeyError>>;
 
+    /// Whether a key's secret is in what is open of the vault anyway, so that a private key that was read from it may stay in
+    /// locked memory until [`crate::Pipeline::forget_keys`].
+    fn stays(&self, _key: &KeyHandle) -> bool {
+        false
+    }
+
     /// A request is over, however it ended: nothing is kept for it any longer. Called once for each that chose a key.
     fn over(&self, request: RequestId);
 }

@@ -315,6 +315,15 @@ impl Keys for VaultKeys {
         })
     }
 
+    fn stays(&self, key: &KeyHandle) -> bool {
+        let Ok((_, open)) = self.vault() else {
+            return false;
+        };
+        let vault = open.read();
+        let item = vault.item(key.item);
+        item.is_some_and(|item| item.secret == SecretPlace::Stored)
+    }
+
     fn over(&self, request: RequestId) {
         self.running.over(request);
     }

@@ -59,6 +59,9 @@ mod tests {
         assert_eq!(often.is_told_after(), None, "one waits already");
         often.is_told();
         let waits = often.is_told_after();
-        assert!(waits.is_some_and(|waits| !waits.is_zero()), "what came after it is told too");
+        assert!(
+            waits.is_some_and(|waits| !waits.is_zero()),
+            "what came after it is told too"
+        );
     }
 }

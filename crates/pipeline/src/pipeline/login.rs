@@ -90,6 +90,7 @@ impl<U: Upstream> Parts<U> {
             keys: &*self.keys,
             clock: &now,
             turns: &self.turns,
+            kept: &self.kept,
             settings: self.settings,
         };
         let signed = sign(recorded, private, &key, venue, means).await;
