@@ -31,7 +31,7 @@ const ROUNDS: usize = 5;
 const SECONDS: u32 = 3;
 /// A folder that is memory.
 const MEMORY: &str = "/dev/shm";
-/// What a bot sends in each round's raw appends: about a row of the log.
+/// About a row of the log.
 const ROW_BYTES: usize = 600;
 
 /// An agent with one key, one rule and one client.
@@ -80,7 +80,7 @@ impl Desk {
 fn main() {
     let folder = tempfile::tempdir().unwrap();
     let (upstream, reverse) = (free_port(), free_port());
-    let _nginx = nginx(folder.path(), upstream, reverse);
+    let _nginx = nginxes(folder.path(), upstream, reverse);
     let venue = format!("http://127.0.0.1:{upstream}");
     let (disk, memory) = (
         Desk::set(&std::env::temp_dir(), &venue),
@@ -210,13 +210,28 @@ fn free_port() -> u16 {
         .port()
 }
 
-fn nginx(folder: &Path, upstream: u16, reverse: u16) -> Running {
+// The venue, and the reverse proxy: each a process of its own, as a venue's is.
+fn nginxes(folder: &Path, upstream: u16, reverse: u16) -> [Running; 2] {
+    let venue = format!(
+        "server {{ listen 127.0.0.1:{upstream}; location / {{ default_type application/json; return 200 '{{}}'; }} }}"
+    );
+    let proxy = format!(
+        "upstream up {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}\nserver {{ listen 127.0.0.1:{reverse}; location / {{ proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ''; }} }}"
+    );
+    [
+        nginx(&folder.join("venue"), upstream, &venue),
+        nginx(&folder.join("reverse"), reverse, &proxy),
+    ]
+}
+
+fn nginx(folder: &Path, port: u16, servers: &str) -> Running {
+    std::fs::create_dir(folder).unwrap();
     let config = folder.join("nginx.conf");
     let folder = folder.display();
     std::fs::write(
         &config,
         format!(
-            "daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;\nevents {{ worker_connections 512; }}\nhttp {{ access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s; keepalive_requests 100000000;\nupstream up {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}\nserver {{ listen 127.0.0.1:{upstream}; location / {{ default_type application/json; return 200 '{{}}'; }} }}\nserver {{ listen 127.0.0.1:{reverse}; location / {{ proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ''; }} }} }}\n"
+            "daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;\nevents {{ worker_connections 512; }}\nhttp {{ access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s; keepalive_requests 100000000;\n{servers}\n}}\n"
         ),
     )
     .unwrap();
@@ -224,7 +239,7 @@ fn nginx(folder: &Path, upstream: u16, reverse: u16) -> Running {
     command.arg("-c").arg(&config).stderr(Stdio::null());
     let running = Running::start(command);
     wait_for("nginx", || {
-        std::net::TcpStream::connect(("127.0.0.1", reverse)).ok()
+        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
     });
     running
 }

@@ -89,3 +89,52 @@ fn hash(text: &[u8]) -> [u8; 32] {
     }
     hash
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+
+    use super::*;
+
+    // A seed of Ed25519, as a portal gives one out, and its public half.
+    fn key(byte: u8) -> (ApiSecret, Vec<u8>) {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[byte; 32]).unwrap();
+        let text = data_encoding::BASE64.encode(&[byte; 32]);
+        (ApiSecret::new(text), pair.public_key().as_ref().to_vec())
+    }
+
+    #[test]
+    fn a_key_is_kept_for_its_text_alone_and_until_it_is_forgotten() {
+        touchkeep_locked::keep_keys_apart();
+        let (kept, item) = (Kept::default(), ItemId::random());
+        let signs = |(secret, public): &(ApiSecret, Vec<u8>)| {
+            let signed = kept.signature(item, secret, Algorithm::Ed25519, b"message");
+            let public = UnparsedPublicKey::new(&ED25519, public);
+            public.verify(b"message", &signed.unwrap()).is_ok()
+        };
+        let known = || kept.lock().keys.get(&item).map(|one| Arc::as_ptr(&one.key));
+        let (one, other) = (key(1), key(2));
+        assert!(signs(&one));
+        let first = known();
+        assert!(first.is_some() && signs(&one) && known() == first);
+        // Replaced in the vault.
+        assert!(signs(&other) && known() != first);
+        let no_key = kept.signature(item, &one.0, Algorithm::RsaPkcs1Sha256, b"message");
+        assert_eq!(no_key, None);
+        kept.forget();
+        assert_eq!(known(), None);
+        assert!(signs(&one), "a request that is on its way is signed");
+        assert_eq!(known(), None, "and its key is not kept");
+    }
+
+    #[test]
+    fn there_is_room_for_some() {
+        touchkeep_locked::keep_keys_apart();
+        let (kept, (secret, _)) = (Kept::default(), key(3));
+        for _ in 0..MAX + 3 {
+            let signed = kept.signature(ItemId::random(), &secret, Algorithm::Ed25519, b"m");
+            assert!(signed.is_some());
+        }
+        assert_eq!(kept.lock().keys.len(), MAX);
+    }
+}
