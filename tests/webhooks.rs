@@ -202,18 +202,11 @@ impl Desk {
     }
 
     fn client(&self) -> Http {
-        // A client is one of a key set.
-        let add = "add key --venue binance --class read --api-key k --secret-fd 0";
-        let _added = self
-            .home
-            .json_with(&add.split(' ').collect::<Vec<_>>(), "canary-read");
-        let client = self.home.json(&["proxy", "add", "shop"]);
-        let base = client["base_url"].as_str().unwrap();
-        let host = base
-            .trim_start_matches("http://")
-            .split('/')
-            .next()
-            .unwrap();
+        let client = self.home.json(&["proxy", "add", "shop", "--webhooks"]);
+        assert_eq!(client["base_urls"], json!({}));
+        let place = client["webhooks"].as_str().unwrap();
+        let place = place.strip_prefix("http://").unwrap();
+        let host = place.strip_suffix("/-/webhook/").unwrap();
         Http {
             host: host.to_owned(),
             token: client["token"].as_str().unwrap().to_owned(),
@@ -449,6 +442,16 @@ print(verified(delivered, {body:?}), verified(delivered, {body:?}), verified(del
         "True False False\n",
         "{}",
         String::from_utf8_lossy(&done.stderr)
+    );
+    // That client has no way to a venue.
+    let venue = format!("http://{}/binance", http.host);
+    let key = [("X-MBX-APIKEY", http.token.as_str())];
+    let account = "/api/v3/account?timestamp=1&signature=0";
+    let (status, said) = touchkeep_tests::http(&venue, "GET", account, &key, "");
+    assert_eq!(
+        (status, said.contains("has no keys")),
+        (403, true),
+        "{said}"
     );
     // The process at the other end was asked about, not the one that started it.
     let uses = desk.person.uses();

@@ -1,8 +1,9 @@
 //! The same again: requests that come twice, numbers after an older state was put back, and clocks that jump: S-01, S-02, S-04.
 
-use std::{fs, path::PathBuf, thread};
+use std::{fs, path::PathBuf, process::Command, thread};
 
 use touchkeep_tests::Home;
+use touchkeep_wire::GetStatus;
 
 use crate::{
     desk::{Act, Desk},
@@ -145,6 +146,72 @@ fn a_clock_that_jumps_brings_no_number_back_and_no_time_that_the_venue_refuses()
         desk.is_sound()
             .then_some(())
             .ok_or_else(|| "not sound".into()),
+    );
+}
+
+// Another machine, as the venue sees it: ccxt with the same key, whose numbers are nanoseconds.
+const ANOTHER: &str = "
+import ccxt, os, time
+ex = ccxt.kraken({'apiKey': os.environ['KEY'], 'secret': os.environ['SECRET']})
+ex.urls['api']['private'] = os.environ['URL']
+ex.nonce = lambda: time.time_ns()
+print(ex.private_post_balance()['error'])
+";
+
+#[test]
+fn a_key_that_another_machine_uses_too_is_seen_and_explained() {
+    let desk = Desk::set(Home::new(None));
+    let (key, secret) = desk.venue.hmac_key_of("kraken", &["read", "trade"]);
+    desk.add_key(
+        "shared",
+        ["kraken", "trade"],
+        &key,
+        &secret,
+        &desk.venue.url,
+    );
+    let (_, token) = desk.bot("shared");
+    let ask = |number| {
+        let request = desk.written_for(Act::Numbered, number, &token);
+        crate::desk::say(desk.port(), &request).unwrap()
+    };
+    let attention = || desk.call(GetStatus {}).unwrap().attention;
+    assert_eq!(ask(1).0, 200);
+    assert!(attention().is_empty());
+    let another = Command::new(std::env::var("TOUCHKEEP_PYTHON").unwrap())
+        .args(["-W", "ignore", "-c", ANOTHER])
+        .envs([("KEY", &key), ("SECRET", &secret), ("URL", &desk.venue.url)])
+        .output()
+        .unwrap();
+    assert_eq!(another.stdout, b"[]\n", "{another:?}");
+    // The bot has the venue's own answer, and the log what it means.
+    let last = desk.last_row();
+    let (status, body) = ask(2);
+    assert_eq!(
+        (status, body.contains("EAPI:Invalid nonce")),
+        (200, true),
+        "{body}"
+    );
+    let rows = desk.rows(last);
+    let [outcome] = &rows.outcomes[..] else {
+        panic!("{rows:?}")
+    };
+    assert_eq!(outcome.decision, "failed");
+    assert_eq!(
+        outcome.what.as_deref().unwrap(),
+        "The venue refused it: EAPI:Invalid nonce"
+    );
+    let said = attention();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0]
+            .what
+            .starts_with("kraken refused a request of shared-kraken-trade: "),
+        "{said:?}"
+    );
+    assert!(
+        said[0]
+            .fix
+            .contains("another machine or program signs with the same key")
     );
 }
 

@@ -130,11 +130,12 @@ impl Desk {
         desk
     }
 
-    // Lets a bot in: where the proxy is, and its token.
-    fn bot(&self, key_set: &str) -> (String, String) {
+    /// Lets a bot in: where the proxy is, and its token.
+    pub(crate) fn bot(&self, key_set: &str) -> (String, String) {
         let (name, key_set) = (format!("bot-{key_set}"), key_set.into());
         let added = self.call(AddClient { name, key_set }).unwrap();
-        let (proxy, _venue) = added.base_url.rsplit_once('/').unwrap();
+        let base = added.base_url();
+        let (proxy, _venue) = base.rsplit_once('/').unwrap();
         (proxy.to_owned(), added.token.into_inner())
     }
 
@@ -152,7 +153,8 @@ impl Desk {
         self.bot(&key_set).1
     }
 
-    fn add_key(
+    /// Keeps a key of a set, for one class of what the venue does.
+    pub(crate) fn add_key(
         &self,
         key_set: &str,
         [venue, class]: [&str; 2],

@@ -35,6 +35,7 @@ use crate::{
     signing_seat::SigningSeat,
     state::{State, StateError},
     uptime::Uptime,
+    used_elsewhere::UsedElsewhere,
     vault::{
         self, Armed, Current,
         client::{Client, Visitor},
@@ -51,6 +52,7 @@ pub(crate) struct Agent {
     state: State,
     deliveries: Deliveries,
     refused: Refused,
+    used_elsewhere: UsedElsewhere,
     upstream: Arc<Upstream>,
     running: Arc<Running>,
     gate: Gate,
@@ -83,6 +85,7 @@ impl Agent {
             state,
             deliveries,
             refused: Refused::default(),
+            used_elsewhere: UsedElsewhere::default(),
             upstream: Arc::new(Upstream::new()?),
             running: Arc::default(),
             gate: Gate::default(),
@@ -127,6 +130,20 @@ impl Agent {
     /// How many webhooks' deliveries were refused.
     pub(crate) const fn refused(&self) -> &Refused {
         &self.refused
+    }
+
+    /// Notes that a venue saw a number of this key that was too low, and tells a person.
+    pub(crate) fn saw_key_elsewhere(&self, item: ItemId, name: &str, venue: &str) {
+        let told = self.used_elsewhere.saw(item, name, venue, Uptime::now());
+        self.prompts.changed("vault");
+        if let (Some(told), Ok(runtime)) = (told, tokio::runtime::Handle::try_current()) {
+            tracing::warn!(what = told.what, "a key is used elsewhere too");
+            let summary = format!("{} is used elsewhere", visible(name));
+            runtime.spawn(crate::notify::show(
+                summary,
+                format!("{} {}", told.what, told.fix),
+            ));
+        }
     }
 
     /// Which webhooks' deliveries were taken.
@@ -356,6 +373,7 @@ impl Agent {
                 .clocks()
                 .wild()
                 .or_else(|| self.watching.missing()),
+            attention: self.used_elsewhere.attention(Uptime::now()),
             waiting: u32::try_from(self.prompts.list().len()).unwrap_or(u32::MAX),
             resting: self.prompts.resting(),
             version: self.version().to_owned(),
@@ -422,7 +440,7 @@ impl Agent {
         let answered = pipeline.handle(incoming).await;
         self.prompts.more_in_log();
         answered
-            .map(|done| proxy::passed_on(done.response))
+            .map(|done| proxy::passed_on(done.response, done.outcome))
             .map_err(|why| refusal_of(&why))
     }
 
@@ -437,7 +455,7 @@ impl Agent {
 
     // What a client is bound to comes before what a policy says of it.
     async fn stays_within(&self, client: &Client, asked: &Asked) -> Result<(), Refusal> {
-        if client.venues.is_empty() && client.kinds.is_empty() {
+        if client.is_bound_to_nothing() {
             return Ok(());
         }
         let read = touchkeep_venue::venue(&asked.venue).and_then(|v| v.decode(&asked.request).ok());

@@ -46,6 +46,7 @@ mod signing_seat;
 mod sockets;
 mod state;
 mod uptime;
+mod used_elsewhere;
 mod vault;
 mod watch;
 

@@ -410,7 +410,7 @@ async fn trading(client: &Connection, venue: &Venue) -> Bot {
         .await
         .unwrap();
     Bot {
-        base: added.base_url,
+        base: added.base_url(),
         token: added.token.into_inner(),
     }
 }

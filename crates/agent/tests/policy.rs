@@ -94,7 +94,7 @@ async fn desk() -> Desk {
         agent,
         client,
         venue,
-        base: bot.base_url,
+        base: bot.base_url(),
         token: bot.token.into_inner(),
         file,
     }

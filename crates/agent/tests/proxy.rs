@@ -105,7 +105,7 @@ async fn desk(config: &str, money: fn(SecretText) -> NewSecret, answers: bool) -
         agent,
         client,
         venue,
-        base: bot.base_url,
+        base: bot.base_url(),
         token: bot.token.into_inner(),
     }
 }

@@ -181,7 +181,7 @@ async fn an_older_and_a_newer_program_are_told_what_to_do_and_an_older_agent_is_
     let old = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let hello = frames::read(&mut stream).await.unwrap().unwrap();
-        assert!(String::from_utf8_lossy(&hello).contains(r#""protocol":2"#));
+        assert!(String::from_utf8_lossy(&hello).contains(&format!(r#""protocol":{PROTOCOL}"#)));
         let failure = r#"{"code":"protocol-mismatch","what":"The other side (touchkeep 0.2.0) speaks protocol 2, this program speaks 1.","fix":"Stop the agent with `touchkeep agent stop`; the next command starts the installed version."}"#;
         let answer = format!(
             r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-32000,"message":"m","data":{failure}}}}}"#

@@ -97,7 +97,7 @@ impl Desk {
             client,
             _venue: server,
             heard,
-            proxy: bot.base_url.replacen("http", "ws", 1),
+            proxy: bot.base_url().replacen("http", "ws", 1),
             token: bot.token.into_inner(),
         }
     }

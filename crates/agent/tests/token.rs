@@ -132,9 +132,9 @@ async fn a_token_opens_seals_and_signs() {
         })
         .await
         .unwrap();
-    let token = new.token.into_inner();
+    let (base_url, token) = (new.base_url(), new.token.into_inner());
     let order = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1&timestamp=1&signature=x";
-    let (status, answer) = bot(&new.base_url, &token, "POST", "/api/v3/order", order).await;
+    let (status, answer) = bot(&base_url, &token, "POST", "/api/v3/order", order).await;
     assert_eq!(status, 200, "{answer}\n{}", agent.log());
     let got = venue.got().remove(0);
     assert!(openssl_verifies(
@@ -153,7 +153,7 @@ async fn a_token_opens_seals_and_signs() {
     // A withdrawal with the sealed secret: one yes, one PIN.
     let withdraw = "coin=BTC&address=bc1q&amount=1&timestamp=1&signature=x";
     let (status, answer) = bot(
-        &new.base_url,
+        &base_url,
         &token,
         "POST",
         "/sapi/v1/capital/withdraw/apply",
@@ -234,11 +234,11 @@ async fn what_the_vault_says_of_a_request_key_is_held_against_the_token() {
         key_set: "main".into(),
     };
     let new = client.call(bot_of).await.unwrap();
-    let token = new.token.into_inner();
+    let (base_url, token) = (new.base_url(), new.token.into_inner());
     let withdraw = async || {
         let body = "coin=BTC&address=bc1q&amount=1&timestamp=1&signature=x";
         let target = "/sapi/v1/capital/withdraw/apply";
-        bot(&new.base_url, &token, "POST", target, body).await
+        bot(&base_url, &token, "POST", target, body).await
     };
     let (status, answer) = withdraw().await;
     assert_eq!((status, venue.got().len()), (200, 1), "{answer}");

@@ -103,7 +103,7 @@ impl Desk {
             })
             .await
             .unwrap();
-        (new.base_url, new.token.into_inner())
+        (new.base_url(), new.token.into_inner())
     }
 
     fn file(&self, name: &str, bytes: &[u8]) -> String {
@@ -292,9 +292,9 @@ async fn listener() -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
             }
             let text = String::from_utf8(text).unwrap();
             // Servers are asked for their time as well, without a key.
-            if ["Authorization", "API-Key"]
-                .iter()
-                .any(|name| header(&text, name).is_some())
+            let keyed = ["Authorization", "API-Key"];
+            if keyed.iter().any(|name| header(&text, name).is_some())
+                || text.starts_with("POST /exchange")
             {
                 let _gone = sender.send(text);
             }
@@ -312,6 +312,79 @@ fn header(head: &str, name: &str) -> Option<String> {
             .eq_ignore_ascii_case(name)
             .then(|| value.trim().to_owned())
     })
+}
+
+// Of what is signed ccxt makes the digest, from the action as it was sent, and libsecp256k1 says whose signature it is.
+const SIGNER: &str = "
+import json, sys
+import ccxt
+from coincurve import PublicKey
+from Crypto.Hash import keccak
+hashed = lambda data: keccak.new(digest_bits=256, data=data).digest()
+ex = ccxt.hyperliquid()
+domain = {'chainId': 1337, 'name': 'Exchange', 'verifyingContract': '0x' + '0' * 40, 'version': '1'}
+types = {'Agent': [{'name': 'source', 'type': 'string'}, {'name': 'connectionId', 'type': 'bytes32'}]}
+for line in sys.stdin:
+    sent = json.loads(line)
+    agent = ex.construct_phantom_agent(ex.action_hash(sent['action'], None, sent['nonce'], None), False)
+    digest = hashed(ex.eth_encode_structured_data(domain, types, agent))
+    by = sent['signature']
+    raw = int(by['r'], 16).to_bytes(32, 'big') + int(by['s'], 16).to_bytes(32, 'big') + bytes([by['v'] - 27])
+    point = PublicKey.from_signature_and_message(raw, digest, hasher=None).format(compressed=False)
+    print('0x' + hashed(point[1:])[12:].hex())
+";
+
+fn signers(sent: &[String]) -> Vec<String> {
+    let python = std::env::var("TOUCHKEEP_PYTHON").unwrap();
+    let mut child = Command::new(python)
+        .args(["-W", "ignore", "-c", SIGNER])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(sent.join("\n").as_bytes()).unwrap();
+    drop(stdin);
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success());
+    let said = String::from_utf8(done.stdout).unwrap();
+    said.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_token_signs_orders_that_hyperliquid_knows_by_the_keys_address() {
+    let desk = Desk::set().await;
+    let (url, mut got) = listener().await;
+    let made = NewSecret::OnDevice {
+        key: NewKey::default(),
+    };
+    desk.add("hyperliquid", &url, made).await.unwrap();
+    let address = desk.public_key("hyperliquid", None).await.unwrap().text;
+    let (base, token) = desk.bot().await;
+    let (port, prefix) = place(&base);
+    let mut orders = Vec::new();
+    // Several, so that both values of `v` and signatures with leading zeros come by.
+    for price in 100..116 {
+        let body = format!(
+            r#"{{"action":{{"type":"order","orders":[{{"a":1,"b":true,"p":"{price}","s":"1","r":false,"t":{{"limit":{{"tif":"Gtc"}}}}}}],"grouping":"na"}},"nonce":1,"signature":{{"r":"0x0","s":"0x0","v":27}}}}"#
+        );
+        let request = format!(
+            "POST {prefix}/exchange HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
+             X-Touchkeep-Token: {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let (status, answer) = http(port, &request).await;
+        assert_eq!(status, 200, "{answer}\n{}", desk.agent.log());
+        let text = got.recv().await.unwrap();
+        let (_, sent) = text.split_once("\r\n\r\n").unwrap();
+        assert!(sent.contains(&format!("\"p\":\"{price}\"")), "{sent}");
+        orders.push(sent.to_owned());
+    }
+    let by = signers(&orders);
+    assert_eq!(by, vec![address.to_lowercase(); 16], "{orders:?}");
+    let sold = |order: &String| order.replace("\"b\":true", "\"b\":false");
+    let sold = signers(&orders.iter().map(sold).collect::<Vec<_>>());
+    assert!(sold.len() == 16 && !sold.contains(&address.to_lowercase()));
 }
 
 // Kraken's way, by its documentation: HMAC-SHA512 of the path and the SHA-256 of nonce and body, with the secret that is

@@ -21,6 +21,7 @@
 mod book;
 pub mod error;
 mod kept;
+mod outcome;
 pub mod pipeline;
 pub mod ports;
 pub mod private_key;
@@ -29,6 +30,7 @@ mod sign;
 mod turns;
 
 pub use error::{KeyError, NotDone, NotSigned, SendError};
+pub use outcome::Outcome;
 pub use pipeline::{Client, Done, Incoming, KEY_SET, Pipeline, Settings, past_of};
 pub use ports::{
     Answer, Answering, Approver, Consent, DeviceJob, HistorySource, KeyHandle, Keys, Question,

@@ -18,6 +18,7 @@ use crate::{
     SendError, Upstream,
     book::Book,
     kept::Kept,
+    outcome::{Left, Outcome},
     repeats::{Again, Repeats},
     sign::{Means, Signed, sign},
     turns::Turns,
@@ -78,6 +79,8 @@ pub struct Done<R> {
     pub response: R,
     /// The row of the intent; none for public requests, which need no key and leave no row.
     pub recorded: Option<Seq>,
+    /// What is left to be written down of it; none for public requests.
+    pub outcome: Option<Outcome>,
 }
 
 /// The one way from a request to a signature. Clones are the same one.
@@ -234,6 +237,7 @@ impl<U: Upstream> Pipeline<U> {
         Ok(Done {
             response,
             recorded: None,
+            outcome: None,
         })
     }
 
@@ -460,15 +464,20 @@ impl<U: Upstream> Parts<U> {
         drop(turn);
         match sent {
             Ok(response) => {
-                let status = U::status(&response);
-                let mut event = Event::new(Kind::Outcome, meaning_of(status));
-                event.venue_status = Some(status);
-                // The bot has its answer before the row is written. If this ends before, the log says that the outcome of
-                // the intent is not known, which is true.
-                self.outcome_later(seq, event, &incoming, &key);
+                let event = Event::new(Kind::Outcome, Decision::Unknown);
+                let outcome = Outcome::of(Left {
+                    log: self.log.clone(),
+                    keys: Arc::clone(&self.keys),
+                    event: by(event, &incoming).item(key.item, key.name.clone()),
+                    key,
+                    intent: seq,
+                    venue: incoming.venue,
+                    status: U::status(&response),
+                });
                 Ok(Done {
                     response,
                     recorded: Some(seq),
+                    outcome: Some(outcome),
                 })
             }
             Err(why) => {
@@ -483,16 +492,10 @@ impl<U: Upstream> Parts<U> {
         }
     }
 
+    // On disk once this is done. Whoever reads the log from now on sees it.
     async fn outcome(&self, intent: Seq, event: Event, incoming: &Incoming, key: &KeyHandle) {
         let event = by(event, incoming).item(key.item, key.name.clone());
         was_written(intent, self.log.recording_outcome(intent, &event).await);
-    }
-
-    // Has the outcome written in a moment. Whoever reads the log from now on sees it.
-    fn outcome_later(&self, intent: Seq, event: Event, incoming: &Incoming, key: &KeyHandle) {
-        let event = by(event, incoming).item(key.item, key.name.clone());
-        let told = move |written| was_written(intent, written);
-        self.log.record_outcome_later(intent, &event, told);
     }
 
     async fn denied(&self, read: &Read, denied: &Denied) -> NotSigned {
@@ -535,7 +538,7 @@ impl From<SendError> for NotDone {
     }
 }
 
-fn was_written(intent: Seq, written: Result<Seq, RecordError>) {
+pub(crate) fn was_written(intent: Seq, written: Result<Seq, RecordError>) {
     if let Err(why) = written {
         tracing::error!(intent, %why, "the outcome was not recorded");
     }
@@ -566,16 +569,6 @@ fn gone(read: &Read, rule: &str, digest: &[u8; 32]) -> Event {
     event.digest = Some(HEXLOWER.encode(digest));
     event.operation = Some(operation.clone());
     about(event, read)
-}
-
-// A server error leaves open whether it was done: Binance says so of its 5xx. So does an answer that points elsewhere,
-// because nobody goes there.
-const fn meaning_of(status: u16) -> Decision {
-    match status {
-        200..300 => Decision::Done,
-        400..500 => Decision::Failed,
-        _ => Decision::Unknown,
-    }
 }
 
 const fn refusal_of(why: &KeyError) -> Refusal {

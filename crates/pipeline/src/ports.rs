@@ -204,6 +204,10 @@ pub trait Keys: Send + Sync {
         false
     }
 
+    /// The venue refused a request of this key because its number was not above the last one that it had seen. Numbers that
+    /// are given out here only rise, so somebody else uses the key too, or a clock was ahead once.
+    fn nonce_refused(&self, key: &KeyHandle, venue: &str);
+
     /// A request is over, however it ended: nothing is kept for it any longer. Called once for each that chose a key.
     fn over(&self, request: RequestId);
 }

@@ -254,6 +254,7 @@ mod tests {
         ) -> Answering<'a, Result<Vec<u8>, KeyError>> {
             panic!("the device is not to be touched")
         }
+        fn nonce_refused(&self, _: &KeyHandle, _: &str) {}
         fn over(&self, _: RequestId) {}
     }
 

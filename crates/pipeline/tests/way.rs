@@ -141,6 +141,9 @@ impl Keys for Played {
             Ok(job(&mut device, Auth::Nothing)?)
         })
     }
+    fn nonce_refused(&self, _: &KeyHandle, _: &str) {
+        self.story.tell("used elsewhere");
+    }
     fn over(&self, request: RequestId) {
         self.over.lock().unwrap().push(request);
     }
@@ -447,16 +450,7 @@ impl Scene {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn numbers_of_a_key_reach_their_venue_in_their_order() {
     let scene = scene(|played| {
-        played.key = |_| {
-            Ok(KeyHandle {
-                scheme: Scheme {
-                    algorithm: touchkeep_venue::Algorithm::HmacSha512,
-                    secret: SecretForm::Base64,
-                    encoding: Encoding::Base64,
-                },
-                ..handle(Signer::Secret, false)
-            })
-        };
+        played.key = |_| Ok(kraken_handle());
         played.secret = || Ok(ApiSecret::new("c2VjcmV0".into()));
     });
     let asked = (0..40).map(|_| {
@@ -500,6 +494,17 @@ async fn a_secret_that_is_not_what_the_venue_gives_out_signs_nothing() {
     );
 }
 
+fn kraken_handle() -> KeyHandle {
+    KeyHandle {
+        scheme: Scheme {
+            algorithm: touchkeep_venue::Algorithm::HmacSha512,
+            secret: SecretForm::Base64,
+            encoding: Encoding::Base64,
+        },
+        ..handle(Signer::Secret, false)
+    }
+}
+
 fn balance_at_kraken() -> Incoming {
     Incoming {
         venue: "kraken".into(),
@@ -510,8 +515,9 @@ fn balance_at_kraken() -> Incoming {
 #[tokio::test]
 async fn an_allowed_request_is_recorded_then_signed_then_sent_then_its_outcome_recorded() {
     let scene = scene(|_| {});
-    let done = scene.pipeline.handle(read()).await.unwrap();
+    let mut done = scene.pipeline.handle(read()).await.unwrap();
     assert_eq!(done.response, 200);
+    drop(done.outcome.take());
     // With each step the rows that were on disk then: the intent is there before the secret is even fetched.
     let told = scene.played.story.told.lock().unwrap().clone();
     assert_eq!(told, [("ready", 0), ("sign", 1), ("send", 1)]);
@@ -793,6 +799,38 @@ async fn the_outcome_is_recorded_whatever_it_is() {
         assert_eq!(scene.played.over.lock().unwrap().len(), 1);
         assert_eq!(rows[1].event.as_ref().unwrap().venue_status, status);
         assert!(scene.log.unfinished().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_the_venue_says_counts_before_its_status() {
+    let cases: [(&str, Decision, &str); 4] = [
+        (r#"{"error":[],"result":{}}"#, Decision::Done, ""),
+        (
+            r#"{"error":["EAPI:Invalid nonce"]}"#,
+            Decision::Failed,
+            "The venue refused it: EAPI:Invalid nonce",
+        ),
+        (
+            r#"{"error":["EGeneral:Internal error"]}"#,
+            Decision::Unknown,
+            "The venue does not say whether it was done: EGeneral:Internal error",
+        ),
+        ("<html>", Decision::Done, ""),
+    ];
+    for (body, decision, text) in cases {
+        let scene = scene(|played| {
+            played.key = |_| Ok(kraken_handle());
+            played.secret = || Ok(ApiSecret::new("c2VjcmV0".into()));
+        });
+        let done = scene.pipeline.handle(balance_at_kraken()).await.unwrap();
+        assert_eq!(scene.rows().len(), 1, "nothing is said of the outcome yet");
+        done.outcome.unwrap().heard(body.into());
+        let rows = scene.rows();
+        assert_eq!(rows[1].decision, decision);
+        assert_eq!(rows[1].event.as_ref().unwrap().text, text);
+        let told = scene.played.story.words().contains(&"used elsewhere");
+        assert_eq!(told, body.contains("nonce"));
     }
 }
 

@@ -19,6 +19,7 @@
     )
 )]
 
+pub mod answer;
 pub mod clock;
 pub mod dialect;
 mod drafting;
@@ -37,6 +38,7 @@ mod table;
 pub mod venue;
 mod venues;
 
+pub use answer::{Answered, Meaning, answered};
 pub use dialect::{
     CannotSign, Credential, Decoded, Moment, Outgoing, Part, Place, Private, ToSign, Venue,
 };

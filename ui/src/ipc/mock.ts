@@ -254,6 +254,7 @@ function status(scene: Scene, unlocked: boolean): Status {
     armed: null,
     note: null,
     waiting: scene === 'open' ? 1 : 0,
+    attention: [],
     resting: [],
     version: '0.1.0',
   };

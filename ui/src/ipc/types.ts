@@ -57,12 +57,21 @@ proxy: string | null,
 armed: number | null,
 /** What a person should know of how the vault is locked here, in a sentence. */
 note: string | null,
+/** What a person should look into: keys that somebody else uses too. */
+attention: Array<Attention>,
 /** Prompts that wait for a person. */
 waiting: number,
 /** Who asks nobody for a while, because its last questions went unanswered. */
 resting: Array<Resting>,
 /** The agent's version. */
 version: string, };
+
+/** Something that a person should look into. */
+export type Attention = {
+/** What was seen, in a sentence. */
+what: string,
+/** What it means and what to do. */
+fix: string, };
 
 /** Whose questions went unanswered, so that it asks nobody for a while. */
 export type Resting = {

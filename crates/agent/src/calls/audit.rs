@@ -438,7 +438,9 @@ fn shown(row: Row) -> AuditRow {
     );
     shown.details.extend(event.details);
     shown.what = Some(match (row.kind, event.venue_status) {
-        (Kind::Outcome, Some(status)) => format!("The venue answered {status}."),
+        (Kind::Outcome, Some(status)) if event.text.is_empty() => {
+            format!("The venue answered {status}.")
+        }
         (Kind::Locked, _) if event.text.is_empty() => "Locked the vault.".to_owned(),
         _ => event.text,
     });

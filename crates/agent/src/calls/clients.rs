@@ -1,6 +1,6 @@
 //! Clients of the proxy: let in, listed, ended.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{Clock, Code, SystemClock, text::visible};
@@ -15,6 +15,7 @@ use crate::{
     agent::Agent,
     caller::Caller,
     failure,
+    proxy::WEBHOOKS,
     vault::client::{Client, SETTING, Visitor},
 };
 
@@ -40,20 +41,20 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
     }
     let added = change(agent, move |agent| {
         let (current, open) = open_vault(agent)?;
-        let venue = {
+        let venues: BTreeSet<String> = {
             let vault = open.read();
             let items = vault.items();
-            let mut signing = items.into_iter().filter(|item| item.is_signing_key());
-            let of_set = signing.find(|item| item.key_set == call.key_set);
-            of_set.map(|item| item.venue.clone())
+            let signing = items.into_iter().filter(|item| item.is_signing_key());
+            let of_set = signing.filter(|item| item.key_set == call.key_set);
+            of_set.map(|item| item.venue.clone()).collect()
         };
-        let venue = venue.ok_or_else(|| {
-            failure::not_found(
+        if venues.is_empty() && !call.key_set.is_empty() {
+            return Err(failure::not_found(
                 "key set",
                 &call.key_set,
                 "Add an item of that key set first: touchkeep add",
-            )
-        })?;
+            ));
+        }
         let mut clients = open.clients().to_vec();
         if clients.iter().any(|client| client.name == call.name) {
             return Err(Failure::new(
@@ -64,11 +65,7 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
         }
         let (client, token) = Client::new(call.name, call.key_set, SystemClock.now())?;
         let event = Event::new(Kind::ClientAdded, Decision::Done)
-            .text(format!(
-                "{} may use the key set {}.",
-                visible(&client.name),
-                visible(&client.key_set)
-            ))
+            .text(may(&client))
             .client(client.id, visible(&client.name));
         let id = client.id;
         clients.push(client);
@@ -84,12 +81,24 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
         Ok(NewClient {
             id,
             token,
-            base_url: format!("{base}/{venue}"),
+            webhooks: format!("{base}{WEBHOOKS}"),
+            base_urls: venues
+                .into_iter()
+                .map(|venue| (venue.clone(), format!("{base}/{venue}")))
+                .collect(),
         })
     })
     .await?;
     agent.prompts().changed("clients");
     Ok(added)
+}
+
+fn may(client: &Client) -> String {
+    let name = visible(&client.name);
+    match &*client.key_set {
+        "" => format!("{name} may hand over webhooks' deliveries."),
+        key_set => format!("{name} may use the key set {}.", visible(key_set)),
+    }
 }
 
 pub(crate) async fn bind(agent: &Arc<Agent>, call: BindClient) -> Result<Done, Failure> {

@@ -324,6 +324,12 @@ impl Keys for VaultKeys {
         item.is_some_and(|item| item.secret == SecretPlace::Stored)
     }
 
+    fn nonce_refused(&self, key: &KeyHandle, venue: &str) {
+        if let Some(agent) = self.agent.upgrade() {
+            agent.saw_key_elsewhere(key.item, &key.name, venue);
+        }
+    }
+
     fn over(&self, request: RequestId) {
         self.running.over(request);
     }

@@ -18,6 +18,7 @@ use hyper::{
         TRANSFER_ENCODING, UPGRADE,
     },
 };
+use touchkeep_pipeline::Outcome;
 
 /// A venue that has begun its answer sends more of it within this.
 const PART_TIMEOUT: Duration = Duration::from_secs(30);
@@ -45,12 +46,108 @@ pub(crate) fn whole(bytes: Bytes) -> Answer {
         .boxed()
 }
 
-/// The venue's answer, for the bot.
-pub(crate) fn passed_on(venue: Response<Incoming>) -> Response<Answer> {
+/// The venue's answer, for the bot. What it says of the request is written down on the way.
+pub(crate) fn passed_on(venue: Response<Incoming>, outcome: Option<Outcome>) -> Response<Answer> {
     let (mut head, body) = venue.into_parts();
     strip(&mut head.headers);
     head.version = hyper::Version::HTTP_11;
-    Response::from_parts(head, BoxBody::new(Bounded::new(body, PART_TIMEOUT)))
+    let body = Bounded::new(body, PART_TIMEOUT);
+    let body = match outcome {
+        Some(outcome) => BoxBody::new(Heard::new(body, outcome)),
+        None => BoxBody::new(body),
+    };
+    Response::from_parts(head, body)
+}
+
+// A body whose parts are looked at as they pass. Where it ends early, or is too long to be read, the status alone is
+// written down.
+struct Heard<B: Body> {
+    body: B,
+    parts: Vec<u8>,
+    /// How long the whole is, where the venue says it.
+    whole: Option<u64>,
+    outcome: Option<Outcome>,
+}
+
+impl<B: Body> Heard<B> {
+    fn new(body: B, outcome: Outcome) -> Self {
+        let mut heard = Self {
+            whole: body.size_hint().exact(),
+            body,
+            parts: Vec::new(),
+            outcome: Some(outcome),
+        };
+        heard.note_end();
+        heard
+    }
+
+    // Before the last part is passed on, so that whoever has the whole answer finds what it said in the log.
+    fn note_end(&mut self) {
+        if self.body.is_end_stream() || self.whole == u64::try_from(self.parts.len()).ok() {
+            self.hear();
+        }
+    }
+
+    fn hear(&mut self) {
+        if let Some(outcome) = self.outcome.take() {
+            outcome.heard(std::mem::take(&mut self.parts));
+        }
+    }
+
+    fn note(&mut self, part: &[u8]) {
+        if self.outcome.is_none() {
+            return;
+        }
+        if self.parts.len().saturating_add(part.len()) > Outcome::MAX_BODY_BYTES {
+            (self.parts, self.outcome) = (Vec::new(), None);
+        } else {
+            self.parts.extend_from_slice(part);
+        }
+    }
+}
+
+// The bot's connection may be done with it without asking for its end. What was cut off is no JSON, and leaves it to the
+// status.
+impl<B: Body> Drop for Heard<B> {
+    fn drop(&mut self) {
+        self.hear();
+    }
+}
+
+impl<B> Body for Heard<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = self.get_mut();
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(part) = frame.data_ref() {
+                    this.note(part);
+                }
+                this.note_end();
+            }
+            None => this.hear(),
+            // What was cut off says nothing.
+            Some(Err(_)) => this.outcome = None,
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 // A body of which each part comes in time, or its end is an error: the bot's connection is closed in the middle, so that

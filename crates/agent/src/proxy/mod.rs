@@ -35,6 +35,7 @@ pub(crate) use self::{
     peer::caller_of,
     refusal::Refusal,
     upstream::{SendError, ToSend, Upstream},
+    webhook::PREFIX as WEBHOOKS,
 };
 use crate::agent::{Agent, stopped};
 

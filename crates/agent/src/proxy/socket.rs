@@ -86,7 +86,7 @@ async fn begin(
         .await
         .map_err(|why| Refusal::Decided(Code::Unreachable, why.to_string()))?;
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(passed_on(answer));
+        return Ok(passed_on(answer, None));
     }
     let client = client.ok_or(Refusal::Method)?;
     let response = switched(answer.headers());

@@ -33,7 +33,8 @@ use crate::{
     vault::client::Client,
 };
 
-const PREFIX: &str = "/-/webhook/";
+/// Where deliveries are handed over: this, and the item's name.
+pub(crate) const PREFIX: &str = "/-/webhook/";
 
 /// Whether a request is for this place, and for no venue.
 pub(super) fn is_meant(request: &Request<Incoming>) -> bool {

@@ -334,6 +334,12 @@ impl Keys for Held {
         Box::pin(async { Err(KeyError::Locked) })
     }
 
+    fn nonce_refused(&self, key: &KeyHandle, venue: &str) {
+        if let Some(agent) = self.agent.upgrade() {
+            agent.saw_key_elsewhere(key.item, &key.name, venue);
+        }
+    }
+
     fn over(&self, request: RequestId) {
         self.running.over(request);
     }

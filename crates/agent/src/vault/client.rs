@@ -97,8 +97,16 @@ impl Client {
         clients.iter().find(|client| client.token_sha256 == shown)
     }
 
+    /// Whether it may do whatever its key set can.
+    pub(crate) const fn is_bound_to_nothing(&self) -> bool {
+        !self.key_set.is_empty() && self.venues.is_empty() && self.kinds.is_empty()
+    }
+
     /// Why this client may not do that, where it may not: nothing of it is judged any further.
     pub(crate) fn is_beyond(&self, venue: &str, kind: Option<OperationKind>) -> Option<String> {
+        if self.key_set.is_empty() {
+            return Some("this client hands over webhooks, and has no keys".to_owned());
+        }
         if !self.venues.is_empty() && !self.venues.iter().any(|known| known == venue) {
             return Some(format!("this client is not let in to {}", visible(venue)));
         }
@@ -142,6 +150,9 @@ mod tests {
     #[test]
     fn a_bound_client_goes_no_further() {
         let (mut bound, _) = client("a");
+        let mut webhooks = bound.clone();
+        webhooks.key_set = String::new();
+        assert!(webhooks.is_beyond("okx", None).is_some());
         assert_eq!(bound.is_beyond("okx", Some(OperationKind::Withdraw)), None);
         bound.venues = vec!["kraken".into()];
         bound.kinds = vec![OperationKind::Read];

@@ -458,5 +458,5 @@ pub async fn let_in(agent: &Agent, venue: &str, secret: &str, policy: &str) -> (
         key_set: "main".into(),
     };
     let bot = client.call(add).await.unwrap();
-    (bot.base_url, bot.token.into_inner())
+    (bot.base_url(), bot.token.into_inner())
 }

@@ -233,7 +233,7 @@ pub(crate) enum Verb {
     /// Programs that may use the local proxy.
     #[command(
         subcommand,
-        after_help = "Examples:\n  touchkeep proxy add grid-bot --key-set main      prints its token, once\n  touchkeep proxy add report --kind read            may look, and nothing else\n  touchkeep proxy list\n  touchkeep proxy revoke grid-bot\n  touchkeep proxy exec -- python3 bot.py            no token to keep: it ends with the program"
+        after_help = "Examples:\n  touchkeep proxy add grid-bot --key-set main      prints its token, once\n  touchkeep proxy add report --kind read            may look, and nothing else\n  touchkeep proxy add shop --webhooks               hands over deliveries, and has no keys\n  touchkeep proxy list\n  touchkeep proxy revoke grid-bot\n  touchkeep proxy exec -- python3 bot.py            no token to keep: it ends with the program"
     )]
     Proxy(Proxy),
     /// Programs that may have values without a person being asked again.

@@ -12,6 +12,9 @@ pub(crate) enum Proxy {
         name: String,
         #[command(flatten)]
         bounds: Bounds,
+        /// No keys at all: it hands over webhooks' deliveries.
+        #[arg(long, conflicts_with_all = ["key_set", "venue", "kind"])]
+        webhooks: bool,
     },
     /// Programs that may use it.
     List,

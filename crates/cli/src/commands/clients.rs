@@ -1,6 +1,6 @@
 //! `proxy add | list | revoke | exec`.
 
-use std::{path::Path, process::ExitCode};
+use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use serde::Serialize;
 use touchkeep_core::{ClientId, Clock, Code, SystemClock, time};
@@ -23,22 +23,30 @@ use crate::{
 struct Added {
     id: ClientId,
     token: String,
+    /// Of the first venue.
     base_url: String,
+    base_urls: BTreeMap<String, String>,
+    webhooks: String,
 }
 
 pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
     match verb {
-        Proxy::Add { name, bounds } => {
+        Proxy::Add {
+            name,
+            bounds,
+            webhooks,
+        } => {
             let Bounds {
                 key_set,
                 venue,
                 kind,
             } = bounds;
             let is_bound = !venue.is_empty() || !kind.is_empty();
+            let only = venue.clone();
             let added = context
                 .call_asking(AddClient {
                     name: name.clone(),
-                    key_set,
+                    key_set: if webhooks { String::new() } else { key_set },
                 })
                 .await?;
             // Before anybody has the token.
@@ -55,15 +63,26 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
                 }
             }
             // EXPOSE: on stdout, once, to the person who asked for it.
+            let mut base_urls = added.base_urls;
+            base_urls.retain(|venue, _| only.is_empty() || only.contains(venue));
             let added = Added {
                 id: added.id,
                 token: added.token.into_inner(),
-                base_url: added.base_url,
+                base_url: base_urls.values().next().cloned().unwrap_or_default(),
+                base_urls,
+                webhooks: added.webhooks,
             };
             context.output.result(&added, |added| {
+                if webhooks {
+                    return format!(
+                        "Give {name} this (shown this once):\n\n  token     {}\n  address   {}ITEM\n\nIt shows the token in X-Touchkeep-Token. End its access with: touchkeep proxy revoke {name}",
+                        added.token, added.webhooks
+                    );
+                }
                 format!(
-                    "Give {name} this, in place of the real key (shown this once):\n\n  api key   {}\n  secret    anything of the form that its library takes\n  base url  {}\n\nIts public requests show it in X-Touchkeep-Token. End its access with: touchkeep proxy revoke {name}",
-                    added.token, added.base_url
+                    "Give {name} this, in place of the real key (shown this once):\n\n  api key   {}\n  secret    anything of the form that its library takes\n{}\n\nIts public requests show it in X-Touchkeep-Token. End its access with: touchkeep proxy revoke {name}",
+                    added.token,
+                    addresses(&added.base_urls)
                 )
             });
         }
@@ -93,6 +112,16 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
         Proxy::Exec(args) => return exec(args, context.global, context.output),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+// One line a venue.
+fn addresses(base_urls: &BTreeMap<String, String>) -> String {
+    let one = |(at, url): (usize, &String)| {
+        let label = if at == 0 { "base url" } else { "" };
+        format!("  {label:8}  {url}")
+    };
+    let lines: Vec<String> = base_urls.values().enumerate().map(one).collect();
+    lines.join("\n")
 }
 
 // What it is bound to, in words.

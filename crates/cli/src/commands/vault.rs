@@ -206,6 +206,14 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
             .as_deref()
             .map(|note| format!("\nnote   {note}"))
             .unwrap_or_default();
+        let attention: String = status
+            .attention
+            .iter()
+            .map(|one| {
+                let look = output.out(Style::Warn, "look");
+                format!("\n{look}   {}\n       {}", visible(&one.what), visible(&one.fix))
+            })
+            .collect();
         let resting: String = status
             .resting
             .iter()
@@ -217,7 +225,7 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
                 )
             })
             .collect();
-        format!("{state}{proxy}{armed}{note}{resting}{waiting}")
+        format!("{state}{proxy}{armed}{note}{attention}{resting}{waiting}")
     });
     Ok(ExitCode::SUCCESS)
 }

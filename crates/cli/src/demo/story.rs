@@ -139,8 +139,8 @@ async fn store_keys(stage: &Stage, output: Output) -> Result<Bot, Failure> {
     ));
     // EXPOSE: to the bot, in its environment; it opens nothing but the demo's proxy.
     Ok(Bot {
+        base_url: client.base_url(),
         token: client.token.into_inner(),
-        base_url: client.base_url,
     })
 }
 

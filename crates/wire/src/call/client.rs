@@ -1,5 +1,7 @@
 //! Programs that may use the proxy.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use touchkeep_core::{ClientId, UnixMillis};
 
@@ -10,7 +12,7 @@ calls! {
     AddClient = "client.add" -> NewClient {
         /// Display name: `grid-bot`.
         name: String,
-        /// The key set that it may use.
+        /// The key set that it may use. None where it is empty: it hands over webhooks' deliveries, and nothing else.
         key_set: String,
     }
     /// Programs that may use the proxy.
@@ -49,8 +51,18 @@ pub struct NewClient {
     pub id: ClientId,
     /// What it shows with every request: as the dummy API key, or in `X-Touchkeep-Token`.
     pub token: SecretText,
-    /// The proxy's base address for its venue.
-    pub base_url: String,
+    /// The proxy's base address for each venue of its key set, by the venue's id.
+    pub base_urls: BTreeMap<String, String>,
+    /// Where it hands over deliveries: this, and the item's name.
+    pub webhooks: String,
+}
+
+impl NewClient {
+    /// The first of its addresses.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        self.base_urls.values().next().cloned().unwrap_or_default()
+    }
 }
 
 /// A client of the proxy that ends with the program that asked for it.

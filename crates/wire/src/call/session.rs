@@ -52,12 +52,24 @@ pub struct Status {
     pub armed: Option<u64>,
     /// What a person should know of how the vault is locked here, in a sentence.
     pub note: Option<String>,
+    /// What a person should look into: keys that somebody else uses too.
+    pub attention: Vec<Attention>,
     /// Prompts that wait for a person.
     pub waiting: u32,
     /// Who asks nobody for a while, because its last questions went unanswered.
     pub resting: Vec<Resting>,
     /// The agent's version.
     pub version: String,
+}
+
+/// Something that a person should look into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Attention {
+    /// What was seen, in a sentence.
+    pub what: String,
+    /// What it means and what to do.
+    pub fix: String,
 }
 
 /// What the doctor found.

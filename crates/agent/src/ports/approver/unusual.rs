@@ -12,6 +12,8 @@ use crate::grants::unusual_of;
 const LOOKS_BACK: usize = 1000;
 /// Characters by whose look a person takes an address for another: those at either end.
 const LOOKED_AT: usize = 4;
+/// So few characters in an address are overlooked, or changed by whoever hopes for that.
+const OVERLOOKED: usize = 3;
 
 /// The most alarming first.
 pub(super) fn of(
@@ -76,7 +78,17 @@ fn destination(operation: &Operation, rows: &[Row]) -> Vec<String> {
         return Vec::new();
     }
     let mut unusual = Vec::new();
-    if earlier.iter().any(|known| seems(known, to)) {
+    let nearest = earlier.iter().filter_map(|known| apart(known, to)).min();
+    if let Some(apart) = nearest.filter(|apart| *apart <= OVERLOOKED) {
+        let characters = if apart == 1 {
+            "character"
+        } else {
+            "characters"
+        };
+        unusual.push(format!(
+            "an address that was used before is this one but for {apart} {characters}"
+        ));
+    } else if earlier.iter().any(|known| seems(known, to)) {
         unusual.push(
             "an address that was used before begins and ends like this one, and is another"
                 .to_owned(),
@@ -84,6 +96,14 @@ fn destination(operation: &Operation, rows: &[Row]) -> Vec<String> {
     }
     unusual.push("first time to this address".to_owned());
     unusual
+}
+
+// In how many characters two long texts differ that are of one length. Capitals count as such: in many addresses they are a
+// difference.
+fn apart(one: &str, other: &str) -> Option<usize> {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let comparable = one.len() == other.len() && one.len() > 4 * OVERLOOKED;
+    comparable.then(|| one.iter().zip(&other).filter(|(a, b)| a != b).count())
 }
 
 // Whether two addresses that differ look the same to whoever compares their ends, as most people do.
@@ -146,5 +166,23 @@ mod tests {
         assert!(seems(known, other) && seems(known, &other.to_uppercase()));
         assert!(!seems(known, "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5xxx"));
         assert!(!seems("abc", "abc"), "too short to have two ends");
+    }
+
+    #[test]
+    fn an_address_but_for_a_character_is_seen() {
+        let known = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
+        assert_eq!(
+            apart(known, "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdp"),
+            Some(1)
+        );
+        assert_eq!(
+            apart(known, "bc1qar0srrr7xfkvy5I643lydnw9re59gtzzwf5mdp"),
+            Some(2)
+        );
+        assert_eq!(
+            apart(known, "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5md"),
+            None
+        );
+        assert_eq!(apart("rDs", "rDt"), None, "too short to mean anything");
     }
 }
