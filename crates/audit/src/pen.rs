@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     task::{Context, Poll},
@@ -43,7 +44,7 @@ impl Pen {
         let of_thread = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("audit".into())
-            .spawn(move || of_thread.queue.serve(&|drafts| of_thread.write(drafts)))?;
+            .spawn(move || of_thread.serve())?;
         Ok(Self {
             shared,
             thread: Some(thread),
@@ -92,6 +93,12 @@ impl Drop for Pen {
 }
 
 impl Shared {
+    // A panic has been said, and refused what was to be written; what comes after it is written all the same.
+    fn serve(&self) {
+        let serve = || self.queue.serve(&|drafts| self.write(drafts));
+        while catch_unwind(AssertUnwindSafe(serve)).is_err() {}
+    }
+
     fn write(&self, drafts: &[Draft]) -> Result<Vec<Answer>, RecordError> {
         let mut writer = self.writer();
         let answers = writer.append(drafts, self.clock.as_ref())?;

@@ -154,6 +154,8 @@ impl Queue {
             if idle && state.closing {
                 return;
             }
+            // Somebody else has taken what there was.
+            state.hurry &= !idle;
             let now = Instant::now();
             let left = state.left(now);
             if !idle && !state.busy && (left.is_zero() || state.hurry || state.closing) {
