@@ -52,6 +52,8 @@ pub(super) fn token() {
     let mut device = Pkcs11Device::spawn(launch(), module, choice, Options::default()).unwrap();
     let pin = Pin::new(PIN.into());
     device.provision(Auth::Pin(&pin)).unwrap();
+    // Logged in once, for all that follow.
+    device.keep_session();
     for (name, algorithm, scheme) in [
         ("Ed25519", Algorithm::Ed25519, SignatureScheme::Ed25519),
         ("ES256", Algorithm::P256, SignatureScheme::EcdsaP256Sha256),
