@@ -19,6 +19,9 @@ use super::{ROUNDS, drafted, median, order, per_call, row};
 
 const CALLS: u32 = 500;
 
+/// Signs, and drops the signature.
+type Bare = Box<dyn Fn(&[u8])>;
+
 /// A key, as a vault has it and as aws-lc-rs has it once it was read.
 struct Key {
     name: &'static str,
@@ -26,7 +29,7 @@ struct Key {
     venue: &'static dyn Venue,
     request: Request,
     secret: ApiSecret,
-    bare: Box<dyn Fn(&[u8])>,
+    bare: Bare,
 }
 
 /// Measures and prints.
