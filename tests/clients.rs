@@ -240,6 +240,21 @@ fn python_ccxt_follows_the_market_over_a_websocket() {
 }
 
 #[test]
+fn python_ccxt_watches_its_orders_over_krakens_private_websocket_and_places_none_there() {
+    let desk = Desk::set("kraken", "hmac", python("ccxt_kraken_pro.py"));
+    let said = desk.says(&["follow", "BTC/USDT"]);
+    assert_eq!(said, "seen open\nseen canceled\n");
+    let refused = desk.fails(&["order", "BTC/USDT"]);
+    assert!(refused.starts_with("ExchangeError: "), "{refused}");
+    assert!(
+        refused.contains("Touchkeep: only data is asked for over a socket"),
+        "{refused}"
+    );
+    let kept = desk.exchange.owned("USDT");
+    assert_eq!(kept, "100000.00000000", "nothing is locked by an order");
+}
+
+#[test]
 fn python_ccxt_works_at_kraken() {
     let desk = Desk::set("kraken", "hmac", python("ccxt_kraken.py"));
     desk.knows_the_address();

@@ -1,13 +1,15 @@
 //! What the agent decides about WebSockets: who may open one, and what of a login is signed.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
+use http_body_util::{BodyExt, Limited};
+use hyper::{Response, body::Incoming as Body};
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{Code, RequestId, text::visible};
-use touchkeep_pipeline::{Client as Asker, Incoming};
+use touchkeep_pipeline::{Client as Asker, Incoming, LoggedIn, LoginTurn};
 use touchkeep_venue::{
-    OperationKind, Outgoing, Request,
-    stream::{Guard, LOGIN},
+    OperationKind, Request,
+    stream::{Guard, LOGIN, LoginAsked, Values},
 };
 
 use crate::{
@@ -16,6 +18,17 @@ use crate::{
     proxy::Refusal,
     vault::client::Client,
 };
+
+/// What an answer with a token may be long, and how long it may take after its head.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A login that was signed, or the token that was fetched for it.
+pub(crate) struct Ours {
+    pub(crate) values: Values,
+    /// To be dropped once the login was said.
+    pub(crate) turn: Option<LoginTurn>,
+}
 
 /// Whose socket it is, and where it goes.
 #[derive(Debug, Clone)]
@@ -42,8 +55,25 @@ impl Agent {
         })
     }
 
-    /// Takes the login of a socket to its signature.
-    pub(crate) async fn logs_in(&self, socket: &Socket, guard: Guard) -> Result<Outgoing, Refusal> {
+    /// The name of the key that would log in over a socket.
+    pub(crate) fn name_of_key(&self, socket: &Socket) -> Result<Values, Refusal> {
+        self.with_client(socket, |client, pipeline| {
+            if let Some(why) = client.is_beyond(&socket.venue, Some(OperationKind::Read)) {
+                return Err(Refusal::Decided(Code::Denied, why));
+            }
+            let name = pipeline.name_of_key(&socket.venue, &client.key_set);
+            name.map(|name| Values::of_key(&name))
+                .map_err(|why| refusal_of(&why.into()))
+        })
+    }
+
+    /// Takes the login of a socket to its signature, or to the token that the venue gives for it.
+    pub(crate) async fn logs_in(
+        &self,
+        socket: &Socket,
+        guard: Guard,
+        asked: &LoginAsked,
+    ) -> Result<Ours, Refusal> {
         self.works();
         let (client, pipeline) = self.with_client(socket, |client, pipeline| {
             Ok((client.clone(), pipeline.clone()))
@@ -68,12 +98,21 @@ impl Agent {
                 path: socket.path.clone(),
                 query: Vec::new(),
                 content_type: None,
-                body: Vec::new(),
+                body: asked.body(),
             },
         };
-        let signed = pipeline.login(guard, incoming).await;
+        let done = pipeline.login(guard, incoming).await;
         self.prompts().changed("audit");
-        signed.map_err(|why| refusal_of(&why))
+        match done.map_err(|why| refusal_of(&why))? {
+            LoggedIn::Signed { values, turn } => Ok(Ours {
+                values: guard.signed(&values),
+                turn,
+            }),
+            LoggedIn::Answered(answer) => Ok(Ours {
+                values: token_in(guard, answer).await?,
+                turn: None,
+            }),
+        }
     }
 
     /// Records that something was asked for over a socket which is not done there.
@@ -114,4 +153,16 @@ impl Agent {
         let client = self.client_of(armed.clients(), &socket.token);
         then(&client.ok_or_else(unknown)?, armed.pipeline())
     }
+}
+
+// What the venue answers a request for a token with. Its own words on why there is none stay in the log.
+async fn token_in(guard: Guard, answer: Response<Body>) -> Result<Values, Refusal> {
+    let none = || {
+        let why = "the venue gave no token for this socket; does the key have the right to its WebSockets?";
+        Refusal::Decided(Code::Denied, why.to_owned())
+    };
+    let body = Limited::new(answer.into_body(), MAX_TOKEN_BYTES).collect();
+    let body = tokio::time::timeout(TOKEN_TIMEOUT, body).await;
+    let body = body.map_err(|_| none())?.map_err(|_| none())?;
+    guard.answered(&body.to_bytes()).ok_or_else(none)
 }

@@ -358,3 +358,85 @@ async fn a_venue_whose_clock_is_hours_away_is_not_followed_and_a_person_is_told(
     let time: i64 = time.split('&').next().unwrap().parse().unwrap();
     assert!((time - common::now_ms()).abs() < 30_000);
 }
+
+/// A venue over HTTP/2 that does something else than it is asked, and the requests that reached it.
+struct OddVenue {
+    _child: tokio::process::Child,
+    port: u16,
+    seen: tokio::io::Lines<tokio::io::BufReader<tokio::process::ChildStdout>>,
+}
+
+impl OddVenue {
+    async fn start(authority: &Authority, how: &str) -> Self {
+        use tokio::io::AsyncBufReadExt;
+
+        let python = std::env::var_os("TOUCHKEEP_PYTHON").unwrap_or_else(|| "python3".into());
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/h2_venue.py");
+        let mut child = tokio::process::Command::new(python)
+            .current_dir(authority.folder.path())
+            .args(["-B", script, "good.pem", "good.key", how])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut seen = tokio::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        let port = seen.next_line().await.unwrap().expect("is h2 there?");
+        Self {
+            _child: child,
+            port: port.parse().unwrap(),
+            seen,
+        }
+    }
+
+    // Up to the next GET of this path: the orders before it.
+    async fn orders_before(&mut self, path: &str) -> usize {
+        let mut orders = 0;
+        loop {
+            let line = tokio::time::timeout(PATIENCE, self.seen.next_line()).await;
+            let line = line.unwrap().unwrap().unwrap();
+            orders += usize::from(line.starts_with("POST"));
+            if line == format!("GET {path}") {
+                return orders;
+            }
+        }
+    }
+}
+
+// A venue may say that it did not come to a request. We do not take its word for it: whoever asked does that.
+#[tokio::test]
+async fn an_order_whose_stream_the_venue_refuses_is_not_sent_again() {
+    let authority = Authority::new();
+    authority.certificate("good", "localhost", false);
+    for how in ["refuses", "goes-away"] {
+        let mut venue = OddVenue::start(&authority, how).await;
+        let desk = Desk::new(&authority, &format!("https://localhost:{}", venue.port)).await;
+        for n in 1..=3 {
+            let (status, answer) = desk.order().await;
+            assert_eq!(status, 504, "{how}: {answer}\n{}", desk.agent.log());
+            assert!(answer.contains("is not known"), "{answer}");
+            let path = format!("/api/v3/ticker/price?symbol=N{n}");
+            let (status, _) = bot(&desk.base, &desk.token, "GET", &path, "").await;
+            assert_eq!(
+                status, 200,
+                "{how}: a new connection serves what comes next"
+            );
+            assert_eq!(venue.orders_before(&path).await, 1, "{how}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn orders_wait_where_the_venue_takes_one_at_a_time_and_each_goes_once() {
+    let authority = Authority::new();
+    authority.certificate("good", "localhost", false);
+    let mut venue = OddVenue::start(&authority, "one-at-a-time").await;
+    let desk = Desk::new(&authority, &format!("https://localhost:{}", venue.port)).await;
+    let all = tokio::join!(desk.order(), desk.order(), desk.order(), desk.order());
+    for (status, answer) in [all.0, all.1, all.2, all.3] {
+        assert_eq!(status, 200, "{answer}");
+    }
+    let path = "/api/v3/ticker/price?symbol=LAST";
+    bot(&desk.base, &desk.token, "GET", path, "").await;
+    assert_eq!(venue.orders_before(path).await, 4);
+}

@@ -31,7 +31,9 @@ mod turns;
 
 pub use error::{KeyError, NotDone, NotSigned, SendError};
 pub use outcome::Outcome;
-pub use pipeline::{Client, Done, Incoming, KEY_SET, Pipeline, Settings, past_of};
+pub use pipeline::{
+    Client, Done, Incoming, KEY_SET, LoggedIn, LoginTurn, Pipeline, Settings, past_of,
+};
 pub use ports::{
     Answer, Answering, Approver, Consent, DeviceJob, HistorySource, KeyHandle, Keys, Question,
     Signer, Standing, Upstream,

@@ -2,6 +2,8 @@
 
 mod login;
 
+pub use login::{LoggedIn, LoginTurn};
+
 use std::{sync::Arc, time::Duration};
 
 use data_encoding::HEXLOWER;

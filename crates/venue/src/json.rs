@@ -69,6 +69,15 @@ impl Json {
         }
     }
 
+    /// The first of a list.
+    #[must_use]
+    pub fn first(&self) -> Option<&Self> {
+        match self {
+            Self::List(values) => values.first(),
+            _ => None,
+        }
+    }
+
     /// A number's digits, or a text.
     #[must_use]
     pub fn plain(&self) -> Option<&str> {

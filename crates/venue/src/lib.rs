@@ -48,7 +48,8 @@ pub use refusing::{Reason, refusal};
 pub use request::{Request, Unreadable};
 pub use shown::Showing;
 pub use venue::{
-    Algorithm, Counter, Encoding, PublicKeyForm, Scheme, SecretForm, Transport, VenueInfo,
+    Algorithm, Counter, Encoding, PublicKeyForm, Scheme, SecretForm, SocketInfo, Transport,
+    VenueInfo,
 };
 pub use venues::{
     backpack, binance, bitfinex, bitget, bitstamp, bybit, coinbase, coinbaseexchange, cryptocom,

@@ -149,6 +149,20 @@ pub enum Transport {
     FixLogon,
 }
 
+/// What most of them have.
+pub(crate) const WITH_SOCKETS: &[Transport] = &[Transport::Rest, Transport::WebSocketLogin];
+
+/// A WebSocket that is relayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SocketInfo {
+    /// Its path at the proxy, after the venue's name. A path that ends in `*` is a beginning.
+    pub path: &'static str,
+    /// The venue's server, with the path there where it is another.
+    pub server: &'static str,
+    /// Whether somebody can log in there. Over the others only public data can be had.
+    pub login: bool,
+}
+
 /// One venue, for a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VenueInfo {

@@ -1,8 +1,8 @@
 //! Venues that requests are signed for.
 
 use serde::Serialize;
-use touchkeep_venue::{VenueInfo, venues};
-use touchkeep_wire::VenueSummary;
+use touchkeep_venue::{SocketInfo, VenueInfo, stream::sockets, venues};
+use touchkeep_wire::{SocketSummary, VenueSummary};
 
 pub(crate) fn list() -> Vec<VenueSummary> {
     venues().iter().map(summary).collect()
@@ -14,6 +14,7 @@ fn summary(info: &VenueInfo) -> VenueSummary {
         name: info.name.to_owned(),
         keys: info.schemes.iter().map(|s| word(&s.algorithm)).collect(),
         transports: info.transports.iter().map(word).collect(),
+        sockets: sockets(info.id).iter().map(socket).collect(),
         key_classes: info.key_classes.iter().map(word).collect(),
         passphrase: info.passphrase,
         counter: word(&info.counter),
@@ -22,6 +23,14 @@ fn summary(info: &VenueInfo) -> VenueSummary {
         data_date: info.data_date.to_owned(),
         source: info.source.to_owned(),
         key_rules: info.key_rules.to_vec(),
+    }
+}
+
+fn socket(info: &SocketInfo) -> SocketSummary {
+    SocketSummary {
+        path: info.path.to_owned(),
+        server: info.server.to_owned(),
+        login: info.login,
     }
 }
 

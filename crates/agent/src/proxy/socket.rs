@@ -1,47 +1,63 @@
 //! WebSockets: `ws://127.0.0.1:PORT/<venue>/<path there>`. One over which nothing but data can be asked for is spliced
-//! through; of the others every message of the client is read first. What the venue says goes through either way.
+//! through; of the others every message of the client is read first, see [`relay`].
+
+mod relay;
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{SinkExt, StreamExt};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
     header::{
-        CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
-        SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+        CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+        SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+        UPGRADE,
     },
     http::request::Parts,
     upgrade::{OnUpgrade, Upgraded},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{task::JoinHandle, time::interval};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Message,
-        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
-    },
-};
+use tokio::time::interval;
 use touchkeep_core::Code;
-use touchkeep_venue::stream::{Guard, Heard, Stream, stream};
+use touchkeep_pipeline::LoginTurn;
+use touchkeep_venue::stream::{Stream, stream, token_kept};
 
-use super::{Answer, Ends, Refusal, Seat, ToSend, answer::whole, guard, passed_on, sits};
+use super::{Answer, Asked, Ends, Refusal, Seat, ToSend, answer::whole, guard, passed_on, sits};
 use crate::{agent::Agent, sockets::Socket};
 
-/// What a client may say at once.
-const MAX_CLIENT_BYTES: usize = 64 * 1024;
-/// What a venue may.
-const MAX_VENUE_BYTES: usize = 16 * 1024 * 1024;
 /// How often it is looked whether the client still has its token and the vault is open.
 const LOOK: Duration = Duration::from_secs(2);
-/// A client that is refused this often is not listened to any longer.
-const MAX_REFUSALS: u32 = 16;
 
 /// Whether a request asks for a WebSocket.
 pub(super) fn is_asked_for<B>(request: &Request<B>) -> bool {
     let upgrade = request.headers().get(UPGRADE);
     upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// The answer to a client that asks over REST for the token of a socket; none where it asks for something else. It gets no
+/// token, only what lets it open a socket here.
+pub(super) fn without_token(
+    agent: &Agent,
+    asked: &Asked,
+) -> Option<Result<Response<Answer>, Refusal>> {
+    let (venue, port, token) = (&asked.venue, asked.port, &asked.token);
+    let sockets = format!("ws://127.0.0.1:{port}/{token}/{venue}");
+    let request = &asked.request;
+    let kept = token_kept(venue, &request.method, &request.path, &sockets)?;
+    let socket = Socket {
+        token: token.clone(),
+        venue: venue.clone(),
+        path: request.path.clone(),
+        peer: asked.peer,
+        port,
+    };
+    let answer = |_| {
+        let mut response = Response::new(whole(Bytes::from(kept.to_text())));
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+        response
+    };
+    Some(agent.opens(&socket).map(answer))
 }
 
 /// Opens one, and serves it from then on.
@@ -79,12 +95,15 @@ async fn begin(
         port: from.port,
     };
     let base = agent.opens(&socket)?;
-    let asked = to_send(head, &going, base)?;
+    let mut asked = to_send(head, &going, base.as_deref())?;
+    let query = head.uri.query().unwrap_or_default();
+    let turn = enter(&agent, &socket, &going, query, base.is_some(), &mut asked).await?;
     let answer = agent
         .upstream()
         .open_socket(asked)
         .await
         .map_err(|why| Refusal::Decided(Code::Unreachable, why.to_string()))?;
+    drop(turn);
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(passed_on(answer, None));
     }
@@ -96,7 +115,7 @@ async fn begin(
             return;
         };
         match going.guard {
-            Some(guard) => guarded(&agent, &socket, guard, client, venue).await,
+            Some(guard) => relay::guarded(&agent, &socket, guard, client, venue).await,
             None => spliced(&agent, &socket, client, venue).await,
         }
     });
@@ -104,7 +123,7 @@ async fn begin(
 }
 
 // The client's opening handshake, to the venue. Without compression where messages are read.
-fn to_send(head: &Parts, going: &Stream, base: Option<String>) -> Result<ToSend, Refusal> {
+fn to_send(head: &Parts, going: &Stream, base: Option<&str>) -> Result<ToSend, Refusal> {
     let text = |name: &HeaderName| {
         let value = head.headers.get(name)?;
         value.to_str().ok().map(str::to_owned)
@@ -132,17 +151,52 @@ fn to_send(head: &Parts, going: &Stream, base: Option<String>) -> Result<ToSend,
             .iter()
             .filter_map(|name| Some((name.to_string(), text(name)?))),
     );
-    let origin = base.unwrap_or_else(|| going.origin.replacen("ws", "http", 1));
-    let query = head
-        .uri
-        .query()
-        .map_or_else(String::new, |query| format!("?{query}"));
+    let query = head.uri.query().unwrap_or_default();
     Ok(ToSend {
         method: "GET".to_owned(),
-        address: format!("{}{}{query}", origin.trim_end_matches('/'), going.path),
+        address: address(base.unwrap_or(going.origin), &going.path, query),
         headers,
         body: Vec::new(),
     })
+}
+
+fn address(origin: &str, path: &str, query: &str) -> String {
+    let origin = origin.replacen("ws", "http", usize::from(origin.starts_with("ws")));
+    let asked = if query.is_empty() { "" } else { "?" };
+    format!("{}{path}{asked}{query}", origin.trim_end_matches('/'))
+}
+
+// Where the opening itself is the login, ours is put in. What it returns is kept until the venue has it.
+async fn enter(
+    agent: &Agent,
+    socket: &Socket,
+    going: &Stream,
+    query: &str,
+    practice: bool,
+    to_send: &mut ToSend,
+) -> Result<Option<LoginTurn>, Refusal> {
+    let entered = going
+        .guard
+        .and_then(|guard| Some((guard, guard.entered(query)?)));
+    let Some((guard, asked)) = entered else {
+        return Ok(None);
+    };
+    let ours = agent.logs_in(socket, guard, &asked).await?;
+    let unwritten =
+        || Refusal::Decided(Code::Denied, "the venue named no server of its own".into());
+    let entrance = guard.entrance(query, &ours.values).ok_or_else(unwritten)?;
+    let origin = entrance.origin.filter(|_| !practice);
+    let there = to_send.address.split('?').next().unwrap_or_default();
+    // EXPOSE: to the venue that the key is of.
+    to_send.address = match origin {
+        Some(origin) => address(&origin, &going.path, &entrance.query),
+        None => address(there, "", &entrance.query),
+    };
+    let headers = entrance.headers.into_iter();
+    to_send
+        .headers
+        .extend(headers.map(|(name, value)| (name.to_owned(), value)));
+    Ok(ours.turn)
 }
 
 fn switched(venue: &HeaderMap) -> Response<Answer> {
@@ -180,157 +234,5 @@ async fn shut_out(agent: &Agent, socket: &Socket) {
         if agent.lets_in(&socket.token).is_err() {
             return;
         }
-    }
-}
-
-type Side = WebSocketStream<TokioIo<Upgraded>>;
-
-// What the client said, and what is said in its place, or why nothing is.
-type LoggedIn = (Vec<u8>, Result<String, String>);
-
-/// Both ends of a socket whose client is listened to.
-struct Relay {
-    agent: Arc<Agent>,
-    socket: Socket,
-    guard: Guard,
-    client: Side,
-    venue: Side,
-    login: Option<JoinHandle<LoggedIn>>,
-    refusals: u32,
-}
-
-async fn guarded(
-    agent: &Arc<Agent>,
-    socket: &Socket,
-    guard: Guard,
-    client: Upgraded,
-    venue: Upgraded,
-) {
-    let bounded = |bytes| {
-        WebSocketConfig::default()
-            .max_message_size(Some(bytes))
-            .max_frame_size(Some(bytes))
-    };
-    let (of_client, of_venue) = (bounded(MAX_CLIENT_BYTES), bounded(MAX_VENUE_BYTES));
-    let client = TokioIo::new(client);
-    let venue = TokioIo::new(venue);
-    let mut relay = Relay {
-        agent: Arc::clone(agent),
-        socket: socket.clone(),
-        guard,
-        client: Side::from_raw_socket(client, Role::Server, Some(of_client)).await,
-        venue: Side::from_raw_socket(venue, Role::Client, Some(of_venue)).await,
-        login: None,
-        refusals: 0,
-    };
-    tokio::select! {
-        _ = relay.run() => {}
-        () = shut_out(agent, socket) => {
-            let why = CloseFrame {
-                code: CloseCode::Policy,
-                reason: "Touchkeep: no access any more".into(),
-            };
-            let _ = tokio::time::timeout(LOOK, relay.client.close(Some(why))).await;
-        }
-    }
-    if let Some(login) = relay.login.take() {
-        login.abort();
-    }
-    let _ = tokio::time::timeout(LOOK, relay.venue.close(None)).await;
-}
-
-impl Relay {
-    // Ends with none when one side has ended.
-    async fn run(&mut self) -> Option<()> {
-        loop {
-            tokio::select! {
-                said = self.client.next() => self.client_said(said?.ok()?).await?,
-                said = self.venue.next() => self.venue_said(said?.ok()?).await?,
-                signed = done(&mut self.login) => self.logged_in(signed?).await?,
-            }
-        }
-    }
-
-    async fn venue_said(&mut self, said: Message) -> Option<()> {
-        match said {
-            Message::Text(_) | Message::Binary(_) => self.client.send(said).await.ok(),
-            Message::Close(frame) => {
-                let _ = self.client.close(frame).await;
-                None
-            }
-            // Each side's are answered where they come in.
-            _ => Some(()),
-        }
-    }
-
-    async fn client_said(&mut self, said: Message) -> Option<()> {
-        let text = match said {
-            Message::Text(text) => text,
-            Message::Binary(_) => return self.refuse(b"", "a message that is not text").await,
-            Message::Close(_) => return None,
-            _ => return Some(()),
-        };
-        match self.guard.hears(text.as_bytes()) {
-            Heard::Reads => self.venue.send(Message::Text(text)).await.ok(),
-            Heard::Refused(word) => self.refuse(text.as_bytes(), &word).await,
-            Heard::Login(_) if self.login.is_some() => {
-                self.refuse(text.as_bytes(), "a second login beside the first")
-                    .await
-            }
-            Heard::Login(asked)
-                if asked.key.starts_with("tkc_") && asked.key != self.socket.token =>
-            {
-                self.refuse(text.as_bytes(), "a login with another token")
-                    .await
-            }
-            Heard::Login(asked) => {
-                let (agent, socket, guard) =
-                    (Arc::clone(&self.agent), self.socket.clone(), self.guard);
-                let said = text.as_bytes().to_vec();
-                self.login = Some(tokio::spawn(async move {
-                    let signed = agent.logs_in(&socket, guard).await;
-                    let ours = match signed {
-                        Ok(signed) => guard
-                            .login_message(&asked, &signed)
-                            .ok_or_else(|| "the login cannot be written".to_owned()),
-                        Err(refusal) => Err(refusal.words()),
-                    };
-                    (said, ours)
-                }));
-                Some(())
-            }
-        }
-    }
-
-    async fn logged_in(&mut self, (said, ours): LoggedIn) -> Option<()> {
-        self.login = None;
-        match ours {
-            // EXPOSE: to the venue that the key is of.
-            Ok(ours) => self.venue.send(Message::text(ours)).await.ok(),
-            Err(words) => self.say_no(&said, &words).await,
-        }
-    }
-
-    async fn refuse(&mut self, said: &[u8], word: &str) -> Option<()> {
-        self.refusals += 1;
-        if self.refusals > MAX_REFUSALS {
-            return None;
-        }
-        self.agent.refused_over(&self.socket, word).await;
-        let words = "only data is asked for over a socket; orders go over REST";
-        self.say_no(said, words).await
-    }
-
-    async fn say_no(&mut self, said: &[u8], words: &str) -> Option<()> {
-        let refusal = self.guard.refusal(said, &format!("Touchkeep: {words}"));
-        self.client.send(Message::text(refusal)).await.ok()
-    }
-}
-
-// What came of a login, once something did.
-async fn done<T>(login: &mut Option<JoinHandle<T>>) -> Option<T> {
-    match login {
-        Some(login) => login.await.ok(),
-        None => std::future::pending().await,
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use touchkeep_core::{Code, text::visible};
-use touchkeep_wire::{Failure, ListVenues, VenueSummary};
+use touchkeep_wire::{Failure, ListVenues, SocketSummary, VenueSummary};
 
 use super::{Context, Done};
 use crate::{args::Venue, layout, output::Style};
@@ -86,8 +86,30 @@ fn page(venue: &VenueSummary) -> String {
     let facts = facts.map(|(name, value)| format!("{name:<16}{value}"));
     let rules = venue.key_rules.iter().map(|rule| format!("- {rule}"));
     let rules: Vec<String> = rules.collect();
-    if rules.is_empty() {
-        return facts.join("\n");
-    }
-    format!("{}\n\n{}", facts.join("\n"), rules.join("\n"))
+    let parts = [facts.join("\n"), sockets(venue), rules.join("\n")];
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("\n\n")
 }
+
+fn sockets(venue: &VenueSummary) -> String {
+    if venue.sockets.is_empty() {
+        return String::new();
+    }
+    let row = |socket: &SocketSummary| {
+        let what = if socket.login {
+            "login, then reading"
+        } else {
+            "public data"
+        };
+        vec![socket.path.clone(), what.into(), socket.server.clone()]
+    };
+    let rows: Vec<_> = venue.sockets.iter().map(row).collect();
+    let table = layout::table(&["SOCKET", "FOR", "SERVER"], &rows);
+    if !venue.sockets.iter().any(|socket| socket.login) {
+        return table;
+    }
+    format!("{table}\n\n{PROVED}")
+}
+
+const PROVED: &str = "Logins were tried with ccxt.pro through the proxy, against a venue of the tests that checks them by\n\
+    itself and takes ccxt's own; never against the venue's own servers.";

@@ -1,20 +1,35 @@
 //! The login of a socket: the same way as a request - read, key, decision, record, signature - but that what was signed is
-//! handed over and not sent.
+//! handed over, to be said over the socket. Only a request for a socket's token is sent, and the venue's answer handed over.
 
 use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_policy::Allowed;
-use touchkeep_venue::{
-    Decoded, Outgoing, Venue,
-    stream::{Guard, Login},
-};
+use touchkeep_venue::{Decoded, Outgoing, Venue, stream::Guard};
 
 use super::{Incoming, Lasts, Parts, Pipeline, Read, about};
 use crate::{
     NotDone, NotSigned, Question, Upstream,
     sign::{Means, Signed, sign},
+    turns::Turn,
 };
+
+/// What a login was signed for.
+pub enum LoggedIn<R> {
+    /// To be said over the socket.
+    Signed {
+        /// What was signed, with its values as headers.
+        values: Outgoing,
+        /// Where the venue counts what a key signs, nothing else is signed with the key before this is dropped: so not before
+        /// the login was said.
+        turn: Option<LoginTurn>,
+    },
+    /// The venue's answer to a request for a token.
+    Answered(R),
+}
+
+/// The turn of a key.
+pub struct LoginTurn(#[expect(dead_code, reason = "held for its end")] Turn);
 
 impl<U: Upstream> Pipeline<U> {
     /// Takes the login of a socket all the way to its signature. The request's method is
@@ -22,8 +37,12 @@ impl<U: Upstream> Pipeline<U> {
     ///
     /// # Errors
     /// Why it is not signed.
-    pub async fn login(&self, guard: Guard, incoming: Incoming) -> Result<Outgoing, NotDone> {
-        let venue = Login::of(guard).ok_or(NotSigned::NoVenue)?;
+    pub async fn login(
+        &self,
+        guard: Guard,
+        incoming: Incoming,
+    ) -> Result<LoggedIn<U::Response>, NotDone> {
+        let venue = guard.login();
         let private = match venue.decode(&incoming.http) {
             Ok(Decoded::Private(private)) => *private,
             Ok(Decoded::Public(_)) => return Err(NotSigned::NoVenue.into()),
@@ -49,9 +68,19 @@ impl<U: Upstream> Pipeline<U> {
         };
         let (allowed, tell) = self.allowed(&mut read).await?;
         let parts = Arc::clone(&self.0);
-        let task = tokio::spawn(async move { parts.hand_over(allowed, read, tell).await });
+        let asks = venue.asks_the_venue();
+        let task = tokio::spawn(async move { parts.hand_over(allowed, read, tell, asks).await });
         task.await
             .unwrap_or_else(|_| Err(NotSigned::Interrupted.into()))
+    }
+
+    /// The name of the key that a login over a socket would be signed with. Says nothing that a signature does.
+    ///
+    /// # Errors
+    /// When there is no such key, or the vault is locked.
+    pub fn name_of_key(&self, venue: &str, key_set: &str) -> Result<String, NotSigned> {
+        let class = touchkeep_venue::OperationKind::Read.class();
+        Ok(self.0.keys.key_for(venue, key_set, class)?.api_key)
     }
 
     /// Where the practice venue of this set is, in place of a venue's sockets; none for real venues.
@@ -69,7 +98,8 @@ impl<U: Upstream> Parts<U> {
         allowed: Allowed,
         read: Read,
         tell: Option<Question>,
-    ) -> Result<Outgoing, NotDone> {
+        asks: bool,
+    ) -> Result<LoggedIn<U::Response>, NotDone> {
         let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
         let recording = self.log.recording_intent(allowed, &intent);
         let recorded = recording.await.map_err(NotSigned::from)?;
@@ -94,18 +124,47 @@ impl<U: Upstream> Parts<U> {
             settings: self.settings,
         };
         let signed = sign(recorded, private, &key, venue, means).await;
-        let event = match &signed {
-            Ok(_) => Event::new(Kind::Outcome, Decision::Done).text("the login was signed"),
+        let Signed { outgoing, turn } = match signed {
+            Ok(signed) => signed,
             Err(why) => {
-                Event::new(Kind::Outcome, Decision::Failed).text(format!("not signed: {why}"))
+                let event = Event::new(Kind::Outcome, Decision::Failed);
+                let event = event.text(format!("not signed: {why}"));
+                self.outcome(seq, event, &incoming, &key).await;
+                return Err(why.into());
             }
         };
+        let (done, event) = if asks {
+            self.ask(outgoing, key.base_url.clone()).await
+        } else {
+            let event = Event::new(Kind::Outcome, Decision::Done).text("the login was signed");
+            let turn = turn.map(LoginTurn);
+            let values = outgoing;
+            (Ok(LoggedIn::Signed { values, turn }), event)
+        };
         self.outcome(seq, event, &incoming, &key).await;
-        let Signed { outgoing, turn } = signed?;
-        drop(turn);
         if let Some(question) = &tell {
             self.approver.tell(question);
         }
-        Ok(outgoing)
+        done
+    }
+
+    // Asks for a token. Nothing is lost where no answer comes: a token that nobody has opens nothing.
+    async fn ask(
+        &self,
+        outgoing: Outgoing,
+        base_url: Option<String>,
+    ) -> (Result<LoggedIn<U::Response>, NotDone>, Event) {
+        match self.upstream.send(outgoing, base_url).await {
+            Ok(answer) => {
+                let words = format!("a token was asked for: {}", U::status(&answer));
+                let event = Event::new(Kind::Outcome, Decision::Done).text(words);
+                (Ok(LoggedIn::Answered(answer)), event)
+            }
+            Err(why) => {
+                let event = Event::new(Kind::Outcome, Decision::Failed);
+                let event = event.text(format!("no token came: {why}"));
+                (Err(why.into()), event)
+            }
+        }
     }
 }

@@ -4,13 +4,15 @@
 //! (docs.backpack.exchange). Of a batch each order repeats the instruction. The instruction stands in the endpoint's row, so an
 //! endpoint without a row cannot be signed at all.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 use crate::{
     Json,
@@ -41,7 +43,11 @@ impl Venue for Backpack {
     }
 
     fn info(&self) -> VenueInfo {
-        Facts::new(VENUE, SCHEMES).info(table())
+        Facts {
+            transports: WITH_SOCKETS,
+            ..Facts::new(VENUE, SCHEMES)
+        }
+        .info(table())
     }
 
     fn decode(&self, request: &Request) -> Result<Decoded, Unreadable> {

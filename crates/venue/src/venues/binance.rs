@@ -4,6 +4,8 @@
 //! Neither method nor path is covered, so a signature alone is worth more than the request it was made for: it never
 //! leaves this program without the request. A client's `signature` is dropped; its `timestamp` is replaced in its place.
 
+pub(crate) mod socket;
+
 use touchkeep_core::UnixMillis;
 
 use crate::{

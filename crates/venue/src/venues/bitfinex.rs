@@ -2,13 +2,15 @@
 //!
 //! Signed are path, nonce and body, with HMAC-SHA384 (docs.bitfinex.com, REST auth). The HTTP method is not covered.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 use crate::{Counter, reading::Query};
 
@@ -36,6 +38,7 @@ impl Venue for Bitfinex {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             counter: Counter::Nonce,
             ..Facts::new(VENUE, SCHEMES)
         }

@@ -10,7 +10,7 @@ use crate::{
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 
 /// The name in paths, items and rules.
@@ -40,6 +40,7 @@ impl Venue for Bitget {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             passphrase: true,
             ..Facts::new(VENUE, SCHEMES)
         }

@@ -3,17 +3,16 @@
 //! Signed are time, key, window, and the query of a GET or the body of a POST (bybit-exchange/docs of 2026-07-24). Neither
 //! method nor path is covered, so a signature never leaves this program without the request.
 
+pub(crate) mod socket;
+
+use crate::reading::{MAX_WINDOW_MS, Query};
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
-};
-use crate::{
-    Transport,
-    reading::{MAX_WINDOW_MS, Query},
+    venue::{Facts, WITH_SOCKETS},
 };
 
 /// The name in paths, items and rules.
@@ -43,7 +42,7 @@ impl Venue for Bybit {
 
     fn info(&self) -> VenueInfo {
         Facts {
-            transports: &[Transport::Rest, Transport::WebSocketLogin],
+            transports: WITH_SOCKETS,
             ..Facts::new(VENUE, SCHEMES)
         }
         .info(table())

@@ -4,13 +4,15 @@
 //! (docs.cdp.coinbase.com; coinbase-advanced-py of 2026-06-19 for ES256, cdp-sdk of 2026-08-20 for EdDSA): it never leaves
 //! this program without the request. Old keys of the App sign time, method, path and body with HMAC-SHA256.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 use crate::{
     Counter, Json,
@@ -51,6 +53,7 @@ impl Venue for Coinbase {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             counter: Counter::Unique,
             ..Facts::new(VENUE, SCHEMES)
         }

@@ -3,13 +3,15 @@
 //! Signed are time in seconds, method, path with query, and body, under the decoded secret (docs.cdp.coinbase.com, Exchange
 //! REST authentication). The passphrase goes in the clear, in a header.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 
 /// The name in paths, items and rules.
@@ -36,6 +38,7 @@ impl Venue for CoinbaseExchange {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             passphrase: true,
             ..Facts::new(VENUE, SCHEMES)
         }

@@ -4,13 +4,15 @@
 //! (exchange-docs.crypto.com, digital signature). The envelope names the method that the path names; where the two differ the
 //! request is refused. The nonce is the time, within a minute of the venue's.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 use crate::{
     Counter, Json,
@@ -44,6 +46,7 @@ impl Venue for CryptoCom {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             counter: Counter::Nonce,
             ..Facts::new(VENUE, SCHEMES)
         }

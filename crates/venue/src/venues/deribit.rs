@@ -3,15 +3,17 @@
 //! Signed are time, nonce, method, path with query, and body, a line each (docs.deribit.com, `deri-hmac-sha256`). Keys of
 //! Ed25519 and RSA sign the login alone, see [`crate::logins`]; the bearer token that it gives is not served.
 
+pub(crate) mod socket;
+
+use crate::Counter;
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
-use crate::{Counter, Transport};
 
 /// The name in paths, items and rules.
 pub const VENUE: &str = "deribit";
@@ -37,8 +39,8 @@ impl Venue for Deribit {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             counter: Counter::Unique,
-            transports: &[Transport::Rest, Transport::WebSocketLogin],
             ..Facts::new(VENUE, SCHEMES)
         }
         .info(table())

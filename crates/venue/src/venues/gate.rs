@@ -3,6 +3,8 @@
 //! Signed are method, path, query before it was percent-encoded, SHA-512 of the body, and time in seconds, a line each, with
 //! HMAC-SHA512 (gate.com/docs, API v4; gateapi-python of 2025-07).
 
+pub(crate) mod socket;
+
 use crate::drafting::raw;
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
@@ -10,7 +12,7 @@ use crate::{
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 use aws_lc_rs::digest::{SHA512, digest};
 
@@ -37,7 +39,11 @@ impl Venue for Gate {
     }
 
     fn info(&self) -> VenueInfo {
-        Facts::new(VENUE, SCHEMES).info(table())
+        Facts {
+            transports: WITH_SOCKETS,
+            ..Facts::new(VENUE, SCHEMES)
+        }
+        .info(table())
     }
 
     fn decode(&self, request: &Request) -> Result<Decoded, Unreadable> {

@@ -4,13 +4,15 @@
 //! (docs.gemini.com, private API invocation). Clients send the same JSON in the header or as a body; whoever takes the request
 //! in hands over the header's as the body.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 use crate::{
     Counter, Json,
@@ -42,6 +44,7 @@ impl Venue for Gemini {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             counter: Counter::Nonce,
             payload_header: Some("X-GEMINI-PAYLOAD"),
             ..Facts::new(VENUE, SCHEMES)

@@ -4,13 +4,15 @@
 //! its body is not covered, so a signature never leaves this program without the request (huobiapi.github.io;
 //! HuobiRDCenter/huobi_Python of 2025-08, also for Ed25519).
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 use crate::{
     drafting::encoded,
@@ -39,7 +41,11 @@ impl Venue for Htx {
     }
 
     fn info(&self) -> VenueInfo {
-        Facts::new(VENUE, SCHEMES).info(table())
+        Facts {
+            transports: WITH_SOCKETS,
+            ..Facts::new(VENUE, SCHEMES)
+        }
+        .info(table())
     }
 
     fn decode(&self, request: &Request) -> Result<Decoded, Unreadable> {

@@ -4,13 +4,15 @@
 //! authentication). The nonce stands in the body and is ours; keys that want a one-time password with each request are not
 //! served, because that password would have to come from the client.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 use crate::{
     Counter, Json,
@@ -45,6 +47,7 @@ impl Venue for Kraken {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             counter: Counter::Nonce,
             ..Facts::new(VENUE, SCHEMES)
         }

@@ -4,6 +4,8 @@
 //! the parameters as they are sent since 2024-02-20 (docs.kraken.com, futures REST authentication). No nonce is sent: the
 //! venue needs none, and without one a request can be sent again by whoever saw it.
 
+pub(crate) mod socket;
+
 use crate::reading::{FORM, Query};
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
@@ -11,7 +13,7 @@ use crate::{
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 use aws_lc_rs::digest::{Context, SHA256};
 
@@ -38,7 +40,11 @@ impl Venue for KrakenFutures {
     }
 
     fn info(&self) -> VenueInfo {
-        Facts::new(VENUE, SCHEMES).info(table())
+        Facts {
+            transports: WITH_SOCKETS,
+            ..Facts::new(VENUE, SCHEMES)
+        }
+        .info(table())
     }
 
     fn decode(&self, request: &Request) -> Result<Decoded, Unreadable> {

@@ -4,13 +4,15 @@
 //! and body; and, by itself, the passphrase (kucoin-universal-sdk of 2025-11; key version 2). So one request wants two
 //! signatures of one secret.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::{raw, scheme_of},
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 
 /// The name in paths, items and rules.
@@ -37,6 +39,7 @@ impl Venue for KuCoin {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             passphrase: true,
             ..Facts::new(VENUE, SCHEMES)
         }

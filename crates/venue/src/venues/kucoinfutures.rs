@@ -6,7 +6,7 @@ use crate::{
     VenueInfo,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 
 /// The name in paths, items and rules.
@@ -27,6 +27,7 @@ impl Venue for KuCoinFutures {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             passphrase: true,
             ..Facts::new(VENUE, super::kucoin::SCHEMES)
         }

@@ -3,14 +3,15 @@
 //! Signed are time, method, path with query, and body (okxapi/python-okx; okx.com, API v5). The passphrase goes in the clear,
 //! in a header.
 
-use crate::Transport;
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 
 /// The name in paths, items and rules.
@@ -37,8 +38,8 @@ impl Venue for Okx {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             passphrase: true,
-            transports: &[Transport::Rest, Transport::WebSocketLogin],
             ..Facts::new(VENUE, SCHEMES)
         }
         .info(table())

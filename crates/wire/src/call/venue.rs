@@ -18,6 +18,8 @@ pub struct VenueSummary {
     pub keys: Vec<String>,
     /// Over what we speak to it: `rest`, `web-socket-login`, `fix-logon`.
     pub transports: Vec<String>,
+    /// Its WebSockets that the proxy relays.
+    pub sockets: Vec<SocketSummary>,
     /// Which classes of key it can tell apart: `read`, `trade`, `move-money`, `key-admin`.
     pub key_classes: Vec<String>,
     /// Whether a passphrase belongs to each key.
@@ -34,4 +36,15 @@ pub struct VenueSummary {
     pub source: String,
     /// What a holder of its keys should know.
     pub key_rules: Vec<String>,
+}
+
+/// A WebSocket of a venue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketSummary {
+    /// Its path at the proxy, after the venue's name. A path that ends in `*` is a beginning.
+    pub path: String,
+    /// The venue's server, with the path there where it is another.
+    pub server: String,
+    /// Whether a client is logged in there. Over the others only public data can be had.
+    pub login: bool,
 }
