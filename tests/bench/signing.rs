@@ -1,4 +1,5 @@
-//! Building and signing a request, against the bare primitive and against ccxt in Python, in one interleaved run.
+//! Building and signing a request: with a secret of the vault against the bare primitive and against ccxt in Python, with its
+//! private keys and those of a token against the bare signature; each in one interleaved run.
 //!
 //! `./dev bench signing`. Prints the median and the minimum of seven rounds.
 #![allow(
@@ -9,42 +10,40 @@
     reason = "a bench prints figures, and fails loudly"
 )]
 
+#[path = "signing/keys.rs"]
+mod keys;
+#[path = "signing/token.rs"]
+mod token;
+
 use std::{hint::black_box, process::Command, time::Instant};
 
 use aws_lc_rs::hmac;
 use touchkeep_core::UnixMillis;
-use touchkeep_venue::{Algorithm, Credential, Decoded, Moment, Request, Venue, binance::Binance};
+use touchkeep_venue::{
+    Algorithm, Credential, Decoded, Moment, Request, ToSign, Venue, binance::Binance,
+};
 
 const ROUNDS: usize = 7;
 const CALLS: u32 = 50_000;
 const SECRET: &[u8] = b"NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
 
 fn main() {
+    if token::is_bare() {
+        return;
+    }
+    // As the agent begins.
+    touchkeep_locked::keep_keys_apart();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap();
+    println!("load {}", load.split(' ').next().unwrap());
+    hmacs();
+    keys::keys();
+    token::token();
+}
+
+fn hmacs() {
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
-    let request = Request {
-        method: "POST".into(),
-        path: "/api/v3/order".into(),
-        query: Vec::new(),
-        content_type: Some("application/x-www-form-urlencoded".into()),
-        body: b"symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&timestamp=1&signature=00".to_vec(),
-    };
-    let credential = Credential {
-        key: "key",
-        algorithm: Algorithm::HmacSha256,
-        passphrase: None,
-    };
-    let draft = |now: u64| {
-        let Ok(Decoded::Private(private)) = Binance.decode(&request) else {
-            unreachable!("an order is private")
-        };
-        let moment = Moment {
-            now: UnixMillis(now),
-            window_ms: 5000,
-            nonce: None,
-            unique: None,
-        };
-        Binance.draft(&private, &credential, &moment).unwrap()
-    };
+    let request = order();
+    let draft = |now: u64| drafted(&Binance, &request, Algorithm::HmacSha256, now);
     let whole = |now: u64| {
         let to_sign = draft(now);
         let signature = hmac::sign(&key, to_sign.payload());
@@ -54,29 +53,59 @@ fn main() {
 
     let (mut ours, mut bare, mut ccxt) = (vec![], vec![], vec![]);
     for _ in 0..ROUNDS {
-        ours.push(per_call(|i| {
+        ours.push(per_call(CALLS, |i| {
             drop(black_box(whole(1_700_000_000_000 + u64::from(i))))
         }));
-        bare.push(per_call(|_| {
+        bare.push(per_call(CALLS, |_| {
             _ = black_box(hmac::sign(&key, black_box(&payload)))
         }));
         ccxt.extend(ccxt_per_call());
     }
-    row("bare HMAC-SHA256 (aws-lc-rs)", &mut bare);
-    row("decode + draft + sign + seal", &mut ours);
+    let limit = median(&mut bare);
+    row("bare HMAC-SHA256 (aws-lc-rs)", &mut bare, limit);
+    row("  decode, draft, sign, seal", &mut ours, limit);
     if ccxt.is_empty() {
         println!("ccxt: NOT MEASURED, TOUCHKEEP_PYTHON has no ccxt that signs like 4.5.90");
     } else {
-        row("ccxt Python sign()", &mut ccxt);
+        row("  ccxt in Python, sign()", &mut ccxt, limit);
         println!("ccxt / ours: {:.1}", median(&mut ccxt) / median(&mut ours));
     }
-    println!("ours / bare: {:.2}", median(&mut ours) / median(&mut bare));
 }
 
-fn per_call(mut call: impl FnMut(u32)) -> f64 {
+/// An order at Binance.
+fn order() -> Request {
+    Request {
+        method: "POST".into(),
+        path: "/api/v3/order".into(),
+        query: Vec::new(),
+        content_type: Some("application/x-www-form-urlencoded".into()),
+        body: b"symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&timestamp=1&signature=00".to_vec(),
+    }
+}
+
+/// What is to be signed of a request at that time.
+fn drafted(venue: &dyn Venue, request: &Request, algorithm: Algorithm, now: u64) -> ToSign {
+    let Ok(Decoded::Private(private)) = venue.decode(request) else {
+        unreachable!("it is private")
+    };
+    let credential = Credential {
+        key: "key",
+        algorithm,
+        passphrase: None,
+    };
+    let moment = Moment {
+        now: UnixMillis(now),
+        window_ms: 5000,
+        nonce: None,
+        unique: Some([7; 16]),
+    };
+    venue.draft(&private, &credential, &moment).unwrap()
+}
+
+fn per_call(calls: u32, mut call: impl FnMut(u32)) -> f64 {
     let start = Instant::now();
-    (0..CALLS).for_each(&mut call);
-    start.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS)
+    (0..calls).for_each(&mut call);
+    start.elapsed().as_secs_f64() * 1e6 / f64::from(calls)
 }
 
 fn ccxt_per_call() -> Option<f64> {
@@ -99,7 +128,8 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-fn row(name: &str, values: &mut [f64]) {
+fn row(name: &str, values: &mut [f64], limit: f64) {
     let middle = median(values);
-    println!("{name:<34} {middle:>8.2} µs   (min {:.2})", values[0]);
+    let (least, ratio) = (values[0], middle / limit);
+    println!("{name:<48} {middle:>8.2} µs   (min {least:.2})   {ratio:>6.2}");
 }

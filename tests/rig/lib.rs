@@ -405,7 +405,14 @@ impl Home {
     /// An empty home with this in its environment.
     #[must_use]
     pub fn with(environment: &[(&str, &str)]) -> Self {
-        let folder = tempfile::Builder::new().prefix("tkh").tempdir().unwrap();
+        Self::within(&std::env::temp_dir(), environment)
+    }
+
+    /// An empty home in a folder of its own inside of this one.
+    #[must_use]
+    pub fn within(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut named = tempfile::Builder::new();
+        let folder = named.prefix("tkh").tempdir_in(folder).unwrap();
         let inside = |name: &str| folder.path().join(name).display().to_string();
         std::fs::create_dir(inside("home")).unwrap();
         // What is not given is a place where nothing is, never the machine's own.

@@ -438,7 +438,7 @@ impl Agent {
             http: asked.request,
         };
         let answered = pipeline.handle(incoming).await;
-        self.prompts.changed("audit");
+        self.prompts.more_in_log();
         answered
             .map(|done| proxy::passed_on(done.response, done.outcome))
             .map_err(|why| refusal_of(&why))

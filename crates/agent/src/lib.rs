@@ -144,6 +144,8 @@ pub fn run(options: &Options) -> Result<(), AgentError> {
         Inherited::take(&|name| std::env::var_os(name)).map_err(AgentError::Inherited)?;
     hardening::harden().map_err(AgentError::Hardening)?;
     frugal::settle();
+    // Before any thread of ours asks the crypto provider for anything.
+    touchkeep_locked::keep_keys_apart();
     if options.background {
         // Fails only where we lead a process group already, and then there is nothing to leave.
         let _ = rustix::process::setsid();

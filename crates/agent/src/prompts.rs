@@ -1,6 +1,7 @@
 //! Questions to a person. Every front end sees a question, the first answer wins, the others are told that it is closed,
 //! and silence is a refusal. A question whose asker went away closes by itself.
 
+mod news;
 mod patience;
 
 use std::{
@@ -19,7 +20,7 @@ use touchkeep_wire::{
     PromptClosed, Question, Resting, Scope, SecretText, rpc::Version2,
 };
 
-use self::patience::Patience;
+use self::{news::Often, patience::Patience};
 use crate::desktop::Desktop;
 
 /// Questions that may wait at a time.
@@ -37,6 +38,7 @@ struct Inner {
     open: Mutex<Vec<Open>>,
     asked: AtomicU32,
     news: broadcast::Sender<Arc<[u8]>>,
+    of_log: Often,
     front_ends: AtomicUsize,
     desktop: Desktop,
     patience: Patience,
@@ -93,6 +95,7 @@ impl Prompts {
             open: Mutex::new(Vec::new()),
             asked: AtomicU32::new(0),
             news: broadcast::channel(NEWS_BEHIND).0,
+            of_log: Often::default(),
             front_ends: AtomicUsize::new(0),
             desktop,
             patience: Patience::default(),
@@ -199,6 +202,23 @@ impl Prompts {
                 what: what.to_owned(),
             },
         );
+    }
+
+    /// Tells front ends that there is more in the log: at once where it is the first for a while, else a few times a second.
+    pub(crate) fn more_in_log(&self) {
+        let Some(after) = self.0.of_log.is_told_after() else {
+            return;
+        };
+        if after.is_zero() {
+            self.changed("audit");
+            return;
+        }
+        let this = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            this.0.of_log.is_told();
+            this.changed("audit");
+        });
     }
 
     fn open(

@@ -34,7 +34,16 @@ pub(crate) enum NoSeat {
 impl SigningSeat {
     /// Takes the seat of a vault, or keeps it.
     pub(crate) fn take(&self, vault: VaultId) -> Result<(), NoSeat> {
+        // Each request asks; the folder is looked at by whoever has no seat yet.
+        if self.is_taken(vault) {
+            return Ok(());
+        }
         self.take_in(&folder()?, vault)
+    }
+
+    fn is_taken(&self, vault: VaultId) -> bool {
+        let seat = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seat.as_ref().is_some_and(|(of, _)| *of == vault)
     }
 
     fn take_in(&self, folder: &Path, vault: VaultId) -> Result<(), NoSeat> {

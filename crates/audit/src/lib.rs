@@ -10,7 +10,7 @@
 //! machine, and a process of the same user can add rows of its own.
 //!
 //! Read in this order: [`event`] (what is recorded), [`tree`], `row` and `seal` (what a row is), `schema`, `index`, `writer` and
-//! `queue` (how it gets to disk), `announced`, [`log`] (the handle), [`checkpoint`], [`list`], `walk` and [`verify`](mod@verify), [`bundle`].
+//! `queue` (how it gets to disk), `pen`, [`log`] (the handle), [`checkpoint`], [`list`], `walk` and [`verify`](mod@verify), [`bundle`].
 
 #![cfg_attr(
     test,
@@ -24,7 +24,6 @@
     )
 )]
 
-mod announced;
 pub mod bundle;
 pub mod checkpoint;
 pub mod error;
@@ -32,6 +31,7 @@ pub mod event;
 mod index;
 pub mod list;
 pub mod log;
+mod pen;
 mod queue;
 mod row;
 mod schema;
@@ -41,7 +41,6 @@ pub mod verify;
 mod walk;
 mod writer;
 
-pub use announced::Announced;
 pub use bundle::{BundleVerdict, verify_bundle};
 pub use checkpoint::{Checkpoint, CheckpointSigner};
 pub use error::{CheckpointError, OpenError, ReadError, RecordError, VerifyError};

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    future::Future,
     io::ErrorKind,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
@@ -14,14 +15,13 @@ use touchkeep_core::{Clock, Id, SystemClock};
 use touchkeep_policy::{Allowed, ApprovedBy, How};
 
 use crate::{
-    announced::{Announced, Announcements},
     bundle,
     checkpoint::{self, Checkpoint, CheckpointSigner, ORIGIN_PREFIX},
     error::{CheckpointError, OpenError, ReadError, RecordError},
     event::{Decision, Event, Kind},
     index,
     list::{self, Page, Query},
-    queue::Queue,
+    pen::{Appending, Pen},
     row::{Seq, UNKNOWN_TAG},
     schema::{self, APPLICATION_ID, CreateError, Description, VERSION},
     seal::TagKey,
@@ -40,15 +40,11 @@ pub struct Log(Arc<Shared>);
 struct Shared {
     path: PathBuf,
     description: Arc<Description>,
-    queue: Queue,
     // Dropped before the writer: only the last connection folds the write-ahead log into the file, and this one cannot.
     reader: Mutex<Connection>,
-    writer: Mutex<Writer>,
-    head: RwLock<Head>,
+    pen: Pen,
     signed: Mutex<Option<Head>>,
     tag_key: RwLock<Option<TagKey>>,
-    clock: Arc<dyn Clock>,
-    announcements: Arc<Announcements>,
 }
 
 /// An allowed request whose intent is on disk. Private fields, not `Clone`: it is made here and nowhere else, and signing
@@ -197,14 +193,10 @@ impl Log {
         Ok(Self(Arc::new(Shared {
             path,
             description,
-            queue: Queue::default(),
-            head: RwLock::new(writer.head()),
-            writer: Mutex::new(writer),
             reader: Mutex::new(reader),
+            pen: Pen::new(writer, clock).map_err(OpenError::File)?,
             signed: Mutex::new(signed.map(|checkpoint| checkpoint.head)),
             tag_key: RwLock::new(tag_key),
-            clock,
-            announcements: Arc::default(),
         })))
     }
 
@@ -260,35 +252,41 @@ impl Log {
         self.append(event, None)
     }
 
+    /// Has it recorded that something happened, for a task: on disk once this is ready, in a moment if nobody waits.
+    ///
+    /// # Errors
+    /// When it is not; then nothing may be done that needed to be recorded.
+    pub fn recording(
+        &self,
+        event: &Event,
+    ) -> impl Future<Output = Result<Seq, RecordError>> + Send + use<> {
+        self.appending(event, None)
+    }
+
     /// Records that an allowed request is about to be signed. Operation, digest, rule, request and how it was allowed are
     /// written as they were decided, whatever `event` says. It is on disk when this returns.
     ///
     /// # Errors
     /// When it is not. The permission is spent, then.
     pub fn record_intent(&self, allowed: Allowed, event: &Event) -> Result<Recorded, RecordError> {
-        let mut event = event.clone();
-        event.kind = Kind::Intent;
-        event.decision = match allowed.how() {
-            How::Rule | How::RuleAndNotify => Decision::Allowed,
-            // The key waits for its touch when it signs, which is after this: the outcome says whether it came.
-            How::Approved(ApprovedBy::Click | ApprovedBy::Grant(_) | ApprovedBy::KeyTouch) => {
-                Decision::Approved
-            }
-            How::Approved(_) => Decision::Touched,
-        };
-        if let How::Approved(ApprovedBy::KeyTouch) = allowed.how() {
-            event = event.detail(KEY_TOUCH, "asked for by the key, at this use");
-        }
-        if let How::Approved(ApprovedBy::Grant(grant)) = allowed.how() {
-            event = event.detail("grant", grant.to_string());
-        }
-        event.request = Some(allowed.request());
-        event.digest = Some(HEXLOWER.encode(allowed.digest()));
-        event.rule = Some(allowed.rule().to_owned());
-        event.text = allowed.operation().sentence();
-        event.operation = Some(allowed.operation().clone());
-        let seq = self.append(&event, None)?;
+        let seq = self.append(&intent_of(&allowed, event), None)?;
         Ok(Recorded { allowed, seq })
+    }
+
+    /// [`Log::record_intent`] for a task: on disk once this is ready.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recording_intent(
+        &self,
+        allowed: Allowed,
+        event: &Event,
+    ) -> impl Future<Output = Result<Recorded, RecordError>> + Send + use<> {
+        let appending = self.appending(&intent_of(&allowed, event), None);
+        async move {
+            let seq = appending.await?;
+            Ok(Recorded { allowed, seq })
+        }
     }
 
     /// Records how an intent went. An intent has one outcome.
@@ -296,31 +294,55 @@ impl Log {
     /// # Errors
     /// When it is not recorded, `intent` is no intent, or has an outcome.
     pub fn record_outcome(&self, intent: Seq, event: &Event) -> Result<Seq, RecordError> {
-        let mut event = event.clone();
-        event.kind = Kind::Outcome;
-        self.append(&event, Some(intent))
+        self.append(&outcome_of(event), Some(intent))
     }
 
-    /// Says that a row will be written by somebody else in a moment, so that reads wait for it.
-    pub fn announce(&self) -> Announced {
-        self.0.announcements.announce()
+    /// [`Log::record_outcome`] for a task: on disk once this is ready.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recording_outcome(
+        &self,
+        intent: Seq,
+        event: &Event,
+    ) -> impl Future<Output = Result<Seq, RecordError>> + Send + use<> {
+        self.appending(&outcome_of(event), Some(intent))
     }
 
-    /// Waits for the rows that were announced, for two seconds at most.
+    /// Has it recorded in a moment how an intent went, with what else is recorded then; `told` hears what came of that. Whoever
+    /// reads the log from now on sees it.
+    pub fn record_outcome_later(
+        &self,
+        intent: Seq,
+        event: &Event,
+        told: impl FnOnce(Result<Seq, RecordError>) + Send + 'static,
+    ) {
+        match self.draft(&outcome_of(event), Some(intent)) {
+            Ok(draft) => self.0.pen.later(draft, told),
+            Err(why) => told(Err(why)),
+        }
+    }
+
+    /// Waits for what was to be recorded until now, for two seconds at most.
     pub fn settle(&self) {
-        self.0.announcements.settle();
+        self.0.pen.settle();
     }
 
     fn append(&self, event: &Event, closes: Option<Seq>) -> Result<Seq, RecordError> {
+        self.0.pen.append(self.draft(event, closes)?)
+    }
+
+    fn appending(&self, event: &Event, closes: Option<Seq>) -> Appending {
+        match self.draft(event, closes) {
+            Ok(draft) => self.0.pen.appending(draft),
+            Err(why) => why.into(),
+        }
+    }
+
+    fn draft(&self, event: &Event, closes: Option<Seq>) -> Result<Draft, RecordError> {
         let item = event.item.map(|item| self.tag("item", item.0));
         let client = event.client.map(|client| self.tag("client", client.0));
-        let draft = Draft::of(event, closes, item, client)?;
-        self.0.queue.append(draft, |drafts| {
-            let mut writer = self.writer();
-            let answers = writer.append(drafts, self.0.clock.as_ref())?;
-            *self.0.head.write().unwrap_or_else(PoisonError::into_inner) = writer.head();
-            Ok(answers)
-        })
+        Draft::of(event, closes, item, client)
     }
 
     fn tag(&self, of: &str, id: Id) -> Vec<u8> {
@@ -334,7 +356,7 @@ impl Log {
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.0.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.pen.writer()
     }
 
     fn reader(&self) -> MutexGuard<'_, Connection> {
@@ -344,7 +366,7 @@ impl Log {
     /// The head over all rows that are on disk. It goes into every commit of the vault.
     #[must_use]
     pub fn head(&self) -> Head {
-        *self.0.head.read().unwrap_or_else(PoisonError::into_inner)
+        self.0.pen.head()
     }
 
     /// Intents without an outcome, oldest first: what they stood for was done or not, nobody knows.
@@ -352,6 +374,7 @@ impl Log {
     /// # Errors
     /// When the database cannot be read, or rows that were there are not.
     pub fn unfinished(&self) -> Result<Vec<Seq>, RecordError> {
+        self.settle();
         self.writer().unfinished()
     }
 
@@ -509,6 +532,38 @@ impl Log {
         self.reader().execute("VACUUM INTO ?1", [to])?;
         Ok(())
     }
+}
+
+// What is written of an intent.
+fn intent_of(allowed: &Allowed, event: &Event) -> Event {
+    let mut event = event.clone();
+    event.kind = Kind::Intent;
+    event.decision = match allowed.how() {
+        How::Rule | How::RuleAndNotify => Decision::Allowed,
+        // The key waits for its touch when it signs, which is after this: the outcome says whether it came.
+        How::Approved(ApprovedBy::Click | ApprovedBy::Grant(_) | ApprovedBy::KeyTouch) => {
+            Decision::Approved
+        }
+        How::Approved(_) => Decision::Touched,
+    };
+    if let How::Approved(ApprovedBy::KeyTouch) = allowed.how() {
+        event = event.detail(KEY_TOUCH, "asked for by the key, at this use");
+    }
+    if let How::Approved(ApprovedBy::Grant(grant)) = allowed.how() {
+        event = event.detail("grant", grant.to_string());
+    }
+    event.request = Some(allowed.request());
+    event.digest = Some(HEXLOWER.encode(allowed.digest()));
+    event.rule = Some(allowed.rule().to_owned());
+    event.text = allowed.operation().sentence();
+    event.operation = Some(allowed.operation().clone());
+    event
+}
+
+fn outcome_of(event: &Event) -> Event {
+    let mut event = event.clone();
+    event.kind = Kind::Outcome;
+    event
 }
 
 fn parse_recipient(recipient: &str) -> Result<age::x25519::Recipient, OpenError> {

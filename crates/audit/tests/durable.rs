@@ -14,9 +14,12 @@ use std::{
     env, fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
+    pin::pin,
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{Arc, mpsc},
+    task::{Context, Poll, Wake, Waker},
     thread,
+    time::Duration,
 };
 
 use support::{Ticking, VAULT, World};
@@ -28,6 +31,8 @@ use touchkeep_policy::{Allowed, Asked, History, Policy, Verdict};
 use touchkeep_venue::{Operation, OperationKind};
 
 const LOG_OF_CHILD: &str = "TOUCHKEEP_TEST_AUDIT_LOG";
+/// How long is waited for what takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
 const ROWS_OF_CHILD: &str = "TOUCHKEEP_TEST_AUDIT_ROWS";
 
 fn event() -> Event {
@@ -92,6 +97,120 @@ fn two_logs_on_one_file_make_one_sound_log() {
         .unwrap()
         .rows;
     assert_eq!(rows.len(), 200);
+}
+
+/// Waits for it in this thread, as an executor would.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(ready) => return ready,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+// As another program sees it.
+fn rows_on_disk(path: &Path) -> u64 {
+    let db = rusqlite::Connection::open(path).unwrap();
+    db.query_one("SELECT count(*) FROM row", [], |row| row.get(0))
+        .unwrap()
+}
+
+#[test]
+fn tasks_and_threads_and_what_nobody_waits_for_make_one_sound_log() {
+    let (world, log) = World::new();
+    let done = Event::new(Kind::Outcome, Decision::Done);
+    let mut seqs: Vec<_> = thread::scope(|scope| {
+        let writers: Vec<_> = (0..8)
+            .map(|n| {
+                let (log, done, path) = (&log, &done, &world.path);
+                scope.spawn(move || {
+                    let mut seqs = Vec::new();
+                    for _ in 0..100 {
+                        let seq = if n % 2 == 0 {
+                            wait(log.recording(&intent())).unwrap()
+                        } else {
+                            log.record(&intent()).unwrap()
+                        };
+                        assert!(rows_on_disk(path) >= seq, "answered before it was there");
+                        log.record_outcome_later(seq, done, |written| assert!(written.is_ok()));
+                        seqs.push(seq);
+                    }
+                    seqs
+                })
+            })
+            .collect();
+        writers
+            .into_iter()
+            .flat_map(|writer| writer.join().unwrap())
+            .collect()
+    });
+    seqs.sort_unstable();
+    seqs.dedup();
+    assert_eq!(seqs.len(), 800, "each has a row of its own");
+    assert!(
+        log.unfinished().unwrap().is_empty(),
+        "a reader waits for outcomes"
+    );
+    let head = log.head();
+    assert_eq!(head.size, 1600);
+    assert_eq!(world.verify(Some(&head)), Found::Sound { head, signed: 0 });
+}
+
+#[test]
+fn what_nobody_waits_for_is_written_all_the_same() {
+    let (world, log) = World::new();
+    let first = log.record(&intent()).unwrap();
+    let done = Event::new(Kind::Outcome, Decision::Done);
+    let (tell, told) = mpsc::channel();
+    let again = tell.clone();
+    log.record_outcome_later(first, &done, move |written| tell.send(written).unwrap());
+    // Nobody asks for it and nothing else is recorded.
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap().unwrap(), 2);
+    assert_eq!(rows_on_disk(&world.path), 2);
+    log.record_outcome_later(first, &done, move |written| again.send(written).unwrap());
+    let twice = told.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        matches!(twice, Err(RecordError::AlreadyClosed(1))),
+        "{twice:?}"
+    );
+
+    // A task that goes away, before it was looked after and while it waits.
+    drop(log.recording(&event()));
+    let mut left = Box::pin(log.recording(&event()));
+    let mut context = Context::from_waker(Waker::noop());
+    let _maybe = left.as_mut().poll(&mut context);
+    drop(left);
+    log.settle();
+    assert_eq!(rows_on_disk(&world.path), 4);
+
+    let last = log.record(&intent()).unwrap();
+    log.record_outcome_later(last, &done, |written| assert!(written.is_ok()));
+    drop(log);
+    assert_eq!(rows_on_disk(&world.path), 6, "also when the log is closed");
+}
+
+#[test]
+fn a_task_whose_row_cannot_be_written_is_refused() {
+    let (world, log) = World::new();
+    let first = log.record(&intent()).unwrap();
+    fs::rename(&world.path, world.path.with_extension("moved")).unwrap();
+    let refused = wait(log.recording_intent(allowed(), &intent()));
+    assert!(matches!(refused, Err(RecordError::Replaced)));
+    let (tell, told) = mpsc::channel();
+    let done = Event::new(Kind::Outcome, Decision::Done);
+    log.record_outcome_later(first, &done, move |written| tell.send(written).unwrap());
+    let told = told.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(told, Err(RecordError::Replaced)));
 }
 
 #[test]

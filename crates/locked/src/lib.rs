@@ -7,12 +7,14 @@
 //!
 //! It never falls back to ordinary memory: where nothing can be locked, nothing is kept, and the caller gets an error.
 //! What is exposed and then copied by the caller is the caller's to wipe. [`WipingAllocator`] does it for what lies on the
-//! heap, [`on_wiped_stack`] for what code that is not ours leaves on the stack.
+//! heap, [`on_wiped_stack`] for what code that is not ours leaves on the stack, [`in_locked_memory`] for keys that the crypto
+//! provider has read and that stay.
 
 #![cfg_attr(
     test,
     allow(
         clippy::unwrap_used,
+        clippy::panic,
         clippy::indexing_slicing,
         reason = "tests may fail loudly"
     )
@@ -20,12 +22,14 @@
 
 mod allocator;
 mod bytes;
+mod provider;
 mod region;
 mod stack;
 
 pub use allocator::WipingAllocator;
 pub use bytes::{LockedBytes, protection};
-pub use stack::on_wiped_stack;
+pub use provider::{in_locked_memory, keep_keys_apart};
+pub use stack::{on_small_wiped_stack, on_wiped_stack};
 
 /// What keeps others from reading [`LockedBytes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 use std::{
     ffi::c_void,
     io,
+    ops::Range,
     os::fd::{FromRawFd, OwnedFd},
     ptr::{self, NonNull},
 };
@@ -142,8 +143,13 @@ impl Region {
     }
 
     pub(crate) fn holds(&self, place: NonNull<u8>) -> bool {
+        self.addresses().contains(&place.addr().get())
+    }
+
+    /// Where its data lies.
+    pub(crate) fn addresses(&self) -> Range<usize> {
         let start = self.data().addr().get();
-        (start..start + self.usable()).contains(&place.addr().get())
+        start..start + self.usable()
     }
 
     pub(crate) fn is_free(&self) -> bool {

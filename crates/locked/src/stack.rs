@@ -5,17 +5,28 @@ use zeroize::zeroize_stack;
 /// More than what age, the curves and JSON use in a debug build, and little to wipe: some microseconds.
 const STACK_BYTES: usize = 256 * 1024;
 
+/// More than what a signature takes of a key that was read before; a quarter of the wiping.
+const SMALL_STACK_BYTES: usize = 64 * 1024;
+
 /// Runs something that handles secrets, and wipes the stack that it has used, also when it panics. What it returns should
 /// hold secrets on the heap or in [`crate::LockedBytes`], because that moves over the caller's stack.
 pub fn on_wiped_stack<T>(run: impl FnOnce() -> T) -> T {
-    struct Wipe;
-    impl Drop for Wipe {
-        fn drop(&mut self) {
-            zeroize_stack::<STACK_BYTES>();
-        }
-    }
-    let _wipe = Wipe;
+    let _wipe = Wipe::<STACK_BYTES>;
     apart(run)
+}
+
+/// The same for what takes no more than 64 KiB of it: one signature of the crypto provider.
+pub fn on_small_wiped_stack<T>(run: impl FnOnce() -> T) -> T {
+    let _wipe = Wipe::<SMALL_STACK_BYTES>;
+    apart(run)
+}
+
+struct Wipe<const BYTES: usize>;
+
+impl<const BYTES: usize> Drop for Wipe<BYTES> {
+    fn drop(&mut self) {
+        zeroize_stack::<BYTES>();
+    }
 }
 
 /// Has a frame of its own, below the one that wipes.

@@ -20,6 +20,7 @@
 
 mod book;
 pub mod error;
+mod kept;
 mod outcome;
 pub mod pipeline;
 pub mod ports;

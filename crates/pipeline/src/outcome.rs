@@ -7,7 +7,7 @@ use touchkeep_audit::{Decision, Event, Log, Seq};
 use touchkeep_core::text::visible;
 use touchkeep_venue::{Answered, Meaning, answered};
 
-use crate::{KeyHandle, Keys};
+use crate::{KeyHandle, Keys, pipeline::was_written};
 
 /// The outcome of a request that the venue has answered, not written yet. [`Outcome::heard`] writes it with what the venue
 /// says; dropped, it is written by the status alone.
@@ -57,26 +57,18 @@ impl fmt::Debug for Outcome {
 }
 
 impl Left {
-    // The bot has its answer while the row is written. If this ends before, the log says that the outcome of the intent is
-    // not known, which is true.
+    // The bot has its answer before the row is written. If this ends in between, the log says that the outcome of the intent
+    // is not known, which is true.
     fn write(self, body: Option<Vec<u8>>) {
-        let announced = self.log.announce();
-        let record = move || {
-            let said = answered(&self.venue, self.status, body.as_deref());
-            if said.nonce {
-                self.keys.nonce_refused(&self.key, &self.venue);
-            }
-            let mut event = said_of(self.event, &said);
-            event.venue_status = Some(self.status);
-            if let Err(why) = self.log.record_outcome(self.intent, &event) {
-                tracing::error!(intent = self.intent, %why, "the outcome was not recorded");
-            }
-            drop(announced);
-        };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(record)),
-            Err(_) => record(),
+        let said = answered(&self.venue, self.status, body.as_deref());
+        if said.nonce {
+            self.keys.nonce_refused(&self.key, &self.venue);
         }
+        let mut event = said_of(self.event, &said);
+        event.venue_status = Some(self.status);
+        let intent = self.intent;
+        let told = move |written| was_written(intent, written);
+        self.log.record_outcome_later(intent, &event, told);
     }
 }
 

@@ -7,7 +7,7 @@ pub use login::{LoggedIn, LoginTurn};
 use std::{sync::Arc, time::Duration};
 
 use data_encoding::HEXLOWER;
-use touchkeep_audit::{Decision, Event, Kind, Log, Seq};
+use touchkeep_audit::{Decision, Event, Kind, Log, RecordError, Seq};
 use touchkeep_core::{ClientId, Clock, Code, RequestId, UnixMillis, text::visible};
 use touchkeep_policy::{
     Allowed, Approval, ApprovedBy, Asked, Denied, How, Need, NeedsApproval, Past, Policy, Refusal,
@@ -19,6 +19,7 @@ use crate::{
     Answer, Approver, HistorySource, KeyError, KeyHandle, Keys, NotDone, NotSigned, Question,
     SendError, Upstream,
     book::Book,
+    kept::Kept,
     outcome::{Left, Outcome},
     repeats::{Again, Repeats},
     sign::{Means, Signed, sign},
@@ -103,6 +104,7 @@ struct Parts<U> {
     book: Book,
     repeats: Repeats,
     turns: Turns,
+    kept: Kept,
 }
 
 // A request that was read, with the key that would sign it.
@@ -173,6 +175,7 @@ impl<U: Upstream> Pipeline<U> {
             book: Book::new(),
             repeats: Repeats::default(),
             turns: Turns::default(),
+            kept: Kept::default(),
         }))
     }
 
@@ -268,6 +271,11 @@ impl<U: Upstream> Pipeline<U> {
             self.0.note(by(event, incoming)).await;
         }
         why.into()
+    }
+
+    /// Wipes the private keys that stayed, also where a request is still on its way, and lets none stay from now on.
+    pub fn forget_keys(&self) {
+        self.0.kept.forget();
     }
 
     /// Takes over which requests were put to a person before this pipeline was made: digest and time.
@@ -420,12 +428,8 @@ impl<U: Upstream> Parts<U> {
         tell: Option<Question>,
     ) -> Result<Done<U::Response>, NotDone> {
         let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
-        let log = self.log.clone();
-        let recording = tokio::task::spawn_blocking(move || log.record_intent(allowed, &intent));
-        let recorded = recording
-            .await
-            .map_err(|_| NotSigned::Interrupted)?
-            .map_err(NotSigned::from)?;
+        let recording = self.log.recording_intent(allowed, &intent);
+        let recorded = recording.await.map_err(NotSigned::from)?;
         let seq = recorded.seq();
         let Read {
             venue,
@@ -443,19 +447,15 @@ impl<U: Upstream> Parts<U> {
             keys: &*self.keys,
             clock: &now,
             turns: &self.turns,
+            kept: &self.kept,
             settings: self.settings,
         };
         let Signed { outgoing, turn } = match sign(recorded, private, &key, venue, means).await {
             Ok(signed) => signed,
             Err(why) => {
                 let event = Event::new(Kind::Outcome, unsigned(&why));
-                self.outcome(
-                    seq,
-                    event.text(format!("not signed: {why}")),
-                    &incoming,
-                    &key,
-                )
-                .await;
+                let event = event.text(format!("not signed: {why}"));
+                self.outcome(seq, event, &incoming, &key).await;
                 return Err(why.into());
             }
         };
@@ -494,19 +494,10 @@ impl<U: Upstream> Parts<U> {
         }
     }
 
-    // Has the outcome written. Whoever reads the log from now on sees it.
+    // On disk once this is done. Whoever reads the log from now on sees it.
     async fn outcome(&self, intent: Seq, event: Event, incoming: &Incoming, key: &KeyHandle) {
         let event = by(event, incoming).item(key.item, key.name.clone());
-        let log = self.log.clone();
-        let announced = log.announce();
-        let recording = tokio::task::spawn_blocking(move || {
-            if let Err(why) = log.record_outcome(intent, &event) {
-                tracing::error!(intent, %why, "the outcome was not recorded");
-            }
-            drop(announced);
-        });
-        // A panic in there has been said.
-        let _ = recording.await;
+        was_written(intent, self.log.recording_outcome(intent, &event).await);
     }
 
     async fn denied(&self, read: &Read, denied: &Denied) -> NotSigned {
@@ -534,9 +525,7 @@ impl<U: Upstream> Parts<U> {
 
     // Records what was not done. When that cannot be recorded it is still not done.
     async fn note(&self, event: Event) {
-        let log = self.log.clone();
-        let recording = tokio::task::spawn_blocking(move || log.record(&event));
-        if let Ok(Err(why)) = recording.await {
+        if let Err(why) = self.log.recording(&event).await {
             tracing::error!(%why, "a refusal was not recorded");
         }
     }
@@ -548,6 +537,12 @@ impl From<SendError> for NotDone {
             SendError::NotSent(text) => Self::NotSent(text),
             SendError::Unknown(text) => Self::Unknown(text),
         }
+    }
+}
+
+pub(crate) fn was_written(intent: Seq, written: Result<Seq, RecordError>) {
+    if let Err(why) = written {
+        tracing::error!(intent, %why, "the outcome was not recorded");
     }
 }
 

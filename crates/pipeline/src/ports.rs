@@ -198,6 +198,12 @@ pub trait Keys: Send + Sync {
         job: DeviceJob,
     ) -> Answering<'a, Result<Vec<u8>, KeyError>>;
 
+    /// Whether a key's secret is in what is open of the vault anyway, so that a private key that was read from it may stay in
+    /// locked memory until [`crate::Pipeline::forget_keys`].
+    fn stays(&self, _key: &KeyHandle) -> bool {
+        false
+    }
+
     /// The venue refused a request of this key because its number was not above the last one that it had seen. Numbers that
     /// are given out here only rise, so somebody else uses the key too, or a clock was ahead once.
     fn nonce_refused(&self, key: &KeyHandle, venue: &str);

@@ -14,7 +14,7 @@ use aws_lc_rs::{
 use k256::ecdsa::SigningKey;
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
 use touchkeep_core::ApiSecret;
-use touchkeep_locked::on_wiped_stack;
+use touchkeep_locked::{in_locked_memory, on_small_wiped_stack, on_wiped_stack};
 use touchkeep_venue::Algorithm;
 use zeroize::Zeroizing;
 
@@ -68,6 +68,36 @@ pub fn signature(secret: &ApiSecret, algorithm: Algorithm, message: &[u8]) -> Op
         let key = PrivateKey::read(secret.expose(), algorithm)?;
         key.sign(message)
     })
+}
+
+/// A private key that was read and stays, in locked memory.
+pub struct Stays(PrivateKey);
+
+impl Stays {
+    /// Reads one. None where the secret is no such key, or the key cannot be had in locked memory alone.
+    #[must_use]
+    pub fn read(secret: &ApiSecret, algorithm: Algorithm) -> Option<Self> {
+        // k256 has its key in memory of its own.
+        if algorithm == Algorithm::Secp256k1Digest {
+            return None;
+        }
+        // What the provider keeps for a thread is there before; what it keeps with a key is there after a first signature.
+        aws_lc_rs::rand::fill(&mut [0; 1]).ok()?;
+        // EXPOSE: to be read once; what that leaves on the stack is wiped.
+        on_wiped_stack(|| {
+            in_locked_memory(|| {
+                let key = PrivateKey::read(secret.expose(), algorithm)?;
+                key.sign(b"")?;
+                Some(Self(key))
+            })
+        })?
+    }
+
+    /// Signs; raw, as [`signature`] does.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        on_small_wiped_stack(|| self.0.sign(message))
+    }
 }
 
 impl PrivateKey {

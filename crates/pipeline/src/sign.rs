@@ -7,7 +7,7 @@ use touchkeep_device::{
     Auth, Device, Purpose, SignatureScheme,
     public::{may_go_out, raw_ecdsa},
 };
-use touchkeep_locked::on_wiped_stack;
+use touchkeep_locked::on_small_wiped_stack;
 use touchkeep_policy::{Mismatch, request_digest};
 use touchkeep_venue::{
     Algorithm, Counter, Credential, Moment, Outgoing, Part, Private, SecretForm, ToSign, Venue,
@@ -15,7 +15,9 @@ use touchkeep_venue::{
 use zeroize::Zeroizing;
 
 use crate::{
-    KeyError, KeyHandle, Keys, NotSigned, Settings, Signer, private_key,
+    KeyError, KeyHandle, Keys, NotSigned, Settings, Signer,
+    kept::Kept,
+    private_key,
     turns::{Turn, Turns},
 };
 
@@ -25,6 +27,7 @@ pub(crate) struct Means<'a> {
     /// The venue's time, now.
     pub(crate) clock: &'a (dyn Fn() -> UnixMillis + Sync),
     pub(crate) turns: &'a Turns,
+    pub(crate) kept: &'a Kept,
     pub(crate) settings: Settings,
 }
 
@@ -52,6 +55,7 @@ pub(crate) async fn sign(
         keys,
         clock,
         turns,
+        kept,
         settings,
     } = means;
     // Whatever waits for a finger or a person comes before number and time, but for a device, which signs them.
@@ -93,7 +97,10 @@ pub(crate) async fn sign(
     };
     let to_sign = venue.draft(&private, &credential, &moment)?;
     let signatures = match &secret {
-        Some(secret) => with_secret(&to_sign, key, secret)?,
+        Some(secret) => {
+            let kept = keys.stays(key).then_some(kept);
+            with_secret(&to_sign, key, secret, kept)?
+        }
         None => with_device(&to_sign, request, key, keys).await?,
     };
     let outgoing = to_sign.seal(&signatures)?;
@@ -113,24 +120,35 @@ fn with_secret(
     to_sign: &ToSign,
     key: &KeyHandle,
     secret: &ApiSecret,
+    kept: Option<&Kept>,
 ) -> Result<Vec<Vec<u8>>, KeyError> {
     let parts = to_sign.parts().iter();
-    let signed = parts.map(|part| sign_part(part, key.scheme.secret, secret));
+    let signed = parts.map(|part| sign_part(part, key, secret, kept));
     let signed = signed.collect::<Option<Vec<_>>>();
     signed.ok_or_else(|| KeyError::WrongSecret(key.name.clone()))
 }
 
-fn sign_part(part: &Part, form: SecretForm, secret: &ApiSecret) -> Option<Vec<u8>> {
+fn sign_part(
+    part: &Part,
+    key: &KeyHandle,
+    secret: &ApiSecret,
+    kept: Option<&Kept>,
+) -> Option<Vec<u8>> {
     let algorithm = match part.algorithm() {
         Algorithm::HmacSha256 => hmac::HMAC_SHA256,
         Algorithm::HmacSha384 => hmac::HMAC_SHA384,
         Algorithm::HmacSha512 => hmac::HMAC_SHA512,
-        other => return private_key::signature(secret, other, part.bytes()),
+        other => {
+            return match kept {
+                Some(kept) => kept.signature(key.item, secret, other, part.bytes()),
+                None => private_key::signature(secret, other, part.bytes()),
+            };
+        }
     };
     // EXPOSE: to the key of this one HMAC, whose two halves are computed on the stack.
-    on_wiped_stack(|| {
+    on_small_wiped_stack(|| {
         let text = secret.expose();
-        let mac_key = match form {
+        let mac_key = match key.scheme.secret {
             SecretForm::Base64 => {
                 let decoded = data_encoding::BASE64.decode(text.trim().as_bytes()).ok()?;
                 hmac::Key::new(algorithm, &Zeroizing::new(decoded))
@@ -296,6 +314,7 @@ mod tests {
                 keys: &Untouchable,
                 clock: &|| panic!("the time does not matter"),
                 turns: &Turns::default(),
+                kept: &Kept::default(),
                 settings: Settings::default(),
             };
             let ended = sign(recorded, private(query), &key, &Binance, means);

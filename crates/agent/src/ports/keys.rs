@@ -315,6 +315,15 @@ impl Keys for VaultKeys {
         })
     }
 
+    fn stays(&self, key: &KeyHandle) -> bool {
+        let Ok((_, open)) = self.vault() else {
+            return false;
+        };
+        let vault = open.read();
+        let item = vault.item(key.item);
+        item.is_some_and(|item| item.secret == SecretPlace::Stored)
+    }
+
     fn nonce_refused(&self, key: &KeyHandle, venue: &str) {
         if let Some(agent) = self.agent.upgrade() {
             agent.saw_key_elsewhere(key.item, &key.name, venue);

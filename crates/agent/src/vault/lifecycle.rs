@@ -540,6 +540,7 @@ pub(crate) async fn lock_because(agent: &Arc<Agent>, because: Because) -> Result
     let Some(open) = current.replace(None) else {
         return Ok(false);
     };
+    open.pipeline.forget_keys();
     agent.running().forget_secrets();
     agent.gate().forget();
     agent.flush_seen();

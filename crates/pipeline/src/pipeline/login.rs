@@ -101,12 +101,8 @@ impl<U: Upstream> Parts<U> {
         asks: bool,
     ) -> Result<LoggedIn<U::Response>, NotDone> {
         let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
-        let log = self.log.clone();
-        let recording = tokio::task::spawn_blocking(move || log.record_intent(allowed, &intent));
-        let recorded = recording
-            .await
-            .map_err(|_| NotSigned::Interrupted)?
-            .map_err(NotSigned::from)?;
+        let recording = self.log.recording_intent(allowed, &intent);
+        let recorded = recording.await.map_err(NotSigned::from)?;
         let seq = recorded.seq();
         let Read {
             venue,
@@ -124,6 +120,7 @@ impl<U: Upstream> Parts<U> {
             keys: &*self.keys,
             clock: &now,
             turns: &self.turns,
+            kept: &self.kept,
             settings: self.settings,
         };
         let signed = sign(recorded, private, &key, venue, means).await;
