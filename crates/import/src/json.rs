@@ -15,6 +15,9 @@ use crate::{
     source::line_of,
 };
 
+/// Members of one object. Each name is held against all before it, so that this stays cheap.
+const MAX_MEMBERS: usize = 10_000;
+
 /// A value.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Json {
@@ -131,15 +134,16 @@ impl Parser<'_> {
         }
     }
 
-    // No list of a file that is read here is longer; looking for a name in one stays cheap.
-    const fn bounded(&self, length: usize) -> Result<(), ImportError> {
-        if length < MAX_ROWS {
+    const fn bounded(
+        &self,
+        length: usize,
+        limit: usize,
+        what: &'static str,
+    ) -> Result<(), ImportError> {
+        if length < limit {
             return Ok(());
         }
-        Err(ImportError::TooLarge {
-            what: "a list of this length",
-            limit: MAX_ROWS,
-        })
+        Err(ImportError::TooLarge { what, limit })
     }
 
     fn peek(&self) -> Option<u8> {
@@ -234,7 +238,7 @@ impl Parser<'_> {
                 return Err(self.wrong("a colon is missing"));
             }
             self.blank()?;
-            self.bounded(members.len())?;
+            self.bounded(members.len(), MAX_MEMBERS, "an object of this many members")?;
             members.push((std::mem::take(&mut *name), self.value(depth + 1)?));
             if !self.comma(b'}')? {
                 break;
@@ -251,7 +255,7 @@ impl Parser<'_> {
             if self.take(b']') {
                 break;
             }
-            self.bounded(values.len())?;
+            self.bounded(values.len(), MAX_ROWS, "a list of this length")?;
             values.push(self.value(depth + 1)?);
             if !self.comma(b']')? {
                 break;
