@@ -53,7 +53,7 @@ pub async fn write<W: AsyncWrite + Unpin>(to: &mut W, body: &[u8]) -> io::Result
     write_up_to(to, body, MAX_FRAME_BYTES).await
 }
 
-/// As [`write`], of at most so many bytes.
+/// As [`write()`], of at most so many bytes.
 ///
 /// # Errors
 /// When the stream is closed, or the body is too long.
