@@ -102,12 +102,19 @@ fn holds(pid: i32, inode: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::Write,
+        net::{TcpListener, TcpStream},
+        os::fd::OwnedFd,
+        process::{Child, Command, Stdio},
+    };
+
     use super::*;
 
     #[test]
     fn our_own_connection_is_ours() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let port = listener.local_addr().unwrap().port();
         let caller = caller_of(stream.local_addr().unwrap(), port);
         let pid = i32::try_from(std::process::id()).unwrap();
@@ -117,8 +124,8 @@ mod tests {
 
     #[test]
     fn the_holder_of_a_connection_is_known_as_one_that_asks() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let port = listener.local_addr().unwrap().port();
         let caller = caller_of(stream.local_addr().unwrap(), port);
         assert_eq!(caller.pid(), i32::try_from(std::process::id()).ok());
@@ -133,47 +140,41 @@ mod tests {
         assert!(caller.pid().is_none() && caller.lines().is_empty());
     }
 
-    // As between fork and exec, only for longer.
-    #[test]
-    fn a_connection_that_a_child_lets_go_of_at_once_is_its_parents() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (peer, port) = (
-            stream.local_addr().unwrap(),
-            listener.local_addr().unwrap().port(),
-        );
-        let inherited =
-            std::process::Stdio::from(std::os::fd::OwnedFd::from(stream.try_clone().unwrap()));
-        let mut child = std::process::Command::new("sh")
-            .args(["-c", "sleep 0.02; exec sleep 60 </dev/null"])
-            .stdin(inherited)
-            .spawn()
-            .unwrap();
-        let caller = caller_of(peer, port);
+    // A connection of this process that a child has as its standard input, too.
+    fn shared_with(script: &str) -> (TcpStream, TcpStream, Child) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (theirs, _) = listener.accept().unwrap();
+        let inherited = Stdio::from(OwnedFd::from(ours.try_clone().unwrap()));
+        let mut child = Command::new("sh");
+        let child = child.args(["-c", script]).stdin(inherited).spawn().unwrap();
+        (ours, theirs, child)
+    }
+
+    fn ended(mut child: Child) {
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    // As between fork and exec: the child has it when it is looked for, and lets go of it then.
+    #[test]
+    fn a_connection_that_a_child_lets_go_of_at_once_is_its_parents() {
+        let (ours, mut theirs, child) = shared_with("read -r line; exec sleep 60 </dev/null");
+        let (peer, port) = (ours.local_addr().unwrap(), ours.peer_addr().unwrap().port());
+        assert_eq!(holders(socket(peer, port).unwrap()).len(), 2);
+        theirs.write_all(b"\n").unwrap();
+        let caller = caller_of(peer, port);
+        ended(child);
         assert_eq!(caller.pid(), i32::try_from(std::process::id()).ok());
         assert!(!caller.is_shared());
     }
 
     #[test]
     fn a_connection_that_two_processes_hold_is_neithers() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (peer, port) = (
-            stream.local_addr().unwrap(),
-            listener.local_addr().unwrap().port(),
-        );
-        let inherited =
-            std::process::Stdio::from(std::os::fd::OwnedFd::from(stream.try_clone().unwrap()));
-        let mut child = std::process::Command::new("sleep")
-            .arg("60")
-            .stdin(inherited)
-            .spawn()
-            .unwrap();
-        let caller = caller_of(peer, port);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let (ours, _theirs, child) = shared_with("exec sleep 60");
+        let port = ours.peer_addr().unwrap().port();
+        let caller = caller_of(ours.local_addr().unwrap(), port);
+        ended(child);
         assert!(caller.is_shared() && caller.client().is_none());
     }
 }
