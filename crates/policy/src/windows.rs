@@ -4,7 +4,10 @@
 //! They are those of [`History`](crate::History), to the digit, also when the clock goes back. What was let go cannot be
 //! counted again: a clock that goes back behind that finds windows whose sums are not known, and nothing fits those.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{BuildHasherDefault, Hasher},
+};
 
 use touchkeep_core::{Decimal, RequestId, UnixMillis, time::DAY_MS};
 
@@ -107,13 +110,36 @@ struct RuleSums {
     per: [bool; 4],
     // Whether amounts, and whether amounts in the quote asset, are limited; others are not summed.
     limits: [bool; 2],
-    amounts: HashMap<(Asker, u32), Running>,
-    notionals: HashMap<Asker, Running>,
-    minute: HashMap<Asker, u32>,
-    day: HashMap<Asker, u32>,
+    amounts: Kept<(Asker, u32), Running>,
+    notionals: Kept<Asker, Running>,
+    minute: Kept<Asker, u32>,
+    day: Kept<Asker, u32>,
     money_span: Option<usize>,
     minute_span: Option<usize>,
     day_span: Option<usize>,
+}
+
+// By numbers that are given out here, one after the other: nobody can choose them so that many meet in one place.
+type Kept<K, V> = HashMap<K, V, BuildHasherDefault<OfNumbers>>;
+
+#[derive(Default)]
+struct OfNumbers(u64);
+
+impl Hasher for OfNumbers {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32((*byte).into());
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // The golden ratio of 2^64 (Knuth, vol. 3, 6.4).
+        self.0 = (self.0.rotate_left(29) ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
 }
 
 #[derive(Debug)]
@@ -365,41 +391,75 @@ impl Windows {
 
 impl Before for Seen<'_> {
     fn sums(&self, rule: usize) -> Sums {
-        let Some(sums) = self.windows.rules.get(rule) else {
-            return Sums::unknown();
-        };
-        let known = |span: Option<usize>| span.is_none_or(|span| self.windows.knows(span));
-        let [client, key_set, each_client, each_key_set] = sums.per;
-        let together = self.asker(client, key_set);
-        let each = self.asker(each_client, each_key_set);
-        let requests = |counts: &HashMap<Asker, u32>, span| match each {
-            _ if !known(span) => u32::MAX,
-            Some(each) => counts.get(&each).copied().unwrap_or(0),
-            None => 0,
-        };
-        let mut said = Sums {
-            minute: requests(&sums.minute, sums.minute_span),
-            day: requests(&sums.day, sums.day_span),
-            ..Sums::default()
-        };
-        if !known(sums.money_span) {
-            (said.amount, said.notional) = (None, None);
-        } else if let Some(asker) = together {
-            let [limits_amount, limits_notional] = sums.limits;
-            if limits_amount {
-                let market = self.market.filter(|market| *market != ANY_MARKET);
-                let own = market.and_then(|market| sums.amounts.get(&(asker, market)));
-                said.amount = together_said(own, sums.amounts.get(&(asker, ANY_MARKET)));
-            }
-            if limits_notional {
-                said.notional = together_said(sums.notionals.get(&asker), None);
-            }
+        Sums {
+            amount: self.amount(rule),
+            notional: self.notional(rule),
+            minute: self.minute(rule),
+            day: self.day(rule),
         }
-        said
+    }
+
+    fn amount(&self, rule: usize) -> Option<Decimal> {
+        let sums = self.windows.rules.get(rule)?;
+        let [limited, _] = sums.limits;
+        self.money(sums, limited, |asker| {
+            let market = self.market.filter(|market| *market != ANY_MARKET);
+            let own = market.and_then(|market| sums.amounts.get(&(asker, market)));
+            together_said(own, sums.amounts.get(&(asker, ANY_MARKET)))
+        })
+    }
+
+    fn notional(&self, rule: usize) -> Option<Decimal> {
+        let sums = self.windows.rules.get(rule)?;
+        let [_, limited] = sums.limits;
+        self.money(sums, limited, |asker| {
+            together_said(sums.notionals.get(&asker), None)
+        })
+    }
+
+    fn minute(&self, rule: usize) -> u32 {
+        let sums = self.windows.rules.get(rule);
+        sums.map_or(u32::MAX, |sums| {
+            self.requests(sums, &sums.minute, sums.minute_span)
+        })
+    }
+
+    fn day(&self, rule: usize) -> u32 {
+        let sums = self.windows.rules.get(rule);
+        sums.map_or(u32::MAX, |sums| {
+            self.requests(sums, &sums.day, sums.day_span)
+        })
     }
 }
 
 impl Seen<'_> {
+    fn money(
+        &self,
+        sums: &RuleSums,
+        limited: bool,
+        of: impl FnOnce(Asker) -> Option<Decimal>,
+    ) -> Option<Decimal> {
+        if !self.is_known(sums.money_span) {
+            return None;
+        }
+        let [client, key_set, _, _] = sums.per;
+        let asker = self.asker(client, key_set).filter(|_| limited);
+        asker.map_or_else(|| Some(Decimal::zero()), of)
+    }
+
+    fn requests(&self, sums: &RuleSums, counts: &Kept<Asker, u32>, span: Option<usize>) -> u32 {
+        if !self.is_known(span) {
+            return u32::MAX;
+        }
+        let [_, _, client, key_set] = sums.per;
+        let asker = self.asker(client, key_set);
+        asker.map_or(0, |asker| counts.get(&asker).copied().unwrap_or(0))
+    }
+
+    fn is_known(&self, span: Option<usize>) -> bool {
+        span.is_none_or(|span| self.windows.knows(span))
+    }
+
     // None: somebody of whom nothing was let through.
     fn asker(&self, client: bool, key_set: bool) -> Option<Asker> {
         Some((
@@ -505,7 +565,7 @@ fn count(rules: &mut [RuleSums], classes: &[Class], act: &Act, span: usize, adds
 }
 
 fn change<K: std::hash::Hash + Eq>(
-    sums: &mut HashMap<K, Running>,
+    sums: &mut Kept<K, Running>,
     key: K,
     value: &Option<Decimal>,
     adds: bool,
@@ -521,7 +581,7 @@ fn change<K: std::hash::Hash + Eq>(
     }
 }
 
-fn change_count(counts: &mut HashMap<Asker, u32>, asker: Asker, adds: bool) {
+fn change_count(counts: &mut Kept<Asker, u32>, asker: Asker, adds: bool) {
     if adds {
         let count = counts.entry(asker).or_insert(0);
         *count = count.saturating_add(1);
