@@ -31,7 +31,8 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Parameter>, Unreadable> {
     if bytes.is_empty() {
         return Ok(Vec::new());
     }
-    let mut read: Vec<Parameter> = Vec::new();
+    let pieces = bytes.iter().filter(|b| **b == b'&').count() + 1;
+    let mut read: Vec<Parameter> = Vec::with_capacity(pieces.min(MAX_PARAMETERS));
     for piece in bytes.split(|b| *b == b'&') {
         if read.len() == MAX_PARAMETERS {
             return Err(Unreadable::TooLong);
@@ -77,10 +78,34 @@ pub fn append(out: &mut Vec<u8>, name: &str, value: &str) {
     escape(out, value);
 }
 
+/// The same with a number.
+pub fn append_number(out: &mut Vec<u8>, name: &str, value: u64) {
+    append(out, name, "");
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut left = value;
+    for (place, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + u8::try_from(left % 10).unwrap_or_default();
+        (left, at) = (left / 10, place);
+        if left == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(at..).unwrap_or_default());
+}
+
 fn escape(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(is_bare) {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
     for piece in utf8_percent_encode(text, ESCAPED) {
         out.extend_from_slice(piece.as_bytes());
     }
+}
+
+const fn is_bare(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
 }
 
 fn text(raw: &[u8]) -> Result<String, Unreadable> {
@@ -133,6 +158,24 @@ mod tests {
     fn plain_bytes_stay_as_they_are() {
         let plain = "symbol=LTCBTC&side=BUY&s=%EF%BC%91~_-.&empty=";
         assert_eq!(again(plain.as_bytes()).as_deref(), Ok(plain));
+    }
+
+    // The standard library writes numbers, and the crate's escapes bytes, in ways of their own.
+    #[test]
+    fn numbers_and_bare_bytes_are_written_as_others_write_them() {
+        for number in [0, 7, 10, 999, 1_700_000_000_000, u64::MAX - 1, u64::MAX] {
+            let mut out = b"a=1".to_vec();
+            append_number(&mut out, "n", number);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("a=1&n={number}"));
+        }
+        for byte in 0..=127u8 {
+            let text = char::from(byte).to_string();
+            let escaped = utf8_percent_encode(&text, ESCAPED).to_string();
+            assert_eq!(escaped == text, is_bare(byte), "{byte}");
+            let mut out = Vec::new();
+            append(&mut out, "n", &text);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("n={escaped}"));
+        }
     }
 
     #[test]
