@@ -184,6 +184,8 @@ pub(crate) struct Standing {
     pub(crate) tries: Tries,
     /// The PIN is typed at the token.
     pub(crate) pad: bool,
+    /// It can be taken out: a card in a reader.
+    pub(crate) removable: bool,
     /// A session is kept and logged in.
     pub(crate) logged_in: bool,
 }
