@@ -125,6 +125,8 @@ fn drafted(
         Place::Form("signature")
     };
     let payload = [query.as_slice(), body.as_slice()].concat();
-    let headers = vec![(KEY_HEADER, api_key.to_owned())];
+    // The content type comes to it.
+    let mut headers = Vec::with_capacity(2);
+    headers.push((KEY_HEADER, api_key.to_owned()));
     private.to_sign(query, body, headers, vec![scheme.part(payload, place)])
 }
