@@ -59,6 +59,17 @@ impl Decimal {
         self.reckoned(other, Small::times, |a, b| a * b)
     }
 
+    /// How the sum of this and `more` compares with another number, exactly.
+    #[must_use]
+    pub fn plus_compared(&self, more: &Self, other: &Self) -> Ordering {
+        if let (Form::Small(a), Form::Small(b), Form::Small(c)) = (&self.0, &more.0, &other.0)
+            && let Some(order) = a.sum_compared(*b, *c)
+        {
+            return order;
+        }
+        self.plus(more).cmp(other)
+    }
+
     /// Whether it is below zero.
     #[must_use]
     pub fn is_negative(&self) -> bool {
@@ -136,11 +147,27 @@ impl Small {
     // The units of both, in the places of that which has more.
     fn aligned(self, other: Self) -> Option<(i128, i128, u32)> {
         let places = self.places.max(other.places);
-        let units = |of: Self| match places - of.places {
-            0 => Some(of.units),
-            more => of.units.checked_mul(power(more)?),
-        };
-        Some((units(self)?, units(other)?, places))
+        Some((self.scaled(places)?, other.scaled(places)?, places))
+    }
+
+    // The units in no fewer places than its own.
+    fn scaled(self, places: u32) -> Option<i128> {
+        let more = places - self.places;
+        if more == 0 {
+            return Some(self.units);
+        }
+        let power = power(more)?;
+        // What is twice as wide as both has room for their product.
+        match (i64::try_from(self.units), i64::try_from(power)) {
+            (Ok(units), Ok(power)) => Some(i128::from(units) * i128::from(power)),
+            _ => self.units.checked_mul(power),
+        }
+    }
+
+    fn sum_compared(self, more: Self, other: Self) -> Option<Ordering> {
+        let places = self.places.max(more.places).max(other.places);
+        let sum = self.scaled(places)?.checked_add(more.scaled(places)?)?;
+        Some(sum.cmp(&other.scaled(places)?))
     }
 
     fn plus(self, other: Self) -> Option<Self> {
@@ -355,6 +382,8 @@ mod tests {
             prop_assert_eq!(p.times(&q).to_string(), plain(&x * &y));
             prop_assert_eq!(p.times(&q).plus(&r).to_string(), plain(&x * &y + &z));
             prop_assert_eq!(p.cmp(&q), x.cmp(&y));
+            prop_assert_eq!(p.plus_compared(&q, &r), (&x + &y).cmp(&z));
+            prop_assert_eq!(p.plus_compared(&q, &p.plus(&q)), Ordering::Equal);
             prop_assert_eq!(p == q, x == y);
             prop_assert_eq!(p.is_negative(), x < 0);
             // However it came about, one number has one form.

@@ -238,11 +238,13 @@ fn stand_by_rest(
         ),
         goes_to(rule, operation),
     ];
-    let is_not = |stand: &&Stand| matches!(stand, Stand::Not(_));
-    let is_doubted = |stand: &&Stand| matches!(stand, Stand::Floor(_));
-    let stand = particulars.iter().find(is_not);
-    if let Some(stand) = stand.or_else(|| particulars.iter().find(is_doubted)) {
-        return *stand;
+    if particulars != [Stand::Fits; 3] {
+        let is_not = |stand: &&Stand| matches!(stand, Stand::Not(_));
+        let is_doubted = |stand: &&Stand| matches!(stand, Stand::Floor(_));
+        let stand = particulars.iter().find(is_not);
+        if let Some(stand) = stand.or_else(|| particulars.iter().find(is_doubted)) {
+            return *stand;
+        }
     }
     if !rule.is_limited() {
         return Stand::Fits;
@@ -356,5 +358,5 @@ fn over_limit(rule: &Rule, said: &Said<'_>, place: usize, before: &impl Before) 
 
 // A sum that is not known leaves none.
 fn leaves_room(limit: &Decimal, sum: Option<Decimal>, value: &Decimal) -> bool {
-    sum.is_some_and(|sum| sum.plus(value) <= *limit)
+    sum.is_some_and(|sum| sum.plus_compared(value, limit).is_le())
 }
