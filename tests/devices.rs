@@ -79,6 +79,14 @@ impl Desk {
             .unwrap_or_else(|| panic!("{state}"))
     }
 
+    // How often a PIN was asked for.
+    fn pins_asked(&self) -> usize {
+        let asked = self.person.was_asked().into_iter();
+        asked
+            .filter(|it| matches!(it.question, Question::Pin { .. }))
+            .count()
+    }
+
     fn make_kit(&self) -> Kit {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
@@ -210,14 +218,25 @@ fn a_vault_that_is_made_with_a_second_device_as_the_way_back_has_it_tried_at_the
     let alone = home.cli(&[&args[..], &[vault.to_str().unwrap()]].concat());
     assert!(!alone.status.success() && !vault.exists());
 
+    // The first time the second one is out, so nothing is there yet: that is said, and asked again.
+    let gone = card.ask(&json!({ "do": "remove", "card": 2 }));
+    assert_eq!(gone["ok"], true);
     let dialog = "set timeout 60
 spawn {*}$env(PROGRAM)
 expect {
+    \"no YubiKey is connected that is not in the vault\" { exec sh -c $env(INSERT); exp_continue }
     \"Press Enter when it is there\" { after 300; send \"\\r\"; exp_continue }
     timeout { exec kill -9 [exp_pid]; exit 91 }
     eof
 }
 exit [lindex [wait] 3]";
+    let insert = format!(
+        "import socket as s; c = s.socket(s.AF_UNIX); c.connect('{}'); \
+         c.sendall(b'{{\"do\":\"insert\",\"card\":2}}\\n'); assert b'true' in c.recv(99)",
+        card.control.display()
+    );
+    std::fs::write(home.path("insert.py"), insert).unwrap();
+    let insert = format!("python3 {}", home.path("insert.py").display());
     let program = home.touchkeep();
     let program = format!(
         "{} {} {}",
@@ -229,6 +248,7 @@ exit [lindex [wait] 3]";
         .args(["-c", dialog])
         .envs(home.environment())
         .env("PROGRAM", program)
+        .env("INSERT", insert)
         .env("TERM", "dumb")
         .output()
         .unwrap();
@@ -447,6 +467,124 @@ fn a_pin_is_changed_and_unblocked_and_its_last_try_is_never_spent_by_the_way() {
             .iter()
             .all(|pin| !text.contains(pin))
     );
+}
+
+// The PIN that is remembered is another one's by now.
+#[test]
+fn a_pin_that_another_program_changed_is_sent_once_and_then_asked_for() {
+    let desk = Desk::set(Card::insert());
+    let changed = Command::new("yubico-piv-tool")
+        .args(["-a", "change-pin", "-P", "294173", "-N", "615243"])
+        .env("PCSCLITE_CSOCK_NAME", &desk.card.pcscd)
+        .output()
+        .unwrap();
+    assert!(changed.status.success(), "{changed:?}");
+    let (before, asked) = (desk.verifies(1), desk.pins_asked());
+    let reseal = ["device", "reseal", "money"];
+    let refused = desk.refused(&reseal);
+    assert_eq!(refused["code"], "wrong-pin", "{refused}");
+    assert_eq!((desk.verifies(1), desk.pins_asked()), (before + 1, asked));
+    // From then on it is forgotten: what is sent next, somebody typed.
+    let refused = desk.refused(&reseal);
+    assert_eq!(refused["code"], "wrong-pin", "{refused}");
+    assert_eq!(
+        (desk.verifies(1), desk.pins_asked()),
+        (before + 2, asked + 1)
+    );
+    let last = desk.refused(&reseal);
+    let fix = last["fix"].as_str().unwrap();
+    for way in ["device unblock", "device pin"] {
+        let command = format!("{way} {}", desk.card.serial);
+        assert!(fix.contains(&command), "{last}");
+    }
+    assert_eq!(
+        (desk.verifies(1), desk.pins_asked()),
+        (before + 2, asked + 1),
+        "the last try is left, and nobody is asked in vain"
+    );
+    let mut mind = desk.person.mind.lock().unwrap();
+    mind.new_pin = "807060".into();
+    drop(mind);
+    let _unblocked = desk.home.json(&["device", "unblock", &desk.card.serial]);
+    desk.person.mind.lock().unwrap().pin = "807060".into();
+    let _resealed = desk.home.json(&reseal);
+    assert_eq!(desk.pins_asked(), asked + 2);
+}
+
+#[test]
+fn a_pin_goes_with_its_card_where_that_locks_nothing() {
+    let mut desk = Desk::set(Card::insert());
+    desk.home.kill_agent();
+    let config = desk.home.paths().config;
+    std::fs::write(config, "[lock]\nremoval = false\n").unwrap();
+    desk.home.start_agent();
+    desk.person = Person::sit_down(&desk.home.paths(), Some(&desk.card.control));
+    let _open = desk.home.json(&["unlock"]);
+    let reseal = ["device", "reseal", "money"];
+    let _resealed = desk.home.json(&reseal);
+    assert_eq!(desk.pins_asked(), 1, "it is remembered");
+
+    let _gone = desk.card.ask(&json!({ "do": "remove" }));
+    let absent = desk.refused(&reseal);
+    assert_eq!(absent["code"], "device-removed", "{absent}");
+    let _back = desk.card.ask(&json!({ "do": "insert" }));
+    let _resealed = desk.home.json(&reseal);
+    assert_eq!(desk.pins_asked(), 2, "by a use that found no card");
+
+    // And by nobody's use at all.
+    let forgotten = || desk.home.log().matches("its PIN is forgotten").count();
+    let before = forgotten();
+    let _gone = desk.card.ask(&json!({ "do": "remove" }));
+    wait_for("the PIN to be forgotten", || {
+        (forgotten() > before).then_some(())
+    });
+    let _back = desk.card.ask(&json!({ "do": "insert" }));
+    assert_eq!(desk.home.json(&["status"])["unlocked"], true);
+    let _resealed = desk.home.json(&reseal);
+    assert_eq!(desk.pins_asked(), 3);
+}
+
+// A card that was pulled out in the middle of its first `set-pin`, or whose PIN somebody changed with another program.
+#[test]
+fn what_is_the_factorys_is_replaced_and_nothing_else() {
+    let card = Card::insert();
+    let home = Home::new(Some(&card.pcscd));
+    let person = Person::sit_down(&home.paths(), Some(&card.control));
+    let changed = Command::new("yubico-piv-tool")
+        .args(["-a", "change-pin", "-P", "123456", "-N", "294173"])
+        .env("PCSCLITE_CSOCK_NAME", &card.pcscd)
+        .output()
+        .unwrap();
+    assert!(changed.status.success(), "{changed:?}");
+    let set = ["device", "set-pin", &card.serial];
+    let _set = home.json(&set);
+    let asked = person.was_asked().into_iter().map(|it| it.question);
+    let asked: Vec<_> = asked
+        .map(|question| match question {
+            Question::Pin { tries_left, .. } => format!("the present PIN, {tries_left:?}"),
+            Question::NewPin { which, .. } => format!("a new {which}"),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(asked, ["the present PIN, Some(3)", "a new PUK"]);
+    let report = home.json(&["device", "inspect", &card.serial]);
+    assert_eq!(
+        (
+            &report["pin"]["factory_pin"],
+            &report["pin"]["factory_puk"],
+            &report["pin"]["management_key"]
+        ),
+        (&json!(false), &json!(false), &json!("protected")),
+        "{report}"
+    );
+    let before = card.ask(&json!({ "do": "state" }));
+    let again = home.cli(&set);
+    let said = String::from_utf8_lossy(&again.stdout);
+    let pin = format!("touchkeep device pin {}", card.serial);
+    assert!(!again.status.success() && said.contains(&pin), "{said}");
+    assert_eq!(person.was_asked().len(), 2, "nobody types in vain");
+    let after = card.ask(&json!({ "do": "state" }));
+    assert_eq!(before["operations"], after["operations"]);
 }
 
 /// A finger on the card for as long as it lives.

@@ -316,7 +316,13 @@ fn ask_secret_of(
 ) -> Option<Answer> {
     let left = |tries: &Option<u8>| {
         tries
-            .map(|n| format!(", {n} tries left"))
+            .map(|n| {
+                if n == 1 {
+                    ", 1 try left".to_owned()
+                } else {
+                    format!(", {n} tries left")
+                }
+            })
             .unwrap_or_default()
     };
     let label = match question {

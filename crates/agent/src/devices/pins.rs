@@ -1,5 +1,5 @@
-//! PINs of this session: in locked memory, under the device's serial number, until the vault is locked, the device refuses
-//! one or is used by a failed operation. Never sent twice after a refusal.
+//! PINs of this session: in locked memory, under the device's serial number, until the vault is locked, the device is taken
+//! away, refuses one or is used by a failed operation. Never sent twice after a refusal.
 
 use std::{
     collections::HashMap,
@@ -48,6 +48,11 @@ impl Pins {
                 tracing::warn!(%error, "memory cannot be locked, so the PIN is asked for each time");
             }
         }
+    }
+
+    /// Of which devices PINs are kept.
+    pub(super) fn serials(&self) -> Vec<String> {
+        self.lock().by_serial.keys().cloned().collect()
     }
 
     pub(super) fn forget(&self, serial: &str) {

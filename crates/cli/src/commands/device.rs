@@ -85,7 +85,7 @@ pub(super) async fn device(context: &Context<'_>, verb: Device) -> Done {
         }
         Device::SetPin { serial } => {
             context.call_asking(SetDevicePin { serial }).await?;
-            context.output.done("PIN and PUK are yours now, and the management key is random and protected by the PIN. Write the PUK down: it unblocks the PIN.");
+            context.output.done("Nothing on it is the factory's any more. Write the PUK down: it unblocks the PIN.\nThe management key, where it was the factory's, is random now and kept on the card under the PIN.");
             Ok(ExitCode::SUCCESS)
         }
     }

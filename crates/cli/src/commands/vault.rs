@@ -45,7 +45,7 @@ pub(super) async fn init(context: &Context<'_>, args: Init) -> Done {
         let hint = if weak { "\nIt opens with a passphrase alone: as strong as that passphrase. A YubiKey or an HSM is stronger." } else { "" };
         format!("Made {}{hint}\nIt is open. Next: touchkeep add, touchkeep proxy add.", summary.path)
     });
-    recover::after_init(context, recovery).await
+    recover::after_init(context, recovery, &args.second, args.page.as_deref()).await
 }
 
 /// The device that a person means: `software`, `piv`, `piv:SERIAL`, `pkcs11:MODULE:TOKEN`.
@@ -91,7 +91,7 @@ pub(super) async fn choose_device(
             _ => Err(Failure::new(
                 Code::Ambiguous,
                 "several YubiKeys are connected",
-                "Choose one: --device piv:SERIAL (see `touchkeep device list`).",
+                "Say which one: piv:SERIAL (see `touchkeep device list`).",
             )),
         };
     }
