@@ -8,6 +8,8 @@ use std::{
     thread,
 };
 
+use rustix::thread::{sched_getaffinity, sched_getcpu, sched_setaffinity};
+
 /// Less than this is not worth a thread.
 const MIN_PIECES: usize = 8;
 
@@ -38,9 +40,15 @@ pub fn map_with<S, T: Sync, R: Send>(
             done.push((at, work(&mut own, piece)));
         }
     };
+    let here = sched_getcpu();
+    let elsewhere = || {
+        leave(here);
+        share()
+    };
     let mut done = thread::scope(|scope| {
-        let others = (1..cores().min(pieces.len())).map(|_| scope.spawn(share));
+        let others = (1..cores().min(pieces.len())).map(|_| scope.spawn(elsewhere));
         let others: Vec<_> = others.collect();
+        thread::yield_now();
         let mut done = share();
         for other in others {
             match other.join() {
@@ -60,13 +68,31 @@ pub fn both<A: Send, B>(other: impl FnOnce() -> A + Send, own: impl FnOnce() -> 
         return (other(), own());
     }
     thread::scope(|scope| {
-        let other = scope.spawn(other);
+        let here = sched_getcpu();
+        let other = scope.spawn(move || {
+            leave(here);
+            other()
+        });
+        thread::yield_now();
         let own = own();
         match other.join() {
             Ok(other) => (other, own),
             Err(panicked) => std::panic::resume_unwind(panicked),
         }
     })
+}
+
+// A new thread often begins behind the one that made it, on the same core, and waits there for milliseconds while another core
+// does nothing: longer than most of what is shared here takes. So it is let in, and goes elsewhere by itself.
+fn leave(core: usize) {
+    let Ok(mut cores) = sched_getaffinity(None) else {
+        return;
+    };
+    cores.unset(core);
+    if cores.count() > 0 {
+        // Where it may not, it stays.
+        let _stays = sched_setaffinity(None, &cores);
+    }
 }
 
 // To count them takes longer than to read an item.
