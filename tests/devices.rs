@@ -115,6 +115,10 @@ fn a_second_key_opens_what_the_first_one_wrote_and_stays_when_that_is_lost() {
     let edit = ["edit", "money", "--secret-fd", "0"];
     let _newer = home.json_with(&edit, SEALED);
 
+    let on_it = ["--key-set", "on-it", "--class", "trade", "--on-device"];
+    let add = ["add", "on-it", "--venue", "binance"];
+    let _made = home.json(&[&add[..], &on_it].concat());
+
     let enrolled = home.json(&["device", "enroll", "piv"]);
     assert_eq!(enrolled["device"]["serial"], second.as_str());
     assert_eq!(enrolled["to_reseal"], json!(["money"]));
@@ -124,7 +128,7 @@ fn a_second_key_opens_what_the_first_one_wrote_and_stays_when_that_is_lost() {
     let tried = home.json(&["recover", "drill", "--device", &second]);
     assert_eq!(
         (&tried["items"], &tried["device"]["serial"]),
-        (&json!(2), &json!(second))
+        (&json!(3), &json!(second))
     );
     assert_eq!(home.json(&["status"])["vault"]["rehearsed"], true);
 
@@ -158,6 +162,7 @@ fn a_second_key_opens_what_the_first_one_wrote_and_stays_when_that_is_lost() {
     for report in [&would, &retired] {
         let lost = report["lost"].as_array().unwrap();
         assert_eq!(lost[0], "money: secret (version 1)", "{report}");
+        assert_eq!(report["on_device"], json!(["on-it"]), "{report}");
     }
     let listed = home.json(&["device", "list"]);
     let card = home.json(&["device", "inspect", &second]);
@@ -185,7 +190,7 @@ fn a_second_key_opens_what_the_first_one_wrote_and_stays_when_that_is_lost() {
     let found = desk.refused(&["unlock", "--device", &desk.card.serial]);
     assert_eq!(found["code"], "no-device", "{found}");
     let _open = home.json(&["unlock", "--device", &second]);
-    assert_eq!(desk.names(), ["money", "stored"]);
+    assert_eq!(desk.names(), ["money", "on-it", "stored"]);
     let rows = home.json(&["audit", "list", "-n", "100"]).to_string();
     for kind in ["device-added", "device-retired", "recovery-tried"] {
         assert!(rows.contains(kind), "{kind}: {rows}");
@@ -691,7 +696,7 @@ fn tar_age_and_the_plugin_get_back_what_a_card_has_locked() {
 fn a_key_of_the_plugin_is_taken_over_and_stays_the_plugins() {
     let card = Arc::new(Card::insert());
     let home = Home::new(Some(&card.pcscd));
-    let _person = Person::sit_down(&home.paths(), Some(&card.control));
+    let person = Person::sit_down(&home.paths(), Some(&card.control));
     let _changed = home.json(&["device", "set-pin", &card.serial]);
     let made = on_a_terminal(
         &card,
@@ -708,7 +713,17 @@ fn a_key_of_the_plugin_is_taken_over_and_stays_the_plugins() {
     let vault = home.path("v.touchkeep");
     let (path, device) = (vault.to_str().unwrap(), format!("piv:{}", card.serial));
     let init = ["init", "--practice", "--path", path, "--device", &device];
-    let _made = home.json(&[&init[..], &["--adopt", "82"]].concat());
+    // Where there is none nobody types a PIN for it.
+    let asked = person.was_asked().len();
+    let none = home.cli(&[&init[..], &["--adopt", "90"]].concat());
+    let said = String::from_utf8_lossy(&none.stdout);
+    assert!(
+        !none.status.success() && said.contains("there is no key of age-plugin-yubikey"),
+        "{said}"
+    );
+    assert_eq!(person.was_asked().len(), asked);
+    // The plugin calls it slot 1, the card 82.
+    let _made = home.json(&[&init[..], &["--adopt", "1"]].concat());
     let _locked = home.json(&["lock"]);
     let _open = home.json(&["unlock"]);
     let report = home.json(&["device", "inspect", &card.serial]);
@@ -757,7 +772,20 @@ fn a_card_that_is_taken_away_locks_the_vault_and_a_sealed_value_wants_its_touch(
     assert_eq!(lines.next(), Some("<hidden by touchkeep>"));
     assert_eq!(touches_since(&desk.card, before), 1);
 
-    assert_eq!(desk.home.json(&["status"])["unlocked"], true);
+    // A pcscd that goes is no card that goes, and the next one shows it again. (It is looked once a second.)
+    let open_for_a_while = || {
+        let until = Instant::now() + Duration::from_millis(2500);
+        while Instant::now() < until {
+            assert_eq!(desk.home.json(&["status"])["unlocked"], true);
+        }
+    };
+    open_for_a_while();
+    for then in ["kill", "start"] {
+        let done = desk.card.ask(&json!({ "do": "pcscd", "then": then }));
+        assert_eq!(done["ok"], true);
+        open_for_a_while();
+    }
+    let _resealed = desk.home.json(&["device", "reseal", "money"]);
     let _gone = desk.card.ask(&json!({ "do": "remove" }));
     wait_for("the lock", || {
         (desk.home.json(&["status"])["unlocked"] == false).then_some(())

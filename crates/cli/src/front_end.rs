@@ -331,9 +331,9 @@ fn ask_secret_of(
             why,
             tries_left,
         } => format!(
-            "PIN of {} ({}{}): ",
-            visible(device),
+            "{}: PIN of {}{}: ",
             visible(why),
+            visible(device),
             left(tries_left)
         ),
         Question::Puk {
@@ -341,15 +341,15 @@ fn ask_secret_of(
             why,
             tries_left,
         } => format!(
-            "PUK of {} ({}{}): ",
-            visible(device),
+            "{}: PUK of {}{}: ",
             visible(why),
+            visible(device),
             left(tries_left)
         ),
-        Question::Passphrase { why } => format!("Passphrase ({}): ", visible(why)),
+        Question::Passphrase { why } => format!("{}: passphrase: ", visible(why)),
         Question::NewPin { device, which } => {
             let label = format!(
-                "New {} for {} (6 to 8 characters): ",
+                "New {} for {}, 6 to 8 characters: ",
                 visible(which),
                 visible(device)
             );

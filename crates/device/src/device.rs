@@ -428,7 +428,7 @@ pub enum DeviceError {
     #[error("nobody touched the device in time")]
     NoTouch,
     /// No such key.
-    #[error("the device has no key {0:?}")]
+    #[error("the device has no key {:?}", .0.0)]
     NoKey(KeyRef),
     /// No stanza is for this key.
     #[error("the file is not encrypted to this key")]

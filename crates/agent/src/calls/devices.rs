@@ -95,6 +95,7 @@ pub(crate) async fn set_pin(agent: &Arc<Agent>, serial: String) -> Result<Done, 
     .await?;
     recorded(
         agent,
+        &serial,
         format!("Replaced what was the factory's of PIN, PUK and management key of {label}."),
     )
     .await
@@ -287,7 +288,12 @@ pub(crate) async fn change_pin(agent: &Arc<Agent>, wanted: ChangePin) -> Result<
         _ => card.change_pin(&old, &new),
     })
     .await?;
-    recorded(agent, format!("Changed the {which} of {label}.")).await
+    recorded(
+        agent,
+        &wanted.serial,
+        format!("Changed the {which} of {label}."),
+    )
+    .await
 }
 
 /// Sets a new PIN with the PUK.
@@ -312,7 +318,12 @@ pub(crate) async fn unblock(agent: &Arc<Agent>, wanted: UnblockPin) -> Result<Do
         card.unblock(&puk, &new)
     })
     .await?;
-    recorded(agent, format!("Unblocked the PIN of {label} with the PUK.")).await
+    recorded(
+        agent,
+        &wanted.serial,
+        format!("Unblocked the PIN of {label} with the PUK."),
+    )
+    .await
 }
 
 async fn pin_state(agent: &Arc<Agent>, serial: &str) -> Result<(String, PinState), Failure> {
@@ -401,8 +412,8 @@ async fn on_card(
 }
 
 // The PIN that is remembered is another one's by now; and it is told, where there is a log to tell it in.
-async fn recorded(agent: &Arc<Agent>, text: String) -> Result<Done, Failure> {
-    agent.devices().forget_pins();
+async fn recorded(agent: &Arc<Agent>, serial: &str, text: String) -> Result<Done, Failure> {
+    agent.devices().forget_pin(serial);
     let agent = Arc::clone(agent);
     blocking(move || {
         if let Some(current) = agent.vault().filter(|current| current.log().is_some()) {

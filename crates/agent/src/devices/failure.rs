@@ -54,7 +54,7 @@ fn last_try(device: &str) -> String {
     card(device).map_or_else(
         || "Nothing was sent. Find the PIN first: after another wrong one, who administers the token has to set a new one.".into(),
         |serial| {
-            format!("Nothing was sent. Set a new PIN with the PUK: touchkeep device unblock {serial}. Only if you are sure of the PIN: touchkeep device pin {serial} --last-try")
+            format!("Nothing was sent. Set a new PIN with the PUK: touchkeep device unblock {serial}. If you are sure of it: touchkeep device pin {serial} --last-try. Another device opens the vault as well: touchkeep unlock --device NAME")
         },
     )
 }

@@ -135,11 +135,6 @@ impl Devices {
         self.pins.forget_all();
     }
 
-    /// Forgets every PIN, and stays in the session that runs.
-    pub(crate) fn forget_pins(&self) {
-        self.pins.forget_known();
-    }
-
     /// Forgets the PIN of a device.
     pub(crate) fn forget_pin(&self, serial: &str) {
         self.pins.forget(serial);

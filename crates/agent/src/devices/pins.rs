@@ -59,10 +59,6 @@ impl Pins {
         self.lock().by_serial.remove(serial);
     }
 
-    pub(super) fn forget_known(&self) {
-        self.lock().by_serial.clear();
-    }
-
     pub(super) fn forget_all(&self) {
         let mut kept = self.lock();
         kept.by_serial.clear();

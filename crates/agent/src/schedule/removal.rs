@@ -90,8 +90,14 @@ impl Watched {
     async fn is_gone(&mut self, serial: u32) -> bool {
         if let Some(seen) = &self.seen {
             let seen = seen.clone();
-            let still = blocking(move || touchkeep_device_piv::is_still(&seen)).await;
-            return matches!(still, Ok(Ok(false)));
+            return match blocking(move || touchkeep_device_piv::is_still(&seen)).await {
+                Ok(Ok(still)) => !still,
+                // Another pcscd counts from the beginning: whether the card is there is looked for once it is.
+                _ => {
+                    *self = Self::default();
+                    false
+                }
+            };
         }
         if self.looked {
             return false;
