@@ -18,9 +18,9 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use touchkeep_client::FrontEnd;
+use touchkeep_client::{Event, FrontEnd};
 use touchkeep_tests::{Card, Home, Person, judge, wait_for};
-use touchkeep_wire::{Kit, MakeKit, Question};
+use touchkeep_wire::{Answer, Kit, MakeKit, Question};
 
 const STORED: &str = "canary-stored-secret";
 const SEALED: &str = "canary-sealed-secret";
@@ -590,6 +590,42 @@ fn what_is_the_factorys_is_replaced_and_nothing_else() {
     assert_eq!(person.was_asked().len(), 2, "nobody types in vain");
     let after = card.ask(&json!({ "do": "state" }));
     assert_eq!(before["operations"], after["operations"]);
+}
+
+// Who does not want to wait for a finger says so. The card waits on by itself, and the next use waits for that.
+#[test]
+fn a_touch_that_is_refused_ends_the_wait_at_once() {
+    let desk = Desk::set(Card::insert());
+    let reseal = ["device", "reseal", "money"];
+    let _resealed = desk.home.json(&reseal);
+    desk.person.take_hands_off();
+    let socket = desk.home.paths().ui_socket();
+    let refuses = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let front = FrontEnd::connect(&socket, "refuses").await.unwrap();
+            let (answers, mut events) = front.split();
+            loop {
+                let event = events.next().await.expect("a touch is asked for");
+                let Event::Open(prompt) = event else { continue };
+                if matches!(prompt.question, Question::Touch { .. }) {
+                    answers.answer(prompt.id, Answer::Refuse {}).await.unwrap();
+                    return Instant::now();
+                }
+            }
+        })
+    });
+    let refused = desk.refused(&reseal);
+    let waited = refuses.join().unwrap().elapsed();
+    assert_eq!(refused["code"], "refused", "{refused}");
+    // The card itself gives up after four seconds.
+    assert!(waited < Duration::from_secs(2), "{waited:?}");
+    wait_for("the card to blink all the same", || {
+        let state = desk.card.ask(&json!({ "do": "state" }));
+        (state["waiting"] == true).then_some(())
+    });
+    desk.person.mind.lock().unwrap().touches = true;
+    let _resealed = desk.home.json(&reseal);
 }
 
 /// A finger on the card for as long as it lives.

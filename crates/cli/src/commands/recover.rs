@@ -114,7 +114,10 @@ async fn second_device(context: &Context<'_>, second: &str) -> Done {
     loop {
         let ready = wait_for_enter("Press Enter when it is there, Esc to leave it for later: ")?;
         if ready.is_none() {
-            return later(context);
+            return later(
+                context,
+                "No second device has opened the vault yet: touchkeep device enroll, then touchkeep recover drill --device",
+            );
         }
         match opens(context, second, &mut enrolled).await {
             Ok(rehearsal) => return proved(context, rehearsal),
@@ -140,10 +143,8 @@ async fn opens(
     context.call_asking(ProveDevice { device }).await
 }
 
-fn later(context: &Context<'_>) -> Done {
-    context
-        .output
-        .say("Left for later. The vault has no way back that was tried: touchkeep recover kit");
+fn later(context: &Context<'_>, what: &str) -> Done {
+    context.output.say(&format!("Left for later. {what}"));
     Ok(ExitCode::from(Code::Refused.exit_code()))
 }
 
@@ -166,16 +167,15 @@ async fn kit(context: &Context<'_>, page: Option<&Path>) -> Done {
         }
     }
     if show(&made)?.is_none() {
-        context
-            .output
-            .say("The kit was not written down. Retire it: touchkeep device retire kit");
-        return later(context);
+        let what = "The kit was not written down, so nobody needs it: touchkeep device retire";
+        return later(context, &format!("{what} {}", made.device.mark()));
     }
+    let untried = "This kit has not opened the vault yet: touchkeep recover drill";
     let mut wrong = None;
     for _ in 0..TRIES {
         let label = "Now type the 24 words from the paper (Esc to leave it for later):";
         let Some(words) = typed_words(label, wrong.as_ref())? else {
-            return later(context);
+            return later(context, untried);
         };
         match context.call_as_front_end(ProveKit { words }).await {
             Ok(rehearsal) => {
@@ -192,7 +192,7 @@ async fn kit(context: &Context<'_>, page: Option<&Path>) -> Done {
     if let Some(failure) = wrong {
         context.output.failure(&failure);
     }
-    later(context)
+    later(context, untried)
 }
 
 fn reseal_hint(context: &Context<'_>, kit: &Kit) {
