@@ -373,6 +373,7 @@ fn the_power_goes_while_a_vault_is_made_saved_and_governed() {
         Operation::Create,
         Operation::Save(1),
         Operation::Save(64 << 10),
+        Operation::SaveTouched,
         Operation::Enroll,
         Operation::Retire,
     ] {
