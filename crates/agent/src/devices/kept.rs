@@ -31,10 +31,15 @@ struct One {
 }
 
 impl KeptTokens {
-    /// The token that was kept, if it is still the one that is meant.
-    pub(super) fn take(&self, place: &Place, session: Session) -> Option<Box<Pkcs11Device>> {
+    /// The token that was kept, if it is still the one that is meant, and its PIN is known.
+    pub(super) fn take(
+        &self,
+        place: &Place,
+        (pins, serial, session): (&Pins, &str, Session),
+    ) -> Option<Box<Pkcs11Device>> {
         let one = self.lock().remove(&place.device)?;
-        (one.session == session && one.modules == place.modules).then_some(one.token)
+        let same = one.session == session && one.modules == place.modules;
+        (same && pins.knows(serial)).then_some(one.token)
     }
 
     /// Keeps a token for as long as its PIN is known anyway.
