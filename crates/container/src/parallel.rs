@@ -4,8 +4,9 @@ use std::{
     sync::{
         OnceLock,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
-    thread,
+    thread::{self, Scope, ScopedJoinHandle},
 };
 
 use rustix::thread::{sched_getaffinity, sched_getcpu, sched_setaffinity};
@@ -40,15 +41,9 @@ pub fn map_with<S, T: Sync, R: Send>(
             done.push((at, work(&mut own, piece)));
         }
     };
-    let here = sched_getcpu();
-    let elsewhere = || {
-        leave(here);
-        share()
-    };
     let mut done = thread::scope(|scope| {
-        let others = (1..cores().min(pieces.len())).map(|_| scope.spawn(elsewhere));
+        let others = (1..cores().min(pieces.len())).map(|_| elsewhere(scope, share));
         let others: Vec<_> = others.collect();
-        thread::yield_now();
         let mut done = share();
         for other in others {
             match other.join() {
@@ -68,12 +63,7 @@ pub fn both<A: Send, B>(other: impl FnOnce() -> A + Send, own: impl FnOnce() -> 
         return (other(), own());
     }
     thread::scope(|scope| {
-        let here = sched_getcpu();
-        let other = scope.spawn(move || {
-            leave(here);
-            other()
-        });
-        thread::yield_now();
+        let other = elsewhere(scope, other);
         let own = own();
         match other.join() {
             Ok(other) => (other, own),
@@ -83,14 +73,31 @@ pub fn both<A: Send, B>(other: impl FnOnce() -> A + Send, own: impl FnOnce() -> 
 }
 
 // A new thread often begins behind the one that made it, on the same core, and waits there for milliseconds while another core
-// does nothing: longer than most of what is shared here takes. So it is let in, and goes elsewhere by itself.
+// does nothing: longer than most of what is shared here takes. So it is let in first, and goes elsewhere by itself.
+fn elsewhere<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> ScopedJoinHandle<'scope, T> {
+    let here = sched_getcpu();
+    let (left, has_left) = mpsc::channel();
+    let other = scope.spawn(move || {
+        leave(here);
+        drop(left);
+        work()
+    });
+    // Nothing is ever sent; this ends when the other thread has left.
+    for () in has_left {}
+    other
+}
+
 fn leave(core: usize) {
-    let Ok(mut cores) = sched_getaffinity(None) else {
+    let Ok(cores) = sched_getaffinity(None) else {
         return;
     };
-    cores.unset(core);
-    if cores.count() > 0 {
-        // Where it may not, it stays.
+    let mut others = cores;
+    others.unset(core);
+    // Where it may not, it stays. Afterwards it may go where it likes: the others may have work, too.
+    if others.count() > 0 && sched_setaffinity(None, &others).is_ok() {
         let _stays = sched_setaffinity(None, &cores);
     }
 }
