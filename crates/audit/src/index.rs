@@ -39,6 +39,11 @@ impl Bitmap {
         }
     }
 
+    pub(crate) fn has(&self, place: u64) -> bool {
+        let byte = self.0.get(place as usize / 8).copied().unwrap_or(0);
+        byte >> (place % 8) & 1 == 1
+    }
+
     /// Its bytes read back; `None` where they are none.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
@@ -61,11 +66,8 @@ impl Bitmap {
 
     /// The places in it, ascending.
     pub(crate) fn places(&self) -> impl DoubleEndedIterator<Item = u64> {
-        let bytes = self.0;
-        (0..BLOCK_ROWS).filter(move |place| {
-            let byte = bytes.get(*place as usize / 8).copied().unwrap_or(0);
-            byte >> (place % 8) & 1 == 1
-        })
+        let bits = *self;
+        (0..BLOCK_ROWS).filter(move |place| bits.has(*place))
     }
 }
 
@@ -95,13 +97,23 @@ pub(crate) enum Word<'a> {
 
 impl Word<'_> {
     pub(crate) fn to_bytes(self) -> Vec<u8> {
-        let (letter, rest) = match &self {
+        let (letter, rest) = self.parts();
+        [&[letter], rest].concat()
+    }
+
+    /// Whether these are its bytes.
+    pub(crate) fn is(&self, bytes: &[u8]) -> bool {
+        let (letter, rest) = self.parts();
+        bytes.split_first() == Some((&letter, rest))
+    }
+
+    const fn parts(&self) -> (u8, &[u8]) {
+        match self {
             Self::Kind(word) => (b'k', word.as_bytes()),
             Self::Decision(word) => (b'd', word.as_bytes()),
-            Self::Item(tag) => (b'i', *tag),
-            Self::Client(tag) => (b'c', *tag),
-        };
-        [&[letter], rest].concat()
+            Self::Item(tag) => (b'i', tag),
+            Self::Client(tag) => (b'c', tag),
+        }
     }
 }
 
@@ -215,17 +227,8 @@ fn read_block(db: &Connection, number: u64) -> rusqlite::Result<Block> {
     Ok(block)
 }
 
-/// Which rows of a block have this word.
-pub(crate) fn bits(db: &Connection, word: &[u8], block: u64) -> rusqlite::Result<Bitmap> {
-    let mut found = db.prepare_cached("SELECT rows FROM posting WHERE word = ?1 AND block = ?2")?;
-    let mut found = found.query((word, block))?;
-    match found.next()? {
-        Some(row) => bitmap(row, 0),
-        None => Ok(Bitmap::default()),
-    }
-}
-
-fn bitmap(row: &Row<'_>, column: usize) -> rusqlite::Result<Bitmap> {
+/// A stored one.
+pub(crate) fn bitmap(row: &Row<'_>, column: usize) -> rusqlite::Result<Bitmap> {
     let bytes: Vec<u8> = row.get(column)?;
     Bitmap::read(&bytes).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, 0))
 }
