@@ -4,12 +4,12 @@ use std::{
     borrow::Cow,
     collections::BTreeSet,
     io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension};
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use touchkeep_core::{Clock, UnixMillis};
 
 use crate::{
@@ -141,18 +141,17 @@ impl Writer {
         clock: &dyn Clock,
     ) -> Result<Vec<Result<Seq, RecordError>>, RecordError> {
         self.files.are_in_place()?;
-        let work = rusqlite::Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate)
-            .map_err(storage)?;
+        let work = Work::begin(&self.db, "BEGIN IMMEDIATE").map_err(storage)?;
         // Only now: whoever waited long for his turn would seem to have a clock that went back.
         let now = clock.now();
-        catch_up(&work, &mut self.tip)?;
+        catch_up(work.db, &mut self.tip)?;
         let mut fresh = None;
         let session = match &self.session {
             Some(session) => session,
-            None => fresh.insert(self.begin_session(&work, now)?),
+            None => fresh.insert(self.begin_session(work.db, now)?),
         };
         let mut adding = Adding {
-            db: &work,
+            db: work.db,
             session,
             now,
             edge: self.tip.edge.clone(),
@@ -194,9 +193,8 @@ impl Writer {
 
     /// Intents without an outcome, oldest first.
     pub(crate) fn unfinished(&mut self) -> Result<Vec<Seq>, RecordError> {
-        let work = rusqlite::Transaction::new_unchecked(&self.db, TransactionBehavior::Deferred)
-            .map_err(storage)?;
-        catch_up(&work, &mut self.tip)?;
+        let work = Work::begin(&self.db, "BEGIN").map_err(storage)?;
+        catch_up(work.db, &mut self.tip)?;
         Ok(self.tip.open.iter().copied().collect())
     }
 
@@ -215,6 +213,31 @@ impl Writer {
         .map_err(storage)?;
         let hash = self.description.session_hash(id, now.0, &file);
         Ok(Session { id, hash, key })
+    }
+}
+
+/// A transaction, by statements that are kept. Without a commit it is rolled back.
+struct Work<'a> {
+    db: &'a Connection,
+}
+
+impl<'a> Work<'a> {
+    fn begin(db: &'a Connection, how: &str) -> rusqlite::Result<Self> {
+        db.prepare_cached(how)?.execute([])?;
+        Ok(Self { db })
+    }
+
+    fn commit(self) -> rusqlite::Result<()> {
+        self.db.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+}
+
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        if !self.db.is_autocommit() {
+            // Where this fails, the next one to begin is told so.
+            let _ = self.db.execute_batch("ROLLBACK");
+        }
     }
 }
 
@@ -335,15 +358,17 @@ fn last_ms(db: &Connection) -> rusqlite::Result<u64> {
 
 /// A row in a file that nobody can find again is no record: before each append, the database and its write-ahead log must
 /// still be what stands at their paths.
-struct Files([(PathBuf, u64, u64); 2]);
+struct Files([(PathBuf, Identity); 2]);
+
+type Identity = (u32, u32, u64);
 
 impl Files {
     fn at(path: &Path) -> Result<Self, RecordError> {
         let mut wal = path.as_os_str().to_owned();
         wal.push("-wal");
         let seen = |path: PathBuf| {
-            let (device, inode) = identity(&path).map_err(|_| RecordError::Replaced)?;
-            Ok((path, device, inode))
+            let identity = identity(&path).map_err(|_| RecordError::Replaced)?;
+            Ok((path, identity))
         };
         Ok(Self([seen(path.to_owned())?, seen(PathBuf::from(wal))?]))
     }
@@ -351,15 +376,17 @@ impl Files {
     fn are_in_place(&self) -> Result<(), RecordError> {
         let mut files = self.0.iter();
         files
-            .all(|(path, device, inode)| identity(path).is_ok_and(|now| now == (*device, *inode)))
+            .all(|(path, seen)| identity(path).is_ok_and(|now| now == *seen))
             .then_some(())
             .ok_or(RecordError::Replaced)
     }
 }
 
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let metadata = std::fs::metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
+// Asks for nothing but the number: once somebody has looked at a file's times, Linux gives the next write to it an exact one,
+// and to sync a file with a new time costs a third more.
+fn identity(path: &Path) -> io::Result<Identity> {
+    let found = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::INO)?;
+    Ok((found.stx_dev_major, found.stx_dev_minor, found.stx_ino))
 }
 
 fn storage(error: rusqlite::Error) -> RecordError {
