@@ -32,6 +32,8 @@ use touchkeep_core::{ClientId, ItemId, UnixMillis};
 const ROUNDS: usize = 15;
 const APPENDS: usize = 200;
 const CALLERS: usize = 16;
+// As many are verified.
+const VERIFIED_ROWS: u64 = 250_000;
 // About what a row takes on the disk.
 const ROW_BYTES: usize = 600;
 const ROWS: &str = "TOUCHKEEP_BENCH_ROWS";
@@ -125,6 +127,14 @@ fn record(log: &Log, rows: usize) {
 
 fn verifying(folder: &Path) {
     let path = folder.join("log.db");
+    let log = Log::open_locked(&path, "bench").unwrap();
+    let each = (VERIFIED_ROWS - log.head().size) as usize / CALLERS;
+    thread::scope(|scope| {
+        for _ in 0..CALLERS {
+            scope.spawn(|| record(&log, each));
+        }
+    });
+    drop(log);
     let db = Connection::open(&path).unwrap();
     let (size, bytes): (u64, f64) = db
         .query_row(

@@ -15,7 +15,7 @@ use crate::{
     error::ReadError,
     event::{Decision, Event, Kind},
     row::Seq,
-    schema::{self, Description},
+    schema::{self, Description, Work},
     tree::{Hash, prove_inclusion},
 };
 
@@ -107,7 +107,7 @@ pub(crate) fn list(
     identity: Option<&age::x25519::Identity>,
 ) -> Result<Page, ReadError> {
     // One snapshot for all statements of a page.
-    let work = db.unchecked_transaction()?;
+    let work = Work::begin(db, "BEGIN")?;
     Search::new(&work, times, description, query, identity)?.page()
 }
 

@@ -17,7 +17,7 @@ use crate::{
     event::{Decision, Event, Kind},
     index::{follow_intents, open_intents, write_full_block},
     row::{Clear, Seq},
-    schema::{self, Description},
+    schema::{self, Description, Work},
     seal::SessionKey,
     tree::{Frontier, Hash, Head, root_of},
 };
@@ -144,14 +144,14 @@ impl Writer {
         let work = Work::begin(&self.db, "BEGIN IMMEDIATE").map_err(storage)?;
         // Only now: whoever waited long for his turn would seem to have a clock that went back.
         let now = clock.now();
-        catch_up(work.db, &mut self.tip)?;
+        catch_up(&work, &mut self.tip)?;
         let mut fresh = None;
         let session = match &self.session {
             Some(session) => session,
-            None => fresh.insert(self.begin_session(work.db, now)?),
+            None => fresh.insert(self.begin_session(&work, now)?),
         };
         let mut adding = Adding {
-            db: work.db,
+            db: &work,
             session,
             now,
             edge: self.tip.edge.clone(),
@@ -194,7 +194,7 @@ impl Writer {
     /// Intents without an outcome, oldest first.
     pub(crate) fn unfinished(&mut self) -> Result<Vec<Seq>, RecordError> {
         let work = Work::begin(&self.db, "BEGIN").map_err(storage)?;
-        catch_up(work.db, &mut self.tip)?;
+        catch_up(&work, &mut self.tip)?;
         Ok(self.tip.open.iter().copied().collect())
     }
 
@@ -213,31 +213,6 @@ impl Writer {
         .map_err(storage)?;
         let hash = self.description.session_hash(id, now.0, &file);
         Ok(Session { id, hash, key })
-    }
-}
-
-/// A transaction, by statements that are kept. Without a commit it is rolled back.
-struct Work<'a> {
-    db: &'a Connection,
-}
-
-impl<'a> Work<'a> {
-    fn begin(db: &'a Connection, how: &str) -> rusqlite::Result<Self> {
-        db.prepare_cached(how)?.execute([])?;
-        Ok(Self { db })
-    }
-
-    fn commit(self) -> rusqlite::Result<()> {
-        self.db.prepare_cached("COMMIT")?.execute([]).map(drop)
-    }
-}
-
-impl Drop for Work<'_> {
-    fn drop(&mut self) {
-        if !self.db.is_autocommit() {
-            // Where this fails, the next one to begin is told so.
-            let _ = self.db.execute_batch("ROLLBACK");
-        }
     }
 }
 

@@ -65,7 +65,10 @@ impl<'a> Search<'a> {
                 filters: filters(description, query, identity)?,
                 limit: query.limit.min(MAX_PAGE),
                 looked_into: 0,
-                page: Page::default(),
+                page: Page {
+                    rows: Vec::with_capacity(query.limit.min(MAX_PAGE)),
+                    next: None,
+                },
             },
             size,
             before: query.before.unwrap_or(Seq::MAX).min(size.saturating_add(1)),
