@@ -90,6 +90,7 @@ fn appends(folder: &Path) {
         }));
         log.checkpoint(&Author::new()).unwrap();
     }
+    reading(&log, &identity);
     let spread = spread(&rounds[0]);
     let [raw, one, many] = rounds.map(|times| median(times).as_secs_f64() / APPENDS as f64);
     let many = many / CALLERS as f64;
@@ -112,6 +113,24 @@ fn appends(folder: &Path) {
         many * 1e6,
         1.0 / many,
         one / many
+    );
+}
+
+// What is decrypted of a page: the same rows without the identity and with it.
+fn reading(log: &Log, identity: &age::x25519::Identity) {
+    let page = |identity| {
+        let times = (0..300).map(|_| {
+            time(|| {
+                let page = log.list(&Query::default(), identity).unwrap();
+                assert_eq!(black_box(page).rows.len(), 100);
+            })
+        });
+        median(times.collect()).as_secs_f64() * 1e6
+    };
+    println!(
+        "newest 100 rows             {:9.1} us   {:.1} us decrypted",
+        page(None),
+        page(Some(identity))
     );
 }
 
