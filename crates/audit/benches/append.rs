@@ -3,6 +3,7 @@
 //!
 //! Each round measures all contestants once, in turn, so that what else the machine does falls on all of them; the figure
 //! is the median over rounds. `TOUCHKEEP_BENCH_ROWS` says how many rows the long log has: 1 000 000 where nothing is said.
+//! `-- appends`, `-- verifying` or `-- pages` measures that alone.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -21,7 +22,7 @@ use std::{
 };
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags, ToSql};
 use touchkeep_audit::{
     CheckpointSigner, Decision, Event, Kind, Log, Query, Seq, Verdict, tree, verify,
 };
@@ -31,6 +32,8 @@ use touchkeep_core::{ClientId, ItemId, UnixMillis};
 const ROUNDS: usize = 15;
 const APPENDS: usize = 200;
 const CALLERS: usize = 16;
+// As many are verified.
+const VERIFIED_ROWS: u64 = 250_000;
 // About what a row takes on the disk.
 const ROW_BYTES: usize = 600;
 const ROWS: &str = "TOUCHKEEP_BENCH_ROWS";
@@ -38,9 +41,20 @@ const ROWS: &str = "TOUCHKEEP_BENCH_ROWS";
 fn main() {
     // Not the system's temporary folder, which may be memory: what is measured is the disk under the target folder.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    appends(folder.path());
-    verifying(folder.path());
-    pages(folder.path());
+    let asked: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    let is_asked = |part: &str| asked.is_empty() || asked.iter().any(|one| one == part);
+    if is_asked("appends") || is_asked("verifying") {
+        appends(folder.path());
+    }
+    if is_asked("verifying") {
+        verifying(folder.path());
+    }
+    if is_asked("pages") {
+        pages(folder.path());
+    }
 }
 
 fn appends(folder: &Path) {
@@ -76,6 +90,7 @@ fn appends(folder: &Path) {
         }));
         log.checkpoint(&Author::new()).unwrap();
     }
+    reading(&log, &identity);
     let spread = spread(&rounds[0]);
     let [raw, one, many] = rounds.map(|times| median(times).as_secs_f64() / APPENDS as f64);
     let many = many / CALLERS as f64;
@@ -101,6 +116,24 @@ fn appends(folder: &Path) {
     );
 }
 
+// What is decrypted of a page: the same rows without the identity and with it.
+fn reading(log: &Log, identity: &age::x25519::Identity) {
+    let page = |identity| {
+        let times = (0..300).map(|_| {
+            time(|| {
+                let page = log.list(&Query::default(), identity).unwrap();
+                assert_eq!(black_box(page).rows.len(), 100);
+            })
+        });
+        median(times.collect()).as_secs_f64() * 1e6
+    };
+    println!(
+        "newest 100 rows             {:9.1} us   {:.1} us decrypted",
+        page(None),
+        page(Some(identity))
+    );
+}
+
 // As the pipeline does it: an intent, then its outcome.
 fn record(log: &Log, rows: usize) {
     let outcome = Event::new(Kind::Outcome, Decision::Done).text("The venue answered 200.");
@@ -113,6 +146,14 @@ fn record(log: &Log, rows: usize) {
 
 fn verifying(folder: &Path) {
     let path = folder.join("log.db");
+    let log = Log::open_locked(&path, "bench").unwrap();
+    let each = (VERIFIED_ROWS - log.head().size) as usize / CALLERS;
+    thread::scope(|scope| {
+        for _ in 0..CALLERS {
+            scope.spawn(|| record(&log, each));
+        }
+    });
+    drop(log);
     let db = Connection::open(&path).unwrap();
     let (size, bytes): (u64, f64) = db
         .query_row(
@@ -172,52 +213,101 @@ fn pages(folder: &Path) {
         "{rows} rows put in within {:.0} s",
         made.elapsed().as_secs_f64()
     );
-    let page = |what: &str, query: &dyn Fn(Seq) -> Query| {
-        let mut times = Vec::new();
+    let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    println!("{:<44}    whole     p99   SQL alone", "");
+    let page = |what: &str, words: &[&str], query: &dyn Fn(Seq) -> Query| {
+        let (mut times, mut bare) = (Vec::new(), Vec::new());
         for n in 0..1000u64 {
             let query = query(rows / 4 + n * (rows / 2000));
+            let mut seqs = Vec::new();
             times.push(time(|| {
                 let page = black_box(log.list(&query, None).unwrap());
                 assert_eq!(page.rows.len(), query.limit);
+                seqs.extend(page.rows.iter().map(|row| row.seq));
             }));
+            bare.push(time(|| sql_alone(&db, words, query.until, &seqs)));
         }
-        let last = {
-            times.sort_unstable();
-            times[990]
-        };
+        times.sort_unstable();
+        let last = times[990];
+        let us = |time: Duration| time.as_secs_f64() * 1e6;
         println!(
-            "{what:<44}{:9.1} us   p99 {:.1}",
-            median(times).as_secs_f64() * 1e6,
-            last.as_secs_f64() * 1e6
+            "{what:<44}{:7.1} us {:7.1} {:8.1} us",
+            us(median(times)),
+            us(last),
+            us(median(bare))
         );
     };
     let at = |before| Query {
         before: Some(before),
         ..Query::default()
     };
-    page("newest 100 rows", &|_| Query::default());
-    page("100 rows from the middle", &at);
-    page("100 from the middle, of one kind of two", &|before| Query {
-        kinds: vec![Kind::Intent],
-        ..at(before)
-    });
-    page("100 from the middle, of a kind of 1 in 100", &|before| {
-        Query {
+    page("newest 100 rows", &[], &|_| Query::default());
+    page("100 rows from the middle", &[], &at);
+    page(
+        "100 from the middle, of one kind of two",
+        &["kintent"],
+        &|before| Query {
+            kinds: vec![Kind::Intent],
+            ..at(before)
+        },
+    );
+    page(
+        "100 from the middle, of a kind of 1 in 100",
+        &["kreminder"],
+        &|before| Query {
             kinds: vec![Kind::Reminder],
             ..at(before)
-        }
-    });
-    page("100 from the middle, of a kind and a decision", &|before| {
-        Query {
+        },
+    );
+    page(
+        "100 from the middle, of a kind and a decision",
+        &["kintent", "koutcome", "ddone"],
+        &|before| Query {
             kinds: vec![Kind::Intent, Kind::Outcome],
             decisions: vec![Decision::Done],
             ..at(before)
-        }
-    });
-    page("100 up to a time in the middle", &|before| Query {
+        },
+    );
+    page("100 up to a time in the middle", &[], &|before| Query {
         until: Some(UnixMillis(1_700_000_000_000 + before * 1000)),
         ..Query::default()
     });
+}
+
+// What of a page is SQLite: the same rows by the same statements, nothing made of them.
+fn sql_alone(db: &Connection, words: &[&str], until: Option<UnixMillis>, seqs: &[Seq]) {
+    let step = |sql: &str, values: &[&dyn ToSql]| {
+        let mut statement = db.prepare_cached(sql).unwrap();
+        let mut rows = statement.query(values).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            black_box(row);
+        }
+    };
+    let (newest, oldest) = (seqs[0], seqs[seqs.len() - 1]);
+    let block = (newest - 1) / 256;
+    db.execute_batch("BEGIN").unwrap();
+    step("SELECT seq FROM row ORDER BY seq DESC LIMIT 1", &[]);
+    for word in words {
+        step(
+            "SELECT block, rows FROM posting WHERE word = ?1 AND block BETWEEN ?2 AND ?3 ORDER BY block DESC",
+            &[&word.as_bytes(), &((oldest - 1) / 256), &block],
+        );
+    }
+    if until.is_some() {
+        let sql = "SELECT seq, time_ms FROM row WHERE seq BETWEEN ?1 AND ?2";
+        step(sql, &[&(block * 256 + 1), &(block * 256 + 256)]);
+    }
+    let select = "SELECT seq, time_ms, kind, decision, session, closes, hashes FROM row WHERE seq";
+    if newest - oldest < 4 * seqs.len() as u64 {
+        step(
+            &format!("{select} BETWEEN ?1 AND ?2 ORDER BY seq DESC"),
+            &[&oldest, &newest],
+        );
+    } else {
+        let select = format!("{select} = ?1");
+        seqs.iter().for_each(|seq| step(&select, &[seq]));
+    }
+    db.execute_batch("COMMIT").unwrap();
 }
 
 fn fill(path: &Path, rows: u64) {

@@ -31,7 +31,7 @@ macro_rules! words {
             /// The one with this word.
             #[must_use]
             pub fn of(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|one| one.as_str() == word)
+                match word { $($word => Some(Self::$variant),)+ _ => None }
             }
         }
 

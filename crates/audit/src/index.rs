@@ -11,7 +11,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hasher, RandomState},
 };
 
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -39,6 +39,11 @@ impl Bitmap {
         }
     }
 
+    pub(crate) fn has(&self, place: u64) -> bool {
+        let byte = self.0.get(place as usize / 8).copied().unwrap_or(0);
+        byte >> (place % 8) & 1 == 1
+    }
+
     /// Its bytes read back; `None` where they are none.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
@@ -61,11 +66,8 @@ impl Bitmap {
 
     /// The places in it, ascending.
     pub(crate) fn places(&self) -> impl DoubleEndedIterator<Item = u64> {
-        let bytes = self.0;
-        (0..BLOCK_ROWS).filter(move |place| {
-            let byte = bytes.get(*place as usize / 8).copied().unwrap_or(0);
-            byte >> (place % 8) & 1 == 1
-        })
+        let bits = *self;
+        (0..BLOCK_ROWS).filter(move |place| bits.has(*place))
     }
 }
 
@@ -95,13 +97,23 @@ pub(crate) enum Word<'a> {
 
 impl Word<'_> {
     pub(crate) fn to_bytes(self) -> Vec<u8> {
-        let (letter, rest) = match &self {
+        let (letter, rest) = self.parts();
+        [&[letter], rest].concat()
+    }
+
+    /// Whether these are its bytes.
+    pub(crate) fn is(&self, bytes: &[u8]) -> bool {
+        let (letter, rest) = self.parts();
+        bytes.split_first() == Some((&letter, rest))
+    }
+
+    const fn parts(&self) -> (u8, &[u8]) {
+        match self {
             Self::Kind(word) => (b'k', word.as_bytes()),
             Self::Decision(word) => (b'd', word.as_bytes()),
-            Self::Item(tag) => (b'i', *tag),
-            Self::Client(tag) => (b'c', *tag),
-        };
-        [&[letter], rest].concat()
+            Self::Item(tag) => (b'i', tag),
+            Self::Client(tag) => (b'c', tag),
+        }
     }
 }
 
@@ -132,14 +144,27 @@ pub(crate) fn words_of<'a>(row: &'a Clear<'_>) -> impl Iterator<Item = Word<'a>>
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Block {
     // For each letter its words: few, and mostly one after the other the same.
-    bits: [Vec<(Vec<u8>, Bitmap)>; LETTERS.len()],
+    bits: [Vec<Posting>; LETTERS.len()],
     times: Option<(u64, u64)>,
 }
 
 /// First letters of words that have bits.
 const LETTERS: [u8; 5] = *b"cdiko";
 
+#[derive(Debug, Clone)]
+struct Posting {
+    /// The word's first bytes, which mostly tell that it is another.
+    start: u64,
+    word: Vec<u8>,
+    bits: Bitmap,
+}
+
 impl Block {
+    pub(crate) fn clear(&mut self) {
+        self.bits.iter_mut().for_each(Vec::clear);
+        self.times = None;
+    }
+
     pub(crate) fn add(&mut self, row: &Clear<'_>) {
         let (_, at) = place(row.seq);
         let [clients, decisions, items, kinds, outcomes] = &mut self.bits;
@@ -159,30 +184,53 @@ impl Block {
         self.times = Some((first.min(row.time_ms), last.max(row.time_ms)));
     }
 
-    /// Word and value of each posting.
-    fn postings(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
-        let bits = LETTERS.iter().zip(&self.bits).flat_map(|(letter, words)| {
-            let posting = |(rest, bits): &(Vec<u8>, Bitmap)| {
-                ([&[*letter], &rest[..]].concat(), bits.0.to_vec())
-            };
-            words.iter().map(posting)
+    /// Tells word and value of each posting.
+    fn each(&self, mut tell: impl FnMut(&[u8], &[u8])) {
+        let mut word = Vec::with_capacity(64);
+        for (letter, postings) in LETTERS.iter().zip(&self.bits) {
+            for posting in postings {
+                word.clear();
+                word.push(*letter);
+                word.extend_from_slice(&posting.word);
+                tell(&word, &posting.bits.0);
+            }
+        }
+        if let Some((first, last)) = self.times {
+            let mut both = [0; 16];
+            both[..8].copy_from_slice(&first.to_be_bytes());
+            both[8..].copy_from_slice(&last.to_be_bytes());
+            tell(b"t", &both);
+        }
+    }
+
+    /// Word and value of each posting, in order.
+    fn postings(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let mut all = BTreeMap::new();
+        self.each(|word, rows| {
+            all.insert(word.to_vec(), rows.to_vec());
         });
-        let times = self.times.iter().map(|(first, last)| {
-            let both = [first.to_be_bytes(), last.to_be_bytes()].concat();
-            (b"t".to_vec(), both)
-        });
-        bits.chain(times)
+        all
     }
 }
 
-fn set(words: &mut Vec<(Vec<u8>, Bitmap)>, word: &[u8], at: u64) {
-    match words.iter_mut().rev().find(|(known, _)| known == word) {
-        Some((_, bits)) => bits.insert(at),
+fn set(words: &mut Vec<Posting>, word: &[u8], at: u64) {
+    let start = start_of(word);
+    let is_it = |known: &&mut Posting| known.start == start && known.word == word;
+    match words.iter_mut().rev().find(is_it) {
+        Some(known) => known.bits.insert(at),
         None => {
             let mut bits = Bitmap::default();
             bits.insert(at);
-            words.push((word.to_vec(), bits));
+            let word = word.to_vec();
+            words.push(Posting { start, word, bits });
         }
+    }
+}
+
+fn start_of(word: &[u8]) -> u64 {
+    match word.first_chunk() {
+        Some(first) => u64::from_be_bytes(*first),
+        None => word.len() as u64,
     }
 }
 
@@ -195,9 +243,7 @@ pub(crate) fn write_full_block(db: &Connection, seq: Seq) -> rusqlite::Result<()
     let block = read_block(db, number)?;
     let mut insert =
         db.prepare_cached("INSERT INTO posting (word, block, rows) VALUES (?1, ?2, ?3)")?;
-    let mut postings: Vec<_> = block.postings().collect();
-    postings.sort_unstable();
-    for (word, rows) in postings {
+    for (word, rows) in block.postings() {
         insert.execute((word, number, rows))?;
     }
     Ok(())
@@ -215,17 +261,8 @@ fn read_block(db: &Connection, number: u64) -> rusqlite::Result<Block> {
     Ok(block)
 }
 
-/// Which rows of a block have this word.
-pub(crate) fn bits(db: &Connection, word: &[u8], block: u64) -> rusqlite::Result<Bitmap> {
-    let mut found = db.prepare_cached("SELECT rows FROM posting WHERE word = ?1 AND block = ?2")?;
-    let mut found = found.query((word, block))?;
-    match found.next()? {
-        Some(row) => bitmap(row, 0),
-        None => Ok(Bitmap::default()),
-    }
-}
-
-fn bitmap(row: &Row<'_>, column: usize) -> rusqlite::Result<Bitmap> {
+/// A stored one.
+pub(crate) fn bitmap(row: &Row<'_>, column: usize) -> rusqlite::Result<Bitmap> {
     let bytes: Vec<u8> = row.get(column)?;
     Bitmap::read(&bytes).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, 0))
 }
@@ -298,49 +335,52 @@ pub(crate) fn follow_intents(
     Ok(())
 }
 
-/// A sum over postings that does not depend on their order. Its keys are drawn anew for every verification, so nobody can make
+/// A sum over postings that does not depend on their order. Its key is drawn anew for every verification, so nobody can make
 /// postings for it that are others and have the same sum.
 #[derive(Default, Clone)]
-pub(crate) struct Checksum {
-    keys: [RandomState; 2],
-}
+pub(crate) struct Checksum(RandomState);
 
 /// What a [`Checksum`] came to.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sum([u64; 2]);
+pub(crate) struct Sum(u64);
 
 impl Sum {
     pub(crate) const fn plus(self, other: Self) -> Self {
-        let ([a, b], [c, d]) = (self.0, other.0);
-        Self([a.wrapping_add(c), b.wrapping_add(d)])
+        Self(self.0.wrapping_add(other.0))
     }
 }
 
 impl Checksum {
     /// Of one block.
     pub(crate) fn of_block(&self, number: u64, block: &Block) -> Sum {
-        let one = |(word, rows): (Vec<u8>, Vec<u8>)| self.of(&word, number, &rows);
-        block.postings().map(one).fold(Sum::default(), Sum::plus)
+        let (mut sum, mut scratch) = (Sum::default(), Vec::with_capacity(128));
+        block.each(|word, rows| sum = sum.plus(self.of(word, number, rows, &mut scratch)));
+        sum
     }
 
     /// Of all that are stored.
     pub(crate) fn of_stored(&self, db: &Connection) -> rusqlite::Result<Sum> {
         let mut stored = db.prepare("SELECT word, block, rows FROM posting")?;
         let mut stored = stored.query([])?;
-        let mut sum = Sum::default();
+        let (mut sum, mut scratch) = (Sum::default(), Vec::with_capacity(128));
         while let Some(row) = stored.next()? {
             let block = u64::try_from(row.get_ref(1)?.as_i64()?).unwrap_or(u64::MAX);
             let rows = row.get_ref(2)?.as_blob()?;
-            sum = sum.plus(self.of(row.get_ref(0)?.as_blob()?, block, rows));
+            let word = row.get_ref(0)?.as_blob()?;
+            sum = sum.plus(self.of(word, block, rows, &mut scratch));
         }
         Ok(sum)
     }
 
-    fn of(&self, word: &[u8], block: u64, rows: &[u8]) -> Sum {
-        Sum(self
-            .keys
-            .each_ref()
-            .map(|key| key.hash_one((word, block, rows))))
+    // In one piece: that is what the hash is quick with.
+    fn of(&self, word: &[u8], block: u64, rows: &[u8], scratch: &mut Vec<u8>) -> Sum {
+        scratch.clear();
+        scratch.extend_from_slice(&block.to_be_bytes());
+        crate::row::put(scratch, Some(word));
+        scratch.extend_from_slice(rows);
+        let mut hasher = self.0.build_hasher();
+        hasher.write(scratch);
+        Sum(hasher.finish())
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     error::{CheckpointError, OpenError, ReadError, RecordError},
     event::{Decision, Event, Kind},
     index,
-    list::{self, Page, Query},
+    list::{self, Page, Query, Times},
     pen::{Appending, Pen},
     row::{Seq, UNKNOWN_TAG},
     schema::{self, APPLICATION_ID, CreateError, Description, VERSION},
@@ -42,6 +42,7 @@ struct Shared {
     description: Arc<Description>,
     // Dropped before the writer: only the last connection folds the write-ahead log into the file, and this one cannot.
     reader: Mutex<Connection>,
+    times: Mutex<Times>,
     pen: Pen,
     signed: Mutex<Option<Head>>,
     tag_key: RwLock<Option<TagKey>>,
@@ -194,6 +195,7 @@ impl Log {
             path,
             description,
             reader: Mutex::new(reader),
+            times: Mutex::default(),
             pen: Pen::new(writer, clock).map_err(OpenError::File)?,
             signed: Mutex::new(signed.map(|checkpoint| checkpoint.head)),
             tag_key: RwLock::new(tag_key),
@@ -388,7 +390,10 @@ impl Log {
         identity: Option<&age::x25519::Identity>,
     ) -> Result<Page, ReadError> {
         self.settle();
-        list::list(&self.reader(), &self.0.description, query, identity)
+        let Shared {
+            description, times, ..
+        } = &*self.0;
+        list::list(&self.reader(), times, description, query, identity)
     }
 
     /// The newest checkpoint.

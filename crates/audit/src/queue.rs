@@ -10,7 +10,10 @@
 //! for the others, every second commit would be of few. Where the commit before was of one, nobody is waited for.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
     time::{Duration, Instant},
@@ -40,6 +43,8 @@ pub(crate) type Write<'a> = &'a dyn Fn(&[Draft]) -> Result<Vec<Answer>, RecordEr
 #[derive(Default)]
 pub(crate) struct Queue {
     state: Mutex<State>,
+    /// How many wait, for who looks round.
+    here: AtomicUsize,
     /// There may be something to do for the log's own thread.
     work: Condvar,
     /// More was answered, and somebody waits for that.
@@ -93,7 +98,7 @@ impl Queue {
         let mine = Arc::new(Place::default());
         mine.wakes(&Waker::from(Arc::new(Unpark(thread::current()))));
         let mut state = self.lock();
-        state.put(draft, Asker::Waits(Arc::clone(&mine)));
+        self.put_in(&mut state, draft, Asker::Waits(Arc::clone(&mine)));
         loop {
             if let Some(answer) = mine.answer.get() {
                 return answer.clone();
@@ -101,6 +106,10 @@ impl Queue {
             if state.busy {
                 drop(state);
                 thread::park();
+                // Who has an answer does not queue up for the queue.
+                if let Some(answer) = mine.answer.get() {
+                    return answer.clone();
+                }
             } else if state.waiting.is_empty() {
                 return Err(RecordError::Interrupted);
             } else {
@@ -113,14 +122,14 @@ impl Queue {
     /// Puts `draft` in for a task.
     pub(crate) fn put(&self, draft: Draft) -> Waiting {
         let mine = Arc::new(Place::default());
-        self.lock().put(draft, Asker::Waits(Arc::clone(&mine)));
+        self.put_in(&mut self.lock(), draft, Asker::Waits(Arc::clone(&mine)));
         Waiting(mine)
     }
 
     /// Has `draft` written in a moment, and `told` called then.
     pub(crate) fn later(&self, draft: Draft, told: impl FnOnce(Answer) + Send + 'static) {
         let mut state = self.lock();
-        state.put(draft, Asker::Told(Box::new(told)));
+        self.put_in(&mut state, draft, Asker::Told(Box::new(told)));
         state.later.get_or_insert_with(Instant::now);
         let wakes = !state.looks || state.waiting.len() == MANY;
         drop(state);
@@ -186,6 +195,12 @@ impl Queue {
         self.work.notify_one();
     }
 
+    fn put_in(&self, state: &mut State, draft: Draft, asker: Asker) {
+        state.waiting.push((draft, asker));
+        state.put += 1;
+        self.here.store(state.waiting.len(), Ordering::Relaxed);
+    }
+
     // One commit of those who wait, by whoever is here.
     fn lead<'a>(&'a self, mut state: MutexGuard<'a, State>, write: Write<'_>, patience: Duration) {
         state.busy = true;
@@ -198,6 +213,7 @@ impl Queue {
         let taken = state.waiting.len().min(MAX_BATCH);
         state.before = taken;
         let (drafts, askers): (Vec<_>, Vec<_>) = state.waiting.drain(..taken).unzip();
+        self.here.store(state.waiting.len(), Ordering::Relaxed);
         if state.waiting.is_empty() {
             state.later = None;
         }
@@ -207,19 +223,22 @@ impl Queue {
         batch.is_done(write(&drafts));
     }
 
+    // Without the lock, which those who come need.
     fn look_round<'a>(
         &'a self,
-        mut state: MutexGuard<'a, State>,
+        state: MutexGuard<'a, State>,
         patience: Duration,
     ) -> MutexGuard<'a, State> {
         let expected = state.before;
-        let since = Instant::now();
-        while state.waiting.len() < expected && since.elapsed() < patience {
-            drop(state);
-            thread::yield_now();
-            state = self.lock();
+        if state.waiting.len() >= expected || patience.is_zero() {
+            return state;
         }
-        state
+        drop(state);
+        let since = Instant::now();
+        while self.here.load(Ordering::Relaxed) < expected && since.elapsed() < patience {
+            thread::yield_now();
+        }
+        self.lock()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -228,11 +247,6 @@ impl Queue {
 }
 
 impl State {
-    fn put(&mut self, draft: Draft, asker: Asker) {
-        self.waiting.push((draft, asker));
-        self.put += 1;
-    }
-
     // One long commit among short ones, when SQLite folds its log into the file, is no slow disk.
     fn took(&mut self, one: Duration) {
         let takes = self.takes.map_or(one, |takes| {

@@ -68,8 +68,13 @@ impl<'a> Clear<'a> {
     /// Every column has one stored form only, so that a value that SQLite would convert (`5` to `5.0`, `NULL` to 0) is as
     /// much an alteration as any other.
     pub(crate) fn read(row: &'a rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Self::numbered(number(row, 0)?, row)
+    }
+
+    /// The same, where the number is known.
+    pub(crate) fn numbered(seq: Seq, row: &'a rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            seq: number(row, 0)?,
+            seq,
             time_ms: number(row, 1)?,
             kind: text(row, 2)?,
             decision: text(row, 3)?,

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io,
+    ops::Deref,
     os::unix::fs::OpenOptionsExt,
     path::Path,
     time::Duration,
@@ -206,6 +207,40 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     }
     db.set_prepared_statement_cache_capacity(32);
     Ok(db)
+}
+
+/// A transaction, by statements that are kept. Without a commit it is rolled back.
+pub(crate) struct Work<'a> {
+    db: &'a Connection,
+}
+
+impl<'a> Work<'a> {
+    pub(crate) fn begin(db: &'a Connection, how: &str) -> rusqlite::Result<Self> {
+        db.prepare_cached(how)?.execute([])?;
+        Ok(Self { db })
+    }
+
+    pub(crate) fn commit(self) -> rusqlite::Result<()> {
+        self.db.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+}
+
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        if !self.db.is_autocommit() {
+            // Where this fails, the next one to begin is told so.
+            let rolled_back = self.db.prepare_cached("ROLLBACK");
+            let _ = rolled_back.and_then(|mut statement| statement.execute([]));
+        }
+    }
+}
+
+impl Deref for Work<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.db
+    }
 }
 
 /// Which format the file says it is.

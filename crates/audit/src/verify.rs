@@ -10,7 +10,7 @@ use touchkeep_container::note::VerifyKey;
 use crate::{
     checkpoint::Checkpoint,
     error::VerifyError,
-    index::first_hidden,
+    index::{Checksum, Sum, first_hidden},
     schema::{self, APPLICATION_ID, Description, VERSION},
     tree::{Frontier, Head},
     walk::{Damage, Sessions, Stop, What, blame, has_rows_before_the_first},
@@ -90,7 +90,8 @@ fn check(
     anchors.sort_by_key(|anchor| anchor.size);
 
     let sessions = Sessions::load(&db, &description).map_err(of_file)?;
-    let found = pieces::walk_all((path, &db), &sessions, size, &anchors)?;
+    let look = |checksum: &Checksum| Views::of(&db, checksum);
+    let (found, views) = pieces::walk_all((path, &db), &sessions, size, &anchors, look)?;
     if has_rows_before_the_first(&db)? {
         return Err(Damage::at(1, What::Inserted).into());
     }
@@ -98,7 +99,7 @@ fn check(
         let expected = last.size;
         return Err(Damage::at(size + 1, What::Cut { expected }).into());
     }
-    check_views(&db, size, &found)?;
+    views?.check(&db, size, &found)?;
     if sessions.stored != found.used.len() as u64 {
         let extra = format!(
             "{} sessions, and rows of {}",
@@ -171,21 +172,45 @@ fn checkpoints(
     }))
 }
 
-// The rows are right. Does everybody get to see them?
-fn check_views(db: &Connection, size: u64, found: &pieces::Found) -> Result<(), Stop> {
-    let of_file = |error| blame(error, None);
-    if !schema::is_ours(db).map_err(of_file)? {
-        return Err(Damage::of_file(What::Schema).into());
+/// Whether everybody gets to see the rows.
+struct Views {
+    tables: Result<(), Stop>,
+    stored: Sum,
+}
+
+impl Views {
+    fn of(db: &Connection, checksum: &Checksum) -> Result<Self, Stop> {
+        let of_file = |error| blame(error, None);
+        if !schema::is_ours(db).map_err(of_file)? {
+            return Err(Damage::of_file(What::Schema).into());
+        }
+        let tables = ["log", "session", "posting", "checkpoint"];
+        let check = |table| check_table(db, table).map_err(of_file).flatten();
+        Ok(Self {
+            stored: checksum.of_stored(db).map_err(of_file)?,
+            tables: tables.into_iter().try_for_each(check),
+        })
     }
-    let stored = found.checksum.of_stored(db).map_err(of_file)?;
-    if stored != found.postings {
-        return Err(match first_hidden(db, size).map_err(of_file)? {
-            Some((seq, by)) => Damage::at(seq, What::Hidden { by }).into(),
-            None => Damage::of_file(What::File("its postings are damaged".into())).into(),
-        });
+
+    fn check(self, db: &Connection, size: u64, found: &pieces::Found) -> Result<(), Stop> {
+        if self.stored != found.postings {
+            return Err(
+                match first_hidden(db, size).map_err(|error| blame(error, None))? {
+                    Some((seq, by)) => Damage::at(seq, What::Hidden { by }).into(),
+                    None => Damage::of_file(What::File("its postings are damaged".into())).into(),
+                },
+            );
+        }
+        self.tables
     }
-    for table in ["log", "session", "posting", "checkpoint"] {
-        pieces::check_table(db, &format!("PRAGMA integrity_check({table})")).map_err(of_file)??;
-    }
-    Ok(())
+}
+
+// What SQLite says of a table.
+fn check_table(db: &Connection, table: &str) -> rusqlite::Result<Result<(), Stop>> {
+    let pragma = format!("PRAGMA integrity_check({table})");
+    let report: String = db.query_one(&pragma, [], |row| row.get(0))?;
+    Ok(match report.as_str() {
+        "ok" => Ok(()),
+        _ => Err(Damage::of_file(What::File(report)).into()),
+    })
 }

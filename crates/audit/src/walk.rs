@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use crate::{
     index::{BLOCK_ROWS, Block, Checksum, Sum, place},
-    row::{BODY, COLUMNS, Clear, HASHES, Seq},
+    row::{BODY, Clear, HASHES, Seq},
     schema::{self, Description},
     tree::{Frontier, Hash, completed_with},
 };
@@ -61,7 +61,8 @@ pub enum What {
     /// The checkpoint over the rows up to here is malformed, or not signed by a key of this vault.
     #[error("has a checkpoint that is not authentic")]
     Checkpoint,
-    /// It is there, but the postings by which rows are found do not show it, or show another in its place.
+    /// It is there, but is not found by its number; or the postings by which rows are found do not show it, or show another in its
+    /// place.
     #[error("is hidden: who looks for its {by} is not shown the rows as they are")]
     Hidden {
         /// By which kind of word.
@@ -152,10 +153,11 @@ pub(crate) fn walk(db: &Connection, sessions: &Sessions, edge: Frontier) -> Resu
     }
 }
 
-/// Whether there are rows with numbers below 1.
+/// Whether something stands before row 1.
 pub(crate) fn has_rows_before_the_first(db: &Connection) -> Result<bool, Stop> {
-    db.prepare("SELECT 1 FROM row WHERE seq < 1")
-        .and_then(|mut rows| rows.exists([]))
+    db.prepare("SELECT seq FROM row NOT INDEXED ORDER BY seq LIMIT 1")
+        .and_then(|mut rows| rows.query_one([], |row| row.get::<_, i64>(0)).optional())
+        .map(|first| first.is_some_and(|first| first != 1))
         .map_err(|error| blame(error, None))
 }
 
@@ -187,6 +189,16 @@ impl Sessions {
     }
 }
 
+/// Rows in their order; and with each another one is looked up by its number, from the far end of the run down: where that is not
+/// found, the number is negative. One after the other upwards would be no looking up, for SQLite goes on from where it stands.
+const IN_ORDER: &str = "
+    SELECT iif(found.seq, r.seq, -r.seq),
+        r.time_ms, r.kind, r.decision, r.session, r.closes, r.item_tag, r.client_tag, r.hashes, r.body
+    FROM row AS r NOT INDEXED LEFT JOIN row AS found NOT INDEXED ON found.seq = ?3 - r.seq
+    WHERE r.seq >= ?1 ORDER BY r.seq LIMIT ?2";
+/// Rows of a run: as many as SQLite keeps the pages of.
+const LOOKED_UP: u64 = 1024;
+
 /// A walk over some of the rows, each checked by itself and with the others of the walk.
 pub(crate) struct Walk<'a> {
     db: &'a Connection,
@@ -195,6 +207,7 @@ pub(crate) struct Walk<'a> {
     here: Seq,
     above: Vec<Hash>,
     used: BTreeSet<u64>,
+    session: Option<(u64, &'a Hash)>,
     block: Block,
     postings: Option<(&'a Checksum, Sum)>,
     // Kept from row to row, so that a row costs no allocation.
@@ -233,6 +246,7 @@ impl<'a> Walk<'a> {
             edge,
             above: Vec::new(),
             used: BTreeSet::new(),
+            session: None,
             block: Block::default(),
             postings: None,
             scratch: Vec::new(),
@@ -272,34 +286,48 @@ impl<'a> Walk<'a> {
         sizes: &[u64],
         at: &mut Vec<(u64, Frontier)>,
     ) -> Result<(), Stop> {
-        let db = self.db;
-        let mut rows = db
-            .prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM row NOT INDEXED WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq"
-            ))
-            .map_err(Stop::Failed)?;
-        let mut rows = rows.query([self.here, last]).map_err(Stop::Failed)?;
         let mut sizes = sizes.iter().copied().peekable();
-        while let Some(row) = rows.next().map_err(Stop::Failed)? {
-            self.step(row)?;
-            if sizes.next_if_eq(&self.here).is_some() {
-                at.push((self.here, self.edge.clone()));
+        let db = self.db;
+        let mut rows = db.prepare_cached(IN_ORDER).map_err(Stop::Failed)?;
+        while self.here <= last {
+            let (first, end) = (self.here, last.min(self.here + LOOKED_UP - 1));
+            let (mut hidden, mut before) = (None, true);
+            // From the row before, so that also between two runs nothing can stand.
+            let range = (first - 1, end - first + 2, first + end);
+            let mut rows = rows.query(range).map_err(Stop::Failed)?;
+            while self.here <= end {
+                let Some(row) = rows.next().map_err(Stop::Failed)? else {
+                    return Err(Damage::at(self.here, What::Missing).into());
+                };
+                let number: i64 = row.get(0).map_err(Stop::Failed)?;
+                let seq = number.unsigned_abs();
+                if std::mem::take(&mut before) && seq == first - 1 {
+                    continue;
+                }
+                self.step(seq, row)?;
+                if sizes.next_if_eq(&self.here).is_some() {
+                    at.push((self.here, self.edge.clone()));
+                }
+                if number < 0 {
+                    hidden = Some(first + end - seq);
+                }
+                self.here += 1;
             }
-            self.here += 1;
-        }
-        if self.here <= last {
-            return Err(Damage::at(self.here, What::Missing).into());
+            if let Some(seq) = hidden {
+                let by = "number";
+                return Err(Damage::at(seq, What::Hidden { by }).into());
+            }
         }
         Ok(())
     }
 
-    fn step(&mut self, row: &rusqlite::Row<'_>) -> Result<(), Stop> {
+    fn step(&mut self, seq: Seq, row: &rusqlite::Row<'_>) -> Result<(), Stop> {
         let here = self.here;
-        if row.get::<_, i64>(0).map_err(Stop::Failed)? != here.cast_signed() {
+        if seq != here {
             return Err(Damage::at(here, What::Missing).into());
         }
         let altered = || Stop::from(Damage::at(here, What::Altered));
-        let clear = Clear::read(row).map_err(|_| altered())?;
+        let clear = Clear::numbered(seq, row).map_err(|_| altered())?;
         let stored = row
             .get_ref(HASHES)
             .ok()
@@ -314,8 +342,7 @@ impl<'a> Walk<'a> {
         ) else {
             return Err(altered());
         };
-        let sessions = self.sessions;
-        let session = sessions.hashes.get(&clear.session).ok_or_else(altered)?;
+        let session = self.session(clear.session).ok_or_else(altered)?;
         let leaf = clear.leaf(session, body, &mut self.scratch);
         if stored.first() != Some(&leaf) {
             return Err(self.misplaced(clear, body, session, stored.first()).into());
@@ -324,9 +351,21 @@ impl<'a> Walk<'a> {
             return Err(altered());
         }
         self.check_tree(leaf, stored)?;
-        self.used.insert(clear.session);
         self.index(&clear);
         Ok(())
+    }
+
+    // Mostly the one of the row before.
+    fn session(&mut self, id: u64) -> Option<&'a Hash> {
+        if let Some((known, hash)) = self.session
+            && known == id
+        {
+            return Some(hash);
+        }
+        let hash = self.sessions.hashes.get(&id)?;
+        self.session = Some((id, hash));
+        self.used.insert(id);
+        Some(hash)
     }
 
     fn check_tree(&mut self, leaf: Hash, stored: &[Hash]) -> Result<(), Stop> {
@@ -350,7 +389,7 @@ impl<'a> Walk<'a> {
         let (number, at) = place(clear.seq);
         if at + 1 == BLOCK_ROWS {
             *sum = sum.plus(checksum.of_block(number, &self.block));
-            self.block = Block::default();
+            self.block.clear();
         }
     }
 

@@ -4,12 +4,12 @@ use std::{
     borrow::Cow,
     collections::BTreeSet,
     io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension};
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use touchkeep_core::{Clock, UnixMillis};
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     event::{Decision, Event, Kind},
     index::{follow_intents, open_intents, write_full_block},
     row::{Clear, Seq},
-    schema::{self, Description},
+    schema::{self, Description, Work},
     seal::SessionKey,
     tree::{Frontier, Hash, Head, root_of},
 };
@@ -141,8 +141,7 @@ impl Writer {
         clock: &dyn Clock,
     ) -> Result<Vec<Result<Seq, RecordError>>, RecordError> {
         self.files.are_in_place()?;
-        let work = rusqlite::Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate)
-            .map_err(storage)?;
+        let work = Work::begin(&self.db, "BEGIN IMMEDIATE").map_err(storage)?;
         // Only now: whoever waited long for his turn would seem to have a clock that went back.
         let now = clock.now();
         catch_up(&work, &mut self.tip)?;
@@ -194,8 +193,7 @@ impl Writer {
 
     /// Intents without an outcome, oldest first.
     pub(crate) fn unfinished(&mut self) -> Result<Vec<Seq>, RecordError> {
-        let work = rusqlite::Transaction::new_unchecked(&self.db, TransactionBehavior::Deferred)
-            .map_err(storage)?;
+        let work = Work::begin(&self.db, "BEGIN").map_err(storage)?;
         catch_up(&work, &mut self.tip)?;
         Ok(self.tip.open.iter().copied().collect())
     }
@@ -335,15 +333,17 @@ fn last_ms(db: &Connection) -> rusqlite::Result<u64> {
 
 /// A row in a file that nobody can find again is no record: before each append, the database and its write-ahead log must
 /// still be what stands at their paths.
-struct Files([(PathBuf, u64, u64); 2]);
+struct Files([(PathBuf, Identity); 2]);
+
+type Identity = (u32, u32, u64);
 
 impl Files {
     fn at(path: &Path) -> Result<Self, RecordError> {
         let mut wal = path.as_os_str().to_owned();
         wal.push("-wal");
         let seen = |path: PathBuf| {
-            let (device, inode) = identity(&path).map_err(|_| RecordError::Replaced)?;
-            Ok((path, device, inode))
+            let identity = identity(&path).map_err(|_| RecordError::Replaced)?;
+            Ok((path, identity))
         };
         Ok(Self([seen(path.to_owned())?, seen(PathBuf::from(wal))?]))
     }
@@ -351,15 +351,17 @@ impl Files {
     fn are_in_place(&self) -> Result<(), RecordError> {
         let mut files = self.0.iter();
         files
-            .all(|(path, device, inode)| identity(path).is_ok_and(|now| now == (*device, *inode)))
+            .all(|(path, seen)| identity(path).is_ok_and(|now| now == *seen))
             .then_some(())
             .ok_or(RecordError::Replaced)
     }
 }
 
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let metadata = std::fs::metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
+// Asks for nothing but the number: once somebody has looked at a file's times, Linux gives the next write to it an exact one,
+// and to sync a file with a new time costs a third more.
+fn identity(path: &Path) -> io::Result<Identity> {
+    let found = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::INO)?;
+    Ok((found.stx_dev_major, found.stx_dev_minor, found.stx_ino))
 }
 
 fn storage(error: rusqlite::Error) -> RecordError {

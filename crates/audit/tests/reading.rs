@@ -9,11 +9,17 @@
 
 mod support;
 
-use std::os::unix::fs::PermissionsExt;
+use std::{
+    os::unix::fs::PermissionsExt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use support::{CLIENT, ITEM, OTHER_ITEM, World, bytes_of};
+use support::{CLIENT, ITEM, OTHER_ITEM, VAULT, World, bytes_of};
 use touchkeep_audit::{Decision, Event, Kind, Log, Query, ReadError, Row, Seq};
-use touchkeep_core::{ClientId, ItemId};
+use touchkeep_core::{ClientId, Clock, ItemId, UnixMillis};
 
 fn seqs(rows: &[Row]) -> Vec<Seq> {
     rows.iter().map(|row| row.seq).collect()
@@ -131,10 +137,10 @@ fn a_body_moved_to_another_row_is_not_shown() {
     let copy = world.copy();
     copy.tamper("UPDATE row SET body = (SELECT body FROM row WHERE seq = 10) WHERE seq = 11");
     let recipient = world.identity.to_public().to_string();
-    let damaged = Log::open(&copy.path, support::VAULT, &recipient);
+    let damaged = Log::open(&copy.path, VAULT, &recipient);
     assert!(damaged.is_err());
     let copy = world.copy();
-    let log = Log::open(&copy.path, support::VAULT, &recipient).unwrap();
+    let log = Log::open(&copy.path, VAULT, &recipient).unwrap();
     copy.tamper("UPDATE row SET decision = 'denied' WHERE seq = 11");
     let read = log.list(&Query::default(), Some(&world.identity));
     assert!(matches!(read, Err(ReadError::Damaged(11))), "{read:?}");
@@ -207,4 +213,146 @@ fn a_hostile_text_comes_back_as_it_was_and_a_huge_one_is_refused() {
         Err(touchkeep_audit::RecordError::TooLarge)
     ));
     assert_eq!(log.head().size, 1);
+}
+
+/// A clock that is set by hand.
+struct Hand(AtomicU64);
+
+impl Clock for Hand {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+struct Recorded {
+    seq: Seq,
+    time: u64,
+    kind: Kind,
+    decision: Decision,
+    item: Option<ItemId>,
+    client: Option<ClientId>,
+}
+
+// Rows of all sorts in six blocks, under a clock that goes to and fro, for some time without the key of the tags.
+fn many_sorts(draw: &mut impl FnMut(u64) -> u64) -> (World, Log, Vec<Recorded>) {
+    let (world, log) = World::new();
+    drop(log);
+    let clock = Arc::new(Hand(AtomicU64::new(1_700_000_000_000)));
+    let as_clock: Arc<dyn Clock> = Arc::clone(&clock) as _;
+    let log = Log::open_at(&world.path, VAULT, None, as_clock).unwrap();
+    let mut rows: Vec<Recorded> = Vec::new();
+    for n in 0..1450u64 {
+        match n {
+            200 | 900 => log.hold_tag_key(&world.identity).unwrap(),
+            700 => log.drop_tag_key(),
+            _ => {}
+        }
+        let now = clock.0.load(Ordering::Relaxed);
+        let now = match draw(40) {
+            0 => now - draw(400_000),
+            1 => now + draw(400_000),
+            _ => now + draw(1000),
+        };
+        clock.0.store(now, Ordering::Relaxed);
+        let kind = match draw(100) {
+            0 => Kind::Reminder,
+            1..10 => Kind::Locked,
+            10..50 => Kind::Unlocked,
+            _ => Kind::ItemChanged,
+        };
+        let decision = [Decision::Info, Decision::Done, Decision::Denied][draw(3) as usize];
+        let item = [None, Some(ITEM), Some(OTHER_ITEM)][draw(3) as usize];
+        let client = (draw(30) == 0).then_some(CLIENT);
+        let mut event = Event::new(kind, decision);
+        (event.item, event.client) = (item, client);
+        let seq = log.record(&event).unwrap();
+        let before = rows.last().map_or(0, |row| row.seq);
+        // What the log writes of itself when the clock has gone back.
+        rows.extend((before + 1..seq).map(|seq| Recorded {
+            seq,
+            time: now,
+            kind: Kind::ClockBack,
+            decision: Decision::Info,
+            item: None,
+            client: None,
+        }));
+        rows.push(Recorded {
+            seq,
+            time: now,
+            kind,
+            decision,
+            item,
+            client,
+        });
+    }
+    (world, log, rows)
+}
+
+#[test]
+fn every_query_finds_what_looking_at_each_row_finds() {
+    let mut state = 1u64;
+    let mut draw = move |below: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) % below
+    };
+    let (world, log, rows) = many_sorts(&mut draw);
+    assert!(rows.iter().any(|row| row.kind == Kind::ClockBack));
+    let kinds = [
+        vec![],
+        vec![Kind::Unlocked],
+        vec![Kind::Locked],
+        vec![Kind::Reminder],
+        vec![Kind::ClockBack],
+        vec![Kind::Reminder, Kind::Unlocked],
+    ];
+    let mut found = 0;
+    for _ in 0..150 {
+        let near = |draw: &mut dyn FnMut(u64) -> u64| {
+            UnixMillis(rows[draw(rows.len() as u64) as usize].time + draw(3) - 1)
+        };
+        let mut query = Query {
+            before: (draw(2) == 0).then(|| draw(1600)),
+            limit: [5, 60, 300, 1000][draw(4) as usize],
+            kinds: kinds[draw(6) as usize].clone(),
+            decisions: [vec![], vec![], vec![Decision::Done]][draw(3) as usize].clone(),
+            item: (draw(4) == 0).then_some(ITEM),
+            client: (draw(4) == 0).then_some(CLIENT),
+            since: (draw(3) == 0).then(|| near(&mut draw)),
+            until: (draw(3) == 0).then(|| near(&mut draw)),
+            text: None,
+        };
+        let expected: Vec<Seq> = rows
+            .iter()
+            .rev()
+            .filter(|row| query.before.is_none_or(|before| row.seq < before))
+            .filter(|row| query.kinds.is_empty() || query.kinds.contains(&row.kind))
+            .filter(|row| query.decisions.is_empty() || query.decisions.contains(&row.decision))
+            .filter(|row| query.item.is_none() || query.item == row.item)
+            .filter(|row| query.client.is_none() || query.client == row.client)
+            .filter(|row| query.since.is_none_or(|since| row.time >= since.0))
+            .filter(|row| query.until.is_none_or(|until| row.time <= until.0))
+            .map(|row| row.seq)
+            .collect();
+        // With the identity and, where that is enough, without.
+        let hidden = query.item.is_some() || query.client.is_some();
+        let identity = (hidden || draw(2) == 0).then_some(&world.identity);
+        let asked = format!("{query:?}");
+        let mut listed = Vec::new();
+        loop {
+            let page = log.list(&query, identity).unwrap();
+            assert!(page.rows.len() <= query.limit, "{asked}");
+            let full = page.rows.len() == query.limit;
+            assert!(full || page.next.is_none(), "{asked}");
+            listed.extend(seqs(&page.rows));
+            query.before = page.next;
+            if page.next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed, expected, "{asked}");
+        found += listed.len();
+    }
+    assert!(found > 5000, "{found}");
 }

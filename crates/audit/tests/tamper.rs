@@ -482,6 +482,54 @@ fn a_row_that_its_postings_hide_is_found() {
     assert_eq!(copy.damage(None), at(300, What::Hidden { by: "item" }));
 }
 
+// The pages of the table, in the hands of who knows how SQLite stores one: a row's number is changed where it stands only to be found
+// by. Whoever reads all rows still gets them.
+#[test]
+fn a_row_that_is_not_found_by_its_number_is_named() {
+    const PAGE: usize = 4096;
+    let (world, head) = World::with_blocks(600);
+    let root: usize = query(
+        &world.path,
+        "SELECT rootpage FROM sqlite_schema WHERE name = 'row'",
+    );
+    let whole = fs::read(&world.path).unwrap();
+    let page = (root - 1) * PAGE;
+    // An inner page of a table: how many cells at 3, where they are from 12 on; in each the page of a child, and its last row as varint.
+    assert_eq!(whole[page], 5);
+    let two = |at: usize| usize::from(whole[page + at]) << 8 | usize::from(whole[page + at + 1]);
+    let mut copies = Vec::new();
+    for cell in (0..two(3)).map(|n| page + two(12 + 2 * n) + 4) {
+        let last = u64::from(whole[cell] & 0x7f) << 7 | u64::from(whole[cell + 1]);
+        if whole[cell] & 0x80 == 0 || last <= 128 {
+            continue; // of one byte
+        }
+        let mut changed = whole.clone();
+        changed[cell] = 0x80 | ((last - 1) >> 7) as u8;
+        changed[cell + 1] = (last - 1) as u8 & 0x7f;
+        let copy = world.copy();
+        fs::write(&copy.path, &changed).unwrap();
+        assert_eq!(
+            query::<u64>(&copy.path, "SELECT count(hashes) FROM row"),
+            600
+        );
+        let number = "number";
+        assert_eq!(
+            copy.damage(Some(&head)),
+            at(last, What::Hidden { by: number })
+        );
+        copies.push(copy);
+    }
+    assert!(copies.len() > 20, "{}", copies.len());
+    let mut second = support::second_verifier();
+    second.args(["--key", &world.author.key().to_vkey()]);
+    let said = second
+        .args(copies.iter().map(|copy| &copy.path))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert_eq!(said, "damaged file\n".repeat(copies.len()));
+}
+
 // Takes row 300 out of the posting by which the rows of its item are found. Done as somebody would who means it: the list does
 // not show it any more.
 fn hide(copy: &support::Copy) -> u64 {

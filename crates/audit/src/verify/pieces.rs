@@ -21,13 +21,12 @@ use crate::{
     index::{Checksum, Sum},
     schema,
     tree::Frontier,
-    walk::{Damage, Sessions, Stop, Walk, Walked, What, blame, first_other, misfit},
+    walk::{Sessions, Stop, Walk, Walked, blame, first_other, misfit},
 };
 
 /// Level of the subtree that a piece is.
 const LEVEL: u32 = 12;
 const ROWS: u64 = 1 << LEVEL;
-const ROWS_AS_TABLE: &str = "PRAGMA quick_check(row)";
 
 /// How many threads are worth it.
 pub(super) fn threads() -> usize {
@@ -40,17 +39,18 @@ pub(super) fn threads() -> usize {
 pub(super) struct Found {
     pub(super) edge: Frontier,
     pub(super) used: BTreeSet<u64>,
-    pub(super) checksum: Checksum,
     pub(super) postings: Sum,
 }
 
-/// Walks rows 1 to `size`, and checks each anchor up to there.
-pub(super) fn walk_all(
+/// Walks rows 1 to `size`, and checks each anchor up to there. `meanwhile` is done in this thread before it walks with the
+/// others.
+pub(super) fn walk_all<T>(
     (path, db): (&Path, &Connection),
     sessions: &Sessions,
     size: u64,
     anchors: &[Anchor],
-) -> Result<Found, Stop> {
+    meanwhile: impl FnOnce(&Checksum) -> T,
+) -> Result<(Found, T), Stop> {
     let work = Work {
         path,
         sessions,
@@ -61,21 +61,23 @@ pub(super) fn walk_all(
         enough: AtomicBool::new(false),
     };
     if work.pieces() <= 1 {
-        return work.alone(db, anchors);
+        return Ok((work.alone(db, anchors)?, meanwhile(&work.checksum)));
     }
     let (results, arriving) = mpsc::sync_channel(4 * threads());
     thread::scope(|scope| {
-        let table = scope.spawn(|| work.check_rows_as_table());
-        for _ in 0..threads().min(work.pieces() as usize) {
+        for _ in 1..threads().min(work.pieces() as usize) {
             let results = results.clone();
             scope.spawn(|| work.walk_pieces(results));
         }
-        drop(results);
-        let joined = work.join(anchors, arriving);
-        work.enough.store(true, Ordering::Relaxed);
-        let as_table = table.join().unwrap_or_else(|_| Err(interrupted()));
-        let found = joined?;
-        as_table.map(|()| found)
+        let joining = scope.spawn(|| {
+            let joined = work.join(anchors, arriving);
+            work.enough.store(true, Ordering::Relaxed);
+            joined
+        });
+        let done = meanwhile(&work.checksum);
+        work.walk_pieces(results);
+        let joined = joining.join().unwrap_or_else(|_| Err(interrupted()));
+        Ok((joined?, done))
     })
 }
 
@@ -99,11 +101,10 @@ struct Work<'a> {
 impl Work<'_> {
     // Few rows are not worth a thread.
     fn alone(&self, db: &Connection, anchors: &[Anchor]) -> Result<Found, Stop> {
-        let mut joining = Joining::new(self, anchors)?;
+        let mut joining = Joining::new(anchors)?;
         if self.size > 0 {
             joining.put_behind(self.walk_piece(db, 0))?;
         }
-        check_table(db, ROWS_AS_TABLE).map_err(|error| blame(error, None))??;
         Ok(joining.found)
     }
 
@@ -149,7 +150,7 @@ impl Work<'_> {
         anchors: &[Anchor],
         arriving: mpsc::Receiver<(u64, Result<Walked, Stop>)>,
     ) -> Result<Found, Stop> {
-        let mut joining = Joining::new(self, anchors)?;
+        let mut joining = Joining::new(anchors)?;
         let mut early = BTreeMap::new();
         for piece in 0..self.pieces() {
             let walked = loop {
@@ -163,12 +164,6 @@ impl Work<'_> {
         }
         Ok(joining.found)
     }
-
-    // That the table's pages are in order: where they are not, rows that are there would not be found by their numbers.
-    fn check_rows_as_table(&self) -> Result<(), Stop> {
-        let db = schema::open_to_read(self.path).map_err(|error| blame(error, None))?;
-        check_table(&db, ROWS_AS_TABLE).map_err(|error| blame(error, None))?
-    }
 }
 
 struct Joining<'a> {
@@ -179,12 +174,11 @@ struct Joining<'a> {
 
 impl<'a> Joining<'a> {
     // What was signed over no rows is looked at ahead of them.
-    fn new(work: &Work<'_>, anchors: &'a [Anchor]) -> Result<Self, Stop> {
+    fn new(anchors: &'a [Anchor]) -> Result<Self, Stop> {
         let mut joining = Self {
             found: Found {
                 edge: Frontier::default(),
                 used: BTreeSet::new(),
-                checksum: work.checksum.clone(),
                 postings: Sum::default(),
             },
             anchors: anchors.iter().peekable(),
@@ -234,15 +228,6 @@ impl<'a> Joining<'a> {
         self.found.postings = self.found.postings.plus(walked.postings);
         Ok(())
     }
-}
-
-/// What SQLite says of a table.
-pub(super) fn check_table(db: &Connection, pragma: &str) -> rusqlite::Result<Result<(), Stop>> {
-    let report: String = db.query_one(pragma, [], |row| row.get(0))?;
-    Ok(match report.as_str() {
-        "ok" => Ok(()),
-        _ => Err(Damage::of_file(What::File(report)).into()),
-    })
 }
 
 fn interrupted() -> Stop {

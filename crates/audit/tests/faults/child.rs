@@ -39,7 +39,7 @@ fn child_that_appends() {
                 println!("ack {seq}");
                 match log.record_outcome(seq, &Event::new(Kind::Outcome, Decision::Done)) {
                     Ok(seq) => println!("ack {seq}"),
-                    Err(error) => println!("refused {error:?}"),
+                    Err(error) => println!("refused {error:?} unclosed {seq}"),
                 }
             }
             Err(error) => println!("refused {error:?}"),
@@ -79,6 +79,9 @@ pub(crate) fn child(path: &Path, rows: u64, behind: &[String]) -> Command {
 pub(crate) struct Said {
     pub(crate) acknowledged: Vec<u64>,
     pub(crate) refused: usize,
+    /// Intents whose outcome was refused.
+    pub(crate) unclosed: Vec<u64>,
+    pub(crate) unopened: bool,
     pub(crate) signed: Option<u64>,
 }
 
@@ -90,6 +93,8 @@ impl Said {
             said.acknowledged.extend(number("ack "));
             said.signed = number("signed ").or(said.signed);
             said.refused += usize::from(line.contains("refused "));
+            said.unclosed.extend(number("unclosed "));
+            said.unopened |= line.contains("unopened ");
         }
         said
     }

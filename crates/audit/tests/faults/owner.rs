@@ -1,6 +1,6 @@
 //! Whoever owns the file does with it what he likes. What the other tests try by hand, here as campaigns.
 
-use std::fs;
+use std::{fs, num::NonZero, thread};
 
 use rusqlite::Connection;
 use touchkeep_audit::{CheckpointSigner, Head, Verdict, verify};
@@ -34,37 +34,64 @@ fn tables(path: &std::path::Path) -> Option<Vec<String>> {
 #[test]
 fn every_byte_of_the_file_changed() {
     let (world, head) = World::with_blocks(ROWS);
-    let copy = world.copy();
-    let whole = fs::read(&copy.path).unwrap();
-    let content = tables(&copy.path).unwrap();
+    let whole = fs::read(&world.path).unwrap();
+    let content = tables(&world.path).unwrap();
     let places: Vec<usize> = match soak() {
         0 => Draw::new("bytes").some((0..whole.len()).collect(), 100),
         _ => (0..whole.len()).collect(),
     };
+    let mut draw = Draw::new("masks");
+    let changes = places.into_iter();
+    let changes: Vec<_> = changes.map(|at| (at, 1 + draw.below(255) as u8)).collect();
+    let try_share = |share: &[(usize, u8)]| -> Vec<_> {
+        let copy = world.copy();
+        let held = share.iter().map(|change| {
+            let mut bytes = whole.clone();
+            bytes[change.0] ^= change.1;
+            fs::write(&copy.path, &bytes).unwrap();
+            let held = is_found_or_the_same(&copy, (&world, &head), &content);
+            for end in ["-wal", "-shm", "-journal"] {
+                let _none = fs::remove_file(format!("{}{end}", copy.path.display()));
+            }
+            held
+        });
+        held.collect()
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let held: Vec<_> = thread::scope(|scope| {
+        let shares = changes.chunks(changes.len().div_ceil(threads));
+        let tried: Vec<_> = shares
+            .map(|share| scope.spawn(|| try_share(share)))
+            .collect();
+        tried
+            .into_iter()
+            .flat_map(|share| share.join().unwrap())
+            .collect()
+    });
+    assert_eq!(held.len(), changes.len());
     let mut tally = Tally::new("A-01", "a log of 300 rows: bytes of the file changed");
     let mut found = 0;
-    let mut draw = Draw::new("masks");
-    for at in places {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 1 + draw.below(255) as u8;
-        fs::write(&copy.path, &bytes).unwrap();
-        let held = match verify(&copy.path, &[world.author.key()], &[head]) {
-            Ok(Verdict::Damaged(_)) | Err(_) => {
-                found += 1;
-                Ok(())
-            }
-            Ok(Verdict::Sound { .. }) if tables(&copy.path).as_ref() == Some(&content) => Ok(()),
-            Ok(Verdict::Sound { .. }) => {
-                Err("it says something else, and is taken for sound".to_owned())
-            }
-        };
-        for end in ["-wal", "-shm", "-journal"] {
-            let _none = fs::remove_file(format!("{}{end}", copy.path.display()));
-        }
-        tally.tried(|| format!("byte {at}"), held);
+    for ((at, _), held) in changes.iter().zip(held) {
+        found += usize::from(held == Ok(true));
+        tally.tried(|| format!("byte {at}"), held.map(drop));
     }
     tally.saw(format!("{found} found, the others mean nothing"));
     assert!(found > 20);
+}
+
+// Whether it is found; an error where it is not and says something else.
+fn is_found_or_the_same(
+    copy: &Copy,
+    (world, head): (&World, &Head),
+    content: &[String],
+) -> Result<bool, String> {
+    match verify(&copy.path, &[world.author.key()], &[*head]) {
+        Ok(Verdict::Damaged(_)) | Err(_) => Ok(true),
+        Ok(Verdict::Sound { .. }) if tables(&copy.path).as_deref() == Some(content) => Ok(false),
+        Ok(Verdict::Sound { .. }) => {
+            Err("it says something else, and is taken for sound".to_owned())
+        }
+    }
 }
 
 /// One thing that is done to a row, in SQL, and which row is to be named.

@@ -118,6 +118,19 @@ impl World {
         (world, log)
     }
 
+    /// A folder of its own with this log in it, one of [`World::new`]'s.
+    pub(crate) fn of_file(whole: &[u8]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.db");
+        fs::write(&path, whole).unwrap();
+        Self {
+            folder,
+            path,
+            identity: identity(),
+            author: Author::new(7),
+        }
+    }
+
     /// A closed log of 12 rows, from two sessions, with checkpoints after 4 and 9 and all kinds of rows.
     pub(crate) fn with_rows() -> (Self, Head) {
         let (world, log) = Self::new();
