@@ -25,8 +25,19 @@ pub(crate) struct Executable {
     path: PathBuf,
     deleted: bool,
     file: FileId,
+    hands: Hands,
     elsewhere: bool,
 }
+
+// Whose a file is, and who else may write to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Hands {
+    owner: u32,
+    writers: u32,
+}
+
+/// Group and others (inode(7)).
+const OTHER_WRITERS: u32 = 0o022;
 
 // A file and its state: the inode cannot be another's while a process runs it, and a change of it changes the times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +64,10 @@ impl Executable {
             path,
             deleted,
             file: FileId::of(&meta),
+            hands: Hands {
+                owner: meta.uid(),
+                writers: meta.mode() & OTHER_WRITERS,
+            },
             elsewhere: mounts(&link).as_ref() != own_mounts(),
         })
     }
@@ -102,6 +117,16 @@ impl Executable {
     /// Whether two processes run what was at the same path.
     pub(crate) fn is_at(&self, other: &Self) -> bool {
         !self.elsewhere && !other.elsewhere && self.path == other.path
+    }
+
+    /// Whether it has this name in the folder of the other.
+    pub(crate) fn is_beside(&self, other: &Self, name: &str) -> bool {
+        !self.elsewhere && !other.elsewhere && self.path == other.path.with_file_name(name)
+    }
+
+    /// Whether it belongs to the owner of the other, and nobody may write to it who may not write to the other.
+    pub(crate) const fn is_in_the_same_hands(&self, other: &Self) -> bool {
+        self.hands.owner == other.hands.owner && self.hands.writers & !other.hands.writers == 0
     }
 
     /// Whether a process runs a script with this, as its arguments say it: alone or after exactly the options of the script's

@@ -7,6 +7,7 @@
 
 mod executable;
 mod held;
+mod installation;
 mod pin;
 mod process;
 
@@ -19,7 +20,7 @@ pub(crate) use self::{
     held::Held,
     process::{Process, Terminal},
 };
-use self::{pin::Pin, process::unit};
+use self::{installation::is_our_own, pin::Pin, process::unit};
 
 /// Parents that are looked at.
 const MAX_CHAIN: usize = 12;
@@ -207,23 +208,6 @@ fn family(pid: i32) -> Vec<Process> {
         family.push(one);
     }
     family
-}
-
-// Our own command line asks for whoever started it. It protects its memory, so that where the agent is not root its
-// executable cannot be looked at; then its name has to do. That gives nothing away: whoever could take the name could start
-// the real one.
-fn is_our_own(process: &Process) -> bool {
-    let Some(own) = Executable::own() else {
-        return false;
-    };
-    match &process.executable {
-        Some(executable) => executable.is_same_file(own) || executable.is_at(own),
-        None => own.file_name().is_some_and(|name| {
-            // The kernel keeps 15 bytes of a name.
-            let kept: String = name.chars().take(15).collect();
-            process.name == kept
-        }),
-    }
 }
 
 #[cfg(test)]

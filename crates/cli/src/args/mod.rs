@@ -4,7 +4,6 @@ mod add;
 mod agent;
 mod audit;
 mod backup;
-mod credential;
 mod demo;
 mod device;
 mod env;
@@ -16,20 +15,17 @@ mod list;
 mod policy;
 mod proxy;
 mod recover;
-mod run;
-mod values;
 mod venue;
 mod webhook;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 pub(crate) use add::{Add, Edit, KeyForm, Kind, Secrets};
 pub(crate) use agent::{Agent, AgentVerb};
 pub(crate) use audit::{Audit, Filter, Format};
 pub(crate) use backup::Backup;
-pub(crate) use credential::{Credential, Docker, Git};
 pub(crate) use demo::Demo;
 pub(crate) use device::Device;
 pub(crate) use env::Env;
@@ -41,8 +37,7 @@ pub(crate) use list::List;
 pub(crate) use policy::{Explain, Policy};
 pub(crate) use proxy::{Bounds, Exec, Proxy};
 pub(crate) use recover::Recover;
-pub(crate) use run::{Inject, Mask, Read, Run, RunMonitor};
-pub(crate) use values::Values;
+pub(crate) use touchkeep_values::args::{Global, Values};
 pub(crate) use venue::Venue;
 pub(crate) use webhook::{Verify, Webhook};
 
@@ -63,17 +58,6 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) verb: Verb,
-}
-
-/// For every verb.
-#[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct Global {
-    /// Print JSON on stdout.
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Never ask anything: fail instead.
-    #[arg(long, global = true)]
-    pub(crate) no_interaction: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -342,6 +326,9 @@ pub(crate) enum Verb {
     /// The names of items, for completions.
     #[command(hide = true)]
     ItemsForCompletion,
+    /// Answer on the terminal what the parent's call brings up.
+    #[command(hide = true, name = touchkeep_values::ask::ANSWER)]
+    AnswerForParent,
 }
 
 fn arm_time(text: &str) -> Result<u64, String> {
@@ -353,6 +340,8 @@ fn arm_time(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -360,6 +349,36 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn both_parsers_are_of_one_opinion() {
+        for line in [
+            "touchkeep read tk://prod/a/secret",
+            "touchkeep --no-interaction read tk://prod/a/secret --out f",
+            "touchkeep run --env-file .env -- sh -c x --json",
+            "touchkeep run -q --no-mask -- true",
+            "touchkeep inject -i a -o b",
+            "touchkeep credential-process aws prod/aws",
+            "touchkeep credential docker --registry ghcr.io=prod/g get",
+        ] {
+            let typed = || line.split(' ').map(OsString::from);
+            let all = Cli::try_parse_from(typed()).unwrap();
+            let (global, verb) = touchkeep_values::args::quick(typed()).unwrap();
+            let verb = Verb::Values(verb);
+            assert_eq!(format!("{all:?}"), format!("{:?}", Cli { global, verb }));
+        }
+        for line in [
+            "touchkeep status --json",
+            "touchkeep run",
+            "touchkeep run --help",
+            "touchkeep read",
+            "touchkeep nothing",
+            "touchkeep",
+        ] {
+            let typed = line.split(' ').map(OsString::from);
+            assert!(touchkeep_values::args::quick(typed).is_none(), "{line}");
+        }
     }
 
     // Every verb that can be typed, with the words that lead to it.

@@ -1,15 +1,30 @@
-//! The verbs that programs call all the time. They are parsed without the tree of all the others, which takes longer to build than a
+//! What can be typed for these verbs. They are parsed without the tree of all the others, which takes longer to build than a
 //! value to be read.
+
+mod credential;
+mod run;
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
-use super::{Cli, Credential, Global, Inject, Read, Run, RunMonitor, Verb};
+pub use credential::{Credential, Docker, Git};
+pub use run::{Inject, Mask, Read, Run, RunMonitor};
+
+/// For every verb.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Global {
+    /// Print JSON on stdout.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Never ask anything: fail instead.
+    #[arg(long, global = true)]
+    pub no_interaction: bool,
+}
 
 /// How programs get values.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Values {
+pub enum Values {
     /// Print one value.
     #[command(
         after_help = "A line break follows on a terminal alone.\n\nExamples:\n  touchkeep read tk://prod/trade/secret\n  touchkeep read tk://prod/trade/api-key | xclip\n  touchkeep read tk://prod/tls/secret --out key.pem"
@@ -46,53 +61,9 @@ struct Quick {
     verb: Values,
 }
 
-impl Cli {
-    /// What was typed. Whatever is not plainly one of these verbs is left to the parser that knows them all.
-    ///
-    /// # Errors
-    /// It is not understood, or asks for help.
-    pub(crate) fn read(
-        typed: impl IntoIterator<Item = OsString> + Clone,
-    ) -> Result<Self, clap::Error> {
-        match Quick::try_parse_from(typed.clone()) {
-            Ok(Quick { global, verb }) => Ok(Self {
-                global,
-                verb: Verb::Values(verb),
-            }),
-            Err(_) => Self::try_parse_from(typed),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_parsers_are_of_one_opinion() {
-        for line in [
-            "touchkeep read tk://prod/a/secret",
-            "touchkeep --no-interaction read tk://prod/a/secret --out f",
-            "touchkeep run --env-file .env -- sh -c x --json",
-            "touchkeep run -q --no-mask -- true",
-            "touchkeep inject -i a -o b",
-            "touchkeep credential-process aws prod/aws",
-            "touchkeep credential docker --registry ghcr.io=prod/g get",
-            "touchkeep status --json",
-            "touchkeep run",
-            "touchkeep run --help",
-            "touchkeep read",
-            "touchkeep nothing",
-            "touchkeep",
-        ] {
-            let typed = || line.split(' ').map(OsString::from);
-            let all = Cli::try_parse_from(typed());
-            let quick = Cli::read(Vec::from_iter(typed()));
-            match (all, quick) {
-                (Ok(all), Ok(quick)) => assert_eq!(format!("{all:?}"), format!("{quick:?}")),
-                (Err(all), Err(quick)) => assert_eq!(all.to_string(), quick.to_string()),
-                differ => panic!("{line}: {differ:?}"),
-            }
-        }
-    }
+/// What was typed, where it is plainly one of these verbs; whatever else it is, the parser that knows them all says.
+#[must_use]
+pub fn quick(typed: impl IntoIterator<Item = OsString>) -> Option<(Global, Values)> {
+    let Quick { global, verb } = Quick::try_parse_from(typed).ok()?;
+    Some((global, verb))
 }
