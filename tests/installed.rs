@@ -8,13 +8,13 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
+    os::unix::fs::{OpenOptionsExt, symlink},
     path::Path,
     process::{Command, Output, Stdio},
 };
 
 use serde_json::Value;
-use touchkeep_tests::{Home, Person, binary, installed_in, judge, wait_for};
+use touchkeep_tests::{Home, Person, binary, installed_in, judge, need_root, wait_for};
 
 const SECRET: &str = "s3cr3t-value-of-the-vault";
 const REFERENCE: &str = "tk://prod/trade/secret";
@@ -117,6 +117,12 @@ fn two_versions_do_not_do_half_of_it_each() {
     assert!(err(&said).contains("99.0.0") && err(&said).contains("both files"));
     let document: Value = serde_json::from_slice(&said.stdout).unwrap();
     judge([("error", &document)]);
+    for question in ["--version", "-V"] {
+        let small = run(&home, &binary("touchkeep"), &[question]);
+        let large = run(&home, &binary("touchkeep-agent"), &[question]);
+        assert!(small.status.success());
+        assert_eq!(small.stdout, large.stdout);
+    }
     let own = concat!("--handed-over-by=", env!("CARGO_PKG_VERSION"));
     let said = run(&home, &binary("touchkeep-agent"), &[own, "status"]);
     assert!(said.status.success(), "{said:?}");
@@ -195,4 +201,92 @@ fn somebody_else_may_answer_and_the_terminal_is_as_it_was() {
         said()
     );
     assert!(is_as_before(&home));
+}
+
+// What `readelf` of binutils says of a program.
+fn readelf(option: &str, program: &Path) -> String {
+    let done = Command::new("readelf")
+        .args([option, "-W"])
+        .arg(program)
+        .output();
+    String::from_utf8(done.expect("apt install binutils").stdout).unwrap()
+}
+
+// The address and the flags of the first segment of a kind.
+fn segment(program: &Path, kind: &str) -> Option<(u64, String)> {
+    let said = readelf("-l", program);
+    let line = said
+        .lines()
+        .find(|line| line.trim_start().starts_with(kind))?;
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let address = u64::from_str_radix(fields[2].trim_start_matches("0x"), 16).unwrap();
+    Some((address, fields[6..fields.len() - 1].concat()))
+}
+
+#[test]
+fn both_files_are_position_independent_and_read_only_where_they_were_relocated() {
+    for name in ["touchkeep", "touchkeep-agent"] {
+        let program = binary(name);
+        assert!(
+            readelf("-h", &program).contains("DYN (Position-Independent"),
+            "{name}"
+        );
+        let said = readelf("-l", &program);
+        assert!(segment(&program, "GNU_RELRO").is_some(), "{name}: {said}");
+        assert_eq!(segment(&program, "GNU_STACK").unwrap().1, "RW", "{name}");
+        let mut loaded = said
+            .lines()
+            .filter(|line| line.trim_start().starts_with("LOAD"));
+        assert!(loaded.all(|line| !line.contains("RWE")), "{name}: {said}");
+        let said = readelf("-d", &program);
+        assert!(!said.contains("TEXTREL"), "{name}: {said}");
+        // What is loaded is bound before the first instruction, so that no table of addresses stays writable.
+        let is_bound = said.contains("BIND_NOW") || said.contains("Flags: NOW");
+        assert!(is_bound || !said.contains("(NEEDED)"), "{name}: {said}");
+    }
+}
+
+// It waits for its template, and is looked at meanwhile: where it is, and with what right its relocated part is mapped.
+fn mapped(home: &Home) -> (u64, String) {
+    let program = binary("touchkeep");
+    let (relocated, _) = segment(&program, "GNU_RELRO").unwrap();
+    let template = home.path("template");
+    let made = Command::new("mkfifo").arg(&template).status().unwrap();
+    assert!(made.success());
+    let mut command = home.touchkeep();
+    command.arg("inject").arg("-i").arg(&template);
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    // Without O_NONBLOCK this would wait, and with it this fails until the other end is open (fifo(7)).
+    let mut options = fs::OpenOptions::new();
+    options.write(true).custom_flags(0o4000);
+    let filled = wait_for("its template", || options.open(&template).ok());
+    let maps = fs::read_to_string(format!("/proc/{}/maps", child.id())).unwrap();
+    drop(filled);
+    child.wait().unwrap();
+    fs::remove_file(&template).unwrap();
+    let number = |text| u64::from_str_radix(text, 16).unwrap();
+    let own: Vec<(u64, u64, &str)> = maps
+        .lines()
+        .filter(|line| line.ends_with(program.to_str().unwrap()))
+        .map(|line| {
+            let (place, rest) = line.split_once(' ').unwrap();
+            let (from, to) = place.split_once('-').unwrap();
+            (number(from), number(to), &rest[..4])
+        })
+        .collect();
+    let base = own[0].0;
+    let there = base + relocated;
+    let right = own
+        .iter()
+        .find(|(from, to, _)| (*from..*to).contains(&there));
+    (base, right.unwrap_or_else(|| panic!("{maps}")).2.to_owned())
+}
+
+#[test]
+fn the_small_file_lies_elsewhere_each_time_and_its_addresses_cannot_be_written_to() {
+    need_root();
+    let home = Home::with(&[]);
+    let (first, second) = (mapped(&home), mapped(&home));
+    assert_eq!((first.1.as_str(), second.1.as_str()), ("r--p", "r--p"));
+    assert_ne!(first.0, second.0);
 }

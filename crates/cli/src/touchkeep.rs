@@ -6,6 +6,7 @@
 
 use std::{
     ffi::OsString,
+    io::{self, Write},
     os::unix::process::CommandExt,
     process::{Command, ExitCode},
 };
@@ -23,7 +24,17 @@ static MEMORY: WipingAllocator = WipingAllocator;
 
 fn main() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().collect();
-    let Some((global, verb)) = args::quick(typed.iter().cloned()) else {
+    if is_question_for_version(&typed) {
+        // A closed pipe is no error.
+        let _closed = writeln!(
+            io::stdout(),
+            "{} {}",
+            installed::COMMAND,
+            env!("CARGO_PKG_VERSION")
+        );
+        return ExitCode::SUCCESS;
+    }
+    let Some((global, verb)) = args::quick(&typed) else {
         return not_done(&typed, &become_the_other(&typed));
     };
     let output = Output::new(global.json);
@@ -34,6 +45,10 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code.exit_code())
         }
     }
+}
+
+fn is_question_for_version(typed: &[OsString]) -> bool {
+    matches!(typed, [_, one] if one == "--version" || one == "-V")
 }
 
 // Before anything was understood of it.

@@ -1,18 +1,17 @@
-//! What can be typed for these verbs. They are parsed without the tree of all the others, which takes longer to build than a
-//! value to be read.
+//! What can be typed for these verbs: their part of the tree that knows all, and [`quick`], which needs no tree.
 
 mod credential;
+mod quick;
 mod run;
 
-use std::ffi::OsString;
-
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Subcommand};
 
 pub use credential::{Credential, Docker, Git};
+pub use quick::quick;
 pub use run::{Inject, Mask, Read, Run, RunMonitor};
 
 /// For every verb.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Default, Clone, Copy, Args)]
 pub struct Global {
     /// Print JSON on stdout.
     #[arg(long, global = true)]
@@ -50,20 +49,4 @@ pub enum Values {
         after_help = "Examples:\n  credential_process = touchkeep credential-process aws prod/aws        in ~/.aws/config\n  git config credential.https://github.com.helper '!touchkeep credential git --host github.com --item prod/github'\n  exec touchkeep credential docker --registry ghcr.io=prod/ghcr \"$@\"    in a program docker-credential-touchkeep"
     )]
     Credential(Credential),
-}
-
-#[derive(Debug, Parser)]
-#[command(name = "touchkeep", version)]
-struct Quick {
-    #[command(flatten)]
-    global: Global,
-    #[command(subcommand)]
-    verb: Values,
-}
-
-/// What was typed, where it is plainly one of these verbs; whatever else it is, the parser that knows them all says.
-#[must_use]
-pub fn quick(typed: impl IntoIterator<Item = OsString>) -> Option<(Global, Values)> {
-    let Quick { global, verb } = Quick::try_parse_from(typed).ok()?;
-    Some((global, verb))
 }
