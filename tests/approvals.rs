@@ -744,7 +744,7 @@ fn requests_wait_in_order_and_one_that_nobody_answers_holds_up_none() {
         terminal.until("Withdraw 0.5 BTC");
         std::thread::sleep(Duration::from_millis(900));
         terminal.types("approve\r");
-        terminal.until("Passphrase (");
+        terminal.until(": passphrase: ");
         std::thread::sleep(Duration::from_millis(300));
         terminal.types("correct horse battery staple\r");
         let (status, answer) = money.join().unwrap();

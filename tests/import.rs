@@ -20,7 +20,7 @@ use std::{
 use serde_json::{Value, json};
 use touchkeep_client::FrontEnd;
 use touchkeep_core::Code;
-use touchkeep_tests::{Home, PATIENCE, Person, binary, judge, wait_for};
+use touchkeep_tests::{Home, PATIENCE, Person, binary, wait_for};
 use touchkeep_wire::{ImportItems, NewImport, NewImportField, OnDuplicate, SecretText};
 
 const ENV: &str = "# bots\r\nexport KRAKEN_API_KEY=canary-public\r\nKRAKEN_API_SECRET=\"canary-secret\" # mine\r\nBOT_TOKEN='canary-token'\r\nLOG_LEVEL=debug\r\n";
@@ -100,10 +100,6 @@ fn run(command: &mut Command, stdin: &str) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-fn is_of_schema(schema: &str, documents: &[&Value]) {
-    judge(documents.iter().map(|document| (schema, *document)));
-}
-
 fn value<'a>(contents: &'a Value, item: &str, field: &str) -> &'a str {
     let items = contents["items"].as_array().unwrap().iter();
     let item = items
@@ -158,7 +154,6 @@ fn an_env_file_becomes_items_and_references_and_nothing_else_of_it_changes() {
     // What is shown, logged and recorded names no value.
     let rows = home.json(&["audit", "list", "-n", "100"]).to_string();
     assert!(rows.contains("Imported from env: 2 items."), "{rows}");
-    is_of_schema("import", &[&seen, &done]);
     for text in [seen.to_string(), done.to_string(), rows, home.log()] {
         assert!(!text.contains("canary-"), "{text}");
     }
@@ -423,7 +418,6 @@ fn an_export_with_a_passphrase_comes_back_as_it_was() {
         &["export", &out, "--passphrase-fd", "0"],
         "a long passphrase",
     );
-    is_of_schema("export", &[&wrote]);
     assert!(person.was_asked().len() > asked, "an export asks each time");
     assert_eq!(
         (&wrote["items"], &wrote["encrypted"]),

@@ -215,6 +215,48 @@ fn keys_that_another_program_made_open_the_vault_where_the_configuration_names_t
     assert_eq!(said.matches("Public Key Object").count(), 3, "{said}");
 }
 
+// What the token itself wants at each use, and not only we.
+#[test]
+fn a_seal_key_that_wants_the_pin_each_time_is_made_where_the_configuration_says_so() {
+    let mut desk = Desk::new();
+    let module = desk.module.display().to_string();
+    desk.restart(&format!(
+        "[[device.pkcs11.modules]]\npath = \"{module}\"\nseal_asks_each_time = true\n"
+    ));
+    desk.init();
+    let enrolled = desk.enroll(&desk.module, TOKEN);
+    let list = ["--module", &module, "--list-objects", "--type", "privkey"];
+    let login = ["--login", "--pin", PIN, "--token-label", TOKEN];
+    let said = run(
+        "pkcs11-tool",
+        &[&list[..], &login].concat(),
+        &[("SOFTHSM2_CONF", &desk.config)],
+    );
+    let asks = said.split("Private Key Object").skip(1);
+    let asks: Vec<_> = asks
+        .filter(|key| key.contains("always authenticate"))
+        .collect();
+    assert!(
+        asks.len() == 1 && asks[0].contains("touchkeep seal (PIN each time)"),
+        "{said}"
+    );
+
+    desk.reopened(enrolled["device"]["serial"].as_str().unwrap());
+    let args = [
+        "add",
+        "money",
+        "--kind",
+        "note",
+        "--sealed",
+        "--secret-fd",
+        "0",
+    ];
+    let _added = desk.home.json_with(&args, "canary-of-the-token");
+    // Opened by the token, and sealed anew.
+    let opened = desk.home.json(&["device", "reseal", "money"]);
+    assert_eq!(opened[0]["name"], "money", "{opened}");
+}
+
 #[test]
 fn an_nss_database_is_enrolled_and_opens_the_vault_with_the_argument_that_it_wants() {
     let softokn = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]

@@ -20,6 +20,7 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -400,6 +401,17 @@ pub struct Home {
     folder: TempDir,
     agent: Option<Running>,
     environment: Vec<(String, String)>,
+    /// What the command line has printed so far, with the schema that it has to be of.
+    printed: Mutex<Vec<(&'static str, Value)>>,
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let printed = std::mem::take(self.printed.get_mut().unwrap());
+        if !printed.is_empty() && !std::thread::panicking() {
+            judge(printed.iter().map(|(schema, it)| (*schema, it)));
+        }
+    }
 }
 
 impl Home {
@@ -453,6 +465,7 @@ impl Home {
             folder,
             agent: None,
             environment,
+            printed: Mutex::default(),
         };
         home.start_agent();
         home
@@ -546,12 +559,37 @@ impl Home {
     /// Runs the command line without a person.
     #[must_use]
     pub fn cli(&self, args: &[&str]) -> Output {
-        self.touchkeep()
-            .args(args)
-            .args(["--json", "--no-interaction"])
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+        let mut command = self.touchkeep();
+        command.args(args).args(["--json", "--no-interaction"]);
+        let done = command.stdin(Stdio::null()).output().unwrap();
+        self.note(args, &done.stdout);
+        done
+    }
+
+    // What is a document is judged in the end.
+    fn note(&self, args: &[&str], stdout: &[u8]) -> Value {
+        let document = serde_json::from_slice(stdout).unwrap_or(Value::Null);
+        let schema = match document.is_null() {
+            true => None,
+            false => schema::of(args),
+        };
+        if let Some(schema) = schema {
+            self.to_judge(schema, &document);
+        }
+        document
+    }
+
+    /// Has a document that the command line has printed judged in the end, by a schema; by that of errors where it is one.
+    pub fn to_judge(&self, schema: &'static str, document: &Value) {
+        let schema = document.get("error").map_or(schema, |_| "error");
+        let mut printed = self.printed.lock().unwrap();
+        printed.push((schema, document.clone()));
+    }
+
+    /// All documents that the command line has printed in this home.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        format!("{:?}", self.printed.lock().unwrap())
     }
 
     /// Runs the command line without a person, and reads what it prints. Questions go to the front ends that are connected.
@@ -586,7 +624,7 @@ impl Home {
             String::from_utf8_lossy(&done.stderr),
             self.log()
         );
-        serde_json::from_str(&text).unwrap_or(Value::Null)
+        self.note(args, &done.stdout)
     }
 
     /// What the agent has logged.

@@ -31,7 +31,7 @@ pub(crate) fn not_found(what: &str, name: &str, fix: &str) -> Failure {
 pub(crate) fn vault(error: &VaultError) -> Failure {
     let fix = match error {
         VaultError::Device(device) => return device_failure(device, "The device"),
-        VaultError::NoVault(_) => "Make one with: touchkeep init",
+        VaultError::NoVault(_) => "Look at the path; or make one with: touchkeep init",
         VaultError::Exists(_) => "Choose another path, or move that file away.",
         VaultError::NotAFile { .. } => "Put the vault's own file there.",
         VaultError::Damaged(_) | VaultError::Content { .. } => {

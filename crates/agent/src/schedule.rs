@@ -1,4 +1,5 @@
-//! What happens by itself: locks for idleness and for a card that was taken away, checkpoints, reminders.
+//! What happens by itself: locks for idleness and for a card that was taken away, PINs forgotten with their card, checkpoints,
+//! reminders.
 
 mod removal;
 
@@ -89,9 +90,9 @@ pub(crate) async fn run(agent: Arc<Agent>) {
             continue;
         }
         removal.is_of(&open);
-        let serial = card_of(&current, &open);
+        let serial = card_of(&current, &open).filter(|_| agent.config().lock.removal);
         drop(open);
-        if let Some(serial) = serial.filter(|_| agent.config().lock.removal)
+        if let Some(serial) = serial
             && removal.is_seen(serial).await
         {
             tracing::info!("the card that unlocked the vault was taken away, so it is locked");
@@ -100,6 +101,7 @@ pub(crate) async fn run(agent: Arc<Agent>) {
             }
             continue;
         }
+        removal.forget_pins(&current, agent.devices(), serial).await;
         let unsigned = current.log().map_or(0, |log| {
             let signed = log.last_checkpoint().ok().flatten();
             log.head()

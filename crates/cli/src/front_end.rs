@@ -327,7 +327,13 @@ fn ask_secret_of(
 ) -> Option<Answer> {
     let left = |tries: &Option<u8>| {
         tries
-            .map(|n| format!(", {n} tries left"))
+            .map(|n| {
+                if n == 1 {
+                    ", 1 try left".to_owned()
+                } else {
+                    format!(", {n} tries left")
+                }
+            })
             .unwrap_or_default()
     };
     let label = match question {
@@ -336,9 +342,9 @@ fn ask_secret_of(
             why,
             tries_left,
         } => format!(
-            "PIN of {} ({}{}): ",
-            visible(device),
+            "{}: PIN of {}{}: ",
             visible(why),
+            visible(device),
             left(tries_left)
         ),
         Question::Puk {
@@ -346,15 +352,15 @@ fn ask_secret_of(
             why,
             tries_left,
         } => format!(
-            "PUK of {} ({}{}): ",
-            visible(device),
+            "{}: PUK of {}{}: ",
             visible(why),
+            visible(device),
             left(tries_left)
         ),
-        Question::Passphrase { why } => format!("Passphrase ({}): ", visible(why)),
+        Question::Passphrase { why } => format!("{}: passphrase: ", visible(why)),
         Question::NewPin { device, which } => {
             let label = format!(
-                "New {} for {} (6 to 8 characters): ",
+                "New {} for {}, 6 to 8 characters: ",
                 visible(which),
                 visible(device)
             );

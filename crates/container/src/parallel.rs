@@ -4,9 +4,12 @@ use std::{
     sync::{
         OnceLock,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
-    thread,
+    thread::{self, Scope, ScopedJoinHandle},
 };
+
+use rustix::thread::{sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 /// Less than this is not worth a thread.
 const MIN_PIECES: usize = 8;
@@ -39,7 +42,7 @@ pub fn map_with<S, T: Sync, R: Send>(
         }
     };
     let mut done = thread::scope(|scope| {
-        let others = (1..cores().min(pieces.len())).map(|_| scope.spawn(share));
+        let others = (1..cores().min(pieces.len())).map(|_| elsewhere(scope, share));
         let others: Vec<_> = others.collect();
         let mut done = share();
         for other in others {
@@ -60,13 +63,43 @@ pub fn both<A: Send, B>(other: impl FnOnce() -> A + Send, own: impl FnOnce() -> 
         return (other(), own());
     }
     thread::scope(|scope| {
-        let other = scope.spawn(other);
+        let other = elsewhere(scope, other);
         let own = own();
         match other.join() {
             Ok(other) => (other, own),
             Err(panicked) => std::panic::resume_unwind(panicked),
         }
     })
+}
+
+// A new thread often begins behind the one that made it, on the same core, and waits there for milliseconds while another core
+// does nothing: longer than most of what is shared here takes. So it is let in first, and goes elsewhere by itself.
+fn elsewhere<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> ScopedJoinHandle<'scope, T> {
+    let here = sched_getcpu();
+    let (left, has_left) = mpsc::channel();
+    let other = scope.spawn(move || {
+        leave(here);
+        drop(left);
+        work()
+    });
+    // Nothing is ever sent; this ends when the other thread has left.
+    for () in has_left {}
+    other
+}
+
+fn leave(core: usize) {
+    let Ok(cores) = sched_getaffinity(None) else {
+        return;
+    };
+    let mut others = cores;
+    others.unset(core);
+    // Where it may not, it stays. Afterwards it may go where it likes: the others may have work, too.
+    if others.count() > 0 && sched_setaffinity(None, &others).is_ok() {
+        let _stays = sched_setaffinity(None, &cores);
+    }
 }
 
 // To count them takes longer than to read an item.

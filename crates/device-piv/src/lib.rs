@@ -47,6 +47,6 @@ pub use certificate::Origin;
 pub use device::{Options, PivDevice};
 pub use inspect::{Holds, Inspection, SlotReport, inspect};
 pub use management::Keeping;
-pub use pin::PinState;
+pub use pin::{PinState, may_become};
 pub use reader::{Found, Presence, is_still, list, presence};
 pub use reference::Tries;

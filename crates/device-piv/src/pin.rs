@@ -98,6 +98,19 @@ impl PivDevice {
     }
 }
 
+/// Whether this may become the PIN, or the PUK, of a card: asked before anybody is asked for more.
+///
+/// # Errors
+/// [`DeviceError::FactoryPin`] where it is the factory's, [`DeviceError::Unsupported`] where no card takes it.
+pub fn may_become(is_puk: bool, new: &Pin) -> Result<(), DeviceError> {
+    let what = if is_puk {
+        Reference::Puk
+    } else {
+        Reference::Pin
+    };
+    allowed(what, new)
+}
+
 /// An error when this may not become a PIN or PUK.
 pub(crate) fn allowed(what: Reference, new: &Pin) -> Result<(), DeviceError> {
     // EXPOSE: to a look at its form.

@@ -25,20 +25,30 @@ use crate::{
 const FIRST_REQUEST_SLOT: u8 = 0x85;
 
 impl PivDevice {
-    /// Replaces what is still the factory's of PIN, PUK and management key. `pin` and `puk` are what they are afterwards: new
-    /// ones where they are the factory's, else the present ones. The management key becomes random and is kept on the card
-    /// under the PIN, as Yubico's own tools do it. When the card is pulled out in the middle, the same call does the rest.
+    /// Replaces what is still the factory's of PIN, PUK and management key. `pin` is what it is afterwards: a new one where it is
+    /// the factory's, else the present one. `puk` is a new one; where it is not the factory's, none is needed and one that is
+    /// given is not used. The management key becomes random and is kept on the card under the PIN, as Yubico's own tools do it.
+    /// When the card is pulled out in the middle, the same call does the rest.
     ///
     /// # Errors
     /// [`DeviceError::FactoryPin`] when `pin` or `puk` are the factory's again; [`DeviceError::Unsupported`] when they are not
-    /// 6 to 8 ASCII characters; else why the card did not.
-    pub fn change_factory_secrets(&mut self, pin: &Pin, puk: &Pin) -> Result<(), DeviceError> {
+    /// 6 to 8 ASCII characters; [`DeviceError::NeedsSecret`] when the PUK is the factory's and none is given; else why the card
+    /// did not.
+    pub fn change_factory_secrets<'a>(
+        &mut self,
+        pin: &Pin,
+        puk: impl Into<Option<&'a Pin>>,
+    ) -> Result<(), DeviceError> {
+        let puk = puk.into();
         pin::allowed(Reference::Pin, pin)?;
-        pin::allowed(Reference::Puk, puk)?;
+        puk.map_or(Ok(()), |puk| pin::allowed(Reference::Puk, puk))?;
         let firmware = self.firmware;
         self.transact(|channel| {
             let state = PinState::read(channel)?;
             let factory = state.management_key == Keeping::Factory;
+            if state.puk_is_factory && puk.is_none() {
+                return Err(DeviceError::NeedsSecret);
+            }
             if state.pin_is_factory {
                 let old = Pin::new(FACTORY_PIN.into());
                 reference::change(channel, Reference::Pin, &old, pin)?;
@@ -47,7 +57,7 @@ impl PivDevice {
             if factory || !state.pin_is_factory {
                 verify_with_care(channel, pin, false)?;
             }
-            if state.puk_is_factory {
+            if let Some(puk) = puk.filter(|_| state.puk_is_factory) {
                 let old = Pin::new(FACTORY_PUK.into());
                 reference::change(channel, Reference::Puk, &old, puk)?;
             }

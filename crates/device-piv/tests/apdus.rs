@@ -16,7 +16,7 @@ use std::{
 };
 
 use age_core::{format::FileKey, format::Stanza, secrecy::ExposeSecret};
-use support::{Card, PIN, PUK, on_a_card, soak};
+use support::{Card, PIN, PUK, is_campaign, on_a_card, rounds, tally::Tally};
 use touchkeep_core::Pin;
 use touchkeep_device::{
     Algorithm, Auth, Device, DeviceError, Provision, Purpose, SignatureScheme, TouchPolicy,
@@ -151,9 +151,10 @@ fn a_card_that_is_pulled_out_at_any_command_of_a_use_works_when_it_is_back() {
         AUTO,
         |card| {
             let mut bench = Bench::new(card);
+            let mut tally = Tally::new("H-03", "the card pulled at each command of a use");
             // The three removals take turns from command to command; in a campaign each comes at each command.
-            let turns = if soak() > 1 { REMOVALS.len() } else { 1 };
-            for _ in 0..soak() {
+            let turns = if is_campaign() { REMOVALS.len() } else { 1 };
+            for _ in 0..rounds() {
                 for (at, act) in [Act::Unlock, Act::OpenSealed, Act::Sign].iter().enumerate() {
                     for turn in 0..turns {
                         let last = (1..MANY).find(|n| {
@@ -161,6 +162,9 @@ fn a_card_that_is_pulled_out_at_any_command_of_a_use_works_when_it_is_back() {
                             let fault = format!(r#""{removal}""#);
                             let happened = bench.goes_wrong(*act, *n, &fault);
                             bench.works_again(*act, &fault);
+                            if happened {
+                                tally.tried(|| format!("{act:?} {n} {fault}"), Ok(()));
+                            }
                             !happened
                         });
                         assert!((7..20).contains(&last.unwrap()), "{act:?} {last:?}");
@@ -191,6 +195,7 @@ fn nonsense_at_any_command_of_a_use_is_refused_and_the_next_use_works() {
         AUTO,
         |card| {
             let mut bench = Bench::new(card);
+            let mut tally = Tally::new("H-12", "nonsense, and wrong statuses, at each command");
             let before = bench.device.info().clone();
             let statuses = [
                 "6300", "6982", "6983", "6a80", "6a82", "6d00", "6f00", "61ff", "6700",
@@ -213,6 +218,7 @@ fn nonsense_at_any_command_of_a_use_is_refused_and_the_next_use_works() {
                         if !happened {
                             break;
                         }
+                        tally.tried(|| format!("{act:?} {n} {fault}"), Ok(()));
                     }
                 }
             }
@@ -243,8 +249,9 @@ fn an_enrolment_that_is_broken_off_at_any_command_is_finished_by_the_next() {
         |card| {
             let (pin, puk) = (Pin::new(PIN.into()), Pin::new(PUK.into()));
             let mut device = card.open();
+            let mut tally = Tally::new("H-03", "the card pulled at each command of an enrolment");
             // Each command in a campaign, every third in an ordinary run.
-            let step = if soak() > 1 { 1 } else { 3 };
+            let step = if is_campaign() { 1 } else { 3 };
             // Each attempt goes a little further, as the one before has left its mark; the removals take turns.
             let mut broken = 0;
             let mut attempt =
@@ -261,8 +268,12 @@ fn an_enrolment_that_is_broken_off_at_any_command_is_finished_by_the_next() {
                     let (now, tries) = card.verified();
                     assert!(now <= sent + 1, "{what} {n}: the PIN was sent twice");
                     assert_eq!(tries, 3, "{what} {n} {removal}");
-                    is_back(card, apdus(card) - before >= n as u64);
+                    let happened = apdus(card) - before >= n as u64;
+                    is_back(card, happened);
                     broken += usize::from(done.is_err());
+                    if happened {
+                        tally.tried(|| format!("{what} {n} {removal}"), Ok(()));
+                    }
                     done.is_ok()
                 };
             let change = (1..MANY).step_by(step).find(|n| {
@@ -308,8 +319,10 @@ fn a_request_key_that_is_broken_off_at_any_command_is_finished_by_the_next() {
         AUTO,
         |card| {
             let (mut device, pin) = card.enrolled();
+            let what = "the card pulled at each command of the making of a request key";
+            let mut tally = Tally::new("H-03", what);
             // Each command and each removal in a campaign; else they take turns.
-            let (rounds, step) = if soak() > 1 { (3, 1) } else { (1, 2) };
+            let (rounds, step) = if is_campaign() { (3, 1) } else { (1, 2) };
             for round in 0..rounds {
                 let made = (1..MANY).step_by(step).find_map(|n| {
                     let removal = REMOVALS[(n / step + round) % REMOVALS.len()];
@@ -317,7 +330,11 @@ fn a_request_key_that_is_broken_off_at_any_command_is_finished_by_the_next() {
                     let before = apdus(card);
                     let (algorithm, touch) = (Algorithm::P256, TouchPolicy::Always);
                     let made = device.generate_request_key(algorithm, touch, Auth::Pin(&pin));
-                    is_back(card, apdus(card) - before >= n as u64);
+                    let happened = apdus(card) - before >= n as u64;
+                    is_back(card, happened);
+                    if happened {
+                        tally.tried(|| format!("{n} {removal}"), Ok(()));
+                    }
                     made.ok()
                 });
                 let made = made.unwrap();
@@ -361,7 +378,8 @@ fn a_touch_that_comes_late_counts_and_one_that_never_comes_is_said_so_without_a_
                 )
             };
             let (threads, (sent, _)) = (threads(), card.verified());
-            for _ in 0..3 * soak() {
+            let mut tally = Tally::new("H-06", "touches that come late, and that never come");
+            for _ in 0..3 * rounds() {
                 let (missed, took) = sign();
                 assert!(matches!(missed, Err(DeviceError::NoTouch)), "{missed:?}");
                 assert!(
@@ -373,11 +391,13 @@ fn a_touch_that_comes_late_counts_and_one_that_never_comes_is_said_so_without_a_
                 let finger = card.finger();
                 sign().0.unwrap();
                 assert!(finger.join().unwrap());
+                tally.tried(|| "never".into(), Ok(()));
+                tally.tried(|| "late".into(), Ok(()));
             }
             assert_eq!(self::threads(), threads);
             assert_eq!(
                 card.verified(),
-                (sent + 6 * soak() as u64, 3),
+                (sent + 6 * rounds() as u64, 3),
                 "once for each entry"
             );
         },

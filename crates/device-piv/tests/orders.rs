@@ -17,7 +17,7 @@ use proptest::{
     strategy::ValueTree,
     test_runner::{RngAlgorithm, TestRng, TestRunner},
 };
-use support::{Card, Reader, in_a_folder, soak};
+use support::{Card, Reader, in_a_folder, rounds, tally::Tally};
 use touchkeep_core::Pin;
 use touchkeep_device::{
     Auth, Device, DeviceError, Purpose, SecretDemand, SignatureScheme, public::verifies,
@@ -280,11 +280,14 @@ fn orders(
 
 #[test]
 fn ten_thousand_orders_on_a_card_in_memory_send_each_secret_once_and_no_last_try_unasked() {
-    for round in 0..soak() {
+    let what = "random orders of people, programs and a card in memory; each secret counted";
+    let mut tally = Tally::new("H-01 H-13", what);
+    for round in 0..rounds() {
         for events in orders(10_000, 4..16, u8::try_from(round % 256).unwrap()) {
             // A real card forgets its PIN when PIV is selected again, or keeps it: both are worlds to live in.
             for forgets in [true, false] {
                 run(&MemoryCard::new(forgets), &events);
+                tally.tried(|| format!("{events:?}"), Ok(()));
             }
         }
     }
@@ -417,7 +420,8 @@ impl World for Practice<'_> {
 #[test]
 fn some_orders_on_the_practice_card_do_as_well() {
     in_a_folder("some_orders_on_the_practice_card_do_as_well", |dir| {
-        for round in 0..soak() {
+        let mut tally = Tally::new("H-01 H-13", "such orders on the practice card behind pcscd");
+        for round in 0..rounds() {
             let _reader = Reader::start(dir, &["--touch", "auto"]);
             let card = Card { dir: dir.into() };
             card.enrolled();
@@ -428,6 +432,7 @@ fn some_orders_on_the_practice_card_do_as_well() {
                 };
                 let shadow = run(&world, &events);
                 begin_again(&card, &shadow);
+                tally.tried(|| format!("{events:?}"), Ok(()));
             }
         }
     });

@@ -14,7 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Card, PIN, PUK, Reader, in_a_folder, on_a_card, soak};
+use support::{
+    Card, PIN, PUK, Reader, in_a_folder, on_a_card, rounds,
+    tally::{Tally, amount},
+};
 use touchkeep_core::Pin;
 use touchkeep_device::{Auth, Device, DeviceError, Provision, Purpose, SignatureScheme, stanza};
 use touchkeep_device_piv::{Options, PivDevice, list};
@@ -65,7 +68,8 @@ fn a_pcscd_that_dies_and_comes_back_is_found_again() {
         AUTO,
         |card| {
             let (mut device, pin) = card.enrolled();
-            for _ in 0..5 * soak() {
+            let mut tally = Tally::new("H-04", "pcscd killed, and restarted");
+            for _ in 0..amount(5, 50) {
                 pcscd(card, "kill");
                 let gone = fails_soon(card, &mut device, &pin);
                 assert!(matches!(gone, DeviceError::Middleware(_)), "{gone}");
@@ -73,9 +77,11 @@ fn a_pcscd_that_dies_and_comes_back_is_found_again() {
                 assert!(matches!(absent, Err(DeviceError::Middleware(_))));
                 pcscd(card, "start");
                 assert!(works_again(&mut device, &pin) < SOON);
+                tally.tried(|| "killed".into(), Ok(()));
                 // And one that nobody saw go.
                 pcscd(card, "restart");
                 assert!(works_again(&mut device, &pin) < SOON);
+                tally.tried(|| "restarted".into(), Ok(()));
             }
         },
     );
@@ -88,7 +94,8 @@ fn a_suspended_machine_wakes_with_the_card_out_and_it_comes_back() {
         AUTO,
         |card| {
             let (mut device, pin) = card.enrolled();
-            for _ in 0..3 * soak() {
+            let mut tally = Tally::new("H-04", "a wake without the card, which comes back");
+            for _ in 0..amount(3, 20) {
                 pcscd(card, "kill");
                 card.ask(r#"{"do":"remove"}"#);
                 pcscd(card, "start");
@@ -96,6 +103,7 @@ fn a_suspended_machine_wakes_with_the_card_out_and_it_comes_back() {
                 assert!(matches!(gone, DeviceError::Removed), "{gone}");
                 card.ask(r#"{"do":"insert"}"#);
                 assert!(works_again(&mut device, &pin) < SOON);
+                tally.tried(|| "woken".into(), Ok(()));
             }
         },
     );
@@ -109,7 +117,7 @@ fn a_reset_by_another_program_is_not_even_noticed() {
         |card| {
             let (mut device, pin) = card.enrolled();
             let reader = CString::new(list().unwrap()[0].reader.clone()).unwrap();
-            for _ in 0..10 * soak() {
+            for _ in 0..10 * rounds() {
                 let (before, _) = card.verified();
                 let context = pcsc::Context::establish(pcsc::Scope::System).unwrap();
                 let other = context

@@ -9,6 +9,14 @@
 )]
 
 mod support;
+#[allow(
+    dead_code,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "campaigns say what they did; shared with those against the vault, which use more of it"
+)]
+#[path = "../../vault/tests/faults/tally.rs"]
+mod tally;
 
 use std::{
     env, fs,
@@ -20,6 +28,7 @@ use std::{
 };
 
 use support::{MODULE, PIN, SoftHsm, children, host, shim, sign, unwrap};
+use tally::{Tally, amount, soak};
 use touchkeep_core::Pin;
 use touchkeep_device::{Algorithm, Auth, Device, DeviceError, Provision, Purpose, SecretDemand};
 use touchkeep_device_pkcs11::{Launch, Options, Pkcs11Device, tokens};
@@ -106,15 +115,13 @@ fn act(device: &mut Pkcs11Device, act: Act, auth: Auth<'_>) -> Result<(), Device
     }
 }
 
-fn soak() -> usize {
-    let times = env::var("TOUCHKEEP_SOAK").ok();
-    times.map_or(1, |times| {
-        times.parse().expect("a number in TOUCHKEEP_SOAK")
-    })
-}
-
 /// The fault at each call of each use: counts how often the use went well all the same, and how often it was an error.
 fn at_each_call(fault: &str, calls: impl Fn(usize) -> bool) -> (usize, usize) {
+    let id = match fault {
+        "crash" | "exit" | "hang" | "allocate" => "H-09",
+        _ => "H-08",
+    };
+    let mut tally = Tally::new(id, format!("a module at each call of a use: {fault}"));
     let mut shimmed = Shimmed::new();
     // The seal key is RSA, so that decryption is among the uses.
     let (mut device, pin) = shimmed.enrolled(Options {
@@ -174,10 +181,12 @@ fn at_each_call(fault: &str, calls: impl Fn(usize) -> bool) -> (usize, usize) {
                 });
                 assert!(shimmed.logins().0 <= 1);
                 assert!(children().len() <= 1, "{place}");
+                tally.tried(|| place, Ok(()));
             }
             device.end_session().unwrap();
         }
     }
+    tally.saw(format!("{recovered} recovered, {failed} errors"));
     (recovered, failed)
 }
 
@@ -237,7 +246,7 @@ fn memory_that_a_module_wants_too_much_of_is_not_given() {
 // Each costs the five seconds that are waited; all calls in the long campaign.
 #[test]
 fn a_module_that_hangs_is_given_up_in_five_seconds() {
-    let long = soak() > 1;
+    let long = soak() > 0;
     let (recovered, failed) = at_each_call("hang", |at| long || at == 9 || at > 60);
     assert!(recovered == 0 && failed >= 3, "{recovered} {failed}");
 }
@@ -245,7 +254,11 @@ fn a_module_that_hangs_is_given_up_in_five_seconds() {
 // What is half made is completed by the next enrolment, and nothing is there twice.
 #[test]
 fn an_enrolment_that_was_interrupted_is_completed_by_the_next() {
-    let step = if soak() > 1 { 1 } else { 19 };
+    let step = if soak() > 0 { 1 } else { 19 };
+    let mut tally = Tally::new(
+        "H-08 H-09",
+        "an enrolment on a token, broken off at each call",
+    );
     for fault in ["general-error", "crash", "device-removed"] {
         for at in (1..).step_by(step) {
             let mut shimmed = Shimmed::new();
@@ -265,6 +278,7 @@ fn an_enrolment_that_was_interrupted_is_completed_by_the_next() {
             let purposes: Vec<_> = info.keys.iter().map(|key| key.purpose).collect();
             let all = [Purpose::Unlock, Purpose::Seal, Purpose::SignVault];
             assert_eq!(purposes, all, "{fault} at call {at}");
+            tally.tried(|| format!("{fault} at call {at}"), Ok(()));
         }
     }
 }
@@ -408,7 +422,11 @@ fn a_token_with_keys_of_its_own_is_logged_in_there() {
 fn sixteen_threads_sign_and_every_signature_is_good() {
     let hsm = SoftHsm::new();
     let (device, pin) = hsm.enrolled();
-    let (shared, each) = (Mutex::new(device), 25 * soak());
+    let (shared, each) = (Mutex::new(device), amount(25, 10_000));
+    let mut tally = Tally::new(
+        "H-11",
+        "sixteen threads sign on tokens, half of them on one",
+    );
     thread::scope(|scope| {
         for number in 0..16_usize {
             let (shared, pin) = (&shared, &pin);
@@ -428,6 +446,9 @@ fn sixteen_threads_sign_and_every_signature_is_good() {
             });
         }
     });
+    for _ in 0..16 * each {
+        tally.tried(String::new, Ok(()));
+    }
 }
 
 fn signs(device: &mut Pkcs11Device, message: &str, pin: &Pin) {

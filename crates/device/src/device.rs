@@ -368,6 +368,13 @@ fn listed(holders: &[Holder]) -> String {
     }
 }
 
+fn tries(left: u8) -> String {
+    match left {
+        1 => "1 try left".to_owned(),
+        left => format!("{left} tries left"),
+    }
+}
+
 /// Why a device did not, sorted by what a person can do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -385,13 +392,13 @@ pub enum DeviceError {
     #[error("the device asks for its PIN or passphrase")]
     NeedsSecret,
     /// The PIN was wrong.
-    #[error("wrong PIN, {tries_left} tries left")]
+    #[error("wrong PIN, {}", tries(*.tries_left))]
     WrongPin {
         /// Tries left before the PIN is blocked.
         tries_left: u8,
     },
     /// The PUK was wrong.
-    #[error("wrong PUK, {tries_left} tries left")]
+    #[error("wrong PUK, {}", tries(*.tries_left))]
     WrongPuk {
         /// Tries left before the PUK is blocked.
         tries_left: u8,
@@ -421,7 +428,7 @@ pub enum DeviceError {
     #[error("nobody touched the device in time")]
     NoTouch,
     /// No such key.
-    #[error("the device has no key {0:?}")]
+    #[error("the device has no key {:?}", .0.0)]
     NoKey(KeyRef),
     /// No stanza is for this key.
     #[error("the file is not encrypted to this key")]

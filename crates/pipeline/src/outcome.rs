@@ -72,26 +72,79 @@ impl Left {
     }
 }
 
-// Where the venue gives no reason there is no text: the status says all.
 fn said_of(mut event: Event, said: &Answered) -> Event {
     let (decision, words) = match said.meaning {
-        Meaning::Done => (Decision::Done, "The venue says".to_owned()),
-        Meaning::Part { refused, of } => (
-            Decision::Done,
-            format!("Done in part, the venue refused {refused} of {of}"),
-        ),
-        Meaning::Refused => (Decision::Failed, "The venue refused it".to_owned()),
-        Meaning::Unknown => (
-            Decision::Unknown,
-            "The venue does not say whether it was done".to_owned(),
-        ),
+        Meaning::Done => (Decision::Done, None),
+        Meaning::Part { refused, of } => {
+            let words = format!("Done in part, the venue refused {refused} of {of}");
+            (Decision::Done, Some(words))
+        }
+        Meaning::Refused => (Decision::Failed, Some("The venue refused it".to_owned())),
+        Meaning::Unknown => {
+            let words = "The venue does not say whether it was done";
+            (Decision::Unknown, Some(words.to_owned()))
+        }
     };
     event.decision = decision;
-    if let Some(reason) = &said.reason {
-        event = event.text(format!("{words}: {}", visible(reason)));
+    if let Some(words) = words {
+        event = event.text(match &said.reason {
+            Some(reason) => format!("{words}: {}", visible(reason)),
+            None => format!("{words}."),
+        });
     }
     if said.nonce {
         event = event.detail("nonce", "not above the last one that the venue has seen");
     }
     event
+}
+
+#[cfg(test)]
+mod tests {
+    use touchkeep_audit::Kind;
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_done_is_said_with_a_reason_or_without() {
+        let said = |meaning, reason: Option<&str>| {
+            let answered = Answered {
+                meaning,
+                reason: reason.map(str::to_owned),
+                nonce: false,
+            };
+            let event = said_of(Event::new(Kind::Outcome, Decision::Done), &answered);
+            (event.decision, event.text)
+        };
+        let part = Meaning::Part { refused: 1, of: 3 };
+        let cases = [
+            (Meaning::Done, None, Decision::Done, ""),
+            (
+                part,
+                None,
+                Decision::Done,
+                "Done in part, the venue refused 1 of 3.",
+            ),
+            (
+                part,
+                Some("low\u{1b}"),
+                Decision::Done,
+                "Done in part, the venue refused 1 of 3: low\\u{1b}",
+            ),
+            (
+                Meaning::Refused,
+                None,
+                Decision::Failed,
+                "The venue refused it.",
+            ),
+            (
+                Meaning::Unknown,
+                None,
+                Decision::Unknown,
+                "The venue does not say whether it was done.",
+            ),
+        ];
+        for (meaning, reason, decision, words) in cases {
+            assert_eq!(said(meaning, reason), (decision, words.to_owned()));
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The one way in which files are read and replaced: never through a link, never half written.
 //!
-//! A save takes the lock beside the file, writes a new file under another name with mode 0600, syncs it, reads it back, gives it
-//! the name of the first backup, exchanges that and the vault, and syncs the folder. Killed at any point, the path holds the old
+//! A save takes the lock beside the file, writes a new file under another name with mode 0600, syncs it, asks for its length, gives
+//! it the name of the first backup, exchanges that and the vault, and syncs the folder. Killed at any point, the path holds the old
 //! file or the new, and the old one is never under a name that somebody sweeps.
 
 use std::{
@@ -20,7 +20,7 @@ use touchkeep_container::{
     tar::{Archive, MAX_ARCHIVE_BYTES},
 };
 
-use crate::error::VaultError;
+use crate::{error::VaultError, stamp::Stamp};
 
 /// Older versions that stay beside the vault, as `<name>.1` (the newest) and so on.
 pub const BACKUPS: u32 = 3;
@@ -28,8 +28,11 @@ pub const BACKUPS: u32 = 3;
 /// What is read or written at once where a file is not held whole.
 const PIECE_BYTES: usize = 128 << 10;
 
-/// A large page of memory, on most machines; and what one core reads at a time.
+/// A large page of memory, on most machines.
 const LARGE_PAGE_BYTES: usize = 2 << 20;
+
+/// What one core reads at a time.
+const SHARE_BYTES: usize = LARGE_PAGE_BYTES / 4;
 
 /// What part of the memory for a file may stay unused, for large pages.
 const MAX_UNUSED: usize = 8;
@@ -38,22 +41,29 @@ const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// Reads a whole plain file.
 pub(crate) fn read(path: &Path) -> Result<Bytes, VaultError> {
-    read_of(open(path)?, path)
+    let (file, meta) = open(path)?;
+    read_of(&file, &meta, path)
 }
 
-fn read_of((file, meta): (File, fs::Metadata), path: &Path) -> Result<Bytes, VaultError> {
+/// Reads a whole plain file, and says by what it is known again, where it is.
+pub(crate) fn read_stamped(path: &Path) -> Result<(Bytes, Option<Stamp>), VaultError> {
+    let (file, meta) = open(path)?;
+    let bytes = read_of(&file, &meta, path)?;
+    Ok((bytes, Stamp::of_read(&file, &meta)))
+}
+
+fn read_of(mut file: &File, meta: &fs::Metadata, path: &Path) -> Result<Bytes, VaultError> {
     // One byte more than allowed: the parser says that it is too large.
     let limit = u64::try_from(MAX_ARCHIVE_BYTES).unwrap_or(u64::MAX) + 1;
     let known = meta.len().min(limit);
     let mut more = Vec::new();
     let bytes = usize::try_from(known)
         .map_err(io::Error::other)
-        .and_then(|known| read_known(&file, known))
+        .and_then(|known| read_known(file, known))
         .map_err(failed("read", path))?;
     // It may be longer than it was a moment ago.
-    (&file)
-        .seek(io::SeekFrom::Start(known))
-        .and_then(|_| (&file).take(limit - known).read_to_end(&mut more))
+    file.seek(io::SeekFrom::Start(known))
+        .and_then(|_| file.take(limit - known).read_to_end(&mut more))
         .map_err(failed("read", path))?;
     match more.is_empty() {
         true => Ok(bytes),
@@ -77,9 +87,9 @@ fn read_known(file: &File, len: usize) -> io::Result<Bytes> {
         false => len - len % LARGE_PAGE_BYTES,
     };
     let _none = memory.advise_range(Advice::HugePage, 0, large);
-    let offsets = (0..).step_by(LARGE_PAGE_BYTES);
+    let offsets = (0..).step_by(SHARE_BYTES);
     let pieces = memory.get_mut(..len).unwrap_or_default();
-    let pieces = pieces.chunks_mut(LARGE_PAGE_BYTES).map(Mutex::new);
+    let pieces = pieces.chunks_mut(SHARE_BYTES).map(Mutex::new);
     let read = parallel::map(
         &offsets.zip(pieces).collect::<Vec<_>>(),
         |(offset, piece)| {
@@ -149,7 +159,14 @@ impl<'a> Lock<'a> {
 
     /// Reads the file under the lock, to replace it.
     pub(crate) fn read(&self) -> Result<Bytes, VaultError> {
-        read_of(self.open()?, self.path)
+        let (file, meta) = self.open()?;
+        read_of(&file, &meta, self.path)
+    }
+
+    /// Whether the file, which is going to be replaced, is the one of this stamp, and nobody has changed it since.
+    pub(crate) fn is_as(&self, stamp: Option<Stamp>) -> Result<bool, VaultError> {
+        let (file, meta) = self.open()?;
+        Ok(stamp.is_some() && Stamp::of_own(&file, &meta) == stamp)
     }
 
     /// Whether the file, which is going to be replaced, is this archive.
@@ -181,9 +198,11 @@ impl<'a> Lock<'a> {
         }
     }
 
-    /// Replaces the file by an archive; what it held becomes the first backup.
-    pub(crate) fn replace(&self, archive: &Archive<'_>) -> Result<(), VaultError> {
-        self.replace_by(|file| archive.pieces(|piece| file.write_all(piece)))
+    /// Replaces the file by an archive; what it held becomes the first backup. Gives what the new one is known by.
+    pub(crate) fn replace(&self, archive: &Archive<'_>) -> Result<Option<Stamp>, VaultError> {
+        self.replace_by(|file| archive.pieces(|piece| file.write_all(piece)))?;
+        let (file, meta) = self.open()?;
+        Ok(Stamp::of_own(&file, &meta))
     }
 
     /// Replaces the file by what `write` writes; what it held becomes the first backup.
@@ -252,12 +271,16 @@ impl<'a> Lock<'a> {
             .suffix(TEMPORARY_SUFFIX)
             .tempfile_in(&self.folder)
             .map_err(failed("write beside", self.path))?;
-        let mut pieces = BufWriter::with_capacity(PIECE_BYTES, file.as_file_mut());
+        let mut pieces = Counted {
+            to: BufWriter::with_capacity(PIECE_BYTES, file.as_file_mut()),
+            len: 0,
+        };
         let flushed = write(&mut pieces).and_then(|()| pieces.flush());
+        let len = pieces.len;
         drop(pieces);
         flushed
             .and_then(|()| file.as_file().sync_all())
-            .and_then(|()| read_back(file.as_file_mut(), write))
+            .and_then(|()| has_len(file.as_file(), len))
             .map_err(failed("write beside", self.path))?;
         Ok(file)
     }
@@ -311,15 +334,29 @@ fn hold(path: &Path) -> Result<File, VaultError> {
     }
 }
 
-// What a write has taken is not always what is there.
-fn read_back(
-    file: &mut File,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    file.rewind()?;
-    match is_of(file, write)? {
+// What a write says that it has taken is not always there.
+fn has_len(file: &File, len: u64) -> io::Result<()> {
+    match file.metadata()?.len() == len {
         true => Ok(()),
         false => Err(io::Error::other("what was written is not what is there")),
+    }
+}
+
+// How many bytes a writer was given.
+struct Counted<W> {
+    to: W,
+    len: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = self.to.write(bytes)?;
+        self.len += taken as u64;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }
 

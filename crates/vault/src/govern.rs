@@ -31,6 +31,8 @@ pub struct Retired {
     pub readable: Vec<ItemId>,
     /// Items whose sealed secrets he can open, too.
     pub sealed: Vec<ItemId>,
+    /// Items with a key on the device: it goes with it, and whoever has it and its PIN can sign with that key.
+    pub on_device: Vec<ItemId>,
     /// Earlier versions that no device opens any more once this one is gone: item, field, and the last version that had it.
     pub lost: Vec<(ItemId, String, u32)>,
 }
@@ -240,6 +242,12 @@ impl Unlocked {
             let mut fields = item.places().map(|(field, _)| item.sealed_to(field));
             fields.any(|devices| devices.contains(&device))
         };
+        let has = |item: &&Item| {
+            let mut places = item.places();
+            places.any(
+                |(_, it)| matches!(it, SecretPlace::OnDevice { device: on, .. } if *on == device),
+            )
+        };
         let (stored, sealed) = (items().filter(is_stored), items().filter(opens));
         let mut lost = Vec::new();
         for item in self.items() {
@@ -249,6 +257,7 @@ impl Unlocked {
         Ok(Retired {
             readable: stored.map(|item| item.id).collect(),
             sealed: sealed.map(|item| item.id).collect(),
+            on_device: items().filter(has).map(|item| item.id).collect(),
             lost,
         })
     }

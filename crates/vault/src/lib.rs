@@ -38,6 +38,7 @@ mod pins;
 mod readme;
 mod save;
 mod seal;
+mod stamp;
 mod unlocked;
 mod versions;
 

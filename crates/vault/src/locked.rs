@@ -13,6 +13,7 @@ use crate::{
     file,
     opened::Opened,
     pins::{self, ReadOnly},
+    stamp::Stamp,
     unlocked::Unlocked,
 };
 
@@ -25,6 +26,8 @@ pub struct Locked {
     pub(crate) container: Container,
     pub(crate) devices: Vec<EnrolledDevice>,
     pub(crate) read_only: Option<ReadOnly>,
+    /// The file that `container` was read from or written to, where it can be known again without reading it.
+    pub(crate) stamp: Option<Stamp>,
 }
 
 impl Locked {
@@ -34,8 +37,10 @@ impl Locked {
     /// No plain file there, or not a vault.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, VaultError> {
         let path = path.as_ref();
-        let container = Container::read(file::read(path)?)?;
-        Ok(Self::of(path, None, container))
+        let (bytes, stamp) = file::read_stamped(path)?;
+        let mut locked = Self::of(path, None, Container::read(bytes)?);
+        locked.stamp = stamp;
+        Ok(locked)
     }
 
     /// Like [`Locked::open`], and compares with what was seen here before: a copy that does not come after the heads that
@@ -63,6 +68,7 @@ impl Locked {
             devices: enrolled::all(&container),
             read_only: container.is_forked().then_some(ReadOnly::Forked),
             container,
+            stamp: None,
         }
     }
 

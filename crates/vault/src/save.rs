@@ -82,12 +82,13 @@ impl Unlocked {
         let sign = |text: &[u8]| keys.sign(text);
         let has_links = !extra.links.is_empty();
         let known = archive(&self.locked.container)?;
+        let own = || on_wiped_stack(|| self.with_own_commit(now, audit, extra, &sign));
         // There is one way to write a vault, so what is not these bytes was changed by somebody else. The commit is made meanwhile,
         // and is of use either way.
-        let (own, is_known) = parallel::both(
-            || on_wiped_stack(|| self.with_own_commit(now, audit, extra, &sign)),
-            || lock.holds(&known),
-        );
+        let (own, is_known) = match lock.is_as(self.locked.stamp)? {
+            true => (own(), Ok(true)),
+            false => parallel::both(own, || lock.holds(&known)),
+        };
         let theirs = match is_known? {
             true => None,
             false => Some(Container::read(lock.read()?)?),
@@ -112,9 +113,12 @@ impl Unlocked {
             Some(_) => !lock.holds(&archive(&merged)?)?,
             None => merged.heads() != self.locked.container.heads(),
         };
-        if is_new {
-            lock.replace(&archive(&merged)?)?;
-        }
+        let stamp = match is_new {
+            true => lock.replace(&archive(&merged)?)?,
+            // Other bytes may be there than those that it was of.
+            false => self.locked.stamp.filter(|_| theirs.is_none()),
+        };
+        self.locked.stamp = stamp;
         self.take_over(mine, merged, new_parts, bundle, theirs.is_some() || joins)?;
         drop(lock);
         match &self.locked.pins {

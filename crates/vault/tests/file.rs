@@ -135,3 +135,39 @@ fn another_vault_in_the_file_is_not_merged_into_this_one() {
     assert!(matches!(refused, VaultError::Damaged(_)), "{refused}");
     assert_eq!(fs::read(&place.path).unwrap(), there);
 }
+
+#[test]
+fn a_byte_that_changed_in_place_under_the_old_time_is_seen_by_the_next_save() {
+    let place = Place::new();
+    let mut vault = place.create(false);
+    for name in ["one", "two"] {
+        vault.put(item(vault.environment(), name)).unwrap();
+        save(&mut vault);
+    }
+    let meta = fs::metadata(&place.path).unwrap();
+    let probe = place.folder.path().join("probe");
+    // The clock of files stands still for some milliseconds.
+    loop {
+        fs::write(&probe, "").unwrap();
+        let now = fs::metadata(&probe).unwrap();
+        if (now.ctime(), now.ctime_nsec()) > (meta.ctime(), meta.ctime_nsec()) {
+            break;
+        }
+    }
+    let mut bytes = fs::read(&place.path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let file = fs::File::options().write(true).open(&place.path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).unwrap();
+    file.set_modified(meta.modified().unwrap()).unwrap();
+
+    vault.put(item(vault.environment(), "three")).unwrap();
+    let refused = vault.save(NOW, AuditHead::empty()).err().unwrap();
+    assert!(matches!(refused, VaultError::Damaged(_)), "{refused}");
+    assert_eq!(fs::read(&place.path).unwrap(), bytes);
+    // Nothing was lost: with the byte as it was, the same session saves.
+    bytes[middle] ^= 1;
+    fs::write(&place.path, &bytes).unwrap();
+    save(&mut vault);
+    assert_eq!(place.unlock().items().len(), 3);
+}

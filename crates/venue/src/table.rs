@@ -6,7 +6,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use serde::Deserialize;
@@ -80,7 +80,8 @@ pub(crate) enum Case {
 pub(crate) struct Endpoint {
     pub(crate) meaning: Meaning,
     pub(crate) words: String,
-    pub(crate) shape: Option<Shape>,
+    /// Shared by all endpoints whose parameters say the same.
+    pub(crate) shape: Option<Arc<Shape>>,
     /// What the signer needs to know of it, where there is such a thing: Backpack's instruction.
     pub(crate) tag: String,
 }
@@ -227,6 +228,14 @@ impl Table {
             lower: HashMap::new(),
             origins: file.origins,
         };
+        let shapes: HashMap<String, Arc<Shape>> = file
+            .shapes
+            .into_iter()
+            .map(|(name, mut shape)| {
+                shape.names = shape.names();
+                (name, Arc::new(shape))
+            })
+            .collect();
         let mut seen = HashSet::new();
         for row in &file.table.endpoints {
             let [method, path, kind, words, rest @ ..] = row.as_slice() else {
@@ -244,10 +253,7 @@ impl Table {
             let shape = match shape {
                 "" => None,
                 name => {
-                    let mut shape = file.shapes.get(name).cloned();
-                    if let Some(shape) = &mut shape {
-                        shape.names = shape.names();
-                    }
+                    let shape = shapes.get(name).cloned();
                     Some(shape.ok_or_else(|| format!("{path}: no shape {name}"))?)
                 }
             };
@@ -262,6 +268,10 @@ impl Table {
                     tag: tag.to_owned(),
                 },
             );
+        }
+        // Nothing more comes, and most paths have one method.
+        for of_path in table.exact.values_mut() {
+            of_path.shrink_to_fit();
         }
         // A word in a path counts before a place that would take it, as routers have it.
         table.patterns.sort_by_key(|(_, pattern, _)| {

@@ -7,11 +7,11 @@ import type { Approval, AuditPage, AuditRow, ItemSummary, KeyAge, Prompt, Prompt
 const DAY = 86_400_000;
 
 /** The scenes of the main window. */
-export type Scene = 'open' | 'many' | 'locked' | 'no-vault' | 'no-agent' | 'empty' | 'damaged';
+export type Scene = 'open' | 'many' | 'locked' | 'no-vault' | 'no-agent' | 'empty' | 'damaged' | 'shared';
 
 /** A main window's backend that plays a scene. */
 export function mockMain(scene: Scene, now: number): MainBackend {
-  let unlocked = scene === 'open' || scene === 'many' || scene === 'empty' || scene === 'damaged';
+  let unlocked = scene === 'open' || scene === 'many' || scene === 'empty' || scene === 'damaged' || scene === 'shared';
   const handlers = new Set<(news: News) => void>();
   const tell = () => handlers.forEach((handler) => handler({ kind: 'changed' }));
   const answer = async <T>(value: () => T, wantsVault = true): Promise<T> => {
@@ -235,6 +235,14 @@ const ROOT = '5c1d2f0a9b7e4c3d8f6a1b0e7d9c2a4f3e5b8d7c6a1f0e9d8c7b6a5f4e3d2c1b';
 // How many keys the status tells of; a scene with more than it shows is a large vault.
 const COUNTS: Partial<Record<Scene, number>> = { empty: 0, many: 12_345 };
 
+// As the agent says it when another machine signs with a key of this vault.
+const SHARED = {
+  what: 'kraken refused 3 requests of prod/kraken-trade: the number was not above the last one that it has seen.',
+  fix:
+    'Numbers given out here only rise, so another machine or program signs with the same key, or did so while its clock was ahead. ' +
+    'Give each machine a key of its own.',
+};
+
 function status(scene: Scene, unlocked: boolean): Status {
   const path = '/home/kim/.local/share/touchkeep/vault.touchkeep';
   const vault = {
@@ -257,7 +265,7 @@ function status(scene: Scene, unlocked: boolean): Status {
     armed: null,
     note: null,
     waiting: scene === 'open' ? 1 : 0,
-    attention: [],
+    attention: scene === 'shared' ? [SHARED] : [],
     resting: [],
     version: '0.1.0',
   };

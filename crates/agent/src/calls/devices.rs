@@ -61,39 +61,44 @@ fn described(agent: &Agent, device: &Connected) -> ConnectedDevice {
     }
 }
 
-/// Replaces what is still the factory's of a card's PIN, PUK and management key.
+/// Replaces what is still the factory's of a card's PIN, PUK and management key. Asks for what it needs: new ones in the place
+/// of the factory's, the present PIN where that is somebody's own.
 pub(crate) async fn set_pin(agent: &Arc<Agent>, serial: String) -> Result<Done, Failure> {
-    let device = find_device(agent, DeviceKind::Piv, &serial).await?;
-    let label = device.label();
-    let new = |which: &str| Question::NewPin {
-        device: label.clone(),
-        which: which.to_owned(),
-    };
-    let pin = Pin::new(agent.devices().ask_new(new("PIN")).await?);
-    let puk = Pin::new(agent.devices().ask_new(new("PUK")).await?);
-    let quiet = agent.devices().quiet().await;
-    let done = blocking(move || {
-        let changed = match device.open() {
-            Ok(Opened::Piv(mut card)) => card.change_factory_secrets(&pin, &puk),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        drop(quiet);
-        changed
-    });
-    match done.await? {
-        Ok(()) => Ok(Done {}),
-        Err(touchkeep_device::DeviceError::Unsupported(what)) => Err(Failure::new(
-            Code::Invalid,
-            format!("{label} does not take {what}."),
-            "PIN and PUK are 6 to 8 letters and digits.",
-        )),
-        Err(touchkeep_device::DeviceError::FactoryPin) => Err(failure::invalid(
-            "That is the factory's PIN or PUK.",
-            "Choose others.",
-        )),
-        Err(error) => Err(device_failure(&error, &label)),
+    let number = card_number(&serial)?;
+    let (label, state) = pin_state(agent, &serial).await?;
+    if !state.has_factory_secret() {
+        return Err(failure::invalid(
+            format!("PIN, PUK and management key of {label} are not the factory's any more."),
+            format!(
+                "To change the PIN: touchkeep device pin {serial}; the PUK: touchkeep device pin {serial} --puk"
+            ),
+        ));
     }
+    let pin = if state.pin_is_factory {
+        new_secret(agent, &label, "PIN").await?
+    } else {
+        spendable(state.pin.left, false, &label, &serial, "PIN")?;
+        let question = Question::Pin {
+            device: label.clone(),
+            why: "Replace what is still the factory's".to_owned(),
+            tries_left: Some(state.pin.left),
+        };
+        Pin::new(agent.devices().ask_new(question).await?)
+    };
+    let puk = match state.puk_is_factory {
+        true => Some(new_secret(agent, &label, "PUK").await?),
+        false => None,
+    };
+    on_card(agent, number, &label, false, move |card| {
+        card.change_factory_secrets(&pin, puk.as_ref())
+    })
+    .await?;
+    recorded(
+        agent,
+        &serial,
+        format!("Replaced what was the factory's of PIN, PUK and management key of {label}."),
+    )
+    .await
 }
 
 /// Everything about a card that is worth knowing before it is trusted.
@@ -260,7 +265,7 @@ pub(crate) async fn change_pin(agent: &Arc<Agent>, wanted: ChangePin) -> Result<
     } else {
         state.pin.left
     };
-    spendable(tries, wanted.danger_last_try, &label, which)?;
+    spendable(tries, wanted.danger_last_try, &label, &wanted.serial, which)?;
     let why = format!("Change the {which}");
     let question = if wanted.puk {
         Question::Puk {
@@ -283,14 +288,25 @@ pub(crate) async fn change_pin(agent: &Arc<Agent>, wanted: ChangePin) -> Result<
         _ => card.change_pin(&old, &new),
     })
     .await?;
-    recorded(agent, format!("Changed the {which} of {label}.")).await
+    recorded(
+        agent,
+        &wanted.serial,
+        format!("Changed the {which} of {label}."),
+    )
+    .await
 }
 
 /// Sets a new PIN with the PUK.
 pub(crate) async fn unblock(agent: &Arc<Agent>, wanted: UnblockPin) -> Result<Done, Failure> {
     let number = card_number(&wanted.serial)?;
     let (label, state) = pin_state(agent, &wanted.serial).await?;
-    spendable(state.puk.left, wanted.danger_last_try, &label, "PUK")?;
+    spendable(
+        state.puk.left,
+        wanted.danger_last_try,
+        &label,
+        &wanted.serial,
+        "PUK",
+    )?;
     let question = Question::Puk {
         device: label.clone(),
         why: "Set a new PIN".to_owned(),
@@ -302,7 +318,12 @@ pub(crate) async fn unblock(agent: &Arc<Agent>, wanted: UnblockPin) -> Result<Do
         card.unblock(&puk, &new)
     })
     .await?;
-    recorded(agent, format!("Unblocked the PIN of {label} with the PUK.")).await
+    recorded(
+        agent,
+        &wanted.serial,
+        format!("Unblocked the PIN of {label} with the PUK."),
+    )
+    .await
 }
 
 async fn pin_state(agent: &Arc<Agent>, serial: &str) -> Result<(String, PinState), Failure> {
@@ -325,7 +346,13 @@ async fn pin_state(agent: &Arc<Agent>, serial: &str) -> Result<(String, PinState
 }
 
 // Said before anybody types what could not be sent.
-fn spendable(tries: u8, allow: bool, label: &str, which: &str) -> Result<(), Failure> {
+fn spendable(
+    tries: u8,
+    allow: bool,
+    label: &str,
+    serial: &str,
+    which: &str,
+) -> Result<(), Failure> {
     match tries {
         0 if which == "PUK" => Err(Failure::new(
             Code::PinBlocked,
@@ -335,7 +362,7 @@ fn spendable(tries: u8, allow: bool, label: &str, which: &str) -> Result<(), Fai
         0 => Err(Failure::new(
             Code::PinBlocked,
             format!("The PIN of {label} is blocked."),
-            "Set a new one with the PUK: touchkeep device unblock SERIAL",
+            format!("Set a new one with the PUK: touchkeep device unblock {serial}"),
         )),
         1 if !allow => Err(Failure::new(
             Code::PinBlocked,
@@ -351,7 +378,18 @@ async fn new_secret(agent: &Arc<Agent>, label: &str, which: &str) -> Result<Pin,
         device: label.to_owned(),
         which: which.to_owned(),
     };
-    agent.devices().ask_new(question).await.map(Pin::new)
+    let new = Pin::new(agent.devices().ask_new(question).await?);
+    match touchkeep_device_piv::may_become(which == "PUK", &new) {
+        Ok(()) => Ok(new),
+        Err(touchkeep_device::DeviceError::FactoryPin) => Err(failure::invalid(
+            format!("That is the {which} of the factory, which everybody knows."),
+            "Choose another.",
+        )),
+        Err(_) => Err(failure::invalid(
+            format!("A {which} has 6 to 8 letters, digits and signs, none of them accented."),
+            "Choose another.",
+        )),
+    }
 }
 
 async fn on_card(
@@ -370,22 +408,12 @@ async fn on_card(
         drop(quiet);
         done
     });
-    done.await?.map_err(|error| match error {
-        touchkeep_device::DeviceError::Unsupported(what) => Failure::new(
-            Code::Invalid,
-            format!("{label} does not take {what}."),
-            "PIN and PUK are 6 to 8 letters and digits.",
-        ),
-        touchkeep_device::DeviceError::FactoryPin => {
-            failure::invalid("That is the factory's PIN or PUK.", "Choose another.")
-        }
-        error => device_failure(&error, label),
-    })
+    done.await?.map_err(|error| device_failure(&error, label))
 }
 
 // The PIN that is remembered is another one's by now; and it is told, where there is a log to tell it in.
-async fn recorded(agent: &Arc<Agent>, text: String) -> Result<Done, Failure> {
-    agent.devices().forget_pins();
+async fn recorded(agent: &Arc<Agent>, serial: &str, text: String) -> Result<Done, Failure> {
+    agent.devices().forget_pin(serial);
     let agent = Arc::clone(agent);
     blocking(move || {
         if let Some(current) = agent.vault().filter(|current| current.log().is_some()) {

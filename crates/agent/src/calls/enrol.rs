@@ -65,10 +65,10 @@ async fn on_hardware(
 ) -> Result<Enrolled, Failure> {
     let label = device.label();
     let looked_at = device.clone();
-    if blocking(move || looked_at.pin_state()).await?.factory == Some(true) {
-        let error = touchkeep_device::DeviceError::FactoryPin;
-        return Err(device_failure(&error, &label));
-    }
+    let wanted = adopt.clone();
+    blocking(move || looked_at.may_be_enrolled(wanted.as_deref()))
+        .await?
+        .map_err(|error| device_failure(&error, &label))?;
     let what = Use {
         device: label.clone(),
         serial: Some(device.serial()),
@@ -210,6 +210,7 @@ pub(crate) async fn retire(
             done: false,
             readable: names(&vault, &follows.readable),
             sealed: names(&vault, &follows.sealed),
+            on_device: names(&vault, &follows.on_device),
             lost: lost(&vault, &follows.lost),
             left: left.map(device_summary).collect(),
         }

@@ -135,9 +135,14 @@ impl Devices {
         self.pins.forget_all();
     }
 
-    /// Forgets every PIN, and stays in the session that runs.
-    pub(crate) fn forget_pins(&self) {
-        self.pins.forget_known();
+    /// Forgets the PIN of a device.
+    pub(crate) fn forget_pin(&self, serial: &str) {
+        self.pins.forget(serial);
+    }
+
+    /// The serial numbers of devices whose PINs are kept.
+    pub(crate) fn with_pins(&self) -> Vec<String> {
+        self.pins.serials()
     }
 
     /// What runs from one lock to the next: what began before a lock must not end in an open vault after it.
@@ -234,7 +239,7 @@ impl Devices {
         open: impl FnOnce() -> Result<Opened, Failed> + Send + 'static,
     ) -> Result<(Opened, SecretDemand, TouchPolicy), Failed> {
         let key = what.key.clone();
-        blocking(move || {
+        let opened = blocking(move || {
             let mut opened = open()?;
             let (secret, touch) = match &key {
                 Some(key) => {
@@ -247,9 +252,16 @@ impl Devices {
                 }
                 None => (opened.first_demand()?, TouchPolicy::Never),
             };
-            Ok((opened, secret, touch))
+            Ok::<_, Failed>((opened, secret, touch))
         })
-        .await?
+        .await?;
+        // One that is not there, or is another by now, does not get it unasked when it is back.
+        if let (Err(failed), Some(serial)) = (&opened, &what.serial)
+            && !failed.leaves_pin_good()
+        {
+            self.pins.forget(serial);
+        }
+        opened
     }
 
     /// Asks for a new PIN, PUK or passphrase.

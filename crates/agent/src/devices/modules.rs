@@ -35,6 +35,9 @@ pub(crate) struct ModuleTable {
     /// Make keys although the token does not say that it keeps them. They are worth what its file is.
     #[serde(default)]
     keys_may_leave: bool,
+    /// Have enrolment make a seal key that asks for the PIN at each use (RSA, CKA_ALWAYS_AUTHENTICATE).
+    #[serde(default)]
+    seal_asks_each_time: bool,
     /// Keys that somebody else made; of a token that has some here no others are used, and none is made.
     #[serde(default)]
     keys: Vec<KeyEntry>,
@@ -100,6 +103,7 @@ impl Module {
         let named = table.keys.iter().filter(|key| key.token == token);
         Options {
             danger_keys_may_leave: table.keys_may_leave,
+            seal_asks_each_time: table.seal_asks_each_time,
             named: named.map(KeyEntry::named).collect(),
             ..Options::default()
         }

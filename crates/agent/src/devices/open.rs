@@ -67,10 +67,16 @@ impl Opened {
         match (slot, self) {
             (None, _) => Ok(()),
             (Some(slot), Self::Piv(device)) => {
-                let slot = slot.to_ascii_lowercase();
-                device.adopt_for_unlock(&KeyRef(slot)).map(drop)
+                let slot = slot_of(slot);
+                match device.adopt_for_unlock(&KeyRef(slot.clone())) {
+                    Ok(_) => Ok(()),
+                    Err(DeviceError::NoKey(_)) => Err(DeviceError::Unsupported(format!(
+                        "taking over slot {slot}, where there is no key of age-plugin-yubikey"
+                    ))),
+                    Err(error) => Err(error),
+                }
             }
-            (Some(_), _) => Err(DeviceError::Unsupported("take over a key".into())),
+            (Some(_), _) => Err(DeviceError::Unsupported("taking over a key".into())),
         }
     }
 
@@ -117,7 +123,30 @@ impl Opened {
     }
 }
 
+// As the card has it: 82 to 95. The plugin itself counts them from 1 to 20.
+fn slot_of(text: &str) -> String {
+    match text.parse() {
+        Ok(counted @ 1_u8..=20) => format!("{:02x}", 0x81 + counted),
+        _ => text.to_ascii_lowercase(),
+    }
+}
+
 impl Connected {
+    /// What speaks against enrolling it, before anybody types a PIN that could not be used: secrets of the factory, a key that
+    /// cannot be taken over.
+    ///
+    /// # Errors
+    /// That.
+    pub(crate) fn may_be_enrolled(&self, adopt: Option<&str>) -> Result<(), DeviceError> {
+        if self.pin_state().factory == Some(true) {
+            return Err(DeviceError::FactoryPin);
+        }
+        match adopt {
+            Some(_) => self.open()?.adopt(adopt),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn open(&self) -> Result<Opened, DeviceError> {
         match self {
             Self::Piv { serial, .. } => {
@@ -265,4 +294,22 @@ fn launch() -> Result<Launch, DeviceError> {
         args: vec!["agent".into(), "pkcs11-host".into()],
         env: Vec::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_named_as_the_card_does_or_as_the_plugin_does() {
+        for (text, slot) in [
+            ("1", "82"),
+            ("20", "95"),
+            ("82", "82"),
+            ("8A", "8a"),
+            ("21", "21"),
+        ] {
+            assert_eq!(slot_of(text), slot);
+        }
+    }
 }

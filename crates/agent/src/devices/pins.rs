@@ -1,5 +1,5 @@
-//! PINs of this session: in locked memory, under the device's serial number, until the vault is locked, the device refuses
-//! one or is used by a failed operation. Never sent twice after a refusal.
+//! PINs of this session: in locked memory, under the device's serial number, until the vault is locked, the device is taken
+//! away, refuses one or is used by a failed operation. Never sent twice after a refusal.
 
 use std::{
     collections::HashMap,
@@ -50,12 +50,13 @@ impl Pins {
         }
     }
 
-    pub(super) fn forget(&self, serial: &str) {
-        self.lock().by_serial.remove(serial);
+    /// Of which devices PINs are kept.
+    pub(super) fn serials(&self) -> Vec<String> {
+        self.lock().by_serial.keys().cloned().collect()
     }
 
-    pub(super) fn forget_known(&self) {
-        self.lock().by_serial.clear();
+    pub(super) fn forget(&self, serial: &str) {
+        self.lock().by_serial.remove(serial);
     }
 
     pub(super) fn forget_all(&self) {

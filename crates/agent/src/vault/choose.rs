@@ -90,7 +90,7 @@ pub(crate) async fn find(
     found
         .into_iter()
         .find(|device| device.kind() == kind && device.serial() == serial)
-        .ok_or_else(|| no_device(serial))
+        .ok_or_else(|| no_device(kind, serial))
 }
 
 /// The connected token with this label.
@@ -107,16 +107,19 @@ pub(crate) async fn find_token(
     found
         .into_iter()
         .find(|device| matches!(device, Connected::Pkcs11 { choice, .. } if choice.label == token))
-        .ok_or_else(|| no_device(token))
+        .ok_or_else(|| no_device(DeviceKind::Pkcs11, token))
 }
 
-fn no_device(name: &str) -> Failure {
+fn no_device(kind: DeviceKind, name: &str) -> Failure {
+    let what = match kind {
+        DeviceKind::Piv => "YubiKey",
+        DeviceKind::Pkcs11 => "token",
+        DeviceKind::Software | DeviceKind::Kit => "device",
+    };
+    let name = touchkeep_core::text::visible(name);
     Failure::new(
         Code::NoDevice,
-        format!(
-            "No device {:?} is connected.",
-            touchkeep_core::text::visible(name)
-        ),
+        format!("No {what} {name:?} is connected."),
         "Look at: touchkeep device list",
     )
 }

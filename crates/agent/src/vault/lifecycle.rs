@@ -143,13 +143,10 @@ async fn on_hardware(
 ) -> Result<Founded, Failure> {
     let label = device.label();
     // Said before anybody types a PIN that could not be used.
-    let looked_at = device.clone();
-    if blocking(move || looked_at.pin_state()).await?.factory == Some(true) {
-        return Err(crate::devices::device_failure(
-            &touchkeep_device::DeviceError::FactoryPin,
-            &label,
-        ));
-    }
+    let (looked_at, slot) = (device.clone(), adopt.clone());
+    blocking(move || looked_at.may_be_enrolled(slot.as_deref()))
+        .await?
+        .map_err(|error| crate::devices::device_failure(&error, &label))?;
     let what = Use {
         device: label.clone(),
         serial: Some(device.serial()),

@@ -19,7 +19,8 @@ pub(crate) enum Device {
         /// log2 of scrypt's N, for a passphrase. Less than 18 only for practice.
         #[arg(long, default_value_t = 18)]
         work_factor: u8,
-        /// Unlock with the key that age-plugin-yubikey has in this slot (82 to 95), instead of a new one. It stays the plugin's, too.
+        /// Unlock with the key that age-plugin-yubikey has in this slot (82 to 95, or as it counts them, 1 to 20), instead of a new one.
+        /// It stays the plugin's, too.
         #[arg(long, value_name = "SLOT")]
         adopt: Option<String>,
     },

@@ -25,10 +25,18 @@ pub(crate) struct Init {
     /// time; so it is in practice vaults where nothing is said.
     #[arg(long, value_enum)]
     pub(crate) recovery: Option<WayBack>,
+    /// The second device of `--recovery device`: `piv` (the one that is not in the vault yet), `piv:SERIAL`,
+    /// `pkcs11:MODULE:TOKEN`, `software`.
+    #[arg(long, value_name = "DEVICE", default_value = "piv")]
+    pub(crate) second: String,
+    /// Also write the kit as a page to be printed. The file holds the words: keep it off disks, and remove it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) page: Option<PathBuf>,
     /// log2 of scrypt's N, for a software device. Less than 18 only for practice.
     #[arg(long, default_value_t = 18)]
     pub(crate) work_factor: u8,
-    /// Unlock with the key that age-plugin-yubikey has in this slot (82 to 95), instead of a new one. It stays the plugin's, too.
+    /// Unlock with the key that age-plugin-yubikey has in this slot (82 to 95, or as it counts them, 1 to 20), instead of a new one.
+    /// It stays the plugin's, too.
     #[arg(long, value_name = "SLOT")]
     pub(crate) adopt: Option<String>,
 }
@@ -37,7 +45,7 @@ pub(crate) struct Init {
 pub(crate) enum WayBack {
     /// 24 words on paper.
     Kit,
-    /// A second device: connected when it is asked for.
+    /// A second device (`--second`): connected when it is asked for.
     Device,
     /// Not now.
     Later,

@@ -64,7 +64,7 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Make a vault.
     #[command(
-        after_help = "It ends when a way back has been tried: a recovery kit (24 words on paper), or a second device.\n\nExamples:\n  touchkeep init                      a passphrase (software device; weaker than hardware)\n  touchkeep init --device piv         the one connected YubiKey\n  touchkeep init --device piv:12345678\n  touchkeep init --device pkcs11:/usr/lib/softhsm/libsofthsm2.so:my-token"
+        after_help = "It ends when a way back has been tried: a recovery kit (24 words on paper), or a second device.\n\nExamples:\n  touchkeep init                      a passphrase (software device; weaker than hardware)\n  touchkeep init --device piv         the one connected YubiKey\n  touchkeep init --device piv:12345678\n  touchkeep init --device pkcs11:/usr/lib/softhsm/libsofthsm2.so:my-token\n  touchkeep init --device piv --recovery device                    a second YubiKey as the way back\n  touchkeep init --device piv --page /dev/shm/kit.html             the kit as a page to be printed, too"
     )]
     Init(Init),
     /// Open the vault.

@@ -2,8 +2,8 @@
 
 use std::{path::Path, process::ExitCode};
 
-use touchkeep_core::{Code, time::rfc3339};
-use touchkeep_wire::{BackupSummary, ListBackups, MergeCopy, Merged, RestoreBackup};
+use touchkeep_core::{Code, text::visible, time::rfc3339};
+use touchkeep_wire::{BackupSummary, GetStatus, ListBackups, MergeCopy, Merged, RestoreBackup};
 
 use super::{Context, Done, vault::absolute};
 use crate::{args::Backup, layout, output::Style, terminal};
@@ -45,9 +45,11 @@ pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
                     "restore",
                 )?;
             }
+            let vault = context.call(GetStatus {}).await?.path;
             context.call_asking(RestoreBackup { number }).await?;
             context.output.done(&format!(
-                "Copy {number} is the vault again, and locked. To take back what was newer: touchkeep merge <vault>.1"
+                "Copy {number} is the vault again, and locked. To take back what was newer: touchkeep merge {}.1",
+                visible(&vault)
             ));
             Ok(ExitCode::SUCCESS)
         }

@@ -85,7 +85,7 @@ pub(super) async fn device(context: &Context<'_>, verb: Device) -> Done {
         }
         Device::SetPin { serial } => {
             context.call_asking(SetDevicePin { serial }).await?;
-            context.output.done("PIN and PUK are yours now, and the management key is random and protected by the PIN. Write the PUK down: it unblocks the PIN.");
+            context.output.done("Nothing on it is the factory's any more. Write the PUK down: it unblocks the PIN.\nThe management key, where it was the factory's, is random now and kept on the card under the PIN.");
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -98,7 +98,7 @@ async fn list(context: &Context<'_>) -> Done {
     let output = context.output;
     context.output.result(&devices, |devices| {
         let connected = if devices.is_empty() {
-            "No device is connected.".to_owned()
+            "No device is seen. If one is connected: touchkeep doctor".to_owned()
         } else {
             layout::table(
                 &[
@@ -109,7 +109,10 @@ async fn list(context: &Context<'_>) -> Done {
                     "IN THIS VAULT",
                     "PIN",
                 ],
-                &devices.iter().map(connected_row).collect::<Vec<_>>(),
+                &devices
+                    .iter()
+                    .map(|device| connected_row(device, &of_vault))
+                    .collect::<Vec<_>>(),
             )
         };
         let is_away = |known: &&EnrolledDevice| {
@@ -127,7 +130,7 @@ async fn list(context: &Context<'_>) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn connected_row(device: &ConnectedDevice) -> Vec<String> {
+fn connected_row(device: &ConnectedDevice, of_vault: &[EnrolledDevice]) -> Vec<String> {
     let pin = match (device.factory_pin, device.tries_left) {
         (Some(true), _) => "factory: change it with `touchkeep device set-pin`".into(),
         (_, Some(0)) => "blocked: `touchkeep device unblock`".into(),
@@ -135,17 +138,20 @@ fn connected_row(device: &ConnectedDevice) -> Vec<String> {
         (_, Some(tries)) => format!("{tries} tries left"),
         _ => String::new(),
     };
-    let enrolled = if device.enrolled.is_some() {
-        "yes"
-    } else {
-        "no"
+    let mut known = of_vault.iter();
+    let known = known.find(|known| device.enrolled == Some(known.id));
+    let enrolled = match known.map(|known| known.seals.as_deref()) {
+        Some(Some(class)) => format!("yes, {class}"),
+        Some(None) => "yes".to_owned(),
+        None if device.enrolled.is_some() => "yes".to_owned(),
+        None => "no".to_owned(),
     };
     vec![
         device.kind.clone(),
         device.label.clone(),
         device.serial.clone().unwrap_or_default(),
         device.firmware.clone().unwrap_or_default(),
-        enrolled.into(),
+        enrolled,
         pin,
     ]
 }
@@ -175,6 +181,7 @@ async fn enroll(context: &Context<'_>, device: &str, work_factor: u8, adopt: Opt
         .and_then(|keys| keys.into_iter().next());
     context.output.result(&enrolled, |enrolled: &Enrolled| {
         let mut text = format!("{} opens the vault now.", enrolled.device.label);
+        text.push_str(class_hint(&enrolled.device));
         if !enrolled.to_reseal.is_empty() {
             text.push_str(&format!(
                 "\nIt cannot open yet what was sealed before: {}.\nNext: touchkeep device reseal",
@@ -189,6 +196,16 @@ async fn enroll(context: &Context<'_>, device: &str, work_factor: u8, adopt: Opt
         text
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is to be known of a token before something is sealed to it.
+pub(super) fn class_hint(device: &EnrolledDevice) -> &'static str {
+    match (device.kind.as_str(), device.seals.as_deref()) {
+        ("pkcs11", Some("session")) => {
+            "\nIt counts as \"session\": the token asks for no consent at each use, as a touch is. Touchkeep asks for its PIN each time that a sealed value is opened."
+        }
+        _ => "",
+    }
 }
 
 fn resealed(items: &[ItemSummary]) -> String {
@@ -227,11 +244,22 @@ async fn retire(context: &Context<'_>, device: String, dry_run: bool, yes: bool)
             return follows(report);
         }
         let mut text = format!("{} is retired.", report.device.label);
+        if !report.on_device.is_empty() {
+            text.push_str(&format!(
+                "\nKeys that were on it, to be made anew: {}. Delete the old ones at the venues.",
+                report.on_device.join(", ")
+            ));
+        }
         let mut all = report.sealed.clone();
         all.extend(report.readable.iter().cloned());
         if !all.is_empty() {
             text.push_str(&format!(
-                "\nIf somebody may have it with its PIN, rotate these at the venues: {}.",
+                "\nIf somebody may have {}, rotate these at the venues: {}.",
+                match report.device.kind.as_str() {
+                    "kit" => "it",
+                    "software" => "the passphrase",
+                    _ => "it with its PIN",
+                },
                 all.join(", ")
             ));
         }
@@ -250,18 +278,36 @@ fn follows(report: &RetireReport) -> String {
         [] => "none".to_owned(),
         names => names.join(", "),
     };
-    format!(
-        "{} will open nothing that is written from then on, and sign nothing.\n\
-         Who has it, its PIN and a copy of the vault from before can still read\n  \
-         stored keys:  {}\n  sealed keys:  {}\n\
-         Earlier versions that nothing else opens, and which go with it: {}.\n\
-         What is left opens the vault: {}.",
+    let found = match report.device.kind.as_str() {
+        "kit" => "Who has it and a copy",
+        "software" => "Who has the passphrase and a copy",
+        _ => "Who has it, its PIN and a copy",
+    };
+    let mut text = format!(
+        "{} will open nothing that is written from then on, and sign no change of the vault.\n\
+         {found} of the vault from before can still read\n  \
+         stored keys:  {}\n  sealed keys:  {}",
         report.device.label,
         keys(&report.readable),
         keys(&report.sealed),
-        keys(&report.lost),
+    );
+    if !report.on_device.is_empty() {
+        text.push_str(&format!(
+            "\nKeys on it, which go with it, and which who has it and its PIN can sign with: {}.",
+            report.on_device.join(", ")
+        ));
+    }
+    if !report.lost.is_empty() {
+        text.push_str(&format!(
+            "\nEarlier versions that nothing else opens, and which go with it: {}.",
+            report.lost.join(", ")
+        ));
+    }
+    text.push_str(&format!(
+        "\nThe vault opens with these then: {}.",
         left.join(", ")
-    )
+    ));
+    text
 }
 
 async fn attest(context: &Context<'_>, serial: String, pem: bool) -> Done {
@@ -275,7 +321,7 @@ async fn attest(context: &Context<'_>, serial: String, pem: bool) -> Done {
         let line = |key: &KeyAttestation| {
             let verdict = match (&key.chain, &key.problem) {
                 (Some(chain), _) => format!(
-                    "{} touch {}, says {chain}",
+                    "{} by {chain}, touch {}",
                     output.out(Style::Good, "attested"),
                     key.touch.as_deref().unwrap_or("?")
                 ),

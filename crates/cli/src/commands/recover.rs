@@ -82,7 +82,12 @@ pub(super) fn chosen(
 }
 
 /// The end of `init`.
-pub(super) async fn after_init(context: &Context<'_>, way: WayBack) -> Done {
+pub(super) async fn after_init(
+    context: &Context<'_>,
+    way: WayBack,
+    second: &str,
+    page: Option<&Path>,
+) -> Done {
     match way {
         WayBack::Later => {
             context.output.say("No way back yet: if the device is lost, so is the vault. When you have a minute: touchkeep recover kit");
@@ -92,29 +97,54 @@ pub(super) async fn after_init(context: &Context<'_>, way: WayBack) -> Done {
             context
                 .output
                 .say("\nNow the way back, in case the device is lost: 24 words on paper.");
-            kit(context, None).await
+            kit(context, page).await
         }
         WayBack::Device => {
             context
                 .output
                 .say("\nNow the way back, in case the device is lost. Connect the second device.");
-            let Some(()) =
-                wait_for_enter("Press Enter when it is there, Esc to leave it for later: ")?
-            else {
-                return later(context);
-            };
-            let device = choose_device(context, "piv", 18, None).await?;
-            let enrolled = context.call_asking(EnrollDevice { device }).await?;
-            let device = enrolled.device.id.to_string();
-            proved(context, context.call_asking(ProveDevice { device }).await?)
+            second_device(context, second).await
         }
     }
 }
 
-fn later(context: &Context<'_>) -> Done {
-    context
-        .output
-        .say("Left for later. The vault has no way back that was tried: touchkeep recover kit");
+// Until it has opened the vault, or somebody leaves it for later: what went wrong can be put right while the question stands.
+async fn second_device(context: &Context<'_>, second: &str) -> Done {
+    let mut enrolled = None;
+    loop {
+        let ready = wait_for_enter("Press Enter when it is there, Esc to leave it for later: ")?;
+        if ready.is_none() {
+            return later(
+                context,
+                "No second device has opened the vault yet: touchkeep device enroll, then touchkeep recover drill --device",
+            );
+        }
+        match opens(context, second, &mut enrolled).await {
+            Ok(rehearsal) => return proved(context, rehearsal),
+            Err(failure) => context.output.failure(&failure),
+        }
+    }
+}
+
+// Enrols the device, unless that was done, and has it open the vault.
+async fn opens(
+    context: &Context<'_>,
+    second: &str,
+    enrolled: &mut Option<String>,
+) -> Result<Rehearsal, Failure> {
+    let device = match enrolled {
+        Some(device) => device.clone(),
+        None => {
+            let device = choose_device(context, second, 18, None).await?;
+            let made = context.call_asking(EnrollDevice { device }).await?;
+            enrolled.insert(made.device.id.to_string()).clone()
+        }
+    };
+    context.call_asking(ProveDevice { device }).await
+}
+
+fn later(context: &Context<'_>, what: &str) -> Done {
+    context.output.say(&format!("Left for later. {what}"));
     Ok(ExitCode::from(Code::Refused.exit_code()))
 }
 
@@ -137,27 +167,32 @@ async fn kit(context: &Context<'_>, page: Option<&Path>) -> Done {
         }
     }
     if show(&made)?.is_none() {
-        context
-            .output
-            .say("The kit was not written down. Retire it: touchkeep device retire kit");
-        return later(context);
+        let what = "The kit was not written down, so nobody needs it: touchkeep device retire";
+        return later(context, &format!("{what} {}", made.device.mark()));
     }
+    let untried = "This kit has not opened the vault yet: touchkeep recover drill";
+    let mut wrong = None;
     for _ in 0..TRIES {
-        let Some(words) =
-            typed_words("Now type the 24 words from the paper (Esc to leave it for later):")?
-        else {
-            return later(context);
+        let label = "Now type the 24 words from the paper (Esc to leave it for later):";
+        let Some(words) = typed_words(label, wrong.as_ref())? else {
+            return later(context, untried);
         };
         match context.call_as_front_end(ProveKit { words }).await {
             Ok(rehearsal) => {
                 reseal_hint(context, &made);
                 return proved(context, rehearsal);
             }
-            Err(failure) if failure.code == Code::Invalid => context.output.failure(&failure),
+            // Mistyped, or from the paper of another vault.
+            Err(failure) if matches!(failure.code, Code::Invalid | Code::NoDevice) => {
+                wrong = Some(failure);
+            }
             Err(failure) => return Err(failure),
         }
     }
-    later(context)
+    if let Some(failure) = wrong {
+        context.output.failure(&failure);
+    }
+    later(context, untried)
 }
 
 fn reseal_hint(context: &Context<'_>, kit: &Kit) {
@@ -211,9 +246,13 @@ fn wait_for_enter(label: &str) -> Result<Option<()>, Failure> {
     }
 }
 
-fn typed_words(label: &str) -> Result<Option<SecretText>, Failure> {
+// What was wrong with the words before stands above the question: what is on the first screen is not seen meanwhile.
+fn typed_words(label: &str, wrong: Option<&Failure>) -> Result<Option<SecretText>, Failure> {
     let terminal = Terminal::open().map_err(|_| needs_a_person("Run it at a terminal."))?;
     let _screen = OtherScreen::enter(&terminal);
+    if let Some(Failure { what, fix, .. }) = wrong {
+        terminal.write(&format!("{what}\r\n{fix}\r\n\r\n"));
+    }
     terminal.write(&format!("{label}\r\n"));
     let mut words = Zeroizing::new(String::with_capacity(1024));
     loop {
@@ -240,7 +279,7 @@ fn words(context: &Context<'_>, fd: Option<i32>) -> Result<SecretText, Failure> 
     if context.global.no_interaction || !std::io::stdin().is_terminal() {
         return Err(needs_a_person("Run it at a terminal, or add: --words-fd"));
     }
-    typed_words("The 24 words (Esc to stop):")?
+    typed_words("The 24 words (Esc to stop):", None)?
         .ok_or_else(|| Failure::new(Code::Refused, "nothing was typed", ""))
 }
 

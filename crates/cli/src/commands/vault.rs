@@ -11,7 +11,7 @@ use touchkeep_wire::{
     NewDevice, Status, UnlockVault, VaultSummary,
 };
 
-use super::{Context, Done, grants::time_left, recover};
+use super::{Context, Done, device::class_hint, grants::time_left, recover};
 use crate::{args::Init, output::Style};
 
 pub(super) async fn init(context: &Context<'_>, args: Init) -> Done {
@@ -42,10 +42,11 @@ pub(super) async fn init(context: &Context<'_>, args: Init) -> Done {
     let summary = context.call_asking(create).await?;
     context.output.result(&summary, |summary| {
         let weak = summary.devices.iter().any(|device| device.kind == "software");
+        let token: String = summary.devices.iter().map(class_hint).collect();
         let hint = if weak { "\nIt opens with a passphrase alone: as strong as that passphrase. A YubiKey or an HSM is stronger." } else { "" };
-        format!("Made {}{hint}\nIt is open. Next: touchkeep add, touchkeep proxy add.", summary.path)
+        format!("Made {}{hint}{token}\nIt is open. Next: touchkeep add, touchkeep proxy add.", summary.path)
     });
-    recover::after_init(context, recovery).await
+    recover::after_init(context, recovery, &args.second, args.page.as_deref()).await
 }
 
 /// The device that a person means: `software`, `piv`, `piv:SERIAL`, `pkcs11:MODULE:TOKEN`.
@@ -91,7 +92,7 @@ pub(super) async fn choose_device(
             _ => Err(Failure::new(
                 Code::Ambiguous,
                 "several YubiKeys are connected",
-                "Choose one: --device piv:SERIAL (see `touchkeep device list`).",
+                "Say which one: piv:SERIAL (see `touchkeep device list`).",
             )),
         };
     }

@@ -17,6 +17,14 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+#[allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "campaigns say what they did; shared with those against the vault"
+)]
+#[path = "../../../vault/tests/faults/tally.rs"]
+pub(crate) mod tally;
+
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use touchkeep_core::Pin;
@@ -114,11 +122,14 @@ pub(crate) fn practice() -> PathBuf {
     path
 }
 
-/// How many times more than usual the long tests go round: `TOUCHKEEP_SOAK`, for campaigns.
-pub(crate) fn soak() -> usize {
-    env::var("TOUCHKEEP_SOAK").map_or(1, |times| {
-        times.parse().expect("TOUCHKEEP_SOAK is a number")
-    })
+/// Whether everything is tried: in a campaign (`TOUCHKEEP_SOAK`), else a part of it.
+pub(crate) fn is_campaign() -> bool {
+    tally::soak() > 0
+}
+
+/// How often the long tests go round: once, in a campaign as often as it says.
+pub(crate) fn rounds() -> usize {
+    tally::soak().max(1)
 }
 
 /// The card of this test.

@@ -21,6 +21,7 @@ fn every_operation_does_what_it_is_to_do() {
     for operation in [
         Operation::Create,
         Operation::Save(1),
+        Operation::SaveTouched,
         Operation::Fold,
         Operation::Enroll,
         Operation::Retire,
@@ -46,6 +47,7 @@ fn saving_one_change() {
     for size in SIZES {
         campaign(Operation::Save(size), 8);
     }
+    campaign(Operation::SaveTouched, 14);
     if soak() > 0 {
         campaign(Operation::SaveInMany, 60 * soak());
     }

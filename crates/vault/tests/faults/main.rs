@@ -21,6 +21,7 @@ mod damage;
 mod limits;
 mod operation;
 mod oracle;
+mod power;
 mod scene;
 mod storage;
 mod strike;

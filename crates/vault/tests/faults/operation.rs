@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     io::{Read, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process,
 };
@@ -40,6 +41,8 @@ pub(crate) enum Operation {
     Create,
     /// One change, with a setting of so many bytes.
     Save(usize),
+    /// One change, after somebody has touched the file: it is compared with what was read, and is the same.
+    SaveTouched,
     /// One change in a vault of 10 000 items.
     SaveInMany,
     /// A save that folds segments into a snapshot, because a secret is replaced and there are many.
@@ -57,6 +60,7 @@ impl Operation {
         match self {
             Self::Create => "create a vault".into(),
             Self::Save(bytes) => format!("save one change, {bytes} bytes"),
+            Self::SaveTouched => "save one change to a file that was touched".into(),
             Self::SaveInMany => "save one change among 10 000 items".into(),
             Self::Fold => "save and fold 64 segments".into(),
             Self::Enroll => "enrol a device".into(),
@@ -74,6 +78,7 @@ impl Operation {
     fn of_word(word: &str) -> Self {
         let plain = [
             Self::Create,
+            Self::SaveTouched,
             Self::SaveInMany,
             Self::Fold,
             Self::Enroll,
@@ -193,8 +198,13 @@ pub(crate) fn perform(
             put(&mut vault, 2, "new")?;
             vault.set_setting("size", &"s".repeat(bytes))?;
         }
-        Operation::SaveInMany | Operation::Fold => put(&mut vault, 1, "changed")?,
+        Operation::SaveTouched | Operation::SaveInMany | Operation::Fold => {
+            put(&mut vault, 1, "changed")?;
+        }
         _ => {}
+    }
+    if operation == Operation::SaveTouched {
+        fs::set_permissions(&paths.vault, fs::Permissions::from_mode(0o600)).unwrap();
     }
     begin();
     match operation {

@@ -5,6 +5,8 @@ use std::{
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
     process::Command,
+    thread,
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -54,7 +56,8 @@ impl Scene {
         Self { after, ..scene }
     }
 
-    /// Puts everything back as it was found.
+    /// Puts everything back as it was found, and lets it rest: a file that has just changed is not known by its times, so that a
+    /// save would go another way, by other calls.
     pub(crate) fn restore(&self) {
         for entry in fs::read_dir(self.folder.path()).unwrap() {
             let path = entry.unwrap().path();
@@ -67,6 +70,7 @@ impl Scene {
         for (name, bytes) in &self.found {
             write(&self.folder.path().join(name), bytes);
         }
+        thread::sleep(Duration::from_millis(30));
     }
 
     /// The operation, by a process of its own behind some other program.

@@ -89,7 +89,9 @@ impl Tally {
 /// Says what was done, writes it down where somebody collects it, and only then fails.
 impl Drop for Tally {
     fn drop(&mut self) {
-        let (points, bad) = (self.points, self.bad.len());
+        // What panics is a bad state as well, whose words are elsewhere.
+        let panicked = usize::from(std::thread::panicking());
+        let (points, bad) = (self.points + panicked, self.bad.len() + panicked);
         let row = format!(
             "{} | {} | {points} | {} | {bad}",
             self.id, self.what, self.seen

@@ -158,6 +158,8 @@ pub struct RetireReport {
     pub readable: Vec<String>,
     /// Keys whose sealed secrets he can open too, with the PIN and a touch each: rotate them first.
     pub sealed: Vec<String>,
+    /// Keys that are on it and go with it. Whoever has it and its PIN can sign with them: make new ones.
+    pub on_device: Vec<String>,
     /// Earlier sealed versions that nothing opens any more without it, as `item: field (version N)`.
     pub lost: Vec<String>,
     /// Devices that are left.
