@@ -45,7 +45,7 @@ enum Word<'a> {
 
 impl<'a> Line<'a> {
     fn next(&mut self) -> Clear<Word<'a>> {
-        while let Some(word) = self.words.next() {
+        for word in self.words.by_ref() {
             let word = word.to_str().ok_or(Unclear)?;
             match word {
                 "--json" => set(&mut self.global.json)?,
