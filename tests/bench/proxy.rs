@@ -13,6 +13,8 @@
     reason = "a bench prints figures, and fails loudly"
 )]
 
+#[path = "proxy/slow.rs"]
+mod slow;
 #[path = "proxy/sockets.rs"]
 mod sockets;
 
@@ -77,7 +79,15 @@ impl Desk {
     }
 }
 
+/// What this program measures where it is told to: all, if it is not.
+const PARTS: [&str; 4] = ["requests", "messages", "slow", "start"];
+
 fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let wants = |part: &str| {
+        let named = wanted.iter().any(|wanted| PARTS.contains(&&**wanted));
+        !named || wanted.iter().any(|wanted| wanted == part)
+    };
     let folder = tempfile::tempdir().unwrap();
     let (upstream, reverse) = (free_port(), free_port());
     let _nginx = nginxes(folder.path(), upstream, reverse);
@@ -96,12 +106,21 @@ fn main() {
         ("touchkeep, log in memory", memory.read(), &*memory.token),
         ("touchkeep, log on the disk", disk.read(), &*disk.token),
     ];
-    for connections in [1u32, 16] {
-        against(&targets, connections, folder.path());
+    if wants("requests") {
+        for connections in [1u32, 16] {
+            against(&targets, connections, folder.path());
+        }
+    }
+    if wants("slow") {
+        slow::clients(&memory);
     }
     drop(memory);
-    sockets::messages();
-    start_up(&disk.home);
+    if wants("messages") {
+        sockets::messages();
+    }
+    if wants("start") {
+        start_up(&disk.home);
+    }
 }
 
 // All contestants in turn, round by round.

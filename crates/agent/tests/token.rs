@@ -259,6 +259,85 @@ async fn what_the_vault_says_of_a_request_key_is_held_against_the_token() {
     assert_eq!(pins(&person), typed, "and nobody typed anything for it");
 }
 
+// A token that nobody can take out stays logged in for the next order, in the process that has its module; a lock ends that.
+#[tokio::test]
+async fn a_token_stays_logged_in_between_orders_until_the_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = make_token(folder.path());
+    let agent = Agent::start_with("approval_seconds = 20\n", &[("SOFTHSM2_CONF", &config)]).await;
+    let client = agent.client().await;
+    let person = Person::new(&agent, with_pin(PIN)).await;
+    let path = agent.home.path().join("v.touchkeep").display().to_string();
+    let vault = CreateVault {
+        path,
+        user: "Zoe".into(),
+        environment: "test".into(),
+        practice: true,
+        device: NewDevice::Pkcs11 {
+            module: MODULE.into(),
+            token: "agent-test".into(),
+        },
+    };
+    client.call(vault).await.unwrap();
+    let venue = Venue::start(SECRET, true).await;
+    add(&client, "trade", "trade", on_token("rsa2048"), &venue).await;
+    let key = SetApiKey {
+        item: "trade".into(),
+        api_key: "trade-api-key".into(),
+    };
+    client.call(key).await.unwrap();
+    let text = "[[rule]]\nname = \"trades\"\nkinds = [\"trade\"]\naction = \"allow\"\n";
+    client.call(SetPolicy { text: text.into() }).await.unwrap();
+    let bot_of = AddClient {
+        name: "bot".into(),
+        key_set: "main".into(),
+    };
+    let new = client.call(bot_of).await.unwrap();
+    let (base_url, token) = (new.base_url(), new.token.into_inner());
+    let order = async || {
+        let order = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1&timestamp=1&signature=x";
+        let (status, answer) = bot(&base_url, &token, "POST", "/api/v3/order", order).await;
+        assert_eq!(status, 200, "{answer}\n{}", agent.log());
+        modules_of(agent.child.id())
+    };
+    let typed = pins(&person);
+    let kept = order().await;
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(order().await, kept);
+    // One whose process is gone is opened again, with the PIN that is remembered.
+    let killed = Command::new("kill").args(["-KILL", &kept[0]]).status();
+    assert!(killed.unwrap().success());
+    let other = order().await;
+    assert!(other.len() == 1 && other != kept, "{kept:?} {other:?}");
+    assert_eq!(pins(&person), typed, "nobody typed anything for all that");
+
+    client.call(LockVault {}).await.unwrap();
+    assert_eq!(modules_of(agent.child.id()), Vec::<String>::new());
+    let unlock = UnlockVault {
+        path: None,
+        device: None,
+    };
+    client.call(unlock).await.unwrap();
+    assert_eq!(pins(&person), typed + 1);
+    assert_eq!(order().await.len(), 1);
+    assert_eq!(venue.got().len(), 4);
+}
+
+// The processes that an agent has modules in.
+fn modules_of(agent: u32) -> Vec<String> {
+    let threads = std::fs::read_dir(format!("/proc/{agent}/task")).unwrap();
+    let children = threads.map(|thread| {
+        let children = thread.unwrap().path().join("children");
+        std::fs::read_to_string(children).unwrap_or_default()
+    });
+    let children: String = children.collect();
+    let hosts = children.split_whitespace().filter(|child| {
+        let line = std::fs::read_to_string(format!("/proc/{child}/cmdline"));
+        line.unwrap_or_default().contains("pkcs11-host")
+    });
+    hosts.map(String::from).collect()
+}
+
 // What another program with the same token can write.
 fn say_touched(path: &Path, softhsm: &str, setting: &str) {
     use touchkeep_core::{Clock, Pin, SystemClock};

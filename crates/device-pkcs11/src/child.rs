@@ -3,11 +3,12 @@
 use std::{
     ffi::OsString,
     io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use touchkeep_device::DeviceError;
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::{
     confine,
     module::{self, ModuleFile, ModuleHash},
+    pipe::Pipe,
     wire::{self, Failure, Frame, How, Load, Reply, Request, Tries, Use},
 };
 
@@ -130,33 +132,36 @@ const fn patience(question: &Request) -> Duration {
 
 struct Running {
     child: Child,
-    stdin: Option<ChildStdin>,
-    answers: mpsc::Receiver<io::Result<Frame>>,
+    // Whoever asks waits for the answer himself: to be woken by another thread takes as long as some signatures.
+    questions: Option<Pipe>,
+    answers: Pipe,
+    _starter: mpsc::Sender<()>,
 }
 
 impl Running {
-    // The child ends with the thread that started it, so that is the one which reads its answers until their end.
+    // The child ends with the thread that started it, so that one stays until it is dropped.
     fn start(mut command: Command) -> Result<Self, DeviceError> {
-        let (sender, answers) = mpsc::channel();
+        let (starter, end) = mpsc::channel::<()>();
         let (started, child) = mpsc::channel();
         thread::spawn(move || {
-            let mut spawned = command.spawn();
-            let stdout = spawned.as_mut().ok().and_then(|child| child.stdout.take());
-            if started.send(spawned).is_ok()
-                && let Some(stdout) = stdout
-            {
-                pass_on(stdout, &sender);
+            if started.send(command.spawn()).is_ok() {
+                // Nothing is ever sent.
+                let _ = end.recv();
             }
         });
-        let mut child = child
-            .recv()
-            .map_err(|_| broken("did not start"))?
-            .map_err(|error| broken(&format!("did not start: {error}")))?;
-        let stdin = child.stdin.take();
+        let did_not_start = |error: io::Error| broken(&format!("did not start: {error}"));
+        let child = child.recv().map_err(|_| broken("did not start"))?;
+        let mut child = child.map_err(did_not_start)?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let pipe = |end: Option<OwnedFd>| {
+            let end = end.ok_or_else(|| broken("has no pipe"))?;
+            Pipe::new(end).map_err(did_not_start)
+        };
         Ok(Self {
+            questions: Some(pipe(stdin.map(Into::into))?),
+            answers: pipe(stdout.map(Into::into))?,
             child,
-            stdin,
-            answers,
+            _starter: starter,
         })
     }
 
@@ -172,31 +177,30 @@ impl Running {
         body: &[u8],
         deadline: Duration,
     ) -> Result<Frame, DeviceError> {
-        let stdin = self.stdin.as_mut().ok_or_else(|| broken("is gone"))?;
-        wire::write(stdin, question, secret, body).map_err(|_| broken("ended"))?;
-        match self.answers.recv_timeout(deadline) {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) => Err(broken("answered nonsense")),
-            Err(RecvTimeoutError::Disconnected) => Err(broken("ended")),
-            Err(RecvTimeoutError::Timeout) => Err(broken("did not answer in time")),
-        }
+        let until = Instant::now() + deadline;
+        let questions = self.questions.as_mut().ok_or_else(|| broken("is gone"))?;
+        questions.until(until);
+        self.answers.until(until);
+        wire::write(questions, question, secret, body).map_err(|error| unanswered(&error))?;
+        let answer = Frame::read(&mut self.answers).map_err(|error| unanswered(&error))?;
+        answer.ok_or_else(|| broken("ended"))
     }
 }
 
-fn pass_on(mut stdout: ChildStdout, answers: &mpsc::Sender<io::Result<Frame>>) {
-    while let Some(answer) = Frame::read(&mut stdout).transpose() {
-        let broken = answer.is_err();
-        if answers.send(answer).is_err() || broken {
-            break;
-        }
-    }
+fn unanswered(error: &io::Error) -> DeviceError {
+    broken(match error.kind() {
+        io::ErrorKind::TimedOut => "did not answer in time",
+        io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => "ended",
+        _ => "answered nonsense",
+    })
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        drop(self.stdin.take());
+        drop(self.questions.take());
         // The end of its output is the end of the child; one that stays is made to go.
-        let _ = self.answers.recv_timeout(ENDING);
+        self.answers.until(Instant::now() + ENDING);
+        let _ = io::copy(&mut self.answers, &mut io::sink());
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

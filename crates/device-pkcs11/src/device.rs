@@ -78,6 +78,7 @@ pub struct Pkcs11Device {
     /// HMAC secrets, which the token does not list.
     pub(crate) recalled: Vec<KeyInfo>,
     pad: bool,
+    removable: bool,
 }
 
 impl Pkcs11Device {
@@ -111,8 +112,10 @@ impl Pkcs11Device {
             asking: Vec::new(),
             recalled: Vec::new(),
             pad: false,
+            removable: true,
         };
-        device.pad = device.standing()?.pad;
+        let standing = device.standing()?;
+        (device.pad, device.removable) = (standing.pad, standing.removable);
         device.read_keys()?;
         Ok(device)
     }
@@ -127,6 +130,13 @@ impl Pkcs11Device {
     #[must_use]
     pub const fn has_pin_pad(&self) -> bool {
         self.pad
+    }
+
+    /// Whether its session may be kept between uses of a key that are apart. Not that of a card: one that has seen the PIN has seen
+    /// it for every program that reaches its reader. Nor where the PIN is typed at the token, or the key asks for it each time.
+    #[must_use]
+    pub fn may_stay(&self, key: &KeyRef) -> bool {
+        !self.pad && !self.removable && !self.asking.contains(key)
     }
 
     /// Keeps the session of the next use with a PIN, until [`Self::end_session`]: what follows needs none

@@ -1,14 +1,18 @@
 //! The child's side: loads one module and answers until the agent hangs up.
 
 use std::{
-    io::{self, Read, Write},
-    os::fd::AsFd,
+    fs::File,
+    io::{self, Write},
+    os::fd::{AsFd, OwnedFd},
     path::Path,
-    sync::mpsc,
     thread,
     time::Duration,
 };
 
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -33,7 +37,7 @@ const SECONDS_EACH: u64 = 120;
 /// When the pipes fail. A module that cannot be loaded is told to the agent.
 pub fn run(module: &Path) -> io::Result<()> {
     confine::this_process()?;
-    let answers = std::fs::File::from(rustix::io::dup(io::stdout())?);
+    let answers = File::from(rustix::io::dup(io::stdout())?);
     rustix::stdio::dup2_stdout(io::stderr().as_fd())?;
     serve(module, io::stdin(), answers)
 }
@@ -41,16 +45,13 @@ pub fn run(module: &Path) -> io::Result<()> {
 /// Answers what is asked at `from`, until its end.
 ///
 /// # Errors
-/// When the pipes fail.
-pub fn serve(
-    module: &Path,
-    from: impl Read + Send + 'static,
-    mut to: impl Write,
-) -> io::Result<()> {
-    let questions = read_ahead(from);
+/// When the pipes fail. A module that cannot be loaded is told to the agent.
+pub fn serve(module: &Path, from: impl AsFd, mut to: impl Write) -> io::Result<()> {
+    // Not by way of a buffer, which would keep PINs.
+    let mut questions = File::from(from.as_fd().try_clone_to_owned()?);
+    end_with(questions.as_fd().try_clone_to_owned()?);
     let mut loaded = None;
-    while let Ok(question) = questions.recv() {
-        let question = question?;
+    while let Some(question) = Frame::read(&mut questions)? {
         confine::allow_seconds(SECONDS_EACH)?;
         let answered = parsed(&question).and_then(|asked| match (asked, &mut loaded) {
             (Request::Load(load), None) => {
@@ -71,21 +72,14 @@ pub fn serve(
     Ok(())
 }
 
-/// Reads on a thread of its own, so that the end of the agent ends this process even while the module hangs.
-fn read_ahead(mut from: impl Read + Send + 'static) -> mpsc::Receiver<io::Result<Frame>> {
-    let (sender, receiver) = mpsc::channel();
+/// Looks on a thread of its own whether the agent is there, so that its end ends this process even while the module hangs.
+fn end_with(pipe: OwnedFd) {
     thread::spawn(move || {
-        while let Some(question) = Frame::read(&mut from).transpose() {
-            let broken = question.is_err();
-            if sender.send(question).is_err() || broken {
-                break;
-            }
-        }
-        drop(sender);
+        // Whatever comes is read by others; that nobody can write any more is always told.
+        while poll(&mut [PollFd::new(&pipe, PollFlags::empty())], None) == Err(Errno::INTR) {}
         thread::sleep(PATIENCE);
         std::process::abort();
     });
-    receiver
 }
 
 fn parsed(question: &Frame) -> Result<Request, Failure> {

@@ -12,7 +12,7 @@
 //! An HSM has no touch, and PKCS#11 key agreement cannot ask for consent per use: its keys have the touch policy "never", and
 //! whoever has the PIN has them for the session. An RSA key can be made to ask for the PIN each time.
 //!
-//! Read in this order: [`module`], `wire`, `token`, `session`, `keys`, `operate`, `raw` (all `unsafe`), `confine`, [`host`], `child`,
+//! Read in this order: [`module`], `wire`, `token`, `session`, `keys`, `operate`, `raw` (all `unsafe`), `confine`, [`host`], `pipe`, `child`,
 //! [`device`], `enrol`, `mac`.
 
 #![cfg_attr(
@@ -35,6 +35,7 @@ mod import;
 mod keys;
 pub mod module;
 mod operate;
+mod pipe;
 mod raw;
 mod session;
 mod token;

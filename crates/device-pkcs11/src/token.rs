@@ -82,11 +82,13 @@ impl Module {
 
     /// What is known of the PIN's tries and of the session. Spends none.
     pub(crate) fn standing(&self, choice: &TokenChoice) -> Result<Standing, Failure> {
-        let (_, info) = self.find(choice)?;
+        let (slot, info) = self.find(choice)?;
+        let place = self.context.get_slot_info(slot).map_err(failed)?;
         let kept = self.kept.as_ref().filter(|kept| kept.token == *choice);
         Ok(Standing {
             tries: tries(&info),
             pad: info.protected_authentication_path(),
+            removable: place.removable_device(),
             logged_in: kept.is_some_and(|kept| kept.is_logged_in().unwrap_or(false)),
         })
     }

@@ -1,6 +1,6 @@
-//! What is said between the agent and the child that hosts a module: frames of three parts, each a big-endian u32 of length
-//! and that many bytes. The first part is JSON; the second is a PIN, the third a message or a shared secret, so that neither
-//! is ever copied through a JSON buffer. Both are wiped.
+//! What is said between the agent and the child that hosts a module: frames of three parts, with the length of each, a big-endian
+//! u32, before all of them. The first part is JSON; the second is a PIN, the third a message or a shared secret, so that neither
+//! is ever copied through a JSON buffer. Both are wiped. A frame is written in one go: whoever waits for it wakes once.
 
 use std::io::{self, Read, Write};
 
@@ -87,9 +87,11 @@ pub(crate) struct Use {
     pub(crate) token: TokenChoice,
     pub(crate) login: Login,
     /// CKA_ID.
+    #[serde(with = "hex")]
     pub(crate) id: Vec<u8>,
     pub(crate) kind: Kind,
     /// What the key's public half has to be; for an HMAC secret, the MAC of `MAC_CHECK`.
+    #[serde(with = "hex")]
     pub(crate) public: Vec<u8>,
     /// Whether the key has to ask for the PIN at each use.
     pub(crate) asks: bool,
@@ -182,6 +184,8 @@ pub(crate) struct Standing {
     pub(crate) tries: Tries,
     /// The PIN is typed at the token.
     pub(crate) pad: bool,
+    /// It can be taken out: a card in a reader.
+    pub(crate) removable: bool,
     /// A session is kept and logged in.
     pub(crate) logged_in: bool,
 }
@@ -230,19 +234,20 @@ pub(crate) struct Frame {
     pub(crate) body: Zeroizing<Vec<u8>>,
 }
 
+/// Bytes of the three lengths.
+const LENGTHS: usize = 12;
+
 impl Frame {
     /// Reads one; `None` at a clean end.
     pub(crate) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
-        let Some(head) = read_part(from, MAX_HEAD_BYTES)? else {
+        let Some([head, secret, body]) = read_lengths(from)? else {
             return Ok(None);
         };
-        let cut = || io::Error::from(io::ErrorKind::UnexpectedEof);
-        let secret = read_part(from, MAX_SECRET_BYTES)?.ok_or_else(cut)?;
-        let body = read_part(from, MAX_BODY_BYTES)?.ok_or_else(cut)?;
+        let head = read_part(from, head, MAX_HEAD_BYTES)?;
         Ok(Some(Self {
             head: head.to_vec(),
-            secret,
-            body,
+            secret: read_part(from, secret, MAX_SECRET_BYTES)?,
+            body: read_part(from, body, MAX_BODY_BYTES)?,
         }))
     }
 }
@@ -255,32 +260,61 @@ pub(crate) fn write(
     body: &[u8],
 ) -> io::Result<()> {
     let head = serde_json::to_vec(head)?;
-    for part in [&head, secret, body] {
+    let parts = [&head, secret, body];
+    let bytes: usize = parts.iter().map(|part| part.len()).sum();
+    // Allocated once, so that no copy of a secret stays behind where a growing buffer was.
+    let mut frame = Zeroizing::new(Vec::with_capacity(LENGTHS + bytes));
+    for part in parts {
         let length = u32::try_from(part.len()).map_err(io::Error::other)?;
-        to.write_all(&length.to_be_bytes())?;
-        to.write_all(part)?;
+        frame.extend_from_slice(&length.to_be_bytes());
     }
+    for part in parts {
+        frame.extend_from_slice(part);
+    }
+    to.write_all(&frame)?;
     to.flush()
 }
 
-fn read_part(from: &mut impl Read, most: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let mut length = [0; 4];
-    let [first, rest @ ..] = &mut length;
-    if from.read(std::slice::from_mut(first))? == 0 {
+fn read_lengths(from: &mut impl Read) -> io::Result<Option<[usize; 3]>> {
+    let mut bytes = [0; LENGTHS];
+    let there = from.read(&mut bytes)?;
+    if there == 0 {
         return Ok(None);
     }
-    from.read_exact(rest)?;
-    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    from.read_exact(bytes.get_mut(there..).unwrap_or_default())?;
+    let mut lengths = [0; 3];
+    for (length, bytes) in lengths.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *length = usize::try_from(u32::from_be_bytes(*bytes)).unwrap_or(usize::MAX);
+    }
+    Ok(Some(lengths))
+}
+
+fn read_part(from: &mut impl Read, length: usize, most: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     if length > most {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
             "a part is too long",
         ));
     }
-    // Allocated once, so that no copy of a secret stays behind where a growing buffer was.
+    // Allocated once, as above.
     let mut part = Zeroizing::new(vec![0; length]);
     from.read_exact(&mut part)?;
-    Ok(Some(part))
+    Ok(part)
+}
+
+/// Bytes in JSON, as hex: a list of numbers takes longer to read than a curve to sign.
+mod hex {
+    use data_encoding::HEXLOWER;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&HEXLOWER.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        let text = <&str>::deserialize(from)?;
+        HEXLOWER.decode(text.as_bytes()).map_err(D::Error::custom)
+    }
 }
 
 #[cfg(test)]
@@ -309,8 +343,12 @@ mod tests {
 
     #[test]
     fn a_part_that_is_too_long_is_not_allocated() {
-        let mut from = &[0xff, 0xff, 0xff, 0xff, 0][..];
-        assert!(Frame::read(&mut from).is_err());
+        for at in 0..3 {
+            let mut lengths = [0; LENGTHS];
+            lengths[4 * at] = 0x7f;
+            let error = Frame::read(&mut &lengths[..]).err().unwrap();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        }
     }
 
     proptest! {

@@ -12,9 +12,10 @@ use crate::{Again, Client, KeyError, SendError};
 /// What a port answers, later.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// One use of a device, to be run on that device's own thread with the PIN or passphrase that [`Keys::make_ready`] got.
+/// One use of a device, to be run on that device's own thread with the PIN or passphrase that [`Keys::make_ready`] got. Once
+/// more, where a device that was open has lost its login before it did anything.
 pub type DeviceJob =
-    Box<dyn FnOnce(&mut dyn Device, Auth<'_>) -> Result<Vec<u8>, DeviceError> + Send>;
+    Box<dyn Fn(&mut dyn Device, Auth<'_>) -> Result<Vec<u8>, DeviceError> + Send + Sync>;
 
 /// A key, chosen for one request.
 #[derive(Debug, Clone, PartialEq)]

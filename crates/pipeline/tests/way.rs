@@ -135,7 +135,7 @@ impl Keys for Played {
     ) -> Answering<'a, Result<Vec<u8>, KeyError>> {
         assert!(!self.over.lock().unwrap().contains(&request));
         assert!(matches!(&key.signer, Signer::Device { device, .. } if *device == DEVICE));
-        Box::pin(async {
+        Box::pin(async move {
             self.story.tell("sign");
             let mut device = PlayedDevice(self.device, info());
             Ok(job(&mut device, Auth::Nothing)?)

@@ -13,10 +13,7 @@ use touchkeep_core::{Decimal, RequestId, UnixMillis};
 use touchkeep_venue::{Operation, OperationKind};
 
 use crate::{
-    Action, Before, Need, Policy, Rule, Verdict,
-    history::{Sums, notional},
-    names::{any_fits, fits},
-    rule::Destination,
+    Action, Before, Need, Policy, Rule, Verdict, history::notional, names::fits, rule::Destination,
     verdict::Subject,
 };
 
@@ -128,11 +125,14 @@ impl Policy {
         };
         let mut floor: Option<&Rule> = None;
         let about = index.about(&asked.client, &asked.key_set, &asked.operation);
+        let said = Said::of(asked);
         for place in about.places() {
             let Some(rule) = self.rules().get(place) else {
                 continue;
             };
-            match stand(rule, asked, || before.sums(place)) {
+            let stand = stand_of_named(rule, &said, place, before);
+            debug_assert_eq!(stand, stand_of(rule, &said, place, before));
+            match stand {
                 Stand::Not(_) => {}
                 Stand::Floor(_) => floor = Some(stricter(floor, rule)),
                 Stand::Fits => {
@@ -161,58 +161,107 @@ fn at_least(action: Action, kind: OperationKind) -> Action {
     }
 }
 
-/// How a rule stands to a request. The sums are asked for only where it limits something.
-pub(crate) fn stand(rule: &Rule, asked: &Asked, sums: impl FnOnce() -> Sums) -> Stand {
-    let operation = &asked.operation;
-    let common = [
+/// A request, and what it says of amounts: found once for all rules.
+pub(crate) struct Said<'a> {
+    asked: &'a Asked,
+    amount: Option<&'a Decimal>,
+    worth: Option<Decimal>,
+}
+
+impl<'a> Said<'a> {
+    pub(crate) fn of(asked: &'a Asked) -> Self {
+        let amount = asked.operation.amount.as_ref();
+        Self {
+            asked,
+            amount: amount.filter(|amount| !amount.is_negative()),
+            worth: notional(&asked.operation),
+        }
+    }
+}
+
+/// How a rule stands to a request. A sum is asked for only where it is limited and all before it leaves room.
+pub(crate) fn stand_of(rule: &Rule, said: &Said<'_>, place: usize, before: &impl Before) -> Stand {
+    let Asked {
+        client,
+        key_set,
+        operation,
+        ..
+    } = said.asked;
+    let names = [
         (rule.has_kind(operation.kind), Misfit::Kind),
-        (fits(&rule.clients, &asked.client), Misfit::Client),
+        (fits(&rule.clients, client), Misfit::Client),
         (fits(&rule.venues, &operation.venue), Misfit::Venue),
-        (fits(&rule.key_sets, &asked.key_set), Misfit::KeySet),
-        (rule.holds_at(asked.now), Misfit::Hours),
+        (fits(&rule.key_sets, key_set), Misfit::KeySet),
     ];
-    if let Some((_, why)) = common.into_iter().find(|(fits, _)| !fits) {
+    if let Some((_, why)) = names.into_iter().find(|(fits, _)| !fits) {
         return Stand::Not(why);
     }
-    let symbol = operation.symbol.as_deref();
-    let asset = operation.asset.as_deref();
+    let is_listed = |list: &Option<Vec<String>>, value: &Option<String>| {
+        value.as_deref().is_none_or(|value| fits(list, value))
+    };
+    let listed = [
+        is_listed(&rule.symbols, &operation.symbol),
+        is_listed(&rule.assets, &operation.asset),
+    ];
+    stand_by_rest(rule, said, listed, place, before)
+}
+
+// The same for a rule of which the index says that it has the names that the request says.
+fn stand_of_named(rule: &Rule, said: &Said<'_>, place: usize, before: &impl Before) -> Stand {
+    stand_by_rest(rule, said, [true; 2], place, before)
+}
+
+// `listed`: whether its lists of markets and assets have what the request says, or it says none.
+fn stand_by_rest(
+    rule: &Rule,
+    said: &Said<'_>,
+    [symbol_is_listed, asset_is_listed]: [bool; 2],
+    place: usize,
+    before: &impl Before,
+) -> Stand {
+    if rule.is_timed() && !rule.holds_at(said.asked.now) {
+        return Stand::Not(Misfit::Hours);
+    }
+    let operation = &said.asked.operation;
     let particulars = [
         one_of(
             &rule.symbols,
-            symbol,
+            operation.symbol.is_some().then_some(symbol_is_listed),
             trades(operation.kind).then_some(Doubt::SymbolUnsaid),
             Misfit::Symbol,
         ),
         one_of(
             &rule.assets,
-            asset,
+            operation.asset.is_some().then_some(asset_is_listed),
             moves(operation.kind).then_some(Doubt::AssetUnsaid),
             Misfit::Asset,
         ),
         goes_to(rule, operation),
     ];
-    let is_not = |stand: &&Stand| matches!(stand, Stand::Not(_));
-    let is_doubted = |stand: &&Stand| matches!(stand, Stand::Floor(_));
-    let stand = particulars.iter().find(is_not);
-    if let Some(stand) = stand.or_else(|| particulars.iter().find(is_doubted)) {
-        return *stand;
+    if particulars != [Stand::Fits; 3] {
+        let is_not = |stand: &&Stand| matches!(stand, Stand::Not(_));
+        let is_doubted = |stand: &&Stand| matches!(stand, Stand::Floor(_));
+        let stand = particulars.iter().find(is_not);
+        if let Some(stand) = stand.or_else(|| particulars.iter().find(is_doubted)) {
+            return *stand;
+        }
     }
     if !rule.is_limited() {
         return Stand::Fits;
     }
-    over_limit(rule, operation, sums).map_or(Stand::Fits, Stand::Floor)
+    over_limit(rule, said, place, before).map_or(Stand::Fits, Stand::Floor)
 }
 
-// `unsaid`: what it means that an operation of this kind does not say it; nothing, where its kind has no such thing.
-fn one_of(
+// `listed`: whether the list has what the request says, where it says something. `unsaid`: what it means that an operation of
+// this kind does not; nothing, where its kind has no such thing.
+const fn one_of(
     list: &Option<Vec<String>>,
-    value: Option<&str>,
+    listed: Option<bool>,
     unsaid: Option<Doubt>,
     other: Misfit,
 ) -> Stand {
-    match (list, value, unsaid) {
-        (None, _, _) => Stand::Fits,
-        (Some(list), Some(value), _) if any_fits(list, value) => Stand::Fits,
+    match (list, listed, unsaid) {
+        (None, _, _) | (Some(_), Some(true), _) => Stand::Fits,
         (Some(_), None, Some(doubt)) => Stand::Floor(doubt),
         (Some(_), _, _) => Stand::Not(other),
     }
@@ -258,13 +307,8 @@ pub(crate) const fn moves(kind: OperationKind) -> bool {
 }
 
 // The first limit that the request is over, or may be.
-fn over_limit(rule: &Rule, operation: &Operation, sums: impl FnOnce() -> Sums) -> Option<Doubt> {
-    let amount = operation
-        .amount
-        .as_ref()
-        .filter(|amount| !amount.is_negative());
-    let worth = notional(operation);
-    let worth = worth.as_ref();
+fn over_limit(rule: &Rule, said: &Said<'_>, place: usize, before: &impl Before) -> Option<Doubt> {
+    let (amount, worth) = (said.amount, said.worth.as_ref());
     let one = [
         (
             &rule.max_amount,
@@ -289,42 +333,30 @@ fn over_limit(rule: &Rule, operation: &Operation, sums: impl FnOnce() -> Sums) -
     if rule.reach_ms() == 0 {
         return None;
     }
-    let sums = sums();
-    let window = [
-        (
-            &rule.window_amount,
-            amount,
-            &sums.amount,
-            Doubt::AmountUnsaid,
-            Doubt::WindowAmount,
-        ),
-        (
-            &rule.window_notional,
-            worth,
-            &sums.notional,
-            Doubt::NotionalUnsaid,
-            Doubt::WindowNotional,
-        ),
-    ];
-    for (limit, value, sum, unsaid, over) in window {
-        match (limit, value) {
-            (Some(_), None) => return Some(unsaid),
-            (Some(limit), Some(value)) if !leaves_room(limit, sum.as_ref(), value) => {
-                return Some(over);
-            }
-            _ => {}
+    match (&rule.window_amount, amount) {
+        (Some(_), None) => return Some(Doubt::AmountUnsaid),
+        (Some(limit), Some(value)) if !leaves_room(limit, before.amount(place), value) => {
+            return Some(Doubt::WindowAmount);
         }
+        _ => {}
     }
-    let requests = [
-        (rule.requests_per_minute, sums.minute, Doubt::PerMinute),
-        (rule.requests_per_day, sums.day, Doubt::PerDay),
-    ];
-    let mut requests = requests.into_iter();
-    requests
-        .find_map(|(most, so_far, over)| most.is_some_and(|most| so_far >= most).then_some(over))
+    match (&rule.window_notional, worth) {
+        (Some(_), None) => return Some(Doubt::NotionalUnsaid),
+        (Some(limit), Some(value)) if !leaves_room(limit, before.notional(place), value) => {
+            return Some(Doubt::WindowNotional);
+        }
+        _ => {}
+    }
+    let is_full = |most: Option<u32>, so_far: fn(&_, usize) -> u32| {
+        most.is_some_and(|most| so_far(before, place) >= most)
+    };
+    if is_full(rule.requests_per_minute, Before::minute) {
+        return Some(Doubt::PerMinute);
+    }
+    is_full(rule.requests_per_day, Before::day).then_some(Doubt::PerDay)
 }
 
 // A sum that is not known leaves none.
-fn leaves_room(limit: &Decimal, sum: Option<&Decimal>, value: &Decimal) -> bool {
-    sum.is_some_and(|sum| sum.plus(value) <= *limit)
+fn leaves_room(limit: &Decimal, sum: Option<Decimal>, value: &Decimal) -> bool {
+    sum.is_some_and(|sum| sum.plus_compared(value, limit).is_le())
 }

@@ -3,7 +3,8 @@
 use touchkeep_core::Decimal;
 
 use crate::{
-    Action, Asked, Before, Doubt, Misfit, Policy, Rule, Stand, Sums, decide::stand,
+    Action, Asked, Before, Doubt, Misfit, Policy, Rule, Stand, Sums,
+    decide::{Said, stand_of},
     history::notional,
 };
 
@@ -49,8 +50,9 @@ impl Policy {
     #[must_use]
     pub fn explain(&self, asked: &Asked, before: &impl Before) -> Explanation {
         let mut steps = Vec::new();
+        let said = Said::of(asked);
         for (place, rule) in self.rules().iter().enumerate() {
-            let stand = stand(rule, asked, || before.sums(place));
+            let stand = stand_of(rule, &said, place, before);
             let limits = match stand {
                 Stand::Not(_) => Vec::new(),
                 Stand::Fits | Stand::Floor(_) => limits(rule, asked, &before.sums(place)),

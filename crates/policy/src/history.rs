@@ -89,6 +89,26 @@ pub fn notional(operation: &Operation) -> Option<Decimal> {
 pub trait Before {
     /// What the windows of the rule at this place hold already, for the request that is judged.
     fn sums(&self, rule: usize) -> Sums;
+
+    /// [`Sums::amount`] alone.
+    fn amount(&self, rule: usize) -> Option<Decimal> {
+        self.sums(rule).amount
+    }
+
+    /// [`Sums::notional`] alone.
+    fn notional(&self, rule: usize) -> Option<Decimal> {
+        self.sums(rule).notional
+    }
+
+    /// [`Sums::minute`] alone.
+    fn minute(&self, rule: usize) -> u32 {
+        self.sums(rule).minute
+    }
+
+    /// [`Sums::day`] alone.
+    fn day(&self, rule: usize) -> u32 {
+        self.sums(rule).day
+    }
 }
 
 /// What one rule's windows hold already, for one request.

@@ -4,12 +4,19 @@
 //! They are those of [`History`](crate::History), to the digit, also when the clock goes back. What was let go cannot be
 //! counted again: a clock that goes back behind that finds windows whose sums are not known, and nothing fits those.
 
-use std::collections::{HashMap, VecDeque};
+mod tally;
 
-use touchkeep_core::{Decimal, RequestId, UnixMillis, time::DAY_MS};
+use std::{
+    cell::Cell,
+    collections::{HashMap, VecDeque},
+};
 
+use touchkeep_core::{Decimal, RequestId, UnixMillis};
+use touchkeep_venue::OperationKind;
+
+use self::tally::{ANY_MARKET, Asker, Group, Numbered, Places, TOGETHER, Tally, Uses};
 use crate::{
-    Asked, Before, Past, Policy, Rule,
+    Asked, Before, Past, Policy,
     history::{MINUTE_MS, Sums},
 };
 
@@ -28,10 +35,10 @@ pub struct Windows {
     // The newest of what no limit counts: another policy may, and they are not on record yet.
     uncounted: VecDeque<Past>,
     classes: Vec<Class>,
-    by_name: HashMap<ClassName, u32>,
+    by_name: Numbered<ClassName, u32>,
     names: Names,
     spans: Vec<Span>,
-    rules: Vec<RuleSums>,
+    tally: Tally,
     reach_ms: u64,
     // What happened from here on is known.
     known_from: UnixMillis,
@@ -45,6 +52,10 @@ pub struct Seen<'a> {
     client: Option<u32>,
     key_set: Option<u32>,
     market: Option<u32>,
+    // None while nothing of its class was let through.
+    class: Option<&'a Class>,
+    // Where in the class the group was that was looked for last: they are mostly asked for in their order.
+    near: Cell<usize>,
 }
 
 #[derive(Debug)]
@@ -59,40 +70,17 @@ struct Act {
 // Requests that all rules treat alike, but for their amounts.
 #[derive(Debug)]
 struct Class {
-    name: ClassName,
-    market: u32,
-    uses: Vec<Use>,
+    kind: OperationKind,
+    client: String,
+    venue: String,
+    key_set: String,
+    symbol: Option<String>,
+    asset: Option<String>,
+    uses: Uses,
 }
 
-type ClassName = (
-    touchkeep_venue::OperationKind,
-    String,
-    String,
-    String,
-    Option<String>,
-    Option<String>,
-);
-
-// That requests of a class count in a span for a rule.
-#[derive(Debug, Clone, Copy)]
-struct Use {
-    span: usize,
-    rule: usize,
-    what: What,
-    // Which of the rule's sums.
-    asker: Asker,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
-    Money,
-    Minute,
-    Day,
-}
-
-// Client and key set, where they are counted by themselves.
-type Asker = (u32, u32);
-const TOGETHER: u32 = 0;
+// Kind, client, key set with its venue, market.
+type ClassName = (u32, u32, u32, u32);
 
 // One length of window.
 #[derive(Debug)]
@@ -102,28 +90,6 @@ struct Span {
     start: usize,
 }
 
-#[derive(Debug, Default)]
-struct RuleSums {
-    per: [bool; 4],
-    // Whether amounts, and whether amounts in the quote asset, are limited; others are not summed.
-    limits: [bool; 2],
-    amounts: HashMap<(Asker, u32), Running>,
-    notionals: HashMap<Asker, Running>,
-    minute: HashMap<Asker, u32>,
-    day: HashMap<Asker, u32>,
-    money_span: Option<usize>,
-    minute_span: Option<usize>,
-    day_span: Option<usize>,
-}
-
-#[derive(Debug)]
-struct Running {
-    sum: Decimal,
-    entries: u32,
-    // Of those, the ones that did not say how much.
-    unsaid: u32,
-}
-
 // Numbers for names; 0 is nobody's.
 #[derive(Debug, Default)]
 struct Names {
@@ -131,9 +97,6 @@ struct Names {
     key_sets: HashMap<(String, String), u32>,
     markets: HashMap<(Option<String>, Option<String>), u32>,
 }
-
-/// The market of what says neither market nor asset: it may be any.
-const ANY_MARKET: u32 = 0;
 
 impl Windows {
     /// The windows of a policy, over everything that happened since `known_from`, in any order.
@@ -152,16 +115,15 @@ impl Windows {
     #[must_use]
     pub fn empty(policy: &Policy, known_from: UnixMillis, now: UnixMillis) -> Self {
         let mut spans = Vec::new();
-        let rules = policy.rules().iter();
-        let rules = rules.map(|rule| RuleSums::of(rule, &mut spans)).collect();
+        let tally = Tally::of(policy.rules(), &mut spans);
         Self {
             acts: VecDeque::new(),
             uncounted: VecDeque::new(),
             classes: Vec::new(),
-            by_name: HashMap::new(),
+            by_name: Numbered::default(),
             names: Names::default(),
             spans,
-            rules,
+            tally,
             reach_ms: policy.reach_ms(),
             known_from,
             now,
@@ -190,7 +152,7 @@ impl Windows {
                 continue;
             };
             if self.now.since(act.at) < it.ms {
-                count(&mut self.rules, &self.classes, &act, span, true);
+                count(&mut self.tally, &self.classes, &act, span, true);
             } else {
                 it.start += 1;
             }
@@ -216,16 +178,19 @@ impl Windows {
     #[must_use]
     pub fn seen(&self, asked: &Asked) -> Seen<'_> {
         let operation = &asked.operation;
-        let key_set = (operation.venue.clone(), asked.key_set.clone());
-        let market = (operation.symbol.clone(), operation.asset.clone());
+        let [client, key_set, market] = self.names.known(
+            [&asked.client, &operation.venue, &asked.key_set],
+            (&operation.symbol, &operation.asset),
+        );
+        let name = (|| Some((operation.kind as u32, client?, key_set?, market?)))();
+        let class = name.and_then(|name| self.by_name.get(&name));
         Seen {
             windows: self,
-            client: self.names.clients.get(&asked.client).copied(),
-            key_set: self.names.key_sets.get(&key_set).copied(),
-            market: match &market {
-                (None, None) => Some(ANY_MARKET),
-                _ => self.names.markets.get(&market).copied(),
-            },
+            client,
+            key_set,
+            market,
+            class: class.and_then(|class| self.classes.get(*class as usize)),
+            near: Cell::new(0),
         }
     }
 
@@ -235,17 +200,16 @@ impl Windows {
         let acts = std::mem::take(&mut self.acts);
         let uncounted = std::mem::take(&mut self.uncounted);
         let counted = acts.into_iter().filter_map(|act| {
-            let (kind, client, venue, key_set, symbol, asset) =
-                classes.get(act.class as usize)?.name.clone();
+            let class = classes.get(act.class as usize)?;
             Some(Past {
                 request: act.request,
                 at: act.at,
-                client,
-                venue,
-                key_set,
-                kind,
-                symbol,
-                asset,
+                client: class.client.clone(),
+                venue: class.venue.clone(),
+                key_set: class.key_set.clone(),
+                kind: class.kind,
+                symbol: class.symbol.clone(),
+                asset: class.asset.clone(),
                 amount: act.amount,
                 notional: act.notional,
             })
@@ -284,7 +248,7 @@ impl Windows {
         let left = self.acts.len() - new.max(start).min(self.acts.len());
         if new > start && left < new - start {
             // Shorter to begin again than to take off one by one.
-            self.rules.iter_mut().for_each(|sums| sums.clear(span));
+            self.tally.clear(span);
             self.add_all(span, new..self.acts.len(), true);
         } else if new > start {
             self.add_all(span, start..new, false);
@@ -298,7 +262,7 @@ impl Windows {
 
     fn add_all(&mut self, span: usize, acts: std::ops::Range<usize>, adds: bool) {
         for act in self.acts.range(acts) {
-            count(&mut self.rules, &self.classes, act, span, adds);
+            count(&mut self.tally, &self.classes, act, span, adds);
         }
     }
 
@@ -332,74 +296,127 @@ impl Windows {
 
     // None: no limit counts it, and nothing is remembered of it.
     fn class_of(&mut self, policy: &Policy, act: &Past) -> Option<u32> {
-        let name: ClassName = (
-            act.kind,
-            act.client.clone(),
-            act.venue.clone(),
-            act.key_set.clone(),
-            act.symbol.clone(),
-            act.asset.clone(),
-        );
-        if let Some(class) = self.by_name.get(&name) {
+        let names = [&act.client, &act.venue, &act.key_set];
+        let market = (&act.symbol, &act.asset);
+        let kind = act.kind as u32;
+        if let [Some(client), Some(key_set), Some(market)] = self.names.known(names, market)
+            && let Some(class) = self.by_name.get(&(kind, client, key_set, market))
+        {
             return Some(*class);
         }
         let counting = policy.index()?.counting(act);
-        let has_window = |rule: &usize| self.rules.get(*rule).is_some_and(RuleSums::has_window);
-        let counting: Vec<usize> = counting.places().filter(has_window).collect();
+        let looks_back = |rule: &usize| self.tally.looks_back(*rule);
+        let counting: Vec<usize> = counting.places().filter(looks_back).collect();
         if counting.is_empty() {
             return None;
         }
-        let (client, key_set, market) = self.names.of(act);
-        let mut uses = Vec::new();
-        for rule in counting {
-            if let Some(sums) = self.rules.get(rule) {
-                uses.extend(sums.uses(rule, client, key_set));
-            }
-        }
+        let [client, key_set, market] = self.names.of(names, market);
+        let asker = (client, key_set);
+        let uses = self
+            .tally
+            .uses(counting.into_iter(), asker, market, self.spans.len());
         let class = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
-        self.by_name.insert(name.clone(), class);
-        self.classes.push(Class { name, market, uses });
+        self.by_name.insert((kind, client, key_set, market), class);
+        self.classes.push(Class {
+            kind: act.kind,
+            client: act.client.clone(),
+            venue: act.venue.clone(),
+            key_set: act.key_set.clone(),
+            symbol: act.symbol.clone(),
+            asset: act.asset.clone(),
+            uses,
+        });
         Some(class)
     }
 }
 
 impl Before for Seen<'_> {
     fn sums(&self, rule: usize) -> Sums {
-        let Some(sums) = self.windows.rules.get(rule) else {
-            return Sums::unknown();
-        };
-        let known = |span: Option<usize>| span.is_none_or(|span| self.windows.knows(span));
-        let [client, key_set, each_client, each_key_set] = sums.per;
-        let together = self.asker(client, key_set);
-        let each = self.asker(each_client, each_key_set);
-        let requests = |counts: &HashMap<Asker, u32>, span| match each {
-            _ if !known(span) => u32::MAX,
-            Some(each) => counts.get(&each).copied().unwrap_or(0),
-            None => 0,
-        };
-        let mut said = Sums {
-            minute: requests(&sums.minute, sums.minute_span),
-            day: requests(&sums.day, sums.day_span),
-            ..Sums::default()
-        };
-        if !known(sums.money_span) {
-            (said.amount, said.notional) = (None, None);
-        } else if let Some(asker) = together {
-            let [limits_amount, limits_notional] = sums.limits;
-            if limits_amount {
-                let market = self.market.filter(|market| *market != ANY_MARKET);
-                let own = market.and_then(|market| sums.amounts.get(&(asker, market)));
-                said.amount = together_said(own, sums.amounts.get(&(asker, ANY_MARKET)));
-            }
-            if limits_notional {
-                said.notional = together_said(sums.notionals.get(&asker), None);
-            }
+        Sums {
+            amount: self.amount(rule),
+            notional: self.notional(rule),
+            minute: self.minute(rule),
+            day: self.day(rule),
         }
-        said
+    }
+
+    fn amount(&self, rule: usize) -> Option<Decimal> {
+        self.money(rule, |places, tally| {
+            Some(match (places.own, tally.sum(places.any)?) {
+                (None, any) => any,
+                (own, any) => tally.sum(own)?.plus(&any),
+            })
+        })
+    }
+
+    fn notional(&self, rule: usize) -> Option<Decimal> {
+        self.money(rule, |places, tally| tally.sum(places.notional))
+    }
+
+    fn minute(&self, rule: usize) -> u32 {
+        self.requests(rule, |group| group.minute_span, |places| places.minute)
+    }
+
+    fn day(&self, rule: usize) -> u32 {
+        self.requests(rule, |group| group.day_span, |places| places.day)
     }
 }
 
 impl Seen<'_> {
+    fn money(
+        &self,
+        rule: usize,
+        of: impl FnOnce(Places, &Tally) -> Option<Decimal>,
+    ) -> Option<Decimal> {
+        let (number, group) = self.windows.tally.group(rule)?;
+        if !self.is_known(group.money_span) {
+            return None;
+        }
+        of(self.places(number, group), &self.windows.tally)
+    }
+
+    fn requests(
+        &self,
+        rule: usize,
+        span: fn(&Group) -> Option<usize>,
+        of: fn(Places) -> Option<u32>,
+    ) -> u32 {
+        match self.windows.tally.group(rule) {
+            Some((number, group)) if self.is_known(span(group)) => {
+                self.windows.tally.count(of(self.places(number, group)))
+            }
+            _ => u32::MAX,
+        }
+    }
+
+    fn is_known(&self, span: Option<usize>) -> bool {
+        span.is_none_or(|span| self.windows.knows(span))
+    }
+
+    fn places(&self, number: u32, group: &Group) -> Places {
+        self.places_of_class(number).unwrap_or_else(|| {
+            let [c, k, each_c, each_k] = group.per;
+            let (together, each) = (self.asker(c, k), self.asker(each_c, each_k));
+            self.windows
+                .tally
+                .places(number, together, each, self.market)
+        })
+    }
+
+    fn places_of_class(&self, number: u32) -> Option<Places> {
+        let groups = &self.class?.uses.groups;
+        let near = self.near.get();
+        let is_it = |at: &usize| groups.get(*at).is_some_and(|(group, _)| *group == number);
+        let at = [near, near + 1].into_iter().find(is_it);
+        let at = at.or_else(|| {
+            groups
+                .binary_search_by_key(&number, |(group, _)| *group)
+                .ok()
+        })?;
+        self.near.set(at);
+        groups.get(at).map(|(_, places)| *places)
+    }
+
     // None: somebody of whom nothing was let through.
     fn asker(&self, client: bool, key_set: bool) -> Option<Asker> {
         Some((
@@ -409,182 +426,45 @@ impl Seen<'_> {
     }
 }
 
-impl RuleSums {
-    fn of(rule: &Rule, spans: &mut Vec<Span>) -> Self {
-        let mut span = |ms: u64, wanted: bool| {
-            wanted.then(|| {
-                let known = spans.iter().position(|span| span.ms == ms);
-                known.unwrap_or_else(|| {
-                    spans.push(Span { ms, start: 0 });
-                    spans.len() - 1
-                })
-            })
-        };
-        Self {
-            per: [
-                rule.per_client(false),
-                rule.per_key_set(false),
-                rule.per_client(true),
-                rule.per_key_set(true),
-            ],
-            limits: [rule.window_amount.is_some(), rule.window_notional.is_some()],
-            money_span: span(rule.window_ms(), rule.has_window()),
-            minute_span: span(MINUTE_MS, rule.requests_per_minute.is_some()),
-            day_span: span(DAY_MS, rule.requests_per_day.is_some()),
-            ..Self::default()
-        }
-    }
-
-    const fn has_window(&self) -> bool {
-        self.money_span.is_some() || self.minute_span.is_some() || self.day_span.is_some()
-    }
-
-    fn uses(&self, rule: usize, client: u32, key_set: u32) -> impl Iterator<Item = Use> {
-        let [c, k, each_c, each_k] = self.per;
-        let asker = |by_client: bool, by_key_set: bool| {
-            (
-                if by_client { client } else { TOGETHER },
-                if by_key_set { key_set } else { TOGETHER },
-            )
-        };
-        let (together, each) = (asker(c, k), asker(each_c, each_k));
-        let uses = [
-            (self.money_span, What::Money, together),
-            (self.minute_span, What::Minute, each),
-            (self.day_span, What::Day, each),
-        ];
-        uses.into_iter().filter_map(move |(span, what, asker)| {
-            Some(Use {
-                span: span?,
-                rule,
-                what,
-                asker,
-            })
-        })
-    }
-
-    fn clear(&mut self, span: usize) {
-        if self.money_span == Some(span) {
-            self.amounts.clear();
-            self.notionals.clear();
-        }
-        if self.minute_span == Some(span) {
-            self.minute.clear();
-        }
-        if self.day_span == Some(span) {
-            self.day.clear();
-        }
-    }
-
-    fn count(&mut self, used: &Use, market: u32, act: &Act, adds: bool) {
-        match used.what {
-            What::Money => {
-                let [amount, notional] = self.limits;
-                if amount {
-                    change(&mut self.amounts, (used.asker, market), &act.amount, adds);
-                }
-                if notional {
-                    change(&mut self.notionals, used.asker, &act.notional, adds);
-                }
-            }
-            What::Minute => change_count(&mut self.minute, used.asker, adds),
-            What::Day => change_count(&mut self.day, used.asker, adds),
-        }
-    }
-}
-
-fn count(rules: &mut [RuleSums], classes: &[Class], act: &Act, span: usize, adds: bool) {
-    let Some(class) = classes.get(act.class as usize) else {
-        return;
-    };
-    for used in class.uses.iter().filter(|used| used.span == span) {
-        if let Some(sums) = rules.get_mut(used.rule) {
-            sums.count(used, class.market, act, adds);
-        }
-    }
-}
-
-fn change<K: std::hash::Hash + Eq>(
-    sums: &mut HashMap<K, Running>,
-    key: K,
-    value: &Option<Decimal>,
-    adds: bool,
-) {
-    let sum = sums.entry(key);
-    if adds {
-        sum.or_default().add(value.as_ref());
-    } else if let std::collections::hash_map::Entry::Occupied(mut sum) = sum {
-        sum.get_mut().take_off(value.as_ref());
-        if sum.get().entries == 0 {
-            sum.remove();
-        }
-    }
-}
-
-fn change_count(counts: &mut HashMap<Asker, u32>, asker: Asker, adds: bool) {
-    if adds {
-        let count = counts.entry(asker).or_insert(0);
-        *count = count.saturating_add(1);
-    } else if let Some(count) = counts.get_mut(&asker) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            counts.remove(&asker);
-        }
-    }
-}
-
-impl Default for Running {
-    fn default() -> Self {
-        Self {
-            sum: Decimal::zero(),
-            entries: 0,
-            unsaid: 0,
-        }
-    }
-}
-
-impl Running {
-    fn add(&mut self, value: Option<&Decimal>) {
-        self.entries += 1;
-        match value {
-            Some(value) => self.sum = self.sum.plus(value),
-            None => self.unsaid += 1,
-        }
-    }
-
-    fn take_off(&mut self, value: Option<&Decimal>) {
-        self.entries = self.entries.saturating_sub(1);
-        match value {
-            Some(value) => self.sum = self.sum.minus(value),
-            None => self.unsaid = self.unsaid.saturating_sub(1),
-        }
-    }
-
-    fn said(&self) -> Option<&Decimal> {
-        (self.unsaid == 0).then_some(&self.sum)
-    }
-}
-
-fn together_said(one: Option<&Running>, other: Option<&Running>) -> Option<Decimal> {
-    match (one, other) {
-        (None, None) => Some(Decimal::zero()),
-        (Some(only), None) | (None, Some(only)) => only.said().cloned(),
-        (Some(one), Some(other)) => Some(one.said()?.plus(other.said()?)),
+fn count(tally: &mut Tally, classes: &[Class], act: &Act, span: usize, adds: bool) {
+    if let Some(class) = classes.get(act.class as usize) {
+        let said = (act.amount.as_ref(), act.notional.as_ref());
+        tally.change(&class.uses, span, said, adds);
     }
 }
 
 impl Names {
-    fn of(&mut self, act: &Past) -> (u32, u32, u32) {
-        let market = (act.symbol.clone(), act.asset.clone());
-        let market = match market {
-            (None, None) => ANY_MARKET,
-            market => number(&mut self.markets, market),
-        };
-        (
-            number(&mut self.clients, act.client.clone()),
-            number(&mut self.key_sets, (act.venue.clone(), act.key_set.clone())),
-            market,
-        )
+    // As far as they have numbers: client, key set, market.
+    fn known(
+        &self,
+        [client, venue, key_set]: [&String; 3],
+        (symbol, asset): (&Option<String>, &Option<String>),
+    ) -> [Option<u32>; 3] {
+        [
+            self.clients.get(client).copied(),
+            self.key_sets
+                .get(&(venue.clone(), key_set.clone()))
+                .copied(),
+            match (symbol, asset) {
+                (None, None) => Some(ANY_MARKET),
+                (symbol, asset) => self.markets.get(&(symbol.clone(), asset.clone())).copied(),
+            },
+        ]
+    }
+
+    fn of(
+        &mut self,
+        [client, venue, key_set]: [&String; 3],
+        (symbol, asset): (&Option<String>, &Option<String>),
+    ) -> [u32; 3] {
+        [
+            number(&mut self.clients, client.clone()),
+            number(&mut self.key_sets, (venue.clone(), key_set.clone())),
+            match (symbol, asset) {
+                (None, None) => ANY_MARKET,
+                (symbol, asset) => number(&mut self.markets, (symbol.clone(), asset.clone())),
+            },
+        ]
     }
 }
 

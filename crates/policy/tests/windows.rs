@@ -170,7 +170,23 @@ fn of_interest(policy: &Policy, rule: usize, sums: Sums) -> Sums {
 
 // Runs a story through both; `same`: whether they have to be equal, or the windows only at least as strict.
 fn run(steps: Vec<Step>, known_from: UnixMillis, before: Vec<Past>, same: bool) {
-    let policy = Policy::parse(RULES).unwrap();
+    for rules in [RULES.to_owned(), twice()] {
+        run_under(&rules, steps.clone(), known_from, before.clone(), same);
+    }
+}
+
+// Each rule and another that counts the same, with other limits: they share their sums.
+fn twice() -> String {
+    let again = RULES
+        .replace("name = \"", "name = \"again ")
+        .replace("window_amount = \"12.5\"", "window_notional = \"50\"")
+        .replace("requests_per_minute = 3", "requests_per_minute = 2")
+        .replace("requests_per_day = 12\n", "");
+    format!("{RULES}\n{again}")
+}
+
+fn run_under(rules: &str, steps: Vec<Step>, known_from: UnixMillis, before: Vec<Past>, same: bool) {
+    let policy = Policy::parse(rules).unwrap();
     let recorded: Vec<Past> = before
         .iter()
         .filter(|act| act.at >= known_from)

@@ -119,10 +119,11 @@ pub struct Private {
     pub(crate) tag: &'static str,
 }
 
-// A parameter, or the place where the client had one that is ours. The place is kept: Binance signs bytes in their order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+// A parameter, by its place among those of the operation, so that what is shown and what is sent are one; or the place where
+// the client had one that is ours. The place is kept: Binance signs bytes in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slot {
-    Given(Parameter),
+    Given(usize),
     Timestamp,
     RecvWindow(Option<u32>),
     Nonce,
@@ -150,7 +151,7 @@ impl Private {
     /// The query as it will be sent, but for time, window and signature. What a digest and a judgement are over.
     #[must_use]
     pub fn judged_query(&self) -> Vec<u8> {
-        judged(&self.query)
+        self.judged(&self.query)
     }
 
     /// Lets the venue accept the request for at least `ms` after its time: for a signature that waits for a touch. Not part
@@ -173,20 +174,26 @@ impl Private {
     #[must_use]
     pub fn judged_body(&self) -> Vec<u8> {
         match &self.body {
-            Body::Form(slots) => judged(slots),
+            Body::Form(slots) => self.judged(slots),
             Body::Json(json) => json.to_text().into_bytes(),
         }
     }
-}
 
-fn judged(slots: &[Slot]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for slot in slots {
-        if let Slot::Given(parameter) = slot {
-            form::append(&mut out, &parameter.name, &parameter.value);
+    fn judged(&self, slots: &[Slot]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for Parameter { name, value } in self.given(slots) {
+            form::append(&mut out, name, value);
         }
+        out
     }
-    out
+
+    /// The parameters among some slots, in their order.
+    pub(crate) fn given<'a>(&'a self, slots: &'a [Slot]) -> impl Iterator<Item = &'a Parameter> {
+        slots.iter().filter_map(|slot| match slot {
+            Slot::Given(place) => self.operation.parameters.get(*place),
+            Slot::Timestamp | Slot::RecvWindow(_) | Slot::Nonce => None,
+        })
+    }
 }
 
 /// A request that lacks only its signatures.

@@ -3,9 +3,11 @@
 use touchkeep_core::{UnixMillis, time::rfc3339};
 
 use crate::{
-    Algorithm, CannotSign, Credential, Json, Moment, Part, Place, Private, Scheme, ToSign,
+    Algorithm, CannotSign, Credential, Json, Moment, Parameter, Part, Place, Private, Scheme,
+    ToSign,
     dialect::{Body, Slot, with_query},
     form,
+    reading::MAX_WINDOW_MS,
 };
 
 /// The scheme of a credential, if the venue has it.
@@ -93,7 +95,38 @@ impl Private {
 
     /// The query's parameters, where none of them is ours.
     pub(crate) fn given_query(&self) -> Vec<(&str, &str)> {
-        given(&self.query)
+        let given = self.given(&self.query);
+        given.map(|p| (p.name.as_str(), p.value.as_str())).collect()
+    }
+
+    /// The slots with our values in their places.
+    pub(crate) fn written<'a>(
+        &self,
+        slots: impl IntoIterator<Item = &'a Slot>,
+        now: UnixMillis,
+        window_ms: u32,
+        nonce: &str,
+    ) -> Vec<u8> {
+        let mut out = Vec::new();
+        for slot in slots {
+            if out.capacity() == 0 {
+                out.reserve(256);
+            }
+            match slot {
+                Slot::Given(place) => {
+                    if let Some(Parameter { name, value }) = self.operation.parameters.get(*place) {
+                        form::append(&mut out, name, value);
+                    }
+                }
+                Slot::Timestamp => form::append_number(&mut out, "timestamp", now.0),
+                Slot::RecvWindow(window) => {
+                    let window = window.unwrap_or(window_ms).min(MAX_WINDOW_MS);
+                    form::append_number(&mut out, "recvWindow", window.into());
+                }
+                Slot::Nonce => form::append(&mut out, "nonce", nonce),
+            }
+        }
+        out
     }
 
     /// Path and query as they are sent, where none of the parameters is ours.
@@ -170,16 +203,6 @@ impl Private {
     }
 }
 
-pub(crate) fn given(slots: &[Slot]) -> Vec<(&str, &str)> {
-    let mut pairs = Vec::new();
-    for slot in slots {
-        if let Slot::Given(parameter) = slot {
-            pairs.push((parameter.name.as_str(), parameter.value.as_str()));
-        }
-    }
-    pairs
-}
-
 /// `a=1&b=2`, percent-encoded.
 pub(crate) fn encoded(parameters: &[(&str, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -193,30 +216,6 @@ pub(crate) fn encoded(parameters: &[(&str, &str)]) -> Vec<u8> {
 pub(crate) fn raw(parameters: &[(&str, &str)]) -> String {
     let pairs: Vec<String> = parameters.iter().map(|(n, v)| format!("{n}={v}")).collect();
     pairs.join("&")
-}
-
-/// The slots with our values in their places.
-pub(crate) fn written<'a>(
-    slots: impl IntoIterator<Item = &'a Slot>,
-    now: UnixMillis,
-    window_ms: u32,
-    nonce: &str,
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
-    for slot in slots {
-        match slot {
-            Slot::Given(parameter) => form::append(&mut out, &parameter.name, &parameter.value),
-            Slot::Timestamp => form::append(&mut out, "timestamp", &now.0.to_string()),
-            Slot::RecvWindow(window) => {
-                let window = window
-                    .unwrap_or(window_ms)
-                    .min(crate::reading::MAX_WINDOW_MS);
-                form::append(&mut out, "recvWindow", &window.to_string());
-            }
-            Slot::Nonce => form::append(&mut out, "nonce", nonce),
-        }
-    }
-    out
 }
 
 /// The first two parts of a token (RFC 7515), without blanks.

@@ -5,7 +5,7 @@
 //! unusual (a raw space or quote, as ccxt sends them) is read, and everything is written again with only the unreserved
 //! characters of RFC 3986 bare. Bytes that already have that form come out as they went in.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
+use percent_encoding::percent_decode;
 
 use crate::{Parameter, Unreadable};
 
@@ -13,12 +13,6 @@ use crate::{Parameter, Unreadable};
 pub const MAX_BYTES: usize = 64 * 1024;
 /// Parameters that a query or a body may have.
 pub const MAX_PARAMETERS: usize = 128;
-
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
 
 /// Reads parameters, in their order.
 ///
@@ -31,7 +25,8 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Parameter>, Unreadable> {
     if bytes.is_empty() {
         return Ok(Vec::new());
     }
-    let mut read: Vec<Parameter> = Vec::new();
+    let pieces = bytes.iter().filter(|b| **b == b'&').count() + 1;
+    let mut read: Vec<Parameter> = Vec::with_capacity(pieces.min(MAX_PARAMETERS));
     for piece in bytes.split(|b| *b == b'&') {
         if read.len() == MAX_PARAMETERS {
             return Err(Unreadable::TooLong);
@@ -77,10 +72,54 @@ pub fn append(out: &mut Vec<u8>, name: &str, value: &str) {
     escape(out, value);
 }
 
-fn escape(out: &mut Vec<u8>, text: &str) {
-    for piece in utf8_percent_encode(text, ESCAPED) {
-        out.extend_from_slice(piece.as_bytes());
+/// The same with a number.
+pub fn append_number(out: &mut Vec<u8>, name: &str, value: u64) {
+    append(out, name, "");
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut left = value;
+    for (place, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + u8::try_from(left % 10).unwrap_or_default();
+        (left, at) = (left / 10, place);
+        if left == 0 {
+            break;
+        }
     }
+    out.extend_from_slice(digits.get(at..).unwrap_or_default());
+}
+
+// A table, because this is done with every byte of every request, and of its signature.
+#[expect(clippy::indexing_slicing, reason = "reckoned while it is compiled")]
+const BARE: [bool; 256] = {
+    let mut bare = [false; 256];
+    let mut byte = 0;
+    while byte < bare.len() {
+        bare[byte] = is_bare(byte as u8);
+        byte += 1;
+    }
+    bare
+};
+
+fn escape(out: &mut Vec<u8>, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |half: u8| HEX.get(usize::from(half)).copied().unwrap_or_default();
+    let bare = |byte: &u8| BARE.get(usize::from(*byte)).copied().unwrap_or_default();
+    let mut left = text.as_bytes();
+    out.reserve(left.len());
+    while let Some(at) = left.iter().position(|byte| !bare(byte)) {
+        let (plain, rest) = left.split_at(at);
+        out.extend_from_slice(plain);
+        let Some((byte, rest)) = rest.split_first() else {
+            return;
+        };
+        out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 0xf)]);
+        left = rest;
+    }
+    out.extend_from_slice(left);
+}
+
+const fn is_bare(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
 }
 
 fn text(raw: &[u8]) -> Result<String, Unreadable> {
@@ -119,7 +158,15 @@ fn is_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
     use super::*;
+
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~');
 
     fn again(bytes: &[u8]) -> Result<String, Unreadable> {
         let mut out = Vec::new();
@@ -133,6 +180,24 @@ mod tests {
     fn plain_bytes_stay_as_they_are() {
         let plain = "symbol=LTCBTC&side=BUY&s=%EF%BC%91~_-.&empty=";
         assert_eq!(again(plain.as_bytes()).as_deref(), Ok(plain));
+    }
+
+    // The standard library writes numbers, and the crate's escapes bytes, in ways of their own.
+    #[test]
+    fn numbers_and_bare_bytes_are_written_as_others_write_them() {
+        for number in [0, 7, 10, 999, 1_700_000_000_000, u64::MAX - 1, u64::MAX] {
+            let mut out = b"a=1".to_vec();
+            append_number(&mut out, "n", number);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("a=1&n={number}"));
+        }
+        let each = (0..=0x1000).filter_map(char::from_u32);
+        for c in each.chain(['\u{ff21}', '\u{10ffff}']) {
+            let text = format!("a{c}{c}b");
+            let escaped = utf8_percent_encode(&text, ESCAPED);
+            let mut out = Vec::new();
+            append(&mut out, "n", &text);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("n={escaped}"));
+        }
     }
 
     #[test]

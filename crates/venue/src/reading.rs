@@ -1,6 +1,8 @@
 //! Reading a request by a venue's table. What differs from venue to venue is told by [`Manner`]; the strictness is the same
 //! everywhere.
 
+use std::borrow::Cow;
+
 use crate::{
     Decoded, Json, Operation, OperationKind, Outgoing, Parameter, Private, Request, Unreadable,
     dialect::{Body, Slot, with_query},
@@ -92,14 +94,14 @@ impl Manner {
         Ok(self.private(operation, origin, query, body, &endpoint.tag))
     }
 
-    fn row_of(&self, request: &Request, body: &Given) -> Result<String, Unreadable> {
+    fn row_of<'a>(&self, request: &'a Request, body: &Given) -> Result<Cow<'a, str>, Unreadable> {
         match (self.row, body) {
             (Some((path, member)), Given::Json(json)) if path == request.path => {
                 let name = walk(json, member)?;
                 let name = name.ok_or_else(|| Unreadable::Value(member.into()))?;
-                Ok(format!("{path}#{name}"))
+                Ok(Cow::Owned(format!("{path}#{name}")))
             }
-            _ => Ok(request.path.clone()),
+            _ => Ok(Cow::Borrowed(&request.path)),
         }
     }
 
@@ -155,7 +157,10 @@ impl Manner {
             return Err(Unreadable::BodyOfGet);
         }
         let kind = content_type(request.content_type.as_deref().unwrap_or_default())?;
-        let known = self.bodies.iter().find(|known| **known == kind);
+        let known = self
+            .bodies
+            .iter()
+            .find(|known| known.eq_ignore_ascii_case(kind));
         match known.copied() {
             Some(FORM) => Ok(Given::Form(form::read(&request.body)?)),
             Some(_) => {
@@ -258,14 +263,6 @@ impl Manner {
             Meaning::Public => OperationKind::Read,
         };
         let mut operation = Operation::new(kind, self.id, method, &request.path, &endpoint.words);
-        let given = |p: &&Parameter| self.ours(&p.name).is_none();
-        operation.parameters = query.iter().filter(given).cloned().collect();
-        match body {
-            Given::Form(form) => operation
-                .parameters
-                .extend(form.iter().filter(given).cloned()),
-            Given::Json(json) => operation.parameters.extend(json.flat()),
-        }
         if let Some(shape) = &endpoint.shape {
             let said = Said {
                 shape,
@@ -281,27 +278,38 @@ impl Manner {
 
     fn private(
         &self,
-        operation: Operation,
+        mut operation: Operation,
         origin: &'static str,
         query: Vec<Parameter>,
         body: Given,
         tag: &'static str,
     ) -> Decoded {
+        let said = &mut operation.parameters;
+        said.reserve(query.len() + body.len());
+        let query = self.slots(query, said);
+        let body = match body {
+            Given::Form(form) => Body::Form(self.slots(form, said)),
+            Given::Json(json) => {
+                said.extend(json.flat());
+                Body::Json(json)
+            }
+        };
         Decoded::Private(Box::new(Private {
             operation,
             origin,
-            query: self.slots(query),
-            body: match body {
-                Given::Form(form) => Body::Form(self.slots(form)),
-                Given::Json(json) => Body::Json(json),
-            },
+            query,
+            body,
             tag,
         }))
     }
 
-    fn slots(&self, parameters: Vec<Parameter>) -> Vec<Slot> {
+    // What the client gave goes to what is said; what is ours leaves a place.
+    fn slots(&self, parameters: Vec<Parameter>, said: &mut Vec<Parameter>) -> Vec<Slot> {
         let slot = |parameter: Parameter| match self.ours(&parameter.name) {
-            None => Some(Slot::Given(parameter)),
+            None => {
+                said.push(parameter);
+                Some(Slot::Given(said.len() - 1))
+            }
             Some(Ours::Dropped) => None,
             Some(Ours::Time) => Some(Slot::Timestamp),
             Some(Ours::Window) => Some(Slot::RecvWindow(window(&parameter.value))),
@@ -327,11 +335,20 @@ pub(crate) enum Given {
     Json(Json),
 }
 
-fn content_type(given: &str) -> Result<String, Unreadable> {
+impl Given {
+    fn len(&self) -> usize {
+        match self {
+            Self::Form(form) => form.len(),
+            Self::Json(_) => 0,
+        }
+    }
+}
+
+fn content_type(given: &str) -> Result<&str, Unreadable> {
     let (kind, parameter) = given.split_once(';').unwrap_or((given, "charset=utf-8"));
     let utf8 = parameter.trim().eq_ignore_ascii_case("charset=utf-8");
     if utf8 {
-        Ok(kind.trim().to_ascii_lowercase())
+        Ok(kind.trim())
     } else {
         Err(Unreadable::ContentType)
     }
@@ -341,7 +358,8 @@ pub(crate) fn exact_case<'a>(
     name: &str,
     mut names: impl Iterator<Item = &'a str>,
 ) -> Result<(), Unreadable> {
-    let plain = name.split(['[', '.']).next().unwrap_or_default();
+    let end = name.bytes().position(|b| matches!(b, b'[' | b'.'));
+    let plain = end.and_then(|end| name.get(..end)).unwrap_or(name);
     let other = |known: &str| known.eq_ignore_ascii_case(plain) && known != name;
     if names.any(other) {
         return Err(Unreadable::NameCase(name.to_owned()));

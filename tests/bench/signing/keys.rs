@@ -13,9 +13,9 @@ use aws_lc_rs::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use touchkeep_core::ApiSecret;
 use touchkeep_pipeline::private_key;
-use touchkeep_venue::{Algorithm, Request, Venue, binance::Binance, coinbase::Coinbase};
+use touchkeep_venue::{Algorithm, Private, Request, Venue, binance::Binance, coinbase::Coinbase};
 
-use super::{ROUNDS, drafted, median, order, per_call, row};
+use super::{NOW, ROUNDS, decoded, drafted, median, order, per_call, row};
 
 const CALLS: u32 = 500;
 
@@ -41,15 +41,16 @@ pub(super) fn keys() {
 
 fn beside_the_bare_one(key: &Key) {
     let stays = private_key::Stays::read(&key.secret, key.algorithm).unwrap();
-    let whole = |now: u64| {
-        let to_sign = drafted(key.venue, &key.request, key.algorithm, now);
+    let private = decoded(key.venue, &key.request);
+    let signed = |private: &Private, now: u64| {
+        let to_sign = drafted(key.venue, private, key.algorithm, now);
         let signature = stays.sign(to_sign.payload());
         to_sign.seal(&[signature.unwrap()]).unwrap()
     };
-    let payload = drafted(key.venue, &key.request, key.algorithm, 1)
-        .payload()
-        .to_vec();
-    let (mut bare, mut anew, mut signing, mut ours) = (vec![], vec![], vec![], vec![]);
+    let payload = drafted(key.venue, &private, key.algorithm, NOW);
+    let payload = payload.payload().to_vec();
+    let (mut bare, mut anew, mut signing) = (vec![], vec![], vec![]);
+    let (mut ours, mut whole) = (vec![], vec![]);
     for _ in 0..ROUNDS {
         bare.push(per_call(CALLS, |_| (key.bare)(black_box(&payload))));
         anew.push(per_call(CALLS, |_| {
@@ -58,7 +59,11 @@ fn beside_the_bare_one(key: &Key) {
         }));
         signing.push(per_call(CALLS, |_| drop(black_box(stays.sign(&payload)))));
         ours.push(per_call(CALLS, |i| {
-            drop(black_box(whole(1_700_000_000_000 + u64::from(i))))
+            drop(black_box(signed(black_box(&private), NOW + u64::from(i))));
+        }));
+        whole.push(per_call(CALLS, |i| {
+            let private = decoded(key.venue, black_box(&key.request));
+            drop(black_box(signed(&private, NOW + u64::from(i))));
         }));
     }
     let limit = median(&mut bare);
@@ -69,7 +74,8 @@ fn beside_the_bare_one(key: &Key) {
     );
     row("  a key that is read for each signature", &mut anew, limit);
     row("  a key that stays, stack wiped", &mut signing, limit);
-    row("  decode, draft, that, seal", &mut ours, limit);
+    row("  build and sign: draft, that, seal", &mut ours, limit);
+    row("  and decoded and classified before", &mut whole, limit);
 }
 
 fn pem(der: &[u8]) -> ApiSecret {

@@ -1,10 +1,13 @@
 //! Signatures of a PKCS#11 token: through our driver, which has the module in a process of its own and verifies each signature,
-//! beside `C_Sign` in the process that asks. The token is SoftHSM's.
+//! beside `C_Sign` in the process that asks. The session is kept, as it is between requests. Beside that what cannot be done
+//! without: the way to another process and back over two pipes, and the verification. The token is SoftHSM's.
 
 use std::{
     fs,
+    hint::black_box,
+    io::{Read, Write},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
     time::Instant,
 };
 
@@ -20,7 +23,9 @@ use cryptoki::{
 };
 use tempfile::TempDir;
 use touchkeep_core::Pin;
-use touchkeep_device::{Algorithm, Auth, Device, KeyInfo, Provision, SignatureScheme, TouchPolicy};
+use touchkeep_device::{
+    Algorithm, Auth, Device, KeyInfo, Provision, SignatureScheme, TouchPolicy, public::verifies,
+};
 use touchkeep_device_pkcs11::{Launch, Options, Pkcs11Device, tokens};
 use touchkeep_tests::binary;
 
@@ -31,6 +36,9 @@ const PIN: &str = "271828";
 const CALLS: u32 = 200;
 /// What this program is asked to be, in a process that sees the token.
 const BARE: &str = "bare-c-sign";
+const ECHO: &str = "echo";
+/// What a question and an answer have, about.
+const FRAME_BYTES: usize = 512;
 const MESSAGE: &[u8] = b"symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1";
 
 /// Measures and prints.
@@ -65,20 +73,60 @@ pub(super) fn token() {
     ] {
         let made = device.generate_request_key(algorithm, TouchPolicy::Never, Auth::Pin(&pin));
         let key = made.unwrap();
-        let (mut bare, mut ours) = (vec![], vec![]);
+        let mut sign = |auth| device.sign(&key.key, scheme, MESSAGE, auth).unwrap();
+        let signature = sign(Auth::Pin(&pin));
+        let (mut bare, mut ours, mut anew) = (vec![], vec![], vec![]);
+        let (mut way, mut verifying) = (vec![], vec![]);
+        let mut echo = Echo::start();
         for _ in 0..ROUNDS {
             bare.push(in_a_process(&config, name, &key));
-            ours.push(per_call(CALLS, |_| {
-                drop(
-                    device
-                        .sign(&key.key, scheme, MESSAGE, Auth::Pin(&pin))
-                        .unwrap(),
-                );
+            ours.push(per_call(CALLS, |_| drop(sign(Auth::Nothing))));
+            anew.push(per_call(CALLS / 10, |_| drop(sign(Auth::Pin(&pin)))));
+            way.push(per_call(CALLS, |_| echo.there_and_back()));
+            verifying.push(per_call(CALLS, |_| {
+                assert!(verifies(scheme, black_box(&key.spki), MESSAGE, &signature));
             }));
         }
         let limit = median(&mut bare);
         row(&format!("bare C_Sign, {name} (SoftHSM)"), &mut bare, limit);
         row("  through the driver, and verified", &mut ours, limit);
+        row("  of that: to a process and back", &mut way, limit);
+        row("  of that: verifying", &mut verifying, limit);
+        row("  with the PIN proved for each signature", &mut anew, limit);
+    }
+}
+
+/// A process that gives back what it got.
+struct Echo(Child);
+
+impl Echo {
+    fn start() -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([ECHO, "", ""]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+
+    fn there_and_back(&mut self) {
+        let mut frame = [7; FRAME_BYTES];
+        let (stdin, stdout) = (self.0.stdin.as_mut(), self.0.stdout.as_mut());
+        stdin.unwrap().write_all(&frame).unwrap();
+        stdout.unwrap().read_exact(&mut frame).unwrap();
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().unwrap();
+    }
+}
+
+fn echo() {
+    let (mut from, mut to) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let mut frame = [0; FRAME_BYTES];
+    while from.read_exact(&mut frame).is_ok() {
+        to.write_all(&frame).and_then(|()| to.flush()).unwrap();
     }
 }
 
@@ -123,10 +171,11 @@ pub(super) fn is_bare() -> bool {
     let [_, what, name, id] = &*arguments else {
         return false;
     };
-    if what != BARE {
-        return false;
+    match &**what {
+        BARE => println!("{}", bare(name, id)),
+        ECHO => echo(),
+        _ => return false,
     }
-    println!("{}", bare(name, id));
     true
 }
 

@@ -6,6 +6,7 @@
 //! a passphrase is typed no device is in use, so that a question that nobody answers keeps nobody else waiting.
 
 mod failure;
+mod kept;
 mod modules;
 mod open;
 mod pins;
@@ -23,13 +24,14 @@ use touchkeep_device::{Auth, DeviceError, KeyRef, SecretDemand, TouchPolicy};
 use touchkeep_locked::on_wiped_stack;
 use touchkeep_wire::{Failure, Question};
 
-use self::pins::Pins;
 pub(crate) use self::{
     failure::device_failure,
+    kept::Place,
     modules::{Module, ModuleEntry, why_missed},
     open::{Connected, Opened, connected, known, tokens, yubikeys},
     pins::Session,
 };
+use self::{kept::KeptTokens, pins::Pins};
 use crate::prompts::{Prompts, Reply};
 
 /// A cached touch may not be asked for; the question comes up once the device is seen to wait.
@@ -42,6 +44,7 @@ pub(crate) struct Devices {
     turn: Arc<Mutex<()>>,
     asking: std::sync::Mutex<HashMap<String, Arc<Mutex<()>>>>,
     pins: Arc<Pins>,
+    kept: Arc<KeptTokens>,
     prompts: Prompts,
     secret_within: Duration,
 }
@@ -125,19 +128,22 @@ impl Devices {
             turn: Arc::default(),
             asking: std::sync::Mutex::default(),
             pins: Arc::default(),
+            kept: Arc::default(),
             prompts,
             secret_within,
         }
     }
 
-    /// Forgets every PIN.
+    /// Forgets every PIN, and logs tokens out that stayed logged in.
     pub(crate) fn forget(&self) {
         self.pins.forget_all();
+        self.kept.forget();
     }
 
-    /// Forgets the PIN of a device.
+    /// Forgets the PIN of a device, and logs tokens out that stayed logged in.
     pub(crate) fn forget_pin(&self, serial: &str) {
         self.pins.forget(serial);
+        self.kept.forget();
     }
 
     /// The serial numbers of devices whose PINs are kept.
@@ -160,6 +166,73 @@ impl Devices {
         open: impl FnOnce() -> Result<Opened, Failed> + Send + 'static,
         work: impl FnOnce(&mut Opened, Auth<'_>) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Failed> {
+        self.used(what, open, work, None).await
+    }
+
+    /// The same for a job that comes again and again: a token that may stays logged in for the next time.
+    ///
+    /// # Errors
+    /// As there. A token that has lost its login meanwhile is opened anew.
+    pub(crate) async fn with_kept<T: Send + 'static>(
+        &self,
+        what: Use,
+        place: Place,
+        open: impl FnOnce() -> Result<Opened, Failed> + Send + 'static,
+        work: impl Fn(&mut Opened, Auth<'_>) -> Result<T, Failed> + Send + Sync + 'static,
+    ) -> Result<T, Failed> {
+        let work = Arc::new(work);
+        if let Some(worked) = self.in_kept(&what, &place, Arc::clone(&work)).await? {
+            return Ok(worked);
+        }
+        let work = move |device: &mut Opened, auth: Auth<'_>| work(device, auth);
+        self.used(what, open, work, Some(place)).await
+    }
+
+    // None where nothing was kept, or it lost its login before it did anything.
+    async fn in_kept<T: Send + 'static>(
+        &self,
+        what: &Use,
+        place: &Place,
+        work: Arc<impl Fn(&mut Opened, Auth<'_>) -> Result<T, Failed> + Send + Sync + 'static>,
+    ) -> Result<Option<T>, Failed> {
+        let Some(serial) = what.serial.clone() else {
+            return Ok(None);
+        };
+        let _asking = self.asking(what).await;
+        let session = self.pins.session();
+        let turn = self.quiet().await;
+        let Some(token) = self.kept.take(place, (&self.pins, &serial, session)) else {
+            return Ok(None);
+        };
+        let (pins, kept, place) = (
+            Arc::clone(&self.pins),
+            Arc::clone(&self.kept),
+            place.clone(),
+        );
+        let worked = blocking(move || {
+            let mut device = Opened::Pkcs11(token);
+            let result = work(&mut device, Auth::Nothing);
+            // Any failure ends the login.
+            if let (Ok(_), Opened::Pkcs11(token)) = (&result, device) {
+                kept.put(&place, token, (&pins, &serial, session));
+            }
+            drop(turn);
+            result
+        });
+        match worked.await? {
+            Ok(worked) => Ok(Some(worked)),
+            Err(Failed::Device(DeviceError::NeedsSecret | DeviceError::Removed)) => Ok(None),
+            Err(failed) => Err(failed),
+        }
+    }
+
+    async fn used<T: Send + 'static>(
+        &self,
+        what: Use,
+        open: impl FnOnce() -> Result<Opened, Failed> + Send + 'static,
+        work: impl FnOnce(&mut Opened, Auth<'_>) -> Result<T, Failed> + Send + 'static,
+        stays: Option<Place>,
+    ) -> Result<T, Failed> {
         let _asking = self.asking(&what).await;
         let session = self.pins.session();
         let (mut device, secret, touch) = {
@@ -172,14 +245,19 @@ impl Devices {
         let kept = matches!(given, Given::Pin(_))
             .then(|| what.serial.clone())
             .flatten();
-        let pins = Arc::clone(&self.pins);
+        let (pins, kept_tokens) = (Arc::clone(&self.pins), Arc::clone(&self.kept));
+        let key = what.key.clone();
         let worked = blocking(move || {
+            let stays = stays.filter(|_| key.is_some_and(|key| device.keep(&key)));
             let result = work(&mut device, given.auth());
             if let (Some(serial), Given::Pin(pin)) = (&kept, &given) {
                 match &result {
                     Ok(_) => pins.keep(serial, pin, session),
                     Err(failed) if failed.leaves_pin_good() => {}
                     Err(_) => pins.forget(serial),
+                }
+                if let (Ok(_), Some(place), Opened::Pkcs11(token)) = (&result, stays, device) {
+                    kept_tokens.put(&place, token, (&pins, serial, session));
                 }
             }
             // Whoever gave up waiting has not freed the device: that is over only now.

@@ -80,6 +80,17 @@ impl Opened {
         }
     }
 
+    /// Has it stay logged in after its next use with this key, where it may. Whether it does.
+    pub(crate) fn keep(&mut self, key: &KeyRef) -> bool {
+        match self {
+            Self::Pkcs11(token) if token.may_stay(key) => {
+                token.keep_session();
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// What it asks for, before a key of it is known.
     pub(crate) fn first_demand(&mut self) -> Result<SecretDemand, DeviceError> {
         let any = self

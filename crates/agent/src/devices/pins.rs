@@ -30,6 +30,11 @@ impl Pins {
         String::from_utf8(kept.to_vec()).ok().map(Pin::new)
     }
 
+    /// Whether the PIN of a device is known.
+    pub(super) fn knows(&self, serial: &str) -> bool {
+        self.lock().by_serial.contains_key(serial)
+    }
+
     /// The session that runs.
     pub(super) fn session(&self) -> Session {
         self.lock().session

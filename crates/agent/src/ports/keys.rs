@@ -21,7 +21,8 @@ use crate::{
     calls::items::RequestKey,
     consent::{challenge, consent_with},
     devices::{
-        Connected, Devices, Failed, Module, Opened, Use, blocking, connected, known, why_missed,
+        Connected, Devices, Failed, Module, Opened, Place, Use, blocking, connected, known,
+        why_missed,
     },
     failure,
     method::scheme_of,
@@ -128,8 +129,7 @@ impl VaultKeys {
         let (opener, key) = (self.opener(device)?, key.clone());
         Ok(move || {
             let mut opened = opener()?;
-            opened.device().recall(&key);
-            holds(opened.device().info(), &key)?;
+            is_there(&mut opened, &key)?;
             Ok(opened)
         })
     }
@@ -308,9 +308,18 @@ impl Keys for VaultKeys {
             let enrolled = self.device(*device)?;
             let opener = self.opener_for(&enrolled, info)?;
             let what = use_of_key(&enrolled, info, self.running.why(request));
-            let signed = self.devices.with(what, opener, move |device, auth| {
-                job(device.device(), auth).map_err(Failed::Device)
-            });
+            let modules = self.agent.upgrade().map(|agent| agent.modules());
+            let place = Place {
+                device: enrolled.id,
+                modules: modules.unwrap_or_default(),
+            };
+            let info = info.clone();
+            let signed = self
+                .devices
+                .with_kept(what, place, opener, move |device, auth| {
+                    is_there(device, &info)?;
+                    job(device.device(), auth).map_err(Failed::Device)
+                });
             signed.await.map_err(key_error)
         })
     }
@@ -384,6 +393,12 @@ pub(crate) async fn unseal(
         },
     );
     opened.await.map_err(|failed| failed.failure(&label))
+}
+
+// Whether a device has a request key as the vault says it.
+fn is_there(opened: &mut Opened, key: &KeyInfo) -> Result<(), DeviceError> {
+    opened.device().recall(key);
+    holds(opened.device().info(), key)
 }
 
 // Any writer of the vault can change what it says of a request key, and whether a touch of it counts as consent hangs on

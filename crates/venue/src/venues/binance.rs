@@ -12,7 +12,7 @@ use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Transport, Unreadable, Venue, VenueInfo,
     dialect::{Body, Slot},
-    drafting::{scheme_of, written},
+    drafting::scheme_of,
     reading::{FORM, MAX_WINDOW_MS, Manner, Ours},
     table::{Table, table},
     venue::Facts,
@@ -102,21 +102,22 @@ fn drafted(
         Body::Json(_) => &[],
     };
     let has = |wanted: fn(&Slot) -> bool| private.query.iter().chain(in_body).any(wanted);
-    let mut added = Vec::with_capacity(2);
-    if !has(|slot| matches!(slot, Slot::RecvWindow(_))) {
-        added.push(Slot::RecvWindow(None));
-    }
-    if !has(|slot| matches!(slot, Slot::Timestamp)) {
-        added.push(Slot::Timestamp);
-    }
-    let (to_query, to_body) = if in_body.is_empty() {
-        (added.as_slice(), &[][..])
+    let window_is_there = has(|slot| matches!(slot, Slot::RecvWindow(_)));
+    let time_is_there = has(|slot| matches!(slot, Slot::Timestamp));
+    let added: &[Slot] = match (window_is_there, time_is_there) {
+        (false, false) => &[Slot::RecvWindow(None), Slot::Timestamp],
+        (false, true) => &[Slot::RecvWindow(None)],
+        (true, false) => &[Slot::Timestamp],
+        (true, true) => &[],
+    };
+    let (to_query, to_body): (&[Slot], &[Slot]) = if in_body.is_empty() {
+        (added, &[])
     } else {
-        (&[][..], added.as_slice())
+        (&[], added)
     };
     let (query, body) = (
-        written(private.query.iter().chain(to_query), now, window, ""),
-        written(in_body.iter().chain(to_body), now, window, ""),
+        private.written(private.query.iter().chain(to_query), now, window, ""),
+        private.written(in_body.iter().chain(to_body), now, window, ""),
     );
     let place = if body.is_empty() {
         Place::Query("signature")
@@ -124,6 +125,8 @@ fn drafted(
         Place::Form("signature")
     };
     let payload = [query.as_slice(), body.as_slice()].concat();
-    let headers = vec![(KEY_HEADER, api_key.to_owned())];
+    // The content type comes to it.
+    let mut headers = Vec::with_capacity(2);
+    headers.push((KEY_HEADER, api_key.to_owned()));
     private.to_sign(query, body, headers, vec![scheme.part(payload, place)])
 }

@@ -17,7 +17,6 @@ use crate::{
 use crate::{
     Counter, Json,
     dialect::{Body, Slot},
-    drafting::written,
     reading::{FORM, JSON, Ours, Query},
 };
 use aws_lc_rs::digest::{Context, SHA256};
@@ -103,7 +102,7 @@ fn body(private: &Private, nonce: &str) -> Vec<u8> {
             if !slots.contains(&Slot::Nonce) {
                 slots.insert(0, Slot::Nonce);
             }
-            written(&slots, UnixMillis(0), 0, nonce)
+            private.written(&slots, UnixMillis(0), 0, nonce)
         }
         Body::Json(json) => {
             let mut all = vec![("nonce".to_owned(), Json::Text(nonce.to_owned()))];

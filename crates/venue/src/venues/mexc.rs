@@ -14,7 +14,7 @@ use crate::{
 use crate::{
     Json,
     dialect::Slot,
-    drafting::{encoded, written},
+    drafting::encoded,
     reading::{JSON, MAX_WINDOW_MS, Ours, Query},
 };
 
@@ -76,7 +76,7 @@ impl Venue for Mexc {
             query.push(Slot::Timestamp);
         }
         let window = moment.window_ms.clamp(1, MAX_WINDOW_MS);
-        let query = written(&query, moment.now, window, "");
+        let query = private.written(&query, moment.now, window, "");
         let headers = vec![
             ("X-MEXC-APIKEY", credential.key.to_owned()),
             ("Content-Type", JSON.to_owned()),
