@@ -88,10 +88,14 @@ mod tests {
         let child = Command::new("sleep").args(["60", "0"]).arg0(&long).spawn();
         let mut child = child.unwrap();
         let folder = Folder::open(i32::try_from(child.id()).unwrap()).unwrap();
-        assert_eq!(
-            folder.read("cmdline").unwrap(),
-            format!("{long}\0{}\0{}\0", 60, 0).into_bytes()
-        );
+        // `spawn` returns before the new program's words are where the kernel reads them.
+        let words = loop {
+            match folder.read("cmdline").unwrap() {
+                words if words.is_empty() => std::thread::yield_now(),
+                words => break words,
+            }
+        };
+        assert_eq!(words, format!("{long}\0{}\0{}\0", 60, 0).into_bytes());
         child.kill().and_then(|()| child.wait()).unwrap();
     }
 
