@@ -20,7 +20,9 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use touchkeep_tests::{Bus, Card, Dunst, Home, Person, Running, Screen, binary, wait_for};
+use touchkeep_tests::{
+    Bus, Card, Dunst, Home, Person, Running, Screen, binary, installed_in, wait_for,
+};
 
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// What the test person types.
@@ -773,9 +775,7 @@ fn a_pcscd_that_hangs_up_is_one_that_refuses() {
 fn an_agent_whose_program_was_replaced_says_so() {
     let mut home = Home::new(None);
     home.kill_agent();
-    let program = home.path("touchkeep");
-    fs::copy(binary("touchkeep"), &program).unwrap();
-    let mut agent = Command::new(&program);
+    let mut agent = Command::new(installed_in(&home.path("")));
     agent
         .arg("agent")
         .envs(home.environment())
@@ -784,6 +784,6 @@ fn an_agent_whose_program_was_replaced_says_so() {
     wait_for("the agent", || {
         std::os::unix::net::UnixStream::connect(home.paths().agent_socket()).ok()
     });
-    fs::remove_file(&program).unwrap();
+    fs::remove_file(home.path("touchkeep-agent")).unwrap();
     assert_eq!(asked(&home).level("agent.program"), "warning");
 }

@@ -22,8 +22,8 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use touchkeep_tests::{
-    Canary, Card, Found, Home, Person, Running, Venue, assert_nothing, binary, http, need_root,
-    search_files, search_memory, wait_for,
+    Canary, Card, Found, Home, Person, Running, Venue, assert_nothing, http, installed_in,
+    need_root, search_files, search_memory, wait_for,
 };
 
 const ADDRESS: &str = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
@@ -381,9 +381,8 @@ fn programs_of_the_same_user_cannot_look_into_the_agent() {
     need_root();
     let user = ["--reuid=65534", "--regid=65534", "--clear-groups"];
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("touchkeep");
     // Where the build is, that user may not come.
-    std::fs::copy(binary("touchkeep"), &program).unwrap();
+    let program = installed_in(folder.path());
     let owned = Command::new("chown")
         .args(["-R", "65534:65534"])
         .arg(folder.path())

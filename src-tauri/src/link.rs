@@ -1,7 +1,6 @@
 //! The link to the agent: made when it can be, kept while it holds, and the one place where the agent's news arrive.
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +11,9 @@ use std::{
 use serde::Serialize;
 use tauri::{AppHandle, Emitter, Manager};
 use tokio::sync::Mutex as AsyncMutex;
-use touchkeep_client::{Connection, Event, FrontEnd, Paths, front_end::Events, start_on_demand};
+use touchkeep_client::{
+    Connection, Event, FrontEnd, Paths, front_end::Events, installed, start_on_demand,
+};
 use touchkeep_core::PromptId;
 use touchkeep_wire::{Answer, Call, Prompt, PromptClosed};
 
@@ -76,7 +77,7 @@ impl Link {
     pub(crate) async fn start(&self) -> Result<(), Trouble> {
         let mut held = self.connection.lock().await;
         if held.is_none() {
-            start_on_demand(&agent_program(), self.paths()?, NAME).await?;
+            start_on_demand(&installed::agent_program()?, self.paths()?, NAME).await?;
             self.link(&mut held).await?;
         }
         Ok(())
@@ -185,13 +186,4 @@ async fn listen(app: AppHandle, mut events: Events) {
         link.changed();
     }
     link.lost().await;
-}
-
-// Beside our own program, else whatever the PATH has.
-fn agent_program() -> PathBuf {
-    let beside = std::env::current_exe().map(|exe| exe.with_file_name("touchkeep"));
-    beside
-        .ok()
-        .filter(|program| program.is_file())
-        .unwrap_or_else(|| PathBuf::from("touchkeep"))
 }

@@ -35,6 +35,16 @@ impl Trouble {
     }
 }
 
+// What the link to the agent needs is not there.
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self {
+            agent: false,
+            failure,
+        }
+    }
+}
+
 impl From<CallError> for Trouble {
     fn from(error: CallError) -> Self {
         Self {

@@ -49,6 +49,16 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
+/// Copies of the command line's two files, in a folder where another user may come, or that a test may change. The one that
+/// is typed.
+#[must_use]
+pub fn installed_in(folder: &Path) -> PathBuf {
+    for name in ["touchkeep", "touchkeep-agent"] {
+        std::fs::copy(binary(name), folder.join(name)).unwrap();
+    }
+    folder.join("touchkeep")
+}
+
 /// Waits for a condition.
 ///
 /// # Panics
@@ -477,7 +487,7 @@ impl Home {
             [] => self.touchkeep(),
             [program, args @ ..] => {
                 let mut command = Command::new(program);
-                command.args(args).arg(binary("touchkeep"));
+                command.args(args).arg(binary("touchkeep-agent"));
                 command.envs(self.environment());
                 command
             }

@@ -43,16 +43,30 @@ const NEXT: &str = "next";
 /// Which questions are answered here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answering {
-    /// What a command of ours brings up: PINs and passphrases, and whether the program that started it may have a value.
-    /// What other programs ask for stays for whoever watches them.
-    OwnOnly,
+    /// What a command of ours with this number brings up: PINs and passphrases, and whether the program that started it may
+    /// have a value. What other programs ask for stays for whoever watches them.
+    Of(u32),
     /// Everything.
     Everything,
 }
 
-/// Answers PIN, passphrase and touch questions until the connection ends.
-pub(crate) async fn answer_secrets(answers: Connection, events: Events, output: Output) {
-    watch(answers, events, output, Answering::OwnOnly, false).await;
+impl Answering {
+    fn covers(self, request: &Question) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Of(pid) => matches!(request, Question::Use(request) if request.pid == pid),
+        }
+    }
+}
+
+/// Answers PIN, passphrase and touch questions until the connection ends, and what this process's own calls bring up.
+pub(crate) async fn answer_own(answers: Connection, events: Events, output: Output) {
+    answer_for(std::process::id(), answers, events, output).await;
+}
+
+/// The same for what the calls of another process bring up.
+pub(crate) async fn answer_for(pid: u32, answers: Connection, events: Events, output: Output) {
+    watch(answers, events, output, Answering::Of(pid), false).await;
 }
 
 /// Answers everything until the connection ends, or after one request with `once`. Returns whether the last one was approved.
@@ -161,10 +175,7 @@ impl Desk {
     }
 
     fn opened(&mut self, prompt: Box<Prompt>, answering: Answering) {
-        let leaves = is_request(&prompt.question)
-            && answering == Answering::OwnOnly
-            && !is_own(&prompt.question);
-        if leaves {
+        if is_request(&prompt.question) && !answering.covers(&prompt.question) {
             return;
         }
         if let Question::Touch { device, why } = &prompt.question {
@@ -361,11 +372,6 @@ fn ask_secret_of(
         Question::Touch { .. } | Question::Approval(_) | Question::Use(_) => return None,
     };
     ask_secret(terminal, &label, stop, until)
-}
-
-// Whether a command of this process brought the question up.
-fn is_own(question: &Question) -> bool {
-    matches!(question, Question::Use(request) if request.pid == std::process::id())
 }
 
 fn ask_secret(

@@ -1,4 +1,5 @@
-//! `touchkeep`: the command line. The same binary can also be the agent (`touchkeep agent`).
+//! `touchkeep-agent`: the agent, and every verb of the command line. What is typed is `touchkeep`, a small program
+//! (`touchkeep.rs`), which does itself what programs call all the time and becomes this one for the rest.
 //!
 //! Data goes to stdout, talk to stderr, prompts to the terminal or the desktop. Exit codes: 0 done, 1 refused or findings,
 //! 2 usage, 3 locked or no device, 4 damaged or not authentic.
@@ -20,26 +21,30 @@ mod args;
 mod commands;
 mod demo;
 mod front_end;
-mod layout;
-mod output;
 mod session;
 mod terminal;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use clap::Parser;
+use touchkeep_client::installed;
 use touchkeep_core::Code;
-use touchkeep_wire::Failure;
+use touchkeep_values::{hide_memory, layout, output};
 
 use crate::{args::Cli, output::Output};
 
 fn main() -> ExitCode {
-    let cli = match Cli::read(std::env::args_os().collect::<Vec<_>>()) {
+    let (typed, by) = typed(std::env::args_os());
+    let cli = match Cli::try_parse_from(&typed) {
         Ok(cli) => cli,
-        Err(error) => return misused(&error),
+        Err(error) => return misused(&error, &typed),
     };
     let output = Output::new(cli.global.json);
-    match hide_memory().and_then(|()| commands::run(cli, output)) {
+    let fits = by.map_or(Ok(()), |by| installed::is_of_one_version(&by));
+    match fits
+        .and_then(|()| hide_memory())
+        .and_then(|()| commands::run(cli, output))
+    {
         Ok(code) => code,
         Err(failure) => {
             output.failure(&failure);
@@ -48,10 +53,23 @@ fn main() -> ExitCode {
     }
 }
 
+// What a person typed, and of which version the small program is, where that was it which was typed.
+fn typed(words: impl Iterator<Item = OsString>) -> (Vec<OsString>, Option<String>) {
+    let mut words = words.skip(1).peekable();
+    let by = words.peek().and_then(|word| {
+        let version = word.to_str()?.strip_prefix(installed::HANDED_OVER)?;
+        Some(version.to_owned())
+    });
+    let rest = words.skip(usize::from(by.is_some()));
+    // It is called what is typed, in its usage, too.
+    let typed = std::iter::once(installed::COMMAND.into()).chain(rest);
+    (typed.collect(), by)
+}
+
 // `run` says with 125 whatever is not the program's own status.
-fn misused(error: &clap::Error) -> ExitCode {
+fn misused(error: &clap::Error, typed: &[OsString]) -> ExitCode {
     let _closed = error.print();
-    let is_run = std::env::args_os().nth(1).is_some_and(|verb| verb == "run");
+    let is_run = typed.get(1).is_some_and(|verb| verb == "run");
     match error.exit_code() {
         0 => ExitCode::SUCCESS,
         _ if is_run => ExitCode::from(touchkeep_inject::program::FAILED),
@@ -59,11 +77,25 @@ fn misused(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// PINs are typed here, too: no core dump of this process, and no look into it by other programs of the user.
-fn hide_memory() -> Result<(), Failure> {
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| {
-        let what =
-            format!("the operating system does not let this program protect its memory: {error}");
-        Failure::new(Code::System, what, "")
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &[&str]) -> (Vec<OsString>, Option<String>) {
+        typed(words.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn what_was_handed_over_reads_as_it_was_typed() {
+        let (typed, by) = read(&["touchkeep", "--handed-over-by=1.2.3", "run", "--", "x"]);
+        assert_eq!(typed, ["touchkeep", "run", "--", "x"]);
+        assert_eq!(by.as_deref(), Some("1.2.3"));
+        let (typed, by) = read(&["/usr/bin/touchkeep-agent", "status"]);
+        assert_eq!(
+            (typed, by),
+            (vec!["touchkeep".into(), "status".into()], None)
+        );
+        let (typed, by) = read(&["x", "run", "--handed-over-by=1"]);
+        assert_eq!((typed.len(), by), (3, None));
+    }
 }

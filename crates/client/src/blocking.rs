@@ -86,7 +86,7 @@ pub fn ask<C: Call>(
     Ok(parse(answer)?)
 }
 
-fn connect(socket: &Path) -> Result<UnixStream, ConnectError> {
+pub(crate) fn connect(socket: &Path) -> Result<UnixStream, ConnectError> {
     check_folder(socket)?;
     let stream = UnixStream::connect(socket).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ConnectError::NotRunning,

@@ -4,7 +4,7 @@
 //! not this user's: the folder, the socket's owner and the process behind it are all checked, because whoever could put a
 //! socket of his own there would be handed PINs.
 //!
-//! Read in this order: [`paths`], [`folder`], [`connection`], [`front_end`], [`start`],
+//! Read in this order: [`paths`], [`folder`], [`installed`], [`connection`], [`front_end`], [`start`],
 //! [`blocking`].
 
 #![cfg_attr(
@@ -23,6 +23,7 @@ pub mod connection;
 pub mod folder;
 pub mod frames;
 pub mod front_end;
+pub mod installed;
 pub mod paths;
 pub mod start;
 
@@ -30,4 +31,4 @@ pub use connection::{CallError, ConnectError, Connection};
 pub use folder::FolderError;
 pub use front_end::{Event, FrontEnd};
 pub use paths::{NoHome, Paths};
-pub use start::{StartError, start_on_demand};
+pub use start::{StartError, start_on_demand, start_without_runtime};

@@ -6,14 +6,15 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
-use tokio::time::Instant;
 use touchkeep_core::Code;
 use touchkeep_wire::Failure;
 
 use crate::{
+    blocking,
     connection::{ConnectError, Connection},
     folder,
     paths::Paths,
@@ -70,12 +71,12 @@ impl StartError {
     }
 }
 
-/// Connects to the agent; where none runs, starts `<exe> agent --background` and waits for it.
+/// Connects to the agent; where none runs, starts `<program> agent --background` and waits for it.
 ///
 /// # Errors
 /// When there is none and none could be started.
 pub async fn start_on_demand(
-    exe: &Path,
+    program: &Path,
     paths: &Paths,
     name: &str,
 ) -> Result<Connection, StartError> {
@@ -84,29 +85,53 @@ pub async fn start_on_demand(
         Err(ConnectError::NotRunning) => {}
         other => return Ok(other?),
     }
-    let mut child = spawn(exe, paths)?;
+    let mut child = spawn(program, paths)?;
     let deadline = Instant::now() + START_TIMEOUT;
-    let log = || paths.log_file().display().to_string();
     loop {
         match Connection::connect(&socket, name).await {
             Err(ConnectError::NotRunning) => {}
             other => return Ok(other?),
         }
-        // An agent that lost the race against another one ends with 0: then the other one answers.
-        if let Some(status) = child.try_wait().map_err(StartError::Spawn)?
-            && !status.success()
-        {
-            return Err(StartError::Ended { status, log: log() });
-        }
-        if Instant::now() >= deadline {
-            return Err(StartError::Silent { log: log() });
-        }
+        still_starts(&mut child, deadline, paths)?;
         tokio::time::sleep(TRY_EVERY).await;
     }
 }
 
+/// Starts `<program> agent --background`, and waits until an agent listens; for a process that has no runtime.
+///
+/// # Errors
+/// When none could be started, or what listens is not this user's.
+pub fn start_without_runtime(program: &Path, paths: &Paths) -> Result<(), StartError> {
+    let socket = paths.agent_socket();
+    let mut child = spawn(program, paths)?;
+    let deadline = Instant::now() + START_TIMEOUT;
+    loop {
+        match blocking::connect(&socket) {
+            Err(ConnectError::NotRunning) => {}
+            other => return Ok(other.map(drop)?),
+        }
+        still_starts(&mut child, deadline, paths)?;
+        thread::sleep(TRY_EVERY);
+    }
+}
+
+// Whether there is something to wait for.
+fn still_starts(child: &mut Child, deadline: Instant, paths: &Paths) -> Result<(), StartError> {
+    let log = || paths.log_file().display().to_string();
+    // An agent that lost the race against another one ends with 0: then the other one answers.
+    if let Some(status) = child.try_wait().map_err(StartError::Spawn)?
+        && !status.success()
+    {
+        return Err(StartError::Ended { status, log: log() });
+    }
+    if Instant::now() >= deadline {
+        return Err(StartError::Silent { log: log() });
+    }
+    Ok(())
+}
+
 // The agent leaves our session by itself (setsid) as its first act: a child cannot be told to from here without `unsafe`.
-fn spawn(exe: &Path, paths: &Paths) -> Result<Child, StartError> {
+fn spawn(program: &Path, paths: &Paths) -> Result<Child, StartError> {
     folder::make(&paths.data).map_err(|error| StartError::Connect(error.into()))?;
     let log = OpenOptions::new()
         .create(true)
@@ -114,7 +139,7 @@ fn spawn(exe: &Path, paths: &Paths) -> Result<Child, StartError> {
         .mode(0o600)
         .open(paths.log_file())
         .map_err(StartError::Spawn)?;
-    Command::new(exe)
+    Command::new(program)
         .args(["agent", "--background"])
         .current_dir("/")
         .stdin(Stdio::null())

@@ -50,7 +50,7 @@ pub(super) fn token() {
     let folder = tempfile::tempdir().unwrap();
     let config = store(&folder);
     let launch = || Launch {
-        program: binary("touchkeep"),
+        program: binary("touchkeep-agent"),
         args: vec!["agent".into(), "pkcs11-host".into()],
         env: vec![("SOFTHSM2_CONF".into(), config.clone().into_os_string())],
     };

@@ -13,6 +13,8 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use touchkeep_core::text::visible;
 
+use super::folder::Folder;
+
 /// What the kernel writes after the path of a file that has been removed or replaced.
 const DELETED: &str = " (deleted)";
 /// Files whose hash is remembered.
@@ -25,8 +27,19 @@ pub(crate) struct Executable {
     path: PathBuf,
     deleted: bool,
     file: FileId,
+    hands: Hands,
     elsewhere: bool,
 }
+
+// Whose a file is, and who else may write to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Hands {
+    owner: u32,
+    writers: u32,
+}
+
+/// Group and others (inode(7)).
+const OTHER_WRITERS: u32 = 0o022;
 
 // A file and its state: the inode cannot be another's while a process runs it, and a change of it changes the times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,11 +53,15 @@ struct FileId {
 impl Executable {
     /// What a process runs; none where that may not be looked at.
     pub(crate) fn of(pid: i32) -> Option<Self> {
-        let link = Path::new("/proc").join(pid.to_string());
-        let path = std::fs::read_link(link.join("exe")).ok()?;
-        let meta = std::fs::metadata(link.join("exe")).ok()?;
+        Self::of_process(pid, &Folder::open(pid)?)
+    }
+
+    /// The same for a process whose folder is open.
+    pub(super) fn of_process(pid: i32, folder: &Folder) -> Option<Self> {
+        let path = folder.link("exe")?;
+        let meta = folder.target("exe")?;
         let text = path.to_string_lossy();
-        let deleted = text.ends_with(DELETED) || meta.nlink() == 0;
+        let deleted = text.ends_with(DELETED) || meta.st_nlink == 0;
         let path = text
             .strip_suffix(DELETED)
             .map_or(path.clone(), PathBuf::from);
@@ -52,8 +69,12 @@ impl Executable {
             pid,
             path,
             deleted,
-            file: FileId::of(&meta),
-            elsewhere: mounts(&link).as_ref() != own_mounts(),
+            file: FileId::of_stat(&meta),
+            hands: Hands {
+                owner: meta.st_uid,
+                writers: meta.st_mode & OTHER_WRITERS,
+            },
+            elsewhere: folder.link(MOUNTS).as_ref() != own_mounts(),
         })
     }
 
@@ -67,11 +88,17 @@ impl Executable {
         }
     }
 
+    /// Whether the process whose folder this is lives and runs this file, which was not removed or replaced since.
+    pub(super) fn is_still_in(&self, folder: &Folder) -> bool {
+        folder.target("exe").is_some_and(|now| {
+            self.file.is_same(FileId::of_stat(&now)) && (self.deleted || now.st_nlink > 0)
+        })
+    }
+
     /// What this process runs.
     pub(crate) fn own() -> Option<&'static Self> {
         static OWN: OnceLock<Option<Executable>> = OnceLock::new();
-        OWN.get_or_init(|| Self::of(i32::try_from(std::process::id()).ok()?))
-            .as_ref()
+        OWN.get_or_init(|| Self::of(own_pid()?)).as_ref()
     }
 
     /// Its path, as it was when the process was started.
@@ -102,6 +129,16 @@ impl Executable {
     /// Whether two processes run what was at the same path.
     pub(crate) fn is_at(&self, other: &Self) -> bool {
         !self.elsewhere && !other.elsewhere && self.path == other.path
+    }
+
+    /// Whether it has this name in the folder of the other.
+    pub(crate) fn is_beside(&self, other: &Self, name: &str) -> bool {
+        !self.elsewhere && !other.elsewhere && self.path == other.path.with_file_name(name)
+    }
+
+    /// Whether it belongs to the owner of the other, and nobody may write to it who may not write to the other.
+    pub(crate) const fn is_in_the_same_hands(&self, other: &Self) -> bool {
+        self.hands.owner == other.hands.owner && self.hands.writers & !other.hands.writers == 0
     }
 
     /// Whether a process runs a script with this, as its arguments say it: alone or after exactly the options of the script's
@@ -146,13 +183,16 @@ impl Executable {
 }
 
 // The mount namespace of a process: where another one is in force, a path may mean another file.
-fn mounts(process: &Path) -> Option<PathBuf> {
-    std::fs::read_link(process.join("ns/mnt")).ok()
-}
+const MOUNTS: &str = "ns/mnt";
 
 fn own_mounts() -> Option<&'static PathBuf> {
     static OWN: OnceLock<Option<PathBuf>> = OnceLock::new();
-    OWN.get_or_init(|| mounts(Path::new("/proc/self"))).as_ref()
+    let own = || Folder::open(own_pid()?)?.link(MOUNTS);
+    OWN.get_or_init(own).as_ref()
+}
+
+fn own_pid() -> Option<i32> {
+    i32::try_from(std::process::id()).ok()
 }
 
 impl FileId {
@@ -166,6 +206,15 @@ impl FileId {
             inode: meta.ino(),
             size: meta.size(),
             changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+
+    fn of_stat(meta: &rustix::fs::Stat) -> Self {
+        Self {
+            device: meta.st_dev,
+            inode: meta.st_ino,
+            size: meta.st_size.cast_unsigned(),
+            changed: (meta.st_ctime, meta.st_ctime_nsec.cast_signed()),
         }
     }
 }

@@ -5,8 +5,11 @@
 //! The kernel does not lie about any of it, and a process of the same user can still make another one ask in its place. It
 //! tells programs apart that do not attack each other, and it tells a person what he is being asked about.
 
+mod ancestors;
 mod executable;
+mod folder;
 mod held;
+mod installation;
 mod pin;
 mod process;
 
@@ -14,12 +17,12 @@ use std::sync::Arc;
 
 use tokio::net::UnixStream;
 
+use self::{ancestors::Looked, installation::is_our_own, pin::Pin, process::unit};
 pub(crate) use self::{
     executable::{Executable, Hashes},
     held::Held,
     process::{Process, Terminal},
 };
-use self::{pin::Pin, process::unit};
 
 /// Parents that are looked at.
 const MAX_CHAIN: usize = 12;
@@ -73,7 +76,7 @@ impl Caller {
 
     // Whoever only passes on what another asks for is not the client.
     fn pinned(pid: i32, pin: Pin, passes_on: impl Fn(&Process) -> bool) -> Self {
-        let chain = family(pid);
+        let (chain, unit) = family(pid, &passes_on);
         // What was read is of the process that asks only if that still lives: until then its number is nobody else's.
         if !pin.lives() {
             return Self::unknown();
@@ -89,7 +92,7 @@ impl Caller {
             },
             client,
             chain: chain.into_iter().skip(at.unwrap_or(0)).collect(),
-            unit: unit(pid),
+            unit,
             shared: false,
             pin: Some(pin),
         }
@@ -188,42 +191,45 @@ fn is_held_and_same(process: &Process, pin: &Pin) -> bool {
     process.runs_the_same() && pin.lives()
 }
 
-/// A process and its parents, innermost first, each still the child's parent after it was looked at.
-fn family(pid: i32) -> Vec<Process> {
-    let mut family: Vec<Process> = Vec::new();
-    let mut next = pid;
-    while next > 1 && family.len() < MAX_CHAIN {
-        let Some(one) = Process::look(next) else {
-            break;
-        };
-        // A parent that ended meanwhile has left its number to somebody else.
-        let still_parent = family
-            .last()
-            .is_none_or(|child| process::parent(child.pid) == Some(next));
-        if !still_parent {
-            break;
-        }
-        next = one.parent;
-        family.push(one);
-    }
-    family
+// A process and its parents, innermost first, and the unit of the first. Whoever passes on, and the client after it, are looked
+// at now.
+fn family(pid: i32, passes_on: impl Fn(&Process) -> bool) -> (Vec<Process>, Option<String>) {
+    let (family, is_whole) = parents(pid, &passes_on);
+    let family = if is_whole {
+        family
+    } else {
+        // Somebody ended, or has another parent than a moment ago.
+        ancestors::forget();
+        parents(pid, &passes_on).0
+    };
+    let unit = family.first().and_then(|one| unit(&one.folder));
+    (family.into_iter().map(|one| one.process).collect(), unit)
 }
 
-// Our own command line asks for whoever started it. It protects its memory, so that where the agent is not root its
-// executable cannot be looked at; then its name has to do. That gives nothing away: whoever could take the name could start
-// the real one.
-fn is_our_own(process: &Process) -> bool {
-    let Some(own) = Executable::own() else {
-        return false;
-    };
-    match &process.executable {
-        Some(executable) => executable.is_same_file(own) || executable.is_at(own),
-        None => own.file_name().is_some_and(|name| {
-            // The kernel keeps 15 bytes of a name.
-            let kept: String = name.chars().take(15).collect();
-            process.name == kept
-        }),
+// Up to the first one that there is, or to where the line breaks off.
+fn parents(pid: i32, passes_on: impl Fn(&Process) -> bool) -> (Vec<Looked>, bool) {
+    let mut family: Vec<Looked> = Vec::new();
+    let mut next = pid;
+    let mut is_found = false;
+    while next > 1 && family.len() < MAX_CHAIN {
+        let looked = if is_found {
+            Looked::lately(next)
+        } else {
+            Looked::now(next)
+        };
+        // A parent that ended meanwhile has left its number to somebody else.
+        let parent = looked.filter(|one| {
+            let child = family.last();
+            child.is_none_or(|child| one.process.is_parent(&child.process, &child.folder))
+        });
+        let Some(one) = parent else {
+            return (family, false);
+        };
+        is_found |= !passes_on(&one.process);
+        next = one.process.parent;
+        family.push(one);
     }
+    (family, true)
 }
 
 #[cfg(test)]
@@ -347,6 +353,34 @@ mod tests {
 
     #[test]
     fn a_process_that_is_gone_has_no_family() {
-        assert!(family(i32::MAX).is_empty());
+        assert!(family(i32::MAX, |_| false).0.is_empty());
+    }
+
+    #[test]
+    fn a_parent_that_became_another_program_is_shown_as_that_at_once() {
+        let mut pair = shell_with_child();
+        let names = |child| {
+            let (family, _) = family(child, |_| false);
+            family.into_iter().map(|one| one.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(pair.child)[..2], ["sleep", "sh"]);
+        pair.shell_becomes_another();
+        assert_eq!(names(pair.child)[..2], ["sleep", "cat"]);
+    }
+
+    #[test]
+    fn a_parent_that_ended_is_not_shown_and_who_took_its_place_is() {
+        let mut pair = shell_with_child();
+        let shell = pair.shell();
+        let pids = |child| {
+            let (family, _) = family(child, |_| false);
+            family.into_iter().map(|one| one.pid).collect::<Vec<_>>()
+        };
+        assert_eq!(pids(pair.child)[1], shell);
+        pair.shell.kill().and_then(|()| pair.shell.wait()).unwrap();
+        let now = pids(pair.child);
+        let parent = Process::look(pair.child).unwrap().parent;
+        assert!(!now.contains(&shell), "{now:?}");
+        assert!(parent <= 1 || now[1] == parent, "{now:?}");
     }
 }

@@ -1,10 +1,8 @@
 //! One process, as `/proc` shows it (proc(5)).
 
-use std::path::Path;
-
 use touchkeep_core::text::visible;
 
-use super::Executable;
+use super::{Executable, folder::Folder};
 
 /// A process, as it was when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,19 +33,32 @@ pub(crate) struct Terminal {
 impl Process {
     /// Looks at a process; none where it is gone.
     pub(crate) fn look(pid: i32) -> Option<Self> {
-        let before = Stat::read(pid)?;
-        let executable = Executable::of(pid);
-        // The same process before and after, so that the executable is its own.
-        let after = Stat::read(pid)?;
-        (before.started == after.started).then_some(Self {
+        Self::look_in(pid, &Folder::open(pid)?)
+    }
+
+    /// Looks at the process whose folder this is.
+    pub(super) fn look_in(pid: i32, folder: &Folder) -> Option<Self> {
+        let executable = Executable::of_process(pid, folder);
+        let stat = Stat::read(folder)?;
+        Some(Self {
             pid,
-            name: visible(&after.name),
-            started: after.started,
-            parent: after.parent,
+            name: visible(&stat.name),
+            started: stat.started,
+            parent: stat.parent,
             executable,
-            session: after.session,
-            tty: after.tty,
+            session: stat.session,
+            tty: stat.tty,
         })
+    }
+
+    /// Whether it is the parent that `child`, which was looked at before, named then. `of_child` is the child's folder.
+    pub(super) fn is_parent(&self, child: &Self, of_child: &Folder) -> bool {
+        // A process is older than its children, and what is older than the child has had its number since before the child
+        // named it. What is not surely older may have been given the number of a parent that ended; then the child names
+        // another one by now. A start is told to a hundredth of a second.
+        child.parent == self.pid
+            && (self.started < child.started
+                || Stat::read(of_child).is_some_and(|now| now.parent == self.pid))
     }
 
     /// Whether this is still the process that it was, running the same program.
@@ -75,7 +86,7 @@ impl Process {
     /// The session of the terminal that it belongs to, while whoever began that session lives.
     pub(crate) fn terminal(&self) -> Option<Terminal> {
         let name = terminal_name(self.tty)?;
-        let leader = Stat::read(self.session)?;
+        let leader = Stat::of(self.session)?;
         (leader.session == self.session && leader.tty == self.tty).then_some(Terminal {
             name,
             session: self.session,
@@ -109,13 +120,17 @@ impl Terminal {
 
     /// Whether whoever began the session still lives.
     pub(crate) fn is_open(&self) -> bool {
-        Stat::read(self.session).is_some_and(|leader| leader.started == self.leader_started)
+        Stat::of(self.session).is_some_and(|leader| leader.started == self.leader_started)
     }
 }
 
 impl Stat {
-    fn read(pid: i32) -> Option<Self> {
-        Self::parse(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+    fn of(pid: i32) -> Option<Self> {
+        Self::read(&Folder::open(pid)?)
+    }
+
+    fn read(folder: &Folder) -> Option<Self> {
+        Self::parse(&folder.read("stat")?)
     }
 
     // A name may hold blanks and brackets, so the last bracket ends it. Fields are numbered from 1 in proc(5): 4 ppid,
@@ -136,16 +151,9 @@ impl Stat {
     }
 }
 
-/// The parent of a process, now.
-pub(super) fn parent(pid: i32) -> Option<i32> {
-    Stat::read(pid).map(|stat| stat.parent)
-}
-
 /// The systemd unit of a process: the innermost `.service` or `.scope` of its control group.
-pub(super) fn unit(pid: i32) -> Option<String> {
-    let groups =
-        std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("cgroup")).ok()?;
-    unit_in(&groups)
+pub(super) fn unit(folder: &Folder) -> Option<String> {
+    unit_in(&String::from_utf8(folder.read("cgroup")?).ok()?)
 }
 
 fn unit_in(groups: &str) -> Option<String> {
@@ -178,6 +186,45 @@ mod tests {
     #[test]
     fn a_process_that_is_gone_cannot_be_looked_at() {
         assert!(Process::look(i32::MAX).is_none());
+    }
+
+    #[test]
+    fn a_parent_is_told_from_who_got_its_number() {
+        use std::process::{Command, Stdio};
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let of_child = Folder::open(pid).unwrap();
+        let seen = Process::look_in(pid, &of_child).unwrap();
+        let own = Process::look(seen.parent).unwrap();
+        assert!(own.is_parent(&seen, &of_child));
+        // As young as the child, and still its parent: the child says so.
+        let as_young = Process {
+            started: seen.started,
+            ..own.clone()
+        };
+        assert!(as_young.is_parent(&seen, &of_child));
+        // Given the number of a parent that has ended since the child was looked at: the child has another one by now.
+        let orphan = Process {
+            parent: 1_000_000,
+            ..seen.clone()
+        };
+        let heir = Process {
+            pid: 1_000_000,
+            started: seen.started + 1,
+            ..own.clone()
+        };
+        assert!(!heir.is_parent(&orphan, &of_child));
+        // Nobody's parent but who is named.
+        let older = Process {
+            pid: own.pid + 1,
+            started: 0,
+            ..own
+        };
+        assert!(!older.is_parent(&seen, &of_child));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        // The child is gone, too, so that nobody can say.
+        assert!(!as_young.is_parent(&seen, &of_child));
     }
 
     #[test]

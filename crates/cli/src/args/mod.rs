@@ -4,7 +4,6 @@ mod add;
 mod agent;
 mod audit;
 mod backup;
-mod credential;
 mod demo;
 mod device;
 mod env;
@@ -16,20 +15,17 @@ mod list;
 mod policy;
 mod proxy;
 mod recover;
-mod run;
-mod values;
 mod venue;
 mod webhook;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 pub(crate) use add::{Add, Edit, KeyForm, Kind, Secrets};
 pub(crate) use agent::{Agent, AgentVerb};
 pub(crate) use audit::{Audit, Filter, Format};
 pub(crate) use backup::Backup;
-pub(crate) use credential::{Credential, Docker, Git};
 pub(crate) use demo::Demo;
 pub(crate) use device::Device;
 pub(crate) use env::Env;
@@ -41,8 +37,7 @@ pub(crate) use list::List;
 pub(crate) use policy::{Explain, Policy};
 pub(crate) use proxy::{Bounds, Exec, Proxy};
 pub(crate) use recover::Recover;
-pub(crate) use run::{Inject, Mask, Read, Run, RunMonitor};
-pub(crate) use values::Values;
+pub(crate) use touchkeep_values::args::{Global, Values};
 pub(crate) use venue::Venue;
 pub(crate) use webhook::{Verify, Webhook};
 
@@ -63,17 +58,6 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) verb: Verb,
-}
-
-/// For every verb.
-#[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct Global {
-    /// Print JSON on stdout.
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Never ask anything: fail instead.
-    #[arg(long, global = true)]
-    pub(crate) no_interaction: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -342,6 +326,9 @@ pub(crate) enum Verb {
     /// The names of items, for completions.
     #[command(hide = true)]
     ItemsForCompletion,
+    /// Answer on the terminal what the parent's call brings up.
+    #[command(hide = true, name = touchkeep_values::ask::ANSWER)]
+    AnswerForParent,
 }
 
 fn arm_time(text: &str) -> Result<u64, String> {
@@ -353,13 +340,152 @@ fn arm_time(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use clap::CommandFactory;
+    use proptest::{collection::vec, prelude::*, sample::select};
 
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    // What the quick parser makes of it, where it does, and whether the tree makes the same of it.
+    fn is_plain(line: &[OsString]) -> bool {
+        let Some((global, verb)) = touchkeep_values::args::quick(line) else {
+            return false;
+        };
+        let quick = Cli {
+            global,
+            verb: Verb::Values(verb),
+        };
+        let all = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+        assert_eq!(format!("{all:?}"), format!("{quick:?}"), "{line:?}");
+        true
+    }
+
+    #[test]
+    fn what_programs_type_is_plain() {
+        let typed = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        for line in [
+            "touchkeep read tk://prod/a/secret",
+            "touchkeep --no-interaction read tk://prod/a/secret --out f",
+            "touchkeep run --env-file .env -- sh -c x --json",
+            "touchkeep run -q --no-mask -- true",
+            "touchkeep run --mount K=tk://prod/a/secret,reads=1 --mask=exact -- -x -- y",
+            "touchkeep run-monitor 3 foreground sh --json -- x",
+            "touchkeep inject -i a -o b",
+            "touchkeep inject",
+            "touchkeep credential-process aws prod/aws",
+            "touchkeep credential git --item prod/g --host github.com get",
+            "touchkeep credential docker --registry ghcr.io=prod/g get",
+        ] {
+            assert!(is_plain(&typed(line)), "{line}");
+        }
+        for line in [
+            "touchkeep status --json",
+            "touchkeep run",
+            "touchkeep run true",
+            "touchkeep run --help",
+            "touchkeep read",
+            "touchkeep read --force a",
+            "touchkeep nothing",
+            "touchkeep",
+        ] {
+            assert!(!is_plain(&typed(line)), "{line}");
+        }
+    }
+
+    const VERBS: [&[&str]; 9] = [
+        &["read"],
+        &["run"],
+        &["run"],
+        &["run-monitor"],
+        &["inject"],
+        &["credential", "aws"],
+        &["credential", "git"],
+        &["credential-process", "docker"],
+        &["credential"],
+    ];
+    const WORDS: [&str; 48] = [
+        "--json",
+        "--no-interaction",
+        "--no-newline",
+        "--out",
+        "--out=f",
+        "--out=",
+        "--force",
+        "--env-file",
+        "--env-file=-e",
+        "--mount",
+        "--mount=K=tk://a/b/c",
+        "--no-mask",
+        "--mask",
+        "--mask=exact",
+        "--mask=odd",
+        "encoded",
+        "exact",
+        "-q",
+        "--quiet",
+        "-qq",
+        "--in",
+        "-i",
+        "-ifile",
+        "-o",
+        "-o=x",
+        "--item",
+        "--item=a/b",
+        "--host",
+        "--host=h",
+        "--username",
+        "--username=u",
+        "--registry",
+        "--registry=h=a/b",
+        "get",
+        "list",
+        "aws",
+        "git",
+        "read",
+        "tk://prod/a/secret",
+        "3",
+        "foreground",
+        "-",
+        "--",
+        "",
+        "-h",
+        "--help",
+        "-1",
+        "é",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn both_parsers_are_of_one_opinion(
+            before in vec(select(&["--json", "--no-interaction", "-h"][..]), 0..2),
+            verb in select(&VERBS[..]),
+            words in vec(select(&WORDS[..]), 0..7),
+        ) {
+            let words = before.iter().chain(verb).chain(&words);
+            let line = std::iter::once(&"touchkeep").chain(words).map(OsString::from);
+            is_plain(&line.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn words_that_are_no_text_are_left_to_the_tree_but_in_programs() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = || OsString::from_vec(vec![0xff]);
+        let line = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let mut run = line(&["touchkeep", "run", "--", "x"]);
+        run.push(odd());
+        assert!(is_plain(&run));
+        let mut read = line(&["touchkeep", "read"]);
+        read.push(odd());
+        assert!(!is_plain(&read));
     }
 
     // Every verb that can be typed, with the words that lead to it.

@@ -5,17 +5,17 @@ use std::{collections::BTreeMap, path::Path, process::ExitCode};
 use serde::Serialize;
 use touchkeep_core::{ClientId, Clock, Code, SystemClock, time};
 use touchkeep_inject::program::{self, Program};
+use touchkeep_values::ask::call_once;
 use touchkeep_wire::{
     AddClient, BindClient, ClientSummary, Failure, ListClients, OpenClient, RevokeClient,
 };
 use zeroize::Zeroizing;
 
-use super::{Context, Done, NAME};
+use super::{Context, Done};
 use crate::{
     args::{Bounds, Exec, Global, Proxy},
     layout,
     output::Output,
-    session::call_once,
 };
 
 /// What `proxy add` prints: the one time that the token is shown.
@@ -137,7 +137,7 @@ fn only(client: &ClientSummary) -> String {
 
 /// Becomes the program. Its token ends with this process, and so with the program.
 pub(super) fn exec(args: Exec, global: Global, output: Output) -> Done {
-    match prepare(args, global, output) {
+    match prepare(args, global) {
         Ok(program) => {
             let error = program.exec();
             output.failure(&Failure::new(Code::System, error.to_string(), ""));
@@ -150,7 +150,7 @@ pub(super) fn exec(args: Exec, global: Global, output: Output) -> Done {
     }
 }
 
-fn prepare(args: Exec, global: Global, output: Output) -> Result<Program, Failure> {
+fn prepare(args: Exec, global: Global) -> Result<Program, Failure> {
     let own = args
         .command
         .first()
@@ -163,7 +163,7 @@ fn prepare(args: Exec, global: Global, output: Output) -> Result<Program, Failur
         venues: args.bounds.venue,
         kinds: args.bounds.kind,
     };
-    let opened = call_once(NAME, &open, global, output)?;
+    let opened = call_once(&open, global)?;
     let nothing = || Failure::new(Code::Invalid, "there is no program to run", "");
     let mut program = Program::new(args.command).ok_or_else(nothing)?;
     for variable in opened.variables {

@@ -11,7 +11,7 @@ use super::{Done, NAME};
 use crate::{
     layout::{USUAL_WIDTH, width, wrap},
     output::{Output, Style},
-    session::{self, Session},
+    session::Session,
 };
 
 /// How long the agent may look: each of its checks has a shorter end of its own.
@@ -33,7 +33,7 @@ pub(super) async fn doctor(all: bool, output: Output) -> Done {
 }
 
 async fn diagnosis() -> Diagnosis {
-    let paths = match session::paths() {
+    let paths = match touchkeep_values::ask::paths() {
         Ok(paths) => paths,
         Err(failure) => {
             let findings = vec![unreachable(&failure)];

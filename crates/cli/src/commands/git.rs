@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
-use touchkeep_client::blocking;
+use touchkeep_client::{blocking, installed};
 use touchkeep_core::Code;
+use touchkeep_values::write_out;
 use touchkeep_wire::{Failure, ItemOutline, OutlineCopy};
 
-use super::{Done, NAME, values::write_out};
+use super::{Done, NAME};
 use crate::{args::GitVerb, output::Output};
 
 const ATTRIBUTES: &str = "merge=touchkeep diff=touchkeep -text";
@@ -36,9 +37,8 @@ fn install(pattern: &str, output: Output) -> Done {
         ));
     }
     let top = PathBuf::from(run_git(&["rev-parse", "--show-toplevel"])?);
-    let exe = std::env::current_exe()
-        .map_err(|error| Failure::new(Code::System, error.to_string(), ""))?;
-    let exe = quoted(&exe.display().to_string());
+    let command = installed::beside(installed::COMMAND)?;
+    let command = quoted(&command.display().to_string());
     run_git(&[
         "config",
         "--local",
@@ -49,13 +49,13 @@ fn install(pattern: &str, output: Output) -> Done {
         "config",
         "--local",
         "merge.touchkeep.driver",
-        &format!("{exe} git merge-driver %A %B"),
+        &format!("{command} git merge-driver %A %B"),
     ])?;
     run_git(&[
         "config",
         "--local",
         "diff.touchkeep.textconv",
-        &format!("{exe} git show"),
+        &format!("{command} git show"),
     ])?;
     // What is shown depends on whether the vault is open, so nothing of it is kept.
     run_git(&["config", "--local", "diff.touchkeep.cachetextconv", "false"])?;
@@ -114,7 +114,7 @@ fn show(path: &Path) -> Done {
     let call = OutlineCopy {
         path: absolute.display().to_string(),
     };
-    let paths = crate::session::paths();
+    let paths = touchkeep_values::ask::paths();
     let outline = paths.ok().and_then(|paths| {
         blocking::ask(
             &paths.agent_socket(),

@@ -92,7 +92,7 @@ _touchkeep_items() {
 
 /// Prints the names of items, one a line; nothing while the vault is locked or no agent runs. Asks nobody and starts nothing.
 pub(super) async fn items(name: &str) -> Done {
-    let paths = crate::session::paths()?;
+    let paths = touchkeep_values::ask::paths()?;
     let filter = ItemFilter::default();
     if let Ok(connection) = Connection::connect(&paths.agent_socket(), name).await
         && let Ok(items) = connection.call(FindItems { filter }).await

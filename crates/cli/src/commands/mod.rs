@@ -1,9 +1,9 @@
 //! One function per verb; each asks the agent and shows the answer.
 
+mod answer;
 mod audit;
 mod backup;
 mod clients;
-mod credential;
 mod device;
 mod doctor;
 mod env;
@@ -18,12 +18,9 @@ mod manual;
 mod paper;
 mod passphrases;
 mod policy;
-mod read;
 mod recover;
 mod remind;
-mod run;
 mod service;
-mod values;
 mod vault;
 mod venue;
 mod webhook;
@@ -32,22 +29,17 @@ use std::process::ExitCode;
 
 use touchkeep_client::FrontEnd;
 use touchkeep_core::{Code, text::visible};
+use touchkeep_values::{Done, NAME};
 use touchkeep_wire::{EndRests, Failure};
 
 use crate::{
-    args::{AgentVerb, Audit, Cli, Global, Proxy, Values, Verb},
+    args::{AgentVerb, Audit, Cli, Global, Proxy, Verb},
     demo, front_end,
     output::Output,
     session::Session,
 };
 
 pub(crate) use audit::{render_row, render_verdict};
-
-/// What the agent calls this front end.
-const NAME: &str = concat!("touchkeep ", env!("CARGO_PKG_VERSION"));
-
-/// A verb's end.
-type Done = Result<ExitCode, Failure>;
 
 /// Runs a verb.
 pub(crate) fn run(cli: Cli, output: Output) -> Done {
@@ -62,13 +54,9 @@ pub(crate) fn run(cli: Cli, output: Output) -> Done {
             .map(|()| ExitCode::SUCCESS)
             .map_err(|error| Failure::new(Code::DeviceFailed, error.to_string(), "")),
         // What follows them is a program, which needs no runtime beside it.
-        Verb::Values(Values::Read(args)) => read::read(&args, cli.global, output),
-        Verb::Values(Values::Inject(args)) => read::inject(&args, cli.global, output),
-        Verb::Values(Values::Run(args)) => run::run(args, cli.global, output),
-        Verb::Values(Values::Credential(verb)) => credential::credential(&verb, cli.global, output),
+        Verb::Values(verb) => touchkeep_values::perform(verb, cli.global, output),
         Verb::Git(verb) => git::git(&verb, output),
         Verb::Proxy(Proxy::Exec(args)) => clients::exec(args, cli.global, output),
-        Verb::Values(Values::RunMonitor(args)) => run::be_the_monitor(&args),
         verb => crate::session::runtime()?.block_on(talk(verb, cli.global, output)),
     }
 }
@@ -95,6 +83,9 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
     }
     if let Verb::ItemsForCompletion = verb {
         return manual::items(NAME).await;
+    }
+    if let Verb::AnswerForParent = verb {
+        return answer::answer(output).await;
     }
     // Evidence is verified where there is neither an agent nor a vault.
     if let Verb::Audit(Audit::Verify {
@@ -154,6 +145,7 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
         | Verb::Man { .. }
         | Verb::Agent(_)
         | Verb::ItemsForCompletion
+        | Verb::AnswerForParent
         | Verb::Values(_)
         | Verb::Git(_) => Ok(ExitCode::SUCCESS),
     }
@@ -221,7 +213,7 @@ async fn approve(context: &Context<'_>, once: bool) -> Done {
 }
 
 fn be_the_agent(background: bool) -> Done {
-    let paths = crate::session::paths()?;
+    let paths = touchkeep_values::ask::paths()?;
     touchkeep_agent::run(&touchkeep_agent::Options { paths, background })
         .map(|()| ExitCode::SUCCESS)
         .map_err(|error| Failure::new(Code::System, error.to_string(), ""))

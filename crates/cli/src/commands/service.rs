@@ -7,7 +7,7 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-use touchkeep_client::{ConnectError, Connection, Paths, connection::stop_any};
+use touchkeep_client::{ConnectError, Connection, Paths, connection::stop_any, installed};
 use touchkeep_core::Code;
 use touchkeep_wire::{Failure, StopAgent};
 
@@ -19,7 +19,7 @@ const SERVICE: &str = "touchkeep-agent.service";
 
 /// Ends the agent that runs, whatever its version.
 pub(super) async fn stop(output: Output) -> Done {
-    let paths = crate::session::paths()?;
+    let paths = touchkeep_values::ask::paths()?;
     let socket = paths.agent_socket();
     let ended = match Connection::connect(&socket, NAME).await {
         Ok(agent) => agent
@@ -51,9 +51,8 @@ pub(super) async fn stop(output: Output) -> Done {
 
 /// Writes the units, and has systemd listen.
 pub(super) async fn install(output: Output) -> Done {
-    let paths = crate::session::paths()?;
-    let exe = std::env::current_exe().map_err(|error| system(Path::new("touchkeep"), &error))?;
-    let units = Units::of(&paths, &exe)?;
+    let paths = touchkeep_values::ask::paths()?;
+    let units = Units::of(&paths, &installed::agent_program()?)?;
     let folder = folder()?;
     fs::create_dir_all(&folder).map_err(|error| system(&folder, &error))?;
     for (name, text) in [(SOCKET, &units.socket), (SERVICE, &units.service)] {
@@ -89,7 +88,7 @@ pub(super) async fn uninstall(output: Output) -> Done {
         output.done("No units of the agent are installed.");
         return Ok(ExitCode::SUCCESS);
     }
-    let paths = crate::session::paths()?;
+    let paths = touchkeep_values::ask::paths()?;
     if let Ok(running) = Connection::connect(&paths.agent_socket(), NAME).await {
         let _ended = running.call(StopAgent {}).await;
     }
@@ -116,7 +115,7 @@ struct Units {
 }
 
 impl Units {
-    fn of(paths: &Paths, exe: &Path) -> Result<Self, Failure> {
+    fn of(paths: &Paths, program: &Path) -> Result<Self, Failure> {
         let home = std::env::var_os(touchkeep_client::paths::HOME_VARIABLE).map(PathBuf::from);
         let environment = home
             .map(|home| {
@@ -164,7 +163,7 @@ impl Units {
                  RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n\
                  # Nothing that makes a mount namespace (ProtectSystem and the like): the agent would take every other program\n\
                  # for one in a container. Nothing that the desktop's web view cannot live with, which the agent may start.\n",
-                quoted(&word(exe)?)
+                quoted(&word(program)?)
             ),
         })
     }

@@ -24,16 +24,18 @@ use touchkeep_inject::{
 use touchkeep_wire::{Failure, Purpose};
 use zeroize::Zeroizing;
 
-use super::{Done, read::read_text, values::Values};
 use crate::{
+    Done,
     args::{Global, Mask, Run, RunMonitor},
     output::{Output, Style},
+    read::read_text,
+    values::Values,
 };
 
 const HINT: &str = "The program gets a key that signs requests, and whatever can read the program has it, too. It could do without: `touchkeep proxy add NAME` lets it send through the proxy with a dummy key.";
 
 /// Runs it, and ends as it ends: with its status, or with 125 for what is our failure, 126 and 127.
-pub(super) fn run(args: Run, global: Global, output: Output) -> Done {
+pub(crate) fn run(args: Run, global: Global, output: Output) -> Done {
     match prepare(args, global, output).and_then(Prepared::start) {
         Ok(code) => Ok(ExitCode::from(code)),
         Err(failure) => {
@@ -44,7 +46,7 @@ pub(super) fn run(args: Run, global: Global, output: Output) -> Done {
 }
 
 /// Is the process between a terminal and a program.
-pub(super) fn be_the_monitor(args: &RunMonitor) -> Done {
+pub(crate) fn be_the_monitor(args: &RunMonitor) -> Done {
     let is_foreground = args.place == "foreground";
     monitor::monitor(args.control, is_foreground, &args.command)
         .map(|()| ExitCode::SUCCESS)
@@ -77,7 +79,7 @@ fn prepare(args: Run, global: Global, output: Output) -> Result<Prepared, Failur
         .filter(|value| is_reference(value))
         .map(|value| value.as_str());
     let references = in_environment.chain(mounts.iter().map(|mount| mount.reference.as_str()));
-    let values = Values::ask(references, Purpose::Run, global, output)
+    let values = Values::ask(references, Purpose::Run, global)
         .map_err(|failure| with_names(failure, &variables))?;
     if !args.quiet {
         warn(&args, &values, output);

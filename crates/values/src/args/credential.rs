@@ -2,8 +2,9 @@
 
 use clap::{Args, Subcommand};
 
+/// Who asks.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Credential {
+pub enum Credential {
     /// For `credential_process` in ~/.aws/config: the item's api-key is the access key, its secret the secret key.
     #[command(
         after_help = "Examples:\n  touchkeep credential aws prod/aws\n  credential_process = touchkeep credential aws prod/aws"
@@ -24,26 +25,28 @@ pub(crate) enum Credential {
     Docker(Docker),
 }
 
+/// `credential git`.
 #[derive(Debug, Args)]
-pub(crate) struct Git {
+pub struct Git {
     /// environment/item
     #[arg(long)]
-    pub(crate) item: String,
+    pub item: String,
     /// The host that may have it, with the port where git says one.
     #[arg(long)]
-    pub(crate) host: String,
+    pub host: String,
     /// The user's name, where the item has no field `username`.
     #[arg(long)]
-    pub(crate) username: Option<String>,
+    pub username: Option<String>,
     /// What git wants: get, store or erase.
-    pub(crate) operation: String,
+    pub operation: String,
 }
 
+/// `credential docker`.
 #[derive(Debug, Args)]
-pub(crate) struct Docker {
+pub struct Docker {
     /// A registry and the item that it may have: HOST=environment/item. May be repeated.
     #[arg(long = "registry", value_name = "HOST=ITEM", required = true)]
-    pub(crate) registries: Vec<String>,
+    pub registries: Vec<String>,
     /// What docker wants: get, list, store or erase.
-    pub(crate) operation: String,
+    pub operation: String,
 }

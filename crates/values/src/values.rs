@@ -11,22 +11,20 @@ use rustix::fs::OFlags;
 use touchkeep_core::Code;
 use touchkeep_wire::{Failure, Purpose, ReadOut, ReadValue, ReadValues};
 
-use super::NAME;
-use crate::{args::Global, output::Output, session::call_once};
+use crate::{args::Global, ask::call_once};
 
 /// The values that references name, each asked for once.
-pub(super) struct Values {
+pub(crate) struct Values {
     by_reference: HashMap<String, ReadValue>,
-    pub(super) hints: bool,
+    pub(crate) hints: bool,
 }
 
 impl Values {
     /// Asks the agent. It is not asked for nothing.
-    pub(super) fn ask<'a>(
+    pub(crate) fn ask<'a>(
         references: impl IntoIterator<Item = &'a str>,
         purpose: Purpose,
         global: Global,
-        output: Output,
     ) -> Result<Self, Failure> {
         let mut wanted: Vec<String> = Vec::new();
         for reference in references {
@@ -45,7 +43,7 @@ impl Values {
             purpose,
             no_interaction: global.no_interaction,
         };
-        let ReadOut { values, hints } = call_once(NAME, &call, global, output)?;
+        let ReadOut { values, hints } = call_once(&call, global)?;
         if values.len() != wanted.len() {
             return Err(Failure::new(
                 Code::ProtocolMismatch,
@@ -59,18 +57,21 @@ impl Values {
         })
     }
 
-    pub(super) fn of(&self, reference: &str) -> Result<&ReadValue, Failure> {
+    pub(crate) fn of(&self, reference: &str) -> Result<&ReadValue, Failure> {
         let value = self.by_reference.get(reference);
         value.ok_or_else(|| Failure::new(Code::NotFound, format!("no value for {reference}"), ""))
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &ReadValue> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &ReadValue> {
         self.by_reference.values()
     }
 }
 
 /// Writes to standard output; a reader that has gone away is no failure.
-pub(super) fn write_out(bytes: &[u8]) -> Result<(), Failure> {
+///
+/// # Errors
+/// When it cannot be written to.
+pub fn write_out(bytes: &[u8]) -> Result<(), Failure> {
     let failed = |error: io::Error| {
         Failure::new(
             Code::System,
@@ -90,7 +91,7 @@ pub(super) fn write_out(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-pub(super) fn is_terminal() -> bool {
+pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
@@ -103,7 +104,7 @@ fn was_closed() -> bool {
 }
 
 /// Whether a file may be written there; asked before anybody is asked for a value.
-pub(super) fn may_write(path: &Path, force: bool) -> Result<(), Failure> {
+pub(crate) fn may_write(path: &Path, force: bool) -> Result<(), Failure> {
     match path.symlink_metadata() {
         Ok(found) if found.is_dir() => Err(Failure::new(
             Code::Invalid,
@@ -124,7 +125,7 @@ fn is_there(path: &Path) -> Failure {
 }
 
 /// Writes a file that its owner alone can read, whole or not at all.
-pub(super) fn write_private(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
     may_write(path, force)?;
     let failed = |error: io::Error| {
         Failure::new(

@@ -12,13 +12,10 @@ use serde_json::{Map, Value, json};
 use touchkeep_core::{Code, Reference};
 use touchkeep_wire::{Failure, Purpose, wiped};
 
-use super::{
-    Done,
-    values::{Values, write_out},
-};
 use crate::{
+    Done,
     args::{Credential, Docker, Git, Global},
-    output::Output,
+    values::{Values, write_out},
 };
 
 /// The longest question: git's lines are of at most 64 KiB, docker's is an address.
@@ -26,23 +23,17 @@ const MAX_QUESTION_BYTES: u64 = 64 << 10;
 /// docker-credential-helpers: what is said where there is none, word for word.
 const NOT_FOUND: &[u8] = b"credentials not found in native keychain\n";
 
-pub(super) fn credential(verb: &Credential, global: Global, output: Output) -> Done {
+pub(crate) fn credential(verb: &Credential, global: Global) -> Done {
     match verb {
-        Credential::Aws { item } => aws(item, global, output),
-        Credential::Git(args) => git(args, global, output),
-        Credential::Docker(args) => docker(args, global, output),
+        Credential::Aws { item } => aws(item, global),
+        Credential::Git(args) => git(args, global),
+        Credential::Docker(args) => docker(args, global),
     }
 }
 
 // https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
-fn aws(item: &str, global: Global, output: Output) -> Done {
-    let found = Found::ask(
-        item,
-        &["api-key", "secret"],
-        &["session-token"],
-        global,
-        output,
-    )?;
+fn aws(item: &str, global: Global) -> Done {
+    let found = Found::ask(item, &["api-key", "secret"], &["session-token"], global)?;
     let mut answer = Map::new();
     answer.insert("Version".into(), 1.into());
     for (name, field) in [
@@ -59,7 +50,7 @@ fn aws(item: &str, global: Global, output: Output) -> Done {
 }
 
 // git-credential(1), gitcredentials(7).
-fn git(args: &Git, global: Global, output: Output) -> Done {
+fn git(args: &Git, global: Global) -> Done {
     let question = question()?;
     let asked = |name: &str| {
         question
@@ -73,7 +64,7 @@ fn git(args: &Git, global: Global, output: Output) -> Done {
     }
     let known = asked("username").or(args.username.as_deref());
     let wanted: &[&str] = if known.is_some() { &[] } else { &["username"] };
-    let found = Found::ask(&args.item, &["secret"], wanted, global, output)?;
+    let found = Found::ask(&args.item, &["secret"], wanted, global)?;
     let mut answer = zeroize::Zeroizing::new(Vec::with_capacity(1024));
     for (name, value) in [
         ("username", known.or_else(|| found.get("username"))),
@@ -99,7 +90,7 @@ fn git(args: &Git, global: Global, output: Output) -> Done {
 }
 
 // https://github.com/docker/docker-credential-helpers, README: Development.
-fn docker(args: &Docker, global: Global, output: Output) -> Done {
+fn docker(args: &Docker, global: Global) -> Done {
     let registries = args.registries.iter().map(|one| {
         one.split_once('=').ok_or_else(|| {
             Failure::new(
@@ -119,7 +110,7 @@ fn docker(args: &Docker, global: Global, output: Output) -> Done {
                 write_out(NOT_FOUND)?;
                 return Ok(ExitCode::FAILURE);
             };
-            let found = Found::ask(item, &["secret"], &["username"], global, output)?;
+            let found = Found::ask(item, &["secret"], &["username"], global)?;
             // EXPOSE: to docker, for the registry that it was named for.
             let (user, secret) = (
                 found.get("username").unwrap_or("<token>"),
@@ -154,13 +145,7 @@ struct Found {
 
 impl Found {
     // Those of `wanted` that it has, and all of `needed`.
-    fn ask(
-        item: &str,
-        needed: &[&str],
-        wanted: &[&str],
-        global: Global,
-        output: Output,
-    ) -> Result<Self, Failure> {
+    fn ask(item: &str, needed: &[&str], wanted: &[&str], global: Global) -> Result<Self, Failure> {
         let base = item.strip_prefix("tk://").unwrap_or(item);
         let base = format!("tk://{base}");
         let parsed: Result<Reference, _> = format!("{base}/secret").parse();
@@ -180,7 +165,6 @@ impl Found {
                 references.iter().map(String::as_str),
                 Purpose::Helper,
                 global,
-                output,
             )
         };
         let values = match ask([needed, wanted].concat()) {

@@ -3,14 +3,15 @@
 use std::os::fd::AsFd;
 
 /// Where nobody sees it, lines are as long as on a small terminal.
-pub(crate) const USUAL_WIDTH: usize = 80;
+pub const USUAL_WIDTH: usize = 80;
 /// Below this many columns nothing is broken: there is no room to break it well.
 const LEAST_WIDTH: usize = 40;
 /// A last column narrower than this goes on at the left instead.
 const LEAST_COLUMN: usize = 8;
 
 /// The columns of the terminal behind `stream`; nothing where there is none.
-pub(crate) fn width(stream: impl AsFd) -> Option<usize> {
+#[must_use]
+pub fn width(stream: impl AsFd) -> Option<usize> {
     let stream = stream.as_fd();
     if !rustix::termios::isatty(stream) {
         return None;
@@ -20,7 +21,8 @@ pub(crate) fn width(stream: impl AsFd) -> Option<usize> {
 }
 
 /// The rows of the terminal behind `stream`; nothing where there is none.
-pub(crate) fn height(stream: impl AsFd) -> Option<usize> {
+#[must_use]
+pub fn height(stream: impl AsFd) -> Option<usize> {
     let stream = stream.as_fd();
     if !rustix::termios::isatty(stream) {
         return None;
@@ -30,7 +32,8 @@ pub(crate) fn height(stream: impl AsFd) -> Option<usize> {
 }
 
 /// Columns, aligned, two blanks apart; the last one is not padded.
-pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+#[must_use]
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows
             .iter()
@@ -61,7 +64,8 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// Breaks the lines that are longer than `width`. What goes on stands below the line's last column, or its text.
-pub(crate) fn fold(text: &str, width: usize) -> String {
+#[must_use]
+pub fn fold(text: &str, width: usize) -> String {
     let folded = text.split('\n').map(|line| {
         if columns(line) <= width {
             return line.to_owned();
@@ -96,7 +100,8 @@ fn columns(text: &str) -> usize {
 
 /// Breaks at blanks, never inside of a word: paths and commands are to be copied. `taken` columns of the first line are in
 /// use already; the others begin with `indent` blanks.
-pub(crate) fn wrap(text: &str, width: usize, taken: usize, indent: usize) -> String {
+#[must_use]
+pub fn wrap(text: &str, width: usize, taken: usize, indent: usize) -> String {
     let mut wrapped = String::new();
     let mut column = taken;
     for (at, word) in text.split(' ').enumerate() {

@@ -9,7 +9,7 @@ use crate::layout;
 
 /// Where results go.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Output {
+pub struct Output {
     json: bool,
     colour_out: bool,
     colour_err: bool,
@@ -17,11 +17,16 @@ pub(crate) struct Output {
 
 /// Styles, by meaning.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Style {
+pub enum Style {
+    /// What matters.
     Strong,
+    /// What is said by the way.
     Quiet,
+    /// As it should be.
     Good,
+    /// Not as it should be.
     Bad,
+    /// What a person should look at.
     Warn,
 }
 
@@ -38,7 +43,9 @@ impl Style {
 }
 
 impl Output {
-    pub(crate) fn new(json: bool) -> Self {
+    /// To the standard streams, as a document where `json` says so.
+    #[must_use]
+    pub fn new(json: bool) -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self {
             json,
@@ -47,16 +54,20 @@ impl Output {
         }
     }
 
-    pub(crate) fn out(self, style: Style, text: &str) -> String {
+    /// A text as it looks on standard output.
+    #[must_use]
+    pub fn out(self, style: Style, text: &str) -> String {
         paint(self.colour_out, style, text)
     }
 
-    pub(crate) fn err(self, style: Style, text: &str) -> String {
+    /// A text as it looks on standard error.
+    #[must_use]
+    pub fn err(self, style: Style, text: &str) -> String {
         paint(self.colour_err, style, text)
     }
 
     /// The result of a verb: one JSON document, or what `human` makes of it.
-    pub(crate) fn result<T: Serialize>(self, value: &T, human: impl FnOnce(&T) -> String) {
+    pub fn result<T: Serialize>(self, value: &T, human: impl FnOnce(&T) -> String) {
         let text = if self.json {
             serde_json::to_string_pretty(value).unwrap_or_default()
         } else {
@@ -73,13 +84,13 @@ impl Output {
     }
 
     /// The end of a verb that has nothing to show: an empty document, and what happened.
-    pub(crate) fn done(self, text: &str) {
+    pub fn done(self, text: &str) {
         self.result(&serde_json::json!({}), |_| String::new());
         self.say(text);
     }
 
     /// Talk.
-    pub(crate) fn say(self, text: &str) {
+    pub fn say(self, text: &str) {
         let _closed = match layout::width(stderr()) {
             Some(width) => writeln!(stderr(), "{}", layout::fold(text, width)),
             None => writeln!(stderr(), "{text}"),
@@ -87,7 +98,7 @@ impl Output {
     }
 
     /// What happened, and what to do.
-    pub(crate) fn failure(self, failure: &Failure) {
+    pub fn failure(self, failure: &Failure) {
         if self.json {
             let _closed = writeln!(stdout(), "{}", serde_json::json!({ "error": failure }));
         }

@@ -12,23 +12,20 @@ use touchkeep_inject::template::{self, Piece};
 use touchkeep_wire::{Failure, Purpose, wiped};
 use zeroize::Zeroizing;
 
-use super::{
-    Done,
-    values::{Values, is_terminal, may_write, write_out, write_private},
-};
 use crate::{
+    Done,
     args::{Global, Inject, Read},
-    output::Output,
+    values::{Values, is_terminal, may_write, write_out, write_private},
 };
 
 /// The longest template.
 const MAX_TEMPLATE_BYTES: u64 = 16 << 20;
 
-pub(super) fn read(args: &Read, global: Global, output: Output) -> Done {
+pub(crate) fn read(args: &Read, global: Global) -> Done {
     if let Some(path) = &args.out {
         may_write(path, args.force)?;
     }
-    let values = Values::ask([args.reference.as_str()], Purpose::Read, global, output)?;
+    let values = Values::ask([args.reference.as_str()], Purpose::Read, global)?;
     // EXPOSE: to whoever asked for it, on standard output or in a private file.
     let value = values.of(&args.reference)?.value.expose();
     if let Some(path) = &args.out {
@@ -56,7 +53,7 @@ pub(super) fn read(args: &Read, global: Global, output: Output) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn inject(args: &Inject, global: Global, output: Output) -> Done {
+pub(crate) fn inject(args: &Inject, global: Global) -> Done {
     if !is_stdio(&args.out) {
         may_write(&args.out, args.force)?;
     }
@@ -73,7 +70,7 @@ pub(super) fn inject(args: &Inject, global: Global, output: Output) -> Done {
         Piece::Reference(reference) => Some(*reference),
         Piece::Text(_) => None,
     });
-    let values = Values::ask(references, Purpose::Inject, global, output)?;
+    let values = Values::ask(references, Purpose::Inject, global)?;
     let filled = fill(&pieces, &values)?;
     if is_stdio(&args.out) {
         write_out(&filled)?;
@@ -98,7 +95,7 @@ fn fill(pieces: &[Piece<'_>], values: &Values) -> Result<Zeroizing<Vec<u8>>, Fai
 }
 
 /// A text of a person's, bounded; it may hold values.
-pub(super) fn read_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
+pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let failed = |error: io::Error| {
         Failure::new(
             Code::Invalid,

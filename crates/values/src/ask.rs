@@ -1,0 +1,96 @@
+//! One call of the agent, from a program that vanishes afterwards.
+//!
+//! It is started where none runs, and when a person has to be asked something, the questions come to this terminal, too: by a
+//! program of their own, because hardly any call needs them.
+
+use std::{
+    cell::RefCell,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use touchkeep_client::{
+    ConnectError, Paths,
+    blocking::{self, AskError},
+    installed, start_without_runtime,
+};
+use touchkeep_core::Code;
+use touchkeep_wire::{Call, Failure};
+
+use crate::{NAME, args::Global};
+
+/// After this long without an answer, a person is being asked something: then this terminal is one of those who can answer.
+const ASKED: Duration = Duration::from_millis(40);
+
+/// The verb of [`installed::AGENT`] that answers, on the terminal, what its parent's call brings up, until its standard input
+/// ends.
+pub const ANSWER: &str = "answer-for-parent";
+
+/// Makes one call and no other.
+///
+/// # Errors
+/// What happened, and what to do.
+pub fn call_once<C: Call>(call: &C, global: Global) -> Result<C::Result, Failure> {
+    let paths = paths()?;
+    let meanwhile = RefCell::new(None);
+    let ask = || {
+        let slow = || {
+            if !global.no_interaction {
+                *meanwhile.borrow_mut() = Meanwhile::begin();
+            }
+        };
+        blocking::ask(&paths.agent_socket(), NAME, call, ASKED, slow)
+    };
+    let answer = match ask() {
+        Err(AskError::Connect(ConnectError::NotRunning)) => {
+            let program = installed::agent_program()?;
+            start_without_runtime(&program, &paths).map_err(|error| error.failure())?;
+            ask()
+        }
+        answer => answer,
+    };
+    drop(meanwhile);
+    answer.map_err(|error| match error {
+        AskError::Connect(error) => error.failure(),
+        AskError::Call(error) => error.failure(),
+        _ => Failure::new(Code::Unreachable, format!("{error}."), ""),
+    })
+}
+
+/// Where this person's things are.
+///
+/// # Errors
+/// When nothing says so.
+pub fn paths() -> Result<Paths, Failure> {
+    Paths::from_environment().map_err(|_| {
+        Failure::new(
+            Code::System,
+            "neither HOME nor TOUCHKEEP_HOME says where to keep things",
+            "Set HOME.",
+        )
+    })
+}
+
+// Questions on the terminal, in a process beside. Dropping it takes them back and waits until the terminal is as it was; the
+// end of this process takes them back, too.
+struct Meanwhile(Child);
+
+impl Meanwhile {
+    // None where there is no room for it; others can still answer.
+    fn begin() -> Option<Self> {
+        let program = installed::agent_program().ok()?;
+        let answering = Command::new(program)
+            .arg(ANSWER)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn();
+        answering.ok().map(Self)
+    }
+}
+
+impl Drop for Meanwhile {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ended = self.0.wait();
+    }
+}
