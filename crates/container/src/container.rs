@@ -508,7 +508,7 @@ fn read_members(archive: &Bytes) -> Result<Vec<Read>, ContainerError> {
         })
         .collect::<Result<Vec<(MemberName, Bytes)>, _>>()?;
     let hashed = |(name, bytes): &(MemberName, Bytes)| (*name, Hash::of(bytes), bytes.clone());
-    Ok(crate::parallel::map(&named, hashed))
+    Ok(touchkeep_parallel::map(&named, hashed))
 }
 
 #[cfg(test)]

@@ -31,7 +31,6 @@ pub mod membership;
 pub mod name;
 pub mod note;
 pub mod op;
-pub mod parallel;
 pub mod past;
 pub mod state;
 pub mod statement;

@@ -15,10 +15,7 @@ use std::{
 use bytes::Bytes;
 use memmap2::{Advice, MmapMut};
 use rustix::fs::{FlockOperation, Mode, OFlags};
-use touchkeep_container::{
-    parallel,
-    tar::{Archive, MAX_ARCHIVE_BYTES},
-};
+use touchkeep_container::tar::{Archive, MAX_ARCHIVE_BYTES};
 
 use crate::{error::VaultError, stamp::Stamp};
 
@@ -90,7 +87,7 @@ fn read_known(file: &File, len: usize) -> io::Result<Bytes> {
     let offsets = (0..).step_by(SHARE_BYTES);
     let pieces = memory.get_mut(..len).unwrap_or_default();
     let pieces = pieces.chunks_mut(SHARE_BYTES).map(Mutex::new);
-    let read = parallel::map(
+    let read = touchkeep_parallel::map(
         &offsets.zip(pieces).collect::<Vec<_>>(),
         |(offset, piece)| {
             let mut piece = piece.lock().unwrap_or_else(PoisonError::into_inner);

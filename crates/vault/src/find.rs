@@ -2,7 +2,6 @@
 
 use std::{cmp::Reverse, collections::HashMap};
 
-use touchkeep_container::parallel;
 use touchkeep_core::{EnvironmentId, ItemId, Reference};
 
 use crate::{error::VaultError, item::Item, unlocked::Unlocked};
@@ -72,7 +71,7 @@ impl Index {
             .map(|word| (word, letters(word)))
             .collect();
         let chunks: Vec<&[Entry]> = self.entries.chunks(CHUNK).collect();
-        let found = parallel::map(&chunks, |entries| {
+        let found = touchkeep_parallel::map(&chunks, |entries| {
             let fit = |entry: &Entry| {
                 let score = Reverse(self.score(entry, &words)?);
                 Some((score, entry.name_end - entry.start, entry.id))

@@ -8,7 +8,6 @@ use std::{
 use touchkeep_container::{
     Container, HybridClock, LivePart, MemberName, Membership, State, Value,
     op::{Edit, Field, MAX_FIELDS, Writer, Written},
-    parallel,
     state::{Place, ReadPart, Told},
 };
 use touchkeep_core::{EnvironmentId, ItemId, UserId};
@@ -154,7 +153,7 @@ impl OpenEnvironment {
         let keys = self.keys();
         let parts = self.parts(container);
         // Decrypting and reading are most of what unlocking costs, so the cores share them, each with one place for all plaintexts.
-        let read = parallel::map_with(&parts, Scratch::default, |scratch, part| {
+        let read = touchkeep_parallel::map_with(&parts, Scratch::default, |scratch, part| {
             let damaged = || crypt::content(&part.name.to_string());
             let payload = keys.payload(&part.name, part.bytes);
             let text = payload.and_then(|payload| payload.open_in(scratch).ok());
@@ -194,7 +193,7 @@ impl OpenEnvironment {
     ) -> Result<Vec<R>, VaultError> {
         let keys = self.keys();
         let parts: Vec<MemberName> = self.state.parts().collect();
-        let seen = parallel::map_with(&parts, Scratch::default, |scratch, name| {
+        let seen = touchkeep_parallel::map_with(&parts, Scratch::default, |scratch, name| {
             let payload = keys.payload(name, container.member(name)?);
             let text = payload.and_then(|payload| payload.open_in(scratch).ok());
             Some(look(*name, text?))
@@ -227,10 +226,11 @@ impl OpenEnvironment {
         }
         let keys = self.keys();
         let by_part: Vec<(MemberName, Vec<Place>)> = by_part.into_iter().collect();
-        let told = parallel::map_with(&by_part, Scratch::default, |scratch, (name, places)| {
-            let payload = keys.payload(name, container.member(name)?)?;
-            lines(&payload, places, scratch)
-        });
+        let told =
+            touchkeep_parallel::map_with(&by_part, Scratch::default, |scratch, (name, places)| {
+                let payload = keys.payload(name, container.member(name)?)?;
+                lines(&payload, places, scratch)
+            });
         for ((name, _), told) in by_part.iter().zip(told) {
             all.extend(told.ok_or_else(|| crypt::content(&name.to_string()))?);
         }

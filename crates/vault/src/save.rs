@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use touchkeep_container::{
-    AuditHead, Container, MemberName, NewCommit, parallel, state::ReadPart, tar::Archive,
+    AuditHead, Container, MemberName, NewCommit, state::ReadPart, tar::Archive,
 };
 use touchkeep_core::UnixMillis;
 use touchkeep_locked::on_wiped_stack;
@@ -87,7 +87,7 @@ impl Unlocked {
         // and is of use either way.
         let (own, is_known) = match lock.is_as(self.locked.stamp)? {
             true => (own(), Ok(true)),
-            false => parallel::both(own, || lock.holds(&known)),
+            false => touchkeep_parallel::both(own, || lock.holds(&known)),
         };
         let theirs = match is_known? {
             true => None,
