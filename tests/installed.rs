@@ -1,6 +1,7 @@
 //! Two files, one program: the small one that is typed, and the large one beside it.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test may fail loudly"

@@ -2,8 +2,11 @@
 
 use zeroize::zeroize_stack;
 
-/// More than what age, the curves and JSON use in a debug build, and little to wipe: some microseconds.
-const STACK_BYTES: usize = 256 * 1024;
+/// More than what age, the curves and JSON use, and little to wipe: some microseconds. Frames of a debug build are larger.
+const STACK_BYTES: usize = match cfg!(debug_assertions) {
+    true => 384 * 1024,
+    false => 256 * 1024,
+};
 
 /// More than what a signature takes of a key that was read before; a quarter of the wiping.
 const SMALL_STACK_BYTES: usize = 64 * 1024;
