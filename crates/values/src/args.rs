@@ -1,4 +1,4 @@
-//! What can be typed for these verbs: their part of the tree that knows all, and [`quick`], which needs no tree.
+//! What can be typed for these verbs: their part of the tree that knows all, and [`quick()`], which needs no tree.
 
 mod credential;
 mod quick;

@@ -4,7 +4,7 @@
 //! time of the one that has everything. Nothing in here has a runtime or knows how a person is asked: where that becomes
 //! necessary, [`ask`] has the large program do it, beside this one.
 //!
-//! Read in this order: [`args`], [`ask`] (one call of the agent), [`values`], [`read`], [`run`], [`credential`].
+//! Read in this order: [`args`], [`ask`] (one call of the agent), `values`, `read`, `run`, `credential`.
 
 #![cfg_attr(
     test,
