@@ -30,7 +30,12 @@ struct Watched {
     seen: Option<Presence>,
     // It was not there at the first look: the vault was opened, and the card pulled at once.
     looked: bool,
+    // So many looks may find nothing, because pcscd has just come back and shows its readers one after another.
+    patience: u8,
 }
+
+/// Looks, one a second, for what a new pcscd takes to show its readers.
+const PATIENCE: u8 = 5;
 
 /// The serial number of the card that unlocked the vault; none where it was no card.
 pub(super) fn card_of(current: &Current, open: &Open) -> Option<u32> {
@@ -94,7 +99,10 @@ impl Watched {
                 Ok(Ok(still)) => !still,
                 // Another pcscd counts from the beginning: whether the card is there is looked for once it is.
                 _ => {
-                    *self = Self::default();
+                    *self = Self {
+                        patience: PATIENCE,
+                        ..Self::default()
+                    };
                     false
                 }
             };
@@ -106,6 +114,10 @@ impl Watched {
             Ok(Ok(Some(presence))) => {
                 self.seen = Some(presence);
                 self.looked = true;
+                false
+            }
+            Ok(Ok(None)) if self.patience > 0 => {
+                self.patience -= 1;
                 false
             }
             Ok(Ok(None)) => {
