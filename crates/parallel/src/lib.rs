@@ -2,17 +2,20 @@
 
 use std::{
     sync::{
-        OnceLock,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, Scope, ScopedJoinHandle},
+    time::{Duration, Instant},
 };
 
 use rustix::thread::{sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 /// Less than this is not worth a thread.
 const MIN_PIECES: usize = 8;
+
+/// A new thread is let in for so long at most; to go to another core takes a fraction of it.
+const LET_IN: Duration = Duration::from_micros(300);
 
 /// What `work` makes of each piece, in their order.
 pub fn map<T: Sync, R: Send>(pieces: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
@@ -79,14 +82,18 @@ fn elsewhere<'scope, T: Send + 'scope>(
     work: impl FnOnce() -> T + Send + 'scope,
 ) -> ScopedJoinHandle<'scope, T> {
     let here = sched_getcpu();
-    let (left, has_left) = mpsc::channel();
+    let has_left = Arc::new(AtomicBool::new(false));
+    let left = Arc::clone(&has_left);
     let other = scope.spawn(move || {
         leave(here);
-        drop(left);
+        left.store(true, Ordering::Relaxed);
         work()
     });
-    // Nothing is ever sent; this ends when the other thread has left.
-    for () in has_left {}
+    // Not asleep: who is woken from another core is often put on that one, and the two would be together again.
+    let until = Instant::now() + LET_IN;
+    while !has_left.load(Ordering::Relaxed) && Instant::now() < until {
+        thread::yield_now();
+    }
     other
 }
 
