@@ -231,6 +231,9 @@ async fn an_order_goes_over_http_2_and_its_answer_comes_back_as_it_is() {
     );
     let desk = Desk::new(&authority, &format!("https://localhost:{}", nginx.port)).await;
     for n in 1..=7 {
+        // The clock's own request counts too, and nothing tells us that its goodbye has come. An order that crosses a goodbye on
+        // the way is not sent again and not answered, which is right and is not what is shown here.
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         let (status, answer) = desk.order().await;
         assert_eq!(
             status,
