@@ -156,6 +156,7 @@ fn what_every_verb_prints_is_of_its_schema() {
         .args(["grant", "ask", "trade", "--json"])
         .output()
         .unwrap();
+    assert!(asked.status.success(), "{asked:?}");
     let said = serde_json::from_slice(&asked.stdout).unwrap();
     desk.home.to_judge("done", &said);
     let older = desk.home.path("v.touchkeep.1").display().to_string();
