@@ -687,7 +687,8 @@ fn without_an_agent_devices_are_looked_at_all_the_same() {
         let is_said = words
             .first()
             .is_some_and(|it| it.contains(&port.to_string()));
-        is_said.then_some(said)
+        let is_gone = said.all("device.look").is_empty();
+        (is_said && is_gone).then_some(said)
     });
     for id in [
         "pcscd.socket",

@@ -358,7 +358,7 @@ fn a_touch_that_comes_late_counts_and_one_that_never_comes_is_said_so_without_a_
 {
     on_a_card(
         "a_touch_that_comes_late_counts_and_one_that_never_comes_is_said_so_without_a_thread_left_behind",
-        &["--touch-timeout-ms", "700", "--touch-cached-ms", "1"],
+        &["--touch-timeout-ms", "700", "--touch-cached-ms", "0"],
         |card| {
             let (pin, puk) = (Pin::new(PIN.into()), Pin::new(PUK.into()));
             let mut device = card.open();

@@ -18,7 +18,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use touchkeep_client::Paths;
@@ -40,6 +40,9 @@ const QUIET: Duration = Duration::from_secs(2);
 const READING: Duration = Duration::from_secs(10);
 /// How long the notification service may take.
 const NOTIFYING: Duration = Duration::from_secs(3);
+
+/// How long an agent that ends may hold its lock.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// What is looked at.
 struct Ground {
@@ -137,10 +140,20 @@ impl Ground {
     }
 }
 
-// Whoever holds the lock is the agent.
+// Whoever holds the lock is the agent. One that could not start has said so and may still be on its way out.
 fn has_agent(lock: &Path) -> bool {
-    let held = |file: File| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock));
-    File::open(lock).is_ok_and(held)
+    let Ok(file) = File::open(lock) else {
+        return false;
+    };
+    let held = || matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock));
+    let until = Instant::now() + ENDING;
+    while held() {
+        if Instant::now() >= until {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
 }
 
 fn examine(ground: &Ground) -> Diagnosis {
