@@ -125,8 +125,8 @@ impl From<RecordError> for Appending {
 impl Future for Appending {
     type Output = Result<Seq, RecordError>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &self.0 {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
             Ok((waiting, shared)) => {
                 waiting.poll(&shared.queue, &|drafts| shared.write(drafts), context)
             }

@@ -7,7 +7,8 @@
 //!
 //! # Why whoever writes looks round first
 //! Those threads whom the commit before has answered come back at once, if they come back. Would the first of them not wait
-//! for the others, every second commit would be of few. Where the commit before was of one, nobody is waited for.
+//! for the others, every second commit would be of few. Where the commit before was of one, nobody is waited for. A task lets
+//! the tasks that are ready have their turn once, for the same reason.
 
 use std::{
     sync::{
@@ -55,7 +56,7 @@ pub(crate) struct Queue {
 struct State {
     waiting: Vec<(Draft, Asker)>,
     busy: bool,
-    /// How many the commit before took.
+    /// How many waited for the commit before.
     before: usize,
     /// About how long a commit takes; none while there was none.
     takes: Option<Duration>,
@@ -122,8 +123,14 @@ impl Queue {
     /// Puts `draft` in for a task.
     pub(crate) fn put(&self, draft: Draft) -> Waiting {
         let mine = Arc::new(Place::default());
-        self.put_in(&mut self.lock(), draft, Asker::Waits(Arc::clone(&mine)));
-        Waiting(mine)
+        let mut state = self.lock();
+        // Where it was alone the last time, it would only be taken up later.
+        let is_alone = state.before <= 1;
+        self.put_in(&mut state, draft, Asker::Waits(Arc::clone(&mine)));
+        Waiting {
+            place: mine,
+            has_yielded: is_alone,
+        }
     }
 
     /// Has `draft` written in a moment, and `told` called then.
@@ -211,8 +218,9 @@ impl Queue {
         };
         state = self.look_round(state, patience);
         let taken = state.waiting.len().min(MAX_BATCH);
-        state.before = taken;
         let (drafts, askers): (Vec<_>, Vec<_>) = state.waiting.drain(..taken).unzip();
+        let waits = |asker: &&Asker| matches!(asker, Asker::Waits(_));
+        state.before = askers.iter().filter(waits).count();
         self.here.store(state.waiting.len(), Ordering::Relaxed);
         if state.waiting.is_empty() {
             state.later = None;
@@ -335,18 +343,27 @@ impl Drop for Batch<'_> {
 }
 
 /// A draft of a task.
-pub(crate) struct Waiting(Arc<Place>);
+pub(crate) struct Waiting {
+    place: Arc<Place>,
+    /// Whether it has let others have their turn.
+    has_yielded: bool,
+}
 
 impl Waiting {
     /// Its answer, once there is one. Where nobody writes, this does, unless that takes long.
     pub(crate) fn poll(
-        &self,
+        &mut self,
         queue: &Queue,
         write: Write<'_>,
         context: &Context<'_>,
     ) -> Poll<Answer> {
+        if !std::mem::replace(&mut self.has_yielded, true) {
+            self.place.wakes(context.waker());
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
-            if let Some(answer) = self.0.answer.get() {
+            if let Some(answer) = self.place.answer.get() {
                 return Poll::Ready(answer.clone());
             }
             let mut state = queue.lock();
@@ -355,9 +372,9 @@ impl Waiting {
                 queue.lead(state, write, Duration::ZERO);
                 continue;
             }
-            self.0.wakes(context.waker());
+            self.place.wakes(context.waker());
             // It may have come while nobody could be woken.
-            if self.0.answer.get().is_some() {
+            if self.place.answer.get().is_some() {
                 continue;
             }
             if !state.busy {
@@ -371,7 +388,7 @@ impl Waiting {
 
     /// Nobody waits for it any more: it is written all the same.
     pub(crate) fn is_left(&self, queue: &Queue) {
-        if self.0.answer.get().is_none() {
+        if self.place.answer.get().is_none() {
             queue.lock().hurry = true;
             queue.work.notify_one();
         }
