@@ -82,7 +82,8 @@ impl Cli {
             width
                 .filter(|_| is_help)
                 .and_then(|width| {
-                    let tree = help::laid_out(Self::command(), width.min(WIDEST_HELP));
+                    let width = width.min(WIDEST_HELP);
+                    let tree = help::laid_out(Self::command(), width).term_width(width);
                     tree.try_get_matches_from(typed).err()
                 })
                 .unwrap_or(error)
