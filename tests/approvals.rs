@@ -656,7 +656,7 @@ fn the_terminal_shows_hostile_text_as_text() {
     // No line of theirs begins where ours begin, and none is so long that the terminal would break it.
     let keys: Vec<&str> = text
         .split("\r\n")
-        .filter(|line| line.starts_with("  key"))
+        .filter(|line| line.starts_with("  Key"))
         .collect();
     assert!(keys.len() == 1 && keys[0].contains("money"), "{keys:?}");
     for line in text.split("\r\n").filter(|line| !line.contains('\u{1b}')) {

@@ -14,14 +14,14 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use touchkeep_tests::{Home, Person};
+use touchkeep_tests::{Home, Person, binary};
 
 const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
 /// A vault that a passphrase opens, and a person who knows it.
 struct Desk {
     home: Home,
-    _person: Person,
+    person: Person,
 }
 
 impl Desk {
@@ -29,10 +29,7 @@ impl Desk {
         let home = Home::new(None);
         let person = Person::sit_down(&home.paths(), None);
         let path = home.path("v.touchkeep").display().to_string();
-        let desk = Self {
-            home,
-            _person: person,
-        };
+        let desk = Self { home, person };
         desk.run(&["init", "--practice", "--path", &path, "--work-factor", "10"]);
         desk
     }
@@ -394,6 +391,130 @@ fn completions_know_items_only_while_the_vault_is_open() {
 }
 
 #[test]
+fn a_vault_in_the_way_is_said_before_a_secret_is_typed_and_stays_open() {
+    let desk = Desk::set();
+    let path = desk.home.path("v.touchkeep").display().to_string();
+    let asked = desk.person.was_asked().len();
+    let init = ["init", "--practice", "--path", &path, "--work-factor", "10"];
+    assert_eq!(desk.fails(&init), (2, "vault-exists".into()));
+    assert_eq!(desk.person.was_asked().len(), asked, "nothing was asked");
+    assert_eq!(desk.run(&["status"])["unlocked"], json!(true));
+}
+
+#[test]
+fn a_passphrase_that_is_guessed_soon_makes_no_vault() {
+    let home = Home::new(None);
+    let person = Person::sit_down(&home.paths(), None);
+    let path = home.path("v.touchkeep");
+    let init = |practice: bool| {
+        let path = path.display().to_string();
+        let more: &[&str] = if practice { &["--practice"] } else { &[] };
+        let args = ["init", "--path", path.as_str(), "--recovery", "later"];
+        let done = home.cli(&[args.as_slice(), more].concat());
+        done.status.code().unwrap()
+    };
+    for (typed, practice) in [("", true), ("", false), ("fourteen chars", false)] {
+        person.mind.lock().unwrap().passphrase = typed.into();
+        assert_eq!(init(practice), 2, "{typed:?}");
+        assert!(!path.exists(), "{typed:?}");
+    }
+    person.mind.lock().unwrap().passphrase = "fifteen letters".into();
+    assert_eq!(init(false), 0);
+    person.mind.lock().unwrap().passphrase = "short".into();
+    assert_eq!(
+        home.cli(&["device", "enroll", "software"]).status.code(),
+        Some(2),
+        "nor is it let in later"
+    );
+}
+
+// What a verb shows on a terminal of so many columns.
+fn in_columns(home: &Home, columns: u32, line: &str) -> String {
+    let line = format!(
+        "stty cols {columns} rows 24; exec {} {line}",
+        binary("touchkeep").display()
+    );
+    let mut terminal = Command::new("script");
+    terminal
+        .args(["-qfec", &line, "/dev/null"])
+        .envs(home.environment())
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null());
+    let done = terminal.output().unwrap();
+    String::from_utf8(done.stdout)
+        .unwrap()
+        .replace("\r\n", "\n")
+}
+
+#[test]
+fn what_is_copied_from_a_terminal_has_its_own_lines_and_the_rest_is_broken_well() {
+    let desk = Desk::set();
+    let policy = desk.run(&["policy", "show"]);
+    let text = policy["text"].as_str().unwrap();
+    assert!(text.lines().any(|line| line.len() > 60), "{text}");
+    let shown = in_columns(&desk.home, 60, "policy show");
+    assert_eq!(shown.trim_end(), text.trim_end());
+    let note = in_columns(&desk.home, 60, "audit checkpoint");
+    let signature = note.lines().find(|line| line.starts_with('—')).unwrap();
+    assert_eq!(signature.split(' ').count(), 3, "a signed note: {note}");
+
+    let help = in_columns(&desk.home, 60, "webhook verify --help");
+    assert!(
+        help.contains("--scheme stripe \\\n      --header"),
+        "{help}"
+    );
+    let examples = help.split_once("Examples:").unwrap().1;
+    for line in examples.lines() {
+        assert!(line.chars().count() <= 60, "{line}");
+    }
+}
+
+#[test]
+fn a_list_of_some_rows_says_of_how_many_and_a_file_of_rows_is_done() {
+    let desk = Desk::set();
+    desk.add("openai", "api-key", "sk-1", &[]);
+    let listed = desk
+        .home
+        .touchkeep()
+        .args(["audit", "list", "--item", "openai"])
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(
+        listed.contains("\n1 of 2 rows, signed up to row 1, 1 not yet"),
+        "{listed}"
+    );
+    let file = desk.home.path("rows.bundle").display().to_string();
+    let done = desk.run(&["audit", "export", "--format", "bundle", "-o", &file]);
+    assert_eq!(done, json!({}));
+    desk.home.to_judge("done", &done);
+    let verified = desk
+        .home
+        .touchkeep()
+        .args(["audit", "verify"])
+        .output()
+        .unwrap();
+    let verified = String::from_utf8(verified.stdout).unwrap();
+    assert!(
+        verified.starts_with("Sound: 2 rows, all signed\n"),
+        "{verified}"
+    );
+}
+
+#[test]
+fn an_item_that_is_not_there_is_named() {
+    let desk = Desk::set();
+    let shown = desk
+        .home
+        .touchkeep()
+        .args(["show", "opanai"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(shown.stderr).unwrap();
+    assert!(said.contains("There is no item \"opanai\"."), "{said}");
+}
+
+#[test]
 fn a_policy_is_checked_explained_and_edited() {
     let desk = Desk::set();
     let file = desk.home.path("policy.toml");
@@ -408,6 +529,17 @@ fn a_policy_is_checked_explained_and_edited() {
     let said: Value = serde_json::from_slice(&checked.stdout).unwrap();
     assert_eq!(said["findings"][0]["what"], "unknown-venue");
     assert_eq!(said["changes"]["added"], json!(["x"]));
+    let checked = desk
+        .home
+        .touchkeep()
+        .args(["policy", "check", file.as_str()])
+        .output();
+    let shown = String::from_utf8(checked.unwrap().stdout).unwrap();
+    assert!(
+        shown.contains("Beside the policy in force, 1 rule added, ")
+            && shown.contains("\n  \"x\" is new and says deny"),
+        "{shown}"
+    );
     std::fs::write(&file, "[[rule]]\nname = 1").unwrap();
     let checked = desk.home.cli(&["policy", "check", &file]);
     assert_eq!(checked.status.code(), Some(1), "it cannot be read");

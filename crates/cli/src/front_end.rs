@@ -25,7 +25,7 @@ use touchkeep_wire::{
 use zeroize::Zeroizing;
 
 pub(crate) use self::words::describe;
-use self::words::{Place, choices, describe_use};
+use self::words::{Place, choices, choices_use, describe_use, scope_word};
 use crate::{
     output::{Output, Style},
     terminal::{Echo, Line, Terminal},
@@ -229,9 +229,9 @@ impl Desk {
             Question::Use(request) => format!(": {}", visible(&request.sentence)),
             _ => String::new(),
         };
-        let number = prompt.number;
+        let (number, kind) = (prompt.number, kind(&prompt.question));
         self.output
-            .say(&format!("  Request {number} {outcome}{which}\n"));
+            .say(&format!("  {kind} {number} {outcome}{which}\n"));
         Some(approved)
     }
 
@@ -291,6 +291,14 @@ impl Desk {
 
 const fn is_request(question: &Question) -> bool {
     matches!(question, Question::Approval(_) | Question::Use(_))
+}
+
+// A program that asks for a value has a question; one that asks for a signature, a request.
+const fn kind(question: &Question) -> &'static str {
+    match question {
+        Question::Use(_) => "Question",
+        _ => "Request",
+    }
 }
 
 /// Asks one question.
@@ -502,16 +510,12 @@ fn ask_use(
     output: Output,
 ) -> Option<Answer> {
     terminal.write(&describe_use(request, Some(place), output));
+    terminal.write(&choices_use(request, output));
     terminal.settle(INPUT_GUARD);
-    let words: Vec<&str> = request.scopes.iter().map(|scope| word(*scope)).collect();
-    let words = words.join(", ");
     let label = |terminal: &Terminal, typed: usize| {
         around.typing.store(typed > 0, Ordering::Relaxed);
         if typed == 0 {
-            let left = until.saturating_duration_since(Instant::now()).as_secs();
-            terminal.write(&format!(
-                "\r  Type {words}; Esc or Enter refuses (refuses by itself in {left:>2} s): "
-            ));
+            count_down(terminal, until, "");
         }
     };
     label(terminal, 0);
@@ -520,20 +524,12 @@ fn ask_use(
         .ok()?
     {
         Line::Typed(typed) => {
-            let meant = |scope: &&Scope| word(**scope) == typed.trim();
+            let meant = |scope: &&Scope| scope_word(**scope) == typed.trim();
             let scope = request.scopes.iter().find(meant).copied();
             Some(scope.map_or(Answer::Refuse {}, |scope| Answer::Allow { scope }))
         }
         Line::Cancelled => Some(Answer::Refuse {}),
         Line::Ended => None,
-    }
-}
-
-const fn word(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Once => "once",
-        Scope::Process => "process",
-        Scope::Terminal => "terminal",
     }
 }
 

@@ -26,7 +26,6 @@ mod terminal;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::Parser;
 use touchkeep_client::installed;
 use touchkeep_core::Code;
 use touchkeep_values::{hide_memory, layout, output};
@@ -35,7 +34,7 @@ use crate::{args::Cli, output::Output};
 
 fn main() -> ExitCode {
     let (typed, by) = typed(std::env::args_os());
-    let cli = match Cli::try_parse_from(&typed) {
+    let cli = match Cli::read(&typed) {
         Ok(cli) => cli,
         Err(error) => return misused(&error, &typed),
     };

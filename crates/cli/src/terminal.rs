@@ -67,15 +67,18 @@ impl Terminal {
             .and_then(|()| (&self.file).flush());
     }
 
+    /// Its columns.
+    pub(crate) fn width(&self) -> usize {
+        layout::width(&self.file).unwrap_or(layout::USUAL_WIDTH)
+    }
+
     /// Writes a question, broken at blanks, with room behind it for the answer.
     pub(crate) fn ask(&self, question: &str) {
-        match layout::width(&self.file) {
-            Some(width) => {
-                let folded = layout::fold(question, width - ROOM_FOR_ANSWER);
-                self.write(&folded.replace('\n', "\r\n"));
-            }
-            None => self.write(question),
-        }
+        let folded = match layout::width(&self.file) {
+            Some(width) => layout::fold(question, width - ROOM_FOR_ANSWER),
+            None => question.to_owned(),
+        };
+        self.write(&folded.replace('\n', "\r\n"));
     }
 
     /// Reads a line. `stop` and `until` end it; `tick` is called about once a second and may redraw.

@@ -10,14 +10,17 @@ pub use credential::{Credential, Docker, Git};
 pub use quick::quick;
 pub use run::{Inject, Mask, Read, Run, RunMonitor};
 
+/// Behind a verb's own options, before `--help`.
+const LAST: usize = 900;
+
 /// For every verb.
 #[derive(Debug, Default, Clone, Copy, Args)]
 pub struct Global {
     /// Print JSON on stdout.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = LAST)]
     pub json: bool,
     /// Never ask anything: fail instead.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = LAST)]
     pub no_interaction: bool,
 }
 

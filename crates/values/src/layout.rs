@@ -99,14 +99,16 @@ fn columns(text: &str) -> usize {
 }
 
 /// Breaks at blanks, never inside of a word: paths and commands are to be copied. `taken` columns of the first line are in
-/// use already; the others begin with `indent` blanks.
+/// use already; the others begin with `indent` blanks. A word that would stand no further to the left on a line of its own
+/// stays where it is.
 #[must_use]
 pub fn wrap(text: &str, width: usize, taken: usize, indent: usize) -> String {
     let mut wrapped = String::new();
     let mut column = taken;
     for (at, word) in text.split(' ').enumerate() {
         let length = columns(word);
-        if at > 0 && column + 1 + length > width {
+        if at > 0 && column + 1 + length > width && column + 1 > indent {
+            wrapped.truncate(wrapped.trim_end_matches(' ').len());
             wrapped.push('\n');
             wrapped.push_str(&" ".repeat(indent));
             column = indent;
@@ -153,6 +155,20 @@ mod tests {
             "a  b  one two\n      three\nshort"
         );
         assert_eq!(fold("one two three", 8), "one two\nthree");
+    }
+
+    #[test]
+    fn a_word_that_is_too_long_gets_no_empty_line_above_it() {
+        assert_eq!(fold("log  a-long-word b", 14), "log  a-long-word\n     b");
+        assert_eq!(fold("  a-long-word", 8), "  a-long-word");
+    }
+
+    #[test]
+    fn no_blanks_are_left_at_the_end_of_a_line() {
+        assert_eq!(
+            fold("one        two  three four", 16),
+            "one        two\n    three four"
+        );
     }
 
     #[test]

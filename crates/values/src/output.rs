@@ -68,18 +68,35 @@ impl Output {
 
     /// The result of a verb: one JSON document, or what `human` makes of it.
     pub fn result<T: Serialize>(self, value: &T, human: impl FnOnce(&T) -> String) {
+        self.document(value, |value| {
+            let text = human(value);
+            match layout::width(stdout()) {
+                Some(width) => layout::fold(&text, width),
+                None => text,
+            }
+        });
+    }
+
+    /// The same for what a program is to read: its lines stay as they are, since whoever copies it from a terminal wants it so.
+    pub fn document<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) {
         let text = if self.json {
             serde_json::to_string_pretty(value).unwrap_or_default()
         } else {
-            human(value)
+            text(value)
         };
         if !text.is_empty() {
             // A closed pipe (`| head`) is no error.
-            let text = text.trim_end();
-            let _closed = match layout::width(stdout()) {
-                Some(width) if !self.json => writeln!(stdout(), "{}", layout::fold(text, width)),
-                _ => writeln!(stdout(), "{text}"),
-            };
+            let _closed = writeln!(stdout(), "{}", text.trim_end());
+        }
+    }
+
+    /// A table for standard output, whose head stands back.
+    #[must_use]
+    pub fn table(self, head: &[&str], rows: &[Vec<String>]) -> String {
+        let table = layout::table(head, rows);
+        match table.split_once('\n') {
+            Some((head, body)) => format!("{}\n{body}", self.out(Style::Quiet, head)),
+            None => table,
         }
     }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{Clock, Code, DeviceId, ItemId, Passphrase, SystemClock, text::visible};
+use touchkeep_core::{Clock, Code, DeviceId, ItemId, SystemClock, text::visible};
 use touchkeep_device::{Auth, DeviceKind, Purpose};
 use touchkeep_vault::{
     EnrolledDevice, Hand, NewDevice as Newcomer, Proposal, SecretPlace, Unlocked,
 };
-use touchkeep_wire::{Done, Enrolled, Failure, ItemSummary, NewDevice, Question, RetireReport};
+use touchkeep_wire::{Done, Enrolled, Failure, ItemSummary, NewDevice, RetireReport};
 
 use super::{change, items, open_vault};
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     ports::{open_enrolled, use_of},
     vault::{
         MIN_WORK_FACTOR, Open, device_label, device_summary, find_device, find_token, is_called,
-        keep_module,
+        keep_module, new_passphrase,
     },
 };
 
@@ -35,8 +35,7 @@ pub(crate) async fn enroll(agent: &Arc<Agent>, wanted: NewDevice) -> Result<Enro
                     format!("Use {MIN_WORK_FACTOR} or more."),
                 ));
             }
-            let typed = agent.devices().ask_new(Question::NewPassphrase {}).await?;
-            let passphrase = Passphrase::new(typed);
+            let passphrase = new_passphrase(agent, current.is_practice()).await?;
             enrolled(agent, "a passphrase".into(), move |vault| {
                 let new = Newcomer::Software {
                     passphrase: &passphrase,

@@ -11,7 +11,7 @@ use touchkeep_container::note::VerifyKey;
 use touchkeep_core::{Clock, Code, DeviceId, Id, Passphrase, SystemClock};
 use touchkeep_device::{Auth, DeviceKind, Purpose};
 use touchkeep_locked::LockedBytes;
-use touchkeep_vault::{Locked, NewDevice, NewVault, Unlocked};
+use touchkeep_vault::{Locked, NewDevice, NewVault, Unlocked, VaultError};
 use touchkeep_wire::{
     CreateVault, Failure, NewDevice as WantedDevice, Question, SecretText, VaultSummary,
 };
@@ -33,6 +33,9 @@ use crate::{
 /// The least work factor outside of practice: a quarter of a GiB and about a second for each guess.
 pub(crate) const MIN_WORK_FACTOR: u8 = 18;
 
+/// The shortest passphrase outside of practice, where it is all that keeps a vault shut: NIST SP 800-63B-4, 3.1.1.2.
+const MIN_PASSPHRASE_CHARS: usize = 15;
+
 /// Makes a vault, and leaves it open.
 pub(crate) async fn create(
     agent: &Arc<Agent>,
@@ -52,6 +55,10 @@ pub(crate) async fn create(
         ));
     }
     let _turn = agent.lifecycle().await;
+    // Before a vault is locked and a PIN is typed for nothing.
+    if path.symlink_metadata().is_ok() {
+        return Err(failure::vault(&VaultError::Exists(path)));
+    }
     lock(agent).await?;
     let session = agent.devices().session();
     let founded = match wanted.device {
@@ -64,8 +71,7 @@ pub(crate) async fn create(
                     format!("Use {MIN_WORK_FACTOR} or more."),
                 ));
             }
-            let passphrase = agent.devices().ask_new(Question::NewPassphrase {}).await?;
-            let passphrase = Passphrase::new(passphrase);
+            let passphrase = new_passphrase(agent, wanted.practice).await?;
             let agent = Arc::clone(agent);
             blocking(move || {
                 let device = NewDevice::Software {
@@ -115,6 +121,29 @@ pub(crate) async fn create(
     .await?;
     agent.prompts().changed("vault");
     Ok(current.summary())
+}
+
+/// The passphrase that a person chooses for a vault.
+pub(crate) async fn new_passphrase(
+    agent: &Arc<Agent>,
+    practice: bool,
+) -> Result<Passphrase, Failure> {
+    let typed = agent.devices().ask_new(Question::NewPassphrase {}).await?;
+    let passphrase = Passphrase::new(typed);
+    // EXPOSE: to be counted.
+    let chars = passphrase.expose().chars().count();
+    if chars >= if practice { 1 } else { MIN_PASSPHRASE_CHARS } {
+        return Ok(passphrase);
+    }
+    Err(failure::invalid(
+        match chars {
+            0 => "An empty passphrase keeps nobody out.".to_owned(),
+            _ => "So short a passphrase is guessed by whoever has a copy of the vault.".to_owned(),
+        },
+        format!(
+            "Choose one of {MIN_PASSPHRASE_CHARS} characters or more, such as five words that nobody has put together before."
+        ),
+    ))
 }
 
 /// Pins a module as it is now.
@@ -326,7 +355,7 @@ pub(crate) async fn unlock_with_kit(
             let kit = recovery::kit_of(&words)?;
             let id = recovery::kit_in(&locked, &kit)?;
             let kept = LockedBytes::copy_of(words.as_bytes())
-                .map_err(|error| failure::vault(&touchkeep_vault::VaultError::Memory(error)))?;
+                .map_err(|error| failure::vault(&VaultError::Memory(error)))?;
             let mut kit = kit;
             let vault = locked.unlock(&mut kit, Auth::Nothing);
             let vault = vault.map_err(|error| failure::vault(&error))?;

@@ -24,7 +24,9 @@ use touchkeep_core::{Clock, DeviceId, Id, SystemClock, VaultId};
 use touchkeep_device::{DeviceKind, RecoveryKit};
 use touchkeep_locked::LockedBytes;
 use touchkeep_policy::Policy;
-use touchkeep_vault::{AuditHead, EnrolledDevice, Item, Locked, ReadOnly, SealClass, Unlocked};
+use touchkeep_vault::{
+    AuditHead, EnrolledDevice, Item, Locked, ReadOnly, SealClass, Unlocked, VaultError,
+};
 use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 
 use self::client::Client;
@@ -34,8 +36,8 @@ pub(crate) use self::armed::{Armed, arm};
 pub(crate) use self::checkpoint::{DeviceSigner, keys as checkpoint_keys};
 pub(crate) use self::choose::{find as find_device, find_token};
 pub(crate) use self::lifecycle::{
-    Because, MIN_WORK_FACTOR, Witnesses, create, keep_module, lock, lock_because, sign_log, unlock,
-    unlock_with_kit, witnesses,
+    Because, MIN_WORK_FACTOR, Witnesses, create, keep_module, lock, lock_because, new_passphrase,
+    sign_log, unlock, unlock_with_kit, witnesses,
 };
 
 /// The setting of the vault that holds the policy's text.
@@ -265,9 +267,12 @@ impl Open {
         let by_id = name_or_id.parse().ok().and_then(|id| vault.item(id));
         match by_id {
             Some(item) => Ok(item.clone()),
-            None => vault
-                .find(name_or_id)
-                .map_err(|error| failure::vault(&error)),
+            None => vault.find(name_or_id).map_err(|error| match error {
+                VaultError::NotFound => {
+                    failure::not_found("item", name_or_id, "Look at: touchkeep list")
+                }
+                other => failure::vault(&other),
+            }),
         }
     }
 

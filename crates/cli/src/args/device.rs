@@ -32,7 +32,7 @@ pub(crate) enum Device {
     },
     /// Which request keys the vault's devices can have for a venue, and why not the others.
     #[command(
-        after_help = "A key that is made on a device has no copy anywhere. One that is put into it was seen by whoever handed it out.\nHMAC secrets are made by the venue; no YubiKey takes them, tokens (PKCS#11) do.\n\nExamples:\n  touchkeep device keys-for                   every venue\n  touchkeep device keys-for binance\n  touchkeep device keys-for kraken --device 12345678\n  touchkeep add trade --venue binance --class trade --on-device"
+        after_help = "A key that is made on a device has no copy anywhere. One that is put into it was seen by whoever handed it out. HMAC secrets are made by the venue; no YubiKey takes them, tokens (PKCS#11) do.\n\nExamples:\n  touchkeep device keys-for                   every venue\n  touchkeep device keys-for binance\n  touchkeep device keys-for kraken --device 12345678\n  touchkeep add trade --venue binance --class trade --on-device"
     )]
     KeysFor {
         /// The venue; all of them where absent.

@@ -9,6 +9,7 @@ mod device;
 mod env;
 mod git;
 mod grant;
+mod help;
 mod import;
 mod init;
 mod list;
@@ -18,9 +19,13 @@ mod recover;
 mod venue;
 mod webhook;
 
-use std::path::PathBuf;
+use std::{
+    ffi::OsString,
+    io::{stderr, stdout},
+    path::PathBuf,
+};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 pub(crate) use add::{Add, Edit, KeyForm, Kind, Secrets};
 pub(crate) use agent::{Agent, AgentVerb};
@@ -41,6 +46,11 @@ pub(crate) use touchkeep_values::args::{Global, Values};
 pub(crate) use venue::Venue;
 pub(crate) use webhook::{Verify, Webhook};
 
+use crate::layout;
+
+/// Where clap breaks lines on a wide terminal.
+const WIDEST_HELP: usize = 100;
+
 const HELP: &str = "\
 First steps:
   touchkeep demo                      the whole story in two minutes, with a practice card and a practice exchange
@@ -58,6 +68,27 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) verb: Verb,
+}
+
+impl Cli {
+    /// What was typed; or what is wrong with it, or help that fits the terminal.
+    pub(crate) fn read(typed: &[OsString]) -> Result<Self, clap::Error> {
+        Self::try_parse_from(typed).map_err(|error| {
+            let is_help = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            );
+            let width = layout::width(stdout()).or_else(|| layout::width(stderr()));
+            width
+                .filter(|_| is_help)
+                .and_then(|width| {
+                    let width = width.min(WIDEST_HELP);
+                    let tree = help::laid_out(Self::command(), width).term_width(width);
+                    tree.try_get_matches_from(typed).err()
+                })
+                .unwrap_or(error)
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -304,7 +335,7 @@ pub(crate) enum Verb {
     Webhook(Webhook),
     /// The whole story in two minutes, with a practice card and a practice exchange.
     #[command(
-        after_help = "Everything lives in a private folder that is removed at the end (--keep leaves it). Nothing of yours is touched:\nno reader, no vault, no agent but those that the demo makes itself.\n\nExamples:\n  touchkeep demo\n  touchkeep demo --auto"
+        after_help = "Everything lives in a private folder that is removed at the end (--keep leaves it). Nothing of yours is touched: no reader, no vault, no agent but those that the demo makes itself.\n\nExamples:\n  touchkeep demo\n  touchkeep demo --auto"
     )]
     Demo(Demo),
     /// Print shell completions. They know the names of items while the vault is unlocked.

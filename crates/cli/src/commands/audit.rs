@@ -112,11 +112,13 @@ fn render_page(page: &AuditPage, filter: &Filter, output: Output) -> String {
     let older = page
         .next
         .map(|next| format!("; older ones: --before {next}"));
+    let shown = match page.rows.len() as u64 {
+        all if all == page.size => String::new(),
+        some => format!("{some} of "),
+    };
     lines.push(format!(
-        "{} {}, signed up to {}{}",
-        page.size,
-        if page.size == 1 { "row" } else { "rows" },
-        page.signed,
+        "{shown}{}{}",
+        verify::signed_up_to(page.size, page.signed),
         older.unwrap_or_default()
     ));
     lines.join("\n")
@@ -138,7 +140,7 @@ pub(crate) fn render_row(row: &AuditRow, output: Output) -> String {
         .as_deref()
         .map(|client| format!(" [{}]", visible(client)))
         .unwrap_or_default();
-    let of = row.of.map(|of| format!(" (of {of})")).unwrap_or_default();
+    let of = row.of.map(|of| format!(" (row {of})")).unwrap_or_default();
     format!(
         "{:>5}  {}  {}  {what}{client}{of}",
         row.seq,
@@ -197,7 +199,9 @@ fn render_detail(detail: &AuditDetail, output: Output) -> String {
 
 async fn checkpoint(context: &Context<'_>, device: bool) -> Done {
     let signed = context.call_asking(CheckpointAudit { device }).await?;
-    context.output.result(&signed, |signed| signed.note.clone());
+    context
+        .output
+        .document(&signed, |signed| signed.note.clone());
     context.output.say(&about(&signed));
     Ok(ExitCode::SUCCESS)
 }

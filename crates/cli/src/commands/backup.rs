@@ -6,7 +6,7 @@ use touchkeep_core::{Code, text::visible, time::rfc3339};
 use touchkeep_wire::{BackupSummary, GetStatus, ListBackups, MergeCopy, Merged, RestoreBackup};
 
 use super::{Context, Done, vault::absolute};
-use crate::{args::Backup, layout, output::Style, terminal};
+use crate::{args::Backup, output::Style, terminal};
 
 pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
     match verb {
@@ -25,7 +25,7 @@ pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
                     "HOLDS",
                     "WOULD BRING BACK",
                 ];
-                layout::table(&head, &rows)
+                context.output.table(&head, &rows)
             });
             Ok(if sound {
                 ExitCode::SUCCESS

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use serde::Serialize;
-use touchkeep_core::{ClientId, Clock, Code, SystemClock, time};
+use touchkeep_core::{ClientId, Clock, Code, SystemClock};
 use touchkeep_inject::program::{self, Program};
 use touchkeep_values::ask::call_once;
 use touchkeep_wire::{
@@ -11,10 +11,9 @@ use touchkeep_wire::{
 };
 use zeroize::Zeroizing;
 
-use super::{Context, Done};
+use super::{Context, Done, grants::time_left};
 use crate::{
     args::{Bounds, Exec, Global, Proxy},
-    layout,
     output::Output,
 };
 
@@ -80,7 +79,7 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
                     );
                 }
                 format!(
-                    "Give {name} this, in place of the real key (shown this once):\n\n  api key   {}\n  secret    anything of the form that its library takes\n{}\n\nIts public requests show it in X-Touchkeep-Token. End its access with: touchkeep proxy revoke {name}",
+                    "Give {name} this, in place of the real key (shown this once):\n\n  api key   {}\n  secret    anything that its library takes for one: it is not looked at\n{}\n\nIts public requests show it in X-Touchkeep-Token. End its access with: touchkeep proxy revoke {name}",
                     added.token,
                     addresses(&added.base_urls)
                 )
@@ -93,9 +92,9 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
                 if clients.is_empty() {
                     return "No program may use the proxy yet. Next: touchkeep proxy add NAME --key-set main".into();
                 }
-                let ago = |at| format!("{} d ago", now.since(at) / time::DAY_MS);
+                let ago = |at| format!("{} ago", time_left(now.since(at) / 1000));
                 let rows: Vec<_> = clients.iter().map(|client| vec![client.name.clone(), client.key_set.clone(), only(client), ago(client.created), client.last_seen.map_or_else(|| "never".into(), ago)]).collect();
-                layout::table(&["NAME", "KEY SET", "ONLY", "LET IN", "LAST SEEN"], &rows)
+                context.output.table(&["NAME", "KEY SET", "ONLY", "LET IN", "LAST SEEN"], &rows)
             });
         }
         Proxy::Revoke { client } => {

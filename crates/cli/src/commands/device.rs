@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{
     args::Device,
-    layout,
     output::{Output, Style},
     terminal,
 };
@@ -100,7 +99,7 @@ async fn list(context: &Context<'_>) -> Done {
         let connected = if devices.is_empty() {
             "No device is seen. If one is connected: touchkeep doctor".to_owned()
         } else {
-            layout::table(
+            output.table(
                 &[
                     "KIND",
                     "DEVICE",
@@ -368,7 +367,7 @@ fn card(report: &CardReport, output: Output) -> String {
         |pin| pins(pin, output),
     ));
     for limit in &report.limits {
-        lines.push(format!("{} {limit}", output.out(Style::Warn, "limit:")));
+        lines.push(format!("{}  {limit}", output.out(Style::Warn, "limit:")));
     }
     if report.slots.is_empty() {
         lines.push("No slot holds anything.".into());
@@ -384,11 +383,11 @@ fn card(report: &CardReport, output: Output) -> String {
         ];
         let rows: Vec<_> = report.slots.iter().map(slot_row).collect();
         lines.push(String::new());
-        lines.push(layout::table(&head, &rows));
+        lines.push(output.table(&head, &rows));
     }
     for slot in &report.slots {
         if let Some(flaw) = &slot.flaw {
-            lines.push(format!("{} {flaw}", output.out(Style::Warn, "note:")));
+            lines.push(format!("{}  {flaw}", output.out(Style::Warn, "note:")));
         }
     }
     lines.join("\n")

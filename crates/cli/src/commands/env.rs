@@ -6,7 +6,7 @@ use touchkeep_core::text::visible;
 use touchkeep_wire::{AddEnvironment, EnvironmentSummary, ListEnvironments, RenameEnvironment};
 
 use super::{Context, Done};
-use crate::{args::Env, layout, output::Style};
+use crate::args::Env;
 
 pub(super) async fn env(context: &Context<'_>, verb: Env) -> Done {
     let output = context.output;
@@ -15,11 +15,7 @@ pub(super) async fn env(context: &Context<'_>, verb: Env) -> Done {
             let environments = context.call(ListEnvironments {}).await?;
             output.result(&environments, |environments| {
                 let rows: Vec<_> = environments.iter().map(row).collect();
-                let table = layout::table(&["NAME", "ITEMS", "ID", ""], &rows);
-                match table.split_once('\n') {
-                    Some((head, body)) => format!("{}\n{body}", output.out(Style::Quiet, head)),
-                    None => table,
-                }
+                output.table(&["NAME", "ITEMS", "ID", ""], &rows)
             });
         }
         Env::Add { name } => {

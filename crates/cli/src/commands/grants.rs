@@ -6,13 +6,15 @@ use touchkeep_core::{Clock, Code, SystemClock, text::visible};
 use touchkeep_wire::{AddGrant, AskGrant, Failure, GrantSummary, ListGrants, RevokeGrant};
 
 use super::{Context, Done};
-use crate::{args::Grant, layout};
+use crate::{args::Grant, output::Output};
 
 pub(super) async fn grant(context: &Context<'_>, verb: Grant) -> Done {
     match verb {
         Grant::List => {
             let grants = context.call(ListGrants {}).await?;
-            context.output.result(&grants, |grants| list(grants));
+            context
+                .output
+                .result(&grants, |grants| list(grants, context.output));
         }
         Grant::Ask { items } => {
             let call = AskGrant {
@@ -54,7 +56,7 @@ pub(super) async fn grant(context: &Context<'_>, verb: Grant) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(grants: &[GrantSummary]) -> String {
+fn list(grants: &[GrantSummary], output: Output) -> String {
     if grants.is_empty() {
         return "No program has anything without being asked about.".to_owned();
     }
@@ -68,7 +70,7 @@ fn list(grants: &[GrantSummary]) -> String {
         ]
     };
     let rows: Vec<_> = grants.iter().map(row).collect();
-    layout::table(&["ID", "CLIENT", "HOLDS FOR", "MAY", "LEFT"], &rows)
+    output.table(&["ID", "CLIENT", "HOLDS FOR", "MAY", "LEFT"], &rows)
 }
 
 fn named(grant: &GrantSummary) -> String {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use touchkeep_wire::{DeviceKeys, KeysFor, PossibleKey, VenueKeys};
 
 use super::{Context, Done};
-use crate::{layout, output::Style};
+use crate::output::{Output, Style};
 
 pub(super) async fn keys_for(
     context: &Context<'_>,
@@ -17,9 +17,9 @@ pub(super) async fn keys_for(
     let output = context.output;
     output.result(&devices, |devices| {
         if one {
-            return in_full(devices, |head| output.out(Style::Quiet, head));
+            return in_full(devices, output);
         }
-        let all = overview(devices);
+        let all = overview(devices, output);
         let hint = "Why not, and what to do at a venue: touchkeep device keys-for VENUE";
         format!("{all}\n\n{}", output.out(Style::Quiet, hint))
     });
@@ -27,7 +27,7 @@ pub(super) async fn keys_for(
 }
 
 // One venue: each device, each kind of key.
-fn in_full(devices: &[DeviceKeys], quiet: impl Fn(&str) -> String) -> String {
+fn in_full(devices: &[DeviceKeys], output: Output) -> String {
     let mut parts = Vec::new();
     for device in devices {
         for venue in &device.venues {
@@ -35,8 +35,8 @@ fn in_full(devices: &[DeviceKeys], quiet: impl Fn(&str) -> String) -> String {
             let head = format!("{} on {}", venue.name, device.device.label);
             parts.push(format!(
                 "{}\n{}",
-                quiet(&head),
-                layout::table(&["KEY", "ON IT", "WHY NOT"], &rows)
+                output.out(Style::Strong, &head),
+                output.table(&["KEY", "ON IT", "WHY NOT"], &rows)
             ));
         }
     }
@@ -63,7 +63,7 @@ fn row(key: &PossibleKey) -> Vec<String> {
 }
 
 // All venues: what can be, device by device.
-fn overview(devices: &[DeviceKeys]) -> String {
+fn overview(devices: &[DeviceKeys], output: Output) -> String {
     let mut parts = Vec::new();
     for device in devices {
         let able = device.venues.iter().filter(|venue| can(venue).is_some());
@@ -74,7 +74,7 @@ fn overview(devices: &[DeviceKeys]) -> String {
         parts.push(match (rows.is_empty(), device.connected) {
             (false, _) => format!(
                 "{label}\n{}\n{}",
-                layout::table(&["VENUE", "REQUEST KEYS"], &rows),
+                output.table(&["VENUE", "REQUEST KEYS"], &rows),
                 others(&device.venues)
             ),
             (true, false) => format!("{label}: connect it, then it can be asked."),

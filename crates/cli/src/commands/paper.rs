@@ -10,49 +10,101 @@ use touchkeep_core::{Code, time::rfc3339};
 use touchkeep_wire::{Failure, Kit};
 use zeroize::Zeroizing;
 
-const COLUMNS: usize = 4;
+use crate::layout;
 
-/// The words and the two lines, and on a second screen the code of the first line: each fits a terminal of 80 by 24, whose other
-/// screen does not scroll.
+/// Columns of a word with its number, and the gap behind it.
+const CELL: usize = 16;
+/// Columns of the longest line: one for stock age.
+const LONGEST: usize = 77;
+
+/// What is shown at a time, and what is asked below it.
+pub(super) struct Screen {
+    pub(super) text: Zeroizing<String>,
+    pub(super) question: &'static str,
+}
+
+/// The words and the two lines, and on another screen the code of the first line: each fits a terminal of 80 by 24, whose other
+/// screen does not scroll. On a narrower one the lines have a screen of their own.
 ///
 /// # Errors
 /// Never for a kit that the agent made.
-pub(super) fn screens(kit: &Kit) -> Result<[Zeroizing<String>; 2], Failure> {
-    Ok([words_and_lines(kit), code_screen(kit)?])
+pub(super) fn screens(kit: &Kit, width: usize) -> Result<Vec<Screen>, Failure> {
+    let screen = |text, question| Screen { text, question };
+    let (mut words, lines) = (words(kit, width), lines(kit, width));
+    let written = "Press Enter when all of it is on paper, Esc to stop: ";
+    let mut all = if width >= LONGEST {
+        words.push_str(&lines);
+        vec![screen(words, written)]
+    } else {
+        vec![
+            screen(words, "Press Enter for the rest of it, Esc to stop: "),
+            screen(lines, written),
+        ]
+    };
+    all.push(screen(
+        code_screen(kit)?,
+        "For a camera, if you want. Press Enter to go on: ",
+    ));
+    Ok(all)
 }
 
-fn words_and_lines(kit: &Kit) -> Zeroizing<String> {
-    // EXPOSE: words and lines, to the terminal's other screen.
+// A sentence, broken at blanks.
+fn sentence(text: &mut Zeroizing<String>, sentence: &str, width: usize) {
+    text.push_str(&layout::fold(sentence, width).replace('\n', "\r\n"));
+    text.push_str("\r\n");
+}
+
+fn words(kit: &Kit, width: usize) -> Zeroizing<String> {
+    // EXPOSE: the words, to the terminal's other screen.
     let words: Vec<&str> = kit.words.expose().split(' ').collect();
     let mut text = Zeroizing::new(String::with_capacity(8192));
-    let mut line = |s: &str| {
-        text.push_str(s);
-        text.push_str("\r\n");
-    };
-    line("RECOVERY KIT: write this on paper, and keep it where you keep a passport.");
-    line("Whoever has these words has the vault. They are not shown again.");
-    line("");
-    for row in 0..words.len().div_ceil(COLUMNS) {
-        let cells = (0..COLUMNS).filter_map(|column| {
-            let at = row + column * words.len().div_ceil(COLUMNS);
+    for said in [
+        "RECOVERY KIT: write this on paper, and keep it where you keep a passport.",
+        "Whoever has these words has the vault. They are not shown again.",
+    ] {
+        sentence(&mut text, said, width);
+    }
+    text.push_str("\r\n");
+    let columns = (width / CELL).clamp(1, 4);
+    let rows = words.len().div_ceil(columns);
+    for row in 0..rows {
+        let cells = (0..columns).filter_map(|column| {
+            let at = row + column * rows;
             Some(format!("{:>2} {:<10}", at + 1, words.get(at)?))
         });
         let cells = Zeroizing::new(cells.collect::<Vec<_>>().join("   "));
-        line(&format!("   {}", cells.trim_end()));
+        text.push_str("   ");
+        text.push_str(cells.trim_end());
+        text.push_str("\r\n");
     }
-    line("");
-    line("The same for stock age, should Touchkeep be gone. What opens the vault:");
-    line(&format!("   {}", kit.unlock_line.expose()));
-    line("What opens sealed values:");
-    line(&format!("   {}", kit.seal_line.expose()));
-    line("");
-    line(&format!(
-        "   vault {}   kit {}   made {}",
-        kit.vault,
-        kit.device.mark(),
-        rfc3339(kit.made)
-    ));
-    line("");
+    text.push_str("\r\n");
+    text
+}
+
+fn lines(kit: &Kit, width: usize) -> Zeroizing<String> {
+    // EXPOSE: the two lines, to the terminal's other screen.
+    let mut text = Zeroizing::new(String::with_capacity(8192));
+    for (said, line) in [
+        (
+            "The same for stock age, should Touchkeep be gone. What opens the vault:",
+            kit.unlock_line.expose(),
+        ),
+        ("What opens sealed values:", kit.seal_line.expose()),
+    ] {
+        sentence(&mut text, said, width);
+        for (at, c) in line.chars().enumerate() {
+            if at % (width.min(LONGEST) - 3) == 0 {
+                text.push_str(if at == 0 { "   " } else { "\r\n   " });
+            }
+            text.push(c);
+        }
+        text.push_str("\r\n");
+    }
+    text.push_str("\r\n");
+    let (mark, made) = (kit.device.mark(), rfc3339(kit.made));
+    let about = format!("vault {}   kit {mark}   made {made}", kit.vault);
+    let about = layout::wrap(&about, width, 3, 3).replace('\n', "\r\n");
+    text.push_str(&format!("   {about}\r\n\r\n"));
     text
 }
 
@@ -162,7 +214,10 @@ mod tests {
 
     #[test]
     fn every_word_is_shown_with_its_number_and_nothing_scrolls_off_a_small_terminal() {
-        let [text, code] = screens(&kit()).unwrap();
+        let all = screens(&kit(), 80).unwrap();
+        let [Screen { text, .. }, Screen { text: code, .. }] = all.as_slice() else {
+            panic!("{} screens", all.len());
+        };
         for n in 1..=24 {
             assert!(
                 text.contains(&format!("{n:>2} word{n} "))
@@ -181,6 +236,29 @@ mod tests {
             );
             // One line is left for the question.
             assert!(screen.lines().count() <= 23, "{screen}");
+        }
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_no_word_is_broken_and_no_line_lost() {
+        for width in [40, 60, 76] {
+            let all = screens(&kit(), width).unwrap();
+            let [words, lines, _code] = all.as_slice() else {
+                panic!("{} screens", all.len());
+            };
+            for n in 1..=24 {
+                let cell = format!("{n:>2} word{n}");
+                let is_there = |line: &str| line.split("   ").any(|one| one.trim() == cell.trim());
+                assert!(words.text.lines().any(is_there), "{width}: {cell}");
+            }
+            let joined = lines.text.replace("\r\n   ", "");
+            assert!(joined.contains(kit().unlock_line.expose()), "{joined}");
+            assert!(joined.contains(kit().seal_line.expose()), "{joined}");
+            for screen in [words, lines] {
+                let mut widths = screen.text.lines().map(|line| line.chars().count());
+                assert!(widths.all(|taken| taken <= width), "{}", *screen.text);
+                assert!(screen.text.lines().count() <= 23, "{}", *screen.text);
+            }
         }
     }
 

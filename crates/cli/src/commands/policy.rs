@@ -35,7 +35,7 @@ pub(super) async fn policy(context: &Context<'_>, verb: Policy) -> Done {
             let starting = context.call(StartingPolicy { name }).await?;
             if print {
                 let text = |starting: &touchkeep_wire::PolicyText| starting.text.clone();
-                context.output.result(&starting, text);
+                context.output.document(&starting, text);
             } else {
                 change::to(context, starting.text).await?;
             }
@@ -51,7 +51,9 @@ async fn show_text(context: &Context<'_>) -> Result<(), Failure> {
             .output
             .say("This policy cannot be read, so everything is asked by hand.");
     }
-    context.output.result(&policy, |policy| policy.text.clone());
+    context
+        .output
+        .document(&policy, |policy| policy.text.clone());
     Ok(())
 }
 

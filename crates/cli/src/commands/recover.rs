@@ -18,11 +18,12 @@ use super::{
 };
 use crate::{
     args::{Recover, WayBack},
-    layout,
     output::Style,
     terminal::{Echo, Line, Terminal},
 };
 
+/// Words of a kit.
+const WORDS: usize = 24;
 /// How often words may be typed wrongly before it is left for another time.
 const TRIES: usize = 5;
 
@@ -34,7 +35,9 @@ pub(super) async fn recover(context: &Context<'_>, verb: Recover) -> Done {
             let ways = context.call(ListRecovery {}).await?;
             context.output.result(&ways, |ways| {
                 let rows: Vec<_> = ways.iter().map(row).collect();
-                layout::table(&["DEVICE", "KIND", "LAST TRIED"], &rows)
+                context
+                    .output
+                    .table(&["DEVICE", "KIND", "LAST TRIED"], &rows)
             });
             Ok(ExitCode::SUCCESS)
         }
@@ -97,7 +100,13 @@ pub(super) async fn after_init(
             context
                 .output
                 .say("\nNow the way back, in case the device is lost: 24 words on paper.");
-            kit(context, page).await
+            let made = kit(context, page).await;
+            if made.is_err() {
+                context.output.say(
+                    "The vault is made; its way back is not. Make it with: touchkeep recover kit",
+                );
+            }
+            made
         }
         WayBack::Device => {
             context
@@ -222,18 +231,15 @@ impl Drop for OtherScreen<'_> {
 
 fn show(kit: &Kit) -> Result<Option<()>, Failure> {
     let terminal = Terminal::open().map_err(|_| needs_a_person("Run it at a terminal."))?;
-    let screen = OtherScreen::enter(&terminal);
-    let [words, code] = paper::screens(kit)?;
-    terminal.write(&words);
-    drop(words);
-    let mut answered = wait_for_enter("Press Enter when all of it is on paper, Esc to stop: ");
-    if matches!(answered, Ok(Some(()))) {
+    let _screen = OtherScreen::enter(&terminal);
+    for screen in paper::screens(kit, terminal.width())? {
         terminal.write("\x1b[2J\x1b[H");
-        terminal.write(&code);
-        answered = wait_for_enter("For a camera, if you want. Press Enter to go on: ");
+        terminal.write(&screen.text);
+        if wait_for_enter(screen.question)?.is_none() {
+            return Ok(None);
+        }
     }
-    drop(screen);
-    answered
+    Ok(Some(()))
 }
 
 fn wait_for_enter(label: &str) -> Result<Option<()>, Failure> {
@@ -251,12 +257,16 @@ fn typed_words(label: &str, wrong: Option<&Failure>) -> Result<Option<SecretText
     let terminal = Terminal::open().map_err(|_| needs_a_person("Run it at a terminal."))?;
     let _screen = OtherScreen::enter(&terminal);
     if let Some(Failure { what, fix, .. }) = wrong {
-        terminal.write(&format!("{what}\r\n{fix}\r\n\r\n"));
+        terminal.ask(&format!("{what}\n{fix}\n\n"));
     }
-    terminal.write(&format!("{label}\r\n"));
+    terminal.ask(&format!("{label}\n"));
     let mut words = Zeroizing::new(String::with_capacity(1024));
     loop {
-        terminal.write("  ");
+        // Twelve words fit on a line, so it may take two.
+        terminal.write(&match words.split_whitespace().count() {
+            0 => "  ".to_owned(),
+            so_far => format!("  {so_far} of {WORDS}, go on: "),
+        });
         let line = terminal.read_line(Echo::Shown, &AtomicBool::new(false), None, |_, _| {});
         match line {
             Ok(Line::Typed(line)) => {
@@ -265,8 +275,7 @@ fn typed_words(label: &str, wrong: Option<&Failure>) -> Result<Option<SecretText
             }
             _ => return Ok(None),
         }
-        // Twelve words fit on a line, so it may take two.
-        if words.split_whitespace().count() >= 24 || words.trim().is_empty() {
+        if words.split_whitespace().count() >= WORDS || words.trim().is_empty() {
             return Ok(Some(SecretText::new(words.to_string())));
         }
     }

@@ -6,7 +6,6 @@ use touchkeep_core::{text::visible, time::rfc3339};
 use touchkeep_wire::{CheckReminders, Failure, KeyAge, ListItems, ListReminders};
 
 use super::{Context, Done};
-use crate::layout;
 
 pub(super) async fn remind(context: &Context<'_>, now: bool) -> Done {
     let keys = if now {
@@ -36,7 +35,7 @@ pub(super) async fn remind(context: &Context<'_>, now: bool) -> Done {
             };
             vec![key.name.clone(), key.venue.clone(), made, due, left]
         };
-        layout::table(
+        context.output.table(
             &["NAME", "VENUE", "MADE", "ROTATE BY", ""],
             &keys.iter().map(row).collect::<Vec<_>>(),
         )

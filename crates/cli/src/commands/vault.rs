@@ -172,16 +172,19 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
     let status = context.call(GetStatus {}).await?;
     let output = context.output;
     context.output.result(&status, |status: &Status| {
-        let state = match (&status.vault, status.unlocked) {
-            (Some(vault), true) => {
-                format!("{} {}", output.out(Style::Good, "open"), describe(vault))
-            }
-            (Some(vault), false) => format!(
-                "{} {}\nNext: touchkeep unlock",
-                output.out(Style::Warn, "locked"),
-                describe(vault)
+        let (state, next) = match (&status.vault, status.unlocked) {
+            (Some(vault), true) => (
+                format!("{} {}", output.out(Style::Good, "open"), describe(vault)),
+                "",
             ),
-            (None, _) => format!("no vault yet at {}\nNext: touchkeep init", status.path),
+            (Some(vault), false) => (
+                format!("{} {}", output.out(Style::Warn, "locked"), describe(vault)),
+                "\nNext: touchkeep unlock",
+            ),
+            (None, _) => (
+                format!("no vault yet at {}", status.path),
+                "\nNext: touchkeep init",
+            ),
         };
         let proxy = status
             .proxy
@@ -226,7 +229,7 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
                 )
             })
             .collect();
-        format!("{state}{proxy}{armed}{note}{attention}{resting}{waiting}")
+        format!("{state}{proxy}{armed}{note}{attention}{resting}{waiting}{next}")
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,7 @@ use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{Failure, ListVenues, SocketSummary, VenueSummary};
 
 use super::{Context, Done};
-use crate::{args::Venue, layout, output::Style};
+use crate::{args::Venue, output::Output};
 
 pub(super) async fn venue(context: &Context<'_>, verb: Venue) -> Done {
     let output = context.output;
@@ -14,11 +14,7 @@ pub(super) async fn venue(context: &Context<'_>, verb: Venue) -> Done {
     match verb {
         Venue::List => output.result(&venues, |venues| {
             let rows: Vec<_> = venues.iter().map(row).collect();
-            let table = layout::table(&["VENUE", "OVER", "COUNTS", "ENDPOINTS", "KEYS"], &rows);
-            match table.split_once('\n') {
-                Some((head, body)) => format!("{}\n{body}", output.out(Style::Quiet, head)),
-                None => table,
-            }
+            output.table(&["VENUE", "OVER", "REPLAY", "ENDPOINTS", "KEYS"], &rows)
         }),
         Venue::Show { venue } => {
             let mut all = venues.iter();
@@ -29,7 +25,7 @@ pub(super) async fn venue(context: &Context<'_>, verb: Venue) -> Done {
                     "Look at: touchkeep venue list",
                 )
             })?;
-            output.result(found, page);
+            output.result(found, |found| page(found, output));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -64,7 +60,7 @@ fn keys(venue: &VenueSummary) -> String {
     format!("{}{more}", venue.keys.join(", "))
 }
 
-fn page(venue: &VenueSummary) -> String {
+fn page(venue: &VenueSummary, output: Output) -> String {
     let window = venue
         .time_window_ms
         .map_or_else(|| "not known".to_owned(), |ms| format!("{} s", ms / 1000));
@@ -86,12 +82,12 @@ fn page(venue: &VenueSummary) -> String {
     let facts = facts.map(|(name, value)| format!("{name:<16}{value}"));
     let rules = venue.key_rules.iter().map(|rule| format!("- {rule}"));
     let rules: Vec<String> = rules.collect();
-    let parts = [facts.join("\n"), sockets(venue), rules.join("\n")];
+    let parts = [facts.join("\n"), sockets(venue, output), rules.join("\n")];
     let parts = parts.into_iter().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("\n\n")
 }
 
-fn sockets(venue: &VenueSummary) -> String {
+fn sockets(venue: &VenueSummary, output: Output) -> String {
     if venue.sockets.is_empty() {
         return String::new();
     }
@@ -104,12 +100,12 @@ fn sockets(venue: &VenueSummary) -> String {
         vec![socket.path.clone(), what.into(), socket.server.clone()]
     };
     let rows: Vec<_> = venue.sockets.iter().map(row).collect();
-    let table = layout::table(&["SOCKET", "FOR", "SERVER"], &rows);
+    let table = output.table(&["SOCKET", "FOR", "SERVER"], &rows);
     if !venue.sockets.iter().any(|socket| socket.login) {
         return table;
     }
     format!("{table}\n\n{PROVED}")
 }
 
-const PROVED: &str = "Logins were tried with ccxt.pro through the proxy, against a venue of the tests that checks them by\n\
+const PROVED: &str = "Logins were tried with ccxt.pro through the proxy, against a venue of the tests that checks them by \
     itself and takes ccxt's own; never against the venue's own servers.";

@@ -3,10 +3,11 @@
 
 use std::{
     collections::HashMap,
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -41,6 +42,8 @@ pub(super) enum Mind {
 /// Who answers.
 pub(super) struct Person {
     mind: Arc<Mutex<Mind>>,
+    // Questions that have the terminal still.
+    asked: Arc<AtomicUsize>,
     shown: mpsc::UnboundedReceiver<Approval>,
     task: JoinHandle<()>,
 }
@@ -57,6 +60,8 @@ impl Person {
         let (seen, shown) = mpsc::unbounded_channel();
         let (answers, mut events) = front.split();
         let (answers, of_task) = (Arc::new(answers), Arc::clone(&mind));
+        let asked = Arc::<AtomicUsize>::default();
+        let open_now = Arc::clone(&asked);
         let task = tokio::spawn(async move {
             // One flag a question: set when it is closed, by whomever.
             let mut open: HashMap<PromptId, Arc<AtomicBool>> = HashMap::new();
@@ -70,12 +75,15 @@ impl Person {
                         }
                         let mind = of_task.lock().map_or(Mind::Refuse, |mind| *mind);
                         let (answers, card) = (Arc::clone(&answers), card.clone());
+                        let open_now = Arc::clone(&open_now);
+                        open_now.fetch_add(1, Ordering::Relaxed);
                         tokio::spawn(async move {
                             if auto {
                                 by_itself(&answers, &card, prompt, mind, &closed, output).await;
                             } else {
                                 by_hand(&answers, &card, prompt, closed, output).await;
                             }
+                            open_now.fetch_sub(1, Ordering::Relaxed);
                         });
                     }
                     Event::Close(prompt) => {
@@ -87,13 +95,27 @@ impl Person {
                 }
             }
         });
-        Self { mind, shown, task }
+        Self {
+            mind,
+            asked,
+            shown,
+            task,
+        }
     }
 
     /// Makes up the mind for what comes. Only `--auto` listens; a person has one already.
     pub(super) fn will(&self, mind: Mind) {
         if let Ok(mut place) = self.mind.lock() {
             *place = mind;
+        }
+    }
+
+    /// Waits for the last question to leave the terminal, so that what follows has a line of its own.
+    pub(super) async fn is_done(&self) {
+        let mut patience = 100;
+        while self.asked.load(Ordering::Relaxed) > 0 && patience > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            patience -= 1;
         }
     }
 
@@ -113,7 +135,8 @@ async fn by_itself(
 ) {
     let (what, answer) = match prompt.question {
         Question::Approval(approval) => {
-            output.say(&front_end::describe(&approval, None, output));
+            let shown = front_end::describe(&approval, None, output);
+            output.say(&format!("{}\n", shown.replace('\r', "").trim_end()));
             // As long as a person may not have answered yet.
             tokio::time::sleep(Duration::from_millis(700)).await;
             match mind {
@@ -159,11 +182,8 @@ async fn by_hand(
     output: Output,
 ) {
     if let Question::Touch { why, .. } = &prompt.question {
-        output.say(&format!(
-            "  The practice key waits to be touched ({}).",
-            visible(why)
-        ));
-        while !closed.load(Ordering::Relaxed) {
+        output.say(&format!("  Touch the practice key: {}.", visible(why)));
+        while blinks(card, &closed).await {
             let stop = Arc::clone(&closed);
             let asked = tokio::task::spawn_blocking(move || {
                 let terminal = Terminal::open().ok()?;
@@ -205,16 +225,29 @@ fn secret(text: &str) -> Answer {
     }
 }
 
+/// Waits for the practice card to blink. Not any more, where the question is over.
+async fn blinks(card: &Path, closed: &AtomicBool) -> bool {
+    while !closed.load(Ordering::Relaxed) {
+        match ask(card, r#"{"do":"state"}"#).await {
+            Ok(state) if state.get("waiting") == Some(&true.into()) => return true,
+            Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
 /// A finger on the practice card, as soon as it blinks within half a second.
 async fn touch(card: &Path, output: Output) {
-    let touched = async {
-        let (read, mut write) = UnixStream::connect(card).await?.into_split();
-        write
-            .write_all(b"{\"do\":\"touch\",\"wait_ms\":500}\n")
-            .await?;
-        BufReader::new(read).lines().next_line().await
-    };
-    if let Err(error) = touched.await {
+    if let Err(error) = ask(card, r#"{"do":"touch","wait_ms":500}"#).await {
         output.say(&format!("  the practice card cannot be touched: {error}"));
     }
+}
+
+/// One question to the practice card's control socket.
+async fn ask(card: &Path, question: &str) -> io::Result<serde_json::Value> {
+    let (read, mut write) = UnixStream::connect(card).await?.into_split();
+    write.write_all(format!("{question}\n").as_bytes()).await?;
+    let answer = BufReader::new(read).lines().next_line().await?;
+    Ok(serde_json::from_str(&answer.unwrap_or_default())?)
 }

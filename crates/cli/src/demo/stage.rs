@@ -26,6 +26,16 @@ use crate::{
 /// How long a practice program may take to be ready.
 const READY: Duration = Duration::from_secs(30);
 
+/// How often a person may slip at one step.
+const TRIES: usize = 5;
+
+const fn is_a_slip(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Invalid | Code::NoTouch | Code::TimedOut | Code::WrongPin
+    )
+}
+
 /// Everything that the story stands on. Ends its processes when dropped.
 pub(super) struct Stage {
     folder: TempDir,
@@ -150,10 +160,24 @@ impl Stage {
     }
 
     pub(super) async fn call<C: Call>(&self, call: C) -> Result<C::Result, Failure> {
-        self.connection
-            .call(call)
-            .await
-            .map_err(|error| error.failure())
+        let done = self.connection.call(call).await;
+        self.person.is_done().await;
+        done.map_err(|error| error.failure())
+    }
+
+    /// The same for what a person has a hand in: whoever mistypes, or is late with a finger, is asked again.
+    pub(super) async fn ask<C: Call>(
+        &self,
+        call: impl Fn() -> C,
+        output: Output,
+    ) -> Result<C::Result, Failure> {
+        for _ in 1..TRIES {
+            match self.call(call()).await {
+                Err(failure) if !self.auto && is_a_slip(failure.code) => output.failure(&failure),
+                done => return done,
+            }
+        }
+        self.call(call()).await
     }
 
     /// Runs the bot: a ccxt script that knows a token and no secret. Its lines go to the terminal; whether it was content comes back.
@@ -184,6 +208,7 @@ impl Stage {
             .output()
             .await
             .map_err(|error| broken(format!("the bot did not start: {error}")))?;
+        self.person.is_done().await;
         for line in [&done.stdout, &done.stderr].into_iter().flat_map(|text| {
             String::from_utf8_lossy(text)
                 .lines()

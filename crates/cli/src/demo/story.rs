@@ -2,18 +2,21 @@
 
 use std::fs;
 
-use touchkeep_core::{Clock, SystemClock, UnixMillis, time::DAY_MS};
+use touchkeep_core::{Clock, Code, SystemClock, UnixMillis, time::DAY_MS};
 use touchkeep_wire::{
-    AddClient, AddItem, AuditFilter, CheckReminders, CreateVault, Failure, GetStatus, ListAudit,
-    NewDevice, NewSecret, SecretText, SetDevicePin, SetPolicy, VerifyAudit,
+    AddClient, AddItem, AuditFilter, CheckReminders, CheckpointAudit, CreateVault, Failure,
+    GetStatus, ListAudit, NewDevice, NewSecret, SecretText, SetDevicePin, SetPolicy, VerifyAudit,
 };
 
 use super::{broken, person::Mind, stage::Stage};
 use crate::{
     commands::{render_row, render_verdict},
     output::{Output, Style},
-    terminal::{Echo, Terminal},
+    terminal::{Echo, Line, Terminal},
 };
+
+/// How often the bot asks again for what a person has not approved.
+const AGAIN: usize = 3;
 
 /// Where the money goes.
 const ADDRESS: &str = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
@@ -49,30 +52,26 @@ async fn make_a_vault(stage: &Stage, output: Output) -> Result<(), Failure> {
         output,
         1,
         "A vault that opens with a key in your hand",
-        "The practice card is as it left the factory, so its PIN and PUK are changed first. Then it makes three keys of its own:\none to unlock, one to seal (touched each time), one to sign.",
-    );
-    stage
-        .call(SetDevicePin {
-            serial: stage.card_serial.clone(),
-        })
-        .await?;
-    let path = stage.file("trading.touchkeep").display().to_string();
-    let device = NewDevice::Piv {
+        "The practice card is as it left the factory, so its PIN and PUK are changed first. Then it makes three keys of its own: one to unlock, one to seal (touched each time), one to sign.",
+    )?;
+    let set_pin = || SetDevicePin {
         serial: stage.card_serial.clone(),
-        adopt: None,
     };
-    let vault = stage
-        .call(CreateVault {
-            path,
-            user: "you".into(),
-            environment: "practice".into(),
-            practice: true,
-            device,
-        })
-        .await?;
+    stage.ask(set_pin, output).await?;
+    let create = || CreateVault {
+        path: stage.file("trading.touchkeep").display().to_string(),
+        user: "you".into(),
+        environment: "practice".into(),
+        practice: true,
+        device: NewDevice::Piv {
+            serial: stage.card_serial.clone(),
+            adopt: None,
+        },
+    };
+    let vault = stage.ask(create, output).await?;
     output.say(&format!(
         "  {} {}",
-        output.err(Style::Good, "made"),
+        output.err(Style::Good, "made:"),
         vault.path
     ));
     Ok(())
@@ -84,8 +83,8 @@ async fn store_keys(stage: &Stage, output: Output) -> Result<Bot, Failure> {
         output,
         2,
         "Two keys of one exchange account, and a bot that gets neither",
-        "The trade key may trade, and is usable while the vault is open. The money key may withdraw, and is sealed to the card:\neach use is one touch. The bot gets a token.",
-    );
+        "The trade key may trade, and is usable while the vault is open. The money key may withdraw, and is sealed to the card: each use is one touch. The bot gets a token. A policy says what is signed by rule; to change it takes a touch, too.",
+    )?;
     let trade = stage.venue.make_key("trade", &["read", "trade"]).await?;
     let money = stage.venue.make_key("money", &["read", "withdraw"]).await?;
     let now = SystemClock.now();
@@ -122,11 +121,10 @@ async fn store_keys(stage: &Stage, output: Output) -> Result<Bot, Failure> {
             1,
         ))
         .await?;
-    stage
-        .call(SetPolicy {
-            text: POLICY.replace("ADDRESS", ADDRESS),
-        })
-        .await?;
+    let set_policy = || SetPolicy {
+        text: POLICY.replace("ADDRESS", ADDRESS),
+    };
+    stage.ask(set_policy, output).await?;
     let client = stage
         .call(AddClient {
             name: "grid-bot".into(),
@@ -135,7 +133,7 @@ async fn store_keys(stage: &Stage, output: Output) -> Result<Bot, Failure> {
         .await?;
     output.say(&format!(
         "  {} trade (stored), money (sealed), a policy, and a token for grid-bot",
-        output.err(Style::Good, "kept")
+        output.err(Style::Good, "kept:")
     ));
     // EXPOSE: to the bot, in its environment; it opens nothing but the demo's proxy.
     Ok(Bot {
@@ -151,7 +149,7 @@ async fn place_an_order(stage: &Stage, bot: &Bot, output: Output) -> Result<(), 
         3,
         "Small things by rule",
         "An ordinary ccxt script, with a token for a key and a dummy for a secret, places an order through the proxy.",
-    );
+    )?;
     expect(
         stage
             .bot(
@@ -172,21 +170,22 @@ async fn withdraw(stage: &mut Stage, bot: &Bot, output: Output) -> Result<(), Fa
         4,
         "Dangerous things only after you have read them, and touched the key",
         &format!("The bot asks to withdraw 0.5 BTC to {ADDRESS}."),
-    );
+    )?;
     stage.person.was_shown();
     stage.person.will(Mind::Approve);
     let before = stage.venue.withdraw_requests().await?;
     output.say(&format!(
         "  the exchange has seen {before} requests to withdraw so far"
     ));
-    let sent = stage
-        .bot(
-            &bot.token,
-            &bot.base_url,
-            &["withdraw", "BTC", "0.5", ADDRESS],
-            output,
-        )
-        .await?;
+    let words = ["withdraw", "BTC", "0.5", ADDRESS];
+    let mut sent = stage.bot(&bot.token, &bot.base_url, &words, output).await?;
+    for _ in 0..AGAIN {
+        if sent || stage.is_auto() {
+            break;
+        }
+        output.say("  Not approved and touched in time, so nothing was sent. For the story the bot asks once more.");
+        sent = stage.bot(&bot.token, &bot.base_url, &words, output).await?;
+    }
     expect(sent, "the withdrawal was not made")?;
     expect(
         stage
@@ -203,7 +202,7 @@ async fn withdraw(stage: &mut Stage, bot: &Bot, output: Output) -> Result<(), Fa
     )?;
     output.say(&format!(
         "  {} the exchange has one withdrawal, signed with the money key",
-        output.err(Style::Good, "sent")
+        output.err(Style::Good, "sent:")
     ));
     Ok(())
 }
@@ -215,9 +214,9 @@ async fn change_the_address(stage: &Stage, bot: &Bot, output: Output) -> Result<
         5,
         "One character further, and it is refused",
         &format!(
-            "Malware in the bot asks for {CHANGED}:\nits last character differs. The policy knows one address."
+            "Malware in the bot asks for {CHANGED}: its last character differs. The policy knows one address."
         ),
-    );
+    )?;
     stage.person.will(Mind::Refuse);
     let before = stage.venue.withdraw_requests().await?;
     let sent = stage
@@ -234,8 +233,8 @@ async fn change_the_address(stage: &Stage, bot: &Bot, output: Output) -> Result<
         "the exchange has received the refused request",
     )?;
     output.say(&format!(
-        "  {} and the exchange has received nothing",
-        output.err(Style::Good, "refused")
+        "  {} the exchange has received nothing",
+        output.err(Style::Good, "refused:")
     ));
     Ok(())
 }
@@ -247,7 +246,7 @@ async fn remind(stage: &Stage, output: Output) -> Result<(), Failure> {
         6,
         "In time, not too late",
         "The trade key is 83 of its 90 days old.",
-    );
+    )?;
     let raised = stage.call(CheckReminders {}).await?;
     let due = touchkeep_wire::ListReminders {};
     let keys = stage.call(due).await?;
@@ -256,13 +255,13 @@ async fn remind(stage: &Stage, output: Output) -> Result<(), Failure> {
         .find(|key| key.name == "trade")
         .ok_or_else(|| broken("the trade key has no age"))?;
     let popped = if raised.is_empty() {
-        "was said already when the vault opened"
+        "said already when the vault opened"
     } else {
-        "is raised on the desktop, where there is one"
+        "said on the desktop, where there is one"
     };
     output.say(&format!(
-        "  {} rotate trade in {} days: {popped}",
-        output.err(Style::Warn, "reminder"),
+        "  {} rotate trade in {} days ({popped})",
+        output.err(Style::Warn, "reminder:"),
         trade.days_left.unwrap_or_default()
     ));
     Ok(())
@@ -274,8 +273,9 @@ async fn verify(stage: &Stage, output: Output) -> Result<(), Failure> {
         output,
         7,
         "A story that nobody can quietly change",
-        "Every step stands in the audit log: first what was about to be signed, then what became of it.",
-    );
+        "Every step stands in the audit log: first what was about to be signed, then what became of it. It is signed as it stands.",
+    )?;
+    stage.call(CheckpointAudit { device: false }).await?;
     let page = stage
         .call(ListAudit {
             before: None,
@@ -343,7 +343,7 @@ fn flip_a_bit(copy: &std::path::Path, target: &touchkeep_wire::AuditRow) -> Resu
     fs::write(copy, bytes).map_err(|error| broken(error.to_string()))
 }
 
-fn act(stage: &Stage, output: Output, number: u8, title: &str, words: &str) {
+fn act(stage: &Stage, output: Output, number: u8, title: &str, words: &str) -> Result<(), Failure> {
     output.say(&format!(
         "\n{}",
         output.err(Style::Strong, &format!("{number}. {title}"))
@@ -354,14 +354,17 @@ fn act(stage: &Stage, output: Output, number: u8, title: &str, words: &str) {
     if !stage.is_auto()
         && let Ok(terminal) = Terminal::open()
     {
-        terminal.write("  Enter goes on. ");
-        let _any = terminal.read_line(
-            Echo::Shown,
-            &std::sync::atomic::AtomicBool::new(false),
-            None,
-            |_, _| {},
-        );
+        terminal.write("  Enter goes on, Esc ends the demo. ");
+        let never = std::sync::atomic::AtomicBool::new(false);
+        if let Ok(Line::Cancelled) = terminal.read_line(Echo::Dots, &never, None, |_, _| {}) {
+            return Err(Failure::new(
+                Code::Refused,
+                "the demo was ended before its end",
+                "Tell it again: touchkeep demo",
+            ));
+        }
     }
+    Ok(())
 }
 
 fn expect(went_as_told: bool, otherwise: &str) -> Result<(), Failure> {

@@ -12,8 +12,8 @@ use crate::{
 
 /// Columns in front of every line.
 const MARGIN: usize = 2;
-/// Columns of a name, with the gap behind it.
-const NAME: usize = 15;
+/// Columns of a name, with the gap behind it: as many as leave a fingerprint on one line of a small terminal.
+const NAME: usize = 14;
 /// A value has so many columns at least.
 const LEAST: usize = 20;
 
@@ -51,10 +51,24 @@ impl Page {
     }
 
     fn row(&mut self, name: &str, style: Option<Style>, value: &str) {
+        // A name that leaves no gap has a line of its own, or its end would read as the value's beginning.
+        let name = if name.chars().count() < NAME {
+            name
+        } else {
+            self.heading(Style::Quiet, name);
+            ""
+        };
         let room = self.width.saturating_sub(MARGIN + NAME).max(LEAST);
         for (at, chunk) in chunks(value, room).into_iter().enumerate() {
             let chunk = style.map_or_else(|| chunk.clone(), |style| self.output.err(style, &chunk));
             self.line(if at == 0 { name } else { "" }, &chunk, NAME);
+        }
+    }
+
+    fn unusual(&mut self, all: &[String]) {
+        for (at, one) in all.iter().enumerate() {
+            let name = if at == 0 { "Unusual" } else { "" };
+            self.row(name, Some(Style::Warn), &visible(one));
         }
     }
 
@@ -112,16 +126,14 @@ pub(crate) fn describe(approval: &Approval, place: Option<Place>, output: Output
         let again = format!("{}. Is it a replay?", visible(&approval.again));
         page.row("AGAIN", Some(Style::Bad), &again);
     }
-    for unusual in &approval.unusual {
-        page.row("unusual", Some(Style::Warn), &visible(unusual));
-    }
+    page.unusual(&approval.unusual);
     let mut last = "";
     for (name, value) in &approval.facts {
         let shown = if name == last { "" } else { name.as_str() };
         page.row(&visible(shown), None, &visible(value));
         last = name;
     }
-    page.row("asked by", None, &visible(&approval.client));
+    page.row("Asked by", None, &visible(&approval.client));
     who(
         &mut page,
         &approval.executable,
@@ -132,10 +144,10 @@ pub(crate) fn describe(approval: &Approval, place: Option<Place>, output: Output
         "" => String::new(),
         kept => format!(" ({})", visible(kept)),
     };
-    page.row("key", None, &format!("{}{kept}", visible(&approval.key)));
-    page.row("rule", None, &visible(&approval.rule));
+    page.row("Key", None, &format!("{}{kept}", visible(&approval.key)));
+    page.row("Rule", None, &visible(&approval.rule));
     page.row(
-        "fingerprint",
+        "Fingerprint",
         Some(Style::Quiet),
         &visible(&approval.digest),
     );
@@ -149,14 +161,14 @@ pub(crate) fn describe(approval: &Approval, place: Option<Place>, output: Output
 
 fn who(page: &mut Page, executable: &str, processes: &[String], place: &str) {
     if !executable.is_empty() {
-        page.row("program", None, &visible(executable));
+        page.row("Program", None, &visible(executable));
     }
     for (at, process) in processes.iter().enumerate() {
-        let name = if at == 0 { "processes" } else { "" };
+        let name = if at == 0 { "Processes" } else { "" };
         page.row(name, Some(Style::Quiet), &visible(process));
     }
     if !place.is_empty() {
-        page.row("runs in", None, &visible(place));
+        page.row("Runs in", None, &visible(place));
     }
 }
 
@@ -203,31 +215,43 @@ pub(crate) fn describe_use(request: &UseRequest, place: Option<Place>, output: O
     }
     page.heading(Style::Strong, &visible(&request.sentence));
     for (at, value) in request.values.iter().enumerate() {
-        page.row(if at == 0 { "values" } else { "" }, None, &visible(value));
+        page.row(if at == 0 { "Values" } else { "" }, None, &visible(value));
     }
-    page.row("purpose", None, &visible(&request.purpose));
-    for unusual in &request.unusual {
-        page.row("unusual", Some(Style::Warn), &visible(unusual));
-    }
+    page.row("Purpose", None, &visible(&request.purpose));
+    page.unusual(&request.unusual);
     who(
         &mut page,
         &request.executable,
         &request.process,
         &request.place,
     );
-    if let [_, more @ ..] = request.scopes.as_slice()
-        && !more.is_empty()
-    {
-        let what = if more.contains(&Scope::Terminal) {
-            "`process` and `terminal` hold"
-        } else {
-            "`process` holds"
-        };
-        let hold = format!("{what} for {} min, or until the lock.", request.minutes);
-        page.row("", None, &hold);
-    }
     page.blank();
     page.text
+}
+
+/// What can be answered to a program that asks for values, and what each means.
+pub(crate) fn choices_use(request: &UseRequest, output: Output) -> String {
+    let mut page = Page::new(output);
+    for scope in &request.scopes {
+        let hold = format!("for {} min, or until the lock", request.minutes);
+        let what = match scope {
+            Scope::Once => "this time alone".to_owned(),
+            Scope::Process => format!("this process, {hold}"),
+            Scope::Terminal => format!("whatever runs in this terminal, {hold}"),
+        };
+        page.row(scope_word(*scope), None, &what);
+    }
+    page.row("Esc or Enter", None, "refuse, as everything else does");
+    page.text
+}
+
+/// The word that gives so much.
+pub(crate) const fn scope_word(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Once => "once",
+        Scope::Process => "process",
+        Scope::Terminal => "terminal",
+    }
 }
 
 #[cfg(test)]
@@ -259,7 +283,7 @@ mod tests {
     #[test]
     fn a_long_value_stays_in_its_column() {
         let mut long = hostile();
-        let forged = format!("x{}  key            harmless", " ".repeat(300));
+        let forged = format!("x{}  Key           harmless", " ".repeat(300));
         long.facts = vec![("Also sent".into(), forged.clone())];
         long.client = "取".repeat(200);
         let shown = describe(&long, None, Output::new(true));
@@ -268,9 +292,51 @@ mod tests {
         for line in shown.split("\r\n") {
             assert!(columns(line) <= layout::USUAL_WIDTH, "{line:?}");
         }
-        let keys = shown.split("\r\n").filter(|line| line.starts_with("  key"));
+        let keys = shown.split("\r\n").filter(|line| line.starts_with("  Key"));
         assert_eq!(keys.count(), 1, "{shown}");
         assert_eq!(chunks(&forged, 30).concat(), forged, "nothing is left out");
+    }
+
+    #[test]
+    fn a_long_name_does_not_run_into_its_value() {
+        let mut tagged = hostile();
+        tagged.facts = vec![("Destination tag".into(), "1234".into())];
+        let shown = describe(&tagged, None, Output::new(true));
+        let lines = format!("\r\n  Destination tag\r\n{:16}1234\r\n", "");
+        assert!(shown.contains(&lines), "{shown}");
+    }
+
+    #[test]
+    fn a_fingerprint_has_one_line_of_a_small_terminal() {
+        let mut whole = hostile();
+        whole.digest = "0123456789abcdef".repeat(4);
+        let shown = describe(&whole, None, Output::new(true));
+        let line = format!("\r\n  Fingerprint   {}\r\n", whole.digest);
+        assert!(shown.contains(&line), "{shown}");
+    }
+
+    #[test]
+    fn what_may_be_answered_about_a_value_stands_in_lines_with_what_it_means() {
+        let request = UseRequest {
+            sentence: "sh asks for prod/openai: secret".into(),
+            values: vec![],
+            purpose: "to print it".into(),
+            client: "sh".into(),
+            executable: String::new(),
+            process: vec![],
+            place: String::new(),
+            unusual: vec![],
+            scopes: vec![Scope::Once, Scope::Terminal],
+            minutes: 60,
+            practice: false,
+            pid: 1,
+        };
+        assert_eq!(
+            choices_use(&request, Output::new(true)),
+            "  once          this time alone\r\n  \
+             terminal      whatever runs in this terminal, for 60 min, or until the lock\r\n  \
+             Esc or Enter  refuse, as everything else does\r\n"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is unusual about a request: what a person should stop at.
 
 use touchkeep_audit::{Log, Row};
-use touchkeep_core::text::has_lookalikes;
+use touchkeep_core::text::{has_lookalikes, visible};
 use touchkeep_pipeline::Question;
 use touchkeep_venue::{Operation, OperationKind};
 
@@ -77,25 +77,32 @@ fn destination(operation: &Operation, rows: &[Row]) -> Vec<String> {
     if earlier.contains(&to) {
         return Vec::new();
     }
-    let mut unusual = Vec::new();
-    let nearest = earlier.iter().filter_map(|known| apart(known, to)).min();
-    if let Some(apart) = nearest.filter(|apart| *apart <= OVERLOOKED) {
+    let mut unusual: Vec<String> = like_an_earlier(&earlier, to).into_iter().collect();
+    unusual.push("first time to this address".to_owned());
+    unusual
+}
+
+// The earlier address that it may be taken for, so that both can be compared.
+fn like_an_earlier(earlier: &[&str], to: &str) -> Option<String> {
+    let near = earlier
+        .iter()
+        .filter_map(|known| Some((apart(known, to)?, *known)));
+    if let Some((apart, known)) = near.min().filter(|(apart, _)| *apart <= OVERLOOKED) {
         let characters = if apart == 1 {
             "character"
         } else {
             "characters"
         };
-        unusual.push(format!(
-            "an address that was used before is this one but for {apart} {characters}"
+        let known = visible(known);
+        return Some(format!(
+            "differs in {apart} {characters} from {known}, which was used before"
         ));
-    } else if earlier.iter().any(|known| seems(known, to)) {
-        unusual.push(
-            "an address that was used before begins and ends like this one, and is another"
-                .to_owned(),
-        );
     }
-    unusual.push("first time to this address".to_owned());
-    unusual
+    let known = earlier.iter().find(|known| seems(known, to))?;
+    let known = visible(known);
+    Some(format!(
+        "begins and ends like {known}, which was used before, and is another"
+    ))
 }
 
 // In how many characters two long texts differ that are of one length. Capitals count as such: in many addresses they are a
@@ -166,6 +173,25 @@ mod tests {
         assert!(seems(known, other) && seems(known, &other.to_uppercase()));
         assert!(!seems(known, "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5xxx"));
         assert!(!seems("abc", "abc"), "too short to have two ends");
+    }
+
+    #[test]
+    fn the_address_that_another_may_be_taken_for_is_named() {
+        let known = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
+        let earlier = ["bc1qxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx5mdq", known];
+        assert_eq!(
+            like_an_earlier(&earlier, "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdp").unwrap(),
+            format!("differs in 1 character from {known}, which was used before")
+        );
+        let swapped = like_an_earlier(&[known], "bc1qyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy5mdq");
+        assert_eq!(
+            swapped.unwrap(),
+            format!("begins and ends like {known}, which was used before, and is another")
+        );
+        assert_eq!(
+            like_an_earlier(&earlier, "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy"),
+            None
+        );
     }
 
     #[test]

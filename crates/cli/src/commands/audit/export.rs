@@ -45,7 +45,7 @@ pub(super) async fn export(
         };
         context
             .output
-            .say(&format!("{rows} written to {}", path.display()));
+            .done(&format!("{rows} written to {}", path.display()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -201,11 +201,16 @@ pub(super) async fn prove(
     };
     write_bundle(context, begin, &[row], disclose, &mut target).await?;
     target.finish()?;
-    context.output.say(&format!(
-        "Row {row} is one of the {} that were signed. Check it anywhere: touchkeep audit verify {}",
-        signed.size,
-        output.map_or_else(|| "FILE".to_owned(), |path| path.display().to_string())
-    ));
+    let file = output.map_or_else(|| "FILE".to_owned(), |path| path.display().to_string());
+    let said = format!(
+        "Row {row} is one of the {} that were signed. Check it anywhere: touchkeep audit verify {file}",
+        signed.size
+    );
+    match output {
+        Some(_) => context.output.done(&said),
+        // Standard output has the bundle.
+        None => context.output.say(&said),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

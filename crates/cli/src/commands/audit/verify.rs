@@ -80,16 +80,27 @@ fn exit_code(sound: bool) -> ExitCode {
 
 pub(crate) fn render_verdict(verdict: &AuditVerdict, output: Output) -> String {
     if verdict.sound {
-        let unsigned = verdict.size - verdict.signed.min(verdict.size);
         return format!(
-            "{} {} rows, signed up to {}, {unsigned} unsigned\nroot {}",
+            "{} {}\nroot {}",
             output.out(Style::Good, "Sound:"),
-            verdict.size,
-            verdict.signed,
+            signed_up_to(verdict.size, verdict.signed),
             verdict.root
         );
     }
     not_authentic(verdict.first_bad, verdict.problem.as_deref(), output)
+}
+
+/// How many rows there are, and how many of them nobody can cut or change any more.
+pub(super) fn signed_up_to(rows: u64, signed: u64) -> String {
+    let counted = if rows == 1 {
+        "1 row".to_owned()
+    } else {
+        format!("{rows} rows")
+    };
+    match rows.saturating_sub(signed) {
+        0 => format!("{counted}, all signed"),
+        later => format!("{counted}, signed up to row {signed}, {later} not yet"),
+    }
 }
 
 fn not_authentic(first_bad: Option<u64>, problem: Option<&str>, output: Output) -> String {

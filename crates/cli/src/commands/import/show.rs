@@ -1,5 +1,7 @@
 //! The preview before, and the report after. Never a value in either: names, kinds, and what happens.
 
+use std::io::{stderr, stdout};
+
 use touchkeep_core::text::visible;
 use touchkeep_import::{Kind, Proposal};
 use touchkeep_wire::{ImportAction, ImportVerdict};
@@ -8,10 +10,7 @@ use super::{
     plan::{Plan, USUAL_CLASS},
     source::shown,
 };
-use crate::{
-    layout,
-    output::{Output, Style},
-};
+use crate::{layout, output::Output};
 
 /// The widest that a name or a list of fields is shown.
 const MAX_CELL: usize = 26;
@@ -49,17 +48,7 @@ fn items(plan: &Plan, output: Output) -> String {
             ]
         })
         .collect();
-    headed(
-        &layout::table(&["ITEM", "KIND", "HIDDEN FIELDS", "WHAT HAPPENS"], &rows),
-        output,
-    )
-}
-
-fn headed(table: &str, output: Output) -> String {
-    match table.split_once('\n') {
-        Some((head, body)) => format!("{}\n{body}", output.out(Style::Quiet, head)),
-        None => table.to_owned(),
-    }
+    output.table(&["ITEM", "KIND", "HIDDEN FIELDS", "WHAT HAPPENS"], &rows)
 }
 
 fn kind(item: &Proposal) -> String {
@@ -178,18 +167,21 @@ fn remarks(plan: &Plan) -> String {
     }
 }
 
-/// Columns of a narrow terminal.
-const WIDTH: usize = 80;
+// Columns of the terminal, whichever stream it is that a person sees.
+fn room() -> usize {
+    let seen = layout::width(stdout()).or_else(|| layout::width(stderr()));
+    seen.unwrap_or(layout::USUAL_WIDTH)
+}
 
-// Words after a beginning, in lines of a narrow terminal.
+// Words after a beginning, in lines of the terminal.
 fn wrapped(begin: &str, words: &str) -> String {
     // What goes on stands under the words, not under the margin, where there is one.
     let margin = if begin.is_empty() { 0 } else { 6 };
-    let mut text = begin.to_owned();
+    let (mut text, width) = (begin.to_owned(), room());
     let mut column = begin.chars().count();
     for word in words.split_whitespace() {
         let length = word.chars().count();
-        if column + length > WIDTH && column > margin {
+        if column + length > width && column > margin {
             text.truncate(text.trim_end().len());
             text.push('\n');
             text.push_str(&" ".repeat(margin));
@@ -242,10 +234,7 @@ pub(super) fn report(plan: &Plan, output: Output) -> String {
         .iter()
         .map(|row| report_row(plan, row))
         .collect();
-    text.push_str(&headed(
-        &layout::table(&["FROM", "ROW", "ITEM", "RESULT"], &rows),
-        output,
-    ));
+    text.push_str(&output.table(&["FROM", "ROW", "ITEM", "RESULT"], &rows));
     text.push('\n');
     text.push_str(&left(plan));
     text.push_str(&remarks(plan));

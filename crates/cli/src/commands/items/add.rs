@@ -50,7 +50,8 @@ pub(in crate::commands) async fn add(context: &Context<'_>, args: Add) -> Done {
             class => class.to_owned(),
         };
         let place = match place(item) {
-            place if place.is_empty() => place,
+            // That it is stored is said.
+            place if place.is_empty() || place == "stored" => String::new(),
             place => format!(", {place}"),
         };
         format!("Stored {} ({what}{place})", visible(&item.name))

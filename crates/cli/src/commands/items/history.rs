@@ -6,7 +6,7 @@ use touchkeep_core::{text::visible, time::rfc3339};
 use touchkeep_wire::{ItemVersion, ListVersions, RestoreVersion, ShowItem};
 
 use super::{Context, Done, show::detail};
-use crate::{layout, output::Style, terminal};
+use crate::terminal;
 
 pub(in crate::commands) async fn history(
     context: &Context<'_>,
@@ -19,11 +19,7 @@ pub(in crate::commands) async fn history(
         let output = context.output;
         output.result(&versions, |versions| {
             let rows: Vec<_> = versions.iter().map(row).collect();
-            let table = layout::table(&["VERSION", "WHEN", "WHO", "CHANGED", ""], &rows);
-            match table.split_once('\n') {
-                Some((head, body)) => format!("{}\n{body}", output.out(Style::Quiet, head)),
-                None => table,
-            }
+            output.table(&["VERSION", "WHEN", "WHO", "CHANGED", ""], &rows)
         });
         return Ok(ExitCode::SUCCESS);
     };

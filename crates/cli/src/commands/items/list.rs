@@ -6,7 +6,7 @@ use touchkeep_core::{Clock, SystemClock, UnixMillis, text::visible, time};
 use touchkeep_wire::{FindItems, ItemFilter, ItemSummary, MOST_ITEMS};
 
 use super::{Context, Done};
-use crate::{args::List, layout, output::Style};
+use crate::{args::List, output::Output};
 
 /// Finds that are shown where nobody says how many.
 const BEST: u32 = 50;
@@ -36,11 +36,7 @@ pub(in crate::commands) async fn list(context: &Context<'_>, args: List) -> Done
         if items.is_empty() {
             return empty(args.trash, is_narrowed).to_owned();
         }
-        let table = table(items, SystemClock.now());
-        match table.split_once('\n') {
-            Some((head, body)) => format!("{}\n{body}", output.out(Style::Quiet, head)),
-            None => table,
-        }
+        table(items, SystemClock.now(), output)
     });
     if is_cut && args.limit.is_none_or(|limit| limit > most) {
         output.say(&format!(
@@ -61,7 +57,7 @@ const fn empty(trash: bool, is_narrowed: bool) -> &'static str {
 }
 
 // Columns that say the same of every item, or nothing, are left out.
-fn table(items: &[ItemSummary], now: UnixMillis) -> String {
+fn table(items: &[ItemSummary], now: UnixMillis, output: Output) -> String {
     type Cell<'a> = Box<dyn Fn(&ItemSummary) -> String + 'a>;
     let several = items
         .windows(2)
@@ -87,7 +83,7 @@ fn table(items: &[ItemSummary], now: UnixMillis) -> String {
     let heads: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
     let row = |item| columns.iter().map(|(_, cell)| cell(item)).collect();
     let rows: Vec<Vec<String>> = items.iter().map(row).collect();
-    layout::table(&heads, &rows)
+    output.table(&heads, &rows)
 }
 
 /// Where its chief secret is; nothing of a note that has none.

@@ -34,7 +34,7 @@ pub(super) async fn set_api_key(context: &Context<'_>, item: String, api_key: St
 pub(super) async fn public_key(context: &Context<'_>, item: String, form: Option<KeyForm>) -> Done {
     let form = form.map(|form| form.name().to_owned());
     let key = context.call(ExportPublicKey { item, form }).await?;
-    context.output.result(&key, |key| key.text.clone());
+    context.output.document(&key, |key| key.text.clone());
     // Beside the key, so that a file gets the key alone.
     if let Some(steps) = &key.steps {
         context.output.say(steps);

@@ -2,8 +2,8 @@
 
 use touchkeep_core::{text::visible, time::rfc3339};
 use touchkeep_wire::{
-    PolicyCheck, PolicyExplanation, PolicyFinding, PolicyLimit, PolicyReplay, PolicyReplayed,
-    PolicyStep,
+    PolicyChanges, PolicyCheck, PolicyExplanation, PolicyFinding, PolicyKindChange, PolicyLimit,
+    PolicyReplay, PolicyReplayed, PolicyStep,
 };
 
 use crate::output::{Output, Style};
@@ -28,9 +28,30 @@ pub(super) fn checked(checked: &PolicyCheck, output: Output) -> String {
         many => format!("{rules}, {many} findings."),
     });
     if let Some(changes) = &checked.changes {
-        lines.push(format!("Beside the policy in force: {}.", changes.sentence));
+        lines.extend(beside(changes));
     }
     lines.join("\n")
+}
+
+// What is another in it than in the policy in force, a line each: that is more than a sentence can hold.
+fn beside(changes: &PolicyChanges) -> Vec<String> {
+    let counts = changes.sentence.split("; ").next().unwrap_or_default();
+    let kinds = changes.kinds.iter().map(|change| {
+        let PolicyKindChange {
+            kind,
+            before,
+            after,
+        } = change;
+        format!("  {kind}: the mildest was {before} and becomes {after}")
+    });
+    let details = changes.details.iter();
+    let details = details.map(|detail| format!("  {}", visible(detail)));
+    let is_same = changes.kinds.is_empty() && changes.details.is_empty();
+    let end = if is_same { '.' } else { ':' };
+    std::iter::once(format!("Beside the policy in force, {counts}{end}"))
+        .chain(kinds)
+        .chain(details)
+        .collect()
 }
 
 /// One finding, on a line.
@@ -46,8 +67,11 @@ pub(super) fn finding(finding: &PolicyFinding) -> String {
 /// `policy explain`.
 pub(super) fn explained(explained: &PolicyExplanation, output: Output) -> String {
     let asker = format!(
-        "asked by {} with {} at {}",
-        visible(&explained.client),
+        "asked by {} with key set {} at {}",
+        match explained.client.as_str() {
+            "any" => "any client".to_owned(),
+            client => visible(client),
+        },
         visible(&explained.key_set),
         rfc3339(explained.at)
     );
