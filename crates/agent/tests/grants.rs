@@ -344,6 +344,25 @@ async fn what_was_allowed_ahead_is_for_that_file_as_it_was() {
     // The same bytes elsewhere are another program.
     let mut elsewhere = Asker::start(&asker(), &agent);
     assert_eq!(elsewhere.ask("quietly bot").await, "NotPermitted");
+    // What nobody was asked about is in the log all the same.
+    let kinds = vec!["grant-given".into()];
+    let denied = ListAudit {
+        before: None,
+        limit: 10,
+        filter: AuditFilter {
+            kinds,
+            decisions: vec!["denied".into()],
+            ..Default::default()
+        },
+    };
+    let denied = client.call(denied).await.unwrap().rows;
+    let items: Vec<_> = denied.iter().map(|row| row.item.as_deref()).collect();
+    assert_eq!(items, [Some("bot"), Some("other")]);
+    let why = denied[0].details.iter().find(|(name, _)| name == "why");
+    assert!(
+        why.unwrap().1.contains("nobody was to be asked"),
+        "{denied:?}"
+    );
     // Across a lock and another agent.
     client.call(LockVault {}).await.unwrap();
     client
