@@ -4,11 +4,22 @@ mod credential;
 mod quick;
 mod run;
 
+use std::ffi::OsString;
+
 use clap::{Args, Subcommand};
 
 pub use credential::{Credential, Docker, Git};
 pub use quick::quick;
 pub use run::{Inject, Mask, Read, Run, RunMonitor};
+
+/// Whether the verb of what was typed is `run`, whose own failures end with 125. What stands before a verb takes no value.
+#[must_use]
+pub fn is_run(typed: &[OsString]) -> bool {
+    let mut words = typed.iter().skip(1);
+    words
+        .find(|word| !word.as_encoded_bytes().starts_with(b"-"))
+        .is_some_and(|verb| verb == "run")
+}
 
 /// For every verb.
 #[derive(Debug, Default, Clone, Copy, Args)]
@@ -16,7 +27,7 @@ pub struct Global {
     /// Print JSON on stdout.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Never ask anything: fail instead.
+    /// Never ask on this terminal: fail, unless the desktop or `touchkeep approve` is there to be asked.
     #[arg(long, global = true)]
     pub no_interaction: bool,
 }

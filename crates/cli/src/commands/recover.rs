@@ -88,7 +88,8 @@ pub(super) async fn after_init(
     second: &str,
     page: Option<&Path>,
 ) -> Done {
-    match way {
+    let beside = context.beside();
+    let done = match way {
         WayBack::Later => {
             context.output.say("No way back yet: if the device is lost, so is the vault. When you have a minute: touchkeep recover kit");
             Ok(ExitCode::SUCCESS)
@@ -97,15 +98,20 @@ pub(super) async fn after_init(
             context
                 .output
                 .say("\nNow the way back, in case the device is lost: 24 words on paper.");
-            kit(context, page).await
+            kit(&beside, page).await
         }
         WayBack::Device => {
             context
                 .output
                 .say("\nNow the way back, in case the device is lost. Connect the second device.");
-            second_device(context, second).await
+            second_device(&beside, second).await
         }
-    }
+    };
+    // The vault is made, whatever became of this.
+    done.or_else(|failure| {
+        beside.output.failure(&failure);
+        Ok(ExitCode::from(failure.code.exit_code()))
+    })
 }
 
 // Until it has opened the vault, or somebody leaves it for later: what went wrong can be put right while the question stands.

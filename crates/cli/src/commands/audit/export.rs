@@ -38,6 +38,7 @@ pub(super) async fn export(
     };
     target.finish()?;
     if let Some(path) = output {
+        wrote(context, path, rows);
         let rows = if rows == 1 {
             "1 row".to_owned()
         } else {
@@ -48,6 +49,13 @@ pub(super) async fn export(
             .say(&format!("{rows} written to {}", path.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+// Where the rows themselves do not go to standard output, a document says where they went.
+fn wrote(context: &Context<'_>, path: &Path, rows: u64) {
+    let file = path.display().to_string();
+    let written = serde_json::json!({ "file": file, "rows": rows });
+    context.output.result(&written, |_| String::new());
 }
 
 async fn text_of(
@@ -201,6 +209,9 @@ pub(super) async fn prove(
     };
     write_bundle(context, begin, &[row], disclose, &mut target).await?;
     target.finish()?;
+    if let Some(path) = output {
+        wrote(context, path, 1);
+    }
     context.output.say(&format!(
         "Row {row} is one of the {} that were signed. Check it anywhere: touchkeep audit verify {}",
         signed.size,
