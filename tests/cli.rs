@@ -56,6 +56,11 @@ impl Desk {
             .as_str()
             .unwrap_or_default()
             .to_owned();
+        let fix = &said["error"]["fix"];
+        assert!(
+            fix.as_str().is_some_and(|fix| !fix.is_empty()),
+            "{args:?} says not what to do: {said}"
+        );
         (done.status.code().unwrap(), code)
     }
 
@@ -347,13 +352,12 @@ fn a_key_for_a_bundle_is_not_passed_over_where_a_log_is_given() {
     let desk = Desk::set();
     desk.run(&["lock"]);
     let data = desk.home.paths().data;
-    let log = std::fs::read_dir(data)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let log = log
-        .into_iter()
-        .find(|path| path.extension().is_some_and(|it| it == "sqlite"));
-    let log = log.unwrap().display().to_string();
+    let mut files = std::fs::read_dir(data).unwrap().map(|entry| entry.unwrap());
+    let log = files.find(|file| {
+        let name = file.file_name().into_string().unwrap();
+        name.starts_with("audit-") && name.ends_with(".sqlite")
+    });
+    let log = log.unwrap().path().display().to_string();
     desk.run(&["audit", "verify", &log]);
     let key = "nobody+00000000+AQAA";
     assert_eq!(
@@ -401,6 +405,27 @@ fn each_exit_code_says_what_it_is_for() {
         (2, "invalid".into())
     );
     assert_eq!(desk.fails(&["restore", "openai"]), (2, "not-found".into()));
+    assert_eq!(
+        desk.fails(&["env", "rename", "prod", " "]),
+        (2, "invalid".into())
+    );
+    assert_eq!(
+        desk.fails(&["edit", "openai", "--tag", "two words"]),
+        (2, "invalid".into())
+    );
+    assert_eq!(
+        desk.fails(&["proxy", "add", "\u{7}"]),
+        (2, "invalid".into())
+    );
+    assert_eq!(
+        desk.fails(&["inject", "-i", "/no/such/file"]),
+        (2, "invalid".into())
+    );
+    assert_eq!(
+        desk.fails(&["git", "show", "/no/such/file"]).0,
+        1,
+        "the operating system"
+    );
     assert_eq!(
         desk.fails(&["history", "openai", "--restore", "7", "--yes"]),
         (2, "not-found".into())

@@ -64,6 +64,10 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         VaultError::Ambiguous(ids) => return ambiguous(error, ids),
         VaultError::AmbiguousEnvironment(ids) => return ambiguous(error, ids),
         VaultError::PracticeOnly => "Leave the address out, or make a practice vault.",
+        VaultError::Invalid(_) => "Nothing was changed. Give it otherwise, and try again.",
+        VaultError::NoSecret => "Look at where it is kept: touchkeep show",
+        VaultError::Io { .. } => "Check the space and the permissions of that place.",
+        VaultError::Encrypt(_) => "Try again. If it stays so, please report it.",
         _ => "",
     };
     Failure::new(

@@ -192,7 +192,11 @@ impl Gate {
             Reply::TooMany => crate::devices::too_many(),
             Reply::Resting(left) => resting(left),
             Reply::Absent => prompts::absent(),
-            _ => Failure::new(Code::Refused, "A person refused it.", ""),
+            _ => Failure::new(
+                Code::Refused,
+                "A person refused it.",
+                "Nothing was given. Where that was a slip, ask again.",
+            ),
         };
         Err(refused(current, (caller, uses, purpose), Decision::Refused, refusal).await)
     }

@@ -86,7 +86,11 @@ fn install(pattern: &str, output: Output) -> Done {
 }
 
 fn unwritable(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Code::System, format!("{}: {error}", file.display()), "")
+    Failure::new(
+        Code::System,
+        format!("{}: {error}", file.display()),
+        "Look at its name and its permissions.",
+    )
 }
 
 // For the shell that git starts.
