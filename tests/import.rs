@@ -641,8 +641,12 @@ fn a_large_database_comes_in_as_one_commit_and_goes_out_again() {
     assert_eq!(actions(&done).len(), entries);
     assert!(actions(&done).iter().all(|(_, action)| *action == "add"));
     assert!(!Path::new(&file).exists(), "all of it is in the vault");
-    let rows = home.json(&["audit", "list", "--kind", "item-added"]);
-    assert_eq!(rows["rows"].as_array().unwrap().len(), 1, "one commit");
+    let added = |narrowed: &[&str]| {
+        let rows = home.json(&[&["audit", "list", "--kind", "item-added"], narrowed].concat());
+        rows["rows"].as_array().unwrap().len()
+    };
+    assert_eq!(added(&["--text", "Imported from"]), 1, "one commit");
+    assert_eq!(added(&["--item", "entry 7"]), 1, "and each is found");
 
     let all = contents(&home, "all.age");
     let items: HashMap<_, _> = all["items"]
