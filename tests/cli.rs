@@ -14,7 +14,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use touchkeep_tests::{Home, Person, binary};
+use touchkeep_tests::{Home, Person, binary, is_known};
 
 const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
@@ -53,6 +53,11 @@ impl Desk {
             .as_str()
             .unwrap_or_default()
             .to_owned();
+        let fix = &said["error"]["fix"];
+        assert!(
+            fix.as_str().is_some_and(|fix| !fix.is_empty()),
+            "{args:?} says not what to do: {said}"
+        );
         (done.status.code().unwrap(), code)
     }
 
@@ -167,6 +172,200 @@ fn what_every_verb_prints_is_of_its_schema() {
     desk.run(&["agent", "stop"]);
 }
 
+// Every verb that can be typed, as the help lists them.
+fn verbs_below(home: &Home, path: &[&str]) -> Vec<String> {
+    let help = home.touchkeep().args(path).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let Some((_, listed)) = help.split_once("Commands:\n") else {
+        return vec![path.join(" ")];
+    };
+    let lines = listed.split("\n\n").next().unwrap().lines();
+    let lines = lines.filter(|line| !line.starts_with("   "));
+    let verbs = lines.filter_map(|line| line.split_whitespace().next());
+    verbs
+        .filter(|verb| *verb != "help")
+        .flat_map(|verb| verbs_below(home, &[path, &[verb]].concat()))
+        .collect()
+}
+
+#[test]
+fn there_is_no_verb_of_which_nobody_knows_what_it_prints() {
+    let home = Home::new(None);
+    let verbs = verbs_below(&home, &[]);
+    assert!(verbs.len() > 80, "{verbs:?}");
+    let unknown: Vec<_> = verbs.iter().filter(|verb| !is_known(verb)).collect();
+    assert!(unknown.is_empty(), "no schema: {unknown:?}");
+}
+
+#[test]
+fn verbs_whose_output_is_a_text_have_a_document_too() {
+    let desk = Desk::set();
+    desk.add("openai", "api-key", "sk-1", &[]);
+    let folder = desk.home.path("repository");
+    std::fs::create_dir(&folder).unwrap();
+    let git = Command::new("git")
+        .args(["init", "-q"])
+        .current_dir(&folder)
+        .status();
+    assert!(git.unwrap().success());
+    for copy in ["ours", "theirs"] {
+        std::fs::copy(desk.home.path("v.touchkeep"), folder.join(copy)).unwrap();
+    }
+    // A person is asked for the value, so that these are not told to ask nobody.
+    let document = |args: &[&str], schema: &'static str| -> Value {
+        let mut verb = desk.home.touchkeep();
+        verb.args(args)
+            .arg("--json")
+            .current_dir(&folder)
+            .stdin(Stdio::null());
+        let done = verb.output().unwrap();
+        let said = String::from_utf8(done.stdout).unwrap();
+        assert!(done.status.success(), "{args:?}: {said}");
+        // One, and nothing beside it.
+        let said = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{args:?}: {said}"));
+        desk.home.to_judge(schema, &said);
+        said
+    };
+    let read = document(&["read", "tk://prod/openai/secret"], "read");
+    assert_eq!(read["value"], "sk-1");
+    document(&["man", "."], "done");
+    document(&["git", "install"], "done");
+    document(&["git", "merge-driver", "ours", "theirs"], "done");
+    let outline = document(&["git", "show", "ours"], "outline");
+    assert_eq!(outline["items"][0]["name"], "openai", "{outline}");
+    for (verb, file) in [("export", "rows.jsonl"), ("prove", "row.bundle")] {
+        let args: &[&str] = match verb {
+            "prove" => &["audit", verb, "1", "-o", file],
+            _ => &["audit", verb, "-o", file],
+        };
+        let written = document(args, "written");
+        assert_eq!(written["file"], file);
+        let lines = std::fs::read_to_string(folder.join(file)).unwrap();
+        let rows = lines.lines().filter(|line| line.contains("\"decision\""));
+        assert_eq!(json!(rows.count()), written["rows"], "{lines}");
+    }
+    desk.run(&["lock"]);
+    let locked = document(&["git", "show", "ours"], "outline");
+    assert_eq!(
+        (&locked["locked"], &locked["items"]),
+        (&json!(true), &json!([]))
+    );
+}
+
+#[test]
+fn a_vault_that_cannot_be_armed_is_open_and_says_so_once() {
+    let desk = Desk::set();
+    desk.run(&["lock"]);
+    let done = desk.home.cli(&["unlock", "--arm", "8h"]);
+    let said: Value = serde_json::from_slice(&done.stdout).expect("one document");
+    assert_eq!((done.status.code(), &said["items"]), (Some(2), &json!(0)));
+    let why = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(why.contains("No key can be armed"), "{why}");
+    assert_eq!(desk.run(&["status"])["unlocked"], true);
+}
+
+#[test]
+fn a_secret_is_whole_and_from_a_descriptor_of_the_callers_own() {
+    let desk = Desk::set();
+    let big = desk.home.path("big");
+    std::fs::write(&big, "x".repeat((64 << 10) + 1)).unwrap();
+    std::fs::write(desk.home.path("small"), "two lines\nof it\n").unwrap();
+    let shell = |redirected: &str| {
+        let script =
+            format!("exec \"$TK\" add x --kind api-key --json --no-interaction {redirected}");
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &script]).envs(desk.home.environment());
+        shell.env("TK", desk.home.touchkeep().get_program());
+        shell.env("BIG", &big).env("SMALL", desk.home.path("small"));
+        let done = shell.stdin(Stdio::null()).output().unwrap();
+        let error = String::from_utf8_lossy(&done.stderr).into_owned();
+        (done.status.code(), error)
+    };
+    let (code, why) = shell("--secret-fd 3 3<\"$BIG\"");
+    assert!(
+        code == Some(2) && why.contains("longer than 64 KiB"),
+        "{why}"
+    );
+    // What nobody has opened for it may be anything of its own: its connection, its clock.
+    let closed: String = (3..20).map(|number| format!(" {number}<&-")).collect();
+    for number in 3..20 {
+        let (code, why) = shell(&format!("--secret-fd {number}{closed}"));
+        assert!(
+            code == Some(2) && why.contains("cannot be read"),
+            "{number}: {code:?} {why}"
+        );
+    }
+    let (code, why) = shell("--secret-fd 3 --field-fd passphrase=3 3<\"$SMALL\"");
+    assert!(
+        code == Some(2) && why.contains("the passphrase is empty"),
+        "{why}"
+    );
+    assert_eq!(desk.run(&["list"]), json!([]));
+    let (code, why) = shell("--secret-fd 3 --field-fd passphrase=4 3<\"$SMALL\" 4<\"$SMALL\"");
+    assert_eq!(code, Some(0), "{why}");
+    for field in ["passphrase=hunter22", "refresh-token=hunter22"] {
+        let (code, why) = shell(&format!("--secret-fd 3 --field {field} 3<\"$SMALL\""));
+        assert!(
+            code == Some(2) && why.contains("never given as an argument"),
+            "{why}"
+        );
+        assert!(!why.contains("hunter22"), "{why}");
+        assert_eq!(
+            desk.fails(&["edit", "x", "--set", field]),
+            (2, "invalid".into())
+        );
+    }
+}
+
+#[test]
+fn where_nobody_is_there_to_be_asked_nobody_is_waited_for() {
+    let Desk {
+        home,
+        person: _person,
+    } = Desk::set();
+    let refused = |args: &[&str]| {
+        let begun = std::time::Instant::now();
+        let done = home.cli(args);
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert!(begun.elapsed().as_secs() < 20, "{args:?} waited: {said}");
+        assert_eq!(done.status.code(), Some(1), "{said}");
+        assert_eq!(said["error"]["code"], "not-permitted", "{said}");
+    };
+    // Somebody else may answer as long as he is there.
+    let _made = home.json(&["env", "add", "one"]);
+    drop(_person);
+    // The agent hears of it a moment later.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    refused(&["env", "add", "two"]);
+    let file = home.path("items.age").display().to_string();
+    let recipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    refused(&["export", &file, "-r", recipient]);
+    let _locked = home.json(&["lock"]);
+    refused(&["unlock"]);
+    assert_eq!(home.json(&["status"])["unlocked"], false);
+    let unknown = home.cli(&["backup", "restore", "9", "--yes"]);
+    assert_eq!(unknown.status.code(), Some(3), "locked");
+}
+
+#[test]
+fn a_key_for_a_bundle_is_not_passed_over_where_a_log_is_given() {
+    let desk = Desk::set();
+    desk.run(&["lock"]);
+    let data = desk.home.paths().data;
+    let mut files = std::fs::read_dir(data).unwrap().map(|entry| entry.unwrap());
+    let log = files.find(|file| {
+        let name = file.file_name().into_string().unwrap();
+        name.starts_with("audit-") && name.ends_with(".sqlite")
+    });
+    let log = log.unwrap().path().display().to_string();
+    desk.run(&["audit", "verify", &log]);
+    let key = "nobody+00000000+AQAA";
+    assert_eq!(
+        desk.fails(&["audit", "verify", &log, "--key", key]),
+        (2, "invalid".into())
+    );
+}
+
 #[test]
 fn each_exit_code_says_what_it_is_for() {
     let desk = Desk::set();
@@ -174,7 +373,18 @@ fn each_exit_code_says_what_it_is_for() {
     // 1: refused. Nobody can be asked, so nobody said yes.
     assert_eq!(desk.fails(&["rm", "openai"]), (1, "refused".into()));
     // 2: usage.
-    assert_eq!(desk.fails(&["list", "--no-such-flag"]).0, 2);
+    assert_eq!(
+        desk.fails(&["backup", "restore", "9", "--yes"]),
+        (2, "not-found".into()),
+        "before anybody is asked"
+    );
+    for misused in [
+        &["list", "--no-such-flag"][..],
+        &["list", "-n", "0"],
+        &["add"],
+    ] {
+        assert_eq!(desk.fails(misused), (2, "invalid".into()), "{misused:?}");
+    }
     assert_eq!(desk.fails(&["add", "x"]), (2, "invalid".into()));
     assert_eq!(
         desk.fails(&["add", "x", "--kind", "api-key"]),
@@ -195,6 +405,27 @@ fn each_exit_code_says_what_it_is_for() {
         (2, "invalid".into())
     );
     assert_eq!(desk.fails(&["restore", "openai"]), (2, "not-found".into()));
+    assert_eq!(
+        desk.fails(&["env", "rename", "prod", " "]),
+        (2, "invalid".into())
+    );
+    assert_eq!(
+        desk.fails(&["edit", "openai", "--tag", "two words"]),
+        (2, "invalid".into())
+    );
+    assert_eq!(
+        desk.fails(&["proxy", "add", "\u{7}"]),
+        (2, "invalid".into())
+    );
+    assert_eq!(
+        desk.fails(&["inject", "-i", "/no/such/file"]),
+        (2, "invalid".into())
+    );
+    assert_eq!(
+        desk.fails(&["git", "show", "/no/such/file"]).0,
+        1,
+        "the operating system"
+    );
     assert_eq!(
         desk.fails(&["history", "openai", "--restore", "7", "--yes"]),
         (2, "not-found".into())

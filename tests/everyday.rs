@@ -390,7 +390,9 @@ fn git_gets_a_password_for_one_host_and_no_other() {
         out(&ours),
         err(&ours)
     );
+    assert_eq!(out(&fill("https://bot@git.example.test/x")), out(&ours));
     for other in [
+        "https://alice@git.example.test/x",
         "https://git.example.test.evil.test/x",
         "http://git.example.test/x",
         "https://git.example.test:444/x",

@@ -14,7 +14,7 @@ use std::{
     io::{Read, Write},
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
 };
 
 use serde_json::{Value, json};
@@ -459,6 +459,106 @@ fn an_export_with_a_passphrase_comes_back_as_it_was() {
     assert_eq!(plain(before), plain(after));
 }
 
+/// A verb at a terminal of its own, to whose question a word is typed after something else has happened.
+fn confirmed(
+    home: &Home,
+    verb: &str,
+    word: &str,
+    meanwhile: impl FnOnce(),
+    is_typed: impl Fn() -> bool,
+) -> (ExitStatus, String) {
+    let line = format!("{} {verb}", binary("touchkeep").display());
+    let mut terminal = Command::new("script");
+    terminal
+        .args(["-qfec", &line, "/dev/null"])
+        .envs(home.environment())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut terminal = terminal.spawn().unwrap();
+    let mut keys = terminal.stdin.take().unwrap();
+    let mut screen = terminal.stdout.take().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let question = format!("Type {word} to go on: ");
+    let reading = std::thread::spawn(move || {
+        let (mut shown, mut byte) = (String::new(), [0; 1]);
+        while screen.read(&mut byte).is_ok_and(|count| count == 1) {
+            shown.push(byte[0].into());
+            if shown.ends_with(&question) {
+                let _ended = tell.send(());
+            }
+        }
+        shown
+    });
+    told.recv_timeout(PATIENCE).unwrap();
+    meanwhile();
+    // What is typed before the terminal is ready for it is no answer, so it is typed until it is one.
+    let answer = format!("\x15{word}\r");
+    let mut typed = false;
+    let ended = wait_for("the end of it", || {
+        typed = typed || is_typed();
+        if !typed {
+            let _ended = keys.write_all(answer.as_bytes());
+        }
+        terminal.try_wait().unwrap()
+    });
+    drop(keys);
+    (ended, reading.join().unwrap())
+}
+
+#[test]
+fn a_source_stays_where_the_vault_became_another_one_while_the_question_stood() {
+    let (home, _person) = desk();
+    let text = "GATE_API_KEY=canary-k\nGATE_API_SECRET=canary-s\n";
+    let file = source(&home, ".env", text);
+    let add = ["add", "gate", "--kind", "note", "--note", "somebody else's"];
+    let meanwhile = || drop(home.json(&add));
+    let verb = format!("import {file} --delete-source");
+    let (ended, shown) = confirmed(&home, &verb, "import", meanwhile, || false);
+    assert_eq!(ended.code(), Some(1), "{shown}");
+    assert!(shown.contains("stays as it was"), "{shown}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    assert_eq!(names(&home), ["gate"]);
+}
+
+#[test]
+fn a_program_gets_from_the_vault_what_it_got_from_the_file() {
+    let (home, _person) = desk();
+    let odd = r#"A_SECRET="it\'s \"a\" \a\b\f\v\t \$HOME \z \\ é"
+export B_SECRET='lit\n$x "y"'
+C_SECRET = bare#word # and a comment
+D_SECRET="two
+lines"
+E_SECRET=     blank before
+"#;
+    let file = source(&home, ".env", odd);
+    let seen = |file: &str| {
+        let script = r#"printf '%s|' "$A_SECRET" "$B_SECRET" "$C_SECRET" "$D_SECRET" "$E_SECRET""#;
+        let words = [
+            "run",
+            "-q",
+            "--no-mask",
+            "--env-file",
+            file,
+            "--",
+            "sh",
+            "-c",
+        ];
+        let done = home.touchkeep().args(words).arg(script).output().unwrap();
+        let error = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{error}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let before = seen(&file);
+    assert!(
+        before.contains("|bare#word|two\nlines|blank before|"),
+        "{before}"
+    );
+    let done = import(&home, &file, &["--replace-with-references"]);
+    assert_eq!(done["replaced"], 5, "{done}");
+    assert!(!fs::read_to_string(&file).unwrap().contains("lines"));
+    assert_eq!(seen(&file), before);
+}
+
 #[test]
 fn an_export_in_the_clear_needs_a_typed_word_a_consent_and_leaves_a_row() {
     let (home, person) = desk();
@@ -473,42 +573,9 @@ fn an_export_in_the_clear_needs_a_typed_word_a_consent_and_leaves_a_row() {
     assert!(!nobody.status.success() && !Path::new(&out).exists());
 
     let asked = person.was_asked().len();
-    let line = format!(
-        "{} export {out} --plaintext --format ccxt",
-        binary("touchkeep").display()
-    );
-    let mut terminal = Command::new("script");
-    terminal
-        .args(["-qfec", &line, "/dev/null"])
-        .envs(home.environment())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut terminal = terminal.spawn().unwrap();
-    let mut keys = terminal.stdin.take().unwrap();
-    let mut screen = terminal.stdout.take().unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
-    let reading = std::thread::spawn(move || {
-        let (mut shown, mut byte) = (String::new(), [0; 1]);
-        while screen.read(&mut byte).is_ok_and(|count| count == 1) {
-            shown.push(byte[0].into());
-            if shown.ends_with("Type plaintext to go on: ") {
-                tell.send(()).unwrap();
-            }
-        }
-        shown
-    });
-    told.recv_timeout(PATIENCE).unwrap();
-    // What is typed before the terminal is ready for it is no answer, so it is typed until it is one.
-    let mut typed = false;
-    let ended = wait_for("the export", || {
-        typed = typed || person.was_asked().len() > asked;
-        if !typed {
-            keys.write_all(b"\x15plaintext\r").unwrap();
-        }
-        terminal.try_wait().unwrap()
-    });
-    drop(keys);
-    let shown = reading.join().unwrap();
+    let verb = format!("export {out} --plaintext --format ccxt");
+    let is_typed = || person.was_asked().len() > asked;
+    let (ended, shown) = confirmed(&home, &verb, "plaintext", || {}, is_typed);
     assert!(ended.success(), "{shown}");
 
     assert!(person.was_asked().len() > asked);
@@ -522,6 +589,19 @@ fn an_export_in_the_clear_needs_a_typed_word_a_consent_and_leaves_a_row() {
     assert!(
         rows.contains("IN THE CLEAR, as ccxt") && !rows.contains("canary"),
         "{rows}"
+    );
+    let of_item = [
+        "audit",
+        "list",
+        "--item",
+        "binance",
+        "--kind",
+        "secret-revealed",
+    ];
+    let of_item = home.json(&of_item);
+    assert_eq!(
+        of_item["rows"][0]["what"],
+        "Exported binance, IN THE CLEAR, as ccxt."
     );
 }
 
@@ -561,8 +641,12 @@ fn a_large_database_comes_in_as_one_commit_and_goes_out_again() {
     assert_eq!(actions(&done).len(), entries);
     assert!(actions(&done).iter().all(|(_, action)| *action == "add"));
     assert!(!Path::new(&file).exists(), "all of it is in the vault");
-    let rows = home.json(&["audit", "list", "--kind", "item-added"]);
-    assert_eq!(rows["rows"].as_array().unwrap().len(), 1, "one commit");
+    let added = |narrowed: &[&str]| {
+        let rows = home.json(&[&["audit", "list", "--kind", "item-added"], narrowed].concat());
+        rows["rows"].as_array().unwrap().len()
+    };
+    assert_eq!(added(&["--text", "Imported from"]), 1, "one commit");
+    assert_eq!(added(&["--item", "entry 7"]), 1, "and each is found");
 
     let all = contents(&home, "all.age");
     let items: HashMap<_, _> = all["items"]

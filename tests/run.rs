@@ -239,6 +239,10 @@ fn the_status_says_whose_failure_it_was() {
         desk.run(&["--no-such-option"], &["true"]).status.code(),
         Some(125)
     );
+    for before in [&["--json"][..], &["--no-interaction", "--json"]] {
+        let misused = desk.cli(&[before, &["run", "--no-such-option", "--", "true"]].concat());
+        assert_eq!(misused.status.code(), Some(125), "{before:?}");
+    }
     assert_eq!(
         desk.run(&["--env-file", "/no/such/file"], &["true"])
             .status
@@ -404,6 +408,92 @@ fn a_template_is_filled_into_a_private_file() {
     let bad = desk.cli(&["inject", "-i", template.to_str().unwrap()]);
     assert_eq!(bad.status.code(), Some(2));
     assert!(err(&bad).contains("line 1"), "{}", err(&bad));
+}
+
+#[test]
+fn each_item_that_a_program_gets_is_found_in_the_log_by_its_name() {
+    let desk = Desk::set_up();
+    let add = ["add", "other", "--kind", "api-key", "--secret-fd", "0"];
+    let _added = desk.home.json_with(&add, "another value");
+    let file = desk.home.path("env");
+    fs::write(
+        &file,
+        "OTHER=tk://prod/other/secret\nPUBLIC=tk://prod/trade/api-key\n",
+    )
+    .unwrap();
+    let options = ["-q", "--env-file", file.to_str().unwrap()];
+    let got = desk.run(
+        &options,
+        &["sh", "-c", "echo ${#API_SECRET} ${#OTHER} $PUBLIC"],
+    );
+    assert_eq!(out(&got), format!("{} 13 public-half\n", SECRET.len()));
+    desk.person.mind.lock().unwrap().approves = false;
+    assert_eq!(desk.run(&options, &["true"]).status.code(), Some(125));
+    let whole = desk.home.json(&["audit", "list", "-n", "100"]);
+    for (item, others) in [("trade", "other:"), ("other", "trade:")] {
+        let of_item = ["audit", "list", "--kind", "secret-revealed", "--item", item];
+        let rows = desk.home.json(&of_item)["rows"].as_array().unwrap().clone();
+        let decisions: Vec<_> = rows
+            .iter()
+            .map(|row| row["decision"].as_str().unwrap())
+            .collect();
+        assert_eq!(decisions, ["refused", "approved"], "{item}: {whole}");
+        let what = rows[1]["what"].as_str().unwrap();
+        assert!(
+            what.contains(&format!("prod/{item}: secret")) && !what.contains(others),
+            "{what}"
+        );
+    }
+    let trade = whole.to_string();
+    assert!(
+        trade.contains("prod/trade: secret, prod/trade: api-key"),
+        "{trade}"
+    );
+}
+
+#[test]
+fn a_name_is_found_in_any_case_and_what_means_two_is_not_guessed() {
+    let desk = Desk::set_up();
+    assert_eq!(out(&desk.cli(&["read", "tk://Prod/TRADE/secret"])), SECRET);
+    let add = |name: &str, text: &str| {
+        let add = ["add", name, "--kind", "note", "--secret-fd", "0"];
+        desk.home.json_with(&add, text)["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let (upper, odd) = (add("Trade", "the other"), add("a+b, c", "of an odd name"));
+    assert_eq!(out(&desk.cli(&["read", REFERENCE])), SECRET);
+    assert_eq!(
+        out(&desk.cli(&["read", "tk://prod/Trade/secret"])),
+        "the other"
+    );
+    let two = desk.cli(&["read", "tk://prod/tRADE/secret"]);
+    assert_eq!((two.status.code(), out(&two)), (Some(2), ""));
+    assert!(
+        err(&two).contains("ambiguous") && err(&two).contains(&upper),
+        "{}",
+        err(&two)
+    );
+
+    // What `show` prints of a name is what every verb takes.
+    let shown = desk.home.json(&["show", &odd]);
+    let reference = format!("{}/secret", shown["reference"].as_str().unwrap());
+    assert_eq!(reference, "tk://prod/a+b,%20c/secret");
+    let template = desk.home.path("odd");
+    fs::write(&template, format!("{{{{ {reference} }}}}|{reference}:8080")).unwrap();
+    let filled = desk.cli(&["inject", "-i", template.to_str().unwrap()]);
+    assert_eq!(
+        out(&filled),
+        "of an odd name|of an odd name:8080",
+        "{}",
+        err(&filled)
+    );
+
+    let _trashed = desk.home.json(&["rm", &odd, "--yes"]);
+    for gone in [reference, format!("tk://prod/{odd}/secret")] {
+        assert_eq!(desk.cli(&["read", &gone]).status.code(), Some(2), "{gone}");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ use std::{
 
 pub use memory::{Canary, Found, assert_nothing, need_root, search_files, search_memory};
 pub use person::{Mind, Person};
-pub use schema::judge;
+pub use schema::{is_known, judge};
 pub use screen::{Bus, Dunst, Screen};
 use serde_json::Value;
 use tempfile::TempDir;

@@ -72,6 +72,15 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("import", "import"),
     ("export", "export"),
     ("webhook verify", "webhook"),
+    ("read", "read"),
+    ("approve", "approve"),
+    ("recover kit", "rehearsal"),
+    ("agent install", "done"),
+    ("agent uninstall", "done"),
+    ("git install", "done"),
+    ("git merge-driver", "done"),
+    ("git show", "outline"),
+    ("man", "done"),
 ];
 
 /// What an option makes of it.
@@ -79,17 +88,29 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("rm", "--forever", "done"),
     ("history", "--restore", "show"),
     ("policy start", "--print", "policy"),
+    ("audit export", "-o", "written"),
+    ("audit prove", "-o", "written"),
 ];
 
-/// Verbs whose output is somebody else's form, or that of the program that they run.
+/// Verbs whose output is somebody else's form, a story, or that of the program that they run.
 const OF_OTHERS: &[&str] = &[
+    "agent",
     "audit export",
     "audit prove",
+    "completions",
     "credential",
-    "read",
-    "run",
+    "demo",
     "inject",
+    "proxy exec",
+    "run",
 ];
+
+/// Whether it is known what a verb prints with `--json`.
+#[must_use]
+pub fn is_known(verb: &str) -> bool {
+    let begins = |known: &&str| verb == *known || verb.starts_with(&format!("{known} "));
+    OF_OTHERS.iter().any(begins) || SCHEMAS.iter().any(|(known, _)| *known == verb)
+}
 
 /// The schema of what `touchkeep ARGS` prints, where it is one of ours.
 ///
@@ -101,9 +122,6 @@ pub(crate) fn of(args: &[&str]) -> Option<&'static str> {
         line.strip_prefix(verb)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
     };
-    if OF_OTHERS.iter().any(begins) {
-        return None;
-    }
     let otherwise = OTHERWISE
         .iter()
         .find(|(verb, option, _)| begins(verb) && args.contains(option));
@@ -112,6 +130,9 @@ pub(crate) fn of(args: &[&str]) -> Option<&'static str> {
         .find(|(verb, _)| begins(verb))
         .map(|(_, schema)| *schema);
     let found = otherwise.map(|(_, _, schema)| *schema).or(usual);
+    if found.is_none() && OF_OTHERS.iter().any(begins) {
+        return None;
+    }
     assert!(found.is_some(), "no schema is known for: touchkeep {line}");
     found
 }

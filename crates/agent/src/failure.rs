@@ -61,22 +61,28 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         VaultError::NotFound => "Look at: touchkeep list",
         VaultError::NoEnvironment => "Look at: touchkeep env list",
         VaultError::NoVersion(_) | VaultError::NotKept => "Look at: touchkeep history",
-        VaultError::Ambiguous(ids) => {
-            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-            let fix = format!("Use the id of the one that is meant: {}", ids.join(", "));
-            return Failure::new(
-                error.code(),
-                format!("{}.", capital(&error.to_string())),
-                fix,
-            );
-        }
+        VaultError::Ambiguous(ids) => return ambiguous(error, ids),
+        VaultError::AmbiguousEnvironment(ids) => return ambiguous(error, ids),
         VaultError::PracticeOnly => "Leave the address out, or make a practice vault.",
+        VaultError::Invalid(_) => "Nothing was changed. Give it otherwise, and try again.",
+        VaultError::NoSecret => "Look at where it is kept: touchkeep show",
+        VaultError::Io { .. } => "Check the space and the permissions of that place.",
+        VaultError::Encrypt(_) => "Try again. If it stays so, please report it.",
         _ => "",
     };
     Failure::new(
         error.code(),
         format!("{}.", capital(&error.to_string())),
         fix,
+    )
+}
+
+fn ambiguous(error: &VaultError, ids: &[impl ToString]) -> Failure {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    Failure::new(
+        error.code(),
+        format!("{}.", capital(&error.to_string())),
+        format!("Use the id of the one that is meant: {}", ids.join(", ")),
     )
 }
 

@@ -67,6 +67,27 @@ pub(crate) enum Reply {
     TooMany,
     /// Its last questions went unanswered; it may ask again after this.
     Resting(Duration),
+    /// No front end is there, and whoever asks wants nobody waited for.
+    Absent,
+}
+
+tokio::task_local! {
+    // What is done in it wants nobody waited for.
+    static UNATTENDED: ();
+}
+
+/// Does work whose questions fail where no front end is there.
+pub(crate) async fn unattended<T>(work: impl Future<Output = T>) -> T {
+    UNATTENDED.scope((), work).await
+}
+
+/// Why what has to be asked is not.
+pub(crate) fn absent() -> Failure {
+    Failure::new(
+        Code::NotPermitted,
+        "A person has to be asked, and nobody is there.",
+        "Leave --no-interaction out; or have the desktop open, or `touchkeep approve` in a terminal.",
+    )
 }
 
 /// A question without an answer, shown while the device waits; closed when this is dropped.
@@ -104,6 +125,10 @@ impl Prompts {
 
     /// Asks, and waits for the first answer until `within` is over.
     pub(crate) async fn ask(&self, question: Question, within: Duration) -> Reply {
+        let nobody = self.0.front_ends.load(Ordering::SeqCst) == 0;
+        if nobody && UNATTENDED.try_with(|()| ()).is_ok() {
+            return Reply::Absent;
+        }
         let asker = asker(&question);
         if let Some(left) = asker
             .as_deref()

@@ -104,7 +104,8 @@ async fn the_first_use_asks_and_the_answer_holds_for_that_process() {
     let grants = client.call(ListGrants {}).await.unwrap();
     assert_eq!((grants.len(), grants[0].kind.as_str()), (1, "process"));
     assert!(grants[0].seconds_left.unwrap() > 3500);
-    // On disk in the log, by whom and how: asked and allowed once, by that grant once.
+    // On disk in the log, by whom and how: asked and allowed once, by that grant once. What was
+    // denied has a row each: its first try that was to ask nobody, one for another item, and one of another process.
     let page = client
         .call(ListAudit {
             before: None,
@@ -117,9 +118,12 @@ async fn the_first_use_asks_and_the_answer_holds_for_that_process() {
         .await
         .unwrap();
     let decisions: Vec<_> = page.rows.iter().map(|row| row.decision.as_str()).collect();
-    assert_eq!(decisions, ["allowed", "approved"]);
+    assert_eq!(
+        decisions,
+        ["denied", "denied", "allowed", "approved", "denied"]
+    );
     assert!(
-        page.rows[0]
+        page.rows[2]
             .details
             .iter()
             .any(|(_, value)| value.contains(&grants[0].id))
@@ -344,6 +348,25 @@ async fn what_was_allowed_ahead_is_for_that_file_as_it_was() {
     // The same bytes elsewhere are another program.
     let mut elsewhere = Asker::start(&asker(), &agent);
     assert_eq!(elsewhere.ask("quietly bot").await, "NotPermitted");
+    // What nobody was asked about is in the log all the same.
+    let kinds = vec!["grant-given".into()];
+    let denied = ListAudit {
+        before: None,
+        limit: 10,
+        filter: AuditFilter {
+            kinds,
+            decisions: vec!["denied".into()],
+            ..Default::default()
+        },
+    };
+    let denied = client.call(denied).await.unwrap().rows;
+    let items: Vec<_> = denied.iter().map(|row| row.item.as_deref()).collect();
+    assert_eq!(items, [Some("bot"), Some("other")]);
+    let why = denied[0].details.iter().find(|(name, _)| name == "why");
+    assert!(
+        why.unwrap().1.contains("nobody was to be asked"),
+        "{denied:?}"
+    );
     // Across a lock and another agent.
     client.call(LockVault {}).await.unwrap();
     client

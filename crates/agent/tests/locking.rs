@@ -333,6 +333,28 @@ async fn without_a_bus_it_is_said_and_idleness_still_locks() {
     );
 }
 
+#[tokio::test]
+async fn a_window_that_shows_what_changes_keeps_no_vault_open() {
+    let agent = Agent::start_with("idle_lock_seconds = 2\n", &[]).await;
+    let (client, _person) = open_vault(&agent).await;
+    let used_until = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < used_until {
+        let filter = ItemFilter::default();
+        client.call(FindItems { filter }).await.expect("it is used");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // As the desktop does at each news.
+    let (window, _) = agent.front_end().await.split();
+    let deadline = Instant::now() + PATIENCE;
+    while is_open(&client).await {
+        assert!(Instant::now() < deadline, "it is not locked");
+        let _locked = window.call(ListItems {}).await;
+        let _locked = window.call(ListReminders {}).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(why(&client).await, "Nobody used it for long.");
+}
+
 const SECRET: &str = "canary-trade-secret-0123456789";
 const POLICY: &str = r#"
 [[rule]]

@@ -15,12 +15,17 @@ pub(crate) struct Session {
 
 impl Session {
     /// Connects, and starts the agent where none runs.
-    pub(crate) async fn start(name: &str) -> Result<Self, Failure> {
+    pub(crate) async fn start(name: &str, global: Global) -> Result<Self, Failure> {
         let paths = paths()?;
         let program = installed::agent_program()?;
-        let connection = start_on_demand(&program, &paths, name)
+        let mut connection = start_on_demand(&program, &paths, name)
             .await
             .map_err(|error| error.failure())?;
+        if global.no_interaction {
+            connection = Connection::connect_unattended(&paths.agent_socket(), name)
+                .await
+                .map_err(|error| error.failure())?;
+        }
         Ok(Self { connection, paths })
     }
 
@@ -64,12 +69,12 @@ impl Session {
         global: Global,
         output: Output,
     ) -> Result<C::Result, Failure> {
-        let connect = || async {
-            FrontEnd::connect(&self.paths.ui_socket(), "touchkeep")
-                .await
-                .map_err(|error| error.failure())
+        let (socket, name) = (self.paths.ui_socket(), "touchkeep");
+        let connected = match global.no_interaction {
+            true => FrontEnd::connect_unattended(&socket, name).await,
+            false => FrontEnd::connect(&socket, name).await,
         };
-        let (caller, mut news) = connect().await?.split();
+        let (caller, mut news) = connected.map_err(|error| error.failure())?.split();
         let listening = tokio::spawn(async move { while news.next().await.is_some() {} });
         let called = async {
             let result = caller.call(call).await;
@@ -78,7 +83,8 @@ impl Session {
         let result = if global.no_interaction {
             called.await
         } else {
-            let (answers, events) = connect().await?.split();
+            let front = FrontEnd::connect(&socket, name).await;
+            let (answers, events) = front.map_err(|error| error.failure())?.split();
             tokio::select! {
                 result = called => result,
                 () = front_end::answer_own(answers, events, output) => Err(Failure::new(Code::Unreachable, "the agent went away", "Try again.")),

@@ -18,7 +18,7 @@ use rustix::{
         tcsetattr,
     },
 };
-use touchkeep_core::Code;
+use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{Failure, wiped};
 use zeroize::Zeroizing;
 
@@ -126,7 +126,9 @@ impl Terminal {
                         self.write("\x08 \x08");
                     }
                 }
-                [b] if b >= 0x20 && line.len() < MAX_BYTES => {
+                // Cut short it would be another secret.
+                [b] if b >= 0x20 && line.len() == MAX_BYTES => break Line::Cancelled,
+                [b] if b >= 0x20 => {
                     wiped::reserve(&mut line, 1);
                     line.push(b);
                     let starts_char = b & 0xc0 != 0x80;
@@ -157,11 +159,12 @@ impl Terminal {
 /// # Errors
 /// Refused, for every answer but `word`, and where nobody can be asked.
 pub(crate) fn confirm(global: &Global, question: &str, word: &str) -> Result<(), Failure> {
+    let word = &visible(word);
     let typed = !global.no_interaction
         && Terminal::open().is_ok_and(|terminal| {
             terminal.ask(&format!("{question} Type {word} to go on: "));
             let line = terminal.read_line(Echo::Shown, &AtomicBool::new(false), None, |_, _| {});
-            matches!(line, Ok(Line::Typed(typed)) if *typed == word)
+            matches!(line, Ok(Line::Typed(typed)) if *typed == *word)
         });
     if typed {
         return Ok(());

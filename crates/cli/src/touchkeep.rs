@@ -55,8 +55,7 @@ fn is_question_for_version(typed: &[OsString]) -> bool {
 fn not_done(typed: &[OsString], failure: &Failure) -> ExitCode {
     let mut own = typed.iter().take_while(|word| *word != "--");
     Output::new(own.any(|word| word == "--json")).failure(failure);
-    let is_run = typed.get(1).is_some_and(|verb| verb == "run");
-    ExitCode::from(if is_run {
+    ExitCode::from(if args::is_run(typed) {
         program::FAILED
     } else {
         failure.code.exit_code()

@@ -53,6 +53,7 @@ pub fn ask<C: Call>(
     let hello = Hello {
         protocol: PROTOCOL,
         name: name.to_owned(),
+        unattended: false,
     };
     // Both at once: the answer to the first is looked at before the second one's.
     let unwritable = |_| CallError::Unreadable;

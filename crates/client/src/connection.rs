@@ -147,14 +147,22 @@ impl Connection {
     /// # Errors
     /// When nobody answers, when it is not this user's agent, or when it is of another version.
     pub async fn connect(socket: &Path, name: &str) -> Result<Self, ConnectError> {
-        Self::open(socket, name, MAX_FRAME_BYTES)
-            .await
-            .map(|(connection, _)| connection)
+        let opened = Self::open(socket, (name, false), MAX_FRAME_BYTES).await;
+        opened.map(|(connection, _)| connection)
+    }
+
+    /// The same for a caller that wants nobody waited for: what has to be asked fails where no front end is there.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn connect_unattended(socket: &Path, name: &str) -> Result<Self, ConnectError> {
+        let opened = Self::open(socket, (name, true), MAX_FRAME_BYTES).await;
+        opened.map(|(connection, _)| connection)
     }
 
     pub(crate) async fn open(
         socket: &Path,
-        name: &str,
+        (name, unattended): (&str, bool),
         longest_frame: usize,
     ) -> Result<(Self, mpsc::Receiver<Notification>), ConnectError> {
         let stream = checked_stream(socket).await?;
@@ -178,7 +186,7 @@ impl Connection {
             },
             tasks,
         };
-        connection.welcome = connection.greet(name).await?;
+        connection.welcome = connection.greet(name, unattended).await?;
         Ok((connection, news_receiver))
     }
 
@@ -206,10 +214,11 @@ impl Connection {
         parse(response)
     }
 
-    async fn greet(&self, name: &str) -> Result<Welcome, ConnectError> {
+    async fn greet(&self, name: &str, unattended: bool) -> Result<Welcome, ConnectError> {
         let hello = Hello {
             protocol: PROTOCOL,
             name: name.to_owned(),
+            unattended,
         };
         match tokio::time::timeout(HELLO_TIMEOUT, self.call(hello)).await {
             Ok(Ok(welcome)) if welcome.protocol == PROTOCOL => Ok(welcome),
@@ -254,6 +263,7 @@ pub async fn stop_any(socket: &Path, name: &str) -> Result<bool, ConnectError> {
         let hello = Hello {
             protocol,
             name: name.to_owned(),
+            unattended: false,
         };
         let spoken = async {
             if !says_yes(&mut stream, 1, &hello).await? {

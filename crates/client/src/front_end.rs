@@ -36,8 +36,20 @@ impl FrontEnd {
     /// # Errors
     /// As [`Connection::connect`].
     pub async fn connect(ui_socket: &Path, name: &str) -> Result<Self, ConnectError> {
+        Self::open(ui_socket, (name, false)).await
+    }
+
+    /// For what front ends alone may call, without answering questions: as [`Connection::connect_unattended`].
+    ///
+    /// # Errors
+    /// As [`Connection::connect`].
+    pub async fn connect_unattended(ui_socket: &Path, name: &str) -> Result<Self, ConnectError> {
+        Self::open(ui_socket, (name, true)).await
+    }
+
+    async fn open(ui_socket: &Path, who: (&str, bool)) -> Result<Self, ConnectError> {
         let (connection, news) =
-            Connection::open(ui_socket, name, MAX_FRONT_END_FRAME_BYTES).await?;
+            Connection::open(ui_socket, who, MAX_FRONT_END_FRAME_BYTES).await?;
         Ok(Self { connection, news })
     }
 

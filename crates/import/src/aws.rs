@@ -9,7 +9,8 @@ use crate::{
 struct Section<'a> {
     line: usize,
     name: &'a str,
-    values: Vec<(&'a str, String)>,
+    // Names in small letters: `configparser` knows no other.
+    values: Vec<(String, String)>,
 }
 
 /// Reads a file.
@@ -44,13 +45,15 @@ fn item(profile: &str, section: &Section<'_>) -> Built {
     let mut built = Built::new(&format!("aws {profile}"), Kind::ApiKey);
     built.proposal.tags.push("aws".to_owned());
     for (name, value) in &section.values {
-        let (label, secret) = match *name {
+        let (label, secret) = match name.as_str() {
             "aws_access_key_id" => ("api-key", false),
             "aws_secret_access_key" => ("secret", true),
             "aws_session_token" | "aws_security_token" => ("session-token", true),
             "region" | "output" | "role_arn" | "source_profile" | "mfa_serial"
-            | "sso_start_url" | "sso_region" | "sso_account_id" | "sso_role_name" => (*name, false),
-            _ => (*name, true),
+            | "sso_start_url" | "sso_region" | "sso_account_id" | "sso_role_name" => {
+                (name.as_str(), false)
+            }
+            _ => (name.as_str(), true),
         };
         built.add(label, secret, text(value), None);
     }
@@ -98,7 +101,7 @@ fn sections(source: &str) -> Result<Vec<Section<'_>>, ImportError> {
     Ok(sections)
 }
 
-fn add<'a>(section: &mut Section<'a>, line: &'a str) -> Result<(), &'static str> {
+fn add(section: &mut Section<'_>, line: &str) -> Result<(), &'static str> {
     // A line that is indented goes on with the value above it: `s3 =` has values of its own.
     if line.starts_with([' ', '\t']) {
         let (_, value) = section
@@ -112,7 +115,7 @@ fn add<'a>(section: &mut Section<'a>, line: &'a str) -> Result<(), &'static str>
     let at = line
         .find(['=', ':'])
         .ok_or("a line is neither a profile nor `name = value`")?;
-    let name = line.get(..at).unwrap_or_default().trim();
+    let name = line.get(..at).unwrap_or_default().trim().to_lowercase();
     if section.values.len() == MAX_FIELDS {
         return Err("a profile has too many values");
     }
@@ -130,10 +133,11 @@ mod tests {
 
     #[test]
     fn a_profile_with_a_key_is_an_item() {
-        let source = "[default]\naws_access_key_id = AKIA\naws_secret_access_key=s/+=\n\n# x\n[profile dev]\nregion = eu\ns3 =\n  max = 1\n[profile old]\naws_session_token = t\nodd = v\n";
+        let source = "[default]\nAWS_ACCESS_KEY_ID = AKIA\naws_Secret_access_key=s/+=\n\n# x\n[profile dev]\nregion = eu\ns3 =\n  max = 1\n[profile old]\naws_session_token = t\nodd = v\n";
         let import = read(source.as_bytes()).unwrap();
         assert_eq!(import.items[0].name, "aws default");
         assert_eq!(*import.items[0].field("secret").unwrap().value, "s/+=");
+        assert_eq!(*import.items[0].field("api-key").unwrap().value, "AKIA");
         assert!(import.rows[1].outcome.as_ref().unwrap_err().loses);
         assert!(import.items[1].field("odd").unwrap().secret);
     }

@@ -138,6 +138,10 @@ fn value(source: &str, begin: usize) -> Result<Found, &'static str> {
     let body = source.get(start..).unwrap_or_default();
     match body.chars().next() {
         Some(quote @ ('"' | '\'')) => quoted(source, start, quote),
+        // As `run` has it: some programs read a comment there, and some a password.
+        Some('#') => Err(
+            "Its value begins with a #, which can be read in two ways, so it stays in the file.",
+        ),
         _ => Ok(bare(source, start)),
     }
 }
@@ -147,16 +151,13 @@ fn bare(source: &str, start: usize) -> Found {
     let line = body.lines().next().unwrap_or_default();
     // A comment needs a blank before it: `pass#word` is a value.
     let comment = line.char_indices().find(|(at, c)| {
-        *c == '#'
-            && (*at == 0
-                || line
-                    .get(..*at)
-                    .is_some_and(|before| before.ends_with([' ', '\t'])))
+        let before = line.get(..*at).unwrap_or_default();
+        *c == '#' && before.ends_with([' ', '\t'])
     });
     let kept = line
         .get(..comment.map_or(line.len(), |(at, _)| at))
         .unwrap_or_default()
-        .trim_end();
+        .trim_end_matches([' ', '\t', '\r']);
     Found {
         value: text(kept),
         span: start..start + kept.len(),
@@ -175,11 +176,16 @@ fn quoted(source: &str, start: usize, quote: char) -> Result<Found, &'static str
     for (at, c) in body.char_indices() {
         if escaped {
             escaped = false;
+            // The same as `run` reads in an env file: a program gets what it got.
             match c {
                 'n' => value.push('\n'),
                 'r' => value.push('\r'),
                 't' => value.push('\t'),
-                '"' | '\\' | '$' => value.push(c),
+                'a' => value.push('\x07'),
+                'b' => value.push('\x08'),
+                'f' => value.push('\x0c'),
+                'v' => value.push('\x0b'),
+                '"' | '\\' | '\'' | '$' => value.push(c),
                 _ => value.extend(['\\', c]),
             }
         } else if c == '\\' && quote == '"' {
@@ -440,6 +446,18 @@ mod tests {
         assert_eq!(&FILE[span(0, "api-key")], "abc");
         assert_eq!(&FILE[span(0, "secret")], "d\\\"e$f");
         assert_eq!(&FILE[span(1, "secret")], "-----BEGIN PRIVATE KEY-----\nx\n");
+    }
+
+    #[test]
+    fn a_value_that_begins_with_a_hash_is_left_and_never_taken_for_nothing() {
+        let import =
+            read(b"A_PASSWORD=#hunter22\nB_TOKEN= # none yet\nC_TOKEN='#hunter22'\n").unwrap();
+        for row in import.rows.iter().filter(|row| row.label == "?") {
+            assert!(row.outcome.as_ref().unwrap_err().loses, "{row:?}");
+        }
+        assert_eq!(import.items.len(), 1);
+        assert_eq!(*import.items[0].field("secret").unwrap().value, "#hunter22");
+        assert_eq!(import.rows.len(), 3);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! An export in the clear, as other programs read it. Only `json` loses nothing; the others say what they leave out.
 
-use std::fmt::Write;
+use std::{collections::HashSet, fmt::Write};
 
 use zeroize::Zeroizing;
 
@@ -46,17 +46,15 @@ fn room(items: &[Exported]) -> Text {
 
 fn env(items: &[Exported]) -> Text {
     let mut out = room(items);
-    let mut used: Vec<String> = Vec::new();
+    let mut used: HashSet<String> = HashSet::new();
     for item in items {
         for field in &item.item.fields {
             let wanted = variable(&format!("{}_{}", item.item.name, field.name));
-            let number = used.iter().filter(|name| **name == wanted).count();
-            used.push(wanted.clone());
-            let name = if number == 0 {
-                wanted
-            } else {
-                format!("{wanted}_{}", number + 1)
-            };
+            let numbered = (2_u32..).map(|number| format!("{wanted}_{number}"));
+            let mut names = std::iter::once(wanted.clone()).chain(numbered);
+            // A name that stood twice would be one value less.
+            let name = names.find(|name| !used.contains(name)).unwrap_or_default();
+            used.insert(name.clone());
             out.push_str(&name);
             out.push('=');
             shell_quote(&mut out, &field.value);
@@ -258,6 +256,20 @@ mod tests {
             .unwrap();
         assert_eq!(*grid.field("secret").unwrap().value, "it's \"$x\\\nhere");
         assert_eq!(*grid.field("passphrase").unwrap().value, "pppppppp");
+    }
+
+    #[test]
+    fn no_variable_stands_twice() {
+        let text = |name: &str, fields: &[(&str, bool, &str)]| item(name, Kind::ApiKey, fields);
+        let items = [
+            text("x", &[("a", true, "1")]),
+            text("x_a", &[("2", true, "2")]),
+            text("X", &[("a", true, "3")]),
+            text("x-a", &[("2", true, "4")]),
+        ];
+        let (text, _) = render(&items, 0, Plain::Env);
+        let names: HashSet<_> = text.lines().map(|line| line.split('=').next()).collect();
+        assert_eq!(names.len(), 4, "{}", *text);
     }
 
     #[test]

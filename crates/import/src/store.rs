@@ -47,13 +47,17 @@ fn entry_of(title: String, groups: Vec<String>, source: &str) -> Entry {
         groups,
         ..Entry::default()
     };
-    let mut lines = source.lines();
-    let first = lines.next().unwrap_or_default();
-    if first.starts_with("otpauth://") {
-        entry.totp = text(first);
-    } else {
-        entry.password = text(first);
+    let (key, rest) = private_key(source);
+    let mut lines = rest.lines();
+    if key.is_empty() {
+        let first = lines.next().unwrap_or_default();
+        if first.starts_with("otpauth://") {
+            entry.totp = text(first);
+        } else {
+            entry.password = text(first);
+        }
     }
+    entry.private_key = key;
     let mut notes = Zeroizing::new(String::with_capacity(source.len()));
     for line in lines {
         let pair = line
@@ -70,6 +74,26 @@ fn entry_of(title: String, groups: Vec<String>, source: &str) -> Entry {
     }
     entry.notes = text(notes.trim());
     entry
+}
+
+// A private key that the entry begins with (RFC 7468), whole, and what comes after it.
+fn private_key(source: &str) -> (Text, &str) {
+    let label = source.strip_prefix("-----BEGIN ").and_then(|rest| {
+        let (label, _) = rest.lines().next()?.split_once("-----")?;
+        label.ends_with("PRIVATE KEY").then_some(label)
+    });
+    let end = label.and_then(|label| {
+        let end = format!("-----END {label}-----");
+        source.find(&end).map(|at| at + end.len())
+    });
+    let (key, rest) = source.split_at(end.unwrap_or(0));
+    let mut whole = Zeroizing::new(String::with_capacity(key.len() + 1));
+    whole.push_str(key);
+    if !key.is_empty() {
+        // Without the end of its last line it is refused by what reads it.
+        whole.push('\n');
+    }
+    (whole, rest)
 }
 
 fn is_name(name: &str) -> bool {
@@ -122,6 +146,26 @@ mod tests {
                 ("notes", true, "free text"),
             ]
         );
+    }
+
+    #[test]
+    fn a_private_key_of_several_lines_stays_whole() {
+        let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blbn: x\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n";
+        let item = one(&format!("{key}user: git\nfree words\n"));
+        assert_eq!(item.kind, Kind::SshKey);
+        assert_eq!(*item.field("secret").unwrap().value, key);
+        assert_eq!(*item.field("username").unwrap().value, "git");
+        assert_eq!(*item.field("notes").unwrap().value, "free words");
+        for no_key in [
+            "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n",
+            "-----BEGIN PRIVATE KEY-----\nAA\n",
+        ] {
+            let item = one(no_key);
+            assert_eq!(
+                *item.field("secret").unwrap().value,
+                no_key.lines().next().unwrap()
+            );
+        }
     }
 
     #[test]

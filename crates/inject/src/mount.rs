@@ -114,7 +114,8 @@ impl Mounts {
         Ok(path)
     }
 
-    /// A pipe that gives a value this many times, each reader the whole of it, and is gone then.
+    /// A pipe that gives a value this many times, each reader the whole of it, and is gone then. Two who open it in the same
+    /// moment have one turn together, and one of them finds nothing: the kernel tells a writer of readers, not of which.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -144,7 +145,7 @@ impl Drop for Mounts {
     }
 }
 
-// A new pipe stands there before a reader is given anything, so that a second one never shares the first one's.
+// A new pipe stands there before a reader is given anything, so that who comes later never shares the first one's.
 fn serve(path: &Path, value: &str, reads: u32) {
     for left in (0..reads).rev() {
         let Ok(mut reader) = OpenOptions::new().write(true).open(path) else {

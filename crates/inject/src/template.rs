@@ -74,7 +74,7 @@ fn next(text: &str, from: usize) -> Option<Result<Span, usize>> {
         }
         let before = text.get(from..at)?.trim_end_matches([' ', '\t']);
         let Some(outside) = before.strip_suffix("{{") else {
-            let bare = text.get(at..end)?.trim_end_matches(['.', '?', ':']);
+            let bare = text.get(at..end)?.trim_end_matches(['.', ',', ':']);
             let end = at + bare.len();
             return Some(Ok(Span {
                 whole: at..end,
@@ -94,10 +94,36 @@ fn next(text: &str, from: usize) -> Option<Result<Span, usize>> {
     }
 }
 
-// RFC 3986: unreserved, percent-encoded, and what a reference is built with.
+/// What a reference's query begins with.
+const QUERY: &str = "?vault=";
+
+// Up to where no reference could go on: an environment and an item, a field with its version, a vault.
 fn length(text: &str) -> usize {
-    let inside = |c: char| c.is_ascii_alphanumeric() || "-._~%/@?=:".contains(c);
-    text.find(|c| !inside(c)).unwrap_or(text.len())
+    // As references are written: what else a name has is percent-encoded.
+    let named = |c: char| c.is_ascii_alphanumeric() || "-._~+,:=%".contains(c);
+    let of_field = |c: char| c.is_ascii_alphanumeric() || "-._~%/".contains(c);
+    let end = |from: usize, inside: &dyn Fn(char) -> bool| {
+        let rest = text.get(from..).unwrap_or_default();
+        from + rest.find(|c| !inside(c)).unwrap_or(rest.len())
+    };
+    let goes_on = |at: usize, with: &str| text.get(at..).is_some_and(|rest| rest.starts_with(with));
+    let mut at = SCHEME.len();
+    for _ in 0..2 {
+        at = end(at, &named);
+        if !goes_on(at, "/") {
+            return at;
+        }
+        at += 1;
+    }
+    at = end(at, &of_field);
+    let digits = end(at + 1, &|c| c.is_ascii_digit());
+    if goes_on(at, "@") && digits > at + 1 {
+        at = digits;
+    }
+    if goes_on(at, QUERY) {
+        at = end(at + QUERY.len(), &named);
+    }
+    at
 }
 
 fn push_text<'a>(pieces: &mut Vec<Piece<'a>>, text: Option<&'a str>) {
@@ -144,6 +170,35 @@ mod tests {
             parse(&format!("\"{whole}\"")).unwrap(),
             [Text("\""), Reference(whole), Text("\"")]
         );
+    }
+
+    #[test]
+    fn what_a_name_may_have_is_of_the_reference_and_what_no_field_has_is_not() {
+        for whole in [
+            "tk://prod/a+b,c:d=e~f/secret",
+            "tk://prod/a/b@12",
+            "tk://prod/a/b?vault=x+y,z",
+        ] {
+            assert_eq!(
+                parse(&format!("{{{{ {whole} }}}}")).unwrap(),
+                [Reference(whole)]
+            );
+            assert_eq!(parse(whole).unwrap(), [Reference(whole)]);
+        }
+        for (before, after) in [
+            ("postgres://u:", "@db.example:5432/x"),
+            ("", ":5432"),
+            ("k=", "+more"),
+            ("", "?x=1"),
+            ("(", ")"),
+            ("", ",tk"),
+        ] {
+            let text = format!("{before}tk://prod/db/secret{after}");
+            let pieces = parse(&text).unwrap();
+            let wanted = [Text(before), Reference("tk://prod/db/secret"), Text(after)];
+            let wanted: Vec<_> = wanted.into_iter().filter(|one| *one != Text("")).collect();
+            assert_eq!(pieces, wanted, "{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ mod credential;
 mod quick;
 mod run;
 
+use std::ffi::OsString;
+
 use clap::{Args, Subcommand};
 
 pub use credential::{Credential, Docker, Git};
@@ -13,13 +15,22 @@ pub use run::{Inject, Mask, Read, Run, RunMonitor};
 /// Behind a verb's own options, before `--help`.
 const LAST: usize = 900;
 
+/// Whether the verb of what was typed is `run`, whose own failures end with 125. What stands before a verb takes no value.
+#[must_use]
+pub fn is_run(typed: &[OsString]) -> bool {
+    let mut words = typed.iter().skip(1);
+    words
+        .find(|word| !word.as_encoded_bytes().starts_with(b"-"))
+        .is_some_and(|verb| verb == "run")
+}
+
 /// For every verb.
 #[derive(Debug, Default, Clone, Copy, Args)]
 pub struct Global {
     /// Print JSON on stdout.
     #[arg(long, global = true, display_order = LAST)]
     pub json: bool,
-    /// Never ask anything: fail instead.
+    /// Never ask on this terminal: fail, unless the desktop or `touchkeep approve` is there to be asked.
     #[arg(long, global = true, display_order = LAST)]
     pub no_interaction: bool,
 }

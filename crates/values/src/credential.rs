@@ -62,12 +62,21 @@ fn git(args: &Git, global: Global) -> Done {
     if args.operation != "get" || !is_ours {
         return Ok(ExitCode::SUCCESS);
     }
-    let known = asked("username").or(args.username.as_deref());
-    let wanted: &[&str] = if known.is_some() { &[] } else { &["username"] };
+    let wanted_user = asked("username");
+    let is_anothers = |own: Option<&str>| own.zip(wanted_user).is_some_and(|(own, it)| own != it);
+    let told = args.username.as_deref();
+    if is_anothers(told) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let wanted: &[&str] = if told.is_some() { &[] } else { &["username"] };
     let found = Found::ask(&args.item, &["secret"], wanted, global)?;
+    let own = told.or_else(|| found.get("username"));
+    if is_anothers(own) {
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut answer = zeroize::Zeroizing::new(Vec::with_capacity(1024));
     for (name, value) in [
-        ("username", known.or_else(|| found.get("username"))),
+        ("username", own.or(wanted_user)),
         ("password", found.get("secret")),
     ] {
         let Some(value) = value else { continue };

@@ -11,6 +11,8 @@ use crate::layout;
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
+    // The document was printed, so that nothing else goes to standard output.
+    is_beside: bool,
     colour_out: bool,
     colour_err: bool,
 }
@@ -49,9 +51,26 @@ impl Output {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self {
             json,
+            is_beside: false,
             colour_out: wanted && stdout().is_terminal(),
             colour_err: wanted && stderr().is_terminal(),
         }
+    }
+
+    /// The same for what is done after the document was printed: its results are talk, and its failures no documents.
+    #[must_use]
+    pub const fn beside(self) -> Self {
+        Self {
+            json: false,
+            is_beside: self.json,
+            ..self
+        }
+    }
+
+    /// Whether results are documents.
+    #[must_use]
+    pub const fn is_json(self) -> bool {
+        self.json
     }
 
     /// A text as it looks on standard output.
@@ -84,7 +103,12 @@ impl Output {
         } else {
             text(value)
         };
-        if !text.is_empty() {
+        if text.is_empty() {
+            return;
+        }
+        if self.is_beside {
+            self.say(text.trim_end());
+        } else {
             // A closed pipe (`| head`) is no error.
             let _closed = writeln!(stdout(), "{}", text.trim_end());
         }

@@ -100,7 +100,7 @@ pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
         Failure::new(
             Code::Invalid,
             format!("cannot read {}: {error}", named(path)),
-            "",
+            "Look at its name and its permissions; it has to be text in UTF-8.",
         )
     };
     let mut text = Zeroizing::new(String::new());
@@ -115,7 +115,7 @@ pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
         MAX_TEMPLATE_BYTES => Err(Failure::new(
             Code::Invalid,
             format!("{} is too long", named(path)),
-            "",
+            "Divide it: 16 MiB are read at once.",
         )),
         _ => Ok(text),
     }

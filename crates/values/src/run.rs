@@ -345,7 +345,7 @@ const fn fix(error: &StartError) -> &'static str {
     match error {
         StartError::NotFound(_) => "Check its name and PATH.",
         StartError::NotExecutable { .. } => "Check its permissions, or name what runs it.",
-        _ => "",
+        _ => "Nothing was started. Look at the limits of this session: ulimit -a",
     }
 }
 

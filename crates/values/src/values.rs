@@ -76,7 +76,7 @@ pub fn write_out(bytes: &[u8]) -> Result<(), Failure> {
         Failure::new(
             Code::System,
             format!("cannot write to standard output: {error}"),
-            "",
+            "Open it, or write to a file: --out",
         )
     };
     if was_closed() {

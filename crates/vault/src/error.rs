@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use touchkeep_container::{ContainerError, MembershipError};
-use touchkeep_core::{Code, ItemId};
+use touchkeep_core::{Code, EnvironmentId, ItemId};
 use touchkeep_device::{DeviceError, Purpose};
 
 /// Why something about a vault did not happen.
@@ -70,6 +70,9 @@ pub enum VaultError {
     /// The name means more than one item.
     #[error("the name means more than one item")]
     Ambiguous(Vec<ItemId>),
+    /// The name means more than one environment.
+    #[error("the name means more than one environment")]
+    AmbiguousEnvironment(Vec<EnvironmentId>),
     /// The item has no secret of that sort.
     #[error("the item has no secret that can be opened this way")]
     NoSecret,
@@ -148,7 +151,7 @@ impl VaultError {
             | Self::NoSecret
             | Self::NoVersion(_)
             | Self::NotKept => Code::NotFound,
-            Self::Ambiguous(_) => Code::Ambiguous,
+            Self::Ambiguous(_) | Self::AmbiguousEnvironment(_) => Code::Ambiguous,
             Self::PracticeOnly | Self::Invalid(_) => Code::Invalid,
         }
     }

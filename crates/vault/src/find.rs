@@ -162,19 +162,31 @@ impl Unlocked {
         found.filter_map(|(_, _, id)| self.item(id))
     }
 
-    /// The environment that a person means by a name or an id.
+    /// The environment that a person means by a name or an id. Case says which, where it has to.
     ///
     /// # Errors
-    /// None is called so.
+    /// None is called so, or more than one.
     pub fn find_environment(&self, name: &str) -> Result<EnvironmentId, VaultError> {
         let environments = self.environments();
         if let Some(id) = name.parse().ok().filter(|id| environments.contains(id)) {
             return Ok(id);
         }
-        let mut named = environments.into_iter();
-        named
-            .find(|id| self.environment_name(*id) == name)
-            .ok_or(VaultError::NoEnvironment)
+        let folded = name.to_lowercase();
+        let named = environments
+            .into_iter()
+            .map(|id| (id, self.environment_name(id)))
+            .filter(|(_, known)| known.to_lowercase() == folded);
+        let mut named: Vec<_> = named.collect();
+        if named.iter().any(|(_, known)| known == name) {
+            named.retain(|(_, known)| known == name);
+        }
+        match &named[..] {
+            [] => Err(VaultError::NoEnvironment),
+            [(id, _)] => Ok(*id),
+            _ => Err(VaultError::AmbiguousEnvironment(
+                named.iter().map(|(id, _)| *id).collect(),
+            )),
+        }
     }
 
     /// The item that a reference means. What is in the trash is meant by its id only.

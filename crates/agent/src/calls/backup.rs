@@ -58,6 +58,14 @@ fn tried(agent: &Agent, backup: Backup) -> BackupSummary {
 
 pub(crate) async fn restore(agent: &Arc<Agent>, number: u32) -> Result<Done, Failure> {
     let (current, _) = open_vault(agent)?;
+    // Before anybody is asked for a touch.
+    let path = current.path().to_owned();
+    let known = blocking(move || backups(&path)).await?;
+    let known = known.map_err(|error| failure::vault(&error))?;
+    if known.iter().all(|backup| backup.number != number) {
+        let fix = "Look at: touchkeep backup list";
+        return Err(failure::not_found("older copy", &number.to_string(), fix));
+    }
     consent::of_owner(agent, "Make an older copy the vault again").await?;
     let _turn = agent.lifecycle().await;
     let restored = {

@@ -37,7 +37,10 @@ pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<ClientSummary>, Failure> {
 
 pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient, Failure> {
     if call.name.trim().is_empty() || call.name.chars().any(char::is_control) {
-        return Err(failure::invalid("A client needs a printable name.", ""));
+        return Err(failure::invalid(
+            "A client needs a printable name.",
+            "Give it one, as in: touchkeep proxy add grid-bot",
+        ));
     }
     let added = change(agent, move |agent| {
         let (current, open) = open_vault(agent)?;
@@ -158,7 +161,10 @@ pub(crate) async fn open(
         ));
     }
     if call.name.trim().is_empty() || call.name.chars().any(char::is_control) {
-        return Err(failure::invalid("A client needs a printable name.", ""));
+        return Err(failure::invalid(
+            "A client needs a printable name.",
+            "Give it one, as in: touchkeep proxy add grid-bot",
+        ));
     }
     let (wanted, kinds) = bounds(call.venues, &call.kinds)?;
     let (current, open) = open_vault(agent)?;

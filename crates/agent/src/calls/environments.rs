@@ -58,10 +58,8 @@ pub(crate) async fn rename(
 fn check_free(agent: &Arc<Agent>, id: Option<EnvironmentId>, name: &str) -> Result<(), Failure> {
     let (_, open) = open_vault(agent)?;
     let vault = open.read();
-    if vault
-        .find_environment(name)
-        .is_ok_and(|other| Some(other) != id)
-    {
+    let mut others = vault.environments().into_iter();
+    if others.any(|other| Some(other) != id && vault.environment_name(other) == name) {
         return Err(Failure::new(
             Code::Ambiguous,
             format!("There is an environment {:?} already.", visible(name)),

@@ -1,7 +1,7 @@
 //! Items that go elsewhere: the document of `docs/formats/export.md`, encrypted with age unless a person insists. It asks each
 //! time and leaves no grant; what it is going to do is recorded before a value leaves.
 
-use std::{io::Write, sync::Arc};
+use std::{collections::HashSet, io::Write, sync::Arc};
 
 use age::secrecy::SecretString;
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -53,18 +53,33 @@ pub(crate) async fn export(agent: &Arc<Agent>, call: ExportItems) -> Result<Expo
         let _recorded = blocking(move || current.record(&refusal)).await?;
         return Err(refused);
     }
-    let intent = event(Decision::Touched, format!("{what}."));
-    blocking(move || {
-        current.record(&intent)?;
+    // A row for all of it, and one for each item, because a row is found by one item.
+    let mut rows = vec![event(Decision::Touched, format!("{what}."))];
+    let mut recorded = HashSet::new();
+    for item in chosen(&open.read(), wanted) {
+        let name = visible(&item.name);
+        let row = event(Decision::Touched, format!("Exported {name}, {how}."));
+        rows.push(row.item(item.id, name));
+        recorded.insert(item.id);
+    }
+    current.record_all(rows).await?;
+    let opened = Arc::clone(&open);
+    let answer = blocking(move || {
         let items: Result<Vec<_>, Failure> = {
             let vault = open.read();
             chosen(&vault, wanted)
+                .filter(|item| recorded.contains(&item.id))
                 .map(|item| exported(&vault, item))
                 .collect()
         };
         answer(&items?, &form)
     })
-    .await?
+    .await??;
+    // A lock that came in between has ended everything.
+    if !current.peek().is_some_and(|now| Arc::ptr_eq(&now, &opened)) {
+        return Err(failure::locked());
+    }
+    Ok(answer)
 }
 
 fn form_of(form: ExportForm) -> Result<Form, Failure> {

@@ -43,6 +43,9 @@ pub(crate) async fn import(agent: &Arc<Agent>, call: ImportItems) -> Result<Impo
         ));
         let done = current.change(event, |vault| {
             let planned = plan(vault, &call)?;
+            // A row for each item beside that for all of them, because a row is found by one item.
+            let rows = rows(&planned, &call.source);
+            tokio::runtime::Handle::current().block_on(current.record_all(rows))?;
             let applied = apply(vault, &planned, &call);
             if applied.is_err() {
                 // One of them cannot be put, so none is.
@@ -56,6 +59,24 @@ pub(crate) async fn import(agent: &Arc<Agent>, call: ImportItems) -> Result<Impo
     .await?;
     agent.prompts().changed("items");
     Ok(done)
+}
+
+fn rows(plan: &Plan, source: &str) -> Vec<Event> {
+    let row = |planned: &Planned| {
+        let item = planned.item.as_ref()?;
+        let (kind, did) = match planned.verdict.action {
+            ImportAction::Update => (Kind::ItemChanged, "Changed"),
+            _ => (Kind::ItemAdded, "Imported"),
+        };
+        let name = visible(&item.name);
+        let text = format!("{did} {name}, from {}.", visible(source));
+        Some(
+            Event::new(kind, Decision::Done)
+                .text(text)
+                .item(item.id, name),
+        )
+    };
+    plan.items.iter().filter_map(row).collect()
 }
 
 /// All proposals, and where they go.

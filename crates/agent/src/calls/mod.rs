@@ -35,9 +35,16 @@ use crate::{
 
 /// The open vault, used.
 pub(crate) fn open_vault(agent: &Agent) -> Result<(Arc<Current>, Arc<Open>), Failure> {
+    let (current, open) = look_at_vault(agent)?;
+    open.touch();
+    Ok((current, open))
+}
+
+/// The open vault, for what a window shows and shows anew by itself with each row of the log: that is no use by a person, and
+/// would keep it open for as long as bots go on.
+fn look_at_vault(agent: &Agent) -> Result<(Arc<Current>, Arc<Open>), Failure> {
     let current = agent.vault().ok_or_else(failure::locked)?;
     let open = current.open()?;
-    open.touch();
     Ok((current, open))
 }
 

@@ -8,7 +8,7 @@ use touchkeep_rotation::{Due, KeyAge, Reminder, next_reminder};
 use touchkeep_vault::Item;
 use touchkeep_wire::{Failure, KeyAge as Shown};
 
-use super::open_vault;
+use super::look_at_vault;
 use crate::{agent::Agent, devices::blocking, failure, notify};
 
 pub(crate) fn age(item: &Item) -> KeyAge {
@@ -19,7 +19,7 @@ pub(crate) fn age(item: &Item) -> KeyAge {
 }
 
 pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<Shown>, Failure> {
-    let (_, open) = open_vault(agent)?;
+    let (_, open) = look_at_vault(agent)?;
     let vault = open.read();
     let items = vault
         .items()

@@ -119,32 +119,22 @@ fn find(current: &Current, vault: &Unlocked, reference: Reference) -> Result<Fou
             ));
         }
     }
-    let environments = vault.environments().into_iter().filter(|one| {
-        one.to_string() == reference.environment
-            || vault.environment_name(*one) == reference.environment
-    });
-    let environments: Vec<_> = environments.collect();
-    let [environment] = environments[..] else {
-        return Err(match &environments[..] {
-            [] => format!("no environment {:?}", visible(&reference.environment)),
-            several => ambiguous(several),
-        });
-    };
-    let items = vault.items().into_iter().filter(|item| {
-        item.environment == environment
-            && item.trashed.is_none()
-            && (item.name == reference.item || item.id.to_string() == reference.item)
-    });
-    let items: Vec<_> = items.collect();
-    let [item] = items[..] else {
-        return Err(match &items[..] {
-            [] => format!("no item {:?}", visible(&reference.item)),
-            several => ambiguous(&several.iter().map(|item| item.id).collect::<Vec<_>>()),
-        });
-    };
+    let item = vault.resolve(&reference).map_err(|error| match error {
+        VaultError::NoEnvironment => {
+            format!("no environment {:?}", visible(&reference.environment))
+        }
+        VaultError::NotFound => format!("no item {:?}", visible(&reference.item)),
+        VaultError::Ambiguous(ids) => ambiguous(&ids),
+        VaultError::AmbiguousEnvironment(ids) => ambiguous(&ids),
+        other => other.to_string(),
+    })?;
+    // By its id, that is.
+    if item.trashed.is_some() {
+        return Err("the item is in the trash".to_owned());
+    }
     let place = place(vault, item, &reference)?;
     Ok(Found {
-        environment: vault.environment_name(environment),
+        environment: vault.environment_name(item.environment),
         item: item.clone(),
         place,
         reference,

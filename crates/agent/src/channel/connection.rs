@@ -24,6 +24,7 @@ use super::{Channel, methods};
 use crate::{
     agent::{Agent, stopped},
     caller::Caller,
+    prompts,
 };
 
 /// A caller says hello within this, or is closed.
@@ -59,21 +60,22 @@ pub(super) async fn serve(agent: Arc<Agent>, stream: UnixStream, channel: Channe
         to: Arc::new(Mutex::new(to)),
         longest: channel.longest_frame(),
     };
-    if let Ok(Some(name)) =
+    if let Ok(Some(hello)) =
         tokio::time::timeout(HELLO_TIMEOUT, greet(&agent, &mut from, &outbox)).await
     {
         tracing::debug!(
             ?channel,
             pid = caller.pid(),
-            name = visible(&name),
+            name = visible(&hello.name),
             "connected"
         );
-        converse(&agent, &caller, from, &outbox, channel).await;
+        let talk = converse(&agent, &caller, from, &outbox, (channel, hello.unattended));
+        talk.await;
     }
 }
 
-// Answers the greeting; the caller's name where both sides speak the same version.
-async fn greet(agent: &Agent, from: &mut OwnedReadHalf, outbox: &Outbox) -> Option<String> {
+// Answers the greeting; what it says where both sides speak the same version.
+async fn greet(agent: &Agent, from: &mut OwnedReadHalf, outbox: &Outbox) -> Option<Hello> {
     let Ok(Some(Message::Request(request))) = next(from, MAX_FRAME_BYTES).await else {
         return None;
     };
@@ -87,9 +89,9 @@ async fn greet(agent: &Agent, from: &mut OwnedReadHalf, outbox: &Outbox) -> Opti
             "Update the program that calls.",
         ))
     };
-    let (name, answer) = match hello {
+    let (hello, answer) = match hello {
         Ok(hello) if hello.protocol == PROTOCOL => (
-            Some(hello.name),
+            Some(hello),
             Ok(Welcome {
                 protocol: PROTOCOL,
                 version: agent.version().to_owned(),
@@ -101,7 +103,7 @@ async fn greet(agent: &Agent, from: &mut OwnedReadHalf, outbox: &Outbox) -> Opti
     };
     let answer = answer.and_then(|welcome| raw(&welcome));
     outbox.send(response(id, answer)).await.ok()?;
-    name
+    hello
 }
 
 async fn converse(
@@ -109,11 +111,11 @@ async fn converse(
     caller: &Arc<Caller>,
     mut from: OwnedReadHalf,
     outbox: &Outbox,
-    channel: Channel,
+    (channel, unattended): (Channel, bool),
 ) {
     let mut stopping = agent.stopping();
     let mut calls = JoinSet::new();
-    let news = (channel == Channel::FrontEnds)
+    let news = (channel == Channel::FrontEnds && !unattended)
         .then(|| tokio::spawn(tell(Arc::clone(agent), outbox.clone())));
     loop {
         // A frame that is half read must not be dropped, so nothing but the end of the agent interrupts this.
@@ -148,13 +150,18 @@ async fn converse(
             }
             continue;
         }
-        calls.spawn(answer(
+        let answer = answer(
             Arc::clone(agent),
             Arc::clone(caller),
             request,
             outbox.clone(),
             channel,
-        ));
+        );
+        if unattended {
+            calls.spawn(prompts::unattended(answer));
+        } else {
+            calls.spawn(answer);
+        }
     }
     if let Some(news) = news {
         news.abort();

@@ -32,7 +32,7 @@ pub(crate) use self::{
     pins::Session,
 };
 use self::{kept::KeptTokens, pins::Pins};
-use crate::prompts::{Prompts, Reply};
+use crate::prompts::{self, Prompts, Reply};
 
 /// A cached touch may not be asked for; the question comes up once the device is seen to wait.
 const TOUCH_SHOWN_AFTER: Duration = Duration::from_millis(400);
@@ -393,6 +393,7 @@ impl Devices {
                 "Nobody typed the PIN or passphrase in time.",
                 "Open the desktop, or run `touchkeep approve` in a terminal, and try again.",
             )),
+            Reply::Absent => Err(prompts::absent()),
             Reply::TooMany | Reply::Resting(_) => Err(too_many()),
         }
     }

@@ -36,9 +36,9 @@ pub(crate) use self::{
 use crate::{
     agent::Agent,
     caller::{Caller, Hashes, Held, Process},
-    devices::{blocking, in_place},
+    devices::blocking,
     failure,
-    prompts::Reply,
+    prompts::{self, Reply},
     uptime::Uptime,
     vault::Current,
 };
@@ -116,8 +116,8 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// Lets a caller through to values of the open vault, or refuses. Asks a person where nothing covers it, unless `ask`
-    /// says that nobody is to be asked. Whoever is let through, or refused by a person, has one durable row of the audit
-    /// log before this returns, so that whoever calls this need not record the reading again. One exception: where no value
+    /// says that nobody is to be asked. Whoever is let through, or refused by a person, has a durable row of the audit
+    /// log for each item before this returns, so that whoever calls this need not record the reading again. One exception: where no value
     /// leaves, as for [`Purpose::Verify`], and no person was asked, the caller records what it does, and by what right.
     ///
     /// # Errors
@@ -137,9 +137,17 @@ impl Gate {
             return Err(gone());
         }
         open.touch();
+        if uses.is_empty() {
+            return Err(failure::invalid("No value was named.", ""));
+        }
         let how = match Self::covers(agent, client, uses, purpose).await? {
             Covered::Yes(by) => How::By(by),
-            Covered::No if !ask => return Err(nobody_asked(caller)),
+            Covered::No if !ask => {
+                let why = nobody_asked(caller);
+                return Err(
+                    refused(&current, (caller, uses, purpose), Decision::Denied, why).await,
+                );
+            }
             Covered::No => {
                 let asked = question::about(caller, uses, purpose, agent, &current);
                 Self::ask(agent, &current, caller, uses, purpose, asked).await?
@@ -151,8 +159,9 @@ impl Gate {
         }
         let by = how.words();
         if purpose != Purpose::Verify || !matches!(how, How::By(_)) {
-            let event = row(caller, uses, purpose, how.decision()).detail("allowed by", &by);
-            in_place(|| current.record(&event))??;
+            let rows = rows(caller, uses, purpose, how.decision()).into_iter();
+            let rows = rows.map(|row| row.detail("allowed by", &by)).collect();
+            current.record_all(rows).await?;
         }
         open.touch();
         Ok(Admitted { by })
@@ -182,13 +191,14 @@ impl Gate {
             ),
             Reply::TooMany => crate::devices::too_many(),
             Reply::Resting(left) => resting(left),
-            _ => Failure::new(Code::Refused, "A person refused it.", ""),
+            Reply::Absent => prompts::absent(),
+            _ => Failure::new(
+                Code::Refused,
+                "A person refused it.",
+                "Nothing was given. Where that was a slip, ask again.",
+            ),
         };
-        let event =
-            row(caller, uses, purpose, Decision::Refused).detail("why", refusal.what.clone());
-        let current = Arc::clone(current);
-        blocking(move || current.record(&event)).await??;
-        Err(refusal)
+        Err(refused(current, (caller, uses, purpose), Decision::Refused, refusal).await)
     }
 
     // The answer counts for the process that asked, if that is still there as it was.
@@ -356,6 +366,43 @@ impl How {
     }
 }
 
+// Records why somebody gets nothing; what he is told, which is another thing where that cannot be recorded.
+async fn refused(
+    current: &Current,
+    (caller, uses, purpose): (&Caller, &[ItemUse], Purpose),
+    decision: Decision,
+    why: Failure,
+) -> Failure {
+    let rows = rows(caller, uses, purpose, decision).into_iter();
+    let rows = rows
+        .map(|row| row.detail("why", why.what.clone()))
+        .collect();
+    match current.record_all(rows).await {
+        Ok(()) => why,
+        Err(failure) => failure,
+    }
+}
+
+// A row for each item, because a row is found by one item.
+fn rows(caller: &Caller, uses: &[ItemUse], purpose: Purpose, decision: Decision) -> Vec<Event> {
+    let mut items: Vec<ItemId> = Vec::new();
+    for one in uses {
+        if !items.contains(&one.item) {
+            items.push(one.item);
+        }
+    }
+    let of = |item: &ItemId| -> Vec<ItemUse> {
+        uses.iter()
+            .filter(|one| one.item == *item)
+            .cloned()
+            .collect()
+    };
+    items
+        .iter()
+        .map(|item| row(caller, &of(item), purpose, decision))
+        .collect()
+}
+
 fn row(caller: &Caller, uses: &[ItemUse], purpose: Purpose, decision: Decision) -> Event {
     let client = caller
         .client()
@@ -374,7 +421,7 @@ fn row(caller: &Caller, uses: &[ItemUse], purpose: Purpose, decision: Decision) 
     let mut event = Event::new(kind, decision)
         .text(text)
         .detail("processes", caller.lines().join(" > "));
-    if let [one] = uses {
+    if let Some(one) = uses.first() {
         event = event.item(one.item, visible(&one.name));
     }
     if let Some(terminal) = caller.terminal() {

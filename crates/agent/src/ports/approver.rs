@@ -138,7 +138,7 @@ impl Approver for People {
                     digest_of(&digest).map_or(Answer::No, |digest| Answer::Yes { digest })
                 }
                 Reply::Refused | Reply::Secret(_) | Reply::Allowed(_) => Answer::No,
-                Reply::TimedOut => Answer::Nobody,
+                Reply::TimedOut | Reply::Absent => Answer::Nobody,
                 Reply::Resting(left) => {
                     tracing::warn!(
                         seconds = left.as_secs(),

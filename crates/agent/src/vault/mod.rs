@@ -30,7 +30,7 @@ use touchkeep_vault::{
 use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 
 use self::client::Client;
-use crate::{failure, uptime::Uptime};
+use crate::{devices::in_place, failure, uptime::Uptime};
 
 pub(crate) use self::armed::{Armed, arm};
 pub(crate) use self::checkpoint::{DeviceSigner, keys as checkpoint_keys};
@@ -136,6 +136,24 @@ impl Current {
     pub(crate) fn record(&self, event: &Event) -> Result<Seq, Failure> {
         let log = self.log().ok_or_else(failure::locked)?;
         log.record(event).map_err(|error| failure::record(&error))
+    }
+
+    /// Records several things at once, in one commit or few. All are on disk when this is ready.
+    ///
+    /// # Errors
+    /// When one is not recorded; then nothing may be done that needed to be.
+    pub(crate) async fn record_all(&self, mut events: Vec<Event>) -> Result<(), Failure> {
+        let Some(last) = events.pop() else {
+            return Ok(());
+        };
+        let log = self.log().ok_or_else(failure::locked)?;
+        // Who writes the last one takes along what was put in before it.
+        let others: Vec<_> = events.iter().map(|event| log.recording(event)).collect();
+        in_place(|| self.record(&last))??;
+        for other in others {
+            other.await.map_err(|error| failure::record(&error))?;
+        }
+        Ok(())
     }
 
     /// What is open, or that it is locked.

@@ -12,7 +12,7 @@ pub(crate) enum Audit {
     )]
     List {
         /// How many.
-        #[arg(long, short = 'n', default_value_t = 20)]
+        #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
         /// Rows below this number: the page before.
         #[arg(long)]

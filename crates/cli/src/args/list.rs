@@ -24,6 +24,6 @@ pub(crate) struct List {
     #[arg(long)]
     pub(crate) trash: bool,
     /// At most this many; 50 of what is looked for.
-    #[arg(long, short = 'n', value_name = "COUNT")]
+    #[arg(long, short = 'n', value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: Option<u32>,
 }

@@ -33,8 +33,13 @@ pub(super) async fn audit(context: &Context<'_>, verb: Audit) -> Done {
         Audit::Show { row } => show(context, row).await,
         Audit::Verify { file: None, .. } => verify::own(context).await,
         Audit::Verify {
-            file: Some(file), ..
-        } => verify::copy(context, &file).await,
+            file: Some(file),
+            key,
+        } if key.is_empty() => verify::copy(context, &file).await,
+        Audit::Verify { .. } => Err(unusable(
+            "The keys of a log are those of its vault; --key is for a bundle.".to_owned(),
+            "Leave --key out, or give a bundle: touchkeep audit export --format bundle",
+        )),
         Audit::Prove {
             row,
             since,

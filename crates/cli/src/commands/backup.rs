@@ -91,8 +91,9 @@ pub(super) async fn merge(context: &Context<'_>, path: &Path) -> Done {
         }
         for name in &merged.conflicts {
             text.push_str(&format!(
-                "\n{} {name} was given two secrets; the later one is used until you set it again",
-                output.out(Style::Warn, "conflict:")
+                "\n{} {} was given two secrets; the later one is used until you set it again",
+                output.out(Style::Warn, "conflict:"),
+                visible(name)
             ));
         }
         text

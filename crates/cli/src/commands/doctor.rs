@@ -9,6 +9,7 @@ use touchkeep_wire::{Diagnose, Diagnosis, Failure, Finding, Level, PROTOCOL, Wel
 
 use super::{Done, NAME};
 use crate::{
+    args::Global,
     layout::{USUAL_WIDTH, width, wrap},
     output::{Output, Style},
     session::Session,
@@ -57,7 +58,7 @@ async fn diagnosis() -> Diagnosis {
 }
 
 async fn asked() -> Result<(Welcome, Diagnosis), Failure> {
-    let session = Session::start(NAME).await?;
+    let session = Session::start(NAME, Global::default()).await?;
     let seen = tokio::time::timeout(PATIENCE, session.call(Diagnose {})).await;
     let seen = seen.map_err(|_| {
         Failure::new(

@@ -1,6 +1,7 @@
 //! `git`: a repository that merges vaults without a key, and shows what changed in them without a value.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
@@ -8,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use serde::Serialize;
+use serde_json::json;
 use touchkeep_client::{blocking, installed};
 use touchkeep_core::Code;
 use touchkeep_values::write_out;
@@ -21,9 +24,11 @@ const ATTRIBUTES: &str = "merge=touchkeep diff=touchkeep -text";
 pub(super) fn git(verb: &GitVerb, output: Output) -> Done {
     match verb {
         GitVerb::Install { pattern } => install(pattern, output),
-        GitVerb::Show { path } => show(path),
+        GitVerb::Show { path } => show(path, output),
         GitVerb::MergeDriver { ours, theirs } => {
-            touchkeep_agent::merge_copies(ours, theirs).map(|()| ExitCode::SUCCESS)
+            touchkeep_agent::merge_copies(ours, theirs)?;
+            output.result(&json!({}), |_| String::new());
+            Ok(ExitCode::SUCCESS)
         }
     }
 }
@@ -81,7 +86,11 @@ fn install(pattern: &str, output: Output) -> Done {
 }
 
 fn unwritable(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Code::System, format!("{}: {error}", file.display()), "")
+    Failure::new(
+        Code::System,
+        format!("{}: {error}", file.display()),
+        "Look at its name and its permissions.",
+    )
 }
 
 // For the shell that git starts.
@@ -107,7 +116,7 @@ fn run_git(args: &[&str]) -> Result<String, Failure> {
 }
 
 // By the agent where it has this vault open, else what can be counted. It starts nothing and asks nobody: a diff may be anywhere.
-fn show(path: &Path) -> Done {
+fn show(path: &Path, output: Output) -> Done {
     let absolute = path
         .canonicalize()
         .map_err(|error| unwritable(path, &error))?;
@@ -125,21 +134,48 @@ fn show(path: &Path) -> Done {
         )
         .ok()
     });
-    let text = match outline {
-        Some(items) => items.iter().map(lines_of).collect::<String>(),
-        None => {
-            let counts = touchkeep_agent::count_copy(path)?;
-            let lines = counts
-                .iter()
-                .map(|(what, count)| format!("{what}: {count}\n"));
-            format!(
-                "# touchkeep vault, locked here\n{}",
-                lines.collect::<String>()
-            )
-        }
+    let shown = match outline {
+        Some(items) => Shown {
+            locked: false,
+            items,
+            counts: BTreeMap::new(),
+        },
+        None => Shown {
+            locked: true,
+            items: Vec::new(),
+            counts: touchkeep_agent::count_copy(path)?.into_iter().collect(),
+        },
     };
-    write_out(text.as_bytes())?;
+    if output.is_json() {
+        output.result(&shown, |_| String::new());
+    } else {
+        // Lines are compared by git, so none is broken.
+        write_out(shown.text().as_bytes())?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The schema of `--json`.
+#[derive(Serialize)]
+struct Shown {
+    locked: bool,
+    items: Vec<ItemOutline>,
+    // Of what can be counted without a key, where it is locked.
+    counts: BTreeMap<&'static str, usize>,
+}
+
+impl Shown {
+    fn text(&self) -> String {
+        if !self.locked {
+            return self.items.iter().map(lines_of).collect();
+        }
+        let counts = self.counts.iter();
+        let lines = counts.map(|(what, count)| format!("{what}: {count}\n"));
+        format!(
+            "# touchkeep vault, locked here\n{}",
+            lines.collect::<String>()
+        )
+    }
 }
 
 fn lines_of(item: &ItemOutline) -> String {

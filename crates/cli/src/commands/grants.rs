@@ -30,7 +30,11 @@ pub(super) async fn grant(context: &Context<'_>, verb: Grant) -> Done {
             time,
         } => {
             let program = std::path::absolute(&program).map_err(|error| {
-                Failure::new(Code::Invalid, format!("{}: {error}", program.display()), "")
+                Failure::new(
+                    Code::Invalid,
+                    format!("{}: {error}", program.display()),
+                    "Give the path of a program.",
+                )
             })?;
             let call = AddGrant {
                 program: program.display().to_string(),

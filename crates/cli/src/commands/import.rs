@@ -53,6 +53,11 @@ pub(super) async fn import(context: &Context<'_>, args: Import) -> Done {
         .call_as_front_end(call(&args, &plan.source, false)?)
         .await?;
     plan.done(done)?;
+    if args.delete_source {
+        // The vault may be another one by now than it was when the person was asked.
+        plan.may_delete()
+            .map_err(|why| tidy::kept(&plan.source.path, &why.what))?;
+    }
     if args.replace_with_references {
         plan.replaced = tidy::replace(&plan)?;
     }

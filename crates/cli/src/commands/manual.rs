@@ -9,10 +9,10 @@ use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{Failure, FindItems, ItemFilter};
 
 use super::Done;
-use crate::args::Cli;
+use crate::{args::Cli, output::Output};
 
 /// Writes a page for the program and each of its verbs.
-pub(super) fn man(folder: &Path) -> Done {
+pub(super) fn man(folder: &Path, output: Output) -> Done {
     let written = clap_mangen::generate_to(Cli::command(), folder);
     written.map_err(|error| {
         Failure::new(
@@ -24,6 +24,7 @@ pub(super) fn man(folder: &Path) -> Done {
             "Name a folder that is there.",
         )
     })?;
+    output.done(&format!("Wrote the pages into {}.", folder.display()));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -45,7 +45,7 @@ pub(crate) use audit::{render_row, render_verdict};
 pub(crate) fn run(cli: Cli, output: Output) -> Done {
     match cli.verb {
         Verb::Completions { shell } => manual::completions(shell),
-        Verb::Man { folder } => manual::man(&folder),
+        Verb::Man { folder } => manual::man(&folder, output),
         Verb::Agent(agent) if agent.verb.is_none() => be_the_agent(agent.background),
         Verb::Agent(crate::args::Agent {
             verb: Some(AgentVerb::Pkcs11Host { module }),
@@ -96,7 +96,7 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
     {
         return done;
     }
-    let session = Session::start(NAME).await?;
+    let session = Session::start(NAME, global).await?;
     let context = Context {
         session: &session,
         global,
@@ -159,6 +159,15 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// For what comes after the verb's own document: there is one on standard output, and the rest is talk.
+    const fn beside(&self) -> Self {
+        Self {
+            session: self.session,
+            global: self.global,
+            output: self.output.beside(),
+        }
+    }
+
     async fn call<C: touchkeep_wire::Call>(&self, call: C) -> Result<C::Result, Failure> {
         self.session.call(call).await
     }
@@ -202,10 +211,12 @@ async fn approve(context: &Context<'_>, once: bool) -> Done {
     }
     context.output.say("Waiting for requests. Ctrl-C ends.");
     let approved = tokio::select! {
-        approved = front_end::answer_everything(answers, events, context.output, once) => approved,
-        _ended = tokio::signal::ctrl_c() => return Ok(ExitCode::SUCCESS),
+        approved = front_end::answer_everything(answers, events, context.output, once) => Some(approved),
+        _ended = tokio::signal::ctrl_c() => None,
     };
-    Ok(if approved {
+    let said = serde_json::json!({ "approved": approved });
+    context.output.result(&said, |_| String::new());
+    Ok(if approved.unwrap_or(true) {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(Code::Refused.exit_code())

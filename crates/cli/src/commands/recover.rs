@@ -91,7 +91,8 @@ pub(super) async fn after_init(
     second: &str,
     page: Option<&Path>,
 ) -> Done {
-    match way {
+    let beside = context.beside();
+    let done = match way {
         WayBack::Later => {
             context.output.say("No way back yet: if the device is lost, so is the vault. When you have a minute: touchkeep recover kit");
             Ok(ExitCode::SUCCESS)
@@ -100,7 +101,7 @@ pub(super) async fn after_init(
             context
                 .output
                 .say("\nNow the way back, in case the device is lost: 24 words on paper.");
-            let made = kit(context, page).await;
+            let made = kit(&beside, page).await;
             if made.is_err() {
                 context.output.say(
                     "The vault is made; its way back is not. Make it with: touchkeep recover kit",
@@ -112,9 +113,14 @@ pub(super) async fn after_init(
             context
                 .output
                 .say("\nNow the way back, in case the device is lost. Connect the second device.");
-            second_device(context, second).await
+            second_device(&beside, second).await
         }
-    }
+    };
+    // The vault is made, whatever became of this.
+    done.or_else(|failure| {
+        beside.output.failure(&failure);
+        Ok(ExitCode::from(failure.code.exit_code()))
+    })
 }
 
 // Until it has opened the vault, or somebody leaves it for later: what went wrong can be put right while the question stands.

@@ -33,7 +33,7 @@ pub(super) async fn remind(context: &Context<'_>, now: bool) -> Done {
                 Some(days) if days < 0 => format!("{} days overdue", -days),
                 Some(days) => format!("in {days} days"),
             };
-            vec![key.name.clone(), key.venue.clone(), made, due, left]
+            vec![visible(&key.name), visible(&key.venue), made, due, left]
         };
         context.output.table(
             &["NAME", "VENUE", "MADE", "ROTATE BY", ""],

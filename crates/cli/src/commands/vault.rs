@@ -124,11 +124,17 @@ pub(super) async fn unlock(
         .output
         .result(&summary, |summary| format!("Open: {}", describe(summary)));
     match arm_for {
-        Some(seconds) => {
-            let armed = context.call_asking(ArmTradeKeys { seconds }).await?;
-            context.output.say(&armed_words(&armed));
-            Ok(ExitCode::SUCCESS)
-        }
+        Some(seconds) => match context.call_asking(ArmTradeKeys { seconds }).await {
+            Ok(armed) => {
+                context.output.say(&armed_words(&armed));
+                Ok(ExitCode::SUCCESS)
+            }
+            // The vault is open all the same, and that was said.
+            Err(failure) => {
+                context.beside().output.failure(&failure);
+                Ok(ExitCode::from(failure.code.exit_code()))
+            }
+        },
         None => Ok(ExitCode::SUCCESS),
     }
 }

@@ -11,6 +11,9 @@ calls! {
         protocol: u32,
         /// Who it is: `touchkeep 0.1.0`. Shown, never trusted.
         name: String,
+        /// It answers no question, and wants nobody waited for: what has to be asked fails where no front end is there.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unattended: bool,
     }
     /// How things are.
     GetStatus = "status" -> Status {}

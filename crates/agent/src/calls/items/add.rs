@@ -21,6 +21,16 @@ use crate::{
     ports::request_key_setting,
 };
 
+/// What is a secret by its name. As a plain field it would come from an argument, and be shown in lists.
+const SECRET_NAMES: [&str; 6] = [
+    "access-token",
+    "passphrase",
+    "password",
+    "private-key",
+    "refresh-token",
+    "session-token",
+];
+
 /// Where a secret of an item comes to be.
 pub(super) enum Secret {
     Stored(ApiSecret),
@@ -136,7 +146,9 @@ pub(super) fn set_fields(item: &mut Item, fields: BTreeMap<String, String>) -> R
             // Another kind has the public half of a pair, too.
             "api-key" => item.api_key = value,
             name if !Item::may_be_called(name) => return Err(no_field(name)),
-            name if item.secrets.contains_key(name) => {
+            name if item.secrets.contains_key(name)
+                || (SECRET_NAMES.contains(&name) && !item.fields.contains_key(name)) =>
+            {
                 return Err(failure::invalid(
                     format!(
                         "The field {name:?} is a secret, and a secret is never given as an argument."

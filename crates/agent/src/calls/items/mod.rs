@@ -13,7 +13,7 @@ use touchkeep_vault::{Item, ItemKind, Unlocked};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::{Failure, ItemDetail, ItemFilter, ItemSummary, MOST_ITEMS};
 
-use super::open_vault;
+use super::{look_at_vault, open_vault};
 use crate::{agent::Agent, failure};
 
 pub(crate) use add::add;
@@ -26,12 +26,18 @@ pub(crate) use show::summary;
 const FRAME_ROOM: usize = 3 << 20;
 
 pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<ItemSummary>, Failure> {
-    find(agent, &ItemFilter::default())
+    let (_, open) = look_at_vault(agent)?;
+    let vault = open.read();
+    found_in(&vault, &ItemFilter::default())
 }
 
 pub(crate) fn find(agent: &Arc<Agent>, filter: &ItemFilter) -> Result<Vec<ItemSummary>, Failure> {
     let (_, open) = open_vault(agent)?;
     let vault = open.read();
+    found_in(&vault, filter)
+}
+
+fn found_in(vault: &Unlocked, filter: &ItemFilter) -> Result<Vec<ItemSummary>, Failure> {
     let kind = filter.kind.as_deref().map(|word| {
         ItemKind::of_word(word).ok_or_else(|| {
             let known = ItemKind::ALL.map(ItemKind::word).join(", ");
@@ -70,7 +76,7 @@ pub(crate) fn find(agent: &Arc<Agent>, filter: &ItemFilter) -> Result<Vec<ItemSu
         }
     };
     let mut room = FRAME_ROOM;
-    let summaries = found.take(most).map(|item| summary(&vault, item));
+    let summaries = found.take(most).map(|item| summary(vault, item));
     Ok(summaries
         .take_while(|summary| {
             room = room.saturating_sub(size(summary));

@@ -38,6 +38,7 @@ pub(super) async fn export(
     };
     target.finish()?;
     if let Some(path) = output {
+        wrote(context, path, rows);
         let rows = if rows == 1 {
             "1 row".to_owned()
         } else {
@@ -45,9 +46,16 @@ pub(super) async fn export(
         };
         context
             .output
-            .done(&format!("{rows} written to {}", path.display()));
+            .say(&format!("{rows} written to {}", path.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+// Where the rows themselves do not go to standard output, a document says where they went.
+fn wrote(context: &Context<'_>, path: &Path, rows: u64) {
+    let file = path.display().to_string();
+    let written = serde_json::json!({ "file": file, "rows": rows });
+    context.output.result(&written, |_| String::new());
 }
 
 async fn text_of(
@@ -201,16 +209,14 @@ pub(super) async fn prove(
     };
     write_bundle(context, begin, &[row], disclose, &mut target).await?;
     target.finish()?;
-    let file = output.map_or_else(|| "FILE".to_owned(), |path| path.display().to_string());
-    let said = format!(
-        "Row {row} is one of the {} that were signed. Check it anywhere: touchkeep audit verify {file}",
-        signed.size
-    );
-    match output {
-        Some(_) => context.output.done(&said),
-        // Standard output has the bundle.
-        None => context.output.say(&said),
+    if let Some(path) = output {
+        wrote(context, path, 1);
     }
+    context.output.say(&format!(
+        "Row {row} is one of the {} that were signed. Check it anywhere: touchkeep audit verify {}",
+        signed.size,
+        output.map_or_else(|| "FILE".to_owned(), |path| path.display().to_string())
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

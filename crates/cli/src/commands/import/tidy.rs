@@ -55,7 +55,7 @@ pub(super) fn replace(plan: &Plan) -> Result<usize, Failure> {
 }
 
 // The items are in the vault, and the file is as it was.
-fn kept(path: &Path, why: &str) -> Failure {
+pub(super) fn kept(path: &Path, why: &str) -> Failure {
     Failure::new(
         Code::System,
         format!(

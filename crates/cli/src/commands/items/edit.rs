@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use touchkeep_core::text::visible;
 use touchkeep_wire::{EditItem, ShowItem};
 
 use super::{
@@ -23,7 +24,7 @@ pub(in crate::commands) async fn edit(context: &Context<'_>, args: Edit) -> Done
             &context.global,
             &format!(
                 "Forget every earlier version of {}? They cannot be had back from this vault; its backups still have them.",
-                item.name
+                visible(&item.name)
             ),
             &item.name,
         )?;

@@ -10,6 +10,7 @@ mod trash;
 
 use std::process::ExitCode;
 
+use touchkeep_core::text::visible;
 use touchkeep_wire::{ExportPublicKey, SetApiKey};
 
 use super::{Context, Done};
@@ -26,7 +27,8 @@ pub(super) use trash::{remove, restore};
 pub(super) async fn set_api_key(context: &Context<'_>, item: String, api_key: String) -> Done {
     let item = context.call_asking(SetApiKey { item, api_key }).await?;
     context.output.result(&item, |item| {
-        format!("{} is {} at {}", item.name, item.api_key_hint, item.venue)
+        let (name, venue) = (visible(&item.name), visible(&item.venue));
+        format!("{name} is {} at {venue}", item.api_key_hint)
     });
     Ok(ExitCode::SUCCESS)
 }

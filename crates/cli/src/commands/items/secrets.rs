@@ -1,7 +1,10 @@
 //! Where the secrets of an item come from: a descriptor that the caller opened, or a line at the terminal. Never an argument.
 
-use std::{collections::BTreeMap, fs::File, io::Read, os::fd::FromRawFd, sync::atomic::AtomicBool};
+use std::{
+    collections::BTreeMap, fs::File, io::Read, os::fd::BorrowedFd, sync::atomic::AtomicBool,
+};
 
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd};
 use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{Failure, NewSecret, SecretText};
 use zeroize::Zeroizing;
@@ -117,23 +120,39 @@ fn read_fd(fd: i32) -> Result<Zeroizing<String>, Failure> {
             "Use 0 for stdin, or 3 and up with 3<file.",
         ));
     }
-    #[expect(
-        unsafe_code,
-        reason = "the one place that takes over a descriptor which the caller named; it is closed here"
-    )]
-    // SAFETY: the number was given to this process for this purpose, nothing else here uses it, and a bad one only fails to read.
-    let file = unsafe { File::from_raw_fd(fd) };
+    let unreadable = |error: std::io::Error| {
+        Failure::new(
+            Code::Invalid,
+            format!("file descriptor {fd} cannot be read: {error}"),
+            "Open it for this command, as in: 3<file.",
+        )
+    };
+    let file = callers(fd).map_err(unreadable)?;
     let mut text = Zeroizing::new(String::with_capacity(4096));
-    file.take(MAX_SECRET_BYTES)
+    // One byte more than may be shows that there is more.
+    file.take(MAX_SECRET_BYTES + 1)
         .read_to_string(&mut text)
-        .map_err(|error| {
-            Failure::new(
-                Code::Invalid,
-                format!("file descriptor {fd} cannot be read: {error}"),
-                "Open it for this command, as in: 3<file.",
-            )
-        })?;
+        .map_err(unreadable)?;
     let end = text.trim_end_matches(['\r', '\n']).len();
     text.truncate(end);
+    if text.len() as u64 > MAX_SECRET_BYTES {
+        return Err(Failure::new(
+            Code::Invalid,
+            format!("what file descriptor {fd} gives is longer than 64 KiB"),
+            "Store a shorter secret; a long text can be divided into several fields.",
+        ));
+    }
     Ok(text)
+}
+
+// What the caller opened stays open for it. Whatever this process has opened itself is closed when it becomes another
+// program, so that the two can be told apart.
+fn callers(fd: i32) -> std::io::Result<File> {
+    #[expect(unsafe_code, reason = "a descriptor that is only known by its number")]
+    // SAFETY: it is looked at and copied within this function, in which nothing closes it; a bad number only fails.
+    let named = unsafe { BorrowedFd::borrow_raw(fd) };
+    if fcntl_getfd(named)?.contains(FdFlags::CLOEXEC) {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    Ok(fcntl_dupfd_cloexec(named, 3)?.into())
 }
