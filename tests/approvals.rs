@@ -526,6 +526,10 @@ struct Terminal {
 
 impl Terminal {
     fn open(home: &Home, columns: u32) -> Self {
+        Self::open_with(home, columns, "")
+    }
+
+    fn open_with(home: &Home, columns: u32, more: &str) -> Self {
         let program = home
             .touchkeep()
             .get_program()
@@ -534,7 +538,7 @@ impl Terminal {
         let mut child = Command::new("script")
             .args(["-q", "-e", "-f", "-c"])
             .arg(format!(
-                "stty cols {columns} rows 60; exec {program} approve"
+                "stty cols {columns} rows 60; exec {program} approve {more}"
             ))
             .arg("/dev/null")
             .envs(home.environment())
@@ -714,6 +718,37 @@ fn a_key_that_was_pressed_for_something_else_approves_nothing() {
         "covered by what was just allowed"
     );
     assert_eq!(terminal.times("buy 0.02"), 1);
+}
+
+#[test]
+fn a_terminal_for_one_request_stays_until_its_passphrase_was_typed() {
+    let mut desk = Desk::with_a_passphrase("");
+    drop(desk.person.take());
+    let mut terminal = Terminal::open_with(&desk.home, 100, "--once");
+    std::thread::scope(|scope| {
+        let money = scope.spawn(|| desk.withdraw(""));
+        terminal.until("Withdraw 0.5 BTC");
+        std::thread::sleep(Duration::from_millis(900));
+        terminal.types("approve\r");
+        terminal.until(": passphrase: ");
+        std::thread::sleep(Duration::from_millis(300));
+        terminal.types("correct horse battery staple\r");
+        let (status, answer) = money.join().unwrap();
+        assert_eq!(status, 200, "{answer} {}", desk.home.log());
+    });
+    let ended = wait_for("the end", || terminal.child.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(0));
+
+    let mut terminal = Terminal::open_with(&desk.home, 100, "--once");
+    std::thread::scope(|scope| {
+        let bot = scope.spawn(|| desk.order("quantity=0.01"));
+        terminal.until("buy 0.01");
+        std::thread::sleep(Duration::from_millis(900));
+        terminal.types("\r");
+        assert_eq!(bot.join().unwrap(), 403);
+    });
+    let ended = wait_for("the end", || terminal.child.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(1));
 }
 
 #[test]

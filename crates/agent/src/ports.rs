@@ -6,12 +6,15 @@ mod asked;
 mod keys;
 mod running;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use http_body_util::{BodyExt, Limited};
 use hyper::{Response, body::Incoming};
 use touchkeep_audit::{Kind, Log, Query, ReadError, Seq};
 use touchkeep_core::{SystemClock, UnixMillis};
-use touchkeep_pipeline::{Answering, HistorySource, Keys, Pipeline, SendError, Settings, past_of};
+use touchkeep_pipeline::{
+    Answering, HistorySource, Keys, Outcome, Pipeline, SendError, Settings, past_of,
+};
 use touchkeep_policy::Past;
 use touchkeep_venue::Outgoing;
 
@@ -60,6 +63,9 @@ pub(crate) fn line_with(
     )
 }
 
+/// A short answer that we read ourselves is whole within this.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The venues, over one pool.
 pub(crate) struct Venues(Arc<proxy::Upstream>);
 
@@ -91,6 +97,7 @@ impl touchkeep_pipeline::Upstream for Venues {
         Box::pin(async move {
             self.0.send(request).await.map_err(|error| match error {
                 proxy::SendError::NoAnswer => SendError::Unknown(error.to_string()),
+                proxy::SendError::NotTaken => SendError::NotTaken(error.to_string()),
                 proxy::SendError::NotSent | proxy::SendError::NotHttp => {
                     SendError::NotSent(error.to_string())
                 }
@@ -106,6 +113,14 @@ impl touchkeep_pipeline::Upstream for Venues {
 
     fn status(response: &Self::Response) -> u16 {
         response.status().as_u16()
+    }
+
+    fn body(response: Self::Response) -> Answering<'static, Option<Vec<u8>>> {
+        let body = Limited::new(response.into_body(), Outcome::MAX_BODY_BYTES).collect();
+        Box::pin(async move {
+            let body = tokio::time::timeout(BODY_TIMEOUT, body).await.ok()?.ok()?;
+            Some(body.to_bytes().into())
+        })
     }
 }
 

@@ -2,7 +2,8 @@
 
     h2_venue.py CERTIFICATE KEY HOW   prints its port, and then a line for each request that reaches it
 
-HOW: `refuses` resets each order's stream with REFUSED_STREAM; `goes-away` says GOAWAY with a last stream before the order's;
+HOW: `refuses` resets each order's stream with REFUSED_STREAM; `goes-away` says GOAWAY with a last stream before the order's,
+`goes-away-with-it` with the order's; `hangs-up` says nothing; `resets` ends the stream with INTERNAL_ERROR;
 `one-at-a-time` has SETTINGS_MAX_CONCURRENT_STREAMS 1 and answers. What is no order is answered always.
 """
 
@@ -41,8 +42,12 @@ async def serve_one(how, reader, writer):
 def answer(how, connection, stream, method):
     if method == "POST" and how == "refuses":
         connection.reset_stream(stream, ErrorCodes.REFUSED_STREAM)
-    elif method == "POST" and how == "goes-away":
-        connection.close_connection(last_stream_id=max(stream - 2, 0))
+    elif method == "POST" and how == "resets":
+        connection.reset_stream(stream, ErrorCodes.INTERNAL_ERROR)
+    elif method == "POST" and how.startswith("goes-away"):
+        connection.close_connection(last_stream_id=stream if how.endswith("with-it") else max(stream - 2, 0))
+        return False
+    elif method == "POST" and how == "hangs-up":
         return False
     else:
         connection.send_headers(stream, [(":status", "200"), ("content-type", "application/json")])

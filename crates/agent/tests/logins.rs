@@ -217,6 +217,7 @@ const ALL: &[&str] = &[
     "binance",
     "bitfinex",
     "bitget",
+    "bitstamp",
     "bybit",
     "coinbase",
     "coinbaseexchange",
@@ -230,12 +231,14 @@ const ALL: &[&str] = &[
     "krakenfutures",
     "kucoin",
     "kucoinfutures",
+    "mexc",
     "okx",
+    "upbit",
 ];
 
 fn seen_at(name: &str) -> Value {
     match name {
-        "gemini" | "htx" | "coinbase" | "coinbaseexchange" | "backpack" | "kraken" => {
+        "bitstamp" | "gemini" | "htx" | "coinbase" | "coinbaseexchange" | "backpack" | "kraken" => {
             json!({ "venue": name, "order": "77" })
         }
         _ => json!({ "venue": name, "balance": 1.5 }),
@@ -372,6 +375,32 @@ const CASES: &[Case] = &[
         ],
         r#"{"op":"trade","args":[{"channel":"place-order"}]}"#,
         r#"{"op":"subscribe","args":[{"channel":"account"}]}"#,
+    ),
+    (
+        "bitstamp",
+        "/",
+        false,
+        &[
+            r#"{"event":"bts:subscribe","data":{"channel":"private-my_orders_btcusd-0","auth":"kept-by-touchkeep"}}"#,
+        ],
+        r#"{"event":"bts:subscribe","data":{"channel":"live_trades_btcusd","auth":"kept-by-touchkeep"}}"#,
+        r#"{"event":"bts:subscribe","data":{"channel":"live_trades_btcusd"}}"#,
+    ),
+    (
+        "mexc",
+        "/edge",
+        false,
+        &[r#"{"method":"login","param":{"apiKey":"TOKEN","reqTime":"1","signature":"x"}}"#],
+        r#"{"method":"order.submit","param":{"symbol":"BTC_USDT"}}"#,
+        r#"{"method":"sub.deal","param":{"symbol":"BTC_USDT"}}"#,
+    ),
+    (
+        "upbit",
+        "/websocket/v1/private",
+        false,
+        &[],
+        r#"[{"ticket":"a"},{"type":"myOrder"},{"method":"ORDER"}]"#,
+        r#"[{"ticket":"a"},{"type":"myAsset"}]"#,
     ),
     (
         "bybit",
@@ -522,7 +551,7 @@ async fn who_is_logged_in_reads_and_no_order_reaches_the_venue() {
         messages.extend(
             ["hear"; 2]
                 .iter()
-                .filter(|_| *name == "gate" || *name == "bitfinex")
+                .filter(|_| ["gate", "bitfinex", "bitstamp", "mexc"].contains(name))
                 .take(1),
         );
         let address = format!("{}{path}", venue_of(name));
@@ -534,7 +563,7 @@ async fn who_is_logged_in_reads_and_no_order_reaches_the_venue() {
         for answer in &answers {
             let key = key_of(name).0;
             assert!(
-                !answer.contains(TOKEN) && !answer.contains(key),
+                !answer.contains(TOKEN) && !answer.contains(key) && !answer.contains("4848701"),
                 "{name}: {answer}"
             );
         }
@@ -567,12 +596,13 @@ async fn who_is_logged_in_reads_and_no_order_reaches_the_venue() {
 
 #[tokio::test]
 async fn a_socket_that_opens_with_a_login_does_not_open_without_a_yes() {
-    let mut desk = Desk::new(&["gemini", "kucoin", "kraken"]).await;
+    let mut desk = Desk::new(&["gemini", "kucoin", "upbit", "kraken"]).await;
     let _owner = Person::new(&desk.agent, yes).await;
     let text = POLICY.replace("allow", "deny");
     desk.client.call(SetPolicy { text }).await.unwrap();
     for (name, path) in [
         ("gemini", "gemini/v1/order/events"),
+        ("upbit", "upbit/websocket/v1/private"),
         ("kucoin", "kucoin/endpoint?token=kept-by-touchkeep"),
     ] {
         desk.is_for(name).await;
@@ -590,7 +620,7 @@ async fn a_socket_that_opens_with_a_login_does_not_open_without_a_yes() {
         "{answers:?}"
     );
     assert!(desk.rows("intent").await.is_empty());
-    assert_eq!(desk.rows("request-denied").await.len(), 3);
+    assert_eq!(desk.rows("request-denied").await.len(), 4);
 }
 
 #[tokio::test]
@@ -608,6 +638,43 @@ async fn coinbase_takes_subscriptions_of_every_kind_of_key() {
             heard["text"].as_str().unwrap().contains("jwt"),
             secret != TEXT
         );
+    }
+}
+
+// ccxt signs sockets with HMAC alone; ours goes in its place, and the venue has nothing but the public half of the key.
+#[tokio::test]
+async fn keys_of_rsa_log_in_where_venues_take_them() {
+    let made = Command::new("openssl")
+        .args(["genpkey", "-algorithm", "RSA", "-pkeyopt"])
+        .arg("rsa_keygen_bits:2048")
+        .output();
+    let pem = String::from_utf8(made.await.unwrap().stdout).unwrap();
+    let names = ["binance", "bitget", "bybit"];
+    let of_venue = |name: &str| {
+        let mut keys = keys_of(("look-api-key-0123456789", &pem));
+        keys["endpoint"] = "".into();
+        (name.to_owned(), keys)
+    };
+    let keys: serde_json::Map<_, _> = names.into_iter().map(of_venue).collect();
+    let mut desk = Desk::with(&json!(keys)).await;
+    let mut them = Vec::new();
+    for name in names {
+        desk.is_for(name).await;
+        let (token, address) = (&desk.token, format!("{}/{name}", desk.proxy));
+        let keys = json!({ "key": token, "secret": touchkeep_venue::dummy::secret(name), "passphrase": "dummy", "token": token });
+        them.push(json!([name, address, keys]));
+    }
+    let seen = watched(them).await;
+    for name in names {
+        assert_eq!(seen[name], seen_at(name));
+    }
+    let mut logins = std::collections::BTreeSet::new();
+    while logins.len() < names.len() {
+        let heard = next(&mut desk.heard).await;
+        assert_ne!(heard["signed"], false, "{heard}");
+        if heard.get("signed").is_some() {
+            logins.insert(heard["venue"].to_string());
+        }
     }
 }
 

@@ -25,7 +25,7 @@ import aiohttp
 from aiohttp import web
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
 CHALLENGE = "226aee50-88fc-4618-a42a-34f7709570b2"
 TOKEN = "the/venues+own=token"
@@ -37,6 +37,17 @@ def mac(secret, text, kind, form):
     return made.hex() if form == "hex" else base64.b64encode(made).decode()
 
 
+def by_private_key(pem, text, signature):
+    """Whether that is the text's signature in base64, by a key of which the venue knows the public half alone."""
+    public = serialization.load_pem_private_key(pem.encode(), None).public_key()
+    how = (padding.PKCS1v15(), hashes.SHA256()) if isinstance(public, rsa.RSAPublicKey) else ()
+    try:
+        public.verify(base64.b64decode(signature), text.encode(), *how)
+        return True
+    except InvalidSignature:
+        return False
+
+
 def fresh(time_, unit=1000):
     return abs(float(time_) / unit - time.time()) < 30
 
@@ -44,11 +55,19 @@ def fresh(time_, unit=1000):
 class Venue:
     """A venue that knows one key. `login` says of a message whether it is a login that it takes; None where it is none."""
 
+    takes_lists = False
+
     def __init__(self, keys):
         self.key, self.secret, self.passphrase = keys["key"], keys["secret"], keys.get("passphrase")
 
     def mac(self, text, kind=hashlib.sha256, form="hex", decoded=False):
         return mac(base64.b64decode(self.secret) if decoded else self.secret, text, kind, form)
+
+    # With the shared secret, or with RSA, where the venue takes either.
+    def signed(self, text, signature, form):
+        if self.secret.startswith("-----BEGIN"):
+            return by_private_key(self.secret, text, signature)
+        return self.mac(text, form=form) == signature
 
     def opens(self, request):
         return None
@@ -73,7 +92,7 @@ class Okx(Venue):
         if said.get("op") != "login":
             return None
         arg = said["args"][0]
-        good = self.mac(arg["timestamp"] + "GET" + self.verify, form="base64") == arg["sign"]
+        good = self.signed(arg["timestamp"] + "GET" + self.verify, arg["sign"], "base64")
         return good and fresh(arg["timestamp"], 1) and (arg["apiKey"], arg["passphrase"]) == (self.key, self.passphrase)
 
     def answers(self, said, taken):
@@ -98,7 +117,7 @@ class Bybit(Venue):
         if said.get("op") != "auth":
             return None
         key, expires, sign = said["args"]
-        return self.mac(f"GET/realtime{expires}") == sign and int(expires) > time.time() * 1000 and key == self.key
+        return self.signed(f"GET/realtime{expires}", sign, "hex") and int(expires) > time.time() * 1000 and key == self.key
 
     def answers(self, said, taken):
         if taken is not None:
@@ -114,15 +133,7 @@ class Binance(Venue):
         params = dict(said["params"])
         signature = params.pop("signature")
         text = "&".join(f"{name}={params[name]}" for name in sorted(params))
-        if self.secret.startswith("-----BEGIN"):
-            public = serialization.load_pem_private_key(self.secret.encode(), None).public_key()
-            try:
-                public.verify(base64.b64decode(signature), text.encode())
-                good = True
-            except InvalidSignature:
-                good = False
-        else:
-            good = said["method"] != "session.logon" and self.mac(text) == signature
+        good = self.signed(text, signature, "hex") and (said["method"] != "session.logon" or "BEGIN" in self.secret)
         return good and fresh(params["timestamp"]) and params["apiKey"] == self.key
 
     def answers(self, said, taken):
@@ -410,7 +421,73 @@ class KuCoin(Venue):
         return web.json_response({"code": "200000", "data": {"token": TOKEN, "instanceServers": [server]}})
 
 
+class Bitstamp(Venue):
+    user = "4848701"
+
+    def login(self, path, said):
+        data = said["data"]
+        if not data["channel"].startswith("private-"):
+            return None
+        return data["auth"] == TOKEN and data["channel"].endswith(f"-{self.user}")
+
+    def answers(self, said, taken):
+        channel = said["data"]["channel"]
+        if taken is False:
+            return [{"event": "bts:error", "channel": channel, "data": {"code": 4009, "message": "Connection is unauthorized."}}]
+        order = {"id": 77, "id_str": "77", "order_type": 0, "datetime": "1659739407", "microtimestamp": "1659739407576000", "amount": 1,
+                 "amount_str": "1", "amount_traded": "0", "amount_at_create": "1", "price": 1, "price_str": "1"}
+        event = {"data": order, "channel": channel, "event": "order_created"} if taken else {"data": {}, "channel": channel, "event": "trade"}
+        return [{"event": "bts:subscription_succeeded", "channel": channel, "data": {}}, event]
+
+    async def rest(self, request):
+        head, raw = request.headers, (await request.read()).decode()
+        if request.path != "/api/v2/websockets_token/":
+            return web.json_response({"ok": True})
+        # ccxt signs the whole address where it is none of https.
+        hosts = ("www.bitstamp.net", f"http://{head['Host']}")
+        texts = ["".join((head["X-Auth"], request.method, host, request.path_qs, head["Content-Type"], head["X-Auth-Nonce"],
+                          head["X-Auth-Timestamp"], head["X-Auth-Version"], raw)) for host in hosts]
+        good = head["X-Auth-Signature"].lower() in [self.mac(text) for text in texts] and fresh(head["X-Auth-Timestamp"])
+        if not (good and head["X-Auth"] == f"BITSTAMP {self.key}"):
+            return web.json_response({"status": "error", "reason": "Invalid signature", "code": "API0005"}, status=403)
+        return web.json_response({"valid_sec": 60, "token": TOKEN, "user_id": int(self.user)})
+
+
+class Mexc(Venue):
+    def login(self, path, said):
+        if said.get("method") != "login":
+            return None
+        param = said["param"]
+        good = self.mac(param["apiKey"] + param["reqTime"]) == param["signature"]
+        return good and param["apiKey"] == self.key and fresh(param["reqTime"])
+
+    def answers(self, said, taken):
+        if taken is False:
+            return [{"channel": "rs.error", "data": "signature validation failed", "ts": 1}]
+        if taken is None:
+            return []
+        asset = {"availableBalance": 1.5, "bonus": 0, "currency": "BTC", "frozenBalance": 0, "positionMargin": 0}
+        return [{"channel": "rs.login", "data": "success", "ts": 1}, {"channel": "push.personal.asset", "data": asset, "ts": 1}]
+
+
+class Upbit(Venue):
+    takes_lists = True
+
+    def opens(self, request):
+        head, claims, signature = request.headers["Authorization"].removeprefix("Bearer ").split(".")
+        read = lambda part: base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        kind = {"HS256": hashlib.sha256, "HS512": hashlib.sha512}[json.loads(read(head))["alg"]]
+        said = json.loads(read(claims))
+        good = hmac.new(self.secret.encode(), f"{head}.{claims}".encode(), kind).digest() == read(signature)
+        return good and said["access_key"] == self.key and len(said["nonce"]) == 36 and "query_hash" not in said
+
+    def answers(self, said, taken):
+        assets = [{"currency": "BTC", "balance": 1.5, "locked": 0}]
+        return [{"type": "myAsset", "asset_uuid": "u", "assets": assets, "asset_timestamp": 1, "timestamp": 1, "stream_type": "REALTIME"}]
+
+
 VENUES = {
+    "bitstamp": Bitstamp, "mexc": Mexc, "upbit": Upbit,
     "okx": Okx, "bitget": Bitget, "bybit": Bybit, "binance": Binance, "deribit": Deribit, "gate": Gate, "cryptocom": CryptoCom, "htx": Htx,
     "gemini": Gemini, "bitfinex": Bitfinex, "coinbase": Coinbase, "coinbaseexchange": CoinbaseExchange, "backpack": Backpack,
     "kraken": Kraken, "krakenfutures": KrakenFutures, "kucoin": KuCoin, "kucoinfutures": KuCoin,
@@ -466,7 +543,7 @@ async def listen(name, venue, endpoint):
             said = json.loads(message.data)
             taken = venue.login(request.path, said) if isinstance(said, dict) else None
             hear(request, text=message.data, **({} if taken is None else {"signed": taken}))
-            answers = venue.answers(said, taken) if isinstance(said, dict) else []
+            answers = venue.answers(said, taken) if isinstance(said, dict) or venue.takes_lists else []
             for one in answers or [{"event": "echo"}]:
                 await socket.send_json(one)
         print(json.dumps({"venue": name, "closed": True}), flush=True)
@@ -505,12 +582,15 @@ def addresses(venue, url):
         "backpack": {"ws": {"public": ws + "/", "private": ws + "/"}},
         "kraken": {"private": url, "ws": {"private": ws, "privateV2": ws + "/v2"}},
         "krakenfutures": {"ws": ws + "/ws/v1"},
+        "bitstamp": {"public": url + "/api", "private": url + "/api", "ws": ws + "/"},
+        "mexc": {"ws": {"swap": ws + "/edge"}},
+        "upbit": {"ws": ws + "/websocket/v1"},
         "kucoin": {"public": url, "private": url},
         "kucoinfutures": {"futuresPrivate": url},
     }[venue]
 
 
-MARKETS = {"deribit": "BTC_USDT", "gate": "BTC_USDT", "gemini": "btcusdt", "htx": "btcusdt", "bitfinex": "tBTCUST", "coinbase": "BTC-USDT", "coinbaseexchange": "BTC-USDT", "backpack": "BTC_USDT", "kraken": "BTC/USDT", "kucoin": "BTC-USDT"}
+MARKETS = {"bitstamp": "btcusdt", "mexc": "BTC_USDT", "upbit": "USDT-BTC", "deribit": "BTC_USDT", "gate": "BTC_USDT", "gemini": "btcusdt", "htx": "btcusdt", "bitfinex": "tBTCUST", "coinbase": "BTC-USDT", "coinbaseexchange": "BTC-USDT", "backpack": "BTC_USDT", "kraken": "BTC/USDT", "kucoin": "BTC-USDT"}
 
 
 async def watch(all_of_them):
@@ -545,11 +625,11 @@ async def watch_one(name_here, url, keys):
     bot.open()
     bot.set_markets([market])
     try:
-        if venue in ("gemini", "coinbase", "coinbaseexchange", "backpack", "kraken") or (venue, contracts) == ("htx", ""):
+        if venue in ("bitstamp", "gemini", "coinbase", "coinbaseexchange", "backpack", "kraken") or (venue, contracts) == ("htx", ""):
             orders = await asyncio.wait_for(bot.watch_orders("BTC/USDT"), 30)
             print(json.dumps({"venue": name_here, "order": orders[-1]["id"]}), flush=True)
         else:
-            params = {"htx": {"type": contracts}, "kucoinfutures": {"type": "swap"}}.get(venue, {})
+            params = {"htx": {"type": contracts}, "kucoinfutures": {"type": "swap"}, "mexc": {"type": "swap"}}.get(venue, {})
             balance = await asyncio.wait_for(bot.watch_balance(params), 30)
             total = balance["BTC"]["total"] or balance["BTC"]["free"]
             total = total["BTC"] if isinstance(total, dict) else total

@@ -232,7 +232,7 @@ async fn an_order_goes_over_http_2_and_its_answer_comes_back_as_it_is() {
     let desk = Desk::new(&authority, &format!("https://localhost:{}", nginx.port)).await;
     for n in 1..=7 {
         // The clock's own request counts too, and nothing tells us that its goodbye has come. An order that crosses a goodbye on
-        // the way is not sent again and not answered, which is right and is not what is shown here.
+        // the way is not sent again, which is right and is not what is shown here.
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         let (status, answer) = desk.order().await;
         assert_eq!(
@@ -406,9 +406,9 @@ impl OddVenue {
     }
 }
 
-// A venue may say that it did not come to a request. We do not take its word for it: whoever asked does that.
+// A venue may say that it did not come to a request. Whoever asked is told that; we do not ask again in its place.
 #[tokio::test]
-async fn an_order_whose_stream_the_venue_refuses_is_not_sent_again() {
+async fn an_order_whose_stream_the_venue_refuses_is_said_to_be_undone_and_not_sent_again() {
     let authority = Authority::new();
     authority.certificate("good", "localhost", false);
     for how in ["refuses", "goes-away"] {
@@ -416,8 +416,8 @@ async fn an_order_whose_stream_the_venue_refuses_is_not_sent_again() {
         let desk = Desk::new(&authority, &format!("https://localhost:{}", venue.port)).await;
         for n in 1..=3 {
             let (status, answer) = desk.order().await;
-            assert_eq!(status, 504, "{how}: {answer}\n{}", desk.agent.log());
-            assert!(answer.contains("is not known"), "{answer}");
+            assert_eq!(status, 502, "{how}: {answer}\n{}", desk.agent.log());
+            assert!(answer.contains("did not take it"), "{answer}");
             let path = format!("/api/v3/ticker/price?symbol=N{n}");
             let (status, _) = bot(&desk.base, &desk.token, "GET", &path, "").await;
             assert_eq!(
@@ -425,6 +425,22 @@ async fn an_order_whose_stream_the_venue_refuses_is_not_sent_again() {
                 "{how}: a new connection serves what comes next"
             );
             assert_eq!(venue.orders_before(&path).await, 1, "{how}");
+        }
+    }
+}
+
+// A goodbye that names the order's own stream, or the end of the connection alone, says nothing of it.
+#[tokio::test]
+async fn an_order_that_the_venue_may_have_come_to_before_it_went_away_is_unknown() {
+    let authority = Authority::new();
+    authority.certificate("good", "localhost", false);
+    for how in ["goes-away-with-it", "hangs-up", "resets"] {
+        let venue = OddVenue::start(&authority, how).await;
+        let desk = Desk::new(&authority, &format!("https://localhost:{}", venue.port)).await;
+        for _ in 1..=2 {
+            let (status, answer) = desk.order().await;
+            assert_eq!(status, 504, "{how}: {answer}\n{}", desk.agent.log());
+            assert!(answer.contains("is not known"), "{answer}");
         }
     }
 }

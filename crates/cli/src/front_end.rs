@@ -69,7 +69,8 @@ pub(crate) async fn answer_for(pid: u32, answers: Connection, events: Events, ou
     watch(answers, events, output, Answering::Of(pid), false).await;
 }
 
-/// Answers everything until the connection ends, or after one request with `once`. Returns whether the last one was approved.
+/// Answers everything until the connection ends, or with `once` after one request and what its device wants. Returns whether
+/// that one was approved.
 pub(crate) async fn answer_everything(
     answers: Connection,
     events: Events,
@@ -88,20 +89,27 @@ async fn watch(
 ) -> bool {
     let answers = Arc::new(answers);
     let mut desk = Desk::new(output);
+    let mut last = Last::default();
     loop {
         desk.take_up();
         tokio::select! {
             event = events.next() => match event {
-                Some(Event::Open(prompt)) => desk.opened(prompt, answering),
+                Some(Event::Open(prompt)) => {
+                    last.opened(&prompt);
+                    desk.opened(prompt, answering);
+                }
                 Some(Event::Close(closed)) => {
-                    let ended = desk.closed(&closed);
-                    if let Some(approved) = ended.filter(|_| once) {
-                        return approved;
+                    last.closed(&closed);
+                    match desk.closed(&closed).filter(|_| once) {
+                        Some(true) => last.was_approved(),
+                        Some(false) => return false,
+                        None => {}
                     }
                 }
                 Some(_) => {} // something that this front end does not show
                 None => return false,
             },
+            done = last.is_over() => return done,
             said = desk.said() => {
                 let Some((id, answer)) = said else { continue };
                 let answers = Arc::clone(&answers);
@@ -111,6 +119,51 @@ async fn watch(
                     }
                 });
             }
+        }
+    }
+}
+
+/// A yes may want a PIN, a passphrase or a touch behind it. Nobody goes away before that was there too: nothing more is wanted
+/// where nothing was for this long.
+const MORE: Duration = Duration::from_secs(2);
+
+// The one request that is waited for, once it was approved, and what its device wants.
+#[derive(Default)]
+struct Last {
+    quiet_from: Option<tokio::time::Instant>,
+    open: Vec<PromptId>,
+    failed: bool,
+}
+
+impl Last {
+    fn was_approved(&mut self) {
+        self.quiet_from = Some(tokio::time::Instant::now());
+    }
+
+    fn opened(&mut self, prompt: &Prompt) {
+        if !is_request(&prompt.question) {
+            self.open.push(prompt.id);
+        }
+    }
+
+    fn closed(&mut self, closed: &PromptClosed) {
+        let before = self.open.len();
+        self.open.retain(|id| *id != closed.prompt);
+        if self.open.len() < before && self.quiet_from.is_some() {
+            self.quiet_from = Some(tokio::time::Instant::now());
+            // A PIN that was mistyped is asked for anew.
+            self.failed = !matches!(closed.outcome.as_str(), "answered" | "done");
+        }
+    }
+
+    // Whether it was done as far as this front end can tell.
+    async fn is_over(&self) -> bool {
+        match self.quiet_from {
+            Some(from) if self.open.is_empty() => {
+                tokio::time::sleep_until(from + MORE).await;
+                !self.failed
+            }
+            _ => std::future::pending().await,
         }
     }
 }

@@ -18,6 +18,20 @@ pub fn visible(text: &str) -> String {
     out
 }
 
+/// The same with nothing but ASCII, for what nobody compares safely by its look: addresses, tags and networks.
+#[must_use]
+pub fn visible_ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in visible(text).chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            out.extend(c.escape_unicode());
+        }
+    }
+    out
+}
+
 /// Makes sure of a text that was made [`visible`] where it came from: what it wrote as `\u{…}` stays as it is, and what it
 /// let through is escaped here.
 #[must_use]
@@ -83,6 +97,14 @@ mod tests {
         let once = visible("a\u{1b}[2K\\ \u{202e}");
         assert_eq!(surely_visible(&once), once);
         assert_eq!(surely_visible("a\u{1b}\\\n"), "a\\u{1b}\\\\u{a}");
+    }
+
+    #[test]
+    fn an_address_shows_no_letter_that_looks_like_another() {
+        assert_eq!(
+            visible_ascii("bc1q\u{430}\u{202e}"),
+            "bc1q\\u{430}\\u{202e}"
+        );
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::{
 };
 
 use touchkeep_core::{RequestId, UnixMillis};
-use touchkeep_policy::{Asked, Past, Policy, Stand, Step, Verdict, Windows, windows::SLACK_MS};
+use touchkeep_policy::{
+    Action, Asked, Past, Policy, Stand, Step, Verdict, Windows, windows::SLACK_MS,
+};
 
 use crate::{HistorySource, Standing};
 
@@ -68,6 +70,14 @@ impl Book {
             windows.push(policy, act);
         }
         verdict
+    }
+
+    /// What would be decided. Reserves nothing.
+    pub(crate) fn action(&self, asked: &Asked) -> Option<Action> {
+        let mut guard = self.lock();
+        let Inner { policy, windows } = &mut *guard;
+        windows.turn(policy, asked.now);
+        policy.action(asked, &windows.seen(asked)).0
     }
 
     /// How the limits of the rules stand to a request that a person is asked about, as far as the rule that fits.

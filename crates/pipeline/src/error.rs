@@ -16,6 +16,9 @@ pub enum NotDone {
     /// It was signed and did not reach the venue.
     #[error("the venue was not reached: {0}")]
     NotSent(String),
+    /// It was signed and sent, and the venue says that it did not come to it.
+    #[error("the venue did not take it: {0}")]
+    NotTaken(String),
     /// It was signed, and nobody knows whether the venue did it. It must not simply be sent again.
     #[error("whether the venue did it is not known: {0}")]
     Unknown(String),
@@ -48,6 +51,18 @@ pub enum NotSigned {
     /// What was approved is not this request.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
+    /// The venue keeps another address under a name than it did, or than the request says.
+    #[error(
+        "under the name {name:?} the venue keeps {now}, and not {before}; an address of your own that is new needs a name of its own there"
+    )]
+    Moved {
+        /// The name.
+        name: String,
+        /// What was kept under it, or what the request says.
+        before: String,
+        /// What is.
+        now: String,
+    },
     /// The key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -118,6 +133,9 @@ pub enum SendError {
     /// No byte of it was sent.
     #[error("{0}")]
     NotSent(String),
+    /// It was sent, and the venue guarantees that it did nothing of it. Still not for us to send again.
+    #[error("{0}")]
+    NotTaken(String),
     /// Some of it was sent.
     #[error("{0}")]
     Unknown(String),
@@ -129,7 +147,7 @@ impl NotDone {
     pub const fn code(&self) -> Code {
         match self {
             Self::NotSigned(why) => why.code(),
-            Self::NotSent(_) | Self::Unknown(_) => Code::Unreachable,
+            Self::NotSent(_) | Self::NotTaken(_) | Self::Unknown(_) => Code::Unreachable,
         }
     }
 }
@@ -142,7 +160,7 @@ impl NotSigned {
             Self::NoVenue => Code::NotFound,
             Self::Unreadable(why) => why.code(),
             Self::Denied { .. } => Code::Denied,
-            Self::Refused | Self::Mismatch(_) => Code::Refused,
+            Self::Refused | Self::Mismatch(_) | Self::Moved { .. } => Code::Refused,
             Self::TimedOut => Code::TimedOut,
             Self::Key(why) => why.code(),
             Self::Audit(why) => why.code(),

@@ -32,10 +32,11 @@ mod turns;
 pub use error::{KeyError, NotDone, NotSigned, SendError};
 pub use outcome::Outcome;
 pub use pipeline::{
-    Client, Done, Incoming, KEY_SET, LoggedIn, LoginTurn, Pipeline, Settings, past_of,
+    Client, Done, Incoming, KEY_SET, LoggedIn, LoginTurn, Pipeline, SAVED_ADDRESS, Settings,
+    past_of,
 };
 pub use ports::{
-    Answer, Answering, Approver, Consent, DeviceJob, HistorySource, KeyHandle, Keys, Question,
-    Signer, Standing, Upstream,
+    Answer, Answering, Approver, Consent, DeviceJob, HistorySource, KeyHandle, Keys, Named,
+    Question, Signer, Standing, Upstream,
 };
 pub use repeats::Again;

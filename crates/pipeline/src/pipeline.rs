@@ -1,6 +1,7 @@
 //! The way itself.
 
 mod login;
+mod named;
 
 pub use login::{LoggedIn, LoginTurn};
 
@@ -16,8 +17,8 @@ use touchkeep_policy::{
 use touchkeep_venue::{Decoded, Outgoing, Private, Request, Unreadable, Venue, venue};
 
 use crate::{
-    Answer, Approver, HistorySource, KeyError, KeyHandle, Keys, NotDone, NotSigned, Question,
-    SendError, Upstream,
+    Answer, Approver, HistorySource, KeyError, KeyHandle, Keys, Named, NotDone, NotSigned,
+    Question, SendError, Upstream,
     book::Book,
     kept::Kept,
     outcome::{Left, Outcome},
@@ -28,6 +29,8 @@ use crate::{
 
 /// The detail of a row that names the key set.
 pub const KEY_SET: &str = "key-set";
+/// The detail of a row that says which address the venue kept under the name that money went to.
+pub const SAVED_ADDRESS: &str = "saved-address";
 
 /// Times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +118,8 @@ struct Read {
     key: KeyHandle,
     // Exactly the same was put to a person shortly before.
     again: Option<Again>,
+    // The address behind a name.
+    named: Option<Named>,
     lasts: Lasts,
 }
 
@@ -219,9 +224,20 @@ impl<U: Upstream> Pipeline<U> {
             private,
             key,
             again: None,
+            named: None,
             lasts,
         };
+        self.looks_up(&mut read).await?;
         let (allowed, tell) = self.allowed(&mut read).await?;
+        self.carried_out(allowed, read, tell).await
+    }
+
+    async fn carried_out(
+        &self,
+        allowed: Allowed,
+        read: Read,
+        tell: Option<Question>,
+    ) -> Result<Done<U::Response>, NotDone> {
         let parts = Arc::clone(&self.0);
         let task = tokio::spawn(async move { parts.carry_out(allowed, read, tell).await });
         task.await
@@ -399,6 +415,7 @@ impl<U: Upstream> Pipeline<U> {
             deadline: self.deadline(),
             again: read.again,
             limits: Vec::new(),
+            named: read.named.clone(),
         }
     }
 
@@ -438,6 +455,7 @@ impl<U: Upstream> Parts<U> {
             incoming,
             lasts,
             again: _,
+            named: _,
         } = read;
         // Until the end of this function.
         let _lasts = lasts;
@@ -484,7 +502,7 @@ impl<U: Upstream> Parts<U> {
             }
             Err(why) => {
                 let decision = match why {
-                    SendError::NotSent(_) => Decision::Failed,
+                    SendError::NotSent(_) | SendError::NotTaken(_) => Decision::Failed,
                     SendError::Unknown(_) => Decision::Unknown,
                 };
                 let event = Event::new(Kind::Outcome, decision).text(visible(&why.to_string()));
@@ -535,6 +553,7 @@ impl From<SendError> for NotDone {
     fn from(why: SendError) -> Self {
         match why {
             SendError::NotSent(text) => Self::NotSent(text),
+            SendError::NotTaken(text) => Self::NotTaken(text),
             SendError::Unknown(text) => Self::Unknown(text),
         }
     }
@@ -555,7 +574,10 @@ fn by(mut event: Event, incoming: &Incoming) -> Event {
 }
 
 fn about(event: Event, read: &Read) -> Event {
-    let event = by(event, &read.incoming).item(read.key.item, read.key.name.clone());
+    let mut event = by(event, &read.incoming).item(read.key.item, read.key.name.clone());
+    if let Some(Named::Kept(address) | Named::Before { address, .. }) = &read.named {
+        event = event.detail(SAVED_ADDRESS, address);
+    }
     match read.again {
         None => event,
         Some(again) => event.detail("again", again.to_string()),

@@ -78,6 +78,27 @@ pub struct Question {
     pub again: Option<Again>,
     /// How the limits of the rules stand to it, where a person is asked.
     pub limits: Vec<Standing>,
+    /// What is known of the address behind the name that money goes to, where the venue sends to names.
+    pub named: Option<Named>,
+}
+
+/// What is known of the address that the venue keeps under the name in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// The venue says that it is this, with what belongs to it.
+    Kept(String),
+    /// The venue was not heard: the request is held to what it was before.
+    Before {
+        /// What it was.
+        address: String,
+        /// Why the venue was not heard.
+        why: String,
+    },
+    /// Nobody knows.
+    Unknown {
+        /// Why not.
+        why: String,
+    },
 }
 
 /// A rule's limits, as a request finds them.
@@ -220,6 +241,16 @@ pub trait Approver: Send + Sync {
 
     /// Tells a person what a rule let through.
     fn tell(&self, question: &Question);
+
+    /// What the venue kept under a name when money was last sent there with this key: the detail [`crate::SAVED_ADDRESS`] of
+    /// that row. None where it never was, as far as is known.
+    fn known_address<'a>(
+        &'a self,
+        _: &'a KeyHandle,
+        _: &'a Operation,
+    ) -> Answering<'a, Option<String>> {
+        Box::pin(async { None })
+    }
 }
 
 /// The connection to a venue.
@@ -230,7 +261,8 @@ pub trait Upstream: Send + Sync + 'static {
     /// Sends a request to its origin, or to `base_url` in its place. Follows no redirect.
     ///
     /// # Errors
-    /// [`SendError::NotSent`] only when no byte of the request was sent.
+    /// [`SendError::NotSent`] only when no byte of the request was sent, [`SendError::NotTaken`] only when the venue itself says
+    /// that it did nothing of it.
     fn send(
         &self,
         outgoing: Outgoing,
@@ -242,6 +274,11 @@ pub trait Upstream: Send + Sync + 'static {
 
     /// The HTTP status of an answer.
     fn status(response: &Self::Response) -> u16;
+
+    /// The whole body of a short answer; none where it is too long, late, or ends early.
+    fn body(_: Self::Response) -> Answering<'static, Option<Vec<u8>>> {
+        Box::pin(async { None })
+    }
 }
 
 /// What was let through before, from the audit log's intents: [`crate::past_of`] reads one.

@@ -32,6 +32,7 @@ mod reading;
 pub mod refusing;
 pub mod request;
 mod said;
+pub mod saved;
 pub mod shown;
 pub mod stream;
 mod table;
@@ -46,6 +47,7 @@ pub use json::Json;
 pub use operation::{KeyClass, Operation, OperationKind, Parameter, Side};
 pub use refusing::{Reason, refusal};
 pub use request::{Request, Unreadable};
+pub use saved::{Kept, NotKept, Saved, saved};
 pub use shown::Showing;
 pub use venue::{
     Algorithm, Counter, Encoding, PublicKeyForm, Scheme, SecretForm, SocketInfo, Transport,

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use touchkeep_core::{Decimal, text::visible};
+use touchkeep_core::{
+    Decimal,
+    text::{visible, visible_ascii},
+};
 
 /// What an operation does. Ordered by danger; what is not understood is the most dangerous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -135,6 +138,10 @@ pub struct Operation {
     pub price: Option<Decimal>,
     /// Where money goes.
     pub destination: Option<String>,
+    /// The address that the destination is to be, where that is a name under which the venue keeps one: the venue refuses the
+    /// request where its own is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<String>,
     /// The memo or tag that belongs to the destination.
     pub destination_tag: Option<String>,
     /// Over which network.
@@ -178,6 +185,7 @@ impl Operation {
             quote_amount: None,
             price: None,
             destination: None,
+            resolved: None,
             destination_tag: None,
             network: None,
             client_id: None,
@@ -211,13 +219,16 @@ impl Operation {
         }
         words.push(format!("on {}", capitalised(&visible(&self.venue))));
         if let Some(destination) = &self.destination {
-            words.push(format!("to {}", quoted(ascii(destination))));
+            words.push(format!("to {}", quoted(visible_ascii(destination))));
+        }
+        if let Some(resolved) = &self.resolved {
+            words.push(format!("which is {}", quoted(visible_ascii(resolved))));
         }
         if let Some(tag) = &self.destination_tag {
-            words.push(format!("tag {}", quoted(ascii(tag))));
+            words.push(format!("tag {}", quoted(visible_ascii(tag))));
         }
         if let Some(network) = &self.network {
-            words.push(format!("(network {})", quoted(ascii(network))));
+            words.push(format!("(network {})", quoted(visible_ascii(network))));
         }
         if self.kind == OperationKind::Unknown {
             words.push(format!(
@@ -237,18 +248,6 @@ fn quoted(shown: String) -> String {
     } else {
         shown
     }
-}
-
-fn ascii(text: &str) -> String {
-    let mut out = String::new();
-    for c in visible(text).chars() {
-        if c.is_ascii() {
-            out.push(c);
-        } else {
-            out.extend(c.escape_unicode());
-        }
-    }
-    out
 }
 
 fn capitalised(word: &str) -> String {

@@ -29,7 +29,12 @@ impl Said<'_> {
         operation.quote_amount = self.number(&shape.quote_amount, &shape.quote_when)?;
         if let Some((side, amount)) = self.signed_amount()? {
             operation.side = Some(side);
-            operation.amount = self.hold(&shape.amount_when)?.then_some(amount);
+            let counts = !shape.contracts && self.hold(&shape.amount_when)?;
+            operation.amount = counts.then_some(amount);
+        }
+        // Nothing at all is never ordered: Kraken, Bybit and Gate take it for a whole position, however large.
+        for amount in [&mut operation.amount, &mut operation.quote_amount] {
+            *amount = amount.take().filter(|amount| *amount != Decimal::zero());
         }
         if operation.amount.is_some() && operation.quote_amount.is_some() {
             return Err(Unreadable::TwoAmounts);
@@ -39,6 +44,7 @@ impl Said<'_> {
             operation.price = None;
         }
         operation.destination = self.text(&shape.destination)?;
+        operation.resolved = self.text(&shape.resolved)?;
         operation.destination_tag = self.text(&shape.destination_tag)?;
         operation.network = self.text(&shape.network)?;
         operation.client_id = self.text(&shape.client_id)?;
@@ -184,7 +190,7 @@ impl Said<'_> {
         Ok(true)
     }
 
-    // `name=a,b`: it is one of these; `name!`: it is not there; `name?a,b`: either of both.
+    // `name=a,*b`: it is one of these, or ends so; `name!`: it is not there; `name?a,b`: either of both.
     fn holds(&self, condition: &str) -> Result<bool, Unreadable> {
         if let Some(name) = condition.strip_suffix('!') {
             return Ok(self.is_absent(name));
@@ -195,7 +201,11 @@ impl Said<'_> {
             None => condition.split_once('=').unwrap_or((condition, "")),
         };
         let value = self.look(name)?.map(|(_, value)| value);
-        Ok(value.is_some_and(|value| words.split(',').any(|word| word == value)))
+        let is = |value: &str, word: &str| match word.strip_prefix('*') {
+            Some(end) => value.ends_with(end),
+            None => word == value,
+        };
+        Ok(value.is_some_and(|value| words.split(',').any(|word| is(value, word))))
     }
 
     fn is_absent(&self, name: &str) -> bool {

@@ -16,8 +16,9 @@ pub use dialect::{Entrance, Heard, LoginAsked, Told, Values};
 pub use login::{LOGIN, Login};
 
 use crate::{
-    CannotSign, Json, Outgoing, SocketInfo, backpack, binance, bitfinex, bybit, coinbase,
-    coinbaseexchange, cryptocom, deribit, gate, gemini, htx, kraken, krakenfutures, kucoin, okx,
+    CannotSign, Json, Outgoing, SocketInfo, backpack, binance, bitfinex, bitstamp, bybit, coinbase,
+    coinbaseexchange, cryptocom, deribit, gate, gemini, htx, kraken, krakenfutures, kucoin, mexc,
+    okx, upbit,
 };
 
 /// Where a WebSocket goes.
@@ -40,6 +41,7 @@ static ALL: &[Login] = &[
     Login(&binance::socket::Binance),
     Login(&bitfinex::socket::Bitfinex),
     Login(&okx::socket::Okx::BITGET),
+    Login(&bitstamp::socket::Bitstamp),
     Login(&bybit::socket::Bybit),
     Login(&coinbase::socket::Coinbase),
     Login(&coinbaseexchange::socket::CoinbaseExchange),
@@ -53,7 +55,9 @@ static ALL: &[Login] = &[
     Login(&krakenfutures::socket::KrakenFutures),
     Login(&kucoin::socket::KuCoin::SPOT),
     Login(&kucoin::socket::KuCoin::FUTURES),
+    Login(&mexc::socket::Mexc),
     Login(&okx::socket::Okx::OKX),
+    Login(&upbit::socket::Upbit),
 ];
 
 #[derive(Deserialize)]

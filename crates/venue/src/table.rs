@@ -105,9 +105,13 @@ pub(crate) struct Shape {
     pub(crate) amount: Option<String>,
     /// An amount whose sign is the side.
     pub(crate) signed_amount: Option<String>,
+    /// That amount counts contracts, in markets whose names those of another size have as well: it is none.
+    pub(crate) contracts: bool,
     pub(crate) quote_amount: Option<String>,
     pub(crate) price: Option<String>,
     pub(crate) destination: Option<String>,
+    /// The address that a destination, which is a name, is to be.
+    pub(crate) resolved: Option<String>,
     pub(crate) destination_tag: Option<String>,
     pub(crate) network: Option<String>,
     pub(crate) client_id: Option<String>,
@@ -315,7 +319,7 @@ impl Shape {
     fn names(&self) -> Vec<String> {
         let whens = [&self.amount_when, &self.quote_when, &self.price_when];
         let whens = whens.into_iter().flatten();
-        let whens = whens.filter_map(|when| when.split(['=', '!']).next());
+        let whens = whens.filter_map(|when| when.split(['=', '!', '?']).next());
         [
             &self.symbol,
             &self.side,
@@ -325,6 +329,7 @@ impl Shape {
             &self.quote_amount,
             &self.price,
             &self.destination,
+            &self.resolved,
             &self.destination_tag,
             &self.network,
             &self.client_id,

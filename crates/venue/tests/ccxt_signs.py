@@ -22,7 +22,8 @@ ODD = [" ", "/", "'", "~", ",", ":", "@", "!", "*", "(", ")", "\"", "é", "中",
 ODDER = ["+", "&", "=", "%", "#", "?", ";", "\\", "%41", "&a=1"]
 NAMES = ["alpha", "beta", "gamma_1", "limit", "note", "zeta", "kappa9", "orderNote", "omega"]
 SCOPE = {
-    "bybit": r"^v5/", "bitget": r"^v[23]/",
+    # The others before v5 are signed by ccxt in their parameters, and by us in the headers that v3 takes as well.
+    "bybit": r"^(v5|contract/v3|unified/v3)/",
     # Take a list alone.
     "backpack": r"^(?!api/v1/orders$)",
     "gate": r"^(?!.*batch_cancel_orders)",
@@ -30,7 +31,8 @@ SCOPE = {
     "krakenfutures": r"^(?!batchorder)",
 }
 SECTIONS = {
-    "cryptocom": [("v1", "private")], "mexc": [("spot", "private"), ("contract", "private")],
+    "cryptocom": [("v1", "private"), ("v2", "private"), ("derivatives", "private")],
+    "mexc": [("spot", "private"), ("contract", "private"), ("spot2", "private")],
     "htx": [("spot", "private"), ("contract", "private")],
     "kucoin": [("private",), ("futuresPrivate",)],
 }

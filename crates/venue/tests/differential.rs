@@ -1,7 +1,9 @@
 //! Our bytes against those that ccxt signs: random endpoints, times and odd characters, from a seed.
 //!
 //! `TOUCHKEEP_PYTHON` names a Python with `tests/requirements.txt`; `./dev test` makes one. `TOUCHKEEP_SOAK_CALLS` is how many
-//! calls each venue gets, 10000 in a soak; `TOUCHKEEP_SOAK_VENUES` picks some of them, with blanks between.
+//! calls each venue gets, 10000 in a soak (keys of RSA a twentieth, because ccxt reads them anew each time), and
+//! `TOUCHKEEP_SOAK_SEED` which; `TOUCHKEEP_SOAK_VENUES` picks some of them, with blanks between. With `TOUCHKEEP_TALLY=<folder>` it
+//! writes down what was compared.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -74,12 +76,13 @@ fn calls() -> usize {
 fn we_sign_the_bytes_that_ccxt_signs() {
     let python = std::env::var_os("TOUCHKEEP_PYTHON").unwrap_or_else(|| "python3".into());
     let some = std::env::var("TOUCHKEEP_SOAK_VENUES").unwrap_or_default();
+    let seed = std::env::var("TOUCHKEEP_SOAK_SEED").unwrap_or_else(|_| SEED.into());
     let kinds: Vec<&str> = match some.is_empty() {
         true => KINDS.to_vec(),
         false => some.split(' ').collect(),
     };
     let mut child = Command::new(python)
-        .args(["-B", "-W", "ignore", ORACLE, SEED, &calls().to_string()])
+        .args(["-B", "-W", "ignore", ORACLE, &seed, &calls().to_string()])
         .args(&kinds)
         .stdout(Stdio::piped())
         .spawn()
@@ -101,6 +104,15 @@ fn we_sign_the_bytes_that_ccxt_signs() {
         assert!(tally.refused * 4 < all, "{which}: {tally:?}");
         if !RAW.contains(&which.split(':').next().unwrap()) {
             assert_eq!(tally.raw, 0, "{which}");
+        }
+        if let Ok(folder) = std::env::var("TOUCHKEEP_TALLY") {
+            let seen = format!(
+                "{} the same, {} the same once decoded, {} refused",
+                tally.same, tally.raw, tally.refused
+            );
+            let row =
+                format!("| S-11 | calls that ccxt signs, of {which} | {all} | {seen} | 0 |\n");
+            std::fs::write(format!("{folder}/S-11-{which}"), row).unwrap();
         }
     }
 }

@@ -379,6 +379,37 @@ fn what_trades_never_passes_for_reading() {
             ],
         ),
         (
+            "bitstamp",
+            "/",
+            &[
+                r#"{"event":"bts:order","data":{}}"#,
+                r#"{"event":"bts:subscribe","data":{"channel":"live_trades_btcusd","auth":"x"}}"#,
+                r#"{"event":"bts:subscribe","data":{"channel":"Private-my_orders_btcusd-0","auth":"x"}}"#,
+                r#"{"event":"bts:subscribe","data":{"channel":"private-my_orders_btcusd-0","auth":"x","user":1}}"#,
+                r#"{"event":"bts:subscribe","data":{"channel":"private-my_orders_btcusd-a\u0022","auth":"x"}}"#,
+                r#"{"event":"bts:subscribe","data":{"channel":"private-my_orders_btcusd"}}"#,
+            ],
+        ),
+        (
+            "mexc",
+            "/edge",
+            &[
+                r#"{"method":"order.submit","param":{}}"#,
+                r#"{"method":"login","param":{"apiKey":"x"},"order":{}}"#,
+                r#"{"method":"subscribe"}"#,
+            ],
+        ),
+        (
+            "upbit",
+            "/websocket/v1/private",
+            &[
+                r#"{"type":"myOrder"}"#,
+                r#"[{"ticket":"a"},{"method":"ORDER"}]"#,
+                r#"[{"ticket":"a"},{"type":"myOrder","order":{}}]"#,
+                r#"["PING"]"#,
+            ],
+        ),
+        (
             "backpack",
             "/",
             &[
@@ -573,6 +604,76 @@ fn what_deribit_says_is_heard_without_its_tokens() {
 }
 
 #[test]
+fn bitstamps_account_has_a_number_that_no_client_hears() {
+    let bitstamp = guard("bitstamp", "/");
+    let answer = br#"{"valid_sec":60,"token":"t","user_id":4848701}"#;
+    let values = bitstamp.answered(answer).unwrap();
+    let subscribe =
+        r#"{"event":"bts:subscribe","data":{"channel":"private-my_orders_btcusd-0","auth":"x"}}"#;
+    let asked = login("bitstamp", "/", subscribe);
+    assert_eq!(
+        bitstamp.message(&asked, &values).unwrap(),
+        r#"{"event":"bts:subscribe","data":{"channel":"private-my_orders_btcusd-4848701","auth":"t"}}"#
+    );
+    let end = r#"{"event":"bts:unsubscribe","data":{"channel":"private-my_orders_btcusd-0"}}"#;
+    let asked = login("bitstamp", "/", end);
+    assert_eq!(
+        bitstamp.message(&asked, &values).unwrap(),
+        r#"{"event":"bts:unsubscribe","data":{"channel":"private-my_orders_btcusd-4848701"}}"#
+    );
+    let event =
+        r#"{"data":{"id":7},"channel":"private-my_orders_btcusd-4848701","event":"order_created"}"#;
+    let passed =
+        r#"{"data":{"id":7},"event":"order_created","channel":"private-my_orders_btcusd-0"}"#;
+    assert_eq!(bitstamp.told(event), Told::Instead(passed.into()));
+    let public = r#"{"data":{},"channel":"live_trades_btcusd","event":"trade"}"#;
+    assert_eq!(bitstamp.told(public), Told::Passes);
+    assert_eq!(
+        bitstamp.told(r#"{"data":"private-my_orders_btcusd-4848701"}"#),
+        Told::Cut
+    );
+    assert!(
+        bitstamp
+            .answered(br#"{"token":"t","user_id":"a-b"}"#)
+            .is_none()
+    );
+}
+
+#[test]
+fn upbits_and_mexcs_logins_are_signed_as_their_pages_say() {
+    let upbit = guard("upbit", "/websocket/v1/private");
+    let opening = upbit.entered("").unwrap();
+    let signed = payload(
+        "upbit",
+        "/websocket/v1/private",
+        &opening,
+        Algorithm::HmacSha256,
+    );
+    let signed = String::from_utf8(signed.unwrap()).unwrap();
+    let part = |at: usize| {
+        let part = signed.split('.').nth(at).unwrap().as_bytes();
+        String::from_utf8(data_encoding::BASE64URL_NOPAD.decode(part).unwrap()).unwrap()
+    };
+    assert_eq!(part(0), r#"{"alg":"HS256","typ":"JWT"}"#);
+    assert_eq!(
+        part(1),
+        r#"{"access_key":"key","nonce":"07070707-0707-4707-8707-070707070707"}"#
+    );
+    assert_eq!(upbit.hears(b"PING", None), Heard::Reads);
+
+    let asked = login(
+        "mexc",
+        "/edge",
+        r#"{"method":"login","param":{"apiKey":"x"},"subscribe":false}"#,
+    );
+    assert_eq!(asked.key, "x");
+    assert_eq!(
+        payload("mexc", "/edge", &asked, Algorithm::HmacSha256).unwrap(),
+        b"key1649729878532"
+    );
+}
+
+#[test]
 fn a_client_that_asks_for_a_token_gets_none() {
     let at = |venue, path| token_kept(venue, "POST", path, "ws://127.0.0.1:9/t/kucoin");
     let kraken = at("kraken", "/0/private/GetWebSocketsToken")
@@ -588,6 +689,12 @@ fn a_client_that_asks_for_a_token_gets_none() {
             && kucoin.contains("kept-by-touchkeep")
     );
     assert!(at("kucoinfutures", "/api/v1/bullet-private").is_some());
+    assert_eq!(
+        at("bitstamp", "/api/v2/websockets_token/")
+            .unwrap()
+            .to_text(),
+        r#"{"valid_sec":60,"token":"kept-by-touchkeep","user_id":0}"#
+    );
     assert!(at("kucoin", "/api/v1/bullet-public").is_none());
     assert!(at("okx", "/api/v1/bullet-private").is_none());
     let get = token_kept("kraken", "GET", "/0/private/GetWebSocketsToken", "");

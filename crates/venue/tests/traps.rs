@@ -690,7 +690,7 @@ fn orders_are_read_in_full() {
                 "/api/v4/futures/usdt/orders",
                 "{\"contract\":\"BTC_USDT\",\"size\":-3,\"price\":\"2\"}",
             ),
-            "Place order sell 3 BTC_USDT on Gate",
+            "Place order sell BTC_USDT on Gate",
         ),
         (
             "htx",
@@ -817,6 +817,14 @@ fn an_amount_counts_only_where_it_is_in_the_base_asset() {
             "{venue} {request:?}"
         );
     }
+    // A dated future of Coinbase counts contracts of thousands of a coin: no price is told, so no worth is reckoned.
+    let future = post(
+        "/api/v3/brokerage/orders",
+        "{\"client_order_id\":\"c\",\"product_id\":\"DOG-28NOV26-CDE\",\"side\":\"BUY\",\"order_configuration\":\
+         {\"limit_limit_gtc\":{\"base_size\":\"1\",\"limit_price\":\"2\"}}}",
+    );
+    let future = operation("coinbase", &future);
+    assert_eq!((future.amount, future.price), ("1".parse().ok(), None));
     for (venue, request) in [
         (
             "bybit",
@@ -847,6 +855,99 @@ fn an_amount_counts_only_where_it_is_in_the_base_asset() {
     let two = "{\"order_configuration\":{\"limit_limit_gtc\":{\"base_size\":\"1\"},\"market_market_ioc\":{\"base_size\":\"9\"}}}";
     let why = refused("coinbase", &post("/api/v3/brokerage/orders", two));
     assert!(matches!(why, Unreadable::Either(..)), "{why:?}");
+}
+
+// Where the venue closes a whole position, however large, the number beside it is no amount, and every limit is passed.
+#[test]
+fn what_closes_a_whole_position_says_no_amount() {
+    for (venue, request) in [
+        (
+            "kraken",
+            form(
+                "/0/private/AddOrder",
+                "ordertype=limit&pair=XBTUSD&type=sell&volume=0.0&price=1&leverage=5",
+            ),
+        ),
+        (
+            "bybit",
+            post(
+                "/v5/order/create",
+                "{\"category\":\"linear\",\"symbol\":\"BTCUSDT\",\"side\":\"Sell\",\"orderType\":\"Limit\",\"qty\":\"0\",\"price\":\"1\",\
+                 \"reduceOnly\":true,\"closeOnTrigger\":true}",
+            ),
+        ),
+        (
+            "gate",
+            post(
+                "/api/v4/futures/usdt/orders",
+                "{\"contract\":\"BTC_USDT\",\"size\":0,\"price\":\"0\",\"close\":true,\"tif\":\"ioc\"}",
+            ),
+        ),
+        (
+            "kucoinfutures",
+            post(
+                "/api/v1/orders",
+                "{\"clientOid\":\"c\",\"symbol\":\"XBTUSDTM\",\"side\":\"sell\",\"size\":1,\"closeOrder\":true}",
+            ),
+        ),
+        (
+            "binance",
+            form(
+                "/fapi/v1/order",
+                "symbol=BTCUSDT&side=SELL&type=STOP_MARKET&stopPrice=1&quantity=1&closePosition=true",
+            ),
+        ),
+        (
+            "bitfinex",
+            post(
+                "/v2/auth/w/order/submit",
+                "{\"type\":\"LIMIT\",\"symbol\":\"tBTCF0:USTF0\",\"price\":\"1\",\"amount\":\"-1\",\"flags\":512}",
+            ),
+        ),
+    ] {
+        let read = operation(venue, &request);
+        assert_eq!(read.kind, OperationKind::Trade, "{venue}");
+        assert_eq!(read.amount, None, "{venue} {request:?}");
+        assert!(read.symbol.is_some() && read.side.is_some(), "{venue}");
+    }
+    let futures = |more: &str| {
+        let order = "symbol=BTCUSDT&side=SELL&type=LIMIT&price=1&quantity=1";
+        operation(
+            "binance",
+            &form("/fapi/v1/order", &format!("{order}{more}")),
+        )
+        .amount
+    };
+    assert_eq!(futures(""), "1".parse().ok());
+    assert_eq!(futures("&closePosition=false"), "1".parse().ok());
+}
+
+#[test]
+fn what_a_condition_looks_at_has_one_spelling() {
+    for (venue, request, name) in [
+        (
+            "gate",
+            post(
+                "/api/v4/spot/orders",
+                "{\"currency_pair\":\"BTC_USDT\",\"Type\":\"market\",\"side\":\"buy\",\"amount\":\"1\"}",
+            ),
+            "Type",
+        ),
+        (
+            "kraken",
+            form(
+                "/0/private/AddOrder",
+                "ordertype=market&pair=XBTUSD&type=buy&volume=1&OFlags=viqc",
+            ),
+            "OFlags",
+        ),
+    ] {
+        assert_eq!(
+            refused(venue, &request),
+            Unreadable::NameCase(name.into()),
+            "{venue}"
+        );
+    }
 }
 
 #[test]

@@ -234,6 +234,7 @@ mod tests {
             deadline: UnixMillis(0),
             again: None,
             limits: Vec::new(),
+            named: None,
         }
     }
 

@@ -13,10 +13,14 @@ use std::{
 
 use data_encoding::HEXLOWER;
 use touchkeep_audit::{Decision, Event, Kind, Log};
-use touchkeep_core::{Clock, Id, SystemClock, text::visible};
-use touchkeep_pipeline::{Answer, Answering, Approver, KeyHandle, Question, Signer};
+use touchkeep_core::{
+    Clock, Id, SystemClock,
+    text::{visible, visible_ascii},
+};
+use touchkeep_pipeline::{Answer, Answering, Approver, KeyHandle, Named, Question, Signer};
 use touchkeep_policy::Need;
 use touchkeep_vault::SecretPlace;
+use touchkeep_venue::Operation;
 use touchkeep_wire::Approval;
 
 use super::{Running, intents};
@@ -166,6 +170,21 @@ impl Approver for People {
         );
         tokio::spawn(notify::show("Signed by rule".to_owned(), body));
     }
+
+    fn known_address<'a>(
+        &'a self,
+        key: &'a KeyHandle,
+        operation: &'a Operation,
+    ) -> Answering<'a, Option<String>> {
+        let (current, log) = (self.current.upgrade(), self.log.clone());
+        let (item, operation) = (key.item, operation.clone());
+        Box::pin(async move {
+            blocking(move || unusual::kept_before(&*current?, &log, item, &operation))
+                .await
+                .ok()
+                .flatten()
+        })
+    }
 }
 
 fn digest_of(hex: &str) -> Option<[u8; 32]> {
@@ -175,6 +194,9 @@ fn digest_of(hex: &str) -> Option<[u8; 32]> {
 fn shown(question: &Question, caller: &Caller, current: &Current, log: &Log) -> Approval {
     let operation = &question.operation;
     let (mut facts, whole) = facts::of(operation);
+    if let Some(Named::Kept(address)) = &question.named {
+        facts.push(("Address there".to_owned(), visible_ascii(address)));
+    }
     let held = question.limits.iter().flat_map(limits::held);
     facts.extend(held.map(|limit| ("Limit".to_owned(), limit)));
     let mut unusual = unusual::of(question, caller, current, log);

@@ -1,6 +1,6 @@
 //! The way to the venues: one pool of connections, TLS with the system's roots, no redirect followed, every wait bounded.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -59,6 +59,11 @@ pub(crate) enum SendError {
     /// It was not sent.
     #[error("the venue cannot be reached")]
     NotSent,
+    /// It was sent, and the venue says that it did not look at it.
+    #[error(
+        "it ended the connection, or refused the stream, before it came to the request; nothing was done"
+    )]
+    NotTaken,
     /// It was sent, or may have been.
     #[error("the venue did not answer")]
     NoAnswer,
@@ -108,7 +113,7 @@ impl Upstream {
             .http2_keep_alive_while_idle(true)
             // Only a request of which no byte was written is given to another connection. Over HTTP/2 that is one that waits
             // for its turn: what a stream was opened for is never sent again, though the venue says that it refused the
-            // stream or did not come to it before it went away.
+            // stream or did not come to it before it went away. Whoever asked is told so.
             .retry_canceled_requests(true)
             .build(connector);
         Ok(Self {
@@ -149,6 +154,8 @@ async fn answer_of(
                 tracing::debug!(connect = error.is_connect(), "no answer from the venue");
                 Err(if error.is_connect() {
                     SendError::NotSent
+                } else if is_not_taken(&error) {
+                    SendError::NotTaken
                 } else {
                     SendError::NoAnswer
                 })
@@ -156,6 +163,21 @@ async fn answer_of(
             Err(_) => Err(SendError::NoAnswer),
         }
     }
+}
+
+// A server says either only of what it guarantees to have done nothing of (RFC 9113, 6.8 and 8.7): a stream above the last
+// one that its goodbye names, or a stream that it refused. Streams below that end with the connection, as an error of another
+// kind.
+fn is_not_taken(error: &(dyn Error + 'static)) -> bool {
+    let (mut cause, mut spoken) = (Some(error), None);
+    while let Some(error) = cause {
+        spoken = spoken.or_else(|| error.downcast_ref::<h2::Error>());
+        cause = error.source();
+    }
+    spoken.is_some_and(|said| {
+        let refused = said.is_reset() && said.reason() == Some(h2::Reason::REFUSED_STREAM);
+        said.is_remote() && (said.is_go_away() || refused)
+    })
 }
 
 impl Upstream {

@@ -65,6 +65,7 @@ impl<U: Upstream> Pipeline<U> {
             key,
             lasts,
             again: None,
+            named: None,
         };
         let (allowed, tell) = self.allowed(&mut read).await?;
         let parts = Arc::clone(&self.0);
@@ -111,6 +112,7 @@ impl<U: Upstream> Parts<U> {
             incoming,
             lasts,
             again: _,
+            named: _,
         } = read;
         // Until the end of this function.
         let _lasts = lasts;

@@ -1,4 +1,4 @@
-//! Bitget v2 and v3.
+//! Bitget v1 to v3.
 //!
 //! Signed are time, method, path, the sorted query before it was percent-encoded, and body (bitget.com/api-doc;
 //! tiagosiebler/bitget-api). The passphrase goes in the clear, in a header.

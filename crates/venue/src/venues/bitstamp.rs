@@ -3,13 +3,15 @@
 //! Signed are key, method, host, path with query, content type, nonce, time and body (bitstamp.net/api). The nonce is a
 //! random UUID.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 use crate::{
     Counter,
@@ -40,6 +42,7 @@ impl Venue for Bitstamp {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             counter: Counter::Unique,
             ..Facts::new(VENUE, SCHEMES)
         }

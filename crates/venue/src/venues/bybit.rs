@@ -1,11 +1,11 @@
-//! Bybit v5.
+//! Bybit v5, and v3 before it.
 //!
 //! Signed are time, key, window, and the query of a GET or the body of a POST (bybit-exchange/docs of 2026-07-24). Neither
 //! method nor path is covered, so a signature never leaves this program without the request.
 
 pub(crate) mod socket;
 
-use crate::reading::{MAX_WINDOW_MS, Query};
+use crate::reading::{MAX_WINDOW_MS, Ours, Query};
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
@@ -25,6 +25,15 @@ const SCHEMES: &[Scheme] = &[
         Encoding::Base64,
     ),
     Scheme::new(Algorithm::HmacSha256, SecretForm::Text, Encoding::Hex),
+];
+
+// Where v3 took its authentication among the parameters. It takes headers as well, which cover them.
+const BEFORE_V5: &[(&str, Ours)] = &[
+    ("api_key", Ours::Dropped),
+    ("timestamp", Ours::Dropped),
+    ("recv_window", Ours::Dropped),
+    ("recvWindow", Ours::Dropped),
+    ("sign", Ours::Dropped),
 ];
 
 /// The venue.
@@ -51,6 +60,11 @@ impl Venue for Bybit {
     fn decode(&self, request: &Request) -> Result<Decoded, Unreadable> {
         Manner {
             query: Query::OfGet,
+            ours: if request.path.starts_with("/v5/") {
+                &[]
+            } else {
+                BEFORE_V5
+            },
             ..Manner::new(VENUE, table())
         }
         .decode(request)

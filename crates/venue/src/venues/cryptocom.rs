@@ -1,4 +1,4 @@
-//! Crypto.com Exchange v1: everything private is a POST of an envelope, reads as well.
+//! Crypto.com Exchange v1, and what was before it: everything private is a POST of an envelope, reads as well.
 //!
 //! Signed are method name, id, key, parameters in the order of their names, and nonce, without anything between
 //! (exchange-docs.crypto.com, digital signature). The envelope names the method that the path names; where the two differ the
@@ -94,8 +94,13 @@ impl Venue for CryptoCom {
     }
 }
 
+// The interfaces before Exchange v1 say the same in other places.
 fn method_of(path: &str) -> &str {
-    path.trim_start_matches("/exchange/v1/")
+    let places = ["/exchange/v1/", "/v1/", "/v2/"];
+    let mut places = places.iter();
+    places
+        .find_map(|place| path.strip_prefix(place))
+        .unwrap_or(path)
 }
 
 // The venue reads `params` alone; the rest of the envelope is authentication.

@@ -1,7 +1,9 @@
-//! MEXC: spot v3, and contracts, which sign in another way.
+//! MEXC: spot v3, and contracts and spot v2, which sign in another way.
 //!
 //! Of spot requests the query is signed, which holds all parameters, and neither method nor path (mexc.com/api-docs, spot v3).
-//! Of contract requests key, time, and the sorted query or the body.
+//! Of the others key, time, and the sorted query or the body.
+
+pub(crate) mod socket;
 
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
@@ -9,7 +11,7 @@ use crate::{
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 use crate::{
     Json,
@@ -41,7 +43,11 @@ impl Venue for Mexc {
     }
 
     fn info(&self) -> VenueInfo {
-        Facts::new(VENUE, SCHEMES).info(table())
+        Facts {
+            transports: WITH_SOCKETS,
+            ..Facts::new(VENUE, SCHEMES)
+        }
+        .info(table())
     }
 
     fn decode(&self, request: &Request) -> Result<Decoded, Unreadable> {
@@ -86,8 +92,9 @@ impl Venue for Mexc {
     }
 }
 
+// Contracts, and spot before v3, which signs as they do.
 fn is_contract(path: &str) -> bool {
-    path.starts_with("/api/v1/")
+    path.starts_with("/api/v1/") || path.starts_with("/open/api/v2/")
 }
 
 // A body of a spot request would not be covered.

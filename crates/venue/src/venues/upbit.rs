@@ -4,13 +4,15 @@
 //! method nor path (docs.upbit.com, authentication): it never leaves this program without the request. The documentation has
 //! HS512; HS256, as ccxt sends it, is taken as well.
 
+pub(crate) mod socket;
+
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
     SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 use crate::{
     Counter, Json,
@@ -42,6 +44,7 @@ impl Venue for Upbit {
 
     fn info(&self) -> VenueInfo {
         Facts {
+            transports: WITH_SOCKETS,
             counter: Counter::Unique,
             ..Facts::new(VENUE, SCHEMES)
         }

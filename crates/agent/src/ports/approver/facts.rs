@@ -1,6 +1,6 @@
 //! What a request says, as a person is shown it: made visible, in order, and within bounds.
 
-use touchkeep_core::text::visible;
+use touchkeep_core::text::{visible, visible_ascii};
 use touchkeep_venue::Operation;
 
 /// Characters of one value that are shown. No address, tag or id of any venue is as long.
@@ -19,6 +19,7 @@ pub(super) fn sentence(operation: &Operation) -> String {
         &mut short.symbol,
         &mut short.asset,
         &mut short.destination,
+        &mut short.resolved,
         &mut short.destination_tag,
         &mut short.network,
     ];
@@ -79,6 +80,7 @@ const DECODED: [&str; 10] = [
 
 fn all(operation: &Operation) -> Vec<(String, String)> {
     let text = |value: &Option<String>| value.as_deref().map(visible);
+    let plain = |value: &Option<String>| value.as_deref().map(visible_ascii);
     let number = |value: &Option<touchkeep_core::Decimal>| value.as_ref().map(ToString::to_string);
     let side = operation.side.map(|side| {
         match side {
@@ -99,9 +101,9 @@ fn all(operation: &Operation) -> Vec<(String, String)> {
     let facts = [
         ("Amount", amount),
         ("Asset", asset),
-        ("Destination", text(&operation.destination)),
-        ("Destination tag", text(&operation.destination_tag)),
-        ("Network", text(&operation.network)),
+        ("Destination", plain(&operation.destination)),
+        ("Destination tag", plain(&operation.destination_tag)),
+        ("Network", plain(&operation.network)),
         ("Market", text(&operation.symbol)),
         ("Side", side),
         ("Price", number(&operation.price)),
@@ -125,6 +127,7 @@ fn all(operation: &Operation) -> Vec<(String, String)> {
     let texts = [
         &operation.asset,
         &operation.destination,
+        &operation.resolved,
         &operation.destination_tag,
         &operation.network,
         &operation.symbol,
@@ -209,13 +212,16 @@ mod tests {
 
     #[test]
     fn what_is_hostile_is_visible_and_nothing_is_said_to_be_left_out() {
-        let (facts, whole) = of(&withdrawal("bc1q\u{1b}[2K\u{202e}x\n  Amount  1"));
+        let (facts, whole) = of(&withdrawal("bc1q\u{430}\u{1b}[2K\u{202e}x\n  Amount  1"));
         assert!(whole);
         let destination = &facts
             .iter()
             .find(|(name, _)| name == "Destination")
             .unwrap()
             .1;
-        assert_eq!(destination, "bc1q\\u{1b}[2K\\u{202e}x\\u{a}  Amount  1");
+        assert_eq!(
+            destination,
+            "bc1q\\u{430}\\u{1b}[2K\\u{202e}x\\u{a}  Amount  1"
+        );
     }
 }

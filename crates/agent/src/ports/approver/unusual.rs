@@ -1,8 +1,11 @@
 //! What is unusual about a request: what a person should stop at.
 
 use touchkeep_audit::{Log, Row};
-use touchkeep_core::text::{has_lookalikes, visible};
-use touchkeep_pipeline::Question;
+use touchkeep_core::{
+    ItemId,
+    text::{has_lookalikes, visible},
+};
+use touchkeep_pipeline::{Named, Question, SAVED_ADDRESS};
 use touchkeep_venue::{Operation, OperationKind};
 
 use super::{Caller, Current, intents, limits};
@@ -24,6 +27,7 @@ pub(super) fn of(
 ) -> Vec<String> {
     let operation = &question.operation;
     let mut unusual = lookalikes(question);
+    unusual.extend(question.named.as_ref().and_then(unseen));
     unusual.extend(question.limits.iter().filter_map(limits::beyond));
     let own = rows_of(question, current, log);
     let all = match operation.destination {
@@ -51,6 +55,7 @@ fn lookalikes(question: &Question) -> Vec<String> {
     let operation = &question.operation;
     let texts = [
         ("the address", operation.destination.as_deref()),
+        ("the address there", operation.resolved.as_deref()),
         ("the destination tag", operation.destination_tag.as_deref()),
         ("the network", operation.network.as_deref()),
         ("the asset", operation.asset.as_deref()),
@@ -65,14 +70,49 @@ fn lookalikes(question: &Question) -> Vec<String> {
         .collect()
 }
 
+// Where nobody could see what the venue keeps under a name.
+fn unseen(named: &Named) -> Option<String> {
+    match named {
+        Named::Kept(_) => None,
+        Named::Before { why, .. } => Some(format!(
+            "which address the venue keeps under this name now could not be seen; it refuses another than the last one ({})",
+            visible(why)
+        )),
+        Named::Unknown { why } => Some(format!(
+            "which address the venue keeps under this name could not be seen: {}",
+            visible(why)
+        )),
+    }
+}
+
+/// What the venue kept under the name that an operation goes to when this key last sent there.
+pub(super) fn kept_before(
+    current: &Current,
+    log: &Log,
+    item: ItemId,
+    operation: &Operation,
+) -> Option<String> {
+    let mut query = intents(LOOKS_BACK);
+    query.item = Some(item);
+    let rows = list(current, log, &query);
+    rows.iter().find_map(|row| {
+        let event = row.event.as_ref()?;
+        let then = event.operation.as_ref()?;
+        let same = (&then.venue, &then.asset, &then.destination)
+            == (&operation.venue, &operation.asset, &operation.destination);
+        let mut details = event.details.iter().filter(|_| same);
+        details.find_map(|(name, value)| (name == SAVED_ADDRESS).then(|| value.clone()))
+    })
+}
+
 // Where money was not sent before, as far as the log is looked through; and where it only seems to have been.
 fn destination(operation: &Operation, rows: &[Row]) -> Vec<String> {
-    let Some(to) = operation.destination.as_deref() else {
+    let Some(to) = address_of(operation) else {
         return Vec::new();
     };
     let earlier: Vec<&str> = rows
         .iter()
-        .filter_map(|row| operation_of(row)?.destination.as_deref())
+        .filter_map(|row| address_of(operation_of(row)?))
         .collect();
     if earlier.contains(&to) {
         return Vec::new();
@@ -103,6 +143,12 @@ fn like_an_earlier(earlier: &[&str], to: &str) -> Option<String> {
     Some(format!(
         "begins and ends like {known}, which was used before, and is another"
     ))
+}
+
+// The address itself, where the venue was asked for it by a name.
+fn address_of(operation: &Operation) -> Option<&str> {
+    let resolved = operation.resolved.as_deref();
+    resolved.or(operation.destination.as_deref())
 }
 
 // In how many characters two long texts differ that are of one length. Capitals count as such: in many addresses they are a

@@ -1,0 +1,268 @@
+//! Withdrawals to a name under which the venue keeps an address: what the name means is shown and held to, and a name that has
+//! come to mean something else is refused.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod common;
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use common::{Agent, Person, http, yes};
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use touchkeep_client::Connection;
+use touchkeep_wire::*;
+
+const GOOD: &str = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
+const EVIL: &str = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdp";
+const SECRET: &str = "c2F2ZWQtYWRkcmVzcy1zZWNyZXQ=";
+const POLICY: &str = "[[rule]]\nname = \"reads\"\nkinds = [\"read\"]\naction = \"allow\"\n\
+    [[rule]]\nname = \"money\"\nkinds = [\"withdraw\"]\naction = \"touch\"\n";
+
+/// Kraken's address book, and the withdrawals that arrived.
+#[derive(Default)]
+struct Book {
+    // None: the key has no right to look.
+    address: Option<&'static str>,
+    withdrawals: Vec<String>,
+    looks: usize,
+}
+
+struct Desk {
+    agent: Agent,
+    client: Connection,
+    book: Arc<Mutex<Book>>,
+    port: u16,
+    token: String,
+}
+
+async fn kraken(book: Arc<Mutex<Book>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let book = Arc::clone(&book);
+            let service = service_fn(move |request: Request<Incoming>| {
+                let book = Arc::clone(&book);
+                async move {
+                    let path = request.uri().path().to_owned();
+                    let body = request.into_body().collect().await.unwrap().to_bytes();
+                    let body = String::from_utf8(body.to_vec()).unwrap();
+                    let answer = answer(&mut book.lock().unwrap(), &path, body);
+                    Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(answer))))
+                }
+            });
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    url
+}
+
+fn answer(book: &mut Book, path: &str, body: String) -> String {
+    match path {
+        "/0/private/WithdrawAddresses" => {
+            book.looks += 1;
+            assert!(body.contains("asset=XBT&key="), "{body}");
+            match book.address {
+                Some(address) => format!(
+                    r#"{{"error":[],"result":[{{"address":"{address}","asset":"XBT","method":"Bitcoin","key":"cold","verified":true}},
+                    {{"address":"other","asset":"XBT","method":"Bitcoin","key":"warm","verified":true}}]}}"#
+                ),
+                None => r#"{"error":["EGeneral:Permission denied"]}"#.to_owned(),
+            }
+        }
+        "/0/private/Withdraw" => {
+            book.withdrawals.push(body);
+            r#"{"error":[],"result":{"refid":"R"}}"#.to_owned()
+        }
+        _ => r#"{"error":["EGeneral:Unknown method"]}"#.to_owned(),
+    }
+}
+
+impl Desk {
+    async fn new(policy: &str) -> Self {
+        let book = Arc::<Mutex<Book>>::default();
+        let url = kraken(Arc::clone(&book)).await;
+        let agent = Agent::start().await;
+        let client = agent.client().await;
+        let _owner = Person::new(&agent, yes).await;
+        let path = agent.home.path().join("v.touchkeep").display().to_string();
+        let new = CreateVault {
+            path,
+            user: "Zoe".into(),
+            environment: "test".into(),
+            practice: true,
+            device: NewDevice::Software { work_factor: 10 },
+        };
+        client.call(new).await.unwrap();
+        for class in ["read", "move-money"] {
+            let value = SecretText::new(SECRET.into());
+            let add = AddItem::new("exchange-key", class)
+                .field("venue", "kraken")
+                .field("key-set", "main")
+                .field("class", class)
+                .field("api-key", format!("{class}-key-0123456789"))
+                .field("base-url", &url)
+                .secret("secret", NewSecret::Stored { value });
+            client.call(add).await.unwrap();
+        }
+        let text = policy.into();
+        client.call(SetPolicy { text }).await.unwrap();
+        let add = AddClient {
+            name: "bot".into(),
+            key_set: "main".into(),
+        };
+        let bot = client.call(add).await.unwrap();
+        let (port, _) = common::place(&bot.base_url());
+        Self {
+            agent,
+            client,
+            book,
+            port,
+            token: bot.token.into_inner(),
+        }
+    }
+
+    fn keeps(&self, address: Option<&'static str>) {
+        self.book.lock().unwrap().address = address;
+    }
+
+    fn withdrawals(&self) -> Vec<String> {
+        std::mem::take(&mut self.book.lock().unwrap().withdrawals)
+    }
+
+    // What the bot is told, and what a person was asked.
+    async fn withdraw(&self, more: &str) -> (u16, String, Vec<Approval>) {
+        let person = Person::new(&self.agent, yes).await;
+        let body = format!("nonce=1&asset=XBT&amount=0.5&{more}");
+        let request = format!(
+            "POST /kraken/0/private/Withdraw HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nAPI-Key: {}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            self.port,
+            self.token,
+            body.len()
+        );
+        let (status, answer) = http(self.port, &request).await;
+        (status, answer, person.approvals())
+    }
+
+    async fn rows(&self, kind: &str) -> Vec<AuditRow> {
+        let list = ListAudit {
+            before: None,
+            limit: 100,
+            filter: AuditFilter {
+                kinds: vec![kind.into()],
+                ..Default::default()
+            },
+        };
+        self.client.call(list).await.unwrap().rows
+    }
+}
+
+#[tokio::test]
+async fn what_a_name_means_is_shown_and_held_to() {
+    let desk = Desk::new(POLICY).await;
+    desk.keeps(Some(GOOD));
+    let (_, answer, asked) = desk.withdraw("key=cold").await;
+    assert!(answer.contains("\"refid\""), "{answer}");
+    let [one] = &asked[..] else {
+        panic!("{asked:?}")
+    };
+    let sentence = format!("Withdraw to saved address 0.5 XBT on Kraken to cold which is {GOOD}");
+    assert_eq!(one.sentence, sentence);
+    assert!(
+        !one.unusual
+            .iter()
+            .any(|why| why.contains("could not be seen"))
+    );
+    let sent = desk.withdrawals();
+    assert!(sent[0].contains(&format!("&address={GOOD}")), "{sent:?}");
+    let intents = desk.rows("intent").await;
+    assert_eq!(intents.len(), 2, "the look is on record, too");
+}
+
+#[tokio::test]
+async fn a_name_that_has_come_to_mean_another_address_is_refused() {
+    let desk = Desk::new(POLICY).await;
+    desk.keeps(Some(GOOD));
+    let (_, answer, _) = desk.withdraw("key=cold").await;
+    assert!(answer.contains("\"refid\""), "{answer}");
+    desk.withdrawals();
+
+    desk.keeps(Some(EVIL));
+    let (_, answer, asked) = desk.withdraw("key=cold").await;
+    assert!(
+        answer.contains(&format!("keeps {EVIL}, and not {GOOD}")),
+        "{answer}"
+    );
+    assert!(asked.is_empty() && desk.withdrawals().is_empty());
+    let refused = desk.rows("request-refused").await;
+    assert_eq!(refused.len(), 1);
+
+    // Nobody sees what it is now: the venue is made to look, and refuses another than before.
+    desk.keeps(None);
+    let (_, _, asked) = desk.withdraw("key=cold").await;
+    let unusual = &asked[0].unusual;
+    assert!(
+        unusual
+            .iter()
+            .any(|why| why.contains("EGeneral:Permission denied")
+                && why.contains("refuses another than the last one")),
+        "{unusual:?}"
+    );
+    assert!(desk.withdrawals()[0].contains(&format!("&address={GOOD}")));
+
+    desk.keeps(Some(GOOD));
+    let (_, answer, _) = desk.withdraw("key=cold").await;
+    assert!(answer.contains("\"refid\""), "{answer}");
+}
+
+#[tokio::test]
+async fn a_request_that_names_another_address_than_the_venue_is_refused() {
+    let desk = Desk::new(POLICY).await;
+    desk.keeps(Some(GOOD));
+    let (_, answer, asked) = desk.withdraw(&format!("key=cold&address={EVIL}")).await;
+    assert!(
+        answer.contains(&format!("keeps {GOOD}, and not {EVIL}")),
+        "{answer}"
+    );
+    assert!(asked.is_empty() && desk.withdrawals().is_empty());
+    let (_, answer, _) = desk.withdraw(&format!("key=cold&address={GOOD}")).await;
+    assert!(answer.contains("\"refid\""), "{answer}");
+    assert_eq!(desk.withdrawals()[0].matches("address=").count(), 1);
+}
+
+#[tokio::test]
+async fn where_nobody_can_look_a_person_is_told_and_what_is_denied_is_not_looked_up() {
+    let deny = POLICY.replace("\"allow\"", "\"deny\"");
+    let desk = Desk::new(&deny).await;
+    desk.keeps(Some(GOOD));
+    let (_, answer, asked) = desk.withdraw("key=cold").await;
+    assert!(answer.contains("\"refid\""), "{answer}");
+    let unusual = &asked[0].unusual;
+    assert!(
+        unusual
+            .iter()
+            .any(|why| why.contains("could not be seen: no rule lets this client")),
+        "{unusual:?}"
+    );
+    assert!(!desk.withdrawals()[0].contains("address="));
+
+    let desk = Desk::new(&POLICY.replace("\"touch\"", "\"deny\"")).await;
+    desk.keeps(Some(GOOD));
+    desk.withdraw("key=cold").await;
+    assert_eq!(desk.book.lock().unwrap().looks, 0);
+}

@@ -1,0 +1,140 @@
+//! A withdrawal to a name under which the venue keeps an address. The venue is asked which one that is, by the way of every
+//! request; it is shown, the withdrawal is held to it, and where it is another than last time nothing is signed.
+//!
+//! # Why not only the name
+//! Whoever gets at the account's web site could put his own address behind a name that a person has approved for years.
+
+use std::sync::Arc;
+
+use touchkeep_audit::{Decision, Event, Kind};
+use touchkeep_core::{RequestId, text::visible};
+use touchkeep_policy::{Action, request_digest};
+use touchkeep_venue::{Decoded, Kept, KeyClass, Saved, saved};
+
+use super::{Incoming, Lasts, Pipeline, Read, about};
+use crate::{Named, NotSigned, Upstream};
+
+impl<U: Upstream> Pipeline<U> {
+    /// Finds out what the name in a withdrawal means, and holds the withdrawal to it.
+    pub(super) async fn looks_up(&self, read: &mut Read) -> Result<(), NotSigned> {
+        let Some(name) = saved(read.private.operation()) else {
+            return Ok(());
+        };
+        // Nobody asks the venue about what is denied anyway.
+        if matches!(self.would_be(read), None | Some(Action::Deny)) {
+            return Ok(());
+        }
+        let operation = read.private.operation();
+        let before = self.0.approver.known_address(&read.key, operation).await;
+        let named = match (self.ask(read, &name).await, before) {
+            (Ok(kept), None) => Named::Kept(words(&kept)),
+            (Ok(kept), Some(before)) if words(&kept) == before => Named::Kept(before),
+            (Ok(kept), Some(before)) => return Err(self.moved(read, &name, before, &kept).await),
+            (Err(why), Some(address)) => Named::Before { address, why },
+            (Err(why), None) => Named::Unknown { why },
+        };
+        if let Named::Kept(words) | Named::Before { address: words, .. } = &named {
+            let address = words.split(MEMO).next().unwrap_or_default();
+            if let Some(said) = &operation.resolved
+                && said != address
+            {
+                let (said, kept) = (
+                    said.clone(),
+                    Kept {
+                        address: address.to_owned(),
+                        memo: None,
+                    },
+                );
+                return Err(self.moved(read, &name, said, &kept).await);
+            }
+            if let Some(http) = name.held_to(operation, &read.incoming.http, address) {
+                match read.venue.decode(&http) {
+                    Ok(Decoded::Private(held)) => read.private = *held,
+                    Ok(Decoded::Public(_)) => return Err(NotSigned::Interrupted),
+                    Err(why) => return Err(why.into()),
+                }
+                read.incoming.http = http;
+            }
+        }
+        read.named = Some(named);
+        Ok(())
+    }
+
+    // Only where a rule lets it through: nobody is asked one question for the sake of another. With the key that will sign,
+    // where that is at hand; else with the one that reads, which need not have the right.
+    async fn ask(&self, read: &Read, name: &Saved) -> Result<Kept, String> {
+        let Ok(Decoded::Private(private)) = read.venue.decode(&name.request()) else {
+            return Err("it cannot be asked for".into());
+        };
+        let keys = &self.0.keys;
+        let key = if keys.stays(&read.key) {
+            read.key.clone()
+        } else {
+            let Incoming { venue, key_set, .. } = &read.incoming;
+            let key = keys.key_for(venue, key_set, KeyClass::Read);
+            key.map_err(|why| why.to_string())?
+        };
+        let incoming = Incoming {
+            request: RequestId::random(),
+            http: name.request(),
+            ..read.incoming.clone()
+        };
+        let lasts = Lasts {
+            keys: Arc::clone(keys),
+            request: incoming.request,
+        };
+        let mut asking = Read {
+            incoming,
+            venue: read.venue,
+            private: *private,
+            key,
+            again: None,
+            named: None,
+            lasts,
+        };
+        if !matches!(self.would_be(&asking), Some(Action::Allow | Action::Notify)) {
+            return Err("no rule lets this client read saved addresses".into());
+        }
+        let (allowed, _) = self
+            .allowed(&mut asking)
+            .await
+            .map_err(|why| why.to_string())?;
+        let done = self.carried_out(allowed, asking, None).await;
+        let done = done.map_err(|why| why.to_string())?;
+        let body = U::body(done.response).await.unwrap_or_default();
+        let kept = name.read(&body).map_err(|why| why.to_string());
+        if let Some(outcome) = done.outcome {
+            outcome.heard(body);
+        }
+        kept
+    }
+
+    fn would_be(&self, read: &Read) -> Option<Action> {
+        let digest = request_digest(&read.private, read.key.item);
+        self.0.book.action(&self.asked(read, digest))
+    }
+
+    async fn moved(&self, read: &Read, name: &Saved, before: String, now: &Kept) -> NotSigned {
+        let why = NotSigned::Moved {
+            name: visible(name.name()),
+            before: visible(&before),
+            now: visible(&words(now)),
+        };
+        let mut event = Event::new(Kind::RequestRefused, Decision::Refused)
+            .text(read.private.operation().sentence())
+            .detail("why", why.to_string());
+        event.operation = Some(read.private.operation().clone());
+        self.0.note(about(event, read)).await;
+        why
+    }
+}
+
+// No address has a blank.
+const MEMO: &str = " with memo ";
+
+fn words(kept: &Kept) -> String {
+    match &kept.memo {
+        Some(memo) => format!("{}{MEMO}{memo}", kept.address),
+        None => kept.address.clone(),
+    }
+}
