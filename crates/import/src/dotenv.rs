@@ -185,7 +185,7 @@ fn quoted(source: &str, start: usize, quote: char) -> Result<Found, &'static str
                 'b' => value.push('\x08'),
                 'f' => value.push('\x0c'),
                 'v' => value.push('\x0b'),
-                '"' | '\\' | '\'' | '$' => value.push(c),
+                '"' | '\\' | '\'' | '$' | '`' => value.push(c),
                 _ => value.extend(['\\', c]),
             }
         } else if c == '\\' && quote == '"' {

@@ -91,7 +91,7 @@ fn shell_quote(out: &mut String, value: &str) {
     }
     out.push('"');
     for c in value.chars() {
-        if matches!(c, '"' | '\\' | '$') {
+        if matches!(c, '"' | '\\' | '$' | '`') {
             out.push('\\');
         }
         out.push(c);
@@ -194,6 +194,8 @@ mod tests {
         read,
     };
 
+    const ODD: &str = "it's \"$x\\\n`echo no` here";
+
     fn item(name: &str, kind: Kind, fields: &[(&str, bool, &str)]) -> Exported {
         let mut item = Proposal::new(name, kind);
         for (name, secret, value) in fields {
@@ -220,7 +222,7 @@ mod tests {
                 &[
                     ("venue", false, "gate"),
                     ("api-key", false, "kkkkkkkk"),
-                    ("secret", true, "it's \"$x\\\nhere"),
+                    ("secret", true, ODD),
                     ("passphrase", true, "pppppppp"),
                 ],
             ),
@@ -254,8 +256,19 @@ mod tests {
             .iter()
             .find(|item| item.name == "grid")
             .unwrap();
-        assert_eq!(*grid.field("secret").unwrap().value, "it's \"$x\\\nhere");
+        assert_eq!(*grid.field("secret").unwrap().value, ODD);
         assert_eq!(*grid.field("passphrase").unwrap().value, "pppppppp");
+    }
+
+    #[test]
+    fn a_shell_runs_nothing_of_a_value() {
+        let (text, _) = render(&items(), 0, Plain::Env);
+        let script = format!("{}\nprintf %s \"$GRID_SECRET\"", *text);
+        let said = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&said.stdout), ODD);
     }
 
     #[test]
@@ -295,6 +308,6 @@ mod tests {
     fn a_spreadsheet_runs_nothing() {
         let (text, _) = render(&items(), 0, Plain::Csv);
         assert!(text.contains(",\"'=cmd|' /C calc'!A0\"\r\n"));
-        assert!(text.contains("\"it's \"\"$x\\\nhere\""));
+        assert!(text.contains("\"it's \"\"$x\\\n`echo no` here\""));
     }
 }

@@ -241,7 +241,7 @@ const fn escape(c: char) -> Option<char> {
         'b' => '\x08',
         'f' => '\x0c',
         'v' => '\x0b',
-        '"' | '\\' | '\'' | '$' => c,
+        '"' | '\\' | '\'' | '$' | '`' => c,
         _ => return None,
     })
 }

@@ -264,8 +264,8 @@ fn in_a_pipeline_the_terminal_is_left_alone_until_the_program_wants_it() {
     screen.wait("the prompt", |text| text.trim_end().ends_with('$'));
     screen.enter("echo back");
     screen.wait_line("back");
-    screen.enter("clear; sleep 60 | $T cat");
-    std::thread::sleep(Duration::from_millis(300));
+    screen.enter("clear; sleep 60 | $T sh -c 'echo begun; exec cat'");
+    screen.wait_line("begun");
     screen.press("C-c");
     screen.enter("echo =$?");
     screen.wait("its status", |text| text.contains("=130"));
