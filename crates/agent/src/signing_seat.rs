@@ -17,7 +17,7 @@ const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
 /// The seat of this agent.
 #[derive(Debug, Default)]
-pub(crate) struct SigningSeat(Mutex<Option<(VaultId, File)>>);
+pub(crate) struct SigningSeat(Mutex<Option<(VaultId, Vec<File>)>>);
 
 /// Why this agent does not sign.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,7 @@ impl SigningSeat {
         if self.is_taken(vault) {
             return Ok(());
         }
-        self.take_in(&folder()?, vault)
+        self.take_in(&folders()?, vault)
     }
 
     fn is_taken(&self, vault: VaultId) -> bool {
@@ -46,28 +46,15 @@ impl SigningSeat {
         seat.as_ref().is_some_and(|(of, _)| *of == vault)
     }
 
-    fn take_in(&self, folder: &Path, vault: VaultId) -> Result<(), NoSeat> {
+    fn take_in(&self, folders: &[PathBuf], vault: VaultId) -> Result<(), NoSeat> {
         let mut seat = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seat.as_ref().is_some_and(|(of, _)| *of == vault) {
             return Ok(());
         }
         *seat = None;
-        let mut file = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .write(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(NO_LINK)
-            .open(folder.join(format!("signing-{vault}.lock")))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(NoSeat::Taken(holder(&mut file))),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
-        file.set_len(0)?;
-        write!(file, "{}", std::process::id())?;
-        *seat = Some((vault, file));
+        let locks: Result<Vec<File>, NoSeat> =
+            folders.iter().map(|folder| lock(folder, vault)).collect();
+        *seat = Some((vault, locks?));
         Ok(())
     }
 
@@ -75,6 +62,25 @@ impl SigningSeat {
     pub(crate) fn leave(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
+}
+
+fn lock(folder: &Path, vault: VaultId) -> Result<File, NoSeat> {
+    let mut file = OpenOptions::new()
+        .create(true)
+        .read(true)
+        .write(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(NO_LINK)
+        .open(folder.join(format!("signing-{vault}.lock")))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(NoSeat::Taken(holder(&mut file))),
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    file.set_len(0)?;
+    write!(file, "{}", std::process::id())?;
+    Ok(file)
 }
 
 // Who wrote itself down; information only.
@@ -89,15 +95,22 @@ fn holder(file: &mut File) -> String {
     }
 }
 
-// A folder that nobody but this user can write to, and that does not outlive the machine's run.
-fn folder() -> io::Result<PathBuf> {
+// The folder of the login, where there is one, and the one for whoever was started without: an agent of before the login sits
+// there alone. Where somebody else made the latter, none of ours is in it.
+fn folders() -> io::Result<Vec<PathBuf>> {
     let user = rustix::process::getuid().as_raw();
     let of_login = PathBuf::from(format!("/run/user/{user}"));
-    let folder = if is_ours(&of_login, user) {
-        of_login.join("touchkeep-signing")
-    } else {
-        std::env::temp_dir().join(format!("touchkeep-signing-{user}"))
-    };
+    let without = std::env::temp_dir().join(format!("touchkeep-signing-{user}"));
+    if !is_ours(&of_login, user) {
+        return Ok(vec![made(without, user)?]);
+    }
+    let mut all = vec![made(of_login.join("touchkeep-signing"), user)?];
+    all.extend(made(without, user));
+    Ok(all)
+}
+
+// A folder that nobody but this user can write to, and that does not outlive the machine's run.
+fn made(folder: PathBuf, user: u32) -> io::Result<PathBuf> {
     match DirBuilder::new().mode(0o700).create(&folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
@@ -128,18 +141,37 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (first, second) = (SigningSeat::default(), SigningSeat::default());
         let (one, other) = (VaultId(Id::random()), VaultId(Id::random()));
-        first.take_in(dir.path(), one).unwrap();
-        first.take_in(dir.path(), one).unwrap();
-        let refused = second.take_in(dir.path(), one).unwrap_err().to_string();
+        first.take_in(&[dir.path().to_owned()], one).unwrap();
+        first.take_in(&[dir.path().to_owned()], one).unwrap();
+        let refused = second
+            .take_in(&[dir.path().to_owned()], one)
+            .unwrap_err()
+            .to_string();
         assert!(
             refused.ends_with(&format!("(process {})", std::process::id())),
             "{refused}"
         );
-        second.take_in(dir.path(), other).unwrap();
+        second.take_in(&[dir.path().to_owned()], other).unwrap();
         first.leave();
-        second.take_in(dir.path(), one).unwrap();
+        second.take_in(&[dir.path().to_owned()], one).unwrap();
         // It has one seat: the other vault's is free again.
-        first.take_in(dir.path(), other).unwrap();
+        first.take_in(&[dir.path().to_owned()], other).unwrap();
+    }
+
+    #[test]
+    fn an_agent_of_before_the_login_is_met_by_one_of_after_it() {
+        let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [login, without] = dirs.each_ref().map(|dir| dir.path().to_owned());
+        let (before, after) = (SigningSeat::default(), SigningSeat::default());
+        let vault = VaultId(Id::random());
+        before
+            .take_in(std::slice::from_ref(&without), vault)
+            .unwrap();
+        let both = [login, without];
+        assert!(matches!(after.take_in(&both, vault), Err(NoSeat::Taken(_))));
+        before.leave();
+        after.take_in(&both, vault).unwrap();
+        assert!(before.take_in(&both[1..], vault).is_err());
     }
 
     #[test]
@@ -150,7 +182,11 @@ mod tests {
         std::fs::write(&victim, "mine").unwrap();
         let lock = dir.path().join(format!("signing-{vault}.lock"));
         std::os::unix::fs::symlink(&victim, lock).unwrap();
-        assert!(SigningSeat::default().take_in(dir.path(), vault).is_err());
+        assert!(
+            SigningSeat::default()
+                .take_in(&[dir.path().to_owned()], vault)
+                .is_err()
+        );
         assert_eq!(std::fs::read_to_string(victim).unwrap(), "mine");
     }
 }
