@@ -14,6 +14,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use touchkeep_client::vault::VAULT_VARIABLE;
 use touchkeep_tests::{Home, Person, binary, is_known};
 
 const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -717,8 +718,7 @@ fn a_list_of_some_rows_says_of_how_many_and_a_file_of_rows_is_done() {
     );
     let file = desk.home.path("rows.bundle").display().to_string();
     let done = desk.run(&["audit", "export", "--format", "bundle", "-o", &file]);
-    assert_eq!(done, json!({}));
-    desk.home.to_judge("done", &done);
+    assert_eq!(done, json!({ "file": file, "rows": 2 }));
     let verified = desk
         .home
         .touchkeep()
@@ -935,4 +935,41 @@ fn every_verb_has_examples_and_a_page() {
         assert!(help.contains("Examples:"), "{help}");
         assert!(!help.contains('\u{1b}'));
     }
+}
+
+#[test]
+fn nothing_is_done_with_another_vault_than_the_one_that_is_meant() {
+    let mut desk = Desk::set();
+    desk.add("openai", "api-key", "sk-1", &[]);
+    let place = |name: &str| desk.home.path(name).display().to_string();
+    let (here, there, link) = (place("v.touchkeep"), place("w.touchkeep"), place("link"));
+    std::os::unix::fs::symlink(&here, &link).unwrap();
+    let reference = "tk://prod/openai/secret";
+    let items = |desk: &Desk, more: &[&str]| {
+        let listed = desk.run(&[&["list"], more].concat());
+        listed.as_array().unwrap().len()
+    };
+    let refused = (1, "not-permitted".to_owned());
+
+    assert_eq!(items(&desk, &["--vault", &here]), 1);
+    assert_eq!(items(&desk, &["--vault", &link]), 1);
+    assert_eq!(desk.fails(&["list", "--vault", &there]), refused);
+    assert_eq!(desk.fails(&["read", reference, "--vault", &there]), refused);
+
+    desk.home.set(VAULT_VARIABLE, &there);
+    assert_eq!(desk.fails(&["list"]), refused);
+    assert_eq!(desk.fails(&["read", reference]), refused);
+    let removed = desk.fails(&["rm", "openai"]);
+    assert_eq!(removed, refused);
+    assert_eq!(desk.run(&["status"])["path"], *here);
+
+    // It is the one that is made, and the one that is opened.
+    desk.run(&["init", "--practice", "--work-factor", "10"]);
+    assert_eq!(desk.run(&["status"])["path"], *there);
+    assert_eq!(items(&desk, &[]), 0);
+    desk.run(&["unlock", "--vault", &here]);
+    assert_eq!(items(&desk, &["--vault", &here]), 1);
+    assert_eq!(desk.fails(&["list"]), refused);
+    desk.run(&["unlock"]);
+    assert_eq!(items(&desk, &[]), 0);
 }

@@ -18,6 +18,7 @@ mod screen;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::Mutex,
@@ -30,7 +31,7 @@ pub use schema::{is_known, judge};
 pub use screen::{Bus, Dunst, Screen};
 use serde_json::Value;
 use tempfile::TempDir;
-use touchkeep_client::{Connection, Paths};
+use touchkeep_client::{Connection, Paths, vault::VAULT_VARIABLE};
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -407,6 +408,11 @@ pub struct Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
+        self.agent = None;
+        // One that a verb has started in the background is nobody's child.
+        if UnixStream::connect(self.paths().agent_socket()).is_ok() {
+            let _ended = self.touchkeep().args(["agent", "stop"]).output();
+        }
         let printed = std::mem::take(self.printed.get_mut().unwrap());
         if !printed.is_empty() && !std::thread::panicking() {
             judge(printed.iter().map(|(schema, it)| (*schema, it)));
@@ -496,9 +502,7 @@ impl Home {
         self.agent = Some(Running::start(command));
         // Not by the command line: it would start an agent of its own, faster than this one is there.
         let socket = self.paths().agent_socket();
-        wait_for("the agent", || {
-            std::os::unix::net::UnixStream::connect(&socket).ok()
-        });
+        wait_for("the agent", || UnixStream::connect(&socket).ok());
     }
 
     /// Ends the agent as a crash would.
@@ -552,6 +556,7 @@ impl Home {
     #[must_use]
     pub fn touchkeep(&self) -> Command {
         let mut command = Command::new(binary("touchkeep"));
+        command.env_remove(VAULT_VARIABLE);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -18,8 +18,11 @@ use touchkeep_wire::{
 };
 use zeroize::Zeroizing;
 
-use crate::connection::{
-    CallError, ConnectError, check_folder, check_owner, frame_of, other_protocol, parse,
+use crate::{
+    connection::{
+        CallError, ConnectError, check_folder, check_owner, frame_of, other_protocol, parse,
+    },
+    vault,
 };
 
 /// Room for a frame before any byte of it has come.
@@ -54,6 +57,7 @@ pub fn ask<C: Call>(
         protocol: PROTOCOL,
         name: name.to_owned(),
         unattended: false,
+        vault: vault::said(),
     };
     // Both at once: the answer to the first is looked at before the second one's.
     let unwritable = |_| CallError::Unreadable;

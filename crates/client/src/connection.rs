@@ -30,7 +30,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     folder::{self, FolderError},
-    frames,
+    frames, vault,
 };
 
 /// How long the agent may take to say hello.
@@ -219,6 +219,7 @@ impl Connection {
             protocol: PROTOCOL,
             name: name.to_owned(),
             unattended,
+            vault: vault::said(),
         };
         match tokio::time::timeout(HELLO_TIMEOUT, self.call(hello)).await {
             Ok(Ok(welcome)) if welcome.protocol == PROTOCOL => Ok(welcome),
@@ -264,6 +265,7 @@ pub async fn stop_any(socket: &Path, name: &str) -> Result<bool, ConnectError> {
             protocol,
             name: name.to_owned(),
             unattended: false,
+            vault: None,
         };
         let spoken = async {
             if !says_yes(&mut stream, 1, &hello).await? {

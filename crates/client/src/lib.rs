@@ -5,7 +5,7 @@
 //! socket of his own there would be handed PINs.
 //!
 //! Read in this order: [`paths`], [`folder`], [`installed`], [`connection`], [`front_end`], [`start`],
-//! [`blocking`].
+//! [`blocking`], [`vault`].
 
 #![cfg_attr(
     test,
@@ -26,6 +26,7 @@ pub mod front_end;
 pub mod installed;
 pub mod paths;
 pub mod start;
+pub mod vault;
 
 pub use connection::{CallError, ConnectError, Connection};
 pub use folder::FolderError;

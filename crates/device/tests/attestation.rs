@@ -327,7 +327,7 @@ fn forged(extra: &str) -> Vec<Vec<u8>> {
         match &above {
             None => signed.extend(["-signkey", &key]),
             Some([certificate, key]) => {
-                signed.extend(["-CA", certificate, "-CAkey", key, "-CAcreateserial"]);
+                signed.extend(["-CA", certificate, "-CAkey", key, "-set_serial", "7"]);
             }
         }
         assert!(openssl(&signed).0, "{name}");

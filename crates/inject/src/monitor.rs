@@ -85,7 +85,8 @@ pub(crate) fn hear(from: impl AsFd) -> io::Result<Option<(Word, i32)>> {
         match rustix::io::read(&from, &mut message) {
             Ok(MESSAGE_BYTES) => break,
             Ok(_) => return Ok(None),
-            Err(Errno::INTR) => {}
+            // That the other side went without having heard everything is told once, ahead of what it said before.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -204,4 +205,22 @@ fn obey(control: &OwnedFd, child: i32) -> bool {
         _ => {}
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::*;
+
+    #[test]
+    fn a_last_word_is_heard_though_its_speaker_did_not_hear_ours() {
+        let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+        let (ours, theirs) = socketpair(family, kind, SocketFlags::CLOEXEC, None).unwrap();
+        say(&theirs, Word::Exited, 3).unwrap();
+        say(&ours, Word::SendGroup, libc::SIGINT).unwrap();
+        drop(theirs);
+        assert_eq!(hear(&ours).unwrap(), Some((Word::Exited, 3)));
+        assert_eq!(hear(&ours).unwrap(), None);
+    }
 }

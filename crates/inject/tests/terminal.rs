@@ -264,7 +264,7 @@ fn in_a_pipeline_the_terminal_is_left_alone_until_the_program_wants_it() {
     screen.wait("the prompt", |text| text.trim_end().ends_with('$'));
     screen.enter("echo back");
     screen.wait_line("back");
-    screen.enter("clear; sleep 60 | $T sh -c 'echo begun; exec cat'");
+    screen.enter("clear; sleep 60 | $T sh -c 'echo begun; exec sleep 60'");
     screen.wait_line("begun");
     screen.press("C-c");
     screen.enter("echo =$?");

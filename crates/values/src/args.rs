@@ -15,13 +15,18 @@ pub use run::{Inject, Mask, Read, Run, RunMonitor};
 /// Behind a verb's own options, before `--help`.
 const LAST: usize = 900;
 
-/// Whether the verb of what was typed is `run`, whose own failures end with 125. What stands before a verb takes no value.
+/// Whether the verb of what was typed is `run`, whose own failures end with 125. Before a verb, `--vault` alone takes a value.
 #[must_use]
 pub fn is_run(typed: &[OsString]) -> bool {
     let mut words = typed.iter().skip(1);
-    words
-        .find(|word| !word.as_encoded_bytes().starts_with(b"-"))
-        .is_some_and(|verb| verb == "run")
+    while let Some(word) = words.next() {
+        if word == "--vault" {
+            words.next();
+        } else if !word.as_encoded_bytes().starts_with(b"-") {
+            return word == "run";
+        }
+    }
+    false
 }
 
 /// For every verb.

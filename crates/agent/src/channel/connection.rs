@@ -1,6 +1,6 @@
 //! One connection: hello first, then calls side by side; its end ends what it asked for.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::{
@@ -69,8 +69,7 @@ pub(super) async fn serve(agent: Arc<Agent>, stream: UnixStream, channel: Channe
             name = visible(&hello.name),
             "connected"
         );
-        let talk = converse(&agent, &caller, from, &outbox, (channel, hello.unattended));
-        talk.await;
+        converse(&agent, &caller, from, &outbox, (channel, hello)).await;
     }
 }
 
@@ -111,8 +110,10 @@ async fn converse(
     caller: &Arc<Caller>,
     mut from: OwnedReadHalf,
     outbox: &Outbox,
-    (channel, unattended): (Channel, bool),
+    (channel, hello): (Channel, Hello),
 ) {
+    let unattended = hello.unattended;
+    let meant: Option<Arc<Path>> = hello.vault.map(|path| Path::new(&path).into());
     let mut stopping = agent.stopping();
     let mut calls = JoinSet::new();
     let news = (channel == Channel::FrontEnds && !unattended)
@@ -155,7 +156,7 @@ async fn converse(
             Arc::clone(caller),
             request,
             outbox.clone(),
-            channel,
+            (channel, meant.clone()),
         );
         if unattended {
             calls.spawn(prompts::unattended(answer));
@@ -173,13 +174,17 @@ async fn answer(
     caller: Arc<Caller>,
     request: Request,
     outbox: Outbox,
-    channel: Channel,
+    (channel, meant): (Channel, Option<Arc<Path>>),
 ) {
     let Request {
         id, method, params, ..
     } = request;
     agent.works();
-    let answer = methods::dispatch(&agent, &caller, channel, &method, params).await;
+    let other = meant.and_then(|meant| methods::is_for_another(&agent, &method, &meant));
+    let answer = match other {
+        Some(failure) => Err(failure),
+        None => methods::dispatch(&agent, &caller, channel, &method, params).await,
+    };
     if let Err(failure) = &answer {
         tracing::debug!(%method, code = ?failure.code, "a call failed");
     }

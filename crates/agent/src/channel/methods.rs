@@ -1,9 +1,9 @@
 //! Which call goes where. A method that is not in the table of its channel does not exist there.
 
-use std::{future::Future, sync::Arc};
+use std::{fs, future::Future, path::Path, sync::Arc};
 
 use serde_json::value::RawValue;
-use touchkeep_core::Code;
+use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{
     AcceptModule, AddClient, AddEnvironment, AddGrant, AddItem, AnswerPrompt, ArmTradeKeys,
     AskGrant, AttestDevice, BeginBundle, BundleRows, Call, ChangePin, CheckReminders,
@@ -33,6 +33,53 @@ use crate::{
     },
     vault,
 };
+
+/// What is for the agent itself or for devices, says which vault it is for, or is for none. Locking is done whatever is open.
+const FOR_NO_VAULT: [&str; 21] = [
+    GetStatus::METHOD,
+    StopAgent::METHOD,
+    Diagnose::METHOD,
+    CreateVault::METHOD,
+    UnlockVault::METHOD,
+    UnlockWithKit::METHOD,
+    LockVault::METHOD,
+    LockAll::METHOD,
+    OutlineCopy::METHOD,
+    ListPrompts::METHOD,
+    AnswerPrompt::METHOD,
+    ListVenues::METHOD,
+    StartingPolicy::METHOD,
+    ListDevices::METHOD,
+    InspectDevice::METHOD,
+    AttestDevice::METHOD,
+    SetDevicePin::METHOD,
+    ChangePin::METHOD,
+    UnblockPin::METHOD,
+    AcceptModule::METHOD,
+    KeysFor::METHOD,
+];
+
+/// Why a caller who means the vault at `meant` gets nothing of this one.
+pub(super) fn is_for_another(agent: &Agent, method: &str, meant: &Path) -> Option<Failure> {
+    if FOR_NO_VAULT.contains(&method) {
+        return None;
+    }
+    let ours = agent.vault_path();
+    let place = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if place(&ours) == place(meant) {
+        return None;
+    }
+    let (ours, meant) = (ours.display().to_string(), meant.display().to_string());
+    Some(Failure::new(
+        Code::NotPermitted,
+        format!(
+            "The agent has the vault {}, and {} is meant.",
+            visible(&ours),
+            visible(&meant)
+        ),
+        format!("Open that one: touchkeep unlock {}", visible(&meant)),
+    ))
+}
 
 pub(super) async fn dispatch(
     agent: &Arc<Agent>,

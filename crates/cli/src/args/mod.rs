@@ -66,6 +66,9 @@ Exit codes: 0 done, 1 refused or findings, 2 usage, 3 locked or no device, 4 dam
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
+    /// The vault that is meant, else TOUCHKEEP_VAULT. Where the agent has another, nothing is done with that.
+    #[arg(long, global = true, value_name = "FILE", display_order = 901)]
+    pub(crate) vault: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -390,6 +393,7 @@ mod tests {
         };
         let quick = Cli {
             global,
+            vault: None,
             verb: Verb::Values(verb),
         };
         let all = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{line:?}: {error}"));

@@ -43,6 +43,17 @@ pub(crate) use audit::{render_row, render_verdict};
 
 /// Runs a verb.
 pub(crate) fn run(cli: Cli, output: Output) -> Done {
+    if matches!(cli.verb, Verb::Demo(_)) {
+        touchkeep_client::vault::mean_any();
+    } else if let Some(path) = &cli.vault {
+        touchkeep_client::vault::mean(path).map_err(|error| {
+            Failure::new(
+                Code::Invalid,
+                format!("--vault {}: {error}", visible(&path.display().to_string())),
+                "Name the file by its whole path.",
+            )
+        })?;
+    }
     match cli.verb {
         Verb::Completions { shell } => manual::completions(shell),
         Verb::Man { folder } => manual::man(&folder, output),

@@ -2,6 +2,7 @@
 
 use std::{io::IsTerminal, path::Path, process::ExitCode, sync::atomic::AtomicBool};
 
+use touchkeep_client::vault::meant;
 use touchkeep_core::{Code, time::rfc3339};
 use touchkeep_wire::{
     EnrollDevice, Failure, Kit, ListRecovery, MakeKit, ProveDevice, ProveKit, Rehearsal,
@@ -42,6 +43,7 @@ pub(super) async fn recover(context: &Context<'_>, verb: Recover) -> Done {
             Ok(ExitCode::SUCCESS)
         }
         Recover::Unlock { path, words_fd } => {
+            let path = path.or_else(meant);
             let path = path.map(|path| absolute(&path)).transpose()?;
             let words = words(context, words_fd)?;
             let summary = context

@@ -5,6 +5,7 @@ use std::{
     process::ExitCode,
 };
 
+use touchkeep_client::vault::meant;
 use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{
     ArmTradeKeys, Armed, CreateVault, Failure, GetStatus, ListDevices, LockAll, LockVault,
@@ -17,12 +18,7 @@ use crate::{args::Init, output::Style};
 pub(super) async fn init(context: &Context<'_>, args: Init) -> Done {
     let path = match &args.path {
         Some(path) => absolute(path)?,
-        None => context
-            .session
-            .paths()
-            .default_vault()
-            .display()
-            .to_string(),
+        None => absolute(&meant().unwrap_or_else(|| context.session.paths().default_vault()))?,
     };
     let recovery = recover::chosen(context, args.recovery, args.practice)?;
     let device = choose_device(
@@ -118,6 +114,7 @@ pub(super) async fn unlock(
     device: Option<String>,
     arm_for: Option<u64>,
 ) -> Done {
+    let path = path.or_else(meant);
     let path = path.map(|path| absolute(&path)).transpose()?;
     let summary = context.call_asking(UnlockVault { path, device }).await?;
     context

@@ -299,7 +299,7 @@ fn replay(scene: &Scene, calls: &[Call], syncs: Syncs, mut seen: impl FnMut(&Dis
 // Does the operation, and says by which calls it was done.
 fn traced(scene: &Scene) -> Vec<Call> {
     scene.restore();
-    let path = scene.temporary.path().with_extension("trace");
+    let path = scene.trace();
     let mut strace = Command::new("timeout");
     strace.args(["120", "strace", "-f", "-qq", "-xx", "-y", "-s", "16000000"]);
     strace.args(["-e", "signal=none", "-e", &format!("trace={CALLS}"), "-o"]);
@@ -307,7 +307,6 @@ fn traced(scene: &Scene) -> Vec<Call> {
     let ended = scene.command(strace).status().expect("strace is installed");
     assert_eq!(ended.code(), Some(crate::operation::SAVED), "{ended}");
     let mut calls = Call::all(&fs::read_to_string(&path).unwrap());
-    fs::remove_file(path).unwrap();
     let is_end = |call: &Call| call.name == "statx" && call.text(0) == ENDS.as_bytes();
     calls.truncate(calls.iter().position(is_end).expect("it ended"));
     calls

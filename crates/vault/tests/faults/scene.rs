@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     thread,
     time::Duration,
@@ -23,6 +23,7 @@ pub(crate) struct Scene {
     pub(crate) folder: TempDir,
     /// Where the process may put temporary files. It has no reason to.
     pub(crate) temporary: TempDir,
+    tracing: TempDir,
     pub(crate) paths: Paths,
     pub(crate) found: Vec<(String, Vec<u8>)>,
     /// Before and after the operation, undisturbed. Nothing is there before a vault is made.
@@ -40,6 +41,7 @@ impl Scene {
         let scene = Self {
             operation,
             temporary: tempfile::tempdir().unwrap(),
+            tracing: tempfile::tempdir().unwrap(),
             before,
             found,
             after: State::default(),
@@ -78,6 +80,11 @@ impl Scene {
         let mut command = operation::command(behind, self.operation, self.folder.path());
         command.env("TMPDIR", self.temporary.path());
         command
+    }
+
+    /// Where its calls are written down.
+    pub(crate) fn trace(&self) -> PathBuf {
+        self.tracing.path().join("trace")
     }
 
     /// The bytes of the vault as it was found.

@@ -193,12 +193,12 @@ fn strace(scene: &Scene) -> Command {
     // Longer than any of it takes: what hangs is ended, and is a bad state.
     let mut command = Command::new("timeout");
     command.args(["60", "strace", "-f", "-qq", "-e", "signal=none", "-o"]);
-    command.arg(scene.temporary.path().with_extension("trace"));
+    command.arg(scene.trace());
     command
 }
 
 fn trace(scene: &Scene) -> String {
-    let path = scene.temporary.path().with_extension("trace");
+    let path = scene.trace();
     String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
 }
 

@@ -14,6 +14,9 @@ calls! {
         /// It answers no question, and wants nobody waited for: what has to be asked fails where no front end is there.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unattended: bool,
+        /// Absolute path of the vault that it means, where it means a certain one: what is for a vault is done with no other.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vault: Option<String>,
     }
     /// How things are.
     GetStatus = "status" -> Status {}
