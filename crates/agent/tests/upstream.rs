@@ -231,10 +231,13 @@ async fn an_order_goes_over_http_2_and_its_answer_comes_back_as_it_is() {
     );
     let desk = Desk::new(&authority, &format!("https://localhost:{}", nginx.port)).await;
     for n in 1..=7 {
-        // The clock's own request counts too, and nothing tells us that its goodbye has come. An order that crosses a goodbye on
-        // the way is not sent again, which is right and is not what is shown here.
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        let (status, answer) = desk.order().await;
+        let (mut status, mut answer) = desk.order().await;
+        // The clock's own request counts too, so that an order may cross the goodbye. It is not sent again by us, and a bot that
+        // does so places one order.
+        if status == 502 && answer.contains("nothing was done") {
+            (status, answer) = desk.order().await;
+        }
         assert_eq!(
             status,
             200,
