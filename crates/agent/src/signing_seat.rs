@@ -96,7 +96,7 @@ fn holder(file: &mut File) -> String {
 }
 
 // The folder of the login, where there is one, and the one for whoever was started without: an agent of before the login sits
-// there alone. Where somebody else made the latter, none of ours is in it.
+// there alone. Where the latter cannot be made, or is somebody else's, no agent of ours sits in it, and none can take a seat there.
 fn folders() -> io::Result<Vec<PathBuf>> {
     let user = rustix::process::getuid().as_raw();
     let of_login = PathBuf::from(format!("/run/user/{user}"));
