@@ -32,6 +32,8 @@ use touchkeep_core::{ClientId, ItemId, UnixMillis};
 const ROUNDS: usize = 15;
 const APPENDS: usize = 200;
 const CALLERS: usize = 16;
+// As the agent has.
+const TASK_THREADS: usize = 2;
 // As many are verified.
 const VERIFIED_ROWS: u64 = 250_000;
 // About what a row takes on the disk.
@@ -67,7 +69,11 @@ fn appends(folder: &Path) {
     .unwrap();
     log.hold_tag_key(&identity).unwrap();
     let mut raw = File::create(folder.join("raw")).unwrap();
-    let mut rounds = [const { Vec::new() }; 3];
+    let tasks = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(TASK_THREADS)
+        .build()
+        .unwrap();
+    let mut rounds = [const { Vec::new() }; 4];
     let mut written = [(0, 0); 2];
     for _ in 0..ROUNDS {
         let before = io();
@@ -88,12 +94,20 @@ fn appends(folder: &Path) {
                 }
             });
         }));
+        rounds[3].push(time(|| {
+            let callers: Vec<_> = (0..CALLERS)
+                .map(|_| tasks.spawn(recording(log.clone(), APPENDS)))
+                .collect();
+            callers
+                .into_iter()
+                .for_each(|caller| tasks.block_on(caller).unwrap());
+        }));
         log.checkpoint(&Author::new()).unwrap();
     }
     reading(&log, &identity);
     let spread = spread(&rounds[0]);
-    let [raw, one, many] = rounds.map(|times| median(times).as_secs_f64() / APPENDS as f64);
-    let many = many / CALLERS as f64;
+    let [raw, one, threads, tasks] =
+        rounds.map(|times| median(times).as_secs_f64() / APPENDS as f64);
     let each =
         |(calls, bytes): (u64, u64)| (calls as f64 / APPENDS as f64, bytes as f64 / APPENDS as f64);
     println!(
@@ -108,12 +122,15 @@ fn appends(folder: &Path) {
         each(written[1]).0,
         each(written[1]).1
     );
-    println!(
-        "one of {CALLERS} callers' rows     {:9.1} us   {:.0} rows/s, {:.1} x one caller",
-        many * 1e6,
-        1.0 / many,
-        one / many
-    );
+    for (callers, many) in [("threads", threads), ("tasks", tasks)] {
+        let many = many / CALLERS as f64;
+        println!(
+            "a row of {CALLERS} {callers:<15} {:9.1} us   {:.0} rows/s, {:.1} x one caller",
+            many * 1e6,
+            1.0 / many,
+            one / many
+        );
+    }
 }
 
 // What is decrypted of a page: the same rows without the identity and with it.
@@ -141,6 +158,16 @@ fn record(log: &Log, rows: usize) {
     for _ in 0..rows / 2 {
         let intent = log.record(&event).unwrap();
         log.record_outcome(intent, &outcome).unwrap();
+    }
+}
+
+// The same by a task, as it is in the agent.
+async fn recording(log: Log, rows: usize) {
+    let outcome = Event::new(Kind::Outcome, Decision::Done).text("The venue answered 200.");
+    let event = event();
+    for _ in 0..rows / 2 {
+        let intent = log.recording(&event).await.unwrap();
+        log.recording_outcome(intent, &outcome).await.unwrap();
     }
 }
 

@@ -137,7 +137,7 @@ impl Future for Appending {
 
 impl Drop for Appending {
     fn drop(&mut self) {
-        if let Ok((waiting, shared)) = &self.0 {
+        if let Ok((waiting, shared)) = &mut self.0 {
             waiting.is_left(&shared.queue);
         }
     }

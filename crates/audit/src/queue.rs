@@ -7,8 +7,10 @@
 //!
 //! # Why whoever writes looks round first
 //! Those threads whom the commit before has answered come back at once, if they come back. Would the first of them not wait
-//! for the others, every second commit would be of few. Where the commit before was of one, nobody is waited for. A task lets
-//! the tasks that are ready have their turn once, for the same reason.
+//! for the others, every second commit would be of few. Where the commit before was of one, nobody is waited for.
+//!
+//! One task gathers, for the same reason: it lets the tasks that are ready have their turn, and again for as long as more come, until
+//! all are there who waited the last time.
 
 use std::{
     sync::{
@@ -26,6 +28,8 @@ use crate::{error::RecordError, row::Seq, writer::Draft};
 const MAX_BATCH: usize = 1024;
 /// How long those are waited for who were in the commit before. A small part of what a commit takes.
 const LOOK_ROUND: Duration = Duration::from_micros(60);
+/// A task that gathers waits no longer than this for the next.
+const LULL: Duration = Duration::from_micros(20);
 /// A task does a commit itself while one takes no longer than this.
 const QUICK: Duration = Duration::from_millis(1);
 /// What nobody waits for is written after this, with others or alone.
@@ -56,8 +60,12 @@ pub(crate) struct Queue {
 struct State {
     waiting: Vec<(Draft, Asker)>,
     busy: bool,
+    /// A task gathers, and writes what it has then.
+    gathers: bool,
     /// How many waited for the commit before.
     before: usize,
+    /// And how many had come when it was done: all of them, if they come back.
+    around: usize,
     /// About how long a commit takes; none while there was none.
     takes: Option<Duration>,
     /// Since when something waits that nobody waits for.
@@ -104,7 +112,7 @@ impl Queue {
             if let Some(answer) = mine.answer.get() {
                 return answer.clone();
             }
-            if state.busy {
+            if state.busy || state.gathers {
                 drop(state);
                 thread::park();
                 // Who has an answer does not queue up for the queue.
@@ -124,12 +132,10 @@ impl Queue {
     pub(crate) fn put(&self, draft: Draft) -> Waiting {
         let mine = Arc::new(Place::default());
         let mut state = self.lock();
-        // Where it was alone the last time, it would only be taken up later.
-        let is_alone = state.before <= 1;
         self.put_in(&mut state, draft, Asker::Waits(Arc::clone(&mine)));
         Waiting {
             place: mine,
-            has_yielded: is_alone,
+            gathered: None,
         }
     }
 
@@ -237,14 +243,18 @@ impl Queue {
         state: MutexGuard<'a, State>,
         patience: Duration,
     ) -> MutexGuard<'a, State> {
-        let expected = state.before;
+        let expected = if state.before > 1 { state.around } else { 0 };
         if state.waiting.len() >= expected || patience.is_zero() {
             return state;
         }
         drop(state);
-        let since = Instant::now();
-        while self.here.load(Ordering::Relaxed) < expected && since.elapsed() < patience {
+        let (mut here, mut since) = (0, Instant::now());
+        while here < expected && since.elapsed() < patience {
             thread::yield_now();
+            let now = self.here.load(Ordering::Relaxed);
+            if now > here {
+                (here, since) = (now, Instant::now());
+            }
         }
         self.lock()
     }
@@ -321,6 +331,7 @@ impl Drop for Batch<'_> {
         }
         let mut state = self.queue.lock();
         state.busy = false;
+        state.around = state.before + state.waiting.len();
         state.took(self.since.elapsed());
         state.answered += taken;
         // Whoever came meanwhile sleeps: one of them writes next.
@@ -345,8 +356,8 @@ impl Drop for Batch<'_> {
 /// A draft of a task.
 pub(crate) struct Waiting {
     place: Arc<Place>,
-    /// Whether it has let others have their turn.
-    has_yielded: bool,
+    /// It gathers: how many there were when somebody came last, and since when.
+    gathered: Option<(usize, Instant)>,
 }
 
 impl Waiting {
@@ -357,18 +368,23 @@ impl Waiting {
         write: Write<'_>,
         context: &Context<'_>,
     ) -> Poll<Answer> {
-        if !std::mem::replace(&mut self.has_yielded, true) {
-            self.place.wakes(context.waker());
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         loop {
-            if let Some(answer) = self.place.answer.get() {
-                return Poll::Ready(answer.clone());
+            if let Some(answer) = self.place.answer.get().cloned() {
+                self.is_answered(queue);
+                return Poll::Ready(answer);
             }
             let mut state = queue.lock();
             let quick = state.takes.is_some_and(|takes| takes <= QUICK);
-            if !state.busy && quick && !state.waiting.is_empty() {
+            let is_mine = !state.gathers || self.gathered.is_some();
+            if !state.busy && quick && is_mine && !state.waiting.is_empty() {
+                if self.gathers_more(&mut state) {
+                    self.place.wakes(context.waker());
+                    drop(state);
+                    thread::yield_now();
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                self.gathers_no_more(&mut state);
                 queue.lead(state, write, Duration::ZERO);
                 continue;
             }
@@ -377,7 +393,7 @@ impl Waiting {
             if self.place.answer.get().is_some() {
                 continue;
             }
-            if !state.busy {
+            if !state.busy && !state.gathers {
                 state.hurry = true;
                 drop(state);
                 queue.work.notify_one();
@@ -386,12 +402,55 @@ impl Waiting {
         }
     }
 
-    /// Nobody waits for it any more: it is written all the same.
-    pub(crate) fn is_left(&self, queue: &Queue) {
-        if self.place.answer.get().is_none() {
-            queue.lock().hurry = true;
-            queue.work.notify_one();
+    // Where the commit before was of one, to gather would only delay this one.
+    fn gathers_more(&mut self, state: &mut State) -> bool {
+        let here = state.waiting.len();
+        if state.before <= 1 || here >= MAX_BATCH {
+            return false;
         }
+        match self.gathered {
+            Some((before, since)) if here <= before => {
+                here < state.around && since.elapsed() < LULL
+            }
+            _ => {
+                state.gathers = true;
+                self.gathered = Some((here, Instant::now()));
+                true
+            }
+        }
+    }
+
+    // Somebody else took what it gathered, and those who came after that still wait for it.
+    fn is_answered(&mut self, queue: &Queue) {
+        if self.gathered.is_none() {
+            return;
+        }
+        let mut state = queue.lock();
+        self.gathers_no_more(&mut state);
+        let next = state.next().filter(|_| !state.busy);
+        drop(state);
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+
+    fn gathers_no_more(&mut self, state: &mut State) {
+        if self.gathered.take().is_some() {
+            state.gathers = false;
+        }
+    }
+
+    /// Nobody waits for it any more: it is written all the same.
+    pub(crate) fn is_left(&mut self, queue: &Queue) {
+        if self.place.answer.get().is_some() {
+            self.is_answered(queue);
+            return;
+        }
+        let mut state = queue.lock();
+        self.gathers_no_more(&mut state);
+        state.hurry = true;
+        drop(state);
+        queue.work.notify_one();
     }
 }
 
