@@ -199,6 +199,53 @@ fn what_nobody_waits_for_is_written_all_the_same() {
     assert_eq!(rows_on_disk(&world.path), 6, "also when the log is closed");
 }
 
+// Some go away while they gather for others, and others while they are gathered for.
+#[test]
+fn whoever_goes_away_takes_nobody_with_it() {
+    const ROUNDS: usize = 100;
+    let (world, log) = World::new();
+    let tasks = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .unwrap();
+    let callers: Vec<_> = (0..12)
+        .map(|n| {
+            let log = log.clone();
+            tasks.spawn(async move {
+                for round in 0..ROUNDS {
+                    if (n + round) % 3 == 0 {
+                        tokio::select! {
+                            biased;
+                            written = log.recording(&event()) => drop(written.unwrap()),
+                            () = tokio::task::yield_now() => {}
+                        }
+                    } else {
+                        let written = tokio::time::timeout(PATIENCE, log.recording(&event()));
+                        let _seq = written.await.expect("somebody writes it").unwrap();
+                    }
+                }
+            })
+        })
+        .collect();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    let _seq = log.record(&event()).unwrap();
+                }
+            });
+        }
+    });
+    for caller in callers {
+        tasks.block_on(caller).unwrap();
+    }
+    log.settle();
+    let head = log.head();
+    assert_eq!(head.size, 14 * ROUNDS as u64);
+    assert_eq!(world.verify(Some(&head)), Found::Sound { head, signed: 0 });
+}
+
 #[test]
 fn a_task_whose_row_cannot_be_written_is_refused() {
     let (world, log) = World::new();
