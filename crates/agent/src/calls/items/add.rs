@@ -89,7 +89,11 @@ pub(crate) fn check_new(agent: &Arc<Agent>, mut call: CheckNewItem) -> Result<Do
     for field in &call.secrets {
         check_secret_field(&item, field)?;
     }
-    complete(&item, &call.secrets.into_iter().collect(), call.on_device)?;
+    let mut secrets: BTreeSet<_> = call.secrets.into_iter().collect();
+    if call.on_device {
+        secrets.insert("secret".to_owned());
+    }
+    complete(&item, &secrets, call.on_device)?;
     let (current, open) = open_vault(agent)?;
     check_place(&current, &open, &item)?;
     Ok(Done {})
@@ -288,7 +292,7 @@ fn complete(item: &Item, secrets: &BTreeSet<String>, on_device: bool) -> Result<
     let needs_secret = item.kind != ItemKind::Note;
     if needs_secret && !secrets.contains("secret") {
         return Err(failure::invalid(
-            format!("A {} needs its secret.", item.kind.word()),
+            format!("The {} needs its secret.", item.kind.word()),
             "Type it when asked, or use --secret-fd.",
         ));
     }

@@ -84,7 +84,11 @@ impl WatchedToken {
                     Some(eye)
                 }
                 Err(TryRecvError::Empty) => return false,
-                Err(TryRecvError::Closed) => None,
+                Err(TryRecvError::Closed) => {
+                    tracing::error!("a look for a token ended without an answer");
+                    self.unseen = Some("the look for it failed".to_owned());
+                    None
+                }
             };
             self.turn = Turn::Rests(eye);
         }
