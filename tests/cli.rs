@@ -709,10 +709,10 @@ fn a_list_of_devices_has_what_else_the_vault_knows() {
 fn a_list_is_whole_however_long() {
     let desk = Desk::set();
     // More than one answer has room for: 3 MiB.
-    let (all, long) = (70, "x".repeat(60_000));
+    let (all, long) = (600, "x".repeat(6_000));
     let items = (0..all).map(|n| {
         let login = json!({ "username": "ada", "password": format!("secret-{n}") });
-        json!({ "type": 1, "name": format!("{n:02} {long}"), "login": login })
+        json!({ "type": 1, "name": format!("{n:03} {long}"), "login": login })
     });
     let export = json!({ "encrypted": false, "folders": [], "items": items.collect::<Vec<_>>() });
     let file = desk.home.path("bitwarden.json");
@@ -721,11 +721,11 @@ fn a_list_is_whole_however_long() {
     let names = |args: &[&str]| {
         let listed = desk.run(&[&["list"], args].concat());
         let names = listed.as_array().unwrap().iter();
-        let names = names.map(|item| item["name"].as_str().unwrap()[..2].to_owned());
+        let names = names.map(|item| item["name"].as_str().unwrap()[..3].to_owned());
         names.collect::<std::collections::BTreeSet<_>>()
     };
     assert_eq!(names(&[]).len(), all);
-    assert_eq!(names(&["-n", "65"]).len(), 65);
+    assert_eq!(names(&["-n", "590"]).len(), 590);
     assert_eq!(names(&["-n", "5"]).len(), 5);
     let completed = desk.home.touchkeep().arg("items-for-completion").output();
     let completed = String::from_utf8(completed.unwrap().stdout).unwrap();
