@@ -530,6 +530,13 @@ impl Terminal {
     }
 
     fn open_with(home: &Home, columns: u32, more: &str) -> Self {
+        let terminal = Self::run(home, columns, &format!("approve {more}"));
+        terminal.until("Waiting for requests");
+        terminal
+    }
+
+    // With another verb than `approve`.
+    fn run(home: &Home, columns: u32, verb: &str) -> Self {
         let program = home
             .touchkeep()
             .get_program()
@@ -538,7 +545,7 @@ impl Terminal {
         let mut child = Command::new("script")
             .args(["-q", "-e", "-f", "-c"])
             .arg(format!(
-                "stty cols {columns} rows 60; exec {program} approve {more}"
+                "stty cols {columns} rows 60; exec {program} {verb}"
             ))
             .arg("/dev/null")
             .envs(home.environment())
@@ -561,9 +568,19 @@ impl Terminal {
                 kept.lock().unwrap().extend_from_slice(&some[..read]);
             }
         });
-        let terminal = Self { child, keys, shown };
-        terminal.until("Waiting for requests");
-        terminal
+        Self { child, keys, shown }
+    }
+
+    // Types once a question is there for the n-th time.
+    fn answers(&mut self, question: &str, nth: usize, with: &str) {
+        wait_for(question, || (self.times(question) >= nth).then_some(()));
+        // What is typed before the terminal listens is no answer.
+        std::thread::sleep(Duration::from_millis(900));
+        self.types(&format!("{with}\r"));
+    }
+
+    fn ends_with(&mut self) -> Option<i32> {
+        wait_for("the end", || self.child.try_wait().unwrap()).code()
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -749,6 +766,93 @@ fn a_terminal_for_one_request_stays_until_its_passphrase_was_typed() {
     });
     let ended = wait_for("the end", || terminal.child.try_wait().unwrap());
     assert_eq!(ended.code(), Some(1));
+}
+
+#[test]
+fn a_terminal_says_how_it_went_and_ends_with_that() {
+    let mut desk = Desk::with_a_passphrase("");
+    drop(desk.person.take());
+    let ends = |typed: &[&str], said: &str, code: i32| {
+        let mut terminal = Terminal::open_with(&desk.home, 100, "--once");
+        let status = std::thread::scope(|scope| {
+            let bot = scope.spawn(|| match typed {
+                [] => desk.order("quantity=9"),
+                _ => desk.withdraw("").0,
+            });
+            terminal.until("Asked by");
+            std::thread::sleep(Duration::from_millis(900));
+            terminal.types("approve\r");
+            for (at, passphrase) in typed.iter().enumerate() {
+                terminal.answers(": passphrase: ", at + 1, passphrase);
+            }
+            bot.join().unwrap()
+        });
+        assert_eq!(terminal.ends_with(), Some(code), "{said}");
+        terminal.until(said);
+        status
+    };
+    let right = "correct horse battery staple";
+    assert_eq!(ends(&[right], "Signed and sent. The venue did it.", 0), 200);
+    // That costs more than there is.
+    assert_eq!(ends(&[], "Signed and sent. The venue refused it: ", 1), 400);
+    assert_eq!(ends(&["wrong"], "Nothing was signed: ", 1), 403);
+}
+
+#[test]
+fn a_mistyped_passphrase_is_asked_for_again_three_times_in_all() {
+    let mut desk = Desk::with_a_passphrase("");
+    drop(desk.person.take());
+    let _locked = desk.home.json(&["lock"]);
+    let question = ": passphrase: ";
+    let mut terminal = Terminal::run(&desk.home, 80, "unlock");
+    terminal.answers(question, 1, "wrong");
+    terminal.answers(question, 2, "correct horse battery staple");
+    assert_eq!(terminal.ends_with(), Some(0));
+    assert_eq!(terminal.times("wrong passphrase"), 1);
+    assert_eq!(desk.home.json(&["status"])["unlocked"], true);
+
+    let _locked = desk.home.json(&["lock"]);
+    let mut terminal = Terminal::run(&desk.home, 80, "unlock");
+    for nth in 1..=3 {
+        terminal.answers(question, nth, "wrong");
+    }
+    assert_eq!(terminal.ends_with(), Some(1));
+    assert_eq!(terminal.times("wrong passphrase"), 3);
+    let mut terminal = Terminal::run(&desk.home, 80, "unlock");
+    terminal.answers(question, 1, "correct horse battery staple");
+    assert_eq!(terminal.ends_with(), Some(0));
+    // What a program asks for is as good.
+    let read = "read tk://prod/money/secret";
+    let mut terminal = Terminal::run(&desk.home, 80, read);
+    terminal.until("Question 1");
+    std::thread::sleep(Duration::from_millis(900));
+    terminal.types("once\r");
+    terminal.answers(question, 1, "wrong");
+    terminal.until("Question 2");
+    std::thread::sleep(Duration::from_millis(900));
+    terminal.types("once\r");
+    terminal.answers(question, 2, "correct horse battery staple");
+    assert_eq!(terminal.ends_with(), Some(0));
+}
+
+#[test]
+fn a_mistyped_pin_is_asked_for_with_its_tries_and_never_for_the_last_one() {
+    let mut desk = Desk::with_a_card("");
+    drop(desk.person.take());
+    let card = desk.card.as_ref().unwrap();
+    let state = || card.ask(&json!({ "do": "state" }));
+    let sent = || state()["verify_count"].as_u64().unwrap();
+    let _locked = desk.home.json(&["lock"]);
+    let before = sent();
+    let mut terminal = Terminal::run(&desk.home, 80, "unlock");
+    terminal.answers("3 tries left: ", 1, "000111");
+    terminal.answers("2 tries left: ", 1, "000222");
+    assert_eq!(terminal.ends_with(), Some(3));
+    terminal.until("device unblock");
+    assert_eq!(
+        (sent() - before, state()["pin_tries"].as_u64()),
+        (2, Some(1))
+    );
 }
 
 #[test]

@@ -173,16 +173,38 @@ fn what_every_verb_prints_is_of_its_schema() {
     desk.run(&["agent", "stop"]);
 }
 
+// The verbs that a help lists: of the program in groups, of a verb below one heading. A verb's line begins with two blanks, one
+// that goes on with more.
+fn listed_in(help: &str) -> Vec<&str> {
+    let heads = help
+        .split_once("Options:\n")
+        .map_or(help, |(heads, _)| heads);
+    let groups = heads.split("\n\n").filter(|part| {
+        let head = part.lines().next().unwrap_or_default();
+        head.ends_with(':')
+            && part
+                .lines()
+                .nth(1)
+                .is_some_and(|line| line.starts_with("  "))
+    });
+    let lines = groups.flat_map(|group| group.lines().skip(1));
+    let lines = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    lines
+        .filter_map(|line| line.split_whitespace().next())
+        // Arguments have a heading as well.
+        .filter(|word| !word.starts_with(['<', '[', '-']))
+        .collect()
+}
+
 // Every verb that can be typed, as the help lists them.
 fn verbs_below(home: &Home, path: &[&str]) -> Vec<String> {
     let help = home.touchkeep().args(path).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    let Some((_, listed)) = help.split_once("Commands:\n") else {
+    let verbs = listed_in(&help);
+    if verbs.is_empty() {
         return vec![path.join(" ")];
-    };
-    let lines = listed.split("\n\n").next().unwrap().lines();
-    let lines = lines.filter(|line| !line.starts_with("   "));
-    let verbs = lines.filter_map(|line| line.split_whitespace().next());
+    }
+    let verbs = verbs.into_iter();
     verbs
         .filter(|verb| *verb != "help")
         .flat_map(|verb| verbs_below(home, &[path, &[verb]].concat()))
@@ -633,6 +655,83 @@ fn a_vault_in_the_way_is_said_before_a_secret_is_typed_and_stays_open() {
     assert_eq!(desk.run(&["status"])["unlocked"], json!(true));
 }
 
+// There is no terminal here: whoever comes so far as to be asked for the secret is told that.
+#[test]
+fn what_cannot_be_stored_is_said_before_its_secret_is_typed() {
+    let desk = Desk::set();
+    let key = ["--class", "trade", "--api-key", "k"];
+    let add = |more: &[&str]| desk.fails(&[&["add"], more, &key].concat());
+    let usage = |code: &str| (2, code.to_owned());
+    assert_eq!(
+        add(&["a", "--venue", "binance"]),
+        usage("invalid"),
+        "the secret"
+    );
+    assert_eq!(add(&["a", "--venue", "nowhere"]), usage("not-found"));
+    assert_eq!(
+        add(&["a", "--venue", "binance", "-e", "gone"]),
+        usage("not-found")
+    );
+    desk.add("openai", "api-key", "sk-1", &[]);
+    desk.add("other", "api-key", "sk-2", &[]);
+    assert_eq!(add(&["openai", "--venue", "binance"]), usage("ambiguous"));
+    let edit = |more: &[&str]| desk.fails(&[&["edit", "openai", "--secret"], more].concat());
+    assert_eq!(edit(&["--name", "other"]), usage("ambiguous"));
+    assert_eq!(edit(&["--unset", "nothing"]), usage("not-found"));
+    desk.run(&["lock"]);
+    let locked = (3, "locked".to_owned());
+    assert_eq!(add(&["a", "--venue", "binance"]), locked);
+    assert_eq!(edit(&[]), locked);
+    let file = desk.home.path("items.age").display().to_string();
+    assert_eq!(desk.fails(&["export", &file]), locked);
+    assert_eq!(desk.fails(&["recover", "drill"]), locked);
+    let gone = desk.home.path("gone").display().to_string();
+    assert_eq!(desk.fails(&["recover", "unlock", &gone]), usage("no-vault"));
+}
+
+#[test]
+fn a_list_of_devices_has_what_else_the_vault_knows() {
+    let desk = Desk::set();
+    let listed = desk.run(&["device", "list"]);
+    let known = desk.run(&["status"])["vault"]["devices"].clone();
+    let [device] = &known.as_array().unwrap()[..] else {
+        panic!("{known}");
+    };
+    let of_it = |one: &&Value| one["enrolled"] == device["id"];
+    let shown = listed.as_array().unwrap().iter().find(of_it).unwrap();
+    assert_eq!(
+        (&shown["kind"], &shown["connected"], &shown["retired"]),
+        (&json!("software"), &json!(false), &json!(false))
+    );
+}
+
+#[test]
+fn a_list_is_whole_however_long() {
+    let desk = Desk::set();
+    // More than one answer has room for: 3 MiB.
+    let (all, long) = (600, "x".repeat(6_000));
+    let items = (0..all).map(|n| {
+        let login = json!({ "username": "ada", "password": format!("secret-{n}") });
+        json!({ "type": 1, "name": format!("{n:03} {long}"), "login": login })
+    });
+    let export = json!({ "encrypted": false, "folders": [], "items": items.collect::<Vec<_>>() });
+    let file = desk.home.path("bitwarden.json");
+    std::fs::write(&file, export.to_string()).unwrap();
+    desk.run(&["import", file.to_str().unwrap(), "--yes"]);
+    let names = |args: &[&str]| {
+        let listed = desk.run(&[&["list"], args].concat());
+        let names = listed.as_array().unwrap().iter();
+        let names = names.map(|item| item["name"].as_str().unwrap()[..3].to_owned());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(names(&[]).len(), all);
+    assert_eq!(names(&["-n", "590"]).len(), 590);
+    assert_eq!(names(&["-n", "5"]).len(), 5);
+    let completed = desk.home.touchkeep().arg("items-for-completion").output();
+    let completed = String::from_utf8(completed.unwrap().stdout).unwrap();
+    assert_eq!(completed.lines().count(), all);
+}
+
 #[test]
 fn a_passphrase_that_is_guessed_soon_makes_no_vault() {
     let home = Home::new(None);
@@ -919,13 +1018,7 @@ fn every_verb_has_examples_and_a_page() {
     assert!(done.status.success());
     let help = home.touchkeep().arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    // A verb's line begins with two blanks, one that goes on with more.
-    let verbs = help.split_once("Commands:\n").unwrap().1;
-    let verbs = verbs.split_once("\n\n").unwrap().0.lines();
-    let verbs = verbs.filter(|line| !line.starts_with("   "));
-    let verbs: Vec<&str> = verbs
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
+    let verbs = listed_in(&help);
     assert!(verbs.len() > 25 && verbs.contains(&"history"), "{verbs:?}");
     for verb in verbs.into_iter().filter(|verb| *verb != "help") {
         let page = std::fs::read_to_string(folder.join(format!("touchkeep-{verb}.1"))).unwrap();
@@ -935,6 +1028,43 @@ fn every_verb_has_examples_and_a_page() {
         assert!(help.contains("Examples:"), "{help}");
         assert!(!help.contains('\u{1b}'));
     }
+}
+
+// The agent was started from a shell that means a vault. Whoever is shown its questions is shown its vault.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_desktop_that_the_agent_starts_means_the_vault_that_the_agent_has() {
+    let Desk { mut home, person } = Desk::set();
+    let vault = home.path("v.touchkeep").display().to_string();
+    drop(person);
+    home.kill_agent();
+    let program = home.path("desktop");
+    let said = home.path("desktop.said");
+    std::fs::write(
+        &program,
+        "#!/bin/sh\nenv > \"$0.part\" && mv \"$0.part\" \"$0.said\"\n",
+    )
+    .unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).unwrap();
+    home.set("DISPLAY", ":77");
+    home.set("TOUCHKEEP_DESKTOP", program.to_str().unwrap());
+    home.set(VAULT_VARIABLE, "/some/other.touchkeep");
+    home.start_agent();
+    let socket = home.paths().agent_socket();
+    let client = touchkeep_client::Connection::connect(&socket, "test")
+        .await
+        .unwrap();
+    let unlock = touchkeep_wire::UnlockVault {
+        path: Some(vault),
+        device: None,
+    };
+    let asked = tokio::spawn(async move { client.call(unlock).await });
+    let said = touchkeep_tests::wait_for("the desktop", || std::fs::read_to_string(&said).ok());
+    assert!(
+        said.contains("TOUCHKEEP_DESKTOP=") && !said.contains(VAULT_VARIABLE),
+        "{said}"
+    );
+    asked.abort();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! program made.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test may fail loudly"
@@ -11,10 +12,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
-use touchkeep_tests::{Home, Mind, Person};
+use touchkeep_tests::{Card, Home, Mind, Person, wait_for};
 use touchkeep_wire::Question;
 
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
@@ -315,6 +317,138 @@ fn an_nss_database_is_enrolled_and_opens_the_vault_with_the_argument_that_it_wan
 }
 
 // No token with keys of its own for the PIN can be had in software; a shim in front of SoftHSM says of itself that it has them.
+// What a child of the agent runs as.
+fn module_hosts(agent: u32) -> Vec<u32> {
+    let mut hosts = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{agent}/task")).unwrap() {
+        let children = thread.unwrap().path().join("children");
+        let children = fs::read_to_string(children).unwrap_or_default();
+        hosts.extend(
+            children
+                .split_whitespace()
+                .map(|pid| pid.parse::<u32>().unwrap()),
+        );
+    }
+    hosts
+}
+
+#[test]
+fn a_token_that_is_taken_away_locks_the_vault_and_a_module_that_ends_does_not() {
+    let mut desk = Desk::new();
+    desk.init();
+    let serial = desk.enroll(&desk.module, TOKEN)["device"]["serial"].clone();
+    let serial = serial.as_str().unwrap();
+    desk.reopened(serial);
+    let store = fs::read_dir(desk.home.path("tokens")).unwrap();
+    let [there] = &store.map(|it| it.unwrap().path()).collect::<Vec<_>>()[..] else {
+        panic!("one token");
+    };
+    let away = desk.home.path("away");
+    let is_open = |desk: &Desk| desk.home.json(&["status"])["unlocked"] == true;
+
+    // The process in which the module is asked ends: that is no token that is gone.
+    let host = wait_for("the look", || module_hosts(desk.home.agent_pid()).pop());
+    let pid = rustix::process::Pid::from_raw(host.try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    wait_for("another", || {
+        let hosts = module_hosts(desk.home.agent_pid());
+        (!hosts.is_empty() && !hosts.contains(&host)).then_some(())
+    });
+    assert!(is_open(&desk));
+
+    fs::rename(there, &away).unwrap();
+    wait_for("the lock", || (!is_open(&desk)).then_some(()));
+    assert_eq!(module_hosts(desk.home.agent_pid()), Vec::<u32>::new());
+    fs::rename(&away, there).unwrap();
+    desk.reopened(serial);
+
+    // Where that locks nothing, the PIN is forgotten.
+    desk.restart("[lock]\nremoval = false\n");
+    desk.reopened(serial);
+    let forgotten = |desk: &Desk| desk.home.log().contains("its PIN is forgotten");
+    assert!(!forgotten(&desk));
+    fs::rename(there, &away).unwrap();
+    wait_for("the PIN to be forgotten", || forgotten(&desk).then_some(()));
+    assert!(is_open(&desk));
+}
+
+// Makes a key with the maker's own tool, and gives it a certificate, without which ykcs11 does not show it.
+fn make(home: &Home, card: &Card, slot: &str) {
+    let at = |name: &str| home.path(name).display().to_string();
+    let (key, other, request, certificate) = (at("key"), at("other"), at("csr"), at("crt"));
+    let pcscd = [("PCSCLITE_CSOCK_NAME", card.pcscd.as_str())];
+    let generate = ["-a", "generate", "-s", slot, "-A", "ECCP256", "-o", &key];
+    run("yubico-piv-tool", &generate, &pcscd);
+    let new = [
+        "req", "-new", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=test",
+    ];
+    let new = [&new[..], &["-keyout", &other, "-out", &request]].concat();
+    run("openssl", &new, &[]);
+    let sign = ["x509", "-req", "-in", &request, "-signkey", &other];
+    let sign = [&sign[..], &["-force_pubkey", &key, "-out", &certificate]].concat();
+    run("openssl", &sign, &[]);
+    let import = ["-a", "import-certificate", "-s", slot, "-i", &certificate];
+    run("yubico-piv-tool", &import, &pcscd);
+}
+
+#[test]
+fn a_card_behind_a_module_locks_when_it_is_pulled_while_its_pcscd_may_come_and_go() {
+    let card = Card::insert();
+    let mut home = Home::new(Some(&card.pcscd));
+    for slot in ["82", "83", "84"] {
+        make(&home, &card, slot);
+    }
+    let mut folders = fs::read_dir("/usr/lib").unwrap();
+    let module = folders.find_map(|it| {
+        let path = it.unwrap().path().join("libykcs11.so");
+        path.exists().then_some(path)
+    });
+    let module = module.expect("apt install ykcs11").display().to_string();
+    let token = format!("YubiKey PIV #{}", card.serial);
+    let key = |id: &str, purpose: &str| {
+        format!("{{ token = \"{token}\", id = \"{id}\", purpose = \"{purpose}\" }}")
+    };
+    let keys = [
+        key("05", "unlock"),
+        key("06", "seal"),
+        key("07", "sign-vault"),
+    ]
+    .join(", ");
+    home.kill_agent();
+    let config = format!("[[device.pkcs11.modules]]\npath = \"{module}\"\nkeys = [{keys}]\n");
+    fs::write(home.paths().config, config).unwrap();
+    home.start_agent();
+    let person = Person::sit_down(&home.paths(), Some(&card.control));
+    *person.mind.lock().unwrap() = Mind {
+        pin: "123456".into(),
+        ..Mind::default()
+    };
+    let path = home.path("v.touchkeep").display().to_string();
+    let _made = home.json(&["init", "--practice", "--path", &path, "--work-factor", "10"]);
+    let device = format!("pkcs11:{module}:{token}");
+    let enrolled = home.json(&["device", "enroll", &device]);
+    let id = enrolled["device"]["id"].as_str().unwrap();
+    let _locked = home.json(&["lock"]);
+    let _open = home.json(&["unlock", "--device", id]);
+
+    let is_open = || home.json(&["status"])["unlocked"] == true;
+    let open_for_a_while = || {
+        let until = Instant::now() + Duration::from_secs(4);
+        while Instant::now() < until {
+            assert!(is_open(), "{}", home.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    open_for_a_while();
+    for then in ["kill", "start"] {
+        let done = card.ask(&json!({ "do": "pcscd", "then": then }));
+        assert_eq!(done["ok"], true);
+        open_for_a_while();
+    }
+    let _gone = card.ask(&json!({ "do": "remove" }));
+    wait_for("the lock", || (!is_open()).then_some(()));
+}
+
 #[test]
 fn a_token_with_a_pad_is_enrolled_and_used_without_a_pin_being_asked_for_here() {
     let mut desk = Desk::new();

@@ -372,6 +372,7 @@ impl Agent {
                 .upstream
                 .clocks()
                 .wild()
+                .or_else(|| self.watching.unseen())
                 .or_else(|| self.watching.missing()),
             attention: self.used_elsewhere.attention(Uptime::now()),
             waiting: u32::try_from(self.prompts.list().len()).unwrap_or(u32::MAX),

@@ -37,7 +37,10 @@ pub(crate) struct Riddle {
 /// # Errors
 /// When the device has no such key, or the system no randomness.
 pub(crate) fn challenge(device: &EnrolledDevice) -> Result<Riddle, Failed> {
-    let unable = |why: &str| Failed::Other(Failure::new(Code::DeviceFailed, why.to_owned(), ""));
+    let unable = |why: &str| {
+        let fix = "Use another device of the vault: touchkeep device list";
+        Failed::Other(Failure::new(Code::DeviceFailed, why.to_owned(), fix))
+    };
     let key = device
         .key(Purpose::Seal)
         .ok_or_else(|| unable("The device has no key that could ask for a touch."))?;
@@ -80,8 +83,8 @@ pub(crate) async fn consent_with(
                 Ok(())
             } else {
                 Err(Failed::Other(failure::invalid(
-                    "The device answered wrongly.",
-                    "",
+                    "The device answered wrongly, which is no consent.",
+                    "Nothing was done. Take it out and put it in again; if it stays so, use another device, and do not trust this one.",
                 )))
             }
         })

@@ -465,7 +465,7 @@ mod tests {
     fn what_cannot_be_recorded_is_not_taken_and_may_come_again() {
         let memory = Memory::of(MAX_KEPT);
         let one = stripe(1_000, "a");
-        let full = || Err(Failure::new(Code::AuditFailed, "full", ""));
+        let full = || Err(Failure::new(Code::AuditFailed, "full", "Make room."));
         let now = UnixMillis(1_000_000);
         let taken = memory.kept.take(memory.item, &one, false, now, full);
         assert_eq!(taken.unwrap_err().code, Code::AuditFailed);

@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use touchkeep_client::vault::VAULT_VARIABLE;
+
 /// Which variable names the desktop's program.
 const VARIABLE: &str = "TOUCHKEEP_DESKTOP";
 /// Its name beside our own program.
@@ -63,6 +65,8 @@ impl Desktop {
         }
         *last = Some(Instant::now());
         let started = Command::new(program)
+            // Whatever the shell meant that happened to start the agent: what is shown is what the agent has.
+            .env_remove(VAULT_VARIABLE)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -22,6 +22,15 @@ pub(crate) fn invalid(what: impl Into<String>, fix: impl Into<String>) -> Failur
     Failure::new(Code::Invalid, what, fix)
 }
 
+/// What cannot be, if this program is right.
+pub(crate) fn fault(what: impl Into<String>) -> Failure {
+    Failure::new(
+        Code::System,
+        what,
+        "Please report this, with the agent's log.",
+    )
+}
+
 pub(crate) fn not_found(what: &str, name: &str, fix: &str) -> Failure {
     let name = touchkeep_core::text::visible(name);
     Failure::new(Code::NotFound, format!("There is no {what} {name:?}."), fix)
@@ -68,7 +77,7 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         VaultError::NoSecret => "Look at where it is kept: touchkeep show",
         VaultError::Io { .. } => "Check the space and the permissions of that place.",
         VaultError::Encrypt(_) => "Try again. If it stays so, please report it.",
-        _ => "",
+        _ => "Look at: touchkeep doctor",
     };
     Failure::new(
         error.code(),
@@ -129,10 +138,19 @@ pub(crate) fn read_log(error: &ReadError) -> Failure {
 }
 
 pub(crate) fn verify_log(error: &VerifyError) -> Failure {
+    let fix = match error {
+        VerifyError::NotFound(_) => {
+            "Name the file of a log, or unlock the vault of this machine once: touchkeep unlock"
+        }
+        VerifyError::TooNew { .. } => "Update Touchkeep.",
+        _ => {
+            "Keep the file as it is. Check its permissions and its disk; what SQLite itself says: sqlite3 FILE 'pragma integrity_check'"
+        }
+    };
     Failure::new(
         error.code(),
         format!("{}.", capital(&error.to_string())),
-        "",
+        fix,
     )
 }
 

@@ -16,8 +16,8 @@ use serde::Serialize;
 use tokio::sync::{broadcast, oneshot};
 use touchkeep_core::{Clock, Code, PromptId, SystemClock};
 use touchkeep_wire::{
-    Answer, CHANGED, Changed, Failure, Notification, PROMPT_CLOSE, PROMPT_OPEN, Prompt,
-    PromptClosed, Question, Resting, Scope, SecretText, rpc::Version2,
+    Answer, CHANGED, Changed, Failure, Notification, PROMPT_CLOSE, PROMPT_OPEN, PROMPT_WENT,
+    Prompt, PromptClosed, PromptWent, Question, Resting, Scope, SecretText, rpc::Version2,
 };
 
 use self::{news::Often, patience::Patience};
@@ -125,19 +125,28 @@ impl Prompts {
 
     /// Asks, and waits for the first answer until `within` is over.
     pub(crate) async fn ask(&self, question: Question, within: Duration) -> Reply {
+        self.asked(question, within).await.0
+    }
+
+    /// The same, with the question's id, for whoever says later how it went: see [`Self::went`].
+    pub(crate) async fn asked(
+        &self,
+        question: Question,
+        within: Duration,
+    ) -> (Reply, Option<PromptId>) {
         let nobody = self.0.front_ends.load(Ordering::SeqCst) == 0;
         if nobody && UNATTENDED.try_with(|()| ()).is_ok() {
-            return Reply::Absent;
+            return (Reply::Absent, None);
         }
         let asker = asker(&question);
         if let Some(left) = asker
             .as_deref()
             .and_then(|asker| self.0.patience.rest(asker))
         {
-            return Reply::Resting(left);
+            return (Reply::Resting(left), None);
         }
         let Some((mut closing, answer)) = self.open(question, within) else {
-            return Reply::TooMany;
+            return (Reply::TooMany, None);
         };
         let (reply, outcome) = match tokio::time::timeout(within, answer).await {
             Ok(Ok(Answer::Approve { digest })) => (Reply::Approved(digest), "approved"),
@@ -155,7 +164,12 @@ impl Prompts {
                 .patience
                 .ended(asker, !matches!(reply, Reply::TimedOut));
         }
-        reply
+        (reply, Some(closing.id))
+    }
+
+    /// Tells front ends how it went with what a question allowed: the code where it was not done, and a sentence.
+    pub(crate) fn went(&self, prompt: PromptId, code: Option<Code>, what: String) {
+        self.tell(PROMPT_WENT, &PromptWent { prompt, code, what });
     }
 
     /// Shows that a device waits.
@@ -334,7 +348,7 @@ fn closed() -> Failure {
     Failure::new(
         Code::NotFound,
         "This question is closed: it was answered, or its time is over.",
-        "",
+        "Nothing has to be done. Whoever asked may ask again.",
     )
 }
 

@@ -1,4 +1,4 @@
-//! What happens by itself: locks for idleness and for a card that was taken away, PINs forgotten with their card, checkpoints,
+//! What happens by itself: locks for idleness and for a device that was taken away, PINs forgotten with their card, checkpoints,
 //! reminders.
 
 mod removal;
@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use self::removal::{Removal, card_of};
+use self::removal::{Removal, opener_of};
 use crate::{
     agent::{Agent, stopped},
     calls::remind,
@@ -79,6 +79,8 @@ pub(crate) async fn run(agent: Arc<Agent>) {
         let Some(open) = current.peek() else {
             // The next unlock looks at once.
             reminded_at = None;
+            removal = Removal::default();
+            agent.watching().sees_tokens(None);
             continue;
         };
         if Duration::from_millis(open.idle_ms()) >= agent.config().idle_lock() {
@@ -90,18 +92,22 @@ pub(crate) async fn run(agent: Arc<Agent>) {
             continue;
         }
         removal.is_of(&open);
-        let serial = card_of(&current, &open).filter(|_| agent.config().lock.removal);
+        let opener = opener_of(&current, &open).filter(|_| agent.config().lock.removal);
         drop(open);
-        if let Some(serial) = serial
-            && removal.is_seen(serial).await
+        let devices = agent.devices();
+        if let Some(opener) = &opener
+            && removal.is_seen(opener, devices).await
         {
-            tracing::info!("the card that unlocked the vault was taken away, so it is locked");
+            tracing::info!("the device that unlocked the vault was taken away, so it is locked");
             if let Err(failure) = lock_because(&agent, Because::Removal).await {
                 tracing::error!(what = failure.what, "the vault was not locked");
             }
             continue;
         }
-        removal.forget_pins(&current, agent.devices(), serial).await;
+        removal
+            .forget_pins(&current, devices, opener.as_ref())
+            .await;
+        agent.watching().sees_tokens(removal.unseen());
         let unsigned = current.log().map_or(0, |log| {
             let signed = log.last_checkpoint().ok().flatten();
             log.head()

@@ -340,7 +340,11 @@ async fn a_window_that_shows_what_changes_keeps_no_vault_open() {
     let used_until = Instant::now() + Duration::from_secs(4);
     while Instant::now() < used_until {
         let filter = ItemFilter::default();
-        client.call(FindItems { filter }).await.expect("it is used");
+        let call = FindItems {
+            filter,
+            after: None,
+        };
+        client.call(call).await.expect("it is used");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     // As the desktop does at each news.

@@ -89,7 +89,11 @@ impl ConnectError {
                 format!("{self}."),
                 "Stop the agent and start it again: touchkeep agent stop",
             ),
-            Self::Io(_) => Failure::new(Code::System, format!("{self}."), ""),
+            Self::Io(_) => Failure::new(
+                Code::System,
+                format!("{self}."),
+                "Look at the agent and its runtime folder: touchkeep doctor",
+            ),
         }
     }
 }

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use touchkeep_core::PromptId;
 use touchkeep_wire::{
     Answer, AnswerPrompt, CHANGED, Changed, MAX_FRONT_END_FRAME_BYTES, Notification, PROMPT_CLOSE,
-    PROMPT_OPEN, Prompt, PromptClosed,
+    PROMPT_OPEN, PROMPT_WENT, Prompt, PromptClosed, PromptWent,
 };
 
 use crate::connection::{CallError, ConnectError, Connection};
@@ -19,6 +19,8 @@ pub enum Event {
     Open(Box<Prompt>),
     /// A question is closed, answered by whomever.
     Close(PromptClosed),
+    /// How it went with what a question allowed.
+    Went(PromptWent),
     /// Something that is shown has changed.
     Changed(Changed),
 }
@@ -95,6 +97,7 @@ fn read(notification: &Notification) -> Option<Event> {
             .ok()
             .map(|prompt| Event::Open(Box::new(prompt))),
         PROMPT_CLOSE => serde_json::from_str(params).ok().map(Event::Close),
+        PROMPT_WENT => serde_json::from_str(params).ok().map(Event::Went),
         CHANGED => serde_json::from_str(params).ok().map(Event::Changed),
         _ => None,
     }

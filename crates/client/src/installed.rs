@@ -28,7 +28,8 @@ pub fn agent_program() -> Result<PathBuf, Failure> {
 pub fn beside(name: &str) -> Result<PathBuf, Failure> {
     let own = std::env::current_exe().map_err(|error| {
         let what = format!("cannot find this program's own file: {error}");
-        Failure::new(Code::System, what, "")
+        let fix = "Check that /proc is mounted and may be read.";
+        Failure::new(Code::System, what, fix)
     })?;
     beside_of(&own, name)
 }

@@ -23,13 +23,34 @@ pub fn holders() -> Vec<Holder> {
         .filter(|pid| fs::metadata(format!("/proc/{pid}")).is_ok_and(|data| data.uid() == uid))
         .filter(|pid| has_the_library(*pid) && service_of(*pid) == service)
         .filter_map(|pid| {
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-            let name = touchkeep_core::text::visible(name.trim_end());
+            let name = touchkeep_core::text::visible(&name_of(pid)?);
             Some(Holder { name, pid })
         })
         .collect();
     holders.sort_by_key(|holder| (remedy(&holder.name).is_none(), holder.pid));
     holders
+}
+
+/// Bytes of a name that the system keeps.
+const KEPT: usize = 15;
+
+// A name that the system may have cut is looked for in whole: it is that of the program, or of the script that it runs.
+fn name_of(pid: u32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    let name = name.trim_end_matches('\n');
+    if name.len() < KEPT {
+        return Some(name.to_owned());
+    }
+    let program = fs::read_link(format!("/proc/{pid}/exe"));
+    let program = program.map(|path| path.to_string_lossy().into_owned());
+    let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let arguments = arguments.split(|byte| *byte == 0).take(2);
+    let arguments = arguments.map(|argument| String::from_utf8_lossy(argument).into_owned());
+    let whole = program.into_iter().chain(arguments).find_map(|path| {
+        let last = path.trim_end_matches(" (deleted)").rsplit('/').next()?;
+        last.starts_with(name).then(|| last.to_owned())
+    });
+    Some(whole.unwrap_or_else(|| name.to_owned()))
 }
 
 fn has_the_library(pid: u32) -> bool {
@@ -106,6 +127,25 @@ mod tests {
             name: name.into(),
             pid: 1,
         }
+    }
+
+    #[test]
+    fn a_name_that_the_system_cuts_is_said_in_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a-name-of-more-than-fifteen");
+        fs::copy("/bin/sleep", &path).unwrap();
+        let mut child = process::Command::new(&path).arg("60").spawn().unwrap();
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        // Until it has become that program it is still this one.
+        let mut name = String::new();
+        while name != "a-name-of-more-than-fifteen" && std::time::Instant::now() < until {
+            name = name_of(child.id()).unwrap_or_default();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(name, "a-name-of-more-than-fifteen");
+        let own = fs::read_to_string("/proc/self/comm").unwrap();
+        assert!(name_of(process::id()).unwrap().starts_with(own.trim_end()));
     }
 
     #[test]

@@ -83,6 +83,23 @@ pub fn is_still(presence: &Presence) -> Result<bool, DeviceError> {
     Ok(comings(&context, &presence.reader)? == Some(presence.comings))
 }
 
+/// The pcscd that runs: another one, or one that was started anew, is not it.
+pub struct Service(Context);
+
+impl Service {
+    /// That of this moment; none where none answers.
+    #[must_use]
+    pub fn now() -> Option<Self> {
+        Context::establish(Scope::System).ok().map(Self)
+    }
+
+    /// Whether it still runs.
+    #[must_use]
+    pub fn still_runs(&self) -> bool {
+        self.0.is_valid().is_ok()
+    }
+}
+
 // How often cards came and went, where one is in.
 fn comings(context: &Context, reader: &CString) -> Result<Option<u32>, DeviceError> {
     let mut states = [ReaderState::new(reader.as_c_str(), State::UNAWARE)];

@@ -59,6 +59,26 @@ impl Host {
         }
     }
 
+    /// The way to the same module by another child, which loads what this one's did.
+    pub(crate) fn again(&self) -> Self {
+        let module = ModuleFile {
+            sha256: self.module.sha256.or(self.loaded),
+            ..self.module.clone()
+        };
+        Self::new(self.launch.clone(), module)
+    }
+
+    /// Whether a child answers already.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.running = self.running.take().and_then(Running::alive);
+        self.running.is_some()
+    }
+
+    /// Ends the child; the next question starts another.
+    pub(crate) fn end(&mut self) {
+        self.running = None;
+    }
+
     /// What was loaded.
     pub(crate) const fn loaded(&self) -> Option<ModuleHash> {
         self.loaded

@@ -89,6 +89,30 @@ fn inherited() -> io::Result<Vec<RawFd>> {
     Ok(numbers)
 }
 
+/// Whether what was loaded since has a socket open.
+pub(crate) fn has_socket() -> bool {
+    let open = fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut open = open.filter(|entry| {
+        // The three came with the process; standard error is often the journal's socket.
+        let number = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        number.is_some_and(|number: RawFd| number > 2)
+    });
+    open.any(|entry| {
+        fs::read_link(entry.path()).is_ok_and(|target| {
+            target
+                .as_os_str()
+                .as_encoded_bytes()
+                .starts_with(b"socket:")
+        })
+    })
+}
+
 // Never more than what is allowed already.
 fn limit(what: Resource, most: u64) -> io::Result<()> {
     let now = rustix::process::getrlimit(what);

@@ -18,6 +18,7 @@ use crate::{
     child::{Host, Launch},
     keys::LABEL_PREFIX,
     module::{ModuleFile, ModuleHash},
+    watch::Watch,
     wire::{
         How, Kind, Login, MAX_BODY_BYTES, Reply, Request, Standing, Token, TokenChoice, TokenKey,
         Tries, Use, Wanted,
@@ -169,6 +170,12 @@ impl Pkcs11Device {
             (Reply::Kinds(kinds), _) => Ok(kinds.into_iter().map(algorithm_of).collect()),
             _ => Err(confused()),
         }
+    }
+
+    /// What looks whether this token is still there, by a child of its own.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch::new(self.host.again(), self.choice.clone())
     }
 
     fn standing(&mut self) -> Result<Standing, DeviceError> {

@@ -104,6 +104,7 @@ fn answer(
         Request::Tokens => Reply::Tokens(module.tokens()?),
         Request::Keys(wanted) => Reply::Keys(module.keys(&wanted)?),
         Request::Standing(token) => Reply::Standing(module.standing(&token)?),
+        Request::Presence(token) => Reply::Presence(module.presence(&token)?),
         Request::Login(token, login) => {
             module.within(Entry::new(&token, login, pin), |_, _| Ok(()))?;
             Reply::Done

@@ -13,7 +13,7 @@
 //! whoever has the PIN has them for the session. An RSA key can be made to ask for the PIN each time.
 //!
 //! Read in this order: [`module`], `wire`, `token`, `session`, `keys`, `operate`, `raw` (all `unsafe`), `confine`, [`host`], `pipe`, `child`,
-//! [`device`], `enrol`, `mac`.
+//! [`device`], `enrol`, [`watch`].
 
 #![cfg_attr(
     test,
@@ -39,9 +39,11 @@ mod pipe;
 mod raw;
 mod session;
 mod token;
+pub mod watch;
 mod wire;
 
 pub use child::Launch;
 pub use device::{NamedKey, Options, Pkcs11Device, tokens};
 pub use module::{ModuleFile, ModuleHash};
+pub use watch::{Seen, Watch};
 pub use wire::{Token, TokenChoice};

@@ -8,11 +8,11 @@ use cryptoki::{
 };
 
 use crate::{
-    keys,
+    confine, keys,
     module::{Image, ModuleHash},
     raw::{self, Raw},
     session::Opened,
-    wire::{Failure, Kind, Standing, Token, TokenChoice, TokenKey, Tries, Wanted},
+    wire::{Failure, Kind, Presence, Standing, Token, TokenChoice, TokenKey, Tries, Wanted},
 };
 
 /// A loaded and initialised module, and the one session that may be kept.
@@ -91,6 +91,27 @@ impl Module {
             removable: place.removable_device(),
             logged_in: kept.is_some_and(|kept| kept.is_logged_in().unwrap_or(false)),
         })
+    }
+
+    /// Whether the token is there. What another token has is no error of this one; where this one may be the token that cannot be
+    /// asked, nobody knows.
+    pub(crate) fn presence(&self, choice: &TokenChoice) -> Result<Presence, Failure> {
+        let mut unknown = None;
+        let mut there = false;
+        for slot in self.context.get_slots_with_token().map_err(failed)? {
+            match self.context.get_token_info(slot).map_err(failed) {
+                Ok(info) => there |= described(&info).choice == *choice,
+                Err(Failure::NoToken) => {}
+                Err(failure) => unknown = Some(failure),
+            }
+        }
+        match unknown {
+            Some(failure) if !there => Err(failure),
+            _ => Ok(Presence {
+                there,
+                by_socket: confine::has_socket(),
+            }),
+        }
     }
 
     /// Which kinds of keys the token says that it makes (secrets: stores) and signs with. It does not say on which curves.

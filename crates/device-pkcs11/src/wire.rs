@@ -45,6 +45,8 @@ pub(crate) enum Request {
     Keys(Wanted),
     /// What is known of the PIN and the session.
     Standing(TokenChoice),
+    /// Whether the token is there.
+    Presence(TokenChoice),
     /// Logs in for what is asked next.
     Login(TokenChoice, Login),
     /// Ends the session that is kept.
@@ -168,6 +170,7 @@ pub(crate) enum Reply {
     Tokens(Vec<Token>),
     Keys(Vec<TokenKey>),
     Standing(Standing),
+    Presence(Presence),
     /// What was asked for is the body.
     Body,
     /// The body was decrypted; its padding is still on.
@@ -188,6 +191,14 @@ pub(crate) struct Standing {
     pub(crate) removable: bool,
     /// A session is kept and logged in.
     pub(crate) logged_in: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Presence {
+    pub(crate) there: bool,
+    /// The module talks to somebody over a socket: pcscd, a connector.
+    pub(crate) by_socket: bool,
 }
 
 /// PKCS#11 does not count tries; it says when they run out.

@@ -26,7 +26,7 @@ use touchkeep_device::{
     Algorithm, Auth, Device, DeviceError, HandedKey, KeyRef, Provision, Purpose, SignatureScheme,
     TouchPolicy, conformance,
 };
-use touchkeep_device_pkcs11::{Launch, ModuleFile, NamedKey, Options, Pkcs11Device, tokens};
+use touchkeep_device_pkcs11::{Launch, ModuleFile, NamedKey, Options, Pkcs11Device, Seen, tokens};
 
 /// The module of that name below /usr/lib, in whichever architecture's folder it is.
 fn module(name: &str, package: &str) -> PathBuf {
@@ -258,13 +258,17 @@ impl Card {
         Pkcs11Device::spawn(launch, module, found[0].choice.clone(), options).unwrap()
     }
 
-    /// How often a PIN was presented, and tries that are left, as the card counts them.
-    fn verified(&self) -> (u64, u64) {
+    fn ask(&self, what: &str) -> serde_json::Value {
         let mut stream = UnixStream::connect(self.dir.path().join("card.sock")).unwrap();
-        writeln!(stream, r#"{{"do":"state"}}"#).unwrap();
+        writeln!(stream, "{what}").unwrap();
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).unwrap();
-        let state: serde_json::Value = serde_json::from_str(&line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// How often a PIN was presented, and tries that are left, as the card counts them.
+    fn verified(&self) -> (u64, u64) {
+        let state = self.ask(r#"{"do":"state"}"#);
         let number = |name: &str| state[name].as_u64().unwrap();
         (number("verify_count"), number("pin_tries"))
     }
@@ -378,6 +382,29 @@ fn opensc_conforms_for_what_it_can_over_a_piv_card() {
         matches!(signed, Err(DeviceError::Unsupported(_))),
         "{signed:?}"
     );
+}
+
+#[test]
+fn a_card_that_is_pulled_is_seen_to_go_and_looks_send_it_no_pin() {
+    let card = Card::new();
+    for (name, package) in [
+        ("opensc-pkcs11.so", "opensc-pkcs11"),
+        ("libykcs11.so", "ykcs11"),
+    ] {
+        let mut watch = card.open(module(name, package), Vec::new()).watch();
+        let before = card.verified();
+        for _ in 0..5 {
+            assert_eq!(watch.look().unwrap(), Seen::There, "{name}");
+        }
+        assert!(watch.is_by_socket(), "{name}");
+        for _ in 0..2 {
+            card.ask(r#"{"do":"remove"}"#);
+            assert_eq!(watch.look().unwrap(), Seen::Gone, "{name}");
+            card.ask(r#"{"do":"insert"}"#);
+            assert_eq!(watch.look().unwrap(), Seen::There, "{name}");
+        }
+        assert_eq!(card.verified(), before, "{name}");
+    }
 }
 
 /// A TPM in software of the test's own, and the token that tpm2-pkcs11 makes of it.

@@ -37,6 +37,6 @@ pub use pipeline::{
 };
 pub use ports::{
     Answer, Answering, Approver, Consent, DeviceJob, HistorySource, KeyHandle, Keys, Named,
-    Question, Signer, Standing, Upstream,
+    Question, Signer, Standing, Upstream, Went,
 };
 pub use repeats::Again;

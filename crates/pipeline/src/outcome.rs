@@ -7,7 +7,10 @@ use touchkeep_audit::{Decision, Event, Log, Seq};
 use touchkeep_core::text::visible;
 use touchkeep_venue::{Answered, Meaning, answered};
 
-use crate::{KeyHandle, Keys, pipeline::was_written};
+use crate::{
+    KeyHandle, Keys, Went,
+    pipeline::{Fate, was_written},
+};
 
 /// The outcome of a request that the venue has answered, not written yet. [`Outcome::heard`] writes it with what the venue
 /// says; dropped, it is written by the status alone.
@@ -24,6 +27,7 @@ pub(crate) struct Left {
     pub(crate) event: Event,
     pub(crate) venue: String,
     pub(crate) status: u16,
+    pub(crate) fate: Fate,
 }
 
 impl Outcome {
@@ -65,6 +69,10 @@ impl Left {
             self.keys.nonce_refused(&self.key, &self.venue);
         }
         let mut event = said_of(self.event, &said);
+        self.fate.is(Went::Answered {
+            decision: event.decision,
+            text: event.text.clone(),
+        });
         event.venue_status = Some(self.status);
         let intent = self.intent;
         let told = move |written| was_written(intent, written);

@@ -18,7 +18,7 @@ use touchkeep_venue::{Decoded, Outgoing, Private, Request, Unreadable, Venue, ve
 
 use crate::{
     Answer, Approver, HistorySource, KeyError, KeyHandle, Keys, Named, NotDone, NotSigned,
-    Question, SendError, Upstream,
+    Question, SendError, Upstream, Went,
     book::Book,
     kept::Kept,
     outcome::{Left, Outcome},
@@ -121,6 +121,49 @@ struct Read {
     // The address behind a name.
     named: Option<Named>,
     lasts: Lasts,
+    fate: Fate,
+}
+
+impl Read {
+    // The end of one that is not signed.
+    fn ends(self, why: NotSigned) -> NotSigned {
+        self.fate.is(Went::not_signed(&why));
+        why
+    }
+}
+
+// Says how a request went, once, wherever it ends.
+pub(crate) struct Fate {
+    approver: Arc<dyn Approver>,
+    request: RequestId,
+    said: bool,
+}
+
+impl Fate {
+    fn of<U: Upstream>(parts: &Parts<U>, request: RequestId) -> Self {
+        Self {
+            approver: Arc::clone(&parts.approver),
+            request,
+            said: false,
+        }
+    }
+
+    pub(crate) fn is(mut self, went: Went) {
+        self.said = true;
+        self.approver.went(self.request, &went);
+    }
+}
+
+impl Drop for Fate {
+    fn drop(&mut self) {
+        if !self.said {
+            let went = Went::NotSigned {
+                code: Code::Unreachable,
+                why: "the client went away before that".to_owned(),
+            };
+            self.approver.went(self.request, &went);
+        }
+    }
 }
 
 // Says that a request is over, wherever it ends.
@@ -218,6 +261,7 @@ impl<U: Upstream> Pipeline<U> {
             keys: Arc::clone(&self.0.keys),
             request: incoming.request,
         };
+        let fate = Fate::of(&self.0, incoming.request);
         let mut read = Read {
             incoming,
             venue,
@@ -226,9 +270,15 @@ impl<U: Upstream> Pipeline<U> {
             again: None,
             named: None,
             lasts,
+            fate,
         };
-        self.looks_up(&mut read).await?;
-        let (allowed, tell) = self.allowed(&mut read).await?;
+        if let Err(why) = self.looks_up(&mut read).await {
+            return Err(read.ends(why).into());
+        }
+        let (allowed, tell) = match self.allowed(&mut read).await {
+            Ok(allowed) => allowed,
+            Err(why) => return Err(read.ends(why).into()),
+        };
         self.carried_out(allowed, read, tell).await
     }
 
@@ -445,8 +495,10 @@ impl<U: Upstream> Parts<U> {
         tell: Option<Question>,
     ) -> Result<Done<U::Response>, NotDone> {
         let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
-        let recording = self.log.recording_intent(allowed, &intent);
-        let recorded = recording.await.map_err(NotSigned::from)?;
+        let recorded = match self.log.recording_intent(allowed, &intent).await {
+            Ok(recorded) => recorded,
+            Err(why) => return Err(read.ends(why.into()).into()),
+        };
         let seq = recorded.seq();
         let Read {
             venue,
@@ -454,6 +506,7 @@ impl<U: Upstream> Parts<U> {
             key,
             incoming,
             lasts,
+            fate,
             again: _,
             named: _,
         } = read;
@@ -474,6 +527,7 @@ impl<U: Upstream> Parts<U> {
                 let event = Event::new(Kind::Outcome, unsigned(&why));
                 let event = event.text(format!("not signed: {why}"));
                 self.outcome(seq, event, &incoming, &key).await;
+                fate.is(Went::not_signed(&why));
                 return Err(why.into());
             }
         };
@@ -493,6 +547,7 @@ impl<U: Upstream> Parts<U> {
                     intent: seq,
                     venue: incoming.venue,
                     status: U::status(&response),
+                    fate,
                 });
                 Ok(Done {
                     response,
@@ -501,12 +556,16 @@ impl<U: Upstream> Parts<U> {
                 })
             }
             Err(why) => {
-                let decision = match why {
-                    SendError::NotSent(_) | SendError::NotTaken(_) => Decision::Failed,
-                    SendError::Unknown(_) => Decision::Unknown,
+                let text = visible(&why.to_string());
+                let (decision, went) = match why {
+                    SendError::NotSent(_) | SendError::NotTaken(_) => {
+                        (Decision::Failed, Went::NotSent(text.clone()))
+                    }
+                    SendError::Unknown(_) => (Decision::Unknown, Went::Unanswered(text.clone())),
                 };
-                let event = Event::new(Kind::Outcome, decision).text(visible(&why.to_string()));
+                let event = Event::new(Kind::Outcome, decision).text(text);
                 self.outcome(seq, event, &incoming, &key).await;
+                fate.is(went);
                 Err(why.into())
             }
         }

@@ -2,12 +2,13 @@
 
 use std::pin::Pin;
 
-use touchkeep_core::{ApiSecret, DeviceId, Id, ItemId, RequestId, UnixMillis};
+use touchkeep_audit::Decision;
+use touchkeep_core::{ApiSecret, Code, DeviceId, Id, ItemId, RequestId, UnixMillis};
 use touchkeep_device::{Auth, Device, DeviceError, KeyInfo};
 use touchkeep_policy::{ApprovedBy, Doubt, Limit, Need, Past};
 use touchkeep_venue::{KeyClass, Operation, Outgoing, Scheme};
 
-use crate::{Again, Client, KeyError, SendError};
+use crate::{Again, Client, KeyError, NotSigned, SendError};
 
 /// What a port answers, later.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -135,6 +136,40 @@ pub enum Answer {
     Nobody,
 }
 
+/// How a request went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Went {
+    /// Nothing was signed.
+    NotSigned {
+        /// The stable code.
+        code: Code,
+        /// Why not.
+        why: String,
+    },
+    /// It was signed, and the venue does not have it: why.
+    NotSent(String),
+    /// It was signed and sent, and no answer came: why.
+    Unanswered(String),
+    /// It was signed and sent, and the venue answered.
+    Answered {
+        /// What the answer means: done, failed, or not known by the venue itself.
+        decision: Decision,
+        /// What the log says of it; empty where it is done and there is nothing to say.
+        text: String,
+    },
+    /// A login was signed, and handed over.
+    LoggedIn,
+}
+
+impl Went {
+    pub(crate) fn not_signed(why: &NotSigned) -> Self {
+        Self::NotSigned {
+            code: why.code(),
+            why: why.to_string(),
+        }
+    }
+}
+
 /// What a person did at a device for one request, beside the use of the key itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consent {
@@ -241,6 +276,9 @@ pub trait Approver: Send + Sync {
 
     /// Tells a person what a rule let through.
     fn tell(&self, question: &Question);
+
+    /// How a request went in the end: said once of each that was read and had a key, whether a person was asked or not.
+    fn went(&self, _: RequestId, _: &Went) {}
 
     /// What the venue kept under a name when money was last sent there with this key: the detail [`crate::SAVED_ADDRESS`] of
     /// that row. None where it never was, as far as is known.

@@ -17,7 +17,11 @@ use touchkeep_client::{
 use touchkeep_core::Code;
 use touchkeep_wire::{Call, Failure};
 
-use crate::{NAME, args::Global};
+use crate::{
+    NAME,
+    args::Global,
+    output::{Output, Style},
+};
 
 /// After this long without an answer, a person is being asked something: then this terminal is one of those who can answer.
 const ASKED: Duration = Duration::from_millis(40);
@@ -26,21 +30,49 @@ const ASKED: Duration = Duration::from_millis(40);
 /// ends.
 pub const ANSWER: &str = "answer-for-parent";
 
-/// Makes one call and no other.
+/// How [`ANSWER`] ends where a PIN or passphrase was typed there.
+pub const TYPED: u8 = 10;
+
+/// How often one may be typed for a call: see `session` of the large program.
+const TRIES: u8 = 3;
+
+/// Makes one call and no other; the same again where a PIN or passphrase that was typed at this terminal was wrong.
 ///
 /// # Errors
 /// What happened, and what to do.
 pub fn call_once<C: Call>(call: &C, global: Global) -> Result<C::Result, Failure> {
-    let paths = paths()?;
-    let meanwhile = RefCell::new(None);
-    let ask = || {
-        let slow = || {
-            if !global.no_interaction {
-                *meanwhile.borrow_mut() = Meanwhile::begin();
+    let mut left = TRIES;
+    loop {
+        left = left.saturating_sub(1);
+        match attempt(call, global) {
+            (Err(wrong), true)
+                if left > 0 && matches!(wrong.code, Code::WrongPin | Code::WrongPassphrase) =>
+            {
+                let output = Output::new(false);
+                let who = output.err(Style::Bad, "touchkeep:");
+                output.say(&format!("{who} {}", wrong.what));
             }
-        };
-        blocking::ask(&paths.agent_socket(), NAME, call, ASKED, slow)
+            (done, _) => return done,
+        }
+    }
+}
+
+// What came of it, and whether a secret was typed here for it.
+fn attempt<C: Call>(call: &C, global: Global) -> (Result<C::Result, Failure>, bool) {
+    let meanwhile = RefCell::new(None);
+    let slow = || {
+        if !global.no_interaction {
+            *meanwhile.borrow_mut() = Meanwhile::begin();
+        }
     };
+    let answer = asked(call, slow);
+    let typed = meanwhile.into_inner().is_some_and(Meanwhile::end);
+    (answer, typed)
+}
+
+fn asked<C: Call>(call: &C, slow: impl Fn()) -> Result<C::Result, Failure> {
+    let paths = paths()?;
+    let ask = || blocking::ask(&paths.agent_socket(), NAME, call, ASKED, &slow);
     let answer = match ask() {
         Err(AskError::Connect(ConnectError::NotRunning)) => {
             let program = installed::agent_program()?;
@@ -49,11 +81,14 @@ pub fn call_once<C: Call>(call: &C, global: Global) -> Result<C::Result, Failure
         }
         answer => answer,
     };
-    drop(meanwhile);
     answer.map_err(|error| match error {
         AskError::Connect(error) => error.failure(),
         AskError::Call(error) => error.failure(),
-        _ => Failure::new(Code::Unreachable, format!("{error}."), ""),
+        _ => Failure::new(
+            Code::Unreachable,
+            format!("{error}."),
+            "Look at the agent: touchkeep status",
+        ),
     })
 }
 
@@ -71,8 +106,8 @@ pub fn paths() -> Result<Paths, Failure> {
     })
 }
 
-// Questions on the terminal, in a process beside. Dropping it takes them back and waits until the terminal is as it was; the
-// end of this process takes them back, too.
+// Questions on the terminal, in a process beside. Its end takes them back and waits until the terminal is as it was; the end of
+// this process takes them back, too.
 struct Meanwhile(Child);
 
 impl Meanwhile {
@@ -86,11 +121,11 @@ impl Meanwhile {
             .spawn();
         answering.ok().map(Self)
     }
-}
 
-impl Drop for Meanwhile {
-    fn drop(&mut self) {
+    // Whether a PIN or passphrase was typed there.
+    fn end(mut self) -> bool {
         drop(self.0.stdin.take());
-        let _ended = self.0.wait();
+        let ended = self.0.wait();
+        ended.is_ok_and(|status| status.code() == Some(i32::from(TYPED)))
     }
 }

@@ -15,6 +15,7 @@ use touchkeep_wire::{Failure, Purpose, wiped};
 use crate::{
     Done,
     args::{Credential, Docker, Git, Global},
+    unwritable,
     values::{Values, write_out},
 };
 
@@ -84,7 +85,7 @@ fn git(args: &Git, global: Global) -> Done {
             return Err(Failure::new(
                 Code::Invalid,
                 format!("the {name} has a line break in it, which git cannot take"),
-                "",
+                "Store it without: touchkeep edit ITEM --secret, or --set username=NAME",
             ));
         }
         // EXPOSE: to git, for the host that it was named for.
@@ -201,15 +202,14 @@ fn question() -> Result<zeroize::Zeroizing<String>, Failure> {
         Failure::new(
             Code::Invalid,
             format!("cannot read the question: {error}"),
-            "",
+            "It is asked by git or docker on standard input, in UTF-8 and of at most 64 KiB.",
         )
     })?;
     Ok(text)
 }
 
 fn print_json(answer: &Value) -> Done {
-    let unwritable = |_| Failure::new(Code::System, "the answer cannot be written as JSON", "");
-    let mut text = wiped::to_json(answer).map_err(unwritable)?;
+    let mut text = wiped::to_json(answer).map_err(|_| unwritable())?;
     wiped::reserve(&mut text, 1);
     text.push(b'\n');
     write_out(&text)?;

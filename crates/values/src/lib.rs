@@ -59,6 +59,15 @@ pub fn perform(verb: Values, global: Global, output: Output) -> Done {
     }
 }
 
+/// What cannot be, if this program is right.
+fn unwritable() -> Failure {
+    Failure::new(
+        Code::System,
+        "the answer cannot be written as JSON",
+        "Leave --json out, and please report this.",
+    )
+}
+
 /// Values and PINs go through this process: no core dump of it, and no look into it by other programs of the user.
 ///
 /// # Errors
@@ -67,6 +76,7 @@ pub fn hide_memory() -> Result<(), Failure> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| {
         let what =
             format!("the operating system does not let this program protect its memory: {error}");
-        Failure::new(Code::System, what, "")
+        let fix = "Look for a sandbox that forbids prctl(2), and allow it there: without it other programs could read values.";
+        Failure::new(Code::System, what, fix)
     })
 }

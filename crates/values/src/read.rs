@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::{
     Done,
     args::{Global, Inject, Read},
+    unwritable,
     values::{Values, is_terminal, may_write, write_out, write_private},
 };
 
@@ -35,9 +36,8 @@ pub(crate) fn read(args: &Read, global: Global) -> Done {
     let mut text = Zeroizing::new(Vec::with_capacity(value.len() + 64));
     if global.json {
         text = wiped::to_json(&serde_json::json!({ "reference": args.reference }))
-            .map_err(|_| Failure::new(Code::System, "the answer cannot be written as JSON", ""))?;
-        let value = wiped::to_json(value)
-            .map_err(|_| Failure::new(Code::System, "the answer cannot be written as JSON", ""))?;
+            .map_err(|_| unwritable())?;
+        let value = wiped::to_json(value).map_err(|_| unwritable())?;
         wiped::reserve(&mut text, value.len() + 16);
         text.pop();
         text.extend_from_slice(b",\"value\":");

@@ -54,7 +54,7 @@ pub(crate) fn be_the_monitor(args: &RunMonitor) -> Done {
             Failure::new(
                 Code::System,
                 format!("cannot watch the program: {error}"),
-                "",
+                "Run it without a terminal of its own: add --no-mask",
             )
         })
 }
@@ -96,8 +96,10 @@ fn prepare(args: Run, global: Global, output: Output) -> Result<Prepared, Failur
         Forms::Encoded
     };
     let patterns = Patterns::new(secrets.iter().copied(), forms);
-    let mut program = Program::new(args.command)
-        .ok_or_else(|| Failure::new(Code::Invalid, "there is no program to run", ""))?;
+    let mut program = Program::new(args.command).ok_or_else(|| {
+        let fix = "Name one after --, as in: touchkeep run -- ./bot";
+        Failure::new(Code::Invalid, "there is no program to run", fix)
+    })?;
     set_all(
         &mut program,
         variables,

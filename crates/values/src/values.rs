@@ -59,7 +59,10 @@ impl Values {
 
     pub(crate) fn of(&self, reference: &str) -> Result<&ReadValue, Failure> {
         let value = self.by_reference.get(reference);
-        value.ok_or_else(|| Failure::new(Code::NotFound, format!("no value for {reference}"), ""))
+        value.ok_or_else(|| {
+            let fix = "Look at what the item has: touchkeep show ITEM";
+            Failure::new(Code::NotFound, format!("no value for {reference}"), fix)
+        })
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &ReadValue> {

@@ -2,7 +2,7 @@
 //! and `prompt.close` tells the others. No answer by the deadline is a refusal.
 
 use serde::{Deserialize, Serialize};
-use touchkeep_core::{PromptId, UnixMillis};
+use touchkeep_core::{Code, PromptId, UnixMillis};
 
 use crate::SecretText;
 
@@ -10,6 +10,8 @@ use crate::SecretText;
 pub const PROMPT_OPEN: &str = "prompt.open";
 /// Notification to front ends: the question is closed ([`PromptClosed`]).
 pub const PROMPT_CLOSE: &str = "prompt.close";
+/// Notification to front ends: how it went with what a question allowed ([`PromptWent`]).
+pub const PROMPT_WENT: &str = "prompt.went";
 /// Notification to front ends: something that they show has changed ([`Changed`]).
 pub const CHANGED: &str = "changed";
 
@@ -216,6 +218,17 @@ pub struct PromptClosed {
     pub prompt: PromptId,
     /// `approved`, `allowed`, `refused`, `answered`, `timed-out`, `done`, `failed`.
     pub outcome: String,
+}
+
+/// How it went with what a person allowed; said once the question is closed, of a yes alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptWent {
+    /// Which.
+    pub prompt: PromptId,
+    /// Why it was not done, or not known to be; none where it was done.
+    pub code: Option<Code>,
+    /// What happened, in a sentence.
+    pub what: String,
 }
 
 /// Something changed; ask again for what you show.

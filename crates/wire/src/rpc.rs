@@ -88,19 +88,17 @@ pub struct Failure {
     pub code: Code,
     /// What happened, in one sentence.
     pub what: String,
-    /// What to do about it; empty where nothing can be done.
+    /// What to do about it. Where nothing can be done, what it means.
     pub fix: String,
 }
 
 impl Failure {
-    /// A failure in a pair of sentences.
+    /// A failure in a pair of sentences, neither of them empty (`tests/pairs.rs`).
     #[must_use]
     pub fn new(code: Code, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            code,
-            what: what.into(),
-            fix: fix.into(),
-        }
+        let (what, fix) = (what.into(), fix.into());
+        debug_assert!(!what.is_empty() && !fix.is_empty(), "no pair: {what:?}");
+        Self { code, what, fix }
     }
 }
 

@@ -53,9 +53,11 @@ pub(crate) async fn refuse(link: State<'_, Link>, prompt: PromptId) -> Result<()
 
 fn why_not(not_yet: NotYet) -> Trouble {
     match not_yet {
-        NotYet::NotShown => {
-            Trouble::ours(Code::NotFound, "This question is not shown any more.", "")
-        }
+        NotYet::NotShown => Trouble::ours(
+            Code::NotFound,
+            "This question is not shown any more.",
+            "Nothing was answered. It closed by itself, or another one is in its place: read that.",
+        ),
         NotYet::TooSoon => Trouble::ours(
             Code::NotPermitted,
             "That was too fast to have been read.",

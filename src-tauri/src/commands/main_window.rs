@@ -31,8 +31,10 @@ pub(crate) async fn start_agent(link: State<'_, Link>) -> Result<(), Trouble> {
 
 #[tauri::command]
 pub(crate) async fn unlock(link: State<'_, Link>) -> Result<(), Trouble> {
+    // The one that the desktop was started for, where it was started for one.
+    let meant = touchkeep_client::vault::meant();
     let call = UnlockVault {
-        path: None,
+        path: meant.map(|path| path.to_string_lossy().into_owned()),
         device: None,
     };
     link.call(call).await.map(|_| ())
@@ -96,7 +98,10 @@ pub(crate) async fn copy_proxy_address(
     app.run_on_main_thread(move || {
         gtk::Clipboard::get(&gtk::gdk::SELECTION_CLIPBOARD).set_text(&address);
     })
-    .map_err(|_| Trouble::ours(Code::System, "The clipboard cannot be reached.", ""))
+    .map_err(|_| {
+        let fix = "Copy the address from: touchkeep status";
+        Trouble::ours(Code::System, "The clipboard cannot be reached.", fix)
+    })
 }
 
 #[tauri::command]

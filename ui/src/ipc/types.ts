@@ -40,7 +40,7 @@ export type Failure = {
 code: Code,
 /** What happened, in one sentence. */
 what: string,
-/** What to do about it; empty where nothing can be done. */
+/** What to do about it. Where nothing can be done, what it means. */
 fix: string, };
 
 /** How things are. */

@@ -135,7 +135,13 @@ fn chosen(vault: &Unlocked, environment: Option<EnvironmentId>) -> impl Iterator
 
 fn exported(vault: &Unlocked, item: &Item) -> Result<touchkeep_import::Exported, Failure> {
     let kind = Word::of(item.kind.word()).ok_or_else(|| {
-        failure::invalid("An item is of a kind that has no place in an export.", "")
+        failure::invalid(
+            format!(
+                "{:?} is of a kind that has no place in an export.",
+                visible(&item.name)
+            ),
+            "Export by environment without it (-e), and read its values one by one: touchkeep read",
+        )
     })?;
     let mut proposal = Proposal::new(&item.name, kind);
     proposal.tags = item.tags.iter().cloned().collect();

@@ -106,7 +106,7 @@ pub fn merge_copies(ours: &Path, theirs: &Path) -> Result<(), Failure> {
         Failure::new(
             Code::Damaged,
             format!("The joined copy cannot be written: {error}."),
-            "",
+            "Nothing was changed. Keep both copies as they are, and please report this.",
         )
     };
     let archive = merged
@@ -122,5 +122,9 @@ fn read(path: &Path) -> Result<Container, Failure> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Code::System, format!("{}: {error}.", path.display()), "")
+    Failure::new(
+        Code::System,
+        format!("{}: {error}.", path.display()),
+        "Check that the file is there, its permissions, and the space of that place.",
+    )
 }

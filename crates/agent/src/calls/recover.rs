@@ -34,8 +34,13 @@ pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<WayBack>, Failure> {
 /// Makes a kit and enrols it. What is on the paper leaves the agent this once.
 pub(crate) async fn make(agent: &Arc<Agent>) -> Result<Kit, Failure> {
     let (current, _) = open_vault(agent)?;
-    let failed =
-        |error: touchkeep_device::DeviceError| Failure::new(Code::System, error.to_string(), "");
+    let failed = |error: touchkeep_device::DeviceError| {
+        Failure::new(
+            Code::System,
+            format!("The kit was not made: {error}."),
+            "Nothing was changed. Restart the agent (touchkeep agent stop) and make it again.",
+        )
+    };
     let kit = RecoveryKit::generate().map_err(failed)?;
     // EXPOSE: the words and lines, to the front end that shows them to a person.
     let words = kit.words().map_err(failed)?;

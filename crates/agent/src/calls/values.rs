@@ -39,22 +39,34 @@ pub(crate) async fn read(
     let (current, open) = open_vault(agent)?;
     let found = find_all(&current, &open, &call.references)?;
     if found.is_empty() {
-        return Err(failure::invalid("No reference was named.", ""));
+        return Err(failure::invalid(
+            "No reference was named.",
+            "Name a value, as in: tk://prod/trade/secret",
+        ));
     }
     let uses: Vec<_> = found.iter().map(Found::as_use).collect();
-    let _admitted = Gate::admit(agent, caller, &uses, call.purpose, !call.no_interaction).await?;
-    let mut values = Vec::with_capacity(found.len());
-    for value in &found {
-        values.push(value.read(agent, &current, &open).await?);
-    }
-    // A lock that came in between has ended everything.
-    if !current.peek().is_some_and(|now| Arc::ptr_eq(&now, &open)) {
-        return Err(failure::locked());
-    }
+    let admitted = Gate::admit(agent, caller, &uses, call.purpose, !call.no_interaction).await?;
+    let values = admitted.went(read_all(agent, (&current, &open), &found).await)?;
     Ok(ReadOut {
         values,
         hints: agent.config().hints,
     })
+}
+
+async fn read_all(
+    agent: &Arc<Agent>,
+    (current, open): (&Arc<Current>, &Arc<Open>),
+    found: &[Found],
+) -> Result<Vec<ReadValue>, Failure> {
+    let mut values = Vec::with_capacity(found.len());
+    for value in found {
+        values.push(value.read(agent, current, open).await?);
+    }
+    // A lock that came in between has ended everything.
+    if !current.peek().is_some_and(|now| Arc::ptr_eq(&now, open)) {
+        return Err(failure::locked());
+    }
+    Ok(values)
 }
 
 /// A value that a reference names.

@@ -104,9 +104,12 @@ pub(crate) async fn verify(
     caller: &Caller,
     call: VerifyWebhook,
 ) -> Result<WebhookVerdict, Failure> {
-    let body = BASE64_STANDARD
-        .decode(&call.body)
-        .map_err(|_| failure::invalid("The body is not base64.", ""))?;
+    let body = BASE64_STANDARD.decode(&call.body).map_err(|_| {
+        failure::invalid(
+            "The body is not base64.",
+            "Send the body's bytes as they came, in base64 with its padding.",
+        )
+    })?;
     let headers = call.headers.into_iter();
     let delivery = Delivery {
         headers: headers
@@ -386,7 +389,7 @@ fn within_bounds(delivery: &Delivery) -> Result<(), Failure> {
     if delivery.body.len() > MAX_WEBHOOK_BYTES {
         return Err(failure::invalid(
             format!("The body is longer than {MAX_WEBHOOK_BYTES} bytes."),
-            "",
+            "No sender that is known here sends such a delivery; refuse it.",
         ));
     }
     if delivery.headers.len() > MAX_WEBHOOK_HEADERS {

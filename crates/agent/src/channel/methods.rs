@@ -6,15 +6,15 @@ use serde_json::value::RawValue;
 use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{
     AcceptModule, AddClient, AddEnvironment, AddGrant, AddItem, AnswerPrompt, ArmTradeKeys,
-    AskGrant, AttestDevice, BeginBundle, BundleRows, Call, ChangePin, CheckReminders,
-    CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EndRests, EnrollDevice, ExportItems,
-    ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello, ImportItems, InspectDevice,
-    JoinMembership, KeysFor, ListAudit, ListBackups, ListClients, ListDevices, ListEnvironments,
-    ListGrants, ListItems, ListPrompts, ListRecovery, ListReminders, ListVenues, ListVersions,
-    LockAll, LockVault, MakeKit, MergeCopy, OutlineCopy, ProveDevice, ProveKit, ReadValues,
-    RemoveItem, RenameEnvironment, ResealItems, RestoreBackup, RestoreItem, RestoreVersion,
-    RetireDevice, RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy, ShowAudit,
-    ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
+    AskGrant, AttestDevice, BeginBundle, BundleRows, Call, ChangePin, CheckEdit, CheckNewItem,
+    CheckReminders, CheckpointAudit, CreateVault, Diagnose, Done, EditItem, EndRests, EnrollDevice,
+    ExportItems, ExportPublicKey, Failure, FindItems, GetPolicy, GetStatus, Hello, ImportItems,
+    InspectDevice, JoinMembership, KeysFor, ListAudit, ListBackups, ListClients, ListDevices,
+    ListEnvironments, ListGrants, ListItems, ListPrompts, ListRecovery, ListReminders, ListVenues,
+    ListVersions, LockAll, LockVault, MakeKit, MergeCopy, OutlineCopy, ProveDevice, ProveKit,
+    ReadValues, RemoveItem, RenameEnvironment, ResealItems, RestoreBackup, RestoreItem,
+    RestoreVersion, RetireDevice, RevokeClient, RevokeGrant, SetApiKey, SetDevicePin, SetPolicy,
+    ShowAudit, ShowItem, StopAgent, TrashItem, UnblockPin, UnlockVault, UnlockWithKit, VerifyAudit,
     VerifyWebhook,
 };
 use touchkeep_wire::{BindClient, OpenClient};
@@ -194,9 +194,15 @@ pub(super) async fn dispatch(
         MergeCopy::METHOD => call(params, |MergeCopy { path }| backup::merge(agent, path)).await,
         ListItems::METHOD => call(params, |ListItems {}| async { items::list(agent) }).await,
         AddItem::METHOD => call(params, |item| items::add(agent, item)).await,
+        CheckNewItem::METHOD => {
+            call(params, |item| async move { items::check_new(agent, item) }).await
+        }
+        CheckEdit::METHOD => {
+            call(params, |edit| async move { items::check_edit(agent, edit) }).await
+        }
         FindItems::METHOD => {
-            call(params, |FindItems { filter }| async move {
-                items::find(agent, &filter)
+            call(params, |FindItems { filter, after }| async move {
+                items::find(agent, &filter, after)
             })
             .await
         }
@@ -356,7 +362,7 @@ pub(super) async fn dispatch(
         Hello::METHOD => Err(Failure::new(
             Code::NotPermitted,
             "The greeting is said once, first.",
-            "",
+            "Connect anew, and greet once.",
         )),
         _ => Err(Failure::new(
             Code::NotPermitted,

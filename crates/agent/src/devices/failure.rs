@@ -30,7 +30,13 @@ pub(crate) fn device_failure(error: &DeviceError, device: &str) -> Failure {
             "Use a device that is enrolled in this vault: touchkeep device list".into()
         }
         DeviceError::Middleware(_) => "Check that pcscd runs (systemctl status pcscd), or the path of the PKCS#11 module.".into(),
-        _ => String::new(),
+        DeviceError::Unsupported(_) => {
+            "Use another device, or ask for something else. What each can have: touchkeep device keys-for".into()
+        }
+        DeviceError::Unexpected(_) => {
+            "Nothing that it said was used. Take it out and put it in again; if it stays so: touchkeep doctor".into()
+        }
+        _ => "Look at: touchkeep doctor".into(),
     };
     Failure::new(error.code(), format!("{device}: {error}."), fix)
 }

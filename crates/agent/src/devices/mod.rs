@@ -14,13 +14,17 @@ mod pins;
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, PoisonError},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use touchkeep_core::{Code, Passphrase, Pin};
 use touchkeep_device::{Auth, DeviceError, KeyRef, SecretDemand, TouchPolicy};
+use touchkeep_device_pkcs11::Watch;
 use touchkeep_locked::on_wiped_stack;
 use touchkeep_wire::{Failure, Question};
 
@@ -42,9 +46,13 @@ const TOUCH_WITHIN: Duration = Duration::from_secs(30);
 /// The agent's hands on devices.
 pub(crate) struct Devices {
     turn: Arc<Mutex<()>>,
+    // How often it was had.
+    turns: AtomicU64,
     asking: std::sync::Mutex<HashMap<String, Arc<Mutex<()>>>>,
     pins: Arc<Pins>,
     kept: Arc<KeptTokens>,
+    // What looks whether a token is still there, by its serial number; of those that were used since the lock.
+    watches: Arc<std::sync::Mutex<HashMap<String, Watch>>>,
     prompts: Prompts,
     secret_within: Duration,
 }
@@ -126,9 +134,11 @@ impl Devices {
     pub(crate) fn new(prompts: Prompts, secret_within: Duration) -> Self {
         Self {
             turn: Arc::default(),
+            turns: AtomicU64::new(0),
             asking: std::sync::Mutex::default(),
             pins: Arc::default(),
             kept: Arc::default(),
+            watches: Arc::default(),
             prompts,
             secret_within,
         }
@@ -138,6 +148,8 @@ impl Devices {
     pub(crate) fn forget(&self) {
         self.pins.forget_all();
         self.kept.forget();
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.clear();
     }
 
     /// Forgets the PIN of a device, and logs tokens out that stayed logged in.
@@ -149,6 +161,18 @@ impl Devices {
     /// The serial numbers of devices whose PINs are kept.
     pub(crate) fn with_pins(&self) -> Vec<String> {
         self.pins.serials()
+    }
+
+    /// What looks whether a token that was used since the lock is still there.
+    pub(crate) fn watch(&self, serial: &str) -> Option<Watch> {
+        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.get(serial).map(Watch::another)
+    }
+
+    /// How often devices were used so far; none while one is in use, which says itself whether it is there.
+    pub(crate) fn uses(&self) -> Option<u64> {
+        let _not_in_use = self.turn.try_lock().ok()?;
+        Some(self.turns.load(Ordering::Relaxed))
     }
 
     /// What runs from one lock to the next: what began before a lock must not end in an open vault after it.
@@ -246,10 +270,15 @@ impl Devices {
             .then(|| what.serial.clone())
             .flatten();
         let (pins, kept_tokens) = (Arc::clone(&self.pins), Arc::clone(&self.kept));
+        let (watches, serial) = (Arc::clone(&self.watches), what.serial.clone());
         let key = what.key.clone();
         let worked = blocking(move || {
             let stays = stays.filter(|_| key.is_some_and(|key| device.keep(&key)));
             let result = work(&mut device, given.auth());
+            if let (Ok(_), Some(serial), Opened::Pkcs11(token)) = (&result, &serial, &device) {
+                let mut watches = watches.lock().unwrap_or_else(PoisonError::into_inner);
+                watches.insert(serial.clone(), token.watch());
+            }
             if let (Some(serial), Given::Pin(pin)) = (&kept, &given) {
                 match &result {
                     Ok(_) => pins.keep(serial, pin, session),
@@ -308,7 +337,9 @@ impl Devices {
 
     /// Waits until no device is in use, and keeps it so until the guard is dropped.
     pub(crate) async fn quiet(&self) -> OwnedMutexGuard<()> {
-        Arc::clone(&self.turn).lock_owned().await
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        turn
     }
 
     async fn opened(
@@ -385,7 +416,7 @@ impl Devices {
                 Err(Failure::new(
                     Code::Refused,
                     "It was refused where the PIN or passphrase was to be typed.",
-                    "",
+                    "Nothing was done, and no try was spent. If that was not you: touchkeep audit list",
                 ))
             }
             Reply::TimedOut => Err(Failure::new(
@@ -433,7 +464,7 @@ impl Devices {
             () = shown.refused() => Err(Failure::new(
                 Code::Refused,
                 "It was refused while the device waited for a touch.",
-                "",
+                "Nothing was done. Do not touch the device until it stops blinking.",
             )),
         }
     }

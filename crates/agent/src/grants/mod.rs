@@ -21,7 +21,7 @@ use std::{
 };
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{Clock, Code, Id, ItemId, SystemClock, text::visible};
+use touchkeep_core::{Clock, Code, Id, ItemId, PromptId, SystemClock, text::visible};
 use touchkeep_vault::{Item, ItemKind, SecretPlace};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::{Failure, Purpose, Question, Scope};
@@ -38,7 +38,7 @@ use crate::{
     caller::{Caller, Hashes, Held, Process},
     devices::blocking,
     failure,
-    prompts::{self, Reply},
+    prompts::{self, Prompts, Reply},
     uptime::Uptime,
     vault::Current,
 };
@@ -92,16 +92,40 @@ fn moves_money(item: &Item) -> bool {
 }
 
 /// Somebody was let through, and that is recorded. Made by [`Gate::admit`] alone.
-#[derive(Debug)]
 #[must_use = "values may leave for whom this was made, and for nobody else"]
 pub(crate) struct Admitted {
     by: String,
+    // The question that a person has answered for it.
+    asked: Option<(Prompts, PromptId)>,
 }
 
 impl Admitted {
     /// Why it was let through, in words.
     pub(crate) fn by(&self) -> &str {
         &self.by
+    }
+
+    /// Tells whoever was asked how it went.
+    pub(crate) fn went<T>(mut self, done: Result<T, Failure>) -> Result<T, Failure> {
+        if let Some((prompts, prompt)) = self.asked.take() {
+            let (code, what) = match &done {
+                Ok(_) => (None, "It has what was asked for.".to_owned()),
+                Err(failure) => (
+                    Some(failure.code),
+                    format!("Nothing was given. {}", failure.what),
+                ),
+            };
+            prompts.went(prompt, code, what);
+        }
+        done
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        if let Some((prompts, prompt)) = self.asked.take() {
+            prompts.went(prompt, None, "It may go on.".to_owned());
+        }
     }
 }
 
@@ -138,10 +162,13 @@ impl Gate {
         }
         open.touch();
         if uses.is_empty() {
-            return Err(failure::invalid("No value was named.", ""));
+            return Err(failure::invalid(
+                "No value was named.",
+                "Name what is wanted: touchkeep list",
+            ));
         }
-        let how = match Self::covers(agent, client, uses, purpose).await? {
-            Covered::Yes(by) => How::By(by),
+        let (how, prompt) = match Self::covers(agent, client, uses, purpose).await? {
+            Covered::Yes(by) => (How::By(by), None),
             Covered::No if !ask => {
                 let why = nobody_asked(caller);
                 return Err(
@@ -153,18 +180,24 @@ impl Gate {
                 Self::ask(agent, &current, caller, uses, purpose, asked).await?
             }
         };
+        let admitted = Admitted {
+            by: how.words(),
+            asked: prompt.map(|prompt| (agent.prompts().clone(), prompt)),
+        };
         // A lock that came in between has ended everything.
         if !current.peek().is_some_and(|now| Arc::ptr_eq(&now, &open)) {
-            return Err(failure::locked());
+            return admitted.went(Err(failure::locked()));
         }
-        let by = how.words();
+        let by = &admitted.by;
         if purpose != Purpose::Verify || !matches!(how, How::By(_)) {
             let rows = rows(caller, uses, purpose, how.decision()).into_iter();
-            let rows = rows.map(|row| row.detail("allowed by", &by)).collect();
-            current.record_all(rows).await?;
+            let rows = rows.map(|row| row.detail("allowed by", by)).collect();
+            if let Err(failure) = current.record_all(rows).await {
+                return admitted.went(Err(failure));
+            }
         }
         open.touch();
-        Ok(Admitted { by })
+        Ok(admitted)
     }
 
     async fn ask(
@@ -174,15 +207,16 @@ impl Gate {
         uses: &[ItemUse],
         purpose: Purpose,
         asked: touchkeep_wire::UseRequest,
-    ) -> Result<How, Failure> {
+    ) -> Result<(How, Option<PromptId>), Failure> {
         let offered = asked.scopes.clone();
         let within = Duration::from_secs(agent.config().approval_seconds);
-        let reply = agent.prompts().ask(Question::Use(asked), within).await;
+        let (reply, prompt) = agent.prompts().asked(Question::Use(asked), within).await;
         let refusal = match reply {
             // The yes was to the program that was shown, and to no other that took its place meanwhile.
             Reply::Allowed(_) if caller.is_gone() => gone(),
             Reply::Allowed(scope) if offered.contains(&scope) => {
-                return agent.gate().remember(agent, caller, uses, scope);
+                let how = agent.gate().remember(agent, caller, uses, scope);
+                return how.map(|how| (how, prompt));
             }
             Reply::TimedOut => Failure::new(
                 Code::TimedOut,

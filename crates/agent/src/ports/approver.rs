@@ -7,17 +7,18 @@ mod limits;
 mod unusual;
 
 use std::{
-    sync::{Arc, Weak},
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use data_encoding::HEXLOWER;
 use touchkeep_audit::{Decision, Event, Kind, Log};
 use touchkeep_core::{
-    Clock, Id, SystemClock,
+    Clock, Code, Id, PromptId, RequestId, SystemClock,
     text::{visible, visible_ascii},
 };
-use touchkeep_pipeline::{Answer, Answering, Approver, KeyHandle, Named, Question, Signer};
+use touchkeep_pipeline::{Answer, Answering, Approver, KeyHandle, Named, Question, Signer, Went};
 use touchkeep_policy::Need;
 use touchkeep_vault::SecretPlace;
 use touchkeep_venue::Operation;
@@ -43,6 +44,8 @@ pub(super) struct People {
     agent: Weak<Agent>,
     current: Weak<Current>,
     log: Log,
+    // Questions that were answered with yes, until it is known how their requests went.
+    allowed: Mutex<HashMap<RequestId, PromptId>>,
 }
 
 // What is known once somebody has been looked for: an earlier yes, or what is to be shown of whom.
@@ -59,7 +62,12 @@ impl People {
             agent: Arc::downgrade(agent),
             current: Arc::downgrade(current),
             log,
+            allowed: Mutex::default(),
         }
+    }
+
+    fn allowed(&self) -> MutexGuard<'_, HashMap<RequestId, PromptId>> {
+        self.allowed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn look(&self, question: &Question) -> Option<Looked> {
@@ -131,7 +139,11 @@ impl Approver for People {
             };
             let within = Duration::from_millis(question.deadline.since(SystemClock.now()));
             let asked = touchkeep_wire::Question::Approval(approval);
-            let reply = self.prompts.ask(asked, within.saturating_sub(SOONER)).await;
+            let within = within.saturating_sub(SOONER);
+            let (reply, prompt) = self.prompts.asked(asked, within).await;
+            if let (Some(prompt), Reply::Approved(_) | Reply::ApprovedFor(..)) = (prompt, &reply) {
+                self.allowed().insert(question.request, prompt);
+            }
             if let Reply::ApprovedFor(digest, minutes) = &reply
                 && digest_of(digest) == Some(question.digest)
             {
@@ -171,6 +183,14 @@ impl Approver for People {
         tokio::spawn(notify::show("Signed by rule".to_owned(), body));
     }
 
+    fn went(&self, request: RequestId, went: &Went) {
+        let prompt = self.allowed().remove(&request);
+        if let Some(prompt) = prompt {
+            let (code, what) = in_words(went);
+            self.prompts.went(prompt, code, what);
+        }
+    }
+
     fn known_address<'a>(
         &'a self,
         key: &'a KeyHandle,
@@ -184,6 +204,40 @@ impl Approver for People {
                 .ok()
                 .flatten()
         })
+    }
+}
+
+// Why it was not done, as far as that is known, and a sentence.
+fn in_words(went: &Went) -> (Option<Code>, String) {
+    match went {
+        Went::NotSigned { code, why } => (Some(*code), format!("Nothing was signed: {why}.")),
+        Went::NotSent(why) => {
+            let what = format!("Signed, and not done: the venue does not have it: {why}.");
+            (Some(Code::Unreachable), what)
+        }
+        Went::Unanswered(why) => {
+            let what = format!("Signed and sent. Whether the venue did it is not known: {why}.");
+            (Some(Code::Unreachable), what)
+        }
+        Went::Answered { decision, text } => {
+            let code = match decision {
+                Decision::Done => None,
+                Decision::Failed => Some(Code::Denied),
+                _ => Some(Code::Unreachable),
+            };
+            let text = if text.is_empty() {
+                "The venue did it."
+            } else {
+                text
+            };
+            let end = if text.ends_with(['.', '!', '?']) {
+                ""
+            } else {
+                "."
+            };
+            (code, format!("Signed and sent. {text}{end}"))
+        }
+        Went::LoggedIn => (None, "The login was signed and handed over.".to_owned()),
     }
 }
 

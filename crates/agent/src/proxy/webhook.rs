@@ -204,11 +204,22 @@ fn status_of(verdict: &WebhookVerdict) -> StatusCode {
 }
 
 fn refused(status: StatusCode, reason: &str, what: &str) -> Refused {
+    let fix = match reason {
+        "connections" => "Close those that are done with; a few at a time are enough.",
+        "body" => "Hand the sender's body over whole, at once; none that is known here sends more.",
+        "host" => "Use the address that `touchkeep proxy add --webhooks` printed.",
+        "head" => "Hand over the sender's own headers alone.",
+        "browser" => "Send it from the program that received the delivery.",
+        "token" => {
+            "Put the token that `touchkeep proxy add --webhooks` printed into X-Touchkeep-Token."
+        }
+        _ => "See docs/webhooks.md.",
+    };
     Refused {
         status,
         reason: reason.to_owned(),
         what: what.to_owned(),
-        fix: String::new(),
+        fix: fix.to_owned(),
     }
 }
 

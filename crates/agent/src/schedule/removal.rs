@@ -1,5 +1,8 @@
-//! Whether a card was taken away: that which unlocked the vault, and those whose PINs are kept. pcscd is asked, and a card only
-//! once, so that nobody's use of it is disturbed; a pcscd that is gone is no card that is gone.
+//! Whether a card or a token was taken away: that which unlocked the vault, and those whose PINs are kept. Of a card pcscd is asked,
+//! and the card only once, so that nobody's use of it is disturbed; of a token its module. A pcscd that is gone is no card that is
+//! gone, and a module that does not answer no token.
+
+mod token;
 
 use std::{
     collections::HashMap,
@@ -9,18 +12,27 @@ use std::{
 use touchkeep_device::DeviceKind;
 use touchkeep_device_piv::Presence;
 
+use self::token::WatchedToken;
 use crate::{
     devices::{Devices, blocking},
     vault::{Current, Open},
 };
 
-/// What is known of cards since the unlock.
+/// What is known of devices since the unlock.
 #[derive(Default)]
 pub(super) struct Removal {
-    // Which unlock: a lock and an unlock with another card fit between two looks.
+    // Which unlock: a lock and an unlock with another device fit between two looks.
     of: Weak<Open>,
     // By serial number.
     cards: HashMap<u32, Watched>,
+    tokens: HashMap<String, WatchedToken>,
+}
+
+/// A device that can be taken away, by its serial number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Taken {
+    Card(u32),
+    Token(String),
 }
 
 /// A card that is looked after.
@@ -37,13 +49,19 @@ struct Watched {
 /// Looks, one a second, for what a new pcscd takes to show its readers.
 const PATIENCE: u8 = 5;
 
-/// The serial number of the card that unlocked the vault; none where it was no card.
-pub(super) fn card_of(current: &Current, open: &Open) -> Option<u32> {
+/// What unlocked the vault, where it can be taken away.
+pub(super) fn opener_of(current: &Current, open: &Open) -> Option<Taken> {
     let devices = current.devices();
     let device = devices.iter().find(|device| device.id == open.device)?;
-    (device.kind == DeviceKind::Piv)
-        .then(|| device.serial.as_deref()?.parse().ok())
-        .flatten()
+    taken(device.kind, device.serial.as_deref()?)
+}
+
+fn taken(kind: DeviceKind, serial: &str) -> Option<Taken> {
+    match kind {
+        DeviceKind::Piv => serial.parse().ok().map(Taken::Card),
+        DeviceKind::Pkcs11 => Some(Taken::Token(serial.to_owned())),
+        DeviceKind::Software | DeviceKind::Kit => None,
+    }
 }
 
 impl Removal {
@@ -58,36 +76,66 @@ impl Removal {
         }
     }
 
-    /// Looks whether a card was taken away since the last look.
-    pub(super) async fn is_seen(&mut self, serial: u32) -> bool {
-        self.cards.entry(serial).or_default().is_gone(serial).await
+    /// Looks whether a device was taken away since the last look.
+    pub(super) async fn is_seen(&mut self, device: &Taken, devices: &Devices) -> bool {
+        match device {
+            Taken::Card(serial) => {
+                let card = self.cards.entry(*serial).or_default();
+                card.is_gone(*serial).await
+            }
+            Taken::Token(serial) => {
+                if !self.tokens.contains_key(serial)
+                    && let Some(watch) = devices.watch(serial)
+                {
+                    let token = WatchedToken::new(watch);
+                    self.tokens.insert(serial.clone(), token);
+                }
+                let token = self.tokens.get_mut(serial);
+                token.is_some_and(|token| token.is_gone(devices.uses()))
+            }
+        }
     }
 
-    /// Forgets the PINs of cards that were taken away, and looks after no others than these and `seen`, which was looked at.
+    /// Forgets the PINs of devices that were taken away, and looks after no others than these and `seen`, which was looked at.
     pub(super) async fn forget_pins(
         &mut self,
         current: &Current,
         devices: &Devices,
-        seen: Option<u32>,
+        seen: Option<&Taken>,
     ) {
-        let cards: Vec<u32> = {
+        let with_pins: Vec<(String, Taken)> = {
             let known = current.devices();
-            let is_card = |serial: &String| {
-                let mut cards = known.iter().filter(|it| it.kind == DeviceKind::Piv);
-                cards.any(|card| card.serial.as_ref() == Some(serial))
-            };
-            let kept = devices.with_pins().into_iter().filter(is_card);
-            kept.filter_map(|serial| serial.parse().ok()).collect()
+            let kept = devices.with_pins().into_iter();
+            kept.filter_map(|serial| {
+                let mut of_it = known
+                    .iter()
+                    .filter(|one| one.serial.as_ref() == Some(&serial));
+                let taken = of_it.find_map(|one| taken(one.kind, &serial))?;
+                Some((serial, taken))
+            })
+            .collect()
         };
+        let is_watched =
+            |one: &Taken| Some(one) == seen || with_pins.iter().any(|(_, taken)| taken == one);
         self.cards
-            .retain(|serial, _| cards.contains(serial) || Some(*serial) == seen);
-        for serial in cards.into_iter().filter(|serial| Some(*serial) != seen) {
-            if self.is_seen(serial).await {
-                tracing::info!(serial, "a card was taken away, so its PIN is forgotten");
-                devices.forget_pin(&serial.to_string());
-                self.cards.remove(&serial);
+            .retain(|serial, _| is_watched(&Taken::Card(*serial)));
+        self.tokens
+            .retain(|serial, _| is_watched(&Taken::Token(serial.clone())));
+        for (serial, taken) in &with_pins {
+            if Some(taken) != seen && self.is_seen(taken, devices).await {
+                tracing::info!(serial, "a device was taken away, so its PIN is forgotten");
+                devices.forget_pin(serial);
+                match taken {
+                    Taken::Card(serial) => drop(self.cards.remove(serial)),
+                    Taken::Token(serial) => drop(self.tokens.remove(serial)),
+                }
             }
         }
+    }
+
+    /// Why it is not known whether a token is still there.
+    pub(super) fn unseen(&self) -> Option<&str> {
+        self.tokens.values().find_map(WatchedToken::unseen)
     }
 }
 

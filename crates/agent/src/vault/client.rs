@@ -52,7 +52,11 @@ impl Client {
     ) -> Result<(Self, AccessToken), Failure> {
         let mut random = [0u8; TOKEN_BYTES];
         getrandom::fill(&mut random).map_err(|_| {
-            Failure::new(Code::System, "The operating system has no randomness.", "")
+            Failure::new(
+                Code::System,
+                "The operating system has no randomness.",
+                "No token was made. A machine that has just started, or a sandbox without getrandom(2), is like that; make it once that is mended.",
+            )
         })?;
         let token = format!(
             "{PREFIX}{}",

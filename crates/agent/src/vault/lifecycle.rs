@@ -51,7 +51,7 @@ pub(crate) async fn create(
     if wanted.user.trim().is_empty() || wanted.environment.trim().is_empty() {
         return Err(failure::invalid(
             "A vault needs a user's and an environment's name.",
-            "",
+            "Give both: --user and --environment",
         ));
     }
     let _turn = agent.lifecycle().await;
@@ -149,8 +149,10 @@ pub(crate) async fn new_passphrase(
 /// Pins a module as it is now.
 pub(crate) fn keep_module(agent: &Agent, module: &str) -> Result<(), Failure> {
     let path = std::path::Path::new(module);
-    let hash = touchkeep_device_pkcs11::module::hash_of(path)
-        .map_err(|error| failure::invalid(format!("{error}."), ""))?;
+    let hash = touchkeep_device_pkcs11::module::hash_of(path).map_err(|error| {
+        let fix = "Name a module that only you or root can change, by its whole path.";
+        failure::invalid(format!("{error}."), fix)
+    })?;
     let kept = agent.state().keep_module(path, &hash.to_string());
     kept.map_err(|error| failure::state(&error))
 }

@@ -50,7 +50,13 @@ pub(crate) fn kit_of(words: &str) -> Result<KitDevice, Failure> {
         )
     })?;
     kit.device()
-        .map_err(|error| Failure::new(Code::DeviceFailed, error.to_string(), ""))
+        .map_err(|error| {
+            Failure::new(
+                Code::DeviceFailed,
+                format!("The kit's keys cannot be made of its words: {error}."),
+                "Restart the agent (touchkeep agent stop) and try it again; the words alone open the vault with stock age, too: see README.txt in the vault file.",
+            )
+        })
 }
 
 /// Which of a vault's kits it is.

@@ -22,7 +22,11 @@ const AGAIN: Duration = Duration::from_secs(30);
 
 /// What is listened to.
 #[derive(Debug, Default)]
-pub(crate) struct Watching(Mutex<[Heard; 2]>);
+pub(crate) struct Watching {
+    heard: Mutex<[Heard; 2]>,
+    // Why it is not known whether a token is still there.
+    unseen: Mutex<Option<String>>,
+}
 
 /// Whether a bus is heard.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,7 +52,7 @@ pub(crate) enum Source {
 impl Watching {
     /// Whether a source is heard.
     pub(crate) fn of(&self, source: Source) -> Heard {
-        let [logind, screensaver] = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let [logind, screensaver] = &*self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         match source {
             Source::Logind => logind.clone(),
             Source::ScreenSaver => screensaver.clone(),
@@ -69,8 +73,26 @@ impl Watching {
         ))
     }
 
+    /// Takes in why it is not known whether a token is still there, or that it is.
+    pub(crate) fn sees_tokens(&self, unseen: Option<&str>) {
+        let mut kept = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_deref() != unseen {
+            *kept = unseen.map(str::to_owned);
+        }
+    }
+
+    /// That a token's removal would not be noticed, for the status: a sentence, or none.
+    pub(crate) fn unseen(&self) -> Option<String> {
+        let kept = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_deref().map(|why| {
+            format!(
+                "A token that is taken away is not noticed now: {why}. Look at: touchkeep doctor"
+            )
+        })
+    }
+
     fn is(&self, source: Source, heard: Heard) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let [logind, screensaver] = &mut *all;
         let place = match source {
             Source::Logind => logind,

@@ -10,6 +10,84 @@ const LEAST_BESIDE: usize = 30;
 /// Columns in front of what goes on.
 const INDENT: usize = 6;
 
+/// The verbs by what they are for. Each stands in one of them.
+const GROUPS: [(&str, &[&str]); 6] = [
+    (
+        "Everyday",
+        &[
+            "unlock", "lock", "status", "list", "show", "add", "edit", "history", "rm", "trash",
+            "restore", "env",
+        ],
+    ),
+    (
+        "Programs that need a value",
+        &["run", "read", "inject", "credential", "grant"],
+    ),
+    (
+        "Bots",
+        &[
+            "proxy",
+            "policy",
+            "approve",
+            "arm",
+            "venue",
+            "public-key",
+            "set-api-key",
+            "remind",
+            "webhook",
+        ],
+    ),
+    (
+        "Devices and recovery",
+        &["device", "recover", "backup", "merge", "git"],
+    ),
+    ("Audit", &["audit"]),
+    (
+        "Set-up",
+        &[
+            "init",
+            "demo",
+            "doctor",
+            "agent",
+            "import",
+            "export",
+            "completions",
+            "man",
+        ],
+    ),
+];
+
+/// The root, with its verbs in groups.
+pub(super) fn grouped(command: Command, width: usize) -> Command {
+    let mut text = String::new();
+    let header = *command.get_styles().get_header();
+    let literal = *command.get_styles().get_literal();
+    let column = GROUPS.iter().flat_map(|(_, verbs)| verbs.iter());
+    let column = 4 + column.map(|verb| verb.len()).max().unwrap_or_default();
+    for (group, verbs) in GROUPS {
+        text.push_str(&format!("{header}{group}:{header:#}\n"));
+        for verb in verbs {
+            let found = command.find_subcommand(verb);
+            let about = found.and_then(Command::get_about).map(ToString::to_string);
+            let about = about.unwrap_or_default();
+            // Its first sentence; the verb's own page has the others.
+            let about = about.split(". ").next().unwrap_or_default();
+            let about = layout::wrap(about, width, column, column);
+            let gap = " ".repeat(column - 2 - verb.len());
+            text.push_str(&format!("  {literal}{verb}{literal:#}{gap}{about}\n"));
+        }
+        text.push('\n');
+    }
+    text.push_str("More about one of them: touchkeep help VERB");
+    // In place of clap's one list.
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{{before-help}}{header}Options:{header:#}\n{{options}}{{after-help}}"
+    );
+    command
+        .before_help(text.trim_end().to_owned())
+        .help_template(template)
+}
+
 /// The tree, with everything after the options fit for so many columns.
 pub(super) fn laid_out(mut command: Command, width: usize) -> Command {
     if let Some(help) = command.get_after_help().map(ToString::to_string) {
@@ -115,6 +193,29 @@ mod tests {
             line("  touchkeep a b c d    one two three", 30),
             "  touchkeep a b c d\n      one two three"
         );
+    }
+
+    #[test]
+    fn every_verb_stands_in_one_group_and_fits_a_small_terminal() {
+        let tree = Cli::command();
+        let shown = tree.get_subcommands().filter(|verb| !verb.is_hide_set());
+        let mut shown: Vec<&str> = shown.map(Command::get_name).collect();
+        let mut listed: Vec<&str> = GROUPS
+            .iter()
+            .flat_map(|(_, verbs)| verbs.to_vec())
+            .collect();
+        shown.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(shown, listed);
+        let tree = grouped(Cli::command(), layout::USUAL_WIDTH);
+        let tree = tree.term_width(layout::USUAL_WIDTH);
+        let error = tree.try_get_matches_from(["touchkeep", "--help"]);
+        let text = error.unwrap_err().to_string();
+        assert!(text.contains("\nBots:\n  proxy"), "{text}");
+        assert!(text.contains("\nOptions:\n"), "{text}");
+        for line in text.split("First steps").next().unwrap().lines() {
+            assert!(line.chars().count() <= layout::USUAL_WIDTH, "{line}");
+        }
     }
 
     // Every line of every verb but sentences.

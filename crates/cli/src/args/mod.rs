@@ -82,13 +82,13 @@ impl Cli {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
             );
             let width = layout::width(stdout()).or_else(|| layout::width(stderr()));
-            width
-                .filter(|_| is_help)
-                .and_then(|width| {
-                    let width = width.min(WIDEST_HELP);
-                    let tree = help::laid_out(Self::command(), width).term_width(width);
-                    tree.try_get_matches_from(typed).err()
+            let width = width.unwrap_or(WIDEST_HELP).min(WIDEST_HELP);
+            is_help
+                .then(|| {
+                    let tree = help::grouped(help::laid_out(Self::command(), width), width);
+                    tree.term_width(width).try_get_matches_from(typed).err()
                 })
+                .flatten()
                 .unwrap_or(error)
         })
     }
@@ -277,7 +277,7 @@ pub(crate) enum Verb {
         after_help = "Stays until Ctrl-C. Each request is shown in plain words, the oldest first; type `approve` to go on, `next` to look at the next one first, anything else refuses. Where a rule asks for a click alone, `approve 15` covers requests like it of that process for 15 min as well: see `touchkeep grant list`. For a program that asks for a value, type how much it may: once, process or terminal. A client whose questions went unanswered may ask again from now on.\n\nExamples:\n  touchkeep approve\n  touchkeep approve --once"
     )]
     Approve {
-        /// End after the first answer.
+        /// End once it is known how the first request went: 0 done, 1 not, 3 no device.
         #[arg(long)]
         once: bool,
     },
@@ -373,217 +373,4 @@ fn arm_time(text: &str) -> Result<u64, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::ffi::OsString;
-
-    use clap::CommandFactory;
-    use proptest::{collection::vec, prelude::*, sample::select};
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    // What the quick parser makes of it, where it does, and whether the tree makes the same of it.
-    fn is_plain(line: &[OsString]) -> bool {
-        let Some((global, verb)) = touchkeep_values::args::quick(line) else {
-            return false;
-        };
-        let quick = Cli {
-            global,
-            vault: None,
-            verb: Verb::Values(verb),
-        };
-        let all = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
-        assert_eq!(format!("{all:?}"), format!("{quick:?}"), "{line:?}");
-        true
-    }
-
-    #[test]
-    fn what_programs_type_is_plain() {
-        let typed = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
-        for line in [
-            "touchkeep read tk://prod/a/secret",
-            "touchkeep --no-interaction read tk://prod/a/secret --out f",
-            "touchkeep run --env-file .env -- sh -c x --json",
-            "touchkeep run -q --no-mask -- true",
-            "touchkeep run --mount K=tk://prod/a/secret,reads=1 --mask=exact -- -x -- y",
-            "touchkeep run-monitor 3 foreground sh --json -- x",
-            "touchkeep inject -i a -o b",
-            "touchkeep inject",
-            "touchkeep credential-process aws prod/aws",
-            "touchkeep credential git --item prod/g --host github.com get",
-            "touchkeep credential docker --registry ghcr.io=prod/g get",
-        ] {
-            assert!(is_plain(&typed(line)), "{line}");
-        }
-        for line in [
-            "touchkeep status --json",
-            "touchkeep run",
-            "touchkeep run true",
-            "touchkeep run --help",
-            "touchkeep read",
-            "touchkeep read --force a",
-            "touchkeep nothing",
-            "touchkeep",
-        ] {
-            assert!(!is_plain(&typed(line)), "{line}");
-        }
-    }
-
-    const VERBS: [&[&str]; 9] = [
-        &["read"],
-        &["run"],
-        &["run"],
-        &["run-monitor"],
-        &["inject"],
-        &["credential", "aws"],
-        &["credential", "git"],
-        &["credential-process", "docker"],
-        &["credential"],
-    ];
-    const WORDS: [&str; 48] = [
-        "--json",
-        "--no-interaction",
-        "--no-newline",
-        "--out",
-        "--out=f",
-        "--out=",
-        "--force",
-        "--env-file",
-        "--env-file=-e",
-        "--mount",
-        "--mount=K=tk://a/b/c",
-        "--no-mask",
-        "--mask",
-        "--mask=exact",
-        "--mask=odd",
-        "encoded",
-        "exact",
-        "-q",
-        "--quiet",
-        "-qq",
-        "--in",
-        "-i",
-        "-ifile",
-        "-o",
-        "-o=x",
-        "--item",
-        "--item=a/b",
-        "--host",
-        "--host=h",
-        "--username",
-        "--username=u",
-        "--registry",
-        "--registry=h=a/b",
-        "get",
-        "list",
-        "aws",
-        "git",
-        "read",
-        "tk://prod/a/secret",
-        "3",
-        "foreground",
-        "-",
-        "--",
-        "",
-        "-h",
-        "--help",
-        "-1",
-        "é",
-    ];
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(20_000))]
-
-        #[test]
-        fn both_parsers_are_of_one_opinion(
-            before in vec(select(&["--json", "--no-interaction", "-h"][..]), 0..2),
-            verb in select(&VERBS[..]),
-            words in vec(select(&WORDS[..]), 0..7),
-        ) {
-            let words = before.iter().chain(verb).chain(&words);
-            let line = std::iter::once(&"touchkeep").chain(words).map(OsString::from);
-            is_plain(&line.collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn words_that_are_no_text_are_left_to_the_tree_but_in_programs() {
-        use std::os::unix::ffi::OsStringExt;
-        let odd = || OsString::from_vec(vec![0xff]);
-        let line = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
-        let mut run = line(&["touchkeep", "run", "--", "x"]);
-        run.push(odd());
-        assert!(is_plain(&run));
-        let mut read = line(&["touchkeep", "read"]);
-        read.push(odd());
-        assert!(!is_plain(&read));
-    }
-
-    // Every verb that can be typed, with the words that lead to it.
-    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
-        let verbs: Vec<_> = command
-            .get_subcommands()
-            .filter(|verb| !verb.is_hide_set() && verb.get_name() != "help")
-            .collect();
-        for verb in &verbs {
-            leaves(verb, &format!("{path} {}", verb.get_name()), found);
-        }
-        if verbs.is_empty() {
-            let help = command.get_after_help().map(ToString::to_string);
-            found.push((path.to_owned(), help.unwrap_or_default()));
-        }
-    }
-
-    // The words of a line, as a shell takes them, up to what is not our command line's: a pipe, a file, a comment.
-    fn words(line: &str) -> Vec<String> {
-        let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-        let line = line.split("   ").next().unwrap_or_default();
-        for c in line.chars() {
-            match (quote, c) {
-                (Some(open), _) if c == open => quote = None,
-                (None, '\'' | '"') => {
-                    quote = Some(c);
-                    let _ = word.get_or_insert_default();
-                }
-                (None, ' ') => words.extend(word.take()),
-                (None, '|' | '<' | '>' | ';' | '&') => {
-                    // A number before it is a descriptor's.
-                    word.take_if(|word| word.chars().all(|c| c.is_ascii_digit()));
-                    break;
-                }
-                _ => word.get_or_insert_default().push(c),
-            }
-        }
-        words.extend(word);
-        words
-    }
-
-    #[test]
-    fn every_verb_down_to_the_last_has_examples_that_can_be_typed() {
-        let mut found = Vec::new();
-        leaves(&Cli::command(), "touchkeep", &mut found);
-        assert!(found.len() > 80, "{}", found.len());
-        for (path, help) in found {
-            let examples = help.split_once("Examples:\n").map(|(_, examples)| examples);
-            let examples = examples.unwrap_or_else(|| panic!("{path} has no examples: {help}"));
-            let own: Vec<_> = examples
-                .lines()
-                .take_while(|line| line.starts_with("  "))
-                .map(str::trim_start)
-                .filter(|line| line.starts_with("touchkeep "))
-                .collect();
-            assert!(
-                own.iter().any(|line| line.starts_with(&path)),
-                "{path} is not among its examples: {examples}"
-            );
-            for line in own {
-                let parsed = Cli::try_parse_from(words(line));
-                assert!(parsed.is_ok(), "{path}: {line}: {}", parsed.err().unwrap());
-            }
-        }
-    }
-}
+mod tests;

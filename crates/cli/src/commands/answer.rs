@@ -1,11 +1,15 @@
 //! `answer-for-parent`: the small program has made a call, and a person has to say something to it.
 
-use std::{io, process::ExitCode};
+use std::{
+    io,
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use tokio::{io::AsyncReadExt, net::unix::pipe};
 use touchkeep_client::FrontEnd;
 use touchkeep_core::Code;
-use touchkeep_values::ask::paths;
+use touchkeep_values::ask::{TYPED, paths};
 use touchkeep_wire::Failure;
 
 use super::Done;
@@ -24,19 +28,23 @@ pub(super) async fn answer(output: Output) -> Done {
         return Err(Failure::new(
             Code::Invalid,
             "this verb is for `touchkeep` itself: its standard input is a pipe of its parent's",
-            "",
+            "Answer questions in a terminal of their own: touchkeep approve",
         ));
     };
     let ui_socket = paths()?.ui_socket();
+    let typed = AtomicBool::new(false);
     let answering = async {
         if let Ok(front) = FrontEnd::connect(&ui_socket, "touchkeep").await {
             let (answers, events) = front.split();
-            front_end::answer_for(parent, answers, events, output).await;
+            front_end::answer_for(parent, answers, events, output, &typed).await;
         }
     };
     tokio::select! {
         () = answering => {}
         _ended = of_parent.read_u8() => {}
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(match typed.load(Ordering::Relaxed) {
+        true => ExitCode::from(TYPED),
+        false => ExitCode::SUCCESS,
+    })
 }

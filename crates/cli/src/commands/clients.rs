@@ -139,7 +139,11 @@ pub(super) fn exec(args: Exec, global: Global, output: Output) -> Done {
     match prepare(args, global) {
         Ok(program) => {
             let error = program.exec();
-            output.failure(&Failure::new(Code::System, error.to_string(), ""));
+            output.failure(&Failure::new(
+                Code::System,
+                error.to_string(),
+                "Check that the program is there and may be run. Its token has ended with this.",
+            ));
             Ok(ExitCode::from(error.status()))
         }
         Err(failure) => {
@@ -163,7 +167,13 @@ fn prepare(args: Exec, global: Global) -> Result<Program, Failure> {
         kinds: args.bounds.kind,
     };
     let opened = call_once(&open, global)?;
-    let nothing = || Failure::new(Code::Invalid, "there is no program to run", "");
+    let nothing = || {
+        Failure::new(
+            Code::Invalid,
+            "there is no program to run",
+            "Name one after --, as in: touchkeep proxy exec -- python3 bot.py",
+        )
+    };
     let mut program = Program::new(args.command).ok_or_else(nothing)?;
     for variable in opened.variables {
         // EXPOSE: to the environment of the program that is let in.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use serde::Serialize;
 use touchkeep_core::Code;
 use touchkeep_wire::{
     AcceptModule, AttestDevice, CardReport, ChangePin, ConnectedDevice, EnrollDevice, Enrolled,
@@ -90,12 +91,58 @@ pub(super) async fn device(context: &Context<'_>, verb: Device) -> Done {
     }
 }
 
+/// A device as `device list` prints it: what is connected, and what else the open vault knows.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    device: ConnectedDevice,
+    connected: bool,
+    retired: bool,
+}
+
+impl Listed {
+    const fn connected(device: ConnectedDevice) -> Self {
+        Self {
+            device,
+            connected: true,
+            retired: false,
+        }
+    }
+
+    fn away(device: &EnrolledDevice) -> Self {
+        let known = ConnectedDevice {
+            kind: device.kind.clone(),
+            label: device.label.clone(),
+            serial: device.serial.clone(),
+            firmware: None,
+            tries_left: None,
+            factory_pin: None,
+            enrolled: Some(device.id),
+        };
+        Self {
+            device: known,
+            connected: false,
+            retired: device.retired,
+        }
+    }
+}
+
 async fn list(context: &Context<'_>) -> Done {
     let devices = context.call(ListDevices {}).await?;
     let status = context.call(GetStatus {}).await?;
     let of_vault = status.vault.map(|vault| vault.devices).unwrap_or_default();
     let output = context.output;
-    context.output.result(&devices, |devices| {
+    let is_away = |known: &&EnrolledDevice| {
+        devices
+            .iter()
+            .all(|device| device.enrolled != Some(known.id))
+    };
+    let away: Vec<&EnrolledDevice> = of_vault.iter().filter(is_away).collect();
+    let listed = devices.iter().cloned().map(Listed::connected);
+    let listed: Vec<_> = listed
+        .chain(away.iter().map(|it| Listed::away(it)))
+        .collect();
+    context.output.result(&listed, |_| {
         let connected = if devices.is_empty() {
             "No device is seen. If one is connected: touchkeep doctor".to_owned()
         } else {
@@ -114,12 +161,7 @@ async fn list(context: &Context<'_>) -> Done {
                     .collect::<Vec<_>>(),
             )
         };
-        let is_away = |known: &&EnrolledDevice| {
-            devices
-                .iter()
-                .all(|device| device.enrolled != Some(known.id))
-        };
-        let away: Vec<_> = of_vault.iter().filter(is_away).map(away_line).collect();
+        let away: Vec<_> = away.iter().map(|it| away_line(it)).collect();
         if away.is_empty() {
             return connected;
         }

@@ -82,11 +82,12 @@ fn unreachable(failure: &Failure) -> Finding {
     FindingId::AgentReach.problem(what, failure.fix.clone())
 }
 
-/// The last line of the agent's log says why it ended. It holds no secret.
+/// The last line of the agent's log that is not what to do says why it ended. It holds no secret.
 fn with_last_words(finding: Finding, paths: &Paths) -> Finding {
     let log = std::fs::read(paths.log_file()).unwrap_or_default();
     let log = String::from_utf8_lossy(&log);
-    match log.lines().rfind(|line| !line.trim().is_empty()) {
+    let says_what = |line: &&str| !line.trim().is_empty() && !line.starts_with("  ");
+    match log.lines().rfind(says_what) {
         Some(line) => {
             let shown: String = visible(line.trim()).chars().take(LOG_CHARS).collect();
             finding.fact("its log ends with", shown)

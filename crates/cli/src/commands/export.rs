@@ -28,6 +28,7 @@ pub(super) async fn export(context: &Context<'_>, args: Export) -> Done {
     if args.file.symlink_metadata().is_ok() {
         return Err(exists(&args.file));
     }
+    context.check_open().await?;
     let form = form(context, &args)?;
     let call = ExportItems {
         environment: args.environment.clone(),

@@ -20,6 +20,7 @@ use crate::{args::Import, terminal};
 pub(super) async fn import(context: &Context<'_>, args: Import) -> Done {
     let mappings: Result<Vec<_>, _> = args.map.iter().map(|text| map::parse(text)).collect();
     let mappings = mappings.map_err(|what| Failure::new(Code::Invalid, what, map::HOW))?;
+    context.check_open().await?;
     let mut opened = source::open(context, &args)?;
     map::apply(&mut opened.import, &mappings)
         .map_err(|what| Failure::new(Code::Invalid, what, map::HOW))?;

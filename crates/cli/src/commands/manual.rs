@@ -6,9 +6,9 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use touchkeep_client::Connection;
 use touchkeep_core::{Code, text::visible};
-use touchkeep_wire::{Failure, FindItems, ItemFilter};
+use touchkeep_wire::{Failure, ItemFilter};
 
-use super::Done;
+use super::{Done, items::all};
 use crate::{args::Cli, output::Output};
 
 /// Writes a page for the program and each of its verbs.
@@ -96,9 +96,13 @@ pub(super) async fn items(name: &str) -> Done {
     let paths = touchkeep_values::ask::paths()?;
     let filter = ItemFilter::default();
     if let Ok(connection) = Connection::connect(&paths.agent_socket(), name).await
-        && let Ok(items) = connection.call(FindItems { filter }).await
+        && let Ok(found) = all(&filter, async |call| {
+            let found = connection.call(call).await;
+            found.map_err(|error| error.failure())
+        })
+        .await
     {
-        for item in items {
+        for item in found.items {
             // What a name could do to a terminal is not completed.
             if visible(&item.name) == item.name {
                 let _closed = writeln!(std::io::stdout(), "{}", item.name);

@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use touchkeep_client::FrontEnd;
 use touchkeep_core::{Code, text::visible};
 use touchkeep_values::{Done, NAME};
-use touchkeep_wire::{EndRests, Failure};
+use touchkeep_wire::{EndRests, Failure, ListEnvironments};
 
 use crate::{
     args::{AgentVerb, Audit, Cli, Global, Proxy, Verb},
@@ -63,7 +63,10 @@ pub(crate) fn run(cli: Cli, output: Output) -> Done {
             ..
         }) => touchkeep_agent::pkcs11_host(&module)
             .map(|()| ExitCode::SUCCESS)
-            .map_err(|error| Failure::new(Code::DeviceFailed, error.to_string(), "")),
+            .map_err(|error| {
+                let fix = "The agent runs this by itself; see: touchkeep doctor";
+                Failure::new(Code::DeviceFailed, error.to_string(), fix)
+            }),
         // What follows them is a program, which needs no runtime beside it.
         Verb::Values(verb) => touchkeep_values::perform(verb, cli.global, output),
         Verb::Git(verb) => git::git(&verb, output),
@@ -179,6 +182,11 @@ impl Context<'_> {
         }
     }
 
+    /// Fails where the vault is not open, before anybody types something for what needs it.
+    async fn check_open(&self) -> Result<(), Failure> {
+        self.call(ListEnvironments {}).await.map(drop)
+    }
+
     async fn call<C: touchkeep_wire::Call>(&self, call: C) -> Result<C::Result, Failure> {
         self.session.call(call).await
     }
@@ -221,16 +229,16 @@ async fn approve(context: &Context<'_>, once: bool) -> Done {
         ));
     }
     context.output.say("Waiting for requests. Ctrl-C ends.");
-    let approved = tokio::select! {
-        approved = front_end::answer_everything(answers, events, context.output, once) => Some(approved),
+    let ended = tokio::select! {
+        why_not = front_end::answer_everything(answers, events, context.output, once) => Some(why_not),
         _ended = tokio::signal::ctrl_c() => None,
     };
+    let approved = ended.map(|why_not| why_not.is_none());
     let said = serde_json::json!({ "approved": approved });
     context.output.result(&said, |_| String::new());
-    Ok(if approved.unwrap_or(true) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(Code::Refused.exit_code())
+    Ok(match ended.flatten() {
+        None => ExitCode::SUCCESS,
+        Some(code) => ExitCode::from(code.exit_code()),
     })
 }
 
@@ -238,5 +246,8 @@ fn be_the_agent(background: bool) -> Done {
     let paths = touchkeep_values::ask::paths()?;
     touchkeep_agent::run(&touchkeep_agent::Options { paths, background })
         .map(|()| ExitCode::SUCCESS)
-        .map_err(|error| Failure::new(Code::System, error.to_string(), ""))
+        .map_err(|error| {
+            let fix = "Look at the runtime and data folders, and at the agent that may run already: touchkeep doctor";
+            Failure::new(Code::System, error.to_string(), fix)
+        })
 }

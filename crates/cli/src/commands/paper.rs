@@ -188,8 +188,13 @@ fn page(kit: &Kit) -> Result<Zeroizing<String>, Failure> {
 }
 
 fn code(text: &str) -> Result<QrCode, Failure> {
-    QrCode::with_error_correction_level(text, EcLevel::M)
-        .map_err(|error| Failure::new(Code::System, format!("no QR code: {error}"), ""))
+    QrCode::with_error_correction_level(text, EcLevel::M).map_err(|error| {
+        Failure::new(
+            Code::System,
+            format!("no QR code: {error}"),
+            "Leave --page out, and write the words down; they are enough.",
+        )
+    })
 }
 
 #[cfg(test)]

@@ -67,7 +67,11 @@ fn typed(terminal: &Terminal, question: &str) -> Result<SecretText, Failure> {
         Ok(Line::Typed(mut text)) if !text.is_empty() => {
             Ok(SecretText::new(std::mem::take(&mut *text)))
         }
-        _ => Err(Failure::new(Code::Refused, "nothing was done", "")),
+        _ => Err(Failure::new(
+            Code::Refused,
+            "nothing was done",
+            "It was ended where the passphrase was to be typed. Run it again when that is at hand.",
+        )),
     }
 }
 

@@ -3,9 +3,9 @@
 use std::{io::IsTerminal, path::Path, process::ExitCode, sync::atomic::AtomicBool};
 
 use touchkeep_client::vault::meant;
-use touchkeep_core::{Code, time::rfc3339};
+use touchkeep_core::{Code, text::visible, time::rfc3339};
 use touchkeep_wire::{
-    EnrollDevice, Failure, Kit, ListRecovery, MakeKit, ProveDevice, ProveKit, Rehearsal,
+    EnrollDevice, Failure, GetStatus, Kit, ListRecovery, MakeKit, ProveDevice, ProveKit, Rehearsal,
     SecretText, UnlockWithKit, WayBack as Way,
 };
 use zeroize::Zeroizing;
@@ -45,6 +45,18 @@ pub(super) async fn recover(context: &Context<'_>, verb: Recover) -> Done {
         Recover::Unlock { path, words_fd } => {
             let path = path.or_else(meant);
             let path = path.map(|path| absolute(&path)).transpose()?;
+            let at = match &path {
+                Some(path) => path.clone(),
+                None => context.call(GetStatus {}).await?.path,
+            };
+            // Before anybody types 24 words for nothing.
+            if Path::new(&at).symlink_metadata().is_err() {
+                return Err(Failure::new(
+                    Code::NoVault,
+                    format!("there is no vault at {}", visible(&at)),
+                    "Name the vault's file: touchkeep recover unlock FILE",
+                ));
+            }
             let words = words(context, words_fd)?;
             let summary = context
                 .call_as_front_end(UnlockWithKit { path, words })
@@ -296,14 +308,20 @@ fn words(context: &Context<'_>, fd: Option<i32>) -> Result<SecretText, Failure> 
     if context.global.no_interaction || !std::io::stdin().is_terminal() {
         return Err(needs_a_person("Run it at a terminal, or add: --words-fd"));
     }
-    typed_words("The 24 words (Esc to stop):", None)?
-        .ok_or_else(|| Failure::new(Code::Refused, "nothing was typed", ""))
+    typed_words("The 24 words (Esc to stop):", None)?.ok_or_else(|| {
+        Failure::new(
+            Code::Refused,
+            "nothing was typed",
+            "Nothing was done. Run it again with the paper at hand.",
+        )
+    })
 }
 
 async fn drill(context: &Context<'_>, device: Option<String>, words_fd: Option<i32>) -> Done {
     let rehearsal = match device {
         Some(device) => context.call_asking(ProveDevice { device }).await?,
         None => {
+            context.check_open().await?;
             let words = words(context, words_fd)?;
             context.call_as_front_end(ProveKit { words }).await?
         }

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use touchkeep_core::{text::visible, time::rfc3339};
-use touchkeep_wire::{CheckReminders, Failure, KeyAge, ListItems, ListReminders};
+use touchkeep_wire::{CheckReminders, Failure, ItemFilter, KeyAge, ListReminders};
 
-use super::{Context, Done};
+use super::{Context, Done, items::all};
 
 pub(super) async fn remind(context: &Context<'_>, now: bool) -> Done {
     let keys = if now {
@@ -46,8 +46,12 @@ pub(super) async fn remind(context: &Context<'_>, now: bool) -> Done {
 
 // Their age says nothing of them: whoever could read the file that they came from may have them.
 async fn seen_in_plaintext(context: &Context<'_>) -> Result<(), Failure> {
-    let items = context.call(ListItems {}).await?;
-    let seen = items.iter().filter(|item| item.plaintext_seen.is_some());
+    let filter = ItemFilter::default();
+    let found = all(&filter, async |call| context.call(call).await).await?;
+    let seen = found
+        .items
+        .iter()
+        .filter(|item| item.plaintext_seen.is_some());
     let names: Vec<_> = seen.map(|item| visible(&item.name)).collect();
     if !names.is_empty() {
         context.output.say(&format!(

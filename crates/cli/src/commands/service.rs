@@ -222,7 +222,11 @@ fn systemctl(words: &[&str]) -> bool {
 }
 
 fn system(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Code::System, format!("{}: {error}.", path.display()), "")
+    Failure::new(
+        Code::System,
+        format!("{}: {error}.", path.display()),
+        "Check the permissions of that folder. The agent starts without systemd, too: with any command.",
+    )
 }
 
 #[cfg(test)]

@@ -264,7 +264,7 @@ fn describe(vault: &VaultSummary) -> String {
 
 pub(super) fn absolute(path: &Path) -> Result<String, Failure> {
     let path = std::path::absolute(path)
-        .map_err(|error| Failure::new(Code::Invalid, error.to_string(), ""))?;
+        .map_err(|error| Failure::new(Code::Invalid, error.to_string(), "Give the whole path."))?;
     path.into_os_string()
         .into_string()
         .map_err(|_| Failure::new(Code::Invalid, "the path is not UTF-8", "Use another name."))

@@ -79,7 +79,7 @@ fn body() -> Result<Vec<u8>, Failure> {
         return Err(Failure::new(
             Code::Invalid,
             format!("the body is longer than {MAX_WEBHOOK_BYTES} bytes"),
-            "",
+            "No sender that is known here sends such a delivery; refuse it.",
         ));
     }
     Ok(body)

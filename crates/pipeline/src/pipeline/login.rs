@@ -7,9 +7,9 @@ use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_policy::Allowed;
 use touchkeep_venue::{Decoded, Outgoing, Venue, stream::Guard};
 
-use super::{Incoming, Lasts, Parts, Pipeline, Read, about};
+use super::{Fate, Incoming, Lasts, Parts, Pipeline, Read, about};
 use crate::{
-    NotDone, NotSigned, Question, Upstream,
+    NotDone, NotSigned, Question, Upstream, Went,
     sign::{Means, Signed, sign},
     turns::Turn,
 };
@@ -58,16 +58,21 @@ impl<U: Upstream> Pipeline<U> {
             keys: Arc::clone(&self.0.keys),
             request: incoming.request,
         };
+        let fate = Fate::of(&self.0, incoming.request);
         let mut read = Read {
             incoming,
             venue,
             private,
             key,
             lasts,
+            fate,
             again: None,
             named: None,
         };
-        let (allowed, tell) = self.allowed(&mut read).await?;
+        let (allowed, tell) = match self.allowed(&mut read).await {
+            Ok(allowed) => allowed,
+            Err(why) => return Err(read.ends(why).into()),
+        };
         let parts = Arc::clone(&self.0);
         let asks = venue.asks_the_venue();
         let task = tokio::spawn(async move { parts.hand_over(allowed, read, tell, asks).await });
@@ -102,8 +107,10 @@ impl<U: Upstream> Parts<U> {
         asks: bool,
     ) -> Result<LoggedIn<U::Response>, NotDone> {
         let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
-        let recording = self.log.recording_intent(allowed, &intent);
-        let recorded = recording.await.map_err(NotSigned::from)?;
+        let recorded = match self.log.recording_intent(allowed, &intent).await {
+            Ok(recorded) => recorded,
+            Err(why) => return Err(read.ends(why.into()).into()),
+        };
         let seq = recorded.seq();
         let Read {
             venue,
@@ -111,6 +118,7 @@ impl<U: Upstream> Parts<U> {
             key,
             incoming,
             lasts,
+            fate,
             again: _,
             named: _,
         } = read;
@@ -132,6 +140,7 @@ impl<U: Upstream> Parts<U> {
                 let event = Event::new(Kind::Outcome, Decision::Failed);
                 let event = event.text(format!("not signed: {why}"));
                 self.outcome(seq, event, &incoming, &key).await;
+                fate.is(Went::not_signed(&why));
                 return Err(why.into());
             }
         };
@@ -143,7 +152,12 @@ impl<U: Upstream> Parts<U> {
             let values = outgoing;
             (Ok(LoggedIn::Signed { values, turn }), event)
         };
+        let went = match &done {
+            Ok(_) => Went::LoggedIn,
+            Err(_) => Went::Unanswered(event.text.clone()),
+        };
         self.outcome(seq, event, &incoming, &key).await;
+        fate.is(went);
         if let Some(question) = &tell {
             self.approver.tell(question);
         }

@@ -11,7 +11,7 @@ use touchkeep_core::{RequestId, text::visible};
 use touchkeep_policy::{Action, request_digest};
 use touchkeep_venue::{Decoded, Kept, KeyClass, Saved, saved};
 
-use super::{Incoming, Lasts, Pipeline, Read, about};
+use super::{Fate, Incoming, Lasts, Pipeline, Read, about};
 use crate::{Named, NotSigned, Upstream};
 
 impl<U: Upstream> Pipeline<U> {
@@ -83,6 +83,7 @@ impl<U: Upstream> Pipeline<U> {
             keys: Arc::clone(keys),
             request: incoming.request,
         };
+        let fate = Fate::of(&self.0, incoming.request);
         let mut asking = Read {
             incoming,
             venue: read.venue,
@@ -91,6 +92,7 @@ impl<U: Upstream> Pipeline<U> {
             again: None,
             named: None,
             lasts,
+            fate,
         };
         if !matches!(self.would_be(&asking), Some(Action::Allow | Action::Notify)) {
             return Err("no rule lets this client read saved addresses".into());

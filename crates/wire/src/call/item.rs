@@ -11,9 +11,11 @@ calls! {
     /// All items that are not in the trash, without secrets.
     ListItems = "item.list" -> Vec<ItemSummary> {}
     /// Items that fit, the best first where something is looked for, else by name.
-    FindItems = "item.find" -> Vec<ItemSummary> {
+    FindItems = "item.find" -> FoundItems {
         /// What they are to fit.
         filter: ItemFilter,
+        /// Only what comes behind this one.
+        after: Option<ItemId>,
     }
     /// One item: everything but its secrets.
     ShowItem = "item.show" -> ItemDetail {
@@ -41,6 +43,22 @@ calls! {
         created: Option<UnixMillis>,
         /// It was in plaintext somewhere: to be rotated.
         plaintext_seen: bool,
+    }
+    /// What speaks against storing an item, before anybody types its secrets. Changes nothing.
+    CheckNewItem = "item.check-new" -> Done {
+        /// The item, without its secrets.
+        item: AddItem,
+        /// The fields that are to be given as secrets.
+        secrets: Vec<String>,
+        /// Its chief secret is to be on a device.
+        on_device: bool,
+    }
+    /// What speaks against changing an item, before anybody types its secrets. Changes nothing.
+    CheckEdit = "item.check-edit" -> Done {
+        /// The change, without its secrets.
+        edit: EditItem,
+        /// The fields that are to be given as secrets.
+        secrets: Vec<String>,
     }
     /// Changes an item, as one new version.
     EditItem = "item.edit" -> ItemDetail {
@@ -216,6 +234,15 @@ pub struct ItemFilter {
     pub trash: bool,
     /// At most this many; [`MOST_ITEMS`] where nothing or more is said.
     pub limit: Option<u32>,
+}
+
+/// Items that were found, as many as an answer takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundItems {
+    /// They.
+    pub items: Vec<ItemSummary>,
+    /// There are more behind the last one.
+    pub more: bool,
 }
 
 /// An item, without its secret.

@@ -54,7 +54,10 @@ pub fn verify_offline(bundle: impl BufRead, keys: &[String]) -> Result<OfflineVe
         )
     })?;
     let verdict = verify_bundle(bundle, &known)
-        .map_err(|error| Failure::new(Code::System, format!("{error}."), ""))?;
+        .map_err(|error| {
+            let fix = "Check that all of the bundle can be read: it may be on a medium that fails, or still be copied.";
+            Failure::new(Code::System, format!("{error}."), fix)
+        })?;
     let mut said = OfflineVerdict {
         sound: false,
         origin: String::new(),

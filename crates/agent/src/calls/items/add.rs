@@ -1,13 +1,16 @@
 //! Items that come to be.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{
     ApiSecret, Clock, Code, DeviceId, ItemId, SystemClock, reference::is_field_name, text::visible,
 };
 use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked, one_time};
-use touchkeep_wire::{AddItem, Failure, ItemSummary, NewSecret, SecretText};
+use touchkeep_wire::{AddItem, CheckNewItem, Done, Failure, ItemSummary, NewSecret, SecretText};
 
 use super::{
     class_of,
@@ -19,6 +22,7 @@ use crate::{
     calls::{change, open_vault},
     failure, method,
     ports::request_key_setting,
+    vault::{Current, Open},
 };
 
 /// What is a secret by its name. As a plain field it would come from an argument, and be shown in lists.
@@ -38,24 +42,18 @@ pub(super) enum Secret {
     OnDevice(DeviceId, RequestKey),
 }
 
-pub(crate) async fn add(agent: &Arc<Agent>, call: AddItem) -> Result<ItemSummary, Failure> {
-    let kind = kind_of(&call.kind)?;
-    let mut item = new_item(agent, kind, &call)?;
-    let mut fields = call.fields;
-    fill(&mut item, &mut fields)?;
-    set_fields(&mut item, fields)?;
+pub(crate) async fn add(agent: &Arc<Agent>, mut call: AddItem) -> Result<ItemSummary, Failure> {
+    let mut item = proposed(agent, &mut call)?;
     let mut secrets = BTreeMap::new();
     for (field, secret) in call.secrets {
         secrets.insert(field.clone(), kept(agent, &item, &field, secret).await?);
     }
-    complete(&item, &secrets)?;
+    let on_device = matches!(secrets.get("secret"), Some(Secret::OnDevice(..)));
+    complete(&item, &secrets.keys().cloned().collect(), on_device)?;
     settle_method(&mut item, secrets.get("secret"))?;
     let added = change(agent, move |agent| {
         let (current, open) = open_vault(agent)?;
-        if item.base_url.is_some() && !current.is_practice() {
-            return Err(failure::vault(&touchkeep_vault::VaultError::PracticeOnly));
-        }
-        check_free(&open.read(), &item)?;
+        check_place(&current, &open, &item)?;
         let text = match item.kind {
             ItemKind::ExchangeKey => format!(
                 "Stored the key {} of {}, key set {}.",
@@ -83,6 +81,39 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddItem) -> Result<ItemSummary
     .await?;
     agent.prompts().changed("items");
     Ok(added)
+}
+
+/// What speaks against an item before its secrets are there.
+pub(crate) fn check_new(agent: &Arc<Agent>, mut call: CheckNewItem) -> Result<Done, Failure> {
+    let item = proposed(agent, &mut call.item)?;
+    for field in &call.secrets {
+        check_secret_field(&item, field)?;
+    }
+    let mut secrets: BTreeSet<_> = call.secrets.into_iter().collect();
+    if call.on_device {
+        secrets.insert("secret".to_owned());
+    }
+    complete(&item, &secrets, call.on_device)?;
+    let (current, open) = open_vault(agent)?;
+    check_place(&current, &open, &item)?;
+    Ok(Done {})
+}
+
+// The item as it would be, but for its secrets.
+fn proposed(agent: &Arc<Agent>, call: &mut AddItem) -> Result<Item, Failure> {
+    let kind = kind_of(&call.kind)?;
+    let mut item = new_item(agent, kind, call)?;
+    let mut fields = std::mem::take(&mut call.fields);
+    fill(&mut item, &mut fields)?;
+    set_fields(&mut item, fields)?;
+    Ok(item)
+}
+
+fn check_place(current: &Current, open: &Open, item: &Item) -> Result<(), Failure> {
+    if item.base_url.is_some() && !current.is_practice() {
+        return Err(failure::vault(&touchkeep_vault::VaultError::PracticeOnly));
+    }
+    check_free(&open.read(), item)
 }
 
 fn kind_of(word: &str) -> Result<ItemKind, Failure> {
@@ -178,6 +209,14 @@ pub(super) fn no_field(name: &str) -> Failure {
     }
 }
 
+/// Whether a field can be a secret one.
+pub(super) fn check_secret_field(item: &Item, field: &str) -> Result<(), Failure> {
+    if field != "secret" && (!Item::may_be_called(field) || item.fields.contains_key(field)) {
+        return Err(no_field(field));
+    }
+    Ok(())
+}
+
 /// Where a secret is to be kept; a key on a device is made here.
 pub(super) async fn kept(
     agent: &Arc<Agent>,
@@ -185,9 +224,7 @@ pub(super) async fn kept(
     field: &str,
     secret: NewSecret,
 ) -> Result<Secret, Failure> {
-    if field != "secret" && (!Item::may_be_called(field) || item.fields.contains_key(field)) {
-        return Err(no_field(field));
-    }
+    check_secret_field(item, field)?;
     Ok(match secret {
         // What was sealed does not become less than that.
         NewSecret::Stored { value } if item.place(field) == Some(&SecretPlace::Sealed) => {
@@ -231,12 +268,11 @@ fn checked(item: &Item, field: &str, value: SecretText) -> Result<ApiSecret, Fai
 }
 
 // What an item cannot do without.
-fn complete(item: &Item, secrets: &BTreeMap<String, Secret>) -> Result<(), Failure> {
-    let on_device = matches!(secrets.get("secret"), Some(Secret::OnDevice(..)));
+fn complete(item: &Item, secrets: &BTreeSet<String>, on_device: bool) -> Result<(), Failure> {
     match item.kind {
         ItemKind::ExchangeKey => {
             let venue = method::venue_of(&item.venue)?;
-            method::check_passphrase(&venue, secrets.contains_key("passphrase"))?;
+            method::check_passphrase(&venue, secrets.contains("passphrase"))?;
             if item.key_set.trim().is_empty() {
                 let what = "An exchange key needs a key set: the name of the venue account.";
                 return Err(failure::invalid(what, "Use --key-set."));
@@ -254,9 +290,9 @@ fn complete(item: &Item, secrets: &BTreeMap<String, Secret>) -> Result<(), Failu
         _ => {}
     }
     let needs_secret = item.kind != ItemKind::Note;
-    if needs_secret && !secrets.contains_key("secret") {
+    if needs_secret && !secrets.contains("secret") {
         return Err(failure::invalid(
-            format!("A {} needs its secret.", item.kind.word()),
+            format!("The {} needs its secret.", item.kind.word()),
             "Type it when asked, or use --secret-fd.",
         ));
     }
@@ -324,7 +360,7 @@ pub(super) fn put_secret(
         Secret::Sealed(secret) => vault.seal_field(id, field, secret).map_err(to_failure),
         Secret::OnDevice(device, key) => {
             let text = serde_json::to_string(&key)
-                .map_err(|_| failure::invalid("The device's key cannot be written down.", ""))?;
+                .map_err(|_| failure::fault("The device's key cannot be written down."))?;
             let item = vault.item(id).cloned();
             let mut item =
                 item.ok_or_else(|| failure::vault(&touchkeep_vault::VaultError::NotFound))?;

@@ -140,7 +140,10 @@ fn not_a_key(why: NotAKey) -> Failure {
 }
 
 fn no_keys() -> Failed {
-    Failed::Other(failure::invalid("This device makes no keys.", ""))
+    Failed::Other(failure::invalid(
+        "This device makes no keys.",
+        "Name one that does with --device, or leave --on-device out. Which can: touchkeep device keys-for",
+    ))
 }
 
 // What kind of key is decided before anybody types a PIN; the key comes to be afterwards, and what its maker says of it is read.

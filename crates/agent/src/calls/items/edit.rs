@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{Clock, Code, SystemClock, text::visible};
 use touchkeep_vault::{Item, Unlocked, VaultError};
-use touchkeep_wire::{Done, EditItem, Failure, ItemDetail, ItemSummary, ItemVersion};
+use touchkeep_wire::{CheckEdit, Done, EditItem, Failure, ItemDetail, ItemSummary, ItemVersion};
 
 use super::{
-    add::{Secret, check_free, kept, put_secret, set_fields, settle_method},
+    add::{Secret, check_free, check_secret_field, kept, put_secret, set_fields, settle_method},
     show::detail,
 };
 use crate::{
@@ -56,6 +56,18 @@ pub(crate) async fn edit(agent: &Arc<Agent>, mut call: EditItem) -> Result<ItemD
         Ok(())
     })
     .await
+}
+
+/// What speaks against a change before its secrets are there.
+pub(crate) fn check_edit(agent: &Arc<Agent>, mut call: CheckEdit) -> Result<Done, Failure> {
+    let (_, open) = open_vault(agent)?;
+    let item = open.item(&call.edit.item)?;
+    let changed = with_changes(item, &mut call.edit)?;
+    for field in &call.secrets {
+        check_secret_field(&changed, field)?;
+    }
+    check_free(&open.read(), &changed)?;
+    Ok(Done {})
 }
 
 fn with_changes(mut item: Item, call: &mut EditItem) -> Result<Item, Failure> {

@@ -8,17 +8,19 @@ mod show;
 
 use std::sync::Arc;
 
-use touchkeep_core::Reference;
+use touchkeep_core::{Code, ItemId, Reference};
 use touchkeep_vault::{Item, ItemKind, Unlocked};
 use touchkeep_venue::KeyClass;
-use touchkeep_wire::{Failure, ItemDetail, ItemFilter, ItemSummary, MOST_ITEMS};
+use touchkeep_wire::{Failure, FoundItems, ItemDetail, ItemFilter, ItemSummary, MOST_ITEMS};
 
 use super::{look_at_vault, open_vault};
 use crate::{agent::Agent, failure};
 
-pub(crate) use add::add;
+pub(crate) use add::{add, check_new};
 pub(crate) use device_key::RequestKey;
-pub(crate) use edit::{edit, remove, restore, restore_version, set_api_key, trash, versions};
+pub(crate) use edit::{
+    check_edit, edit, remove, restore, restore_version, set_api_key, trash, versions,
+};
 pub(crate) use public_key::{public_key, word_of as form_word};
 pub(crate) use show::summary;
 
@@ -28,16 +30,24 @@ const FRAME_ROOM: usize = 3 << 20;
 pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<ItemSummary>, Failure> {
     let (_, open) = look_at_vault(agent)?;
     let vault = open.read();
-    found_in(&vault, &ItemFilter::default())
+    found_in(&vault, &ItemFilter::default(), None).map(|found| found.items)
 }
 
-pub(crate) fn find(agent: &Arc<Agent>, filter: &ItemFilter) -> Result<Vec<ItemSummary>, Failure> {
+pub(crate) fn find(
+    agent: &Arc<Agent>,
+    filter: &ItemFilter,
+    after: Option<ItemId>,
+) -> Result<FoundItems, Failure> {
     let (_, open) = open_vault(agent)?;
     let vault = open.read();
-    found_in(&vault, filter)
+    found_in(&vault, filter, after)
 }
 
-fn found_in(vault: &Unlocked, filter: &ItemFilter) -> Result<Vec<ItemSummary>, Failure> {
+fn found_in(
+    vault: &Unlocked,
+    filter: &ItemFilter,
+    after: Option<ItemId>,
+) -> Result<FoundItems, Failure> {
     let kind = filter.kind.as_deref().map(|word| {
         ItemKind::of_word(word).ok_or_else(|| {
             let known = ItemKind::ALL.map(ItemKind::word).join(", ");
@@ -66,7 +76,7 @@ fn found_in(vault: &Unlocked, filter: &ItemFilter) -> Result<Vec<ItemSummary>, F
         .filter(|query| !query.trim().is_empty());
     let most = filter.limit.unwrap_or(MOST_ITEMS).min(MOST_ITEMS);
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let found: Box<dyn Iterator<Item = &Item>> = match query {
+    let mut found: Box<dyn Iterator<Item = &Item>> = match query {
         Some(query) => Box::new(vault.search(query).filter(fits)),
         None => {
             let mut items = vault.items();
@@ -75,14 +85,29 @@ fn found_in(vault: &Unlocked, filter: &ItemFilter) -> Result<Vec<ItemSummary>, F
             Box::new(items.into_iter())
         }
     };
-    let mut room = FRAME_ROOM;
-    let summaries = found.take(most).map(|item| summary(vault, item));
-    Ok(summaries
-        .take_while(|summary| {
-            room = room.saturating_sub(size(summary));
-            room > 0
-        })
-        .collect())
+    if let Some(after) = after {
+        found
+            .find(|item| item.id == after)
+            .ok_or_else(list_changed)?;
+    }
+    let mut found = found.map(|item| summary(vault, item)).peekable();
+    let (mut items, mut room) = (Vec::new(), FRAME_ROOM);
+    while items.len() < most
+        && let Some(item) = found.next_if(|next| items.is_empty() || size(next) < room)
+    {
+        room = room.saturating_sub(size(&item));
+        items.push(item);
+    }
+    let more = found.peek().is_some();
+    Ok(FoundItems { items, more })
+}
+
+fn list_changed() -> Failure {
+    Failure::new(
+        Code::Ambiguous,
+        "The items changed while they were listed.",
+        "List them again.",
+    )
 }
 
 // What a summary takes in a frame, about: its texts, and the names of its fields.

@@ -34,7 +34,7 @@ pub(crate) fn public_key(
     let SecretPlace::OnDevice { key, .. } = &item.secret else {
         return Err(failure::invalid(
             "This item's key is not on a device, so it has no public half of ours.",
-            "",
+            "Take the public half from where the key was made; or make one on the device: touchkeep add NAME --on-device",
         ));
     };
     let known = request_key(&open.read(), item.id, key).ok_or_else(|| {
@@ -47,8 +47,8 @@ pub(crate) fn public_key(
     let info = known.info;
     if is_mac(info.algorithm) {
         return Err(failure::invalid(
-            "This is an HMAC secret, which has no public half. The venue has it already.",
-            "",
+            "This is an HMAC secret, which has no public half.",
+            "The venue has the secret already. What it calls the key: touchkeep set-api-key",
         ));
     }
     let venue = venue(&item.venue).map(|venue| venue.info());

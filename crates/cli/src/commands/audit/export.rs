@@ -185,7 +185,10 @@ pub(super) async fn prove(
     let since = since
         .map(|path| {
             fs::read_to_string(path).map_err(|error| {
-                unusable(format!("{} cannot be read: {error}.", path.display()), "")
+                unusable(
+                    format!("{} cannot be read: {error}.", path.display()),
+                    "Name a checkpoint that was kept: touchkeep audit checkpoint > FILE",
+                )
             })
         })
         .transpose()?;
@@ -333,7 +336,7 @@ fn cannot_write(path: Option<&Path>, error: &std::io::Error) -> Failure {
     Failure::new(
         Code::System,
         format!("{path} cannot be written: {error}."),
-        "",
+        "Check the space and the permissions of that place; what was written of it is not whole.",
     )
 }
 

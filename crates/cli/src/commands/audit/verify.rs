@@ -54,7 +54,10 @@ pub(crate) fn alone(output: Output, path: &Path, keys: &[String]) -> Option<Done
 }
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
-    unusable(format!("{} cannot be read: {error}.", path.display()), "")
+    unusable(
+        format!("{} cannot be read: {error}.", path.display()),
+        "Check its path and its permissions.",
+    )
 }
 
 async fn log(context: &Context<'_>, file: Option<String>) -> Done {

@@ -267,7 +267,10 @@ pub(super) fn output_of(mut command: Command, name: &str) -> Result<Zeroizing<Ve
 
 /// Whether all of it goes to the agent at once: it is one commit or none.
 pub(super) fn fits_a_frame(call: &ImportItems) -> Result<(), Failure> {
-    let bytes = wiped::to_json(call).map_err(|_| invalid("the items cannot be sent", ""))?;
+    let bytes = wiped::to_json(call).map_err(|_| invalid(
+            "the items cannot be sent",
+            "Nothing was imported. Take parts of the file over one after another, and please report this.",
+        ))?;
     if bytes.len() + FRAME_SPARE <= touchkeep_wire::MAX_FRONT_END_FRAME_BYTES {
         return Ok(());
     }

@@ -43,7 +43,7 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Fai
         Failure::new(
             Code::System,
             format!("{} cannot be read: {error}", shown(folder)),
-            "",
+            "Check its permissions, and that it is the store's own folder. Nothing was imported.",
         )
     };
     if depth > MAX_DEPTH || files.len() > MAX_ROWS {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use touchkeep_core::{Clock, Code, SystemClock, UnixMillis, text::visible, time};
-use touchkeep_wire::{AddItem, Failure, NewKey, NewSecret};
+use touchkeep_wire::{AddItem, CheckNewItem, Failure, NewKey, NewSecret};
 
 use super::{
     Context, Done,
@@ -17,30 +17,16 @@ const KEY_SET: &str = "main";
 
 pub(in crate::commands) async fn add(context: &Context<'_>, args: Add) -> Done {
     check(&args)?;
-    let mut call = AddItem::new(args.kind.name(), args.name.clone());
-    call.secrets = secrets(context, &args)?;
-    call.fields = args.field.into_iter().collect();
-    let mut field = |name: &str, value: Option<String>| {
-        call.fields
-            .extend(value.map(|value| (name.to_owned(), value)));
+    let wanted = wanted(&args);
+    // Whoever has typed a secret is not to hear then that it was for nothing.
+    let checked = CheckNewItem {
+        item: proposed(&args),
+        secrets: wanted.fields(&args.secrets),
+        on_device: args.on_device || args.into_device,
     };
-    if args.kind == Kind::ExchangeKey {
-        field(
-            "key-set",
-            Some(args.key_set.unwrap_or_else(|| KEY_SET.into())),
-        );
-    }
-    field("venue", args.venue);
-    field("class", args.class.map(|class| class.name().to_owned()));
-    field("api-key", args.api_key);
-    field("base-url", args.base_url);
-    field("note", args.note);
-    call.environment = args.environment;
-    call.tags = args.tag;
-    call.rotate_after_days = args.rotate_after_days;
-    call.plaintext_seen = args.plaintext_seen;
-    let age_ms = u64::from(args.age_days) * time::DAY_MS;
-    call.created = Some(UnixMillis(SystemClock.now().0.saturating_sub(age_ms)));
+    context.call(checked).await?;
+    let mut call = proposed(&args);
+    call.secrets = secrets(context, &args, &wanted)?;
     let into_device = args.into_device;
     let unnamed = args.on_device && !call.fields.contains_key("api-key");
     let item = context.call_asking(call).await?;
@@ -67,6 +53,43 @@ pub(in crate::commands) async fn add(context: &Context<'_>, args: Add) -> Done {
         context.output.say("The device alone has the secret now. Whoever had it on its way may have a copy: delete what it was copied from.");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+// The item, without its secrets.
+fn proposed(args: &Add) -> AddItem {
+    let mut call = AddItem::new(args.kind.name(), args.name.clone());
+    call.fields = args.field.iter().cloned().collect();
+    let mut field = |name: &str, value: Option<String>| {
+        call.fields
+            .extend(value.map(|value| (name.to_owned(), value)));
+    };
+    if args.kind == Kind::ExchangeKey {
+        let key_set = args.key_set.as_deref().unwrap_or(KEY_SET);
+        field("key-set", Some(key_set.to_owned()));
+    }
+    field("venue", args.venue.clone());
+    field("class", args.class.map(|class| class.name().to_owned()));
+    field("api-key", args.api_key.clone());
+    field("base-url", args.base_url.clone());
+    field("note", args.note.clone());
+    call.environment = args.environment.clone();
+    call.tags = args.tag.clone();
+    call.rotate_after_days = args.rotate_after_days;
+    call.plaintext_seen = args.plaintext_seen;
+    let age_ms = u64::from(args.age_days) * time::DAY_MS;
+    call.created = Some(UnixMillis(SystemClock.now().0.saturating_sub(age_ms)));
+    call
+}
+
+fn wanted(args: &Add) -> Wanted<'_> {
+    // A note's text may be for everybody who can unlock; then nothing is asked.
+    let is_open_note = args.kind == Kind::Note && args.note.is_some();
+    Wanted {
+        item: &args.name,
+        chief: (!args.on_device && !is_open_note).then_some(args.kind.secret_name()),
+        is_pem: args.kind == Kind::SshKey,
+        sealed: args.sealed,
+    }
 }
 
 fn check(args: &Add) -> Result<(), Failure> {
@@ -101,16 +124,9 @@ fn check(args: &Add) -> Result<(), Failure> {
 fn secrets(
     context: &Context<'_>,
     args: &Add,
+    wanted: &Wanted<'_>,
 ) -> Result<std::collections::BTreeMap<String, NewSecret>, Failure> {
-    // A note's text may be for everybody who can unlock; then nothing is asked.
-    let is_open_note = args.kind == Kind::Note && args.note.is_some();
-    let wanted = Wanted {
-        item: &args.name,
-        chief: (!args.on_device && !is_open_note).then_some(args.kind.secret_name()),
-        is_pem: args.kind == Kind::SshKey,
-        sealed: args.sealed,
-    };
-    let mut secrets = read_all(context, &args.secrets, &wanted)?;
+    let mut secrets = read_all(context, &args.secrets, wanted)?;
     let key = NewKey {
         device: args.device.clone(),
         algorithm: args.algorithm.map(|kind| kind.name().to_owned()),

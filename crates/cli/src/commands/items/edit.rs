@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use touchkeep_core::text::visible;
-use touchkeep_wire::{EditItem, ShowItem};
+use touchkeep_wire::{CheckEdit, EditItem, ShowItem};
 
 use super::{
     Context, Done,
@@ -35,24 +35,36 @@ pub(in crate::commands) async fn edit(context: &Context<'_>, args: Edit) -> Done
         is_pem: item.kind == "ssh-key",
         sealed: args.sealed,
     };
-    let secrets = read_all(context, &args.secrets, &wanted)?;
-    let mut set: std::collections::BTreeMap<_, _> = args.set.into_iter().collect();
-    set.extend(args.note.map(|note| ("note".to_owned(), note)));
-    let days = args.rotate_after_days.map(|days| days.to_string());
-    set.extend(days.map(|days| ("rotate-after-days".to_owned(), days)));
-    let call = EditItem {
+    let edit = || EditItem {
         item: item.id.to_string(),
-        name: args.name,
-        set,
-        unset: args.unset,
-        secrets,
-        add_tags: args.tag,
-        remove_tags: args.untag,
+        name: args.name.clone(),
+        set: set(&args),
+        unset: args.unset.clone(),
+        secrets: std::collections::BTreeMap::new(),
+        add_tags: args.tag.clone(),
+        remove_tags: args.untag.clone(),
         forget_old: args.forget_old,
     };
+    // Whoever has typed a secret is not to hear then that it was for nothing.
+    let checked = CheckEdit {
+        edit: edit(),
+        secrets: wanted.fields(&args.secrets),
+    };
+    context.call(checked).await?;
+    let mut call = edit();
+    call.secrets = read_all(context, &args.secrets, &wanted)?;
     let changed = context.call_asking(call).await?;
     context
         .output
         .result(&changed, |changed| detail(context.output, changed));
     Ok(ExitCode::SUCCESS)
+}
+
+// Plain fields to set.
+fn set(args: &Edit) -> std::collections::BTreeMap<String, String> {
+    let mut set: std::collections::BTreeMap<_, _> = args.set.iter().cloned().collect();
+    set.extend(args.note.clone().map(|note| ("note".to_owned(), note)));
+    let days = args.rotate_after_days.map(|days| days.to_string());
+    set.extend(days.map(|days| ("rotate-after-days".to_owned(), days)));
+    set
 }

@@ -2,14 +2,16 @@
 
 use std::process::ExitCode;
 
-use touchkeep_core::{Clock, SystemClock, UnixMillis, text::visible, time};
-use touchkeep_wire::{FindItems, ItemFilter, ItemSummary, MOST_ITEMS};
+use touchkeep_core::{Clock, Code, SystemClock, UnixMillis, text::visible, time};
+use touchkeep_wire::{Failure, FindItems, FoundItems, ItemFilter, ItemSummary};
 
 use super::{Context, Done};
 use crate::{args::List, output::Output};
 
 /// Finds that are shown where nobody says how many.
 const BEST: u32 = 50;
+/// How often a list is begun anew because items changed meanwhile.
+const AGAIN: u8 = 5;
 
 pub(in crate::commands) async fn list(context: &Context<'_>, args: List) -> Done {
     let is_narrowed = args.query.is_some()
@@ -28,22 +30,56 @@ pub(in crate::commands) async fn list(context: &Context<'_>, args: List) -> Done
         environment: args.environment,
         trash: args.trash,
     };
-    let items = context.call(FindItems { filter }).await?;
+    let FoundItems { items, more } = all(&filter, async |call| context.call(call).await).await?;
     let output = context.output;
-    let most = args.limit.or(most).unwrap_or(MOST_ITEMS).min(MOST_ITEMS);
-    let is_cut = u32::try_from(items.len()).is_ok_and(|count| count >= most);
     output.result(&items, |items| {
         if items.is_empty() {
             return empty(args.trash, is_narrowed).to_owned();
         }
         table(items, SystemClock.now(), output)
     });
-    if is_cut && args.limit.is_none_or(|limit| limit > most) {
+    // Whoever said how many knows that there may be more.
+    if more && args.limit.is_none() {
         output.say(&format!(
-            "These are the first {most}. Narrow it, or say with -n how many (up to {MOST_ITEMS})."
+            "These are the best {BEST}. Narrow it, or say with -n how many."
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What fits, up to the filter's limit, in as many calls as it takes; and whether there is more. An answer has room for some thousand.
+///
+/// # Errors
+/// As the call's. Where items were changed between two calls, it begins anew, a few times.
+pub(in crate::commands) async fn all(
+    filter: &ItemFilter,
+    call: impl AsyncFn(FindItems) -> Result<FoundItems, Failure>,
+) -> Result<FoundItems, Failure> {
+    let mut tries = AGAIN;
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let so_far = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        let filter = ItemFilter {
+            limit: filter.limit.map(|limit| limit.saturating_sub(so_far)),
+            ..filter.clone()
+        };
+        let enough = filter.limit;
+        match call(FindItems { filter, after }).await {
+            Ok(FoundItems { items, more }) => {
+                let found = u32::try_from(items.len()).unwrap_or(u32::MAX);
+                after = items.last().map(|item| item.id);
+                all.extend(items);
+                if !more || after.is_none() || enough.is_some_and(|enough| found >= enough) {
+                    return Ok(FoundItems { items: all, more });
+                }
+            }
+            Err(failure) if after.is_some() && failure.code == Code::Ambiguous && tries > 0 => {
+                tries -= 1;
+                (all, after) = (Vec::new(), None);
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
 }
 
 const fn empty(trash: bool, is_narrowed: bool) -> &'static str {

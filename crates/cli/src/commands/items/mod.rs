@@ -19,7 +19,7 @@ use crate::args::KeyForm;
 pub(super) use add::add;
 pub(super) use edit::edit;
 pub(super) use history::history;
-pub(super) use list::list;
+pub(super) use list::{all, list};
 pub(super) use secrets::secret_from;
 pub(super) use show::show;
 pub(super) use trash::{remove, restore};

@@ -30,6 +30,17 @@ pub(super) struct Wanted<'a> {
     pub(super) sealed: bool,
 }
 
+impl Wanted<'_> {
+    /// The fields that are to be given as secrets.
+    pub(super) fn fields(&self, args: &Secrets) -> Vec<String> {
+        let chief = self.chief.is_some() || args.secret_fd.is_some();
+        let chief = chief.then(|| "secret".to_owned());
+        let given = args.field_fd.iter().map(|(field, _)| field.clone());
+        let typed = args.secret_field.iter().cloned();
+        chief.into_iter().chain(given).chain(typed).collect()
+    }
+}
+
 /// All secrets that were asked for, by field.
 pub(super) fn read_all(
     context: &Context<'_>,
@@ -91,7 +102,11 @@ fn ask(context: &Context<'_>, question: &str) -> Result<Zeroizing<String>, Failu
     terminal.ask(question);
     match terminal.read_line(Echo::Dots, &AtomicBool::new(false), None, |_, _| {}) {
         Ok(Line::Typed(text)) => Ok(text),
-        _ => Err(Failure::new(Code::Refused, "nothing was stored", "")),
+        _ => Err(Failure::new(
+            Code::Refused,
+            "nothing was stored",
+            "It was ended where the secret was to be typed. Run it again when that is at hand.",
+        )),
     }
 }
 

@@ -140,6 +140,6 @@ fn no_file(error: &std::io::Error) -> Failure {
     Failure::new(
         Code::System,
         format!("A file for the editor cannot be used: {error}."),
-        "",
+        "Nothing was changed. Check the space and the permissions of the folder for temporary files (TMPDIR).",
     )
 }

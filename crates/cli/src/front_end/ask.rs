@@ -1,0 +1,310 @@
+//! One question on the terminal.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use touchkeep_core::{Clock, SystemClock, UnixMillis, text::surely_visible as visible};
+use touchkeep_wire::{Answer, Approval, Prompt, Question, Scope, SecretText, UseRequest};
+use zeroize::Zeroizing;
+
+use super::{
+    desk::Around,
+    words::{Place, choices, choices_use, describe, describe_use, scope_word},
+};
+use crate::{
+    output::Output,
+    terminal::{Echo, Line, Terminal},
+};
+
+/// A key pressed sooner than this after a request appeared was meant for something else.
+const INPUT_GUARD: Duration = Duration::from_millis(600);
+
+/// The word that approves. A word, because a single key is pressed by accident.
+const APPROVE: &str = "approve";
+
+/// The word that puts a request behind the others.
+const NEXT: &str = "next";
+
+/// What a person said to a question.
+pub(crate) enum Said {
+    /// This.
+    Answer(Answer),
+    /// Not now: the next one first.
+    Later,
+    /// Nothing: somebody else was first, it is too late, or there is nobody to ask.
+    Nothing,
+}
+
+/// Asks one question.
+pub(crate) fn ask(prompt: &Prompt, stop: &AtomicBool, around: &Around, output: Output) -> Said {
+    let Ok(terminal) = Terminal::open() else {
+        return Said::Nothing;
+    };
+    let until = deadline(prompt.deadline);
+    let place = Place {
+        number: prompt.number,
+        behind: around.behind.load(Ordering::Relaxed),
+    };
+    let answer = match &prompt.question {
+        Question::Approval(approval) => {
+            let asked = (approval, place);
+            return ask_approval(&terminal, asked, stop, until, around, output);
+        }
+        Question::Use(request) => ask_use(&terminal, (request, place), stop, until, around, output),
+        question => {
+            if around.interrupts.swap(false, Ordering::Relaxed) {
+                terminal.settle(INPUT_GUARD);
+            }
+            ask_secret_of(&terminal, question, stop, until)
+        }
+    };
+    answer.map_or(Said::Nothing, Said::Answer)
+}
+
+fn ask_secret_of(
+    terminal: &Terminal,
+    question: &Question,
+    stop: &AtomicBool,
+    until: Instant,
+) -> Option<Answer> {
+    let left = |tries: &Option<u8>| {
+        tries
+            .map(|n| {
+                if n == 1 {
+                    ", 1 try left".to_owned()
+                } else {
+                    format!(", {n} tries left")
+                }
+            })
+            .unwrap_or_default()
+    };
+    let label = match question {
+        Question::Pin {
+            device,
+            why,
+            tries_left,
+        } => format!(
+            "{}: PIN of {}{}: ",
+            visible(why),
+            visible(device),
+            left(tries_left)
+        ),
+        Question::Puk {
+            device,
+            why,
+            tries_left,
+        } => format!(
+            "{}: PUK of {}{}: ",
+            visible(why),
+            visible(device),
+            left(tries_left)
+        ),
+        Question::Passphrase { why } => format!("{}: passphrase: ", visible(why)),
+        Question::NewPin { device, which } => {
+            let label = format!(
+                "New {} for {}, 6 to 8 characters: ",
+                visible(which),
+                visible(device)
+            );
+            return ask_twice(terminal, &label, stop, until);
+        }
+        Question::NewPassphrase {} => {
+            return ask_twice(terminal, "New passphrase: ", stop, until);
+        }
+        Question::Touch { .. } | Question::Approval(_) | Question::Use(_) => return None,
+    };
+    ask_secret(terminal, &label, stop, until)
+}
+
+fn ask_secret(
+    terminal: &Terminal,
+    label: &str,
+    stop: &AtomicBool,
+    until: Instant,
+) -> Option<Answer> {
+    terminal.ask(label);
+    match terminal
+        .read_line(Echo::Dots, stop, Some(until), |_, _| {})
+        .ok()?
+    {
+        Line::Typed(value) => Some(secret(value)),
+        Line::Cancelled => Some(Answer::Refuse {}),
+        Line::Ended => None,
+    }
+}
+
+fn ask_twice(
+    terminal: &Terminal,
+    label: &str,
+    stop: &AtomicBool,
+    until: Instant,
+) -> Option<Answer> {
+    loop {
+        let read = |label: &str| {
+            terminal.ask(label);
+            terminal
+                .read_line(Echo::Dots, stop, Some(until), |_, _| {})
+                .ok()
+        };
+        let (first, again) = match read(label)? {
+            Line::Typed(first) => (first, read("Once more: ")?),
+            Line::Cancelled => return Some(Answer::Refuse {}),
+            Line::Ended => return None,
+        };
+        match again {
+            Line::Typed(second) if first == second => return Some(secret(first)),
+            Line::Typed(_) => terminal.write("They differ. Again.\r\n"),
+            Line::Cancelled => return Some(Answer::Refuse {}),
+            Line::Ended => return None,
+        }
+    }
+}
+
+fn secret(mut typed: Zeroizing<String>) -> Answer {
+    Answer::Secret {
+        value: SecretText::new(std::mem::take(&mut *typed)),
+    }
+}
+
+fn ask_approval(
+    terminal: &Terminal,
+    (approval, place): (&Approval, Place),
+    stop: &AtomicBool,
+    until: Instant,
+    around: &Around,
+    output: Output,
+) -> Said {
+    terminal.write(&describe(approval, Some(place), output));
+    terminal.write(&choices(approval, place.behind, output));
+    terminal.settle(INPUT_GUARD);
+    let label = |terminal: &Terminal, typed: usize| {
+        around.typing.store(typed > 0, Ordering::Relaxed);
+        if typed == 0 {
+            let more = match around.behind.load(Ordering::Relaxed) {
+                0 => String::new(),
+                n => format!(", {n} more wait: {NEXT}"),
+            };
+            count_down(terminal, until, &more);
+        }
+    };
+    label(terminal, 0);
+    let line = terminal.read_line(Echo::Shown, stop, Some(until), label);
+    let digest = || approval.digest.clone();
+    match line {
+        Ok(Line::Typed(typed)) => match meant(&typed, approval) {
+            Meant::Approve => Said::Answer(Answer::Approve { digest: digest() }),
+            Meant::ApproveFor(minutes) => Said::Answer(Answer::ApproveFor {
+                digest: digest(),
+                minutes,
+            }),
+            Meant::Next => Said::Later,
+            Meant::Refuse => Said::Answer(Answer::Refuse {}),
+        },
+        Ok(Line::Cancelled) => Said::Answer(Answer::Refuse {}),
+        Ok(Line::Ended) | Err(_) => Said::Nothing,
+    }
+}
+
+// The line on which the answer is typed. Short, because it is drawn again in its place.
+fn count_down(terminal: &Terminal, until: Instant, more: &str) {
+    let left = until.saturating_duration_since(Instant::now()).as_secs();
+    terminal.write(&format!("\r\x1b[K  ({left} s left{more}) > "));
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Meant {
+    Approve,
+    ApproveFor(u32),
+    Next,
+    Refuse,
+}
+
+fn meant(typed: &str, approval: &Approval) -> Meant {
+    let mut words = typed.split_ascii_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (Some(APPROVE), None, _) => Meant::Approve,
+        (Some(NEXT), None, _) => Meant::Next,
+        (Some(APPROVE), Some(minutes), None) => {
+            let offered = approval.more.iter().flat_map(|more| more.minutes.iter());
+            offered
+                .copied()
+                .find(|offered| offered.to_string() == minutes)
+                .map_or(Meant::Refuse, Meant::ApproveFor)
+        }
+        _ => Meant::Refuse,
+    }
+}
+
+fn ask_use(
+    terminal: &Terminal,
+    (request, place): (&UseRequest, Place),
+    stop: &AtomicBool,
+    until: Instant,
+    around: &Around,
+    output: Output,
+) -> Option<Answer> {
+    terminal.write(&describe_use(request, Some(place), output));
+    terminal.write(&choices_use(request, output));
+    terminal.settle(INPUT_GUARD);
+    let label = |terminal: &Terminal, typed: usize| {
+        around.typing.store(typed > 0, Ordering::Relaxed);
+        if typed == 0 {
+            count_down(terminal, until, "");
+        }
+    };
+    label(terminal, 0);
+    match terminal
+        .read_line(Echo::Shown, stop, Some(until), label)
+        .ok()?
+    {
+        Line::Typed(typed) => {
+            let meant = |scope: &&Scope| scope_word(**scope) == typed.trim();
+            let scope = request.scopes.iter().find(meant).copied();
+            Some(scope.map_or(Answer::Refuse {}, |scope| Answer::Allow { scope }))
+        }
+        Line::Cancelled => Some(Answer::Refuse {}),
+        Line::Ended => None,
+    }
+}
+
+fn deadline(at: UnixMillis) -> Instant {
+    Instant::now() + Duration::from_millis(at.since(SystemClock.now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use touchkeep_wire::More;
+
+    use super::*;
+
+    #[test]
+    fn a_word_approves_and_everything_else_refuses() {
+        let mut approval = Approval::default();
+        assert_eq!(meant("approve", &approval), Meant::Approve);
+        assert_eq!(meant(" approve ", &approval), Meant::Approve);
+        assert_eq!(meant("next", &approval), Meant::Next);
+        for other in [
+            "",
+            "y",
+            "yes",
+            "Approve",
+            "approve 5",
+            "approve approve",
+            "approved",
+            "next 1",
+        ] {
+            assert_eq!(meant(other, &approval), Meant::Refuse, "{other:?}");
+        }
+        approval.more = Some(More {
+            what: String::new(),
+            minutes: vec![5, 15],
+            uses: 20,
+        });
+        assert_eq!(meant("approve 15", &approval), Meant::ApproveFor(15));
+        for other in ["approve 10", "approve 05", "approve 5 5", "approve 5m"] {
+            assert_eq!(meant(other, &approval), Meant::Refuse, "{other:?}");
+        }
+    }
+}
