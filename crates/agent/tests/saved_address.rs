@@ -36,6 +36,8 @@ const POLICY: &str = "[[rule]]\nname = \"reads\"\nkinds = [\"read\"]\naction = \
 struct Book {
     // None: the key has no right to look.
     address: Option<&'static str>,
+    // None: it does not say.
+    free: Option<&'static str>,
     withdrawals: Vec<String>,
     looks: usize,
 }
@@ -84,6 +86,10 @@ fn answer(book: &mut Book, path: &str, body: String) -> String {
                 None => r#"{"error":["EGeneral:Permission denied"]}"#.to_owned(),
             }
         }
+        "/0/private/Balance" => match book.free {
+            Some(free) => format!(r#"{{"error":[],"result":{{"ZUSD":"9","XXBT":"{free}"}}}}"#),
+            None => r#"{"error":["EGeneral:Permission denied"]}"#.to_owned(),
+        },
         "/0/private/Withdraw" => {
             book.withdrawals.push(body);
             r#"{"error":[],"result":{"refid":"R"}}"#.to_owned()
@@ -140,6 +146,10 @@ impl Desk {
         self.book.lock().unwrap().address = address;
     }
 
+    fn has(&self, free: Option<&'static str>) {
+        self.book.lock().unwrap().free = free;
+    }
+
     fn withdrawals(&self) -> Vec<String> {
         std::mem::take(&mut self.book.lock().unwrap().withdrawals)
     }
@@ -191,7 +201,42 @@ async fn what_a_name_means_is_shown_and_held_to() {
     let sent = desk.withdrawals();
     assert!(sent[0].contains(&format!("&address={GOOD}")), "{sent:?}");
     let intents = desk.rows("intent").await;
-    assert_eq!(intents.len(), 2, "the look is on record, too");
+    assert_eq!(intents.len(), 3, "the looks are on record, too");
+}
+
+// The reading key asks; what the venue says is shown, and what it does not say keeps nothing up.
+#[tokio::test]
+async fn the_share_of_what_is_free_is_shown_where_the_venue_says_it() {
+    let balance = |asked: &[Approval]| {
+        let [one] = asked else { panic!("{asked:?}") };
+        let facts = one.facts.iter().filter(|(name, _)| name == "Balance");
+        let takes = one.unusual.iter().filter(|why| why.starts_with("takes "));
+        (
+            facts.map(|(_, value)| value.clone()).collect::<Vec<_>>(),
+            takes.cloned().collect::<Vec<_>>(),
+        )
+    };
+    let desk = Desk::new(POLICY).await;
+    desk.keeps(Some(GOOD));
+    desk.has(Some("1.613"));
+    let (_, answer, asked) = desk.withdraw("key=cold").await;
+    assert!(answer.contains("\"refid\""), "{answer}");
+    let small = "31 % of 1.613 XBT that are free there".to_owned();
+    assert_eq!(balance(&asked), (vec![small], vec![]));
+    desk.has(Some("0.5"));
+    let (_, _, asked) = desk.withdraw("key=cold").await;
+    assert_eq!(balance(&asked).1, ["takes 100 % of what is free there"]);
+    desk.has(Some("0.49"));
+    let (_, _, asked) = desk.withdraw("key=cold").await;
+    assert_eq!(
+        balance(&asked).0,
+        ["more than the 0.49 XBT that are free there"]
+    );
+    assert_eq!(balance(&asked).1, ["takes more than what is free there"]);
+    desk.has(None);
+    let (_, answer, asked) = desk.withdraw("key=cold").await;
+    assert!(answer.contains("\"refid\""), "{answer}");
+    assert_eq!(balance(&asked), (vec![], vec![]));
 }
 
 #[tokio::test]

@@ -94,6 +94,8 @@ pub(crate) struct Endpoint {
 pub(crate) enum Meaning {
     Public,
     Private(OperationKind),
+    /// It hands out what opens sockets or signs requests past us: it is refused, and its words say why.
+    NotServed,
 }
 
 /// Which parameter says what. `a` is a parameter, `a.b` a member of one, `*` any one member; `a[].b` a member of each in a
@@ -244,7 +246,7 @@ impl Table {
             exact: HashMap::new(),
             patterns: Vec::new(),
             lower: HashMap::new(),
-            len: file.table.endpoints.len(),
+            len: 0,
             origins: file.origins,
         };
         let shapes = file.shapes.into_iter().map(|(n, s)| (n, s.shared()));
@@ -274,6 +276,7 @@ impl Table {
                 }),
             };
             let meaning = meaning(kind).ok_or_else(|| format!("{path}: no kind {kind}"))?;
+            table.len += usize::from(meaning != Meaning::NotServed);
             table.add(
                 method,
                 path,
@@ -381,8 +384,10 @@ impl Shape {
 }
 
 fn meaning(kind: &str) -> Option<Meaning> {
-    if kind == "public" {
-        return Some(Meaning::Public);
+    match kind {
+        "public" => return Some(Meaning::Public),
+        "not-served" => return Some(Meaning::NotServed),
+        _ => {}
     }
     let known = OperationKind::ALL
         .into_iter()

@@ -516,7 +516,6 @@ fn what_is_not_in_the_table_is_unknown() {
         ("POST", "/sapi/v9/capital/withdraw/apply"),
         ("GET", "/sapi/v1/not/there"),
         ("PUT", "/api/v3/account"),
-        ("POST", "/api/v3/userDataStream"),
         ("DELETE", "/api/v3/ticker/price"),
     ] {
         assert_eq!(

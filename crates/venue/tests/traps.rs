@@ -558,6 +558,25 @@ fn an_order_of_the_market_says_money_or_an_amount() {
 }
 
 #[test]
+fn what_would_sign_or_listen_past_us_is_refused_and_says_what_to_do() {
+    let bearer = "grant_type=client_credentials&client_id=token&client_secret=x";
+    for (venue, request, does) in [
+        ("binance", form("/fapi/v1/listenKey", ""), "over REST"),
+        ("binance", form("/api/v3/userDataStream", ""), "/ws-api/v3"),
+        ("mexc", form("/api/v3/userDataStream", ""), "over REST"),
+        (
+            "deribit",
+            get("/api/v2/public/auth", bearer),
+            "deri-hmac-sha256",
+        ),
+    ] {
+        let why = refused(venue, &request);
+        assert!(matches!(why, Unreadable::NotServed(_)), "{venue}: {why:?}");
+        assert!(why.to_string().contains(does), "{why}");
+    }
+}
+
+#[test]
 fn withdrawals_are_read_in_full() {
     let said = [
         (

@@ -1,9 +1,10 @@
 //! A person's eyes: what is shown of a request, and what is said back. An earlier yes that covers it is looked for first.
 //!
-//! Read in this order: this file, `facts` (what the request says), `limits` (of the rules), `unusual` (what is not as it was before).
+//! Read in this order: this file, `facts` (what the request says), `limits` (of the rules), `share` (of what is there), `unusual` (what is not as it was before).
 
 mod facts;
 mod limits;
+mod share;
 mod unusual;
 
 use std::{
@@ -197,6 +198,8 @@ fn shown(question: &Question, caller: &Caller, current: &Current, log: &Log) -> 
     if let Some(Named::Kept(address)) = &question.named {
         facts.push(("Address there".to_owned(), visible_ascii(address)));
     }
+    let share = share::fact(question);
+    facts.extend(share.map(|share| ("Balance".to_owned(), share)));
     let held = question.limits.iter().flat_map(limits::held);
     facts.extend(held.map(|limit| ("Limit".to_owned(), limit)));
     let mut unusual = unusual::of(question, caller, current, log);

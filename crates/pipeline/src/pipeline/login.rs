@@ -66,6 +66,7 @@ impl<U: Upstream> Pipeline<U> {
             lasts,
             again: None,
             named: None,
+            free: None,
         };
         let (allowed, tell) = self.allowed(&mut read).await?;
         let parts = Arc::clone(&self.0);
@@ -113,6 +114,7 @@ impl<U: Upstream> Parts<U> {
             lasts,
             again: _,
             named: _,
+            free: _,
         } = read;
         // Until the end of this function.
         let _lasts = lasts;
