@@ -125,8 +125,7 @@ impl Prompts {
 
     /// Asks, and waits for the first answer until `within` is over.
     pub(crate) async fn ask(&self, question: Question, within: Duration) -> Reply {
-        let nobody = self.0.front_ends.load(Ordering::SeqCst) == 0;
-        if nobody && UNATTENDED.try_with(|()| ()).is_ok() {
+        if self.nobody_is_there() && UNATTENDED.try_with(|()| ()).is_ok() {
             return Reply::Absent;
         }
         let asker = asker(&question);
@@ -156,6 +155,11 @@ impl Prompts {
                 .ended(asker, !matches!(reply, Reply::TimedOut));
         }
         reply
+    }
+
+    /// Whether no front end would show a question now.
+    pub(crate) fn nobody_is_there(&self) -> bool {
+        self.0.front_ends.load(Ordering::SeqCst) == 0
     }
 
     /// Shows that a device waits.
@@ -275,7 +279,7 @@ impl Prompts {
                 answer: Some(answer),
             });
         }
-        if self.0.front_ends.load(Ordering::SeqCst) == 0 {
+        if self.nobody_is_there() {
             self.0.desktop.start();
         }
         let closing = Closing {

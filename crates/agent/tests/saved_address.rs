@@ -17,7 +17,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{Agent, Person, http, yes};
+use common::{Agent, Person, add_bot, http, key_of, practice_vault, yes};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -104,34 +104,16 @@ impl Desk {
         let url = kraken(Arc::clone(&book)).await;
         let agent = Agent::start().await;
         let client = agent.client().await;
+        practice_vault(&agent, &client).await;
         let _owner = Person::new(&agent, yes).await;
-        let path = agent.home.path().join("v.touchkeep").display().to_string();
-        let new = CreateVault {
-            path,
-            user: "Zoe".into(),
-            environment: "test".into(),
-            practice: true,
-            device: NewDevice::Software { work_factor: 10 },
-        };
-        client.call(new).await.unwrap();
         for class in ["read", "move-money"] {
-            let value = SecretText::new(SECRET.into());
-            let add = AddItem::new("exchange-key", class)
-                .field("venue", "kraken")
-                .field("key-set", "main")
-                .field("class", class)
-                .field("api-key", format!("{class}-key-0123456789"))
-                .field("base-url", &url)
-                .secret("secret", NewSecret::Stored { value });
+            let api_key = format!("{class}-key-0123456789");
+            let add = key_of("kraken", class, &api_key, &url, SECRET);
             client.call(add).await.unwrap();
         }
         let text = policy.into();
         client.call(SetPolicy { text }).await.unwrap();
-        let add = AddClient {
-            name: "bot".into(),
-            key_set: "main".into(),
-        };
-        let bot = client.call(add).await.unwrap();
+        let bot = add_bot(&client).await;
         let (port, _) = common::place(&bot.base_url());
         Self {
             agent,

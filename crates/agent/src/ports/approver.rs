@@ -38,6 +38,9 @@ use crate::{
 /// The question ends that much before the request does, so that silence is seen to be silence.
 const SOONER: Duration = Duration::from_millis(20);
 
+/// Where a request is answered when no front end is there.
+const WHERE: &str = "Open the desktop, or type: touchkeep approve";
+
 pub(super) struct People {
     prompts: Prompts,
     running: Arc<Running>,
@@ -131,6 +134,9 @@ impl Approver for People {
                 None => return Answer::Nobody,
             };
             let within = Duration::from_millis(question.deadline.since(SystemClock.now()));
+            if self.prompts.nobody_is_there() {
+                tokio::spawn(notify::show(waiting(question), WHERE.to_owned()));
+            }
             let asked = touchkeep_wire::Question::Approval(approval);
             let reply = self.prompts.ask(asked, within.saturating_sub(SOONER)).await;
             if let Reply::ApprovedFor(digest, minutes) = &reply
@@ -188,6 +194,13 @@ impl Approver for People {
     }
 }
 
+// Whoever walks past may read it: no amount, no address.
+fn waiting(question: &Question) -> String {
+    let (client, venue) = (&question.client.name, &question.operation.venue);
+    let what = &question.operation.endpoint;
+    format!("{} waits for you: {what} at {venue}", visible(client))
+}
+
 fn digest_of(hex: &str) -> Option<[u8; 32]> {
     HEXLOWER.decode(hex.as_bytes()).ok()?.try_into().ok()
 }
@@ -196,10 +209,16 @@ fn shown(question: &Question, caller: &Caller, current: &Current, log: &Log) -> 
     let operation = &question.operation;
     let (mut facts, whole) = facts::of(operation);
     if let Some(Named::Kept(address)) = &question.named {
-        facts.push(("Address there".to_owned(), visible_ascii(address)));
+        put_after(
+            &mut facts,
+            "Destination",
+            "Address there",
+            visible_ascii(address),
+        );
     }
-    let share = share::fact(question);
-    facts.extend(share.map(|share| ("Balance".to_owned(), share)));
+    if let Some(share) = share::fact(question) {
+        put_after(&mut facts, "Amount", "Balance", share);
+    }
     let held = question.limits.iter().flat_map(limits::held);
     facts.extend(held.map(|limit| ("Limit".to_owned(), limit)));
     let mut unusual = unusual::of(question, caller, current, log);
@@ -234,6 +253,15 @@ fn shown(question: &Question, caller: &Caller, current: &Current, log: &Log) -> 
         practice: current.is_practice(),
         more: None,
     }
+}
+
+// Beside what it belongs to.
+fn put_after(facts: &mut Vec<(String, String)>, after: &str, name: &str, value: String) {
+    let at = facts.iter().position(|(name, _)| name == after);
+    facts.insert(
+        at.map_or(facts.len(), |at| at + 1),
+        (name.to_owned(), value),
+    );
 }
 
 // Where the key is, and what its use takes.
