@@ -143,7 +143,13 @@ impl Desk {
             })
             .await
             .unwrap();
-        page.rows
+        // What is free was asked before, by ourselves.
+        let asked = |row: &AuditRow| {
+            !row.what
+                .as_deref()
+                .is_some_and(|what| what.starts_with("Read account"))
+        };
+        page.rows.into_iter().filter(asked).collect()
     }
 }
 
@@ -373,15 +379,8 @@ async fn a_bot_that_hangs_up_takes_its_question_along() {
     drop(stream);
     until(async || desk.client.call(ListPrompts {}).await.unwrap().is_empty()).await;
     until(async || !desk.rows(&["request-refused"]).await.is_empty()).await;
-    let rows = desk.rows(&["request-refused"]).await;
+    let rows = desk.rows(&["request-refused", "intent"]).await;
     assert_eq!((rows.len(), rows[0].decision.as_str()), (1, "refused"));
-    let intents = desk.rows(&["intent"]).await;
-    let looks = |row: &AuditRow| {
-        row.what
-            .as_deref()
-            .is_some_and(|what| what.starts_with("Read account"))
-    };
-    assert!(intents.iter().all(looks), "{intents:?}");
     assert_eq!(rows[0].client.as_deref(), Some("grid-bot"));
     assert!(desk.venue.got().is_empty());
 }
