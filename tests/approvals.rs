@@ -17,7 +17,7 @@ use std::{
 
 use serde_json::{Value, json};
 use touchkeep_client::FrontEnd;
-use touchkeep_tests::{Card, Home, Person, Venue, http, wait_for};
+use touchkeep_tests::{Bus, Card, Dunst, Home, Person, Screen, Venue, http, wait_for};
 
 const ADDRESS: &str = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
 
@@ -58,8 +58,12 @@ impl Desk {
     }
 
     fn set(card: Option<Card>, config: &str) -> Self {
+        let home = Home::new(card.as_ref().map(|card| card.pcscd.as_str()));
+        Self::at(home, card, config)
+    }
+
+    fn at(mut home: Home, card: Option<Card>, config: &str) -> Self {
         let venue = Venue::open();
-        let mut home = Home::new(card.as_ref().map(|card| card.pcscd.as_str()));
         std::fs::write(home.path("home/config.toml"), config).unwrap();
         home.kill_agent();
         home.start_agent();
@@ -599,6 +603,20 @@ impl Terminal {
         String::from_utf8_lossy(&self.bytes()).matches(text).count()
     }
 
+    // A question that has just come takes no answer yet.
+    fn answers(&mut self, keys: &str) {
+        std::thread::sleep(Duration::from_millis(900));
+        self.types(keys);
+    }
+
+    fn approves_the_withdrawal(&mut self) {
+        self.until("Withdraw 0.5 BTC");
+        self.answers("approve\r");
+        self.until(": passphrase: ");
+        std::thread::sleep(Duration::from_millis(300));
+        self.types("correct horse battery staple\r");
+    }
+
     fn types(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
@@ -718,15 +736,13 @@ fn a_key_that_was_pressed_for_something_else_approves_nothing() {
     std::thread::scope(|scope| {
         let bot = scope.spawn(|| desk.order("quantity=0.02"));
         terminal.until("buy 0.02");
-        std::thread::sleep(Duration::from_millis(900));
-        terminal.types("y\r");
+        terminal.answers("y\r");
         assert_eq!(bot.join().unwrap(), 403, "no word is a yes but the word");
     });
     std::thread::scope(|scope| {
         let bot = scope.spawn(|| desk.order("quantity=0.03"));
         terminal.until("buy 0.03");
-        std::thread::sleep(Duration::from_millis(900));
-        terminal.types("approve 15\r");
+        terminal.answers("approve 15\r");
         assert_eq!(bot.join().unwrap(), 200);
     });
     assert_eq!(
@@ -744,12 +760,7 @@ fn a_terminal_for_one_request_stays_until_its_passphrase_was_typed() {
     let mut terminal = Terminal::open_with(&desk.home, 100, "--once");
     std::thread::scope(|scope| {
         let money = scope.spawn(|| desk.withdraw(""));
-        terminal.until("Withdraw 0.5 BTC");
-        std::thread::sleep(Duration::from_millis(900));
-        terminal.types("approve\r");
-        terminal.until(": passphrase: ");
-        std::thread::sleep(Duration::from_millis(300));
-        terminal.types("correct horse battery staple\r");
+        terminal.approves_the_withdrawal();
         let (status, answer) = money.join().unwrap();
         assert_eq!(status, 200, "{answer} {}", desk.home.log());
     });
@@ -760,8 +771,7 @@ fn a_terminal_for_one_request_stays_until_its_passphrase_was_typed() {
     std::thread::scope(|scope| {
         let bot = scope.spawn(|| desk.order("quantity=0.01"));
         terminal.until("buy 0.01");
-        std::thread::sleep(Duration::from_millis(900));
-        terminal.types("\r");
+        terminal.answers("\r");
         assert_eq!(bot.join().unwrap(), 403);
     });
     let ended = wait_for("the end", || terminal.child.try_wait().unwrap());
@@ -856,6 +866,33 @@ fn a_mistyped_pin_is_asked_for_with_its_tries_and_never_for_the_last_one() {
 }
 
 #[test]
+fn a_request_that_nobody_sees_is_announced_without_what_it_moves() {
+    let (screen, bus) = (Screen::on(), Bus::start());
+    let dunst = Dunst::start(&screen, &bus);
+    let home = Home::with(&[("DBUS_SESSION_BUS_ADDRESS", &bus.address)]);
+    let mut desk = Desk::at(home, None, "approval_seconds = 3");
+    let (status, _) = desk.withdraw("");
+    assert_eq!(status, 200, "{}", desk.home.log());
+    assert_eq!(dunst.displayed(), 0, "somebody was there");
+    drop(desk.person.take());
+    // The agent hears of it a moment later.
+    std::thread::sleep(Duration::from_millis(500));
+    let (status, _) = desk.withdraw("");
+    assert_eq!(status, 403);
+    assert_eq!(dunst.displayed(), 1);
+    let shown = dunst.history();
+    assert!(
+        shown.contains("grid-bot waits for you: withdraw at binance"),
+        "{shown}"
+    );
+    assert!(shown.contains("touchkeep approve"), "{shown}");
+    assert!(
+        !shown.contains("0.5") && !shown.contains(&ADDRESS[..8]),
+        "{shown}"
+    );
+}
+
+#[test]
 fn requests_wait_in_order_and_one_that_nobody_answers_holds_up_none() {
     let mut desk = Desk::with_a_passphrase("approval_seconds = 20");
     drop(desk.person.take());
@@ -867,8 +904,7 @@ fn requests_wait_in_order_and_one_that_nobody_answers_holds_up_none() {
         terminal.until("1 more wait");
         terminal.types("next\r");
         terminal.until("buy 0.02");
-        std::thread::sleep(Duration::from_millis(900));
-        terminal.types("approve\r");
+        terminal.answers("approve\r");
         assert_eq!(two.join().unwrap(), 200, "{}", desk.home.log());
         assert!(!one.is_finished(), "the first still waits");
         terminal.until("Request 2 approved");
@@ -878,21 +914,14 @@ fn requests_wait_in_order_and_one_that_nobody_answers_holds_up_none() {
         // A passphrase cannot wait behind a request: it takes the terminal, and the request comes back.
         let money = scope.spawn(|| desk.withdraw(""));
         terminal.until("1 more wait");
-        std::thread::sleep(Duration::from_millis(900));
-        terminal.types("next\r");
-        terminal.until("Withdraw 0.5 BTC");
-        std::thread::sleep(Duration::from_millis(900));
-        terminal.types("approve\r");
-        terminal.until(": passphrase: ");
-        std::thread::sleep(Duration::from_millis(300));
-        terminal.types("correct horse battery staple\r");
+        terminal.answers("next\r");
+        terminal.approves_the_withdrawal();
         let (status, answer) = money.join().unwrap();
         assert_eq!(status, 200, "{answer} {}", desk.home.log());
         wait_for("the first once more", || {
             (terminal.times("buy 0.01") >= 3).then_some(())
         });
-        std::thread::sleep(Duration::from_millis(900));
-        terminal.types("approve\r");
+        terminal.answers("approve\r");
         assert_eq!(one.join().unwrap(), 200);
     });
 }

@@ -199,6 +199,7 @@ fn a_withdrawal_is_read_approved_and_touched_in_the_window_and_stands_in_its_tim
             &["read", "withdraw"],
             &["--sealed", "--rotate-after-days", "180", "--age-days", "20"],
         );
+        add("look", "read", &["read"], &[]);
         let client = home.json(&["proxy", "add", "grid-bot"]);
         (
             client["token"].as_str().unwrap().to_owned(),
@@ -261,6 +262,8 @@ fn a_withdrawal_is_read_approved_and_touched_in_the_window_and_stands_in_its_tim
                 .to_lowercase()
                 .contains("practice")
         );
+        let facts = text(&window, &id("facts")).await;
+        assert!(facts.contains("that are free there"), "{facts}");
         photograph(&screen, "approval");
         assert!(
             venue.received("/withdraw/apply").is_empty(),

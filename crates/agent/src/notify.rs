@@ -1,4 +1,5 @@
-//! Desktop notifications. They hold names and days, never a secret or an amount: anybody who walks past can read them.
+//! Desktop notifications. They hold names and days, never a secret: anybody who walks past can read them. Amounts are in those
+//! alone that a rule asks for with `notify`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

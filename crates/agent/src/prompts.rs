@@ -134,8 +134,7 @@ impl Prompts {
         question: Question,
         within: Duration,
     ) -> (Reply, Option<PromptId>) {
-        let nobody = self.0.front_ends.load(Ordering::SeqCst) == 0;
-        if nobody && UNATTENDED.try_with(|()| ()).is_ok() {
+        if self.nobody_is_there() && UNATTENDED.try_with(|()| ()).is_ok() {
             return (Reply::Absent, None);
         }
         let asker = asker(&question);
@@ -170,6 +169,11 @@ impl Prompts {
     /// Tells front ends how it went with what a question allowed: the code where it was not done, and a sentence.
     pub(crate) fn went(&self, prompt: PromptId, code: Option<Code>, what: String) {
         self.tell(PROMPT_WENT, &PromptWent { prompt, code, what });
+    }
+
+    /// Whether no front end would show a question now.
+    pub(crate) fn nobody_is_there(&self) -> bool {
+        self.0.front_ends.load(Ordering::SeqCst) == 0
     }
 
     /// Shows that a device waits.
@@ -289,7 +293,7 @@ impl Prompts {
                 answer: Some(answer),
             });
         }
-        if self.0.front_ends.load(Ordering::SeqCst) == 0 {
+        if self.nobody_is_there() {
             self.0.desktop.start();
         }
         let closing = Closing {

@@ -14,7 +14,7 @@ mod common;
 
 use std::process::Stdio;
 
-use common::{Agent, PATIENCE, Person, yes};
+use common::{Agent, PATIENCE, Person, add_bot, key_of, practice_vault, yes};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
@@ -61,33 +61,14 @@ impl Desk {
         let ports: Value = serde_json::from_str(&ports).unwrap();
         let agent = Agent::start_with("", &[]).await;
         let client = agent.client().await;
+        practice_vault(&agent, &client).await;
         let _owner = Person::new(&agent, yes).await;
-        let path = agent.home.path().join("v.touchkeep").display().to_string();
-        let create = CreateVault {
-            path,
-            user: "Zoe".into(),
-            environment: "test".into(),
-            practice: true,
-            device: NewDevice::Software { work_factor: 10 },
-        };
-        client.call(create).await.unwrap();
-        let stored = |value: &str| NewSecret::Stored {
-            value: SecretText::new(value.into()),
-        };
-        let item = AddItem::new("exchange-key", "look")
-            .field("venue", "okx")
-            .field("key-set", "main")
-            .field("class", "read")
-            .field("api-key", "look-api-key")
-            .field("base-url", format!("http://127.0.0.1:{}", ports["okx"]))
-            .secret("secret", stored("canary"))
-            .secret("passphrase", stored("words"));
+        let url = format!("http://127.0.0.1:{}", ports["okx"]);
+        let value = SecretText::new("words".into());
+        let item = key_of("okx", "read", "look-api-key", &url, "canary")
+            .secret("passphrase", NewSecret::Stored { value });
         client.call(item).await.unwrap();
-        let add = AddClient {
-            name: "bot".into(),
-            key_set: "main".into(),
-        };
-        let bot = client.call(add).await.unwrap();
+        let bot = add_bot(&client).await;
         let address = bot.base_url().split('/').nth(2).unwrap().to_owned();
         Self {
             agent,

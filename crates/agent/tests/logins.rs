@@ -15,7 +15,7 @@ mod common;
 
 use std::process::Stdio;
 
-use common::{Agent, Person, yes};
+use common::{Agent, Person, practice_vault, yes};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -124,16 +124,8 @@ impl Desk {
         let (server, heard, addresses) = serve(keys).await;
         let agent = Agent::start_with("", &[]).await;
         let client = agent.client().await;
+        practice_vault(&agent, &client).await;
         let _owner = Person::new(&agent, yes).await;
-        let path = agent.home.path().join("v.touchkeep").display().to_string();
-        let create = CreateVault {
-            path,
-            user: "Zoe".into(),
-            environment: "test".into(),
-            practice: true,
-            device: NewDevice::Software { work_factor: 10 },
-        };
-        client.call(create).await.unwrap();
         for (name, keys) in keys.as_object().unwrap() {
             let text = |name: &str| keys[name].as_str().unwrap().to_owned();
             let stored = |name: &str| NewSecret::Stored {

@@ -13,7 +13,7 @@ mod common;
 
 use std::{path::PathBuf, process::Command};
 
-use common::{Agent, PASSPHRASE, Person, Venue, bot, no, yes};
+use common::{Agent, PASSPHRASE, Person, Venue, bot, key_of, no, practice_vault, yes};
 use touchkeep_client::{CallError, Connection};
 use touchkeep_core::{Clock as _, Code, Passphrase, SystemClock};
 use touchkeep_device::Auth;
@@ -59,25 +59,10 @@ async fn desk() -> Desk {
     let owner = Person::new(&agent, yes).await;
     let venue = Venue::start(SECRET, true).await;
     let file = agent.home.path().join("v.touchkeep");
-    client
-        .call(CreateVault {
-            path: file.display().to_string(),
-            user: "Zoe".into(),
-            environment: "test".into(),
-            practice: true,
-            device: NewDevice::Software { work_factor: 10 },
-        })
-        .await
-        .unwrap();
+    practice_vault(&agent, &client).await;
     for class in ["trade", "read", "move-money"] {
-        let value = SecretText::new(SECRET.into());
-        let item = AddItem::new("exchange-key", class)
-            .field("venue", "binance")
-            .field("key-set", "main")
-            .field("class", class)
-            .field("api-key", format!("{class}-api-key-0123456789"))
-            .field("base-url", &venue.url)
-            .secret("secret", NewSecret::Stored { value });
+        let api_key = format!("{class}-api-key-0123456789");
+        let item = key_of("binance", class, &api_key, &venue.url, SECRET);
         client.call(item).await.unwrap();
     }
     let text = POLICY.to_owned();
@@ -137,6 +122,55 @@ impl Desk {
             .unwrap();
         String::from_utf8(read.stdout).unwrap()
     }
+}
+
+// One field of a rule after the other, at the agent's own clock and with bots of two names.
+#[tokio::test]
+async fn clients_hours_and_destinations_are_held_at_the_proxy() {
+    let desk = desk().await;
+    let person = Person::new(&desk.agent, yes).await;
+    let add = AddClient {
+        name: "report".into(),
+        key_set: "main".into(),
+    };
+    let report = desk.client.call(add).await.unwrap();
+    let orders = async |rule: &str| {
+        let text = format!(
+            "[[rule]]\nname = \"orders\"\nkinds = [\"trade\"]\n{rule}\naction = \"allow\"\n"
+        );
+        desk.client.call(SetPolicy { text }).await.unwrap();
+        let body = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=100&timestamp=1&signature=dummy";
+        let (base, token) = (report.base_url(), report.token.expose());
+        let other = bot(&base, token, "POST", "/api/v3/order", body).await.0;
+        (desk.order("1").await, other)
+    };
+    assert_eq!(orders("clients = [\"grid-*\"]").await, (200, 403));
+    assert_eq!(orders("clients = [\"report\"]").await, (403, 200));
+    // Minutes from now, so that the hour does not turn between the rule and the order.
+    let minute = SystemClock.now().0 / 60_000 % 1440;
+    let at = |minutes: u64| {
+        let then = (minute + minutes) % 1440;
+        format!("{:02}:{:02}", then / 60, then % 60)
+    };
+    let open = format!("hours = \"{}-{}\"", at(1440 - 60), at(60));
+    assert_eq!(orders(&open).await, (200, 200), "{open}");
+    let shut = format!("hours = \"{}-{}\"", at(60), at(120));
+    assert_eq!(orders(&shut).await, (403, 403), "{shut}");
+
+    let rule = |address: &str| SetPolicy {
+        text: format!(
+            "[[rule]]\nname = \"home\"\nkinds = [\"withdraw\"]\ndestinations = [\"{address}\"]\naction = \"touch\"\n"
+        ),
+    };
+    desk.client.call(rule("bc1qcanaryaddress")).await.unwrap();
+    let sent = desk.venue.got().len();
+    let path = "/sapi/v1/capital/withdraw/apply";
+    assert_eq!(desk.send("POST", path, WITHDRAW).await, 200);
+    assert_eq!(person.approvals().len(), 1);
+    desk.client.call(rule("bc1qcanaryaddresS")).await.unwrap();
+    assert_eq!(desk.send("POST", path, WITHDRAW).await, 403);
+    assert_eq!(person.approvals().len(), 1, "nobody was asked");
+    assert_eq!(desk.venue.got().len(), sent + 1);
 }
 
 const DENY: &str = "[[rule]]\nname = \"nothing\"\naction = \"deny\"\n";

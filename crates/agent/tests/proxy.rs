@@ -143,7 +143,13 @@ impl Desk {
             })
             .await
             .unwrap();
-        page.rows
+        // What is free was asked before, by ourselves.
+        let asked = |row: &AuditRow| {
+            !row.what
+                .as_deref()
+                .is_some_and(|what| what.starts_with("Read account"))
+        };
+        page.rows.into_iter().filter(asked).collect()
     }
 }
 

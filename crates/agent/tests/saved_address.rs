@@ -17,7 +17,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{Agent, Person, http, yes};
+use common::{Agent, Person, add_bot, http, key_of, practice_vault, yes};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -36,6 +36,8 @@ const POLICY: &str = "[[rule]]\nname = \"reads\"\nkinds = [\"read\"]\naction = \
 struct Book {
     // None: the key has no right to look.
     address: Option<&'static str>,
+    // None: it does not say.
+    free: Option<&'static str>,
     withdrawals: Vec<String>,
     looks: usize,
 }
@@ -84,6 +86,10 @@ fn answer(book: &mut Book, path: &str, body: String) -> String {
                 None => r#"{"error":["EGeneral:Permission denied"]}"#.to_owned(),
             }
         }
+        "/0/private/Balance" => match book.free {
+            Some(free) => format!(r#"{{"error":[],"result":{{"ZUSD":"9","XXBT":"{free}"}}}}"#),
+            None => r#"{"error":["EGeneral:Permission denied"]}"#.to_owned(),
+        },
         "/0/private/Withdraw" => {
             book.withdrawals.push(body);
             r#"{"error":[],"result":{"refid":"R"}}"#.to_owned()
@@ -98,34 +104,16 @@ impl Desk {
         let url = kraken(Arc::clone(&book)).await;
         let agent = Agent::start().await;
         let client = agent.client().await;
+        practice_vault(&agent, &client).await;
         let _owner = Person::new(&agent, yes).await;
-        let path = agent.home.path().join("v.touchkeep").display().to_string();
-        let new = CreateVault {
-            path,
-            user: "Zoe".into(),
-            environment: "test".into(),
-            practice: true,
-            device: NewDevice::Software { work_factor: 10 },
-        };
-        client.call(new).await.unwrap();
         for class in ["read", "move-money"] {
-            let value = SecretText::new(SECRET.into());
-            let add = AddItem::new("exchange-key", class)
-                .field("venue", "kraken")
-                .field("key-set", "main")
-                .field("class", class)
-                .field("api-key", format!("{class}-key-0123456789"))
-                .field("base-url", &url)
-                .secret("secret", NewSecret::Stored { value });
+            let api_key = format!("{class}-key-0123456789");
+            let add = key_of("kraken", class, &api_key, &url, SECRET);
             client.call(add).await.unwrap();
         }
         let text = policy.into();
         client.call(SetPolicy { text }).await.unwrap();
-        let add = AddClient {
-            name: "bot".into(),
-            key_set: "main".into(),
-        };
-        let bot = client.call(add).await.unwrap();
+        let bot = add_bot(&client).await;
         let (port, _) = common::place(&bot.base_url());
         Self {
             agent,
@@ -138,6 +126,10 @@ impl Desk {
 
     fn keeps(&self, address: Option<&'static str>) {
         self.book.lock().unwrap().address = address;
+    }
+
+    fn has(&self, free: Option<&'static str>) {
+        self.book.lock().unwrap().free = free;
     }
 
     fn withdrawals(&self) -> Vec<String> {
@@ -191,7 +183,42 @@ async fn what_a_name_means_is_shown_and_held_to() {
     let sent = desk.withdrawals();
     assert!(sent[0].contains(&format!("&address={GOOD}")), "{sent:?}");
     let intents = desk.rows("intent").await;
-    assert_eq!(intents.len(), 2, "the look is on record, too");
+    assert_eq!(intents.len(), 3, "the looks are on record, too");
+}
+
+// The reading key asks; what the venue says is shown, and what it does not say keeps nothing up.
+#[tokio::test]
+async fn the_share_of_what_is_free_is_shown_where_the_venue_says_it() {
+    let balance = |asked: &[Approval]| {
+        let [one] = asked else { panic!("{asked:?}") };
+        let facts = one.facts.iter().filter(|(name, _)| name == "Balance");
+        let takes = one.unusual.iter().filter(|why| why.starts_with("takes "));
+        (
+            facts.map(|(_, value)| value.clone()).collect::<Vec<_>>(),
+            takes.cloned().collect::<Vec<_>>(),
+        )
+    };
+    let desk = Desk::new(POLICY).await;
+    desk.keeps(Some(GOOD));
+    desk.has(Some("1.613"));
+    let (_, answer, asked) = desk.withdraw("key=cold").await;
+    assert!(answer.contains("\"refid\""), "{answer}");
+    let small = "31 % of 1.613 XBT that are free there".to_owned();
+    assert_eq!(balance(&asked), (vec![small], vec![]));
+    desk.has(Some("0.5"));
+    let (_, _, asked) = desk.withdraw("key=cold").await;
+    assert_eq!(balance(&asked).1, ["takes 100 % of what is free there"]);
+    desk.has(Some("0.49"));
+    let (_, _, asked) = desk.withdraw("key=cold").await;
+    assert_eq!(
+        balance(&asked).0,
+        ["more than the 0.49 XBT that are free there"]
+    );
+    assert_eq!(balance(&asked).1, ["takes more than what is free there"]);
+    desk.has(None);
+    let (_, answer, asked) = desk.withdraw("key=cold").await;
+    assert!(answer.contains("\"refid\""), "{answer}");
+    assert_eq!(balance(&asked), (vec![], vec![]));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The way itself.
 
+mod free;
 mod login;
 mod named;
 
@@ -9,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use data_encoding::HEXLOWER;
 use touchkeep_audit::{Decision, Event, Kind, Log, RecordError, Seq};
-use touchkeep_core::{ClientId, Clock, Code, RequestId, UnixMillis, text::visible};
+use touchkeep_core::{ClientId, Clock, Code, Decimal, RequestId, UnixMillis, text::visible};
 use touchkeep_policy::{
     Allowed, Approval, ApprovedBy, Asked, Denied, How, Need, NeedsApproval, Past, Policy, Refusal,
     Verdict, request_digest,
@@ -120,6 +121,8 @@ struct Read {
     again: Option<Again>,
     // The address behind a name.
     named: Option<Named>,
+    // How much of the asset the venue has free.
+    free: Option<Decimal>,
     lasts: Lasts,
     fate: Fate,
 }
@@ -269,12 +272,14 @@ impl<U: Upstream> Pipeline<U> {
             key,
             again: None,
             named: None,
+            free: None,
             lasts,
             fate,
         };
         if let Err(why) = self.looks_up(&mut read).await {
             return Err(read.ends(why).into());
         }
+        read.free = self.free(&read).await;
         let (allowed, tell) = match self.allowed(&mut read).await {
             Ok(allowed) => allowed,
             Err(why) => return Err(read.ends(why).into()),
@@ -466,6 +471,7 @@ impl<U: Upstream> Pipeline<U> {
             again: read.again,
             limits: Vec::new(),
             named: read.named.clone(),
+            free: read.free.clone(),
         }
     }
 
@@ -509,6 +515,7 @@ impl<U: Upstream> Parts<U> {
             fate,
             again: _,
             named: _,
+            free: _,
         } = read;
         // Until the end of this function.
         let _lasts = lasts;

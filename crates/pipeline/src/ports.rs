@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use touchkeep_audit::Decision;
-use touchkeep_core::{ApiSecret, Code, DeviceId, Id, ItemId, RequestId, UnixMillis};
+use touchkeep_core::{ApiSecret, Code, Decimal, DeviceId, Id, ItemId, RequestId, UnixMillis};
 use touchkeep_device::{Auth, Device, DeviceError, KeyInfo};
 use touchkeep_policy::{ApprovedBy, Doubt, Limit, Need, Past};
 use touchkeep_venue::{KeyClass, Operation, Outgoing, Scheme};
@@ -81,6 +81,8 @@ pub struct Question {
     pub limits: Vec<Standing>,
     /// What is known of the address behind the name that money goes to, where the venue sends to names.
     pub named: Option<Named>,
+    /// How much of the asset the venue has free for a withdrawal, where it was heard.
+    pub free: Option<Decimal>,
 }
 
 /// What is known of the address that the venue keeps under the name in a request.

@@ -63,10 +63,10 @@ impl Past {
             kind: operation.kind,
             symbol: operation.symbol.clone(),
             asset: operation.asset.clone(),
-            amount: operation
-                .amount
-                .clone()
-                .filter(|amount| !amount.is_negative()),
+            // So much of what nobody knows is as good as not said: it would count as that much of everything.
+            amount: operation.amount.clone().filter(|amount| {
+                !amount.is_negative() && (operation.symbol.is_some() || operation.asset.is_some())
+            }),
             notional: notional(operation),
         }
     }

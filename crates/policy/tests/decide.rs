@@ -309,6 +309,23 @@ fn a_window_holds_exactly_its_limit() {
     );
 }
 
+// Kraken allocates so much to a strategy, and says not of what. One of nobody knows what must not count as one bitcoin.
+#[test]
+fn so_much_of_what_nobody_knows_fills_no_window_with_its_number() {
+    let mut of_what = of_kind(OperationKind::Transfer);
+    of_what.amount = Some(d("0.1"));
+    let of_what = Past::of(&asked(of_what));
+    assert_eq!(of_what.amount, None);
+    let policy = rules(
+        "[[rule]]\nname='coins'\nkinds=['transfer']\nassets=['BTC']\nwindow_amount='5'\nwindow_hours=24\naction='touch'\n",
+    );
+    let mut one = of_kind(OperationKind::Transfer);
+    one.asset = Some("BTC".into());
+    one.amount = Some(d("1"));
+    assert_eq!(says(&policy, one.clone(), &[]).0, "touch");
+    assert_eq!(says(&policy, one, &[of_what]).0, "deny");
+}
+
 #[test]
 fn requests_per_minute_are_counted_for_client_and_key_set() {
     let policy = rules(

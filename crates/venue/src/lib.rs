@@ -20,6 +20,7 @@
 )]
 
 pub mod answer;
+pub mod balance;
 pub mod clock;
 pub mod dialect;
 mod drafting;
@@ -40,6 +41,7 @@ pub mod venue;
 mod venues;
 
 pub use answer::{Answered, Meaning, answered};
+pub use balance::{Balance, balance};
 pub use dialect::{
     CannotSign, Credential, Decoded, Moment, Outgoing, Part, Place, Private, ToSign, Venue,
 };

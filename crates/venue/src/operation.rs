@@ -219,7 +219,11 @@ impl Operation {
         }
         words.push(format!("on {}", capitalised(&visible(&self.venue))));
         if let Some(destination) = &self.destination {
-            words.push(format!("to {}", quoted(visible_ascii(destination))));
+            let to = match self.kind {
+                OperationKind::KeyAdmin => "for",
+                _ => "to",
+            };
+            words.push(format!("{to} {}", quoted(visible_ascii(destination))));
         }
         if let Some(resolved) = &self.resolved {
             words.push(format!("which is {}", quoted(visible_ascii(resolved))));

@@ -81,11 +81,12 @@ impl Manner {
         let body = self.body(request, method)?;
         self.each_once(&query, &body)?;
         let found = self.table.find(method, &self.row_of(request, &body)?);
-        if found
-            .as_ref()
-            .is_some_and(|(e, _)| e.meaning == Meaning::Public)
-        {
-            return Ok(self.public(method, origin, request, &query, &body));
+        match found.as_ref().map(|(e, _)| (e.meaning, &e.words)) {
+            Some((Meaning::Public, _)) => {
+                return Ok(self.public(method, origin, request, &query, &body));
+            }
+            Some((Meaning::NotServed, why)) => return Err(Unreadable::NotServed(why.clone())),
+            _ => {}
         }
         self.query_is_covered(&query, request, method)?;
         let unknown = Endpoint::unknown();
@@ -261,6 +262,7 @@ impl Manner {
         let kind = match endpoint.meaning {
             Meaning::Private(kind) => kind,
             Meaning::Public => OperationKind::Read,
+            Meaning::NotServed => OperationKind::Unknown,
         };
         let mut operation = Operation::new(kind, self.id, method, &request.path, &endpoint.words);
         if let Some(shape) = &endpoint.shape {

@@ -87,6 +87,9 @@ pub enum Unreadable {
     /// Empty, not one of the words that it may be, or the name of an asset or a market not in its one spelling.
     #[error("the parameter {0} has no meaning that we know")]
     Value(String),
+    /// An endpoint that is not served, and why.
+    #[error("{0}")]
+    NotServed(String),
     /// An amount in the base asset and another in the quote asset.
     #[error("the order gives two amounts")]
     TwoAmounts,

@@ -47,7 +47,7 @@ impl Said<'_> {
         operation.resolved = self.text(&shape.resolved)?;
         operation.destination_tag = self.text(&shape.destination_tag)?;
         operation.network = self.text(&shape.network)?;
-        operation.client_id = self.text(&shape.client_id)?;
+        operation.client_id = self.own(&shape.client_id)?;
         Ok(())
     }
 
@@ -92,6 +92,9 @@ impl Said<'_> {
             Given::Json(json @ Json::Members(members)) if !members.is_empty() => {
                 Ok(walk(json, name)?.filter(|value| !value.is_empty()))
             }
+            Given::Json(json @ Json::List(_)) if name.starts_with(EACH) => {
+                Ok(walk(json, name)?.filter(|value| !value.is_empty()))
+            }
             Given::Json(Json::List(_)) => Err(Unreadable::NoMembers),
             Given::Json(_) => Ok(self.parameter(self.query, name)),
             Given::Form(form) => Ok(self
@@ -105,6 +108,28 @@ impl Said<'_> {
         found.map(|p| p.value.as_str())
     }
 
+    // Whether it is a member of each in a list that has not one.
+    fn is_of_several(&self, name: &str) -> bool {
+        let Some((path, _)) = name.split_once(EACH) else {
+            return false;
+        };
+        let Given::Json(json) = self.body else {
+            return true;
+        };
+        let list = if path.is_empty() {
+            Some(json)
+        } else {
+            json.member(path)
+        };
+        !matches!(list, Some(Json::List(values)) if values.len() == 1)
+    }
+
+    // What is said of an order, and not of several.
+    fn own(&self, name: &Option<String>) -> Result<Option<String>, Unreadable> {
+        let of_one = name.clone().filter(|name| !self.is_of_several(name));
+        self.text(&of_one)
+    }
+
     fn text(&self, name: &Option<String>) -> Result<Option<String>, Unreadable> {
         let Some(name) = name else { return Ok(None) };
         match self.look(name)? {
@@ -115,15 +140,20 @@ impl Said<'_> {
 
     // Some venues read a name in small letters like one in capitals, and a rule about a name must meet every spelling of it.
     fn code(&self, name: &Option<String>) -> Result<Option<String>, Unreadable> {
-        let strange = |c: char| match self.table.about.case {
+        let case = self.shape.case.unwrap_or(self.table.about.case);
+        let strange = |c: char| match case {
             Case::Upper => c.is_ascii_lowercase() || c.is_whitespace(),
             Case::Lower => c.is_ascii_uppercase() || c.is_whitespace(),
-            Case::Exact => c.is_whitespace(),
+            Case::Exact | Case::Any => c.is_whitespace(),
         };
         match (self.text(name)?, name) {
             (Some(found), Some(name)) if found.contains(strange) => {
                 Err(Unreadable::Value(name.clone()))
             }
+            (Some(found), _) if case == Case::Any => Ok(Some(match self.table.about.case {
+                Case::Lower => found.to_ascii_lowercase(),
+                _ => found.to_ascii_uppercase(),
+            })),
             (found, _) => Ok(found),
         }
     }
@@ -135,7 +165,7 @@ impl Said<'_> {
         when: &[String],
     ) -> Result<Option<Decimal>, Unreadable> {
         let Some(name) = name else { return Ok(None) };
-        if !self.hold(when)? {
+        if self.is_of_several(name) || !self.hold(when)? {
             return Ok(None);
         }
         let Some((name, value)) = self.look(name)? else {
@@ -160,9 +190,10 @@ impl Said<'_> {
             Some(digits) => (Side::Sell, digits),
             None => (Side::Buy, value),
         };
-        let number = digits.parse();
-        let number = number.map_err(|_| Unreadable::Number(name.to_owned()))?;
-        Ok(Some((side, number)))
+        let number: Decimal = digits
+            .parse()
+            .map_err(|_| Unreadable::Number(name.to_owned()))?;
+        Ok((number != Decimal::zero()).then_some((side, number)))
     }
 
     fn side(&self) -> Result<Option<Side>, Unreadable> {
@@ -172,8 +203,12 @@ impl Said<'_> {
         let Some((name, value)) = self.look(name)? else {
             return Ok(None);
         };
-        let about = &self.table.about;
-        match (is_one_of(value, &about.buy), is_one_of(value, &about.sell)) {
+        let (shape, about) = (self.shape, &self.table.about);
+        let (buy, sell) = match shape.buy.is_empty() {
+            true => (&about.buy, &about.sell),
+            false => (&shape.buy, &shape.sell),
+        };
+        match (is_one_of(value, buy), is_one_of(value, sell)) {
             (true, false) => Ok(Some(Side::Buy)),
             (false, true) => Ok(Some(Side::Sell)),
             _ if name.starts_with('=') => Ok(None),
@@ -182,15 +217,20 @@ impl Said<'_> {
     }
 
     fn hold(&self, when: &[String]) -> Result<bool, Unreadable> {
-        for condition in when {
-            if !self.holds(condition)? {
+        for conditions in when {
+            let mut any = false;
+            for condition in conditions.split('|') {
+                any |= self.holds(condition)?;
+            }
+            if !any {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    // `name=a,*b`: it is one of these, or ends so; `name!`: it is not there; `name?a,b`: either of both.
+    // `name=a,*b`: it is one of these, or ends so; `name!`: it is not there; `name?a,b`: either of both. Between bars, one of
+    // several.
     fn holds(&self, condition: &str) -> Result<bool, Unreadable> {
         if let Some(name) = condition.strip_suffix('!') {
             return Ok(self.is_absent(name));
@@ -208,8 +248,10 @@ impl Said<'_> {
         Ok(value.is_some_and(|value| words.split(',').any(|word| is(value, word))))
     }
 
+    // Nowhere in the request, so that a place that is not looked into cannot hide it.
     fn is_absent(&self, name: &str) -> bool {
-        !self.any_name(|n| n == name)
+        let last = name.rsplit('.').next();
+        !self.any_name(|n| Some(n) == last)
     }
 
     fn price_is_moved(&self) -> bool {
@@ -222,9 +264,18 @@ impl Said<'_> {
         of(self.query)
             || match self.body {
                 Given::Form(form) => of(form),
-                Given::Json(Json::Members(members)) => members.iter().any(|(name, _)| fits(name)),
-                Given::Json(_) => false,
+                Given::Json(json) => any_member(json, &fits),
             }
+    }
+}
+
+fn any_member(json: &Json, fits: &impl Fn(&str) -> bool) -> bool {
+    match json {
+        Json::Members(members) => members
+            .iter()
+            .any(|(name, value)| fits(name) || any_member(value, fits)),
+        Json::List(values) => values.iter().any(|value| any_member(value, fits)),
+        _ => false,
     }
 }
 
@@ -260,12 +311,21 @@ fn members_are_exact(json: &Json, names: &[String]) -> Result<(), Unreadable> {
     }
 }
 
-/// What stands at a path of members; `*` is any one of them.
+// Ends the name of a list, before a member of each in it.
+const EACH: &str = "[].";
+
+/// What stands at a path of members; `*` is any one of them. Of each in a list: where all say the same.
 pub(crate) fn walk<'a>(json: &'a Json, path: &str) -> Result<Option<&'a str>, Unreadable> {
+    if let Some(rest) = path.strip_prefix(EACH) {
+        return each(json, rest);
+    }
     let (head, rest) = match path.split_once('.') {
         Some((head, rest)) => (head, Some(rest)),
         None => (path, None),
     };
+    if let (Some(list), Some(rest)) = (head.strip_suffix("[]"), rest) {
+        return json.member(list).map_or(Ok(None), |list| each(list, rest));
+    }
     let Json::Members(members) = json else {
         return Ok(None);
     };
@@ -288,4 +348,21 @@ pub(crate) fn walk<'a>(json: &'a Json, path: &str) -> Result<Option<&'a str>, Un
         found = found.or(one);
     }
     Ok(found)
+}
+
+// What is no list, or says it once and once not, might be read in another way by the venue.
+fn each<'a>(list: &'a Json, path: &str) -> Result<Option<&'a str>, Unreadable> {
+    let Json::List(values) = list else {
+        return Err(Unreadable::Value(path.to_owned()));
+    };
+    let mut said = values.iter().map(|value| walk(value, path));
+    let Some(first) = said.next().transpose()?.flatten() else {
+        return Ok(None);
+    };
+    for other in said {
+        if other? != Some(first) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(first))
 }

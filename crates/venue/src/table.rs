@@ -72,6 +72,8 @@ pub(crate) enum Case {
     Upper,
     /// In small letters.
     Lower,
+    /// The venue reads either, here: what a request says is read as its other names are written.
+    Any,
     /// The venue itself tells `a` from `A`.
     Exact,
 }
@@ -92,10 +94,15 @@ pub(crate) struct Endpoint {
 pub(crate) enum Meaning {
     Public,
     Private(OperationKind),
+    /// It hands out what opens sockets or signs requests past us: it is refused, and its words say why.
+    NotServed,
 }
 
-/// Which parameter says what. `a` is a parameter, `a.b` a member of one, `*` any one member; `a|b` one of two; `{a}` a place
-/// of the path; `=a` a fixed word.
+/// Which parameter says what. `a` is a parameter, `a.b` a member of one, `*` any one member; `a[].b` a member of each in a
+/// list, `[].b` where the body is the list; `a|b` one of two; `{a}` a place of the path; `=a` a fixed word.
+///
+/// Of a list with several the market and the side are said where all say the same, and never a number: two orders of one
+/// amount are not an order of it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Shape {
@@ -123,10 +130,18 @@ pub(crate) struct Shape {
     pub(crate) price_when: Vec<String>,
     /// Parameters that take that bound away; one that ends in `*` is a beginning.
     pub(crate) price_unless: Vec<String>,
+    /// The words of a buy and of a sale, where this endpoint has its own.
+    pub(crate) buy: Vec<String>,
+    pub(crate) sell: Vec<String>,
+    /// How the markets and assets of this endpoint are written, where not as the venue writes others.
+    pub(crate) case: Option<Case>,
     /// The names of all parameters that it reads, each as its last part.
     #[serde(skip)]
     pub(crate) names: Vec<String>,
 }
+
+/// In place of a shape: the endpoint's parameters are known, and none says any of it in one number or word.
+const SAYS_NOTHING: &str = "none";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -231,17 +246,11 @@ impl Table {
             exact: HashMap::new(),
             patterns: Vec::new(),
             lower: HashMap::new(),
-            len: file.table.endpoints.len(),
+            len: 0,
             origins: file.origins,
         };
-        let shapes: HashMap<String, Arc<Shape>> = file
-            .shapes
-            .into_iter()
-            .map(|(name, mut shape)| {
-                shape.names = shape.names();
-                (name, Arc::new(shape))
-            })
-            .collect();
+        let shapes = file.shapes.into_iter().map(|(n, s)| (n, s.shared()));
+        let mut shapes: HashMap<String, Arc<Shape>> = shapes.collect();
         let mut seen = HashSet::new();
         for row in &file.table.endpoints {
             let [method, path, kind, words, rest @ ..] = row.as_slice() else {
@@ -257,13 +266,17 @@ impl Table {
                 _ => return Err(format!("{row:?} is long")),
             };
             let shape = match shape {
-                "" => None,
-                name => {
-                    let shape = shapes.get(name).cloned();
-                    Some(shape.ok_or_else(|| format!("{path}: no shape {name}"))?)
-                }
+                "" | SAYS_NOTHING => None,
+                said => Some(match shapes.get(said) {
+                    Some(shape) => Arc::clone(shape),
+                    None => {
+                        let shape = Shape::in_line(said).map_err(|e| format!("{path}: {e}"))?;
+                        Arc::clone(shapes.entry(said.to_owned()).or_insert(shape.shared()))
+                    }
+                }),
             };
             let meaning = meaning(kind).ok_or_else(|| format!("{path}: no kind {kind}"))?;
+            table.len += usize::from(meaning != Meaning::NotServed);
             table.add(
                 method,
                 path,
@@ -316,9 +329,34 @@ impl Endpoint {
 }
 
 impl Shape {
+    // `asset=coin amount=amount`: the shape of one endpoint, in its row.
+    fn in_line(said: &str) -> Result<Self, String> {
+        let mut fields = toml::Table::new();
+        for field in said.split(' ') {
+            let (name, of) = field.split_once('=').ok_or(format!("no shape {field}"))?;
+            let of = toml::Value::String(of.to_owned());
+            let of = match name.ends_with("_when") {
+                true => toml::Value::Array(vec![of]),
+                false => of,
+            };
+            if fields.insert(name.to_owned(), of).is_some() {
+                return Err(format!("{name} is there twice"));
+            }
+        }
+        fields
+            .try_into()
+            .map_err(|e: toml::de::Error| e.to_string())
+    }
+
+    fn shared(mut self) -> Arc<Self> {
+        self.names = self.names();
+        Arc::new(self)
+    }
+
     fn names(&self) -> Vec<String> {
         let whens = [&self.amount_when, &self.quote_when, &self.price_when];
         let whens = whens.into_iter().flatten();
+        let whens = whens.flat_map(|when| when.split('|'));
         let whens = whens.filter_map(|when| when.split(['=', '!', '?']).next());
         [
             &self.symbol,
@@ -346,8 +384,10 @@ impl Shape {
 }
 
 fn meaning(kind: &str) -> Option<Meaning> {
-    if kind == "public" {
-        return Some(Meaning::Public);
+    match kind {
+        "public" => return Some(Meaning::Public),
+        "not-served" => return Some(Meaning::NotServed),
+        _ => {}
     }
     let known = OperationKind::ALL
         .into_iter()
@@ -397,6 +437,8 @@ mod tests {
     fn a_broken_table_is_refused() {
         assert!(Table::read(&format!("{HEAD}[[\"GET\", \"/a\", \"read\", \"a\"]]")).is_ok());
         for rows in [
+            "[[\"GET\", \"/a\", \"read\", \"a\", \"asset=b asset=c\"]]",
+            "[[\"GET\", \"/a\", \"read\", \"a\", \"assets=b\"]]",
             "[[\"GET\", \"/a\", \"read\"]]",
             "[[\"GET\", \"/a\", \"reed\", \"a\"]]",
             "[[\"GET\", \"/a\", \"unknown\", \"a\"]]",

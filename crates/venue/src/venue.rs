@@ -145,8 +145,6 @@ pub enum Transport {
     Rest,
     /// The login of a WebSocket connection.
     WebSocketLogin,
-    /// The logon of a FIX session.
-    FixLogon,
 }
 
 /// What most of them have.

@@ -516,7 +516,6 @@ fn what_is_not_in_the_table_is_unknown() {
         ("POST", "/sapi/v9/capital/withdraw/apply"),
         ("GET", "/sapi/v1/not/there"),
         ("PUT", "/api/v3/account"),
-        ("POST", "/api/v3/userDataStream"),
         ("DELETE", "/api/v3/ticker/price"),
     ] {
         assert_eq!(
@@ -727,27 +726,43 @@ fn contracts_times_price_are_not_taken_for_money() {
 // A parameter that the endpoint does not read says nothing about what it does.
 #[test]
 fn an_asset_that_the_endpoint_does_not_read_is_not_shown_as_what_moves() {
-    for (path, real) in [
-        ("/sapi/v1/loan/borrow", "loanCoin=BTC&loanAmount=9"),
-        ("/sapi/v1/simple-earn/flexible/redeem", "productId=BTC001"),
+    for (path, real, asset) in [
+        (
+            "/sapi/v1/loan/borrow",
+            "loanCoin=BTC&loanAmount=9",
+            Some("BTC"),
+        ),
+        (
+            "/sapi/v1/simple-earn/flexible/redeem",
+            "productId=BTC001",
+            None,
+        ),
         (
             "/sapi/v1/giftcard/buyCode",
             "baseToken=BTC&faceToken=BTC&baseTokenAmount=9",
+            Some("BTC"),
         ),
         (
             "/sapi/v1/bswap/swap",
             "quoteAsset=BTC&baseAsset=ETH&quoteQty=9",
+            None,
+        ),
+        (
+            "/fapi/v1/batchOrders",
+            "batchOrders=%5B%5D&symbol=BTCUSDT&quantity=1",
+            None,
         ),
     ] {
         let body = format!("{real}&asset=USDT&token=USDT&amount=1");
         let decoy = private(&request("POST", path, "", &body));
         let operation = decoy.operation();
+        let amount = asset.and_then(|_| "9".parse().ok());
+        assert_eq!(operation.asset.as_deref(), asset, "{path}");
         assert_eq!(
-            (&operation.asset, &operation.amount),
-            (&None, &None),
+            (&operation.amount, &operation.symbol),
+            (&amount, &None),
             "{path}"
         );
-        assert!(operation.kind.is_dangerous());
     }
 }
 

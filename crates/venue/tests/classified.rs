@@ -737,11 +737,6 @@ fn the_page_of_the_venues_is_true() {
             transports.contains(&Transport::WebSocketLogin),
             "{line}"
         );
-        assert_eq!(
-            line.contains("FIX logon"),
-            transports.contains(&Transport::FixLogon),
-            "{line}"
-        );
         let keys = line.split('|').nth(3).unwrap();
         let named = |algorithm| match algorithm {
             Algorithm::HmacSha256 => "-SHA256",

@@ -391,14 +391,15 @@ fn several_orders_in_one_have_no_single_amount_anywhere() {
             "okx",
             post(
                 "/api/v5/trade/batch-orders",
-                "[{\"instId\":\"BTC-USDT\",\"sz\":\"9\",\"side\":\"buy\"}]",
+                "[{\"instId\":\"BTC-USDT\",\"sz\":\"9\",\"side\":\"buy\",\"tdMode\":\"cash\",\"ordType\":\"limit\",\"px\":\"1\"},\
+                 {\"instId\":\"BTC-USDT\",\"sz\":\"9\",\"side\":\"buy\",\"tdMode\":\"cash\",\"ordType\":\"limit\",\"px\":\"1\"}]",
             ),
         ),
         (
             "bybit",
             post(
                 "/v5/order/create-batch",
-                "{\"category\":\"spot\",\"request\":[{\"qty\":\"9\"}],\"qty\":\"1\"}",
+                "{\"category\":\"spot\",\"request\":[{\"qty\":\"9\",\"orderType\":\"Limit\"},{\"qty\":\"9\",\"orderType\":\"Limit\"}],\"qty\":\"1\"}",
             ),
         ),
         (
@@ -424,7 +425,10 @@ fn several_orders_in_one_have_no_single_amount_anywhere() {
         ),
         (
             "gate",
-            post("/api/v4/spot/batch_orders", "[{\"amount\":\"9\"}]"),
+            post(
+                "/api/v4/spot/batch_orders",
+                "[{\"amount\":\"9\"},{\"amount\":\"9\"}]",
+            ),
         ),
         (
             "bitget",
@@ -444,12 +448,15 @@ fn several_orders_in_one_have_no_single_amount_anywhere() {
             "backpack",
             post(
                 "/api/v1/orders",
-                "[{\"symbol\":\"SOL_USDC\",\"quantity\":\"9\"}]",
+                "[{\"symbol\":\"SOL_USDC\",\"quantity\":\"9\"},{\"symbol\":\"SOL_USDC\",\"quantity\":\"9\"}]",
             ),
         ),
         (
             "htx",
-            post("/v1/order/batch-orders", "[{\"amount\":\"9\"}]"),
+            post(
+                "/v1/order/batch-orders",
+                "[{\"amount\":\"9\",\"type\":\"sell-limit\"},{\"amount\":\"9\",\"type\":\"sell-limit\"}]",
+            ),
         ),
         (
             "cryptocom",
@@ -473,6 +480,99 @@ fn several_orders_in_one_have_no_single_amount_anywhere() {
                 .any(|p| p.value.contains('9') || p.name == "json"),
             "{venue} shows it"
         );
+    }
+}
+
+// ccxt sends every order of OKX in a list.
+#[test]
+fn a_list_of_one_order_is_read_as_that_order() {
+    let one = r#"{"instId":"BTC-USDT","tdMode":"cash","side":"buy","ordType":"limit","sz":"9","px":"2","clOrdId":"c"}"#;
+    let other = one.replace("BTC-USDT", "ETH-USDT").replace("buy", "sell");
+    let read = |orders: &[&str]| {
+        let body = format!("[{}]", orders.join(","));
+        operation("okx", &post("/api/v5/trade/batch-orders", &body))
+    };
+    let order = read(&[one]);
+    assert_eq!(
+        order.sentence(),
+        "Place several orders buy 9 BTC-USDT at 2 on Okx"
+    );
+    assert_eq!(order.client_id.as_deref(), Some("c"));
+    // Of several no number is said, and only what all of them say.
+    let two = read(&[one, one]);
+    assert_eq!(two.symbol.as_deref(), Some("BTC-USDT"));
+    assert_eq!((two.side, &two.amount), (Some(Side::Buy), &None));
+    assert_eq!((two.price, two.client_id), (None, None));
+    let different = read(&[one, &other]);
+    assert_eq!((different.symbol, different.side), (None, None));
+    let half = read(&[one, r#"{"sz":"9"}"#]);
+    assert_eq!(half.symbol, None, "one that does not say it");
+    // Members of the list that are none, and a market beside it, say nothing.
+    let beside = post(
+        "/v5/order/create-batch",
+        r#"{"category":"linear","symbol":"BTCUSDT","request":[{"symbol":"ETHUSDT","qty":"1"}]}"#,
+    );
+    assert_eq!(
+        operation("bybit", &beside).symbol.as_deref(),
+        Some("ETHUSDT")
+    );
+    let no_list = post(
+        "/v5/order/create-batch",
+        r#"{"request":{"symbol":"BTCUSDT"}}"#,
+    );
+    assert!(matches!(refused("bybit", &no_list), Unreadable::Value(_)));
+}
+
+// An order of the market counts money at some venues where it buys; then it is told as money, and never as an amount.
+#[test]
+fn an_order_of_the_market_says_money_or_an_amount() {
+    let okx = |more: &str| {
+        let body = format!(
+            r#"{{"instId":"BTC-USDT","tdMode":"cash","ordType":"market","sz":"50",{more}}}"#
+        );
+        let read = operation("okx", &post("/api/v5/trade/order", &body));
+        (read.amount.is_some(), read.quote_amount.is_some())
+    };
+    assert_eq!(okx(r#""side":"buy""#), (false, true));
+    assert_eq!(okx(r#""side":"buy","tgtCcy":"quote_ccy""#), (false, true));
+    assert_eq!(okx(r#""side":"buy","tgtCcy":"base_ccy""#), (true, false));
+    assert_eq!(okx(r#""side":"sell""#), (true, false));
+    assert_eq!(okx(r#""side":"sell","tgtCcy":"base_ccy""#), (true, false));
+    assert_eq!(okx(r#""side":"sell","tgtCcy":"quote_ccy""#), (false, true));
+    let bybit = |more: &str| {
+        let body = format!(r#"{{"symbol":"BTCUSDT","orderType":"Market","qty":"50",{more}}}"#);
+        operation("bybit", &post("/v5/order/create", &body))
+            .amount
+            .is_some()
+    };
+    assert!(bybit(r#""category":"linear","side":"Buy""#));
+    assert!(bybit(r#""category":"spot","side":"Sell""#));
+    for unsure in [
+        r#""category":"spot","side":"Buy""#,
+        r#""category":"spot","side":"Buy","marketUnit":"baseCoin""#,
+        r#""category":"spot","side":"Sell","marketUnit":"quoteCoin""#,
+        r#""category":"inverse","side":"Sell""#,
+    ] {
+        assert!(!bybit(unsure), "{unsure}");
+    }
+}
+
+#[test]
+fn what_would_sign_or_listen_past_us_is_refused_and_says_what_to_do() {
+    let bearer = "grant_type=client_credentials&client_id=token&client_secret=x";
+    for (venue, request, does) in [
+        ("binance", form("/fapi/v1/listenKey", ""), "over REST"),
+        ("binance", form("/api/v3/userDataStream", ""), "/ws-api/v3"),
+        ("mexc", form("/api/v3/userDataStream", ""), "over REST"),
+        (
+            "deribit",
+            get("/api/v2/public/auth", bearer),
+            "deri-hmac-sha256",
+        ),
+    ] {
+        let why = refused(venue, &request);
+        assert!(matches!(why, Unreadable::NotServed(_)), "{venue}: {why:?}");
+        assert!(why.to_string().contains(does), "{why}");
     }
 }
 
@@ -908,7 +1008,12 @@ fn what_closes_a_whole_position_says_no_amount() {
         let read = operation(venue, &request);
         assert_eq!(read.kind, OperationKind::Trade, "{venue}");
         assert_eq!(read.amount, None, "{venue} {request:?}");
-        assert!(read.symbol.is_some() && read.side.is_some(), "{venue}");
+        // The sign of nothing is no side.
+        let says_side = venue != "gate";
+        assert!(
+            read.symbol.is_some() && read.side.is_some() == says_side,
+            "{venue}"
+        );
     }
     let futures = |more: &str| {
         let order = "symbol=BTCUSDT&side=SELL&type=LIMIT&price=1&quantity=1";

@@ -235,6 +235,7 @@ mod tests {
             again: None,
             limits: Vec::new(),
             named: None,
+            free: None,
         }
     }
 

@@ -1,9 +1,10 @@
 //! A person's eyes: what is shown of a request, and what is said back. An earlier yes that covers it is looked for first.
 //!
-//! Read in this order: this file, `facts` (what the request says), `limits` (of the rules), `unusual` (what is not as it was before).
+//! Read in this order: this file, `facts` (what the request says), `limits` (of the rules), `share` (of what is there), `unusual` (what is not as it was before).
 
 mod facts;
 mod limits;
+mod share;
 mod unusual;
 
 use std::{
@@ -37,6 +38,9 @@ use crate::{
 
 /// The question ends that much before the request does, so that silence is seen to be silence.
 const SOONER: Duration = Duration::from_millis(20);
+
+/// Where a request is answered when no front end is there.
+const WHERE: &str = "Open the desktop, or type: touchkeep approve";
 
 pub(super) struct People {
     prompts: Prompts,
@@ -138,6 +142,9 @@ impl Approver for People {
                 None => return Answer::Nobody,
             };
             let within = Duration::from_millis(question.deadline.since(SystemClock.now()));
+            if self.prompts.nobody_is_there() {
+                tokio::spawn(notify::show(waiting(question), WHERE.to_owned()));
+            }
             let asked = touchkeep_wire::Question::Approval(approval);
             let within = within.saturating_sub(SOONER);
             let (reply, prompt) = self.prompts.asked(asked, within).await;
@@ -241,6 +248,13 @@ fn in_words(went: &Went) -> (Option<Code>, String) {
     }
 }
 
+// Whoever walks past may read it: no amount, no address.
+fn waiting(question: &Question) -> String {
+    let (client, venue) = (&question.client.name, &question.operation.venue);
+    let what = &question.operation.endpoint;
+    format!("{} waits for you: {what} at {venue}", visible(client))
+}
+
 fn digest_of(hex: &str) -> Option<[u8; 32]> {
     HEXLOWER.decode(hex.as_bytes()).ok()?.try_into().ok()
 }
@@ -249,7 +263,15 @@ fn shown(question: &Question, caller: &Caller, current: &Current, log: &Log) -> 
     let operation = &question.operation;
     let (mut facts, whole) = facts::of(operation);
     if let Some(Named::Kept(address)) = &question.named {
-        facts.push(("Address there".to_owned(), visible_ascii(address)));
+        put_after(
+            &mut facts,
+            "Destination",
+            "Address there",
+            visible_ascii(address),
+        );
+    }
+    if let Some(share) = share::fact(question) {
+        put_after(&mut facts, "Amount", "Balance", share);
     }
     let held = question.limits.iter().flat_map(limits::held);
     facts.extend(held.map(|limit| ("Limit".to_owned(), limit)));
@@ -285,6 +307,15 @@ fn shown(question: &Question, caller: &Caller, current: &Current, log: &Log) -> 
         practice: current.is_practice(),
         more: None,
     }
+}
+
+// Beside what it belongs to.
+fn put_after(facts: &mut Vec<(String, String)>, after: &str, name: &str, value: String) {
+    let at = facts.iter().position(|(name, _)| name == after);
+    facts.insert(
+        at.map_or(facts.len(), |at| at + 1),
+        (name.to_owned(), value),
+    );
 }
 
 // Where the key is, and what its use takes.

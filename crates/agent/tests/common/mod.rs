@@ -281,7 +281,7 @@ pub struct Got {
 pub struct Venue {
     pub url: String,
     pub got: Arc<Mutex<Vec<Got>>>,
-    /// How far its clock is ahead of this machine's. Questions for the time are answered and not remembered.
+    /// How far its clock is ahead of this machine's. Questions for the time and for what is free are answered and not remembered.
     pub ahead_ms: Arc<AtomicI64>,
     /// How often it was asked for the time.
     pub asked_time: Arc<AtomicI64>,
@@ -318,6 +318,15 @@ impl Venue {
                                 asked_time.fetch_add(1, Ordering::SeqCst);
                                 let time = format!("{{\"serverTime\":{}}}", now_ms() + ahead);
                                 return Ok(Response::new(Full::new(Bytes::from(time))));
+                            }
+                            // Asked before a question about a withdrawal.
+                            if request
+                                .uri()
+                                .query()
+                                .is_some_and(|q| q.starts_with("omitZero"))
+                            {
+                                let nothing = Bytes::from_static(br#"{"balances":[]}"#);
+                                return Ok(Response::new(Full::new(nothing)));
                             }
                             let one = read(request, secret).await;
                             got.lock().unwrap().push(one);
@@ -428,36 +437,52 @@ pub fn place(base: &str) -> (u16, String) {
     (port.parse().unwrap(), format!("/{path}"))
 }
 
-/// Makes a practice vault with keys of a Binance at that address, and lets a bot in: its base address and token.
-pub async fn let_in(agent: &Agent, venue: &str, secret: &str, policy: &str) -> (String, String) {
-    let client = agent.client().await;
+/// Makes a practice vault that a passphrase opens, in the agent's folder.
+pub async fn practice_vault(agent: &Agent, client: &Connection) {
     let _owner = Person::new(agent, yes).await;
-    let path = agent.home.path().join("v.touchkeep").display().to_string();
     let new = CreateVault {
-        path,
+        path: agent.home.path().join("v.touchkeep").display().to_string(),
         user: "Zoe".into(),
         environment: "test".into(),
         practice: true,
         device: NewDevice::Software { work_factor: 10 },
     };
     client.call(new).await.unwrap();
-    for class in ["trade", "read"] {
-        let value = SecretText::new(secret.into());
-        let add = AddItem::new("exchange-key", class)
-            .field("venue", "binance")
-            .field("key-set", "main")
-            .field("class", class)
-            .field("api-key", format!("{class}-api-key-0123456789"))
-            .field("base-url", venue)
-            .secret("secret", NewSecret::Stored { value });
-        client.call(add).await.unwrap();
-    }
-    let text = policy.into();
-    client.call(SetPolicy { text }).await.unwrap();
+}
+
+/// A key of the set `main` of a venue at that address.
+pub fn key_of(venue: &str, class: &str, api_key: &str, url: &str, secret: &str) -> AddItem {
+    let value = SecretText::new(secret.into());
+    AddItem::new("exchange-key", class)
+        .field("venue", venue)
+        .field("key-set", "main")
+        .field("class", class)
+        .field("api-key", api_key)
+        .field("base-url", url)
+        .secret("secret", NewSecret::Stored { value })
+}
+
+/// Lets a bot in to the set `main`.
+pub async fn add_bot(client: &Connection) -> touchkeep_wire::NewClient {
     let add = AddClient {
         name: "bot".into(),
         key_set: "main".into(),
     };
-    let bot = client.call(add).await.unwrap();
+    client.call(add).await.unwrap()
+}
+
+/// Makes a practice vault with keys of a Binance at that address, and lets a bot in: its base address and token.
+pub async fn let_in(agent: &Agent, venue: &str, secret: &str, policy: &str) -> (String, String) {
+    let client = agent.client().await;
+    practice_vault(agent, &client).await;
+    let _owner = Person::new(agent, yes).await;
+    for class in ["trade", "read"] {
+        let api_key = format!("{class}-api-key-0123456789");
+        let add = key_of("binance", class, &api_key, venue, secret);
+        client.call(add).await.unwrap();
+    }
+    let text = policy.into();
+    client.call(SetPolicy { text }).await.unwrap();
+    let bot = add_bot(&client).await;
     (bot.base_url(), bot.token.into_inner())
 }

@@ -108,10 +108,11 @@ fn ask_secret_of(
                 visible(which),
                 visible(device)
             );
-            return ask_twice(terminal, &label, stop, until);
+            let fits = |typed: &str| pin_fits(which, typed);
+            return ask_twice(terminal, &label, fits, stop, until);
         }
         Question::NewPassphrase {} => {
-            return ask_twice(terminal, "New passphrase: ", stop, until);
+            return ask_twice(terminal, "New passphrase: ", |_| Ok(()), stop, until);
         }
         Question::Touch { .. } | Question::Approval(_) | Question::Use(_) => return None,
     };
@@ -135,9 +136,22 @@ fn ask_secret(
     }
 }
 
+// Before it is typed a second time. What else a card may not have, the agent says.
+fn pin_fits(which: &str, typed: &str) -> Result<(), String> {
+    let is_plain = typed.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if is_plain && (6..=8).contains(&typed.len()) {
+        return Ok(());
+    }
+    let which = visible(which);
+    Err(format!(
+        "A {which} has 6 to 8 letters, digits and signs, none of them accented. Choose another."
+    ))
+}
+
 fn ask_twice(
     terminal: &Terminal,
     label: &str,
+    fits: impl Fn(&str) -> Result<(), String>,
     stop: &AtomicBool,
     until: Instant,
 ) -> Option<Answer> {
@@ -149,7 +163,14 @@ fn ask_twice(
                 .ok()
         };
         let (first, again) = match read(label)? {
-            Line::Typed(first) => (first, read("Once more: ")?),
+            Line::Typed(first) => {
+                // EXPOSE: to count its characters.
+                if let Err(why) = fits(&first) {
+                    terminal.write(&format!("{why}\r\n"));
+                    continue;
+                }
+                (first, read("Once more: ")?)
+            }
             Line::Cancelled => return Some(Answer::Refuse {}),
             Line::Ended => return None,
         };

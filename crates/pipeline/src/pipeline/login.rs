@@ -68,6 +68,7 @@ impl<U: Upstream> Pipeline<U> {
             fate,
             again: None,
             named: None,
+            free: None,
         };
         let (allowed, tell) = match self.allowed(&mut read).await {
             Ok(allowed) => allowed,
@@ -121,6 +122,7 @@ impl<U: Upstream> Parts<U> {
             fate,
             again: _,
             named: _,
+            free: _,
         } = read;
         // Until the end of this function.
         let _lasts = lasts;

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{RequestId, text::visible};
 use touchkeep_policy::{Action, request_digest};
-use touchkeep_venue::{Decoded, Kept, KeyClass, Saved, saved};
+use touchkeep_venue::{Decoded, Kept, KeyClass, Request, Saved, saved};
 
 use super::{Fate, Incoming, Lasts, Pipeline, Read, about};
-use crate::{Named, NotSigned, Upstream};
+use crate::{KeyHandle, Named, NotSigned, Upstream};
 
 impl<U: Upstream> Pipeline<U> {
     /// Finds out what the name in a withdrawal means, and holds the withdrawal to it.
@@ -63,9 +63,6 @@ impl<U: Upstream> Pipeline<U> {
     // Only where a rule lets it through: nobody is asked one question for the sake of another. With the key that will sign,
     // where that is at hand; else with the one that reads, which need not have the right.
     async fn ask(&self, read: &Read, name: &Saved) -> Result<Kept, String> {
-        let Ok(Decoded::Private(private)) = read.venue.decode(&name.request()) else {
-            return Err("it cannot be asked for".into());
-        };
         let keys = &self.0.keys;
         let key = if keys.stays(&read.key) {
             read.key.clone()
@@ -74,13 +71,32 @@ impl<U: Upstream> Pipeline<U> {
             let key = keys.key_for(venue, key_set, KeyClass::Read);
             key.map_err(|why| why.to_string())?
         };
+        let heard = self.hears(read, name.request(), key).await;
+        let heard = heard
+            .map_err(|why| why.unwrap_or("no rule lets this client read saved addresses".into()))?;
+        name.read(&heard).map_err(|why| why.to_string())
+    }
+
+    /// The venue's answer to a question of ours beside a request: a request like any other, where a rule lets this client read.
+    ///
+    /// # Errors
+    /// Why there is none, or nothing where no rule does.
+    pub(super) async fn hears(
+        &self,
+        read: &Read,
+        http: Request,
+        key: KeyHandle,
+    ) -> Result<Vec<u8>, Option<String>> {
+        let Ok(Decoded::Private(private)) = read.venue.decode(&http) else {
+            return Err(Some("it cannot be asked for".into()));
+        };
         let incoming = Incoming {
             request: RequestId::random(),
-            http: name.request(),
+            http,
             ..read.incoming.clone()
         };
         let lasts = Lasts {
-            keys: Arc::clone(keys),
+            keys: Arc::clone(&self.0.keys),
             request: incoming.request,
         };
         let fate = Fate::of(&self.0, incoming.request);
@@ -91,27 +107,25 @@ impl<U: Upstream> Pipeline<U> {
             key,
             again: None,
             named: None,
+            free: None,
             lasts,
             fate,
         };
         if !matches!(self.would_be(&asking), Some(Action::Allow | Action::Notify)) {
-            return Err("no rule lets this client read saved addresses".into());
+            return Err(None);
         }
-        let (allowed, _) = self
-            .allowed(&mut asking)
-            .await
-            .map_err(|why| why.to_string())?;
+        let allowed = self.allowed(&mut asking).await;
+        let (allowed, _) = allowed.map_err(|why| Some(why.to_string()))?;
         let done = self.carried_out(allowed, asking, None).await;
-        let done = done.map_err(|why| why.to_string())?;
+        let done = done.map_err(|why| Some(why.to_string()))?;
         let body = U::body(done.response).await.unwrap_or_default();
-        let kept = name.read(&body).map_err(|why| why.to_string());
         if let Some(outcome) = done.outcome {
-            outcome.heard(body);
+            outcome.heard(body.clone());
         }
-        kept
+        Ok(body)
     }
 
-    fn would_be(&self, read: &Read) -> Option<Action> {
+    pub(super) fn would_be(&self, read: &Read) -> Option<Action> {
         let digest = request_digest(&read.private, read.key.item);
         self.0.book.action(&self.asked(read, digest))
     }

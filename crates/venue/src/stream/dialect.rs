@@ -3,9 +3,12 @@
 use std::fmt;
 
 use crate::{
-    CannotSign, Credential, Json, Moment, Part, Place, Private, Scheme, ToSign, Venue,
-    stream::Drafted,
+    CannotSign, Credential, Decoded, Json, Moment, Part, Place, Private, Request, Scheme, ToSign,
+    Venue, stream::Drafted,
 };
+
+/// What a client is given in place of a token that stays here.
+pub(crate) const KEPT: &str = "kept-by-touchkeep";
 
 /// One kind of socket. Nothing here has a state: what a connection must remember is handed in.
 pub(crate) trait Dialect: Send + Sync {
@@ -282,4 +285,19 @@ pub(crate) fn echoed(said: &Json, name: &str) -> Json {
 pub(crate) fn is_name(text: &str, more: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
     (1..=128).contains(&text.len()) && text.chars().all(plain)
+}
+
+/// What is signed for a login where the venue gives out a token for a request without parameters.
+pub(crate) fn token_request(venue: &dyn Venue, path: &str, asked: &Asked<'_>) -> Drafted {
+    let request = Request {
+        method: "POST".into(),
+        path: path.into(),
+        query: Vec::new(),
+        content_type: None,
+        body: Vec::new(),
+    };
+    match venue.decode(&request) {
+        Ok(Decoded::Private(token)) => venue.draft(&token, asked.credential, asked.moment),
+        _ => Err(CannotSign::Unknown),
+    }
 }

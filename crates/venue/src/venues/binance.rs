@@ -10,12 +10,12 @@ use touchkeep_core::UnixMillis;
 
 use crate::{
     Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
-    SecretForm, ToSign, Transport, Unreadable, Venue, VenueInfo,
+    SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     dialect::{Body, Slot},
     drafting::scheme_of,
     reading::{FORM, MAX_WINDOW_MS, Manner, Ours},
     table::{Table, table},
-    venue::Facts,
+    venue::{Facts, WITH_SOCKETS},
 };
 
 /// The name in paths, items and rules.
@@ -49,11 +49,7 @@ impl Venue for Binance {
 
     fn info(&self) -> VenueInfo {
         Facts {
-            transports: &[
-                Transport::Rest,
-                Transport::WebSocketLogin,
-                Transport::FixLogon,
-            ],
+            transports: WITH_SOCKETS,
             ..Facts::new(VENUE, SCHEMES)
         }
         .info(table())

@@ -8,7 +8,7 @@ use touchkeep_core::{
 use touchkeep_pipeline::{Named, Question, SAVED_ADDRESS};
 use touchkeep_venue::{Operation, OperationKind};
 
-use super::{Caller, Current, intents, limits};
+use super::{Caller, Current, intents, limits, share};
 use crate::grants::unusual_of;
 
 /// How many earlier requests are looked through.
@@ -28,6 +28,7 @@ pub(super) fn of(
     let operation = &question.operation;
     let mut unusual = lookalikes(question);
     unusual.extend(question.named.as_ref().and_then(unseen));
+    unusual.extend(share::unusual(question));
     unusual.extend(question.limits.iter().filter_map(limits::beyond));
     let own = rows_of(question, current, log);
     let all = match operation.destination {

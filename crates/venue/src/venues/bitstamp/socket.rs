@@ -6,12 +6,14 @@
 //! goes in with the account's number, which is taken out again of what the venue says.
 
 use crate::{
-    CannotSign, Decoded, Json, Request, Venue,
+    Json, Venue,
     drafting::{members, number, text},
-    kraken::socket::KEPT,
     stream::{
         Drafted, Told,
-        dialect::{Asked, Dialect, Heard, Values, by_word, echoed, has_only, is_name, login, with},
+        dialect::{
+            Asked, Dialect, Heard, KEPT, Values, by_word, echoed, has_only, is_name, login,
+            token_request, with,
+        },
     },
 };
 
@@ -57,19 +59,7 @@ impl Dialect for Bitstamp {
     }
 
     fn draft(&self, asked: &Asked<'_>) -> Drafted {
-        let request = Request {
-            method: "POST".into(),
-            path: TOKEN.into(),
-            query: Vec::new(),
-            content_type: None,
-            body: Vec::new(),
-        };
-        match super::Bitstamp.decode(&request) {
-            Ok(Decoded::Private(token)) => {
-                super::Bitstamp.draft(&token, asked.credential, asked.moment)
-            }
-            _ => Err(CannotSign::Unknown),
-        }
+        token_request(&super::Bitstamp, TOKEN, asked)
     }
 
     fn answered(&self, answer: &Json) -> Option<Values> {

@@ -6,17 +6,18 @@
 //! Authentication"; `kraken` of ccxt.pro 4.5.90, read 2026-11-26).
 
 use crate::{
-    CannotSign, Decoded, Json, Request, Venue,
+    Json, Venue,
     drafting::{members, number, text},
     stream::{
         Drafted,
-        dialect::{Asked, Dialect, Heard, Values, by_word, echoed, has_only, login, with},
+        dialect::{
+            Asked, Dialect, Heard, KEPT, Values, by_word, echoed, has_only, login, token_request,
+            with,
+        },
     },
 };
 
 const TOKEN: &str = "/0/private/GetWebSocketsToken";
-/// What stands for a token.
-pub(crate) const KEPT: &str = "kept-by-touchkeep";
 const PRIVATE: &[&str] = &["executions", "balances", "level3"];
 
 /// Version 2.
@@ -55,19 +56,7 @@ impl Dialect for Kraken {
     }
 
     fn draft(&self, asked: &Asked<'_>) -> Drafted {
-        let request = Request {
-            method: "POST".into(),
-            path: TOKEN.into(),
-            query: Vec::new(),
-            content_type: None,
-            body: Vec::new(),
-        };
-        match super::Kraken.decode(&request) {
-            Ok(Decoded::Private(token)) => {
-                super::Kraken.draft(&token, asked.credential, asked.moment)
-            }
-            _ => Err(CannotSign::Unknown),
-        }
+        token_request(&super::Kraken, TOKEN, asked)
     }
 
     fn answered(&self, answer: &Json) -> Option<Values> {

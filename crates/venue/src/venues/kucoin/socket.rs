@@ -6,17 +6,18 @@
 //! 2026-11-26).
 
 use crate::{
-    CannotSign, Decoded, Json, Request, Venue,
+    Json, Venue,
     drafting::{members, number, text},
     stream::{
         Drafted, Entrance,
-        dialect::{Asked, Dialect, Heard, LoginAsked, Values, by_word, echoed, is_name},
+        dialect::{
+            Asked, Dialect, Heard, KEPT, LoginAsked, Values, by_word, echoed, is_name,
+            token_request,
+        },
     },
 };
 
 const TOKEN: &str = "/api/v1/bullet-private";
-/// What stands for a token.
-pub(crate) const KEPT: &str = "kept-by-touchkeep";
 
 /// Both.
 pub(crate) struct KuCoin {
@@ -90,17 +91,7 @@ impl Dialect for KuCoin {
     }
 
     fn draft(&self, asked: &Asked<'_>) -> Drafted {
-        let request = Request {
-            method: "POST".into(),
-            path: TOKEN.into(),
-            query: Vec::new(),
-            content_type: None,
-            body: Vec::new(),
-        };
-        match self.venue.decode(&request) {
-            Ok(Decoded::Private(token)) => self.venue.draft(&token, asked.credential, asked.moment),
-            _ => Err(CannotSign::Unknown),
-        }
+        token_request(self.venue, TOKEN, asked)
     }
 
     fn answered(&self, answer: &Json) -> Option<Values> {
