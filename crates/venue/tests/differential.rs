@@ -288,9 +288,10 @@ fn sent_by_ccxt(made: &Value) -> String {
 }
 
 // What the random calls hold that no endpoint takes: names of assets and markets in small letters or with blanks in a path,
-// and control characters in what ccxt does not encode.
+// and control characters in what ccxt does not encode; and what is not served.
 fn is_expected(why: &Unreadable) -> bool {
-    matches!(why, Unreadable::Value(_) | Unreadable::Number(_))
+    let of_names = matches!(why, Unreadable::Value(_) | Unreadable::Number(_));
+    of_names || matches!(why, Unreadable::NotServed(_))
 }
 
 fn lossy(bytes: &[u8]) -> String {
