@@ -59,3 +59,88 @@ fn a_key_that_is_due_in_a_week_pops_up_once() {
         "each stage is said once: {again}"
     );
 }
+
+#[test]
+fn a_key_that_ends_is_said_in_time_and_once() {
+    let (screen, bus) = (Screen::on(), Bus::start());
+    let dunst = Dunst::start(&screen, &bus);
+    let home = Home::with(&[("DBUS_SESSION_BUS_ADDRESS", &bus.address)]);
+    let _person = Person::sit_down(&home.paths(), None);
+    let path = home.path("v.touchkeep").display().to_string();
+    let _made = home.json(&["init", "--practice", "--work-factor", "10", "--path", &path]);
+    // Days as GNU date counts them; each begins at midnight, so that the one in 12 days is 11 days and some hours away.
+    for (name, when) in [
+        ("soon", "12 days"),
+        ("later", "60 days"),
+        ("over", "-3 days"),
+    ] {
+        let day = day(when);
+        let expires = format!("expires={day}");
+        let add = [
+            "add",
+            name,
+            "--kind",
+            "api-key",
+            "--secret-fd",
+            "0",
+            "--field",
+            &expires,
+        ];
+        let _added = home.json_with(&add, "hidden-from-notifications");
+    }
+    let listed = lines(&home, &["list"]);
+    for (name, said) in [
+        ("soon", "expires in 12 d"),
+        ("later", "expires in 60 d"),
+        ("over", "expired 3 d ago"),
+    ] {
+        let line = listed.iter().find(|line| line.starts_with(name));
+        assert!(line.unwrap().ends_with(said), "{listed:#?}");
+    }
+    let shown = lines(&home, &["show", "soon"]).join("\n");
+    let wanted = format!("{}T00:00:00Z, expires in 12 d", day("12 days"));
+    assert!(shown.contains(&wanted), "{shown}");
+
+    let raised = home.json(&["remind", "--now"]);
+    let names: Vec<_> = raised
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| &key["name"])
+        .collect();
+    assert_eq!(names.len(), 2, "{raised}");
+    let said = dunst.history();
+    for words in ["soon expires in 12 days", "over expired 3 days ago"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(
+        !said.contains("later") && !said.contains("hidden-from-notifications"),
+        "{said}"
+    );
+    let again = home.json(&["remind", "--now"]);
+    assert_eq!(again.as_array().unwrap().len(), 0, "{again}");
+
+    // A new day, and it is said when that comes near.
+    let moved = format!("expires={}", day("6 days"));
+    let _moved = home.json(&["edit", "later", "--set", &moved]);
+    let raised = home.json(&["remind", "--now"]);
+    assert_eq!(raised[0]["name"], "later");
+    assert_eq!(raised[0]["expires_in_days"], 6);
+}
+
+fn day(when: &str) -> String {
+    let said = std::process::Command::new("date")
+        .args(["-u", "-d", when, "+%F"])
+        .output();
+    let said = String::from_utf8(said.unwrap().stdout).unwrap();
+    said.trim().to_owned()
+}
+
+// As a person reads it, without the blanks at the ends of lines.
+fn lines(home: &Home, args: &[&str]) -> Vec<String> {
+    let done = home.touchkeep().args(args).output().unwrap();
+    let text = String::from_utf8(done.stdout).unwrap();
+    text.lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}

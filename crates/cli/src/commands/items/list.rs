@@ -79,7 +79,7 @@ fn table(items: &[ItemSummary], now: UnixMillis, output: Output) -> String {
     if items.iter().any(|item| !item.tags.is_empty()) {
         columns.push(("TAGS", Box::new(|item| visible(&item.tags.join(" ")))));
     }
-    columns.push(("AGE", Box::new(move |item| age(item, now))));
+    columns.push(("AGE", Box::new(move |item| age_and_expiry(item, now))));
     let heads: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
     let row = |item| columns.iter().map(|(_, cell)| cell(item)).collect();
     let rows: Vec<Vec<String>> = items.iter().map(row).collect();
@@ -91,6 +91,25 @@ pub(super) fn place(item: &ItemSummary) -> String {
     match (item.kind.as_str(), item.secret.as_str()) {
         ("note", "missing") => String::new(),
         (_, place) => place.to_owned(),
+    }
+}
+
+fn age_and_expiry(item: &ItemSummary, now: UnixMillis) -> String {
+    let age = age(item, now);
+    match item.expires {
+        Some(at) => format!("{age}, {}", expiry(at, now)),
+        None => age,
+    }
+}
+
+/// How far away the end of a key is, or how long ago it was.
+pub(super) fn expiry(at: UnixMillis, now: UnixMillis) -> String {
+    if now < at {
+        return format!("expires in {} d", at.since(now).div_ceil(time::DAY_MS));
+    }
+    match now.since(at) / time::DAY_MS {
+        0 => "expired today".to_owned(),
+        days => format!("expired {days} d ago"),
     }
 }
 
@@ -108,5 +127,24 @@ pub(super) fn age(item: &ItemSummary, now: UnixMillis) -> String {
     match item.plaintext_seen {
         Some(_) => format!("{age}, was in plaintext"),
         None => age,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_said_in_days_a_begun_one_counted() {
+        // 2027-01-31T00:00:00Z, and times around it: `date -u -d … +%s`.
+        let end = UnixMillis(1_801_353_600_000);
+        for (now, said) in [
+            (1_800_316_800, "expires in 12 d"),
+            (1_801_353_599, "expires in 1 d"),
+            (1_801_353_600, "expired today"),
+            (1_801_612_800, "expired 3 d ago"),
+        ] {
+            assert_eq!(expiry(end, UnixMillis(now * 1000)), said);
+        }
     }
 }
