@@ -359,7 +359,7 @@ fn a_field_that_means_something_is_stored_in_one_form_or_refused_with_the_form()
 
     for (wrong, form) in [
         ("expires=next year", "a day (2027-01-31)"),
-        ("ips=10.0.0.5/8", "203.0.113.7 2001:db8::/32"),
+        ("ips=10.0.0.5/8", "(203.0.113.7 10.0.0.0/8)"),
         ("permissions=", "words"),
         ("rotation-class=never", "hands-free or guided"),
         ("data-reach=all", "public or account or personal"),

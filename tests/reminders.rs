@@ -98,20 +98,15 @@ fn a_key_that_ends_is_said_in_time_and_once() {
         assert!(line.unwrap().ends_with(said), "{listed:#?}");
     }
     let shown = lines(&home, &["show", "soon"]).join("\n");
-    let wanted = format!("{}T00:00:00Z, expires in 12 d", day("12 days"));
+    let wanted = format!("{}T00:00:00Z, in 12 d", day("12 days"));
     assert!(shown.contains(&wanted), "{shown}");
 
-    let raised = home.json(&["remind", "--now"]);
-    let names: Vec<_> = raised
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|key| &key["name"])
-        .collect();
-    assert_eq!(names.len(), 2, "{raised}");
+    // The agent looks by itself after an unlock, perhaps between two of these: each is said once all the same.
+    let _raised = home.json(&["remind", "--now"]);
     let said = dunst.history();
     for words in ["soon expires in 12 days", "over expired 3 days ago"] {
-        assert!(said.contains(words), "{words}: {said}");
+        // In its title and in its text.
+        assert_eq!(said.matches(words).count(), 2, "{words}: {said}");
     }
     assert!(
         !said.contains("later") && !said.contains("hidden-from-notifications"),
@@ -123,9 +118,9 @@ fn a_key_that_ends_is_said_in_time_and_once() {
     // A new day, and it is said when that comes near.
     let moved = format!("expires={}", day("6 days"));
     let _moved = home.json(&["edit", "later", "--set", &moved]);
-    let raised = home.json(&["remind", "--now"]);
-    assert_eq!(raised[0]["name"], "later");
-    assert_eq!(raised[0]["expires_in_days"], 6);
+    let _raised = home.json(&["remind", "--now"]);
+    let said = dunst.history();
+    assert!(said.contains("later expires in 6 days"), "{said}");
 }
 
 fn day(when: &str) -> String {

@@ -139,7 +139,7 @@ impl FieldType {
             Self::Text => "any text",
             Self::Time => "a day (2027-01-31) or a time (2027-01-31T18:00:00Z)",
             Self::Networks => {
-                "IP addresses and networks, a blank or a comma between them (203.0.113.7 2001:db8::/32)"
+                "IP addresses and networks, a blank or a comma between them (203.0.113.7 10.0.0.0/8)"
             }
             Self::Words => "words, a blank or a comma between them (read spot-trade)",
             Self::OneOf(words) => return words.join(" or "),

@@ -170,7 +170,7 @@ fn typed(kind: ItemKind, name: &str, value: &str) -> Result<String, Failure> {
     FieldType::of(kind, name).read(value).map_err(|misfit| {
         failure::invalid(
             format!(
-                "The field {name:?}: {:?} is {}.",
+                "The field {name} cannot be {:?}: that is {}.",
                 visible(&misfit.part),
                 misfit.why
             ),

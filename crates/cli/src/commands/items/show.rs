@@ -7,7 +7,7 @@ use touchkeep_wire::{DeviceKey, ItemDetail, ShowItem};
 
 use super::{
     Context, Done,
-    list::{age, expiry},
+    list::{age, away},
 };
 use crate::output::{Output, Style};
 
@@ -52,7 +52,7 @@ pub(super) fn detail(output: Output, item: &ItemDetail) -> String {
             ("expires", Some(at)) => {
                 line(
                     "expires",
-                    format!("{}, {}", shown(&field.value), expiry(at, now)),
+                    format!("{}, {}", shown(&field.value), away(at, now)),
                 );
             }
             (name, _) => line(name, shown(&field.value)),
