@@ -34,19 +34,13 @@ fn a_key_that_is_due_in_a_week_pops_up_once() {
     };
     let _due = add("grid-trade", "trade", "83", "90");
     let _young = add("fresh", "read", "1", "90");
-    assert_eq!(dunst.displayed(), 0);
-
-    let raised = home.json(&["remind", "--now"]);
-    assert_eq!(raised.as_array().unwrap().len(), 1, "{raised}");
+    let _raised = home.json(&["remind", "--now"]);
     assert_eq!(dunst.displayed(), 1);
     if let Some(folder) = std::env::var_os("TOUCHKEEP_PHOTOGRAPHS") {
         screen.photograph(&std::path::Path::new(&folder).join("reminder.png"));
     }
     let shown = dunst.history();
-    assert!(
-        shown.contains("grid-trade") && shown.contains("7 days"),
-        "{shown}"
-    );
+    assert_eq!(titled(&shown, "Rotate grid-trade in 7 days"), 1, "{shown}");
     assert!(
         !shown.contains("fresh") && !shown.contains("hidden-from-notifications"),
         "{shown}"
@@ -101,12 +95,10 @@ fn a_key_that_ends_is_said_in_time_and_once() {
     let wanted = format!("{}T00:00:00Z, in 12 d", day("12 days"));
     assert!(shown.contains(&wanted), "{shown}");
 
-    // The agent looks by itself after an unlock, perhaps between two of these: each is said once all the same.
     let _raised = home.json(&["remind", "--now"]);
     let said = dunst.history();
     for words in ["soon expires in 12 days", "over expired 3 days ago"] {
-        // In its title and in its text.
-        assert_eq!(said.matches(words).count(), 2, "{words}: {said}");
+        assert_eq!(titled(&said, words), 1, "{words}: {said}");
     }
     assert!(
         !said.contains("later") && !said.contains("hidden-from-notifications"),
@@ -120,7 +112,13 @@ fn a_key_that_ends_is_said_in_time_and_once() {
     let _moved = home.json(&["edit", "later", "--set", &moved]);
     let _raised = home.json(&["remind", "--now"]);
     let said = dunst.history();
-    assert!(said.contains("later expires in 6 days"), "{said}");
+    assert_eq!(titled(&said, "later expires in 6 days"), 1, "{said}");
+}
+
+// How many notifications have this title. The agent looks by itself after an unlock, perhaps while a test adds its keys: so it
+// is counted what was said, and not by which look.
+fn titled(history: &str, title: &str) -> usize {
+    history.matches(&format!("{title:?}")).count()
 }
 
 fn day(when: &str) -> String {
