@@ -576,7 +576,7 @@ impl Terminal {
     }
 
     // Types once a question is there for the n-th time.
-    fn answers(&mut self, question: &str, nth: usize, with: &str) {
+    fn answers_secret(&mut self, question: &str, nth: usize, with: &str) {
         wait_for(question, || (self.times(question) >= nth).then_some(()));
         // What is typed before the terminal listens is no answer.
         std::thread::sleep(Duration::from_millis(900));
@@ -793,7 +793,7 @@ fn a_terminal_says_how_it_went_and_ends_with_that() {
             std::thread::sleep(Duration::from_millis(900));
             terminal.types("approve\r");
             for (at, passphrase) in typed.iter().enumerate() {
-                terminal.answers(": passphrase: ", at + 1, passphrase);
+                terminal.answers_secret(": passphrase: ", at + 1, passphrase);
             }
             bot.join().unwrap()
         });
@@ -815,8 +815,8 @@ fn a_mistyped_passphrase_is_asked_for_again_three_times_in_all() {
     let _locked = desk.home.json(&["lock"]);
     let question = ": passphrase: ";
     let mut terminal = Terminal::run(&desk.home, 80, "unlock");
-    terminal.answers(question, 1, "wrong");
-    terminal.answers(question, 2, "correct horse battery staple");
+    terminal.answers_secret(question, 1, "wrong");
+    terminal.answers_secret(question, 2, "correct horse battery staple");
     assert_eq!(terminal.ends_with(), Some(0));
     assert_eq!(terminal.times("wrong passphrase"), 1);
     assert_eq!(desk.home.json(&["status"])["unlocked"], true);
@@ -824,12 +824,12 @@ fn a_mistyped_passphrase_is_asked_for_again_three_times_in_all() {
     let _locked = desk.home.json(&["lock"]);
     let mut terminal = Terminal::run(&desk.home, 80, "unlock");
     for nth in 1..=3 {
-        terminal.answers(question, nth, "wrong");
+        terminal.answers_secret(question, nth, "wrong");
     }
     assert_eq!(terminal.ends_with(), Some(1));
     assert_eq!(terminal.times("wrong passphrase"), 3);
     let mut terminal = Terminal::run(&desk.home, 80, "unlock");
-    terminal.answers(question, 1, "correct horse battery staple");
+    terminal.answers_secret(question, 1, "correct horse battery staple");
     assert_eq!(terminal.ends_with(), Some(0));
     // What a program asks for is as good.
     let read = "read tk://prod/money/secret";
@@ -837,11 +837,11 @@ fn a_mistyped_passphrase_is_asked_for_again_three_times_in_all() {
     terminal.until("Question 1");
     std::thread::sleep(Duration::from_millis(900));
     terminal.types("once\r");
-    terminal.answers(question, 1, "wrong");
+    terminal.answers_secret(question, 1, "wrong");
     terminal.until("Question 2");
     std::thread::sleep(Duration::from_millis(900));
     terminal.types("once\r");
-    terminal.answers(question, 2, "correct horse battery staple");
+    terminal.answers_secret(question, 2, "correct horse battery staple");
     assert_eq!(terminal.ends_with(), Some(0));
 }
 
@@ -855,8 +855,8 @@ fn a_mistyped_pin_is_asked_for_with_its_tries_and_never_for_the_last_one() {
     let _locked = desk.home.json(&["lock"]);
     let before = sent();
     let mut terminal = Terminal::run(&desk.home, 80, "unlock");
-    terminal.answers("3 tries left: ", 1, "000111");
-    terminal.answers("2 tries left: ", 1, "000222");
+    terminal.answers_secret("3 tries left: ", 1, "000111");
+    terminal.answers_secret("2 tries left: ", 1, "000222");
     assert_eq!(terminal.ends_with(), Some(3));
     terminal.until("device unblock");
     assert_eq!(

@@ -15,7 +15,7 @@ use std::{
 
 use serde_json::{Value, json};
 use touchkeep_client::vault::VAULT_VARIABLE;
-use touchkeep_tests::{Home, Person, binary, is_known};
+use touchkeep_tests::{Home, Person, binary, is_known, wait_for};
 
 const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
@@ -341,6 +341,94 @@ fn a_secret_is_whole_and_from_a_descriptor_of_the_callers_own() {
 }
 
 #[test]
+fn a_field_that_means_something_is_stored_in_one_form_or_refused_with_the_form() {
+    let desk = Desk::set();
+    let given = [
+        (
+            "expires",
+            "2027-01-31T18:00:00+01:00",
+            "2027-01-31T17:00:00Z",
+        ),
+        (
+            "ips",
+            "203.0.113.7,2001:DB8::/32",
+            "203.0.113.7 2001:db8::/32",
+        ),
+        ("permissions", "spot-trade, read", "spot-trade read"),
+        ("rotation-class", "Guided", "guided"),
+        ("data-reach", "account", "account"),
+        (
+            "url",
+            "https://API.example.com/v1",
+            "https://api.example.com/v1",
+        ),
+        ("owner", "Ada Lovelace", "Ada Lovelace"),
+    ];
+    let pairs: Vec<String> = given
+        .iter()
+        .map(|(name, value, _)| format!("{name}={value}"))
+        .collect();
+    let args: Vec<&str> = pairs.iter().flat_map(|pair| ["--field", pair]).collect();
+    desk.add("rpc", "api-key", "s3cret", &args);
+    let shown = desk.run(&["show", "rpc"]);
+    let fields = shown["fields"].as_array().unwrap();
+    for (name, _, stored) in given {
+        let field = fields.iter().find(|field| field["name"] == name);
+        assert_eq!(field.unwrap()["value"], stored, "{name}");
+    }
+    // `date -u -d 2027-01-31T17:00:00Z +%s`
+    assert_eq!(shown["summary"]["expires"], 1_801_414_800_000_u64);
+
+    for (wrong, form) in [
+        ("expires=next year", "a day (2027-01-31)"),
+        ("ips=10.0.0.5/8", "(203.0.113.7 10.0.0.0/8)"),
+        ("permissions=", "words"),
+        ("rotation-class=never", "hands-free or guided"),
+        ("data-reach=all", "public or account or personal"),
+        ("url=http://example.com", "https://example.com/path"),
+    ] {
+        for args in [
+            &["edit", "rpc", "--set", wrong][..],
+            &[
+                "add",
+                "other",
+                "--kind",
+                "api-key",
+                "--secret-fd",
+                "0",
+                "--field",
+                wrong,
+            ],
+        ] {
+            let mut command = desk.home.touchkeep();
+            command.args(args).args(["--json", "--no-interaction"]);
+            let done = with_stdin(&mut command, "s3cret");
+            let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+            assert_eq!(done.status.code(), Some(2), "{said}");
+            let (what, fix) = (&said["error"]["what"], &said["error"]["fix"]);
+            assert!(what.as_str().unwrap().starts_with("The field "), "{said}");
+            let fix = fix.as_str().unwrap();
+            assert!(fix.starts_with("It takes ") && fix.contains(form), "{said}");
+        }
+    }
+    assert_eq!(desk.run(&["list"]).as_array().unwrap().len(), 1);
+    assert_eq!(desk.run(&["show", "rpc"])["version"], 1);
+}
+
+fn with_stdin(command: &mut Command, text: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, text.as_bytes()).unwrap();
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+#[test]
 fn where_nobody_is_there_to_be_asked_nobody_is_waited_for() {
     let Desk {
         home,
@@ -358,7 +446,13 @@ fn where_nobody_is_there_to_be_asked_nobody_is_waited_for() {
     let _made = home.json(&["env", "add", "one"]);
     drop(_person);
     // The agent hears of it a moment later.
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    let seats = home.paths().ui_socket().display().to_string();
+    wait_for("the person's seat to be closed", || {
+        let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
+        let open = sockets.lines().filter(|line| line.ends_with(&seats));
+        // The one that is left is where the next one would come in.
+        (open.count() == 1).then_some(())
+    });
     refused(&["env", "add", "two"]);
     let file = home.path("items.age").display().to_string();
     let recipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
@@ -1059,7 +1153,7 @@ async fn a_desktop_that_the_agent_starts_means_the_vault_that_the_agent_has() {
         device: None,
     };
     let asked = tokio::spawn(async move { client.call(unlock).await });
-    let said = touchkeep_tests::wait_for("the desktop", || std::fs::read_to_string(&said).ok());
+    let said = wait_for("the desktop", || std::fs::read_to_string(&said).ok());
     assert!(
         said.contains("TOUCHKEEP_DESKTOP=") && !said.contains(VAULT_VARIABLE),
         "{said}"

@@ -683,3 +683,61 @@ fn what_is_more_than_one_import_holds_is_refused_whole_with_what_to_do() {
     }
     assert_eq!(names(&home), Vec::<String>::new());
 }
+
+#[test]
+fn a_value_that_its_field_does_not_take_is_kept_under_another_name_and_told() {
+    let (home, _person) = desk();
+    let items = json!({"encrypted": false, "folders": [], "items": [{
+        "id": "1", "type": 1, "name": "rpc", "notes": null,
+        "login": {"uris": [{"match": null, "uri": "rpc.example.com"}], "username": "ada", "password": "canary-password"},
+        "fields": [
+            {"name": "expires", "value": "whenever it ends", "type": 0},
+            {"name": "ips", "value": "10.0.0.0/8, 10.0.0.0/8", "type": 0},
+            {"name": "expires-as-written", "value": "taken", "type": 0},
+        ],
+    }]});
+    let file = source(&home, "export.json", &items.to_string());
+    // Bitwarden does not say what is no secret, so a person does.
+    let plain = ["expires", "ips", "expires-as-written"].map(|name| format!("rpc.plain={name}"));
+    let shown: Vec<&str> = plain.iter().flat_map(|map| ["--map", map]).collect();
+    let with = |args: &[&'static str]| [&shown[..], args].concat();
+    let preview = lines(
+        &home,
+        &[&["import", &file], &with(&["--dry-run"])[..]].concat(),
+    );
+    let told = preview.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        told.contains("The field expires takes a day (2027-01-31) or a time (2027-01-31T18:00:00Z); what the source says is kept as expires-as-written-2."),
+        "{preview}"
+    );
+    let done = import(&home, &file, &shown);
+    assert_eq!(actions(&done), [("rpc", "add")]);
+    assert!(done["rows"][0]["reason"].is_null(), "{done}");
+    let remarks = done["rows"][0]["remarks"].as_array().unwrap().len();
+    assert_eq!(remarks, 2, "of the day and of the address: {done}");
+
+    let contents = contents(&home, "all.age");
+    for (field, kept) in [
+        ("expires-as-written-2", "whenever it ends"),
+        ("expires-as-written", "taken"),
+        ("url-as-written", "rpc.example.com"),
+        ("ips", "10.0.0.0/8"),
+        ("username", "ada"),
+        ("secret", "canary-password"),
+    ] {
+        assert_eq!(value(&contents, "rpc", field), kept, "{field}");
+    }
+    let fields = contents["items"][0]["fields"].as_array().unwrap();
+    let has = |name: &str| fields.iter().any(|field| field["name"] == name);
+    assert!(!has("expires") && !has("url"), "{contents}");
+    // What is there already is known again, in its other form and under its other name.
+    let again = import(&home, &file, &with(&["--on-duplicate", "update"]));
+    assert_eq!(actions(&again), [("rpc", "skip")]);
+    assert_eq!(again["items"][0]["same"], true, "{again}");
+}
+
+// As a person reads it.
+fn lines(home: &Home, args: &[&str]) -> String {
+    let done = home.touchkeep().args(args).output().unwrap();
+    String::from_utf8(done.stdout).unwrap()
+}

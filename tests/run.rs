@@ -579,29 +579,43 @@ fn odd_environments_work_or_say_why() {
     );
 }
 
-// The code that Python makes of the same seed, for now and the half minutes beside it.
+// The code that Python makes of the same seed, for now and the periods beside it.
 const CODES: &str = "import base64, hashlib, hmac, struct, sys, time
+seed, hash, digits, period = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 def code(step):
-    mac = hmac.new(base64.b32decode(sys.argv[1]), struct.pack('>Q', step), hashlib.sha1).digest()
+    mac = hmac.new(base64.b32decode(seed), struct.pack('>Q', step), hash).digest()
     at = mac[-1] & 15
-    return '%06d' % ((struct.unpack('>I', mac[at:at + 4])[0] & 0x7fffffff) % 10**6)
-print(*[code(int(time.time()) // 30 + step) for step in (-1, 0, 1)])";
+    number = (struct.unpack('>I', mac[at:at + 4])[0] & 0x7fffffff) % 10**digits
+    return str(number).zfill(digits)
+print(*[code(int(time.time()) // period + step) for step in (-1, 0, 1)])";
 
 #[test]
 fn a_one_time_code_and_an_earlier_version_are_read() {
     let desk = Desk::set_up();
     let seed = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
-    let add = ["add", "venue2fa", "--kind", "otp-seed", "--secret-fd", "0"];
-    let _added = desk.home.json_with(&add, seed);
-    let read = desk.cli(&["read", "tk://prod/venue2fa/otp"]);
-    let codes = Command::new("python3").args(["-c", CODES, seed]).output();
-    let codes = codes.unwrap();
-    assert_eq!(out(&read).len(), 6, "{}", err(&read));
-    assert!(
-        out(&codes)
-            .split_whitespace()
-            .any(|code| code == out(&read))
-    );
+    // The item says of its codes what the seed does not.
+    for (name, fields, python) in [
+        ("usual", &[][..], ["sha1", "6", "30"]),
+        (
+            "other",
+            &["algorithm=sha-256", "digits=8", "period=60"],
+            ["sha256", "8", "60"],
+        ),
+    ] {
+        let mut add = vec!["add", name, "--kind", "otp-seed", "--secret-fd", "0"];
+        add.extend(fields.iter().flat_map(|field| ["--field", field]));
+        let _added = desk.home.json_with(&add, seed);
+        let read = desk.cli(&["read", &format!("tk://prod/{name}/otp")]);
+        let mut codes = Command::new("python3");
+        let codes = codes.args(["-c", CODES, seed]).args(python).output();
+        let codes = codes.unwrap();
+        assert_eq!(out(&read).len().to_string(), python[1], "{}", err(&read));
+        assert!(
+            out(&codes)
+                .split_whitespace()
+                .any(|code| code == out(&read))
+        );
+    }
 
     let _edited = desk
         .home

@@ -64,9 +64,14 @@ impl Act {
         }
     }
 
+    /// What an order costs: no two cost the same.
+    pub(crate) fn price(self, number: u64) -> String {
+        (10_000 + number).to_string()
+    }
+
     fn mark(self, number: u64) -> String {
         match self {
-            Self::Order | Self::Numbered => format!("price={}", 10_000 + number),
+            Self::Order | Self::Numbered => format!("price={}", self.price(number)),
             Self::Withdrawal => format!("amount=0.01{number:05}"),
         }
     }
@@ -184,6 +189,11 @@ impl Desk {
     /// The agent has ended: starts another one, under this program, with the person at it and the vault open.
     pub(crate) fn start_again(&mut self, under: &[&str]) {
         self.home.start_agent_under(under);
+        self.come_back();
+    }
+
+    /// The person at an agent that was started, and the vault open.
+    pub(crate) fn come_back(&mut self) {
         self.person = Some(Person::sit_down(&self.home.paths(), None));
         self.open();
         // Where it was, unless it was made to forget that.

@@ -31,3 +31,4 @@ mod odd;
 mod page;
 mod process;
 mod pulled;
+mod restarts;

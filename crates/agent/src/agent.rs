@@ -4,10 +4,7 @@ use std::{
     collections::HashMap,
     io,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
 };
 
 use hyper::Response;
@@ -28,6 +25,7 @@ use crate::{
     deliveries::Deliveries,
     desktop::Desktop,
     devices::{Devices, Module, ModuleEntry},
+    frugal::{Work, Working},
     grants::Gate,
     ports::{Line, Running},
     prompts::Prompts,
@@ -59,7 +57,7 @@ pub(crate) struct Agent {
     watching: Watching,
     armed: RwLock<Option<Arc<Armed>>>,
     signing: SigningSeat,
-    worked: AtomicU64,
+    work: Work,
     vault: RwLock<Option<Arc<Current>>>,
     lifecycle: tokio::sync::Mutex<()>,
     proxy_port: OnceLock<u16>,
@@ -92,7 +90,7 @@ impl Agent {
             watching: Watching::default(),
             armed: RwLock::default(),
             signing: SigningSeat::default(),
-            worked: AtomicU64::new(0),
+            work: Work::default(),
             vault: RwLock::new(None),
             lifecycle: tokio::sync::Mutex::default(),
             proxy_port: OnceLock::new(),
@@ -169,14 +167,14 @@ impl Agent {
         &self.gate
     }
 
-    /// Notes that something was called or asked for.
-    pub(crate) fn works(&self) {
-        self.worked.fetch_add(1, Ordering::Relaxed);
+    /// Notes that something was called or asked for, and goes on until what this gives is dropped.
+    pub(crate) fn works(&self) -> Working<'_> {
+        self.work.begin()
     }
 
-    /// How often something was called or asked for.
+    /// How often something was called or asked for, or was done.
     pub(crate) fn worked(&self) -> u64 {
-        self.worked.load(Ordering::Relaxed)
+        self.work.count()
     }
 
     /// What is heard of the session.
@@ -396,7 +394,7 @@ impl Agent {
 
     /// Takes one request of a bot to its answer.
     pub(crate) async fn request(&self, asked: Asked) -> Result<Response<Answer>, Refusal> {
-        self.works();
+        let _working = self.works();
         let current = self.vault().ok_or(Refusal::Locked)?;
         let Some(open) = current.peek() else {
             let armed = self.armed().ok_or(Refusal::Locked)?;

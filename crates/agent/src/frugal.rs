@@ -4,12 +4,45 @@
 //! 64 KiB around each page, long after. And it is what glibc keeps of freed memory: after one buffer of scrypt it takes every
 //! later one from its heaps, and gives their ends back only when they are twice as large.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// glibc's own start values, which setting them makes stay: larger buffers come from the kernel and go back to it.
 const LARGE: libc::c_int = 128 * 1024;
 /// Heaps that threads share. Each has its own waste.
 const ARENAS: libc::c_int = 2;
+
+/// How often work began or ended. Where that does not change for a while, it is quiet.
+///
+/// # Why both
+/// An unlocking with a touch, or a large import, takes longer than that while: what it leaves is there at its end.
+#[derive(Debug, Default)]
+pub(crate) struct Work(AtomicU64);
+
+/// Work that goes on.
+#[must_use = "it ends where this is dropped"]
+pub(crate) struct Working<'a>(&'a Work);
+
+impl Work {
+    /// Something was called or asked for, and goes on until what this gives is dropped.
+    pub(crate) fn begin(&self) -> Working<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Working(self)
+    }
+
+    /// How often something began or ended.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 /// To be called before other threads are started.
 #[cfg(target_env = "gnu")]
@@ -83,6 +116,16 @@ fn code_in(maps: &str, program: &str) -> Vec<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_is_heard_when_it_begins_and_when_it_ends() {
+        let work = Work::default();
+        let before = work.count();
+        let working = work.begin();
+        let during = work.count();
+        drop(working);
+        assert!(before < during && during < work.count());
+    }
 
     #[test]
     fn only_code_of_the_program_is_meant() {

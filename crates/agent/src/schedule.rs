@@ -116,6 +116,7 @@ pub(crate) async fn run(agent: Arc<Agent>) {
         });
         if unsigned >= ROWS || (unsigned > 0 && signed_at.elapsed() >= SIGN_EVERY) {
             signed_at = Instant::now();
+            let _working = agent.works();
             let current = Arc::clone(&current);
             match blocking(move || sign_log(&current)).await {
                 Ok(Ok(())) => {}
@@ -126,6 +127,7 @@ pub(crate) async fn run(agent: Arc<Agent>) {
         }
         if reminded_at.is_none_or(|at| at.elapsed() >= REMIND_EVERY) {
             reminded_at = Some(Instant::now());
+            let _working = agent.works();
             if let Err(failure) = remind::check(&agent).await {
                 tracing::warn!(what = failure.what, "keys were not looked at");
             }

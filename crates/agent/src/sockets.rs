@@ -44,7 +44,7 @@ pub(crate) struct Socket {
 impl Agent {
     /// Lets a client open a socket: the practice venue's address in place of the venue's own, where there is one.
     pub(crate) fn opens(&self, socket: &Socket) -> Result<Option<String>, Refusal> {
-        self.works();
+        let _working = self.works();
         self.with_client(socket, |client, pipeline| {
             if let Some(why) = client.is_beyond(&socket.venue, None) {
                 return Err(Refusal::Decided(Code::Denied, why));
@@ -74,7 +74,7 @@ impl Agent {
         guard: Guard,
         asked: &LoginAsked,
     ) -> Result<Ours, Refusal> {
-        self.works();
+        let _working = self.works();
         let (client, pipeline) = self.with_client(socket, |client, pipeline| {
             Ok((client.clone(), pipeline.clone()))
         })?;

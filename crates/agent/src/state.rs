@@ -12,19 +12,21 @@ use touchkeep_core::{ClientId, Id, ItemId, UnixMillis, VaultId};
 use touchkeep_device_pkcs11::ModuleFile;
 
 /// The shape of the tables. An older program refuses a newer file.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 const TABLES: &str = "
     CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
     CREATE TABLE reminded (item TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
     CREATE TABLE module (path TEXT PRIMARY KEY, sha256 TEXT) STRICT;
     CREATE TABLE nonce (item TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT;
     CREATE TABLE seen (client TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+    CREATE TABLE reminded_of_expiry (item TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
 ";
 
 /// What makes a file of version 1, then 2, … one of the next.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "ALTER TABLE module ADD COLUMN sha256 TEXT;",
     "CREATE TABLE nonce (item TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT;",
+    "CREATE TABLE reminded_of_expiry (item TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;",
 ];
 
 /// The open database.
@@ -156,6 +158,24 @@ impl State {
         Ok(())
     }
 
+    /// When somebody was last reminded that this key ends.
+    pub(crate) fn last_reminded_of_expiry(&self, item: ItemId) -> Option<UnixMillis> {
+        let sql = "SELECT at FROM reminded_of_expiry WHERE item = ?1";
+        self.time(sql, &item.to_string())
+    }
+
+    pub(crate) fn reminded_of_expiry(
+        &self,
+        item: ItemId,
+        at: UnixMillis,
+    ) -> Result<(), StateError> {
+        self.lock().execute(
+            "INSERT INTO reminded_of_expiry VALUES (?1, ?2) ON CONFLICT (item) DO UPDATE SET at = excluded.at",
+            params![item.to_string(), sql_time(at)],
+        )?;
+        Ok(())
+    }
+
     /// PKCS#11 modules whose tokens were enrolled, as they were then.
     pub(crate) fn modules(&self) -> Vec<ModuleFile> {
         let db = self.lock();
@@ -228,6 +248,7 @@ mod tests {
             assert_eq!(state.proxy_port(), None);
             state.keep_proxy_port(4711).unwrap();
             state.reminded(item, UnixMillis(5)).unwrap();
+            state.reminded_of_expiry(item, UnixMillis(7)).unwrap();
             state
                 .keep_module(Path::new("/a.so"), &"ab".repeat(32))
                 .unwrap();
@@ -236,6 +257,7 @@ mod tests {
         let state = State::open(&path).unwrap();
         assert_eq!(state.proxy_port(), Some(4711));
         assert_eq!(state.last_reminded(item), Some(UnixMillis(5)));
+        assert_eq!(state.last_reminded_of_expiry(item), Some(UnixMillis(7)));
         let [module] = &state.modules()[..] else {
             panic!("one module")
         };
@@ -350,5 +372,6 @@ mod tests {
         let state = State::open(&path).unwrap();
         assert_eq!(state.modules().len(), 1);
         assert_eq!(state.next_nonce(ItemId::random(), 3).unwrap(), 3);
+        assert_eq!(state.last_reminded_of_expiry(ItemId::random()), None);
     }
 }

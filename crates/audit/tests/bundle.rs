@@ -242,7 +242,7 @@ fn agree(world: &World, cases: &[Vec<String>]) -> usize {
     }
     let mut sound = 0;
     for (paths, cases) in paths.chunks(500).zip(cases.chunks(500)) {
-        let output = support::second_verifier()
+        let output = support::second_verifier_of_bundles()
             .args(paths)
             .output()
             .expect("python3 runs the second verifier");

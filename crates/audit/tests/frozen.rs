@@ -86,14 +86,14 @@ fn files_of_format_1_are_read_as_they_were() {
         };
         assert_eq!((shown.rows, shown.disclosed), (rows, disclosed));
     }
-    let output = support::second_verifier()
-        .args(["--key", &author.key().to_vkey()])
-        .args(["log.sqlite", "whole.bundle", "one.bundle"].map(frozen))
-        .output()
-        .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(
-        said.lines().collect::<Vec<_>>(),
-        ["sound 260 200", "sound 200 200 0", "sound 200 1 1"]
-    );
+    let said = |mut verifier: std::process::Command, files: &[&str]| {
+        verifier.args(["--key", &author.key().to_vkey()]);
+        let output = verifier.args(files.iter().map(|name| frozen(name)));
+        String::from_utf8(output.output().unwrap().stdout).unwrap()
+    };
+    let log = said(support::second_verifier(), &["log.sqlite"]);
+    assert_eq!(log, "sound 260 200\n");
+    let bundles = ["whole.bundle", "one.bundle"];
+    let bundles = said(support::second_verifier_of_bundles(), &bundles);
+    assert_eq!(bundles, "sound 200 200 0\nsound 200 1 1\n");
 }

@@ -3,6 +3,8 @@
 
 mod protected;
 
+use touchkeep_core::time::from_rfc3339;
+
 use crate::{
     error::ImportError,
     json::{self, Json, Node},
@@ -57,7 +59,7 @@ fn one(root: &Node, node: &Node, source: &str) -> Built {
         title: node.text("name").to_owned(),
         groups: groups(root, node),
         notes: text(node.text("notes")),
-        created: crate::date::rfc3339(node.text("creationDate")),
+        created: from_rfc3339(node.text("creationDate")).map(|at| at.0),
         ..Entry::default()
     };
     for (part, value) in node.members() {

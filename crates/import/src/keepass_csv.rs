@@ -1,5 +1,7 @@
 //! KeePassXC's CSV, of the old columns and of the new ones. Columns that are not known become fields.
 
+use touchkeep_core::time::from_rfc3339;
+
 use crate::{
     csv,
     error::ImportError,
@@ -54,7 +56,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Import, ImportError> {
                 "totp" => entry.totp = cell.clone(),
                 // The number of a picture, and when the row was last written, are no part of a credential.
                 "icon" | "lastmodified" => {}
-                "created" => entry.created = crate::date::rfc3339(cell),
+                "created" => entry.created = from_rfc3339(cell).map(|at| at.0),
                 _ => entry.custom.push((column.clone(), true, cell.clone())),
             }
         }

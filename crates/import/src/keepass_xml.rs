@@ -6,6 +6,7 @@ use quick_xml::{
     Reader,
     events::{BytesStart, Event},
 };
+use touchkeep_core::time::from_rfc3339;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -213,7 +214,7 @@ impl Walk<'_> {
         let mut entry = Entry {
             groups,
             tags: raw.tags.split([';', ',']).map(str::to_owned).collect(),
-            created: crate::date::rfc3339(&raw.created),
+            created: from_rfc3339(&raw.created).map(|at| at.0),
             ..Entry::default()
         };
         let lost = lost_in(&raw);

@@ -12,7 +12,6 @@ mod aws;
 mod bitwarden;
 mod ccxt;
 mod csv;
-mod date;
 mod document;
 mod dotenv;
 mod error;

@@ -1,4 +1,4 @@
-//! How old a key is, when it is due, and when somebody is to be reminded.
+//! How old a key is, when it is due, when it ends by itself, and when somebody is to be reminded.
 //!
 //! Pure: time is an argument, and what was said before is an argument too, so that a restart neither forgets nor repeats.
 #![cfg_attr(
@@ -73,22 +73,48 @@ impl KeyAge {
     /// How it stands to its date.
     #[must_use]
     pub fn due(&self, now: UnixMillis) -> Due {
-        match self.due_at() {
-            None => Due::Never,
-            Some(at) if now < at => Due::InDays(at.since(now).div_ceil(DAY_MS)),
-            Some(at) => Due::OverdueDays(now.since(at) / DAY_MS),
-        }
+        self.due_at().map_or(Due::Never, |at| due_in(at, now))
     }
 
     fn stage(&self, now: UnixMillis) -> Option<Stage> {
         match self.due(now) {
-            Due::InDays(0..=1) => Some(Stage::OneDay),
-            Due::InDays(2..=7) => Some(Stage::OneWeek),
-            Due::InDays(8..=14) => Some(Stage::TwoWeeks),
-            Due::Never | Due::InDays(_) => None,
-            Due::OverdueDays(0) => Some(Stage::Today),
-            Due::OverdueDays(days) => Some(Stage::Overdue(days)),
+            Due::OverdueDays(days @ 1..) => Some(Stage::Overdue(days)),
+            due => stage_of(due),
         }
+    }
+}
+
+/// When a key ends by itself at its venue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry(pub UnixMillis);
+
+impl Expiry {
+    /// How it stands to that time.
+    #[must_use]
+    pub fn due(self, now: UnixMillis) -> Due {
+        due_in(self.0, now)
+    }
+
+    // That it has ended is said once: no work on the key is late by it, it is over.
+    fn stage(self, now: UnixMillis) -> Option<Stage> {
+        stage_of(self.due(now))
+    }
+}
+
+fn due_in(at: UnixMillis, now: UnixMillis) -> Due {
+    match now < at {
+        true => Due::InDays(at.since(now).div_ceil(DAY_MS)),
+        false => Due::OverdueDays(now.since(at) / DAY_MS),
+    }
+}
+
+fn stage_of(due: Due) -> Option<Stage> {
+    match due {
+        Due::InDays(0..=1) => Some(Stage::OneDay),
+        Due::InDays(2..=7) => Some(Stage::OneWeek),
+        Due::InDays(8..=14) => Some(Stage::TwoWeeks),
+        Due::Never | Due::InDays(_) => None,
+        Due::OverdueDays(_) => Some(Stage::Today),
     }
 }
 
@@ -107,6 +133,22 @@ pub fn next_reminder(
     (said < Some(stage)).then(|| Reminder {
         stage,
         due: key.due(now),
+    })
+}
+
+/// Whether somebody is to be reminded now that a key ends: once per stage, and once when it has ended. `last_reminded` is when
+/// this was last done for this item, whatever its end was then.
+#[must_use]
+pub fn next_expiry_reminder(
+    expiry: Expiry,
+    last_reminded: Option<UnixMillis>,
+    now: UnixMillis,
+) -> Option<Reminder> {
+    let stage = expiry.stage(now)?;
+    let said = last_reminded.and_then(|at| expiry.stage(at));
+    (said < Some(stage)).then(|| Reminder {
+        stage,
+        due: expiry.due(now),
     })
 }
 
@@ -184,6 +226,64 @@ mod tests {
             rotate_after_days: Some(10),
         };
         let reminder = next_reminder(&rotated, Some(day(94)), day(95)).unwrap();
+        assert_eq!(reminder.stage, Stage::TwoWeeks);
+    }
+
+    // 2027-01-31T00:00:00Z: `date -u -d 2027-01-31 +%s`.
+    const END: Expiry = Expiry(UnixMillis(1_801_353_600_000));
+
+    #[test]
+    fn an_end_is_counted_in_days() {
+        // Each with `date -u -d … +%s`.
+        for (seconds, due) in [
+            (1_800_316_800, Due::InDays(12)),     // 2027-01-19
+            (1_801_267_200, Due::InDays(1)),      // 2027-01-30
+            (1_801_353_599, Due::InDays(1)),      // 2027-01-30T23:59:59
+            (1_801_353_600, Due::OverdueDays(0)), // 2027-01-31
+            (1_801_612_800, Due::OverdueDays(3)), // 2027-02-03
+        ] {
+            assert_eq!(END.due(UnixMillis(seconds * 1000)), due, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_said_at_each_stage_and_once_when_it_is_over() {
+        let (mut said, mut last) = (Vec::new(), None);
+        // From 2027-01-01 to 2027-03-01, each hour.
+        for hour in 0..(59 * 24) {
+            let now = UnixMillis((1_798_761_600 + hour * 3600) * 1000);
+            if let Some(reminder) = next_expiry_reminder(END, last, now) {
+                said.push((1 + hour / 24, reminder.stage));
+                last = Some(now);
+            }
+        }
+        let stages = [
+            (17, Stage::TwoWeeks),
+            (24, Stage::OneWeek),
+            (30, Stage::OneDay),
+            (31, Stage::Today),
+        ];
+        assert_eq!(said, stages);
+    }
+
+    #[test]
+    fn an_end_that_was_slept_through_is_said_once_with_its_days() {
+        let now = UnixMillis(1_801_612_800_000); // 2027-02-03
+        let reminder = next_expiry_reminder(END, None, now).unwrap();
+        assert_eq!(reminder.due, Due::OverdueDays(3));
+        assert_eq!(
+            next_expiry_reminder(END, Some(now), now.plus_ms(DAY_MS)),
+            None
+        );
+    }
+
+    #[test]
+    fn a_new_end_is_said_anew() {
+        let over = END.0.plus_ms(HOUR_MS);
+        let renewed = Expiry(END.0.plus_ms(90 * DAY_MS));
+        assert_eq!(next_expiry_reminder(renewed, Some(over), over), None);
+        let later = END.0.plus_ms(76 * DAY_MS);
+        let reminder = next_expiry_reminder(renewed, Some(over), later).unwrap();
         assert_eq!(reminder.stage, Stage::TwoWeeks);
     }
 

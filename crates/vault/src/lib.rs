@@ -39,6 +39,7 @@ mod readme;
 mod save;
 mod seal;
 mod stamp;
+mod typed;
 mod unlocked;
 mod versions;
 
@@ -58,5 +59,6 @@ pub use item::{
 pub use locked::Locked;
 pub use pins::ReadOnly;
 pub use touchkeep_container::{AuditHead, SECRET_FIELD};
+pub use typed::{EXPIRES, FieldType, Misfit};
 pub use unlocked::Unlocked;
 pub use versions::{MAX_VERSIONS, Version};

@@ -287,11 +287,12 @@ function items(now: number): ItemSummary[] {
     api_key_hint: 'vmPU…rXWy',
     created: now - 41 * DAY,
     due: now + 49 * DAY,
+    expires: null,
     ...over,
   });
   return [
     item('main-read', { class: 'read', created: now - 200 * DAY, due: null, api_key_hint: 'a81F…99cQ' }),
-    item('main-trade', {}),
+    item('main-trade', { expires: now + 12 * DAY }),
     item('main-money', { class: 'move-money', secret: 'on-device', created: now - 83 * DAY, due: now + 7 * DAY, api_key_hint: 'Q0zk…T4mN' }),
     item('hedge-trade', { key_set: 'hedge sub-account', created: now - 96 * DAY, due: now - 6 * DAY, api_key_hint: 'Kd3x…0pLs' }),
     item('hedge-withdraw', { key_set: 'hedge sub-account', class: 'move-money', secret: 'sealed', created: now - 12 * DAY, due: now + 78 * DAY }),
@@ -307,6 +308,8 @@ function ages(now: number): KeyAge[] {
     created: item.created,
     due: item.due,
     days_left: item.due === null ? null : Math.ceil((item.due - now) / DAY),
+    expires: item.expires,
+    expires_in_days: item.expires === null ? null : Math.ceil((item.expires - now) / DAY),
   }));
 }
 

@@ -141,7 +141,9 @@ api_key_hint: string,
 /** When the key was made at the venue. */
 created: number,
 /** When it is due. */
-due: number | null, };
+due: number | null,
+/** When it ends by itself at its venue or service. */
+expires: number | null, };
 
 /** A page of the audit log. */
 export type AuditPage = {
@@ -203,7 +205,11 @@ created: number,
 /** When it is due; none where it has no rule. */
 due: number | null,
 /** Days until then, a begun one counted; 0 or less once it is due. */
-days_left: number | null, };
+days_left: number | null,
+/** When it ends by itself at its venue; none where nobody said so. */
+expires: number | null,
+/** Days until then, counted in the same way. */
+expires_in_days: number | null, };
 
 /** A question to a person. */
 export type Prompt = {

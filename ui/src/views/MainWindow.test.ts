@@ -1,7 +1,23 @@
 import { flushSync, mount, unmount } from 'svelte';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { MainBackend } from '../ipc/backend';
 import { mockMain, type Scene } from '../ipc/mock';
 import MainWindow from './MainWindow.svelte';
+
+const HOSTILE = '<img src=x onerror="globalThis.struck=1"><script>globalThis.struck=1</script><iframe src="javascript:1"></iframe>';
+
+/** A backend in whose answers every text begins like that. */
+function hostile(of: MainBackend): MainBackend {
+  const bend = <T>(value: T): T => (typeof value === 'object' ? (JSON.parse(JSON.stringify(value), (_, it: unknown) => (typeof it === 'string' ? HOSTILE + it : it)) as T) : value);
+  return {
+    ...of,
+    status: async () => bend(await of.status()),
+    items: async () => bend(await of.items()),
+    auditPage: async (query) => bend(await of.auditPage(query)),
+    auditVerify: async () => bend(await of.auditVerify()),
+    reminders: async () => bend(await of.reminders()),
+  };
+}
 
 describe('main window', () => {
   let window: Record<string, unknown> | undefined;
@@ -13,8 +29,8 @@ describe('main window', () => {
     delete document.body.dataset.ready;
   });
 
-  async function show(scene: Scene): Promise<void> {
-    window = mount(MainWindow, { target: document.body, props: { backend: mockMain(scene, Date.now()) } });
+  async function show(scene: Scene, bend = (backend: MainBackend) => backend): Promise<void> {
+    window = mount(MainWindow, { target: document.body, props: { backend: bend(mockMain(scene, Date.now())) } });
     await settle();
   }
   async function settle(): Promise<void> {
@@ -88,6 +104,19 @@ describe('main window', () => {
     expect(find('audit-details')?.textContent).toContain('hedger');
     await press('Escape');
     expect(find('audit-details')).toBeNull();
+  });
+
+  it('shows hostile text as text, on every page', async () => {
+    await show('damaged', hostile);
+    for (const key of ['1', '2', '3', '4']) {
+      await press(key);
+      document.querySelector<HTMLElement>('[data-testid="key"] button, [data-testid="audit-row"] button')?.click();
+      (find('verify') as HTMLButtonElement | null)?.click();
+      await settle();
+      expect(document.body.textContent).toContain(HOSTILE);
+      expect(document.querySelectorAll('img, script, iframe')).toHaveLength(0);
+    }
+    expect('struck' in globalThis).toBe(false);
   });
 
   it('says what the verifier found', async () => {

@@ -9,12 +9,12 @@ use std::{
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{ApiSecret, Clock, Code, EnvironmentId, ItemId, SystemClock, text::visible};
 use touchkeep_vault::{
-    AuthMethod, Item, ItemKind, MAX_EXTRA_FIELDS, MAX_FIELD_BYTES, MAX_TAGS, SecretPlace, Unlocked,
-    one_time,
+    AuthMethod, FieldType, Item, ItemKind, MAX_EXTRA_FIELDS, MAX_FIELD_BYTES, MAX_TAGS,
+    SecretPlace, Unlocked, one_time,
 };
 use touchkeep_wire::{
-    Failure, ImportAction, ImportItems, ImportReport, ImportVerdict, NewImport, NewImportField,
-    OnDuplicate,
+    Failure, ImportAction, ImportItems, ImportReport, ImportVerdict, KeptField, NewImport,
+    NewImportField, OnDuplicate,
 };
 
 use super::{
@@ -192,6 +192,7 @@ fn verdict(name: &str, action: ImportAction) -> ImportVerdict {
         same: false,
         refused: None,
         item: None,
+        kept: Vec::new(),
     }
 }
 
@@ -210,7 +211,10 @@ fn one(
             vault,
             taken,
             fresh(environment, new, call)?,
-            verdict(&new.name, ImportAction::Add),
+            ImportVerdict {
+                kept: kept_otherwise(new),
+                ..verdict(&new.name, ImportAction::Add)
+            },
         );
     };
     let mut told = verdict(&other.name, ImportAction::Skip);
@@ -218,6 +222,7 @@ fn one(
     told.known_by = Some(by.to_owned());
     told.same = holds(vault, other, new);
     told.item = Some(other.id);
+    told.kept = kept_otherwise(new);
     match call.on_duplicate {
         OnDuplicate::Skip => Ok(Planned {
             verdict: told,
@@ -443,10 +448,53 @@ fn fill(item: &mut Item, new: &NewImport, call: &ImportItems) -> Result<(), Stri
             "base-url" => {
                 item.base_url = Some(checked_url(&value).map_err(|failure| failure.what)?);
             }
-            name => drop(item.fields.insert(name.to_owned(), value)),
+            name => {
+                let (name, value) = fitted(item.kind, new, name, value);
+                drop(item.fields.insert(name, value));
+            }
         }
     }
     Ok(())
+}
+
+// A plain field as the vault keeps it: a text that its field does not take is kept as it was written, under a name of its own.
+fn fitted(kind: ItemKind, new: &NewImport, name: &str, value: String) -> (String, String) {
+    match FieldType::of(kind, name).read(&value) {
+        Ok(value) => (name.to_owned(), value),
+        Err(_) => (as_written(new, name), value),
+    }
+}
+
+fn as_written(new: &NewImport, name: &str) -> String {
+    let plain = format!("{name}-as-written");
+    let numbered = (2_u32..).map(|number| format!("{plain}-{number}"));
+    let is_free = |name: &String| new.fields.iter().all(|field| field.name != *name);
+    let mut names = std::iter::once(plain.clone()).chain(numbered);
+    names.find(is_free).unwrap_or(plain)
+}
+
+// What is said of plain fields that are not kept as they came.
+fn kept_otherwise(new: &NewImport) -> Vec<KeptField> {
+    let kind = ItemKind::of_word(&new.kind).unwrap_or_default();
+    let plain = new
+        .fields
+        .iter()
+        .filter(|field| !field.secret && Item::may_be_called(&field.name));
+    let kept = plain.filter_map(|field| {
+        // EXPOSE: a field that is not hidden, to a look at its form.
+        let value = field.value.expose();
+        let (kept_as, takes) = match FieldType::of(kind, &field.name).read(value) {
+            Ok(stored) if stored == *value => return None,
+            Ok(_) => (field.name.clone(), None),
+            Err(misfit) => (as_written(new, &field.name), Some(misfit.form)),
+        };
+        Some(KeptField {
+            field: field.name.clone(),
+            kept_as,
+            takes,
+        })
+    });
+    kept.collect()
 }
 
 // As the key looks to its venue. A secret that the venue would not take is imported all the same, so that nothing is lost;
@@ -522,8 +570,15 @@ fn holds(vault: &Unlocked, item: &Item, new: &NewImport) -> bool {
                 // How it is filed is no value of the source.
                 (false, "key-set" | "class" | "auth") => true,
                 // EXPOSE: what is not hidden, to its comparison.
-                (false, name) => item.plain_field(name).as_deref() == Some(field.value.expose()),
+                (false, name) => has_plain(item, new, name, field.value.expose()),
             })
+}
+
+// As it came, or as it is kept.
+fn has_plain(item: &Item, new: &NewImport, name: &str, value: &str) -> bool {
+    let has = |name: &str, value: &str| item.plain_field(name).as_deref() == Some(value);
+    let (kept_as, kept) = fitted(item.kind, new, name, value.to_owned());
+    has(name, value) || has(&kept_as, &kept)
 }
 
 // The file has what the vault has, and the vault has what came in: only then may a source go.

@@ -13,7 +13,6 @@ pub(crate) mod import;
 pub(crate) mod items;
 pub(crate) mod join;
 pub(crate) mod keys_for;
-mod otp;
 pub(crate) mod outline;
 pub(crate) mod policy;
 pub(crate) mod recover;

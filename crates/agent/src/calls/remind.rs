@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{Clock, SystemClock};
-use touchkeep_rotation::{Due, KeyAge, Reminder, next_reminder};
+use touchkeep_rotation::{Due, Expiry, KeyAge, Reminder, next_expiry_reminder, next_reminder};
 use touchkeep_vault::Item;
 use touchkeep_wire::{Failure, KeyAge as Shown};
 
@@ -26,9 +26,21 @@ pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<Shown>, Failure> {
         .into_iter()
         .filter(|item| item.trashed.is_none());
     let mut ages: Vec<_> = items.map(shown).collect();
-    // The one that is due first comes first; those without a date last.
-    ages.sort_by_key(|age| (age.due.is_none(), age.due));
+    // The one whose time is first comes first; those without a date last.
+    ages.sort_by_key(|age| {
+        let first = age.due.into_iter().chain(age.expires).min();
+        (first.is_none(), first)
+    });
     Ok(ages)
+}
+
+/// What somebody is reminded of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// It is to be rotated.
+    Rotation,
+    /// It ends by itself.
+    Expiry,
 }
 
 /// Reminds of what is due and was not said yet; says what was said.
@@ -38,21 +50,23 @@ pub(crate) async fn check(agent: &Arc<Agent>) -> Result<Vec<Shown>, Failure> {
         blocking(move || due_now(&agent)).await??
     };
     let mut raised = Vec::new();
-    for (item, reminder) in due {
-        let (summary, body) = words(&item, reminder);
+    for (item, about, reminder) in due {
+        let (summary, body) = words(&item, about, reminder);
         let seen = notify::show(summary, body.clone()).await?;
         let agent = Arc::clone(agent);
         let shown = shown(&item);
-        blocking(move || record(&agent, &item, &body, seen)).await??;
+        blocking(move || record(&agent, &item, about, &body, seen)).await??;
         raised.push(shown);
     }
+    // One that is reminded of for two reasons is said once.
+    raised.dedup_by_key(|shown| shown.item);
     if !raised.is_empty() {
         agent.prompts().changed("reminders");
     }
     Ok(raised)
 }
 
-fn due_now(agent: &Agent) -> Result<Vec<(Item, Reminder)>, Failure> {
+fn due_now(agent: &Agent) -> Result<Vec<(Item, About, Reminder)>, Failure> {
     let current = agent.vault().ok_or_else(failure::locked)?;
     let open = current.open()?;
     let vault = open.read();
@@ -61,31 +75,64 @@ fn due_now(agent: &Agent) -> Result<Vec<(Item, Reminder)>, Failure> {
         .items()
         .into_iter()
         .filter(|item| item.trashed.is_none());
-    let due = items.filter_map(|item| {
-        let reminder = next_reminder(&age(item), agent.state().last_reminded(item.id), now)?;
-        Some((item.clone(), reminder))
+    let due = items.flat_map(|item| {
+        let state = agent.state();
+        let rotation = next_reminder(&age(item), state.last_reminded(item.id), now);
+        let expiry = item.expires().and_then(|at| {
+            next_expiry_reminder(Expiry(at), state.last_reminded_of_expiry(item.id), now)
+        });
+        let rotation = rotation.map(|it| (item.clone(), About::Rotation, it));
+        let expiry = expiry.map(|it| (item.clone(), About::Expiry, it));
+        rotation.into_iter().chain(expiry)
     });
     Ok(due.collect())
 }
 
 // Recorded first, remembered after: a reminder is rather said twice than forgotten.
-fn record(agent: &Agent, item: &Item, body: &str, seen: bool) -> Result<(), Failure> {
+fn record(agent: &Agent, item: &Item, about: About, body: &str, seen: bool) -> Result<(), Failure> {
     let current = agent.vault().ok_or_else(failure::locked)?;
     let event = Event::new(Kind::Reminder, Decision::Info)
         .text(body)
         .item(item.id, touchkeep_core::text::visible(&item.name))
         .detail("notification", if seen { "shown" } else { "no service" });
     current.record(&event)?;
-    agent
-        .state()
-        .reminded(item.id, SystemClock.now())
-        .map_err(|error| failure::state(&error))
+    let (state, now) = (agent.state(), SystemClock.now());
+    let remembered = match about {
+        About::Rotation => state.reminded(item.id, now),
+        About::Expiry => state.reminded_of_expiry(item.id, now),
+    };
+    remembered.map_err(|error| failure::state(&error))
 }
 
-fn words(item: &Item, reminder: Reminder) -> (String, String) {
+fn words(item: &Item, about: About, reminder: Reminder) -> (String, String) {
     let name = touchkeep_core::text::visible(&item.name);
     let venue = touchkeep_core::text::visible(&item.venue);
-    let (summary, when) = match reminder.due {
+    let (summary, when) = match about {
+        About::Rotation => of_rotation(&name, reminder.due),
+        About::Expiry => {
+            let when = of_expiry(reminder.due);
+            (format!("{name} {when}"), when)
+        }
+    };
+    let body = match venue.is_empty() {
+        true => format!("{name} {when}."),
+        false => format!("The key {name} at {venue} {when}."),
+    };
+    (summary, body)
+}
+
+fn of_expiry(due: Due) -> String {
+    match due {
+        Due::InDays(1) => "expires within a day".to_owned(),
+        Due::InDays(days) => format!("expires in {days} days"),
+        Due::OverdueDays(0) | Due::Never => "expired today".to_owned(),
+        Due::OverdueDays(1) => "expired yesterday".to_owned(),
+        Due::OverdueDays(days) => format!("expired {days} days ago"),
+    }
+}
+
+fn of_rotation(name: &str, due: Due) -> (String, String) {
+    match due {
         Due::InDays(1) => (
             format!("Rotate {name} by tomorrow"),
             "is due within a day".to_owned(),
@@ -105,23 +152,20 @@ fn words(item: &Item, reminder: Reminder) -> (String, String) {
             format!("{name} is overdue"),
             format!("is overdue for {days} days"),
         ),
-    };
-    let body = match venue.is_empty() {
-        true => format!("{name} {when}."),
-        false => format!("The key {name} at {venue} {when}."),
-    };
-    (summary, body)
+    }
 }
 
 fn shown(item: &Item) -> Shown {
-    let due = age(item).due_at();
+    let (due, expires, now) = (age(item).due_at(), item.expires(), SystemClock.now());
     Shown {
         item: item.id,
         name: item.name.clone(),
         venue: item.venue.clone(),
         created: item.created,
         due,
-        days_left: days_left(age(item).due(SystemClock.now())),
+        days_left: days_left(age(item).due(now)),
+        expires,
+        expires_in_days: expires.and_then(|at| days_left(Expiry(at).due(now))),
     }
 }
 

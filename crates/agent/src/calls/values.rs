@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use touchkeep_core::{ApiSecret, Clock, Code, Reference, SystemClock, text::visible};
 use touchkeep_locked::on_wiped_stack;
-use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked, VaultError};
+use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked, VaultError, one_time};
 use touchkeep_wire::{Failure, MAX_REFERENCES, ReadOut, ReadValue, ReadValues, SecretText};
 
-use super::{open_vault, otp};
+use super::open_vault;
 use crate::{
     agent::Agent,
     caller::Caller,
@@ -234,13 +234,16 @@ impl Found {
             Place::Stored => shown(&on_wiped_stack(|| self.stored(&open.read()))?),
             Place::Code => {
                 let seed = on_wiped_stack(|| self.stored(&open.read()))?;
-                let code = otp::code(&seed, SystemClock.now());
-                SecretText::new(code.ok_or_else(|| {
+                // EXPOSE: to the code that is made of it.
+                let code = one_time::code(&self.item, seed.expose(), SystemClock.now());
+                let code = code.map_err(|error| {
+                    let name = visible(&self.item.name);
                     failure::invalid(
-                        format!("The seed of {} cannot be read.", visible(&self.item.name)),
-                        "Store it again: base32, or an otpauth:// address.",
+                        format!("The seed of {name} makes no codes: {error}."),
+                        "Set what is wrong: touchkeep edit --secret, or --set digits, period, algorithm.",
                     )
-                })?)
+                })?;
+                SecretText::new(code.code.to_string())
             }
             Place::Sealed => {
                 let why = format!("Open the sealed value of {}", visible(&self.item.name));

@@ -179,7 +179,7 @@ async fn answer(
     let Request {
         id, method, params, ..
     } = request;
-    agent.works();
+    let _working = agent.works();
     let other = meant.and_then(|meant| methods::is_for_another(&agent, &method, &meant));
     let answer = match other {
         Some(failure) => Err(failure),

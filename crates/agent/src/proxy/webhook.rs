@@ -70,7 +70,7 @@ async fn judged(
 ) -> Result<WebhookVerdict, Refused> {
     let (head, body) = request.into_parts();
     let token = guard(&head, port)?;
-    agent.works();
+    let _working = agent.works();
     let client = client(agent, token)?;
     if !seat.is_of(client.0) {
         let what = "this client has too many connections open";

@@ -318,12 +318,24 @@ pub(crate) fn damage(seq: Option<u64>, what: What) -> Damage {
     Damage { seq, what }
 }
 
-/// The verifier that was written a second time. `TOUCHKEEP_PYTHON` names a Python with `tests/requirements.txt`; `./dev test`
-/// makes one.
+/// The verifier of logs that was written a second time. `TOUCHKEEP_PYTHON` names a Python with `tests/requirements.txt`;
+/// `./dev test` makes one.
 pub(crate) fn second_verifier() -> Command {
+    python(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verify.py"))
+}
+
+/// The same, of bundles.
+pub(crate) fn second_verifier_of_bundles() -> Command {
+    python(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/verify_bundle.py"
+    ))
+}
+
+fn python(script: &str) -> Command {
     let python = std::env::var_os("TOUCHKEEP_PYTHON").unwrap_or_else(|| "python3".into());
     let mut python = Command::new(python);
-    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verify.py"));
+    python.env("PYTHONDONTWRITEBYTECODE", "1").arg(script);
     python
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Add {
     /// A text that everybody who can unlock may read.
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
-    /// A plain field, as in owner=ada; may be repeated. Never a secret.
+    /// A plain field, as in owner=ada or expires=2027-01-31; may be repeated. Never a secret.
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) field: Vec<(String, String)>,
     /// Whose key it is (exchange keys).
@@ -94,7 +94,7 @@ pub(crate) struct Edit {
     /// Another name. References by the old one end.
     #[arg(long, value_name = "NEW")]
     pub(crate) name: Option<String>,
-    /// Set a plain field, as in owner=ada; may be repeated. Never a secret.
+    /// Set a plain field, as in owner=ada or expires=2027-01-31; may be repeated. Never a secret.
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) set: Vec<(String, String)>,
     /// Empty a field, plain or secret; may be repeated.

@@ -287,7 +287,7 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  touchkeep audit list -n 50\n  touchkeep audit list --kind item-changed\n  touchkeep audit verify"
     )]
     Audit(Audit),
-    /// Keys and when they are due for rotation.
+    /// Keys, when they are due for rotation, and when they end.
     #[command(after_help = "Examples:\n  touchkeep remind\n  touchkeep remind --now")]
     Remind {
         /// Raise what is due now as desktop notifications.

@@ -6,6 +6,7 @@ use touchkeep_core::{text::visible, time::rfc3339};
 use touchkeep_wire::{CheckReminders, Failure, ItemFilter, KeyAge, ListReminders};
 
 use super::{Context, Done, items::all};
+use crate::output::Output;
 
 pub(super) async fn remind(context: &Context<'_>, now: bool) -> Done {
     let keys = if now {
@@ -21,27 +22,50 @@ pub(super) async fn remind(context: &Context<'_>, now: bool) -> Done {
                 "No keys yet.".into()
             };
         }
-        let row = |key: &KeyAge| {
-            let made = rfc3339(key.created).chars().take(10).collect();
-            let due = key.due.map_or_else(
-                || "no rule".into(),
-                |due| rfc3339(due).chars().take(10).collect(),
-            );
-            let left = match key.days_left {
-                None => String::new(),
-                Some(0) => "today".into(),
-                Some(days) if days < 0 => format!("{} days overdue", -days),
-                Some(days) => format!("in {days} days"),
-            };
-            vec![visible(&key.name), visible(&key.venue), made, due, left]
-        };
-        context.output.table(
-            &["NAME", "VENUE", "MADE", "ROTATE BY", ""],
-            &keys.iter().map(row).collect::<Vec<_>>(),
-        )
+        table(keys, context.output)
     });
     seen_in_plaintext(context).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn table(keys: &[KeyAge], output: Output) -> String {
+    let day = |at| rfc3339(at).chars().take(10).collect::<String>();
+    // Most keys have no end: the column stands where one does.
+    let ends = keys.iter().any(|key| key.expires.is_some());
+    let row = |key: &KeyAge| {
+        let left = match key.days_left {
+            None => String::new(),
+            Some(0) => "today".into(),
+            Some(days) if days < 0 => format!("{} overdue", counted(-days)),
+            Some(days) => format!("in {}", counted(days)),
+        };
+        let mut row = vec![
+            visible(&key.name),
+            visible(&key.venue),
+            day(key.created),
+            key.due.map_or_else(|| "no rule".into(), day),
+            left,
+        ];
+        if ends {
+            row.push(key.expires.map(day).unwrap_or_default());
+            row.push(match key.expires_in_days {
+                None => String::new(),
+                Some(0) => "today".into(),
+                Some(days) if days < 0 => format!("{} ago", counted(-days)),
+                Some(days) => format!("in {}", counted(days)),
+            });
+        }
+        row
+    };
+    let mut heads = vec!["NAME", "VENUE", "MADE", "ROTATE BY", ""];
+    if ends {
+        heads.extend(["EXPIRES", ""]);
+    }
+    output.table(&heads, &keys.iter().map(row).collect::<Vec<_>>())
+}
+
+fn counted(days: i64) -> String {
+    format!("{days} day{}", if days == 1 { "" } else { "s" })
 }
 
 // Their age says nothing of them: whoever could read the file that they came from may have them.

@@ -103,6 +103,19 @@ pub struct ImportVerdict {
     pub refused: Option<String>,
     /// Its id, once it is in the vault.
     pub item: Option<ItemId>,
+    /// Fields that are kept otherwise than they came.
+    pub kept: Vec<KeptField>,
+}
+
+/// A plain field whose value is in the vault otherwise than it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptField {
+    /// What it was called.
+    pub field: String,
+    /// What it is called in the vault: the same where only the form is another.
+    pub kept_as: String,
+    /// Why it has another name: what the field takes.
+    pub takes: Option<String>,
 }
 
 /// What is done with one item.

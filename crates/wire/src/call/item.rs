@@ -282,6 +282,9 @@ pub struct ItemSummary {
     /// When it is due.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub due: Option<UnixMillis>,
+    /// When it ends by itself at its venue or service.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub expires: Option<UnixMillis>,
 }
 
 /// Everything of an item but its secrets.

@@ -30,4 +30,10 @@ pub struct KeyAge {
     /// Days until then, a begun one counted; 0 or less once it is due.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub days_left: Option<i64>,
+    /// When it ends by itself at its venue; none where nobody said so.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub expires: Option<UnixMillis>,
+    /// Days until then, counted in the same way.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub expires_in_days: Option<i64>,
 }

@@ -19,6 +19,7 @@ function item(name: string, over: Partial<ItemSummary> = {}): ItemSummary {
     api_key_hint: 'abcd…wxyz',
     created: 0,
     due: null,
+    expires: null,
     ...over,
   };
 }
@@ -59,14 +60,16 @@ describe('keys', () => {
 
   it('have an age against their rule', () => {
     const now = 100 * DAY_MS;
-    expect(ageOf(now - 41 * DAY_MS, now + 49 * DAY_MS, now)).toEqual({
+    expect(ageOf(now - 41 * DAY_MS, now + 49 * DAY_MS, null, now)).toEqual({
       age: '41 days old',
       due: 'due in 49 days',
       part: 41 / 90,
       tone: 'good',
     });
-    expect(ageOf(now, null, now)).toEqual({ age: 'made today', due: 'no rule', part: null, tone: 'plain' });
-    expect(ageOf(0, 90 * DAY_MS, now)).toMatchObject({ due: '10 days overdue', part: 1, tone: 'bad' });
-    expect(ageOf(now, now, now)).toMatchObject({ part: 1, due: 'due today' });
+    expect(ageOf(now, null, null, now)).toEqual({ age: 'made today', due: 'no rule', part: null, tone: 'plain' });
+    expect(ageOf(0, 90 * DAY_MS, null, now)).toMatchObject({ due: '10 days overdue', part: 1, tone: 'bad' });
+    expect(ageOf(now, now, null, now)).toMatchObject({ part: 1, due: 'due today' });
+    expect(ageOf(now - 28 * DAY_MS, now + 49 * DAY_MS, now + 12 * DAY_MS, now)).toMatchObject({ due: 'expires in 12 days', part: 0.7, tone: 'warn' });
+    expect(ageOf(0, null, 97 * DAY_MS, now)).toMatchObject({ due: 'expired 3 days ago', part: 1, tone: 'bad' });
   });
 });

@@ -2,7 +2,7 @@
 
 import type { ItemSummary } from '../../ipc/types';
 import type { IconName } from '../../shared/icons';
-import { daysLeft, dueLabel, dueWords } from '../../shared/due';
+import { daysLeft, nextOf } from '../../shared/due';
 import { days, wholeDays } from '../../shared/time';
 import type { Tone } from '../../shared/tone';
 
@@ -80,21 +80,22 @@ export function placeLabel(name: string): Label {
 export interface Age {
   /** `41 days old`. */
   age: string;
-  /** `due in 49 days`, or that there is no rule. */
+  /** `due in 49 days`, `expires in 12 days`, whichever comes first; or that there is no rule. */
   due: string;
-  /** 0 to 1, of the time from making to due; none without a rule. */
+  /** 0 to 1, of the time from making to then; none without. */
   part: number | null;
   tone: Tone;
 }
 
 /** How old a key is, in words and as a part of its time. */
-export function ageOf(created: number, due: number | null, now: number): Age {
+export function ageOf(created: number, due: number | null, expires: number | null, now: number): Age {
   const old = Math.max(0, wholeDays(created, now));
   const age = old === 0 ? 'made today' : `${days(old)} old`;
-  if (due === null) return { age, due: 'no rule', part: null, tone: 'plain' };
-  const left = daysLeft(due, now);
-  const part = due <= created ? 1 : Math.min(1, Math.max(0, (now - created) / (due - created)));
-  return { age, due: dueWords(left), part, tone: dueLabel(left).tone };
+  const left = (at: number | null) => (at === null ? null : daysLeft(at, now));
+  const next = nextOf(due, left(due), expires, left(expires));
+  if (next === null) return { age, due: 'no rule', part: null, tone: 'plain' };
+  const part = next.at <= created ? 1 : Math.min(1, Math.max(0, (now - created) / (next.at - created)));
+  return { age, due: next.words, part, tone: next.label.tone };
 }
 
 /** A venue's name as its owner writes it. */

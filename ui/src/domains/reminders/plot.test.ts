@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { KeyAge } from '../../ipc/types';
 import { DAY_MS } from '../../shared/time';
-import { byDue, plot, summary } from './plot';
+import { byDue, nextFor, plot, summary } from './plot';
 
 const now = new Date('2026-11-22T12:00:00').getTime();
 
-function key(name: string, created: number, due: number | null): KeyAge {
+function key(name: string, created: number, due: number | null, expires: number | null = null): KeyAge {
   return {
     item: name,
     name,
@@ -13,6 +13,8 @@ function key(name: string, created: number, due: number | null): KeyAge {
     created: now + created * DAY_MS,
     due: due === null ? null : now + due * DAY_MS,
     days_left: due,
+    expires: expires === null ? null : now + expires * DAY_MS,
+    expires_in_days: expires,
   };
 }
 
@@ -20,6 +22,13 @@ describe('reminders', () => {
   it('come in the order in which they are due; without a rule last', () => {
     const keys = [key('none', -300, null), key('later', -10, 80), key('overdue', -93, -3), key('older', -400, null)];
     expect(byDue(keys).map((k) => k.name)).toEqual(['overdue', 'later', 'older', 'none']);
+  });
+
+  it('come by their end where that is before their rotation', () => {
+    const keys = [key('rotate', -80, 10), key('ends', -80, 40, 3), key('only-ends', -80, null, 20), key('ended', -80, 40, -2)];
+    expect(byDue(keys).map((k) => k.name)).toEqual(['ended', 'ends', 'rotate', 'only-ends']);
+    expect(keys.map((k) => nextFor(k)?.words)).toEqual(['due in 10 days', 'expires in 3 days', 'expires in 20 days', 'expired 2 days ago']);
+    expect(summary(keys, 14)).toBe('1 expired, 1 due within 14 days, 1 expires within 14 days');
   });
 
   it('are laid out on one axis', () => {

@@ -9,7 +9,7 @@ use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{
     ApiSecret, Clock, Code, DeviceId, ItemId, SystemClock, reference::is_field_name, text::visible,
 };
-use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked, one_time};
+use touchkeep_vault::{FieldType, Item, ItemKind, SecretPlace, Unlocked, one_time};
 use touchkeep_wire::{AddItem, CheckNewItem, Done, Failure, ItemSummary, NewSecret, SecretText};
 
 use super::{
@@ -187,10 +187,27 @@ pub(super) fn set_fields(item: &mut Item, fields: BTreeMap<String, String>) -> R
                     format!("Use --secret-field {name}, or --field-fd {name}=3."),
                 ));
             }
-            _ => drop(item.fields.insert(name, value)),
+            _ => {
+                let value = typed(item.kind, &name, &value)?;
+                drop(item.fields.insert(name, value));
+            }
         }
     }
     Ok(())
+}
+
+// The form in which a field's text is stored.
+fn typed(kind: ItemKind, name: &str, value: &str) -> Result<String, Failure> {
+    FieldType::of(kind, name).read(value).map_err(|misfit| {
+        failure::invalid(
+            format!(
+                "The field {name} cannot be {:?}: that is {}.",
+                visible(&misfit.part),
+                misfit.why
+            ),
+            format!("It takes {}.", misfit.form),
+        )
+    })
 }
 
 /// Why a field cannot be called so.

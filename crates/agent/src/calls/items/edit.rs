@@ -303,3 +303,36 @@ pub(crate) async fn restore_version(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use touchkeep_core::EnvironmentId;
+    use touchkeep_vault::ItemKind;
+
+    use super::*;
+
+    #[test]
+    fn what_a_field_held_before_it_had_a_type_stays_until_it_is_set() {
+        let environment = EnvironmentId::random();
+        let mut item = Item::new(environment, ItemKind::ApiKey, "rpc".to_owned());
+        item.fields.insert("expires".into(), "next spring".into());
+        let mut call = EditItem {
+            item: "rpc".into(),
+            name: None,
+            set: BTreeMap::from([("owner".into(), "ada".into())]),
+            unset: Vec::new(),
+            secrets: BTreeMap::new(),
+            add_tags: Vec::new(),
+            remove_tags: Vec::new(),
+            forget_old: false,
+        };
+        let changed = with_changes(item.clone(), &mut call).unwrap();
+        assert_eq!(changed.fields["expires"], "next spring");
+        assert_eq!(changed.expires(), None);
+        call.set = BTreeMap::from([("expires".into(), "next spring".into())]);
+        assert!(with_changes(item.clone(), &mut call).is_err());
+        call.set = BTreeMap::from([("expires".into(), "2027-03-21".into())]);
+        let changed = with_changes(item, &mut call).unwrap();
+        assert_eq!(changed.fields["expires"], "2027-03-21T00:00:00Z");
+    }
+}

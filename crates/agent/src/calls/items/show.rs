@@ -32,6 +32,7 @@ pub(crate) fn summary(vault: &Unlocked, item: &Item) -> ItemSummary {
         api_key_hint: hint(&item.api_key),
         created: item.created,
         due: remind::age(item).due_at(),
+        expires: item.expires(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use touchkeep_core::{Code, UnixMillis, text::visible};
-use touchkeep_import::{Kind, Proposal, Reason, Row};
+use touchkeep_import::{Field, Kind, Proposal, Reason, Row};
 use touchkeep_wire::{
     Failure, ImportAction, ImportReport, ImportVerdict, NewImport, NewImportField, OnDuplicate,
     SecretText,
@@ -100,6 +100,34 @@ impl Plan {
         }
     }
 
+    /// What a field's value is called in the vault; none where it does not say there what it says in the source.
+    pub(super) fn stands_as<'a>(verdict: &'a ImportVerdict, field: &'a Field) -> Option<&'a str> {
+        let kept = verdict.kept.iter().find(|kept| kept.field == field.name);
+        match kept.filter(|_| !field.secret) {
+            None => Some(&field.name),
+            Some(kept) => kept.takes.as_ref().map(|_| kept.kept_as.as_str()),
+        }
+    }
+
+    /// What is to be known of a row.
+    pub(super) fn remarks(&self, row: &Row) -> Vec<String> {
+        let of_row = row.remarks.iter().map(|remark| remark.words.clone());
+        let verdict = row.outcome.as_ref().ok();
+        let verdict = verdict.and_then(|at| self.report.items.get(*at));
+        let goes_in = |verdict: &&ImportVerdict| {
+            matches!(verdict.action, ImportAction::Add | ImportAction::Update)
+        };
+        let kept = verdict.filter(goes_in).into_iter();
+        let kept = kept.flat_map(|verdict| &verdict.kept).filter_map(|kept| {
+            let takes = kept.takes.as_ref()?;
+            Some(format!(
+                "The field {} takes {takes}; what the source says is kept as {}.",
+                kept.field, kept.kept_as
+            ))
+        });
+        of_row.chain(kept).collect()
+    }
+
     /// How many literals would become references.
     pub(super) fn replaceable(&self) -> usize {
         if !self.wants_references {
@@ -108,8 +136,12 @@ impl Plan {
         let kept = self
             .items()
             .filter(|(_, verdict)| Self::lives_as(verdict).is_some());
-        kept.flat_map(|(item, _)| &item.fields)
-            .filter(|field| field.span.is_some())
+        let fields =
+            kept.flat_map(|(item, verdict)| item.fields.iter().map(move |field| (verdict, field)));
+        fields
+            .filter(|(verdict, field)| {
+                field.span.is_some() && Self::stands_as(verdict, field).is_some()
+            })
             .count()
     }
 
@@ -249,11 +281,7 @@ impl Plan {
                 .and_then(|at| self.report.items.get(*at))
                 .map(|verdict| verdict.name.clone()),
             reason: self.reason(row).map(|reason| reason.words),
-            remarks: row
-                .remarks
-                .iter()
-                .map(|remark| remark.words.clone())
-                .collect(),
+            remarks: self.remarks(row),
         });
         Shown {
             format: self.source.import.format.word(),

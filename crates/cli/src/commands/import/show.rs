@@ -148,14 +148,14 @@ fn remarks(plan: &Plan) -> String {
     let rows = plan.source.import.rows.iter();
     let all: Vec<String> = rows
         .flat_map(|row| {
-            row.remarks.iter().map(move |remark| {
+            plan.remarks(row).into_iter().map(move |words| {
                 wrapped(
                     &format!(
                         "  {}, {}: ",
                         cut(&visible(&row.place), MAX_PLACE),
                         cut(&visible(&row.label), MAX_CELL)
                     ),
-                    &remark.words,
+                    &words,
                 )
             })
         })

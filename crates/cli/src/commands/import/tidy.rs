@@ -37,8 +37,8 @@ pub(super) fn replace(plan: &Plan) -> Result<usize, Failure> {
             continue;
         };
         for field in &item.fields {
-            if let Some(span) = &field.span {
-                let reference = reference(&plan.report.environment, name, &field.name);
+            if let (Some(span), Some(field)) = (&field.span, Plan::stands_as(verdict, field)) {
+                let reference = reference(&plan.report.environment, name, field);
                 edits.push(Edit {
                     span: span.clone(),
                     reference,

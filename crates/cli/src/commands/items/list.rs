@@ -115,7 +115,7 @@ fn table(items: &[ItemSummary], now: UnixMillis, output: Output) -> String {
     if items.iter().any(|item| !item.tags.is_empty()) {
         columns.push(("TAGS", Box::new(|item| visible(&item.tags.join(" ")))));
     }
-    columns.push(("AGE", Box::new(move |item| age(item, now))));
+    columns.push(("AGE", Box::new(move |item| age_and_next(item, now))));
     let heads: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
     let row = |item| columns.iter().map(|(_, cell)| cell(item)).collect();
     let rows: Vec<Vec<String>> = items.iter().map(row).collect();
@@ -130,19 +130,62 @@ pub(super) fn place(item: &ItemSummary) -> String {
     }
 }
 
+// What comes first of its rotation and its end; both have no room in a list.
+fn age_and_next(item: &ItemSummary, now: UnixMillis) -> String {
+    let ends_first = |at: &UnixMillis| item.due.is_none_or(|due| *at <= due);
+    match item.expires.filter(ends_first) {
+        Some(at) => aged(item, now, Some(expiry(at, now))),
+        None => age(item, now),
+    }
+}
+
+fn expiry(at: UnixMillis, now: UnixMillis) -> String {
+    let verb = if now < at { "expires" } else { "expired" };
+    format!("{verb} {}", away(at, now))
+}
+
+/// How far away a time is, or how long ago it was.
+pub(super) fn away(at: UnixMillis, now: UnixMillis) -> String {
+    if now < at {
+        return format!("in {} d", at.since(now).div_ceil(time::DAY_MS));
+    }
+    match now.since(at) / time::DAY_MS {
+        0 => "today".to_owned(),
+        days => format!("{days} d ago"),
+    }
+}
+
 /// How old an item is against its rule.
 pub(super) fn age(item: &ItemSummary, now: UnixMillis) -> String {
+    let due = item.due.map(|due| match due <= now {
+        true => "overdue".to_owned(),
+        false => format!("due {}", away(due, now)),
+    });
+    aged(item, now, due)
+}
+
+fn aged(item: &ItemSummary, now: UnixMillis, next: Option<String>) -> String {
     let days = now.since(item.created) / time::DAY_MS;
-    let age = match item.due {
-        Some(due) if due <= now => format!("{days} d, overdue"),
-        Some(due) => format!(
-            "{days} d, due in {} d",
-            due.since(now).div_ceil(time::DAY_MS)
-        ),
-        None => format!("{days} d"),
-    };
-    match item.plaintext_seen {
-        Some(_) => format!("{age}, was in plaintext"),
-        None => age,
+    let seen = item.plaintext_seen.map(|_| "was in plaintext".to_owned());
+    let parts = [Some(format!("{days} d")), next, seen];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_said_in_days_a_begun_one_counted() {
+        // 2027-01-31T00:00:00Z, and times around it: `date -u -d … +%s`.
+        let end = UnixMillis(1_801_353_600_000);
+        for (now, said) in [
+            (1_800_316_800, "expires in 12 d"),
+            (1_801_353_599, "expires in 1 d"),
+            (1_801_353_600, "expired today"),
+            (1_801_612_800, "expired 3 d ago"),
+        ] {
+            assert_eq!(expiry(end, UnixMillis(now * 1000)), said);
+        }
     }
 }

@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use touchkeep_core::{Clock, SystemClock, UnixMillis, text::visible, time};
 use touchkeep_wire::{DeviceKey, ItemDetail, ShowItem};
 
-use super::{Context, Done, list::age};
+use super::{
+    Context, Done,
+    list::{age, away},
+};
 use crate::output::{Output, Style};
 
 const MASK: &str = "••••••••";
@@ -41,11 +44,18 @@ pub(super) fn detail(output: Output, item: &ItemDetail) -> String {
     if let Some(at) = summary.plaintext_seen {
         line("plaintext", format!("seen on {}: rotate it", day(at)));
     }
-    line("age", age(summary, SystemClock.now()));
+    let now = SystemClock.now();
+    line("age", age(summary, now));
     for field in &item.fields {
-        match field.name.as_str() {
-            "created" | "plaintext-seen" | "rotate-after-days" => {}
-            name => line(name, shown(&field.value)),
+        match (field.name.as_str(), summary.expires) {
+            ("created" | "plaintext-seen" | "rotate-after-days", _) => {}
+            ("expires", Some(at)) => {
+                line(
+                    "expires",
+                    format!("{}, {}", shown(&field.value), away(at, now)),
+                );
+            }
+            (name, _) => line(name, shown(&field.value)),
         }
     }
     for secret in &item.secrets {
