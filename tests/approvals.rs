@@ -237,7 +237,13 @@ fn a_forged_click_moves_no_money_without_the_finger() {
     }
     assert!(desk.venue.received("/withdraw/apply").is_empty());
     // The click is on record as what it was, and the signature as refused.
-    let outcomes: Vec<Value> = desk.rows("outcome");
+    // What was asked of the venue before the question is a rule's.
+    let of_money = |kind| {
+        let mut rows: Vec<Value> = desk.rows(kind);
+        rows.retain(|row| row["item"] == "money");
+        rows
+    };
+    let outcomes = of_money("outcome");
     assert_eq!(outcomes.len(), 2, "{outcomes:?}");
     for row in &outcomes {
         assert_eq!(row["decision"], "refused", "{row}");
@@ -246,7 +252,7 @@ fn a_forged_click_moves_no_money_without_the_finger() {
             "{row}"
         );
     }
-    for row in desk.rows("intent") {
+    for row in of_money("intent") {
         assert_eq!(
             row["decision"], "approved",
             "nobody has touched anything: {row}"

@@ -6,6 +6,7 @@
 use std::{fs, thread, time::Duration};
 
 use touchkeep_tests::{Home, wait_for};
+use touchkeep_wire::AuditRow;
 
 use crate::{
     desk::{Act, Desk, Rows},
@@ -213,14 +214,25 @@ impl Scene {
         answer: Option<(u16, String)>,
     ) -> Result<Side, String> {
         let Rows { intents, outcomes } = self.desk.rows(before);
+        // Before a withdrawal is put to somebody the venue is asked what is free there: a reading of its own.
+        let is_reading = |row: &AuditRow| {
+            self.act == Act::Withdrawal && row.item.as_deref() == Some("main-binance-trade")
+        };
+        let (readings, intents): (Vec<_>, Vec<_>) = intents.into_iter().partition(is_reading);
+        let is_of_one = |row: &AuditRow| readings.iter().any(|it| row.of == Some(it.seq));
+        let (read, outcomes): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(is_of_one);
         let arrived = self.desk.arrived(self.act, number);
         let told = format!(
-            "intents {intents:?}, outcomes {outcomes:?}, arrived {arrived:?}, answer {answer:?}"
+            "readings {readings:?}, {read:?}, intents {intents:?}, outcomes {outcomes:?}, arrived {arrived:?}, answer {answer:?}"
         );
         let must =
             |holds: bool, what: &str| holds.then_some(()).ok_or_else(|| format!("{what}: {told}"));
         must(arrived.len() <= 1, "it arrived twice")?;
         must(intents.len() <= 1, "it was recorded twice")?;
+        must(
+            readings.len() <= 1 && read.len() == readings.len(),
+            "a reading has not one outcome",
+        )?;
         must(
             arrived.iter().all(|row| row["accepted"] == true),
             "the venue did not take it",

@@ -404,6 +404,11 @@ fn a_touch_that_comes_late_counts_and_one_that_never_comes_is_said_so_without_a_
     );
 }
 
+// One that was joined is listed for a moment longer, and one that is left behind in every look.
 fn threads() -> usize {
-    fs::read_dir("/proc/self/task").unwrap().count()
+    let looks = (0..10).map(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        fs::read_dir("/proc/self/task").unwrap().count()
+    });
+    looks.min().unwrap()
 }

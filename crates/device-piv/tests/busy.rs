@@ -185,7 +185,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> T {
 /// Those that may be holding the card, but for the practice reader, which looks at it as well.
 fn others() -> Vec<Holder> {
     let mut holders = holders();
-    holders.retain(|holder| holder.name != "touchkeep-pract");
+    holders.retain(|holder| holder.name != "touchkeep-practice");
     holders
 }
 
