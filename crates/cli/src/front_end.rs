@@ -3,7 +3,7 @@
 //! One question has the terminal at a time. Secrets come first, because a device or a request that was approved waits for
 //! them; then the oldest. One that nobody wants to answer now can be put behind the others.
 //!
-//! Read in this order: [`watch`], [`desk`] (what waits, what has the terminal), [`ask`], then `words`.
+//! Read in this order: [`watch`], [`desk`] (what waits, what has the terminal), [`mod@ask`], then `words`.
 
 mod ask;
 mod desk;

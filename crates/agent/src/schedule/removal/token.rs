@@ -30,8 +30,8 @@ pub(super) struct WatchedToken {
 
 enum Turn {
     // Between two looks; none once a look has ended without an answer.
-    Rests(Option<Eye>),
-    Looks(Receiver<(Eye, Look)>),
+    Rests(Option<Box<Eye>>),
+    Looks(Receiver<(Box<Eye>, Look)>),
 }
 
 /// What looks, and the pcscd by which it saw the token, if it was by one.
@@ -52,14 +52,14 @@ enum Look {
 }
 
 impl WatchedToken {
-    pub(super) const fn new(watch: Watch) -> Self {
+    pub(super) fn new(watch: Watch) -> Self {
         Self {
-            turn: Turn::Rests(Some(Eye {
+            turn: Turn::Rests(Some(Box::new(Eye {
                 watch,
                 asked_for_pcscd: false,
                 pcscd: None,
                 had_pcscd: false,
-            })),
+            }))),
             rest: 0,
             rested: 0,
             patience: 0,
