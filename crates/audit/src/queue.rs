@@ -26,9 +26,9 @@ use crate::{error::RecordError, row::Seq, writer::Draft};
 
 /// Rows that one transaction takes at most.
 const MAX_BATCH: usize = 1024;
-/// How long those are waited for who were in the commit before. A small part of what a commit takes.
+/// A thread that looks round waits no longer than this for the next of those who were around the last time.
 const LOOK_ROUND: Duration = Duration::from_micros(60);
-/// A task that gathers waits no longer than this for the next.
+/// A task that gathers waits no longer than this for the next: those who come back to it are awake.
 const LULL: Duration = Duration::from_micros(20);
 /// A task does a commit itself while one takes no longer than this.
 const QUICK: Duration = Duration::from_millis(1);

@@ -109,14 +109,10 @@ fn leave(core: usize) {
     }
 }
 
-// Those that this thread may be on. The standard library would look for a group's share of them in a dozen files as well, which
-// takes longer than to read a small vault.
+// To count them takes longer than to read an item.
 fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
-    *CORES.get_or_init(|| {
-        let cores = sched_getaffinity(None).map_or(1, |cores| cores.count());
-        usize::try_from(cores).unwrap_or(1).max(1)
-    })
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
 #[cfg(test)]

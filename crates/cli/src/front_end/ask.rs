@@ -328,4 +328,15 @@ mod tests {
             assert_eq!(meant(other, &approval), Meant::Refuse, "{other:?}");
         }
     }
+
+    #[test]
+    fn a_pin_has_six_to_eight_characters_that_every_card_takes() {
+        for fits in ["123456", "1234567", "pass wrd"] {
+            assert!(pin_fits("PIN", fits).is_ok(), "{fits}");
+        }
+        for bad in ["", "12345", "123456789", "12345\u{e9}", "12345\t"] {
+            let why = pin_fits("PUK", bad).unwrap_err();
+            assert!(why.starts_with("A PUK has 6 to 8"), "{why}");
+        }
+    }
 }
