@@ -17,8 +17,10 @@ use crate::error::VaultError;
 
 pub(crate) mod header;
 mod payload;
+mod x25519;
 
 pub(crate) use payload::{Payload, PayloadKey, Scratch};
+pub(crate) use x25519::X25519Identity;
 
 const AUTHOR_LINE: &str = "# author-ed25519 ";
 const SEED_BYTES: usize = 32;
@@ -158,6 +160,13 @@ impl LockedIdentity {
         // EXPOSE: to the age crate, which wipes its copy when it is dropped.
         let line = std::str::from_utf8(self.line.expose()).ok()?;
         line.parse().ok().map(Box::new)
+    }
+
+    /// What opens many files with it, as long as it is kept.
+    pub(crate) fn opener(&self) -> Option<X25519Identity> {
+        // EXPOSE: to the provider, which wipes its copy when it is dropped.
+        let line = std::str::from_utf8(self.line.expose()).ok()?;
+        X25519Identity::read(line)
     }
 
     /// The plaintext that holds it.

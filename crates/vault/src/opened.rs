@@ -14,7 +14,7 @@ use touchkeep_core::{EnvironmentId, ItemId, UserId};
 use zeroize::Zeroizing;
 
 use crate::{
-    crypt::{self, Bundle, LockedIdentity, Payload, PayloadKey, Scratch},
+    crypt::{self, Bundle, LockedIdentity, Payload, PayloadKey, Scratch, X25519Identity},
     error::VaultError,
     versions::Kept,
 };
@@ -105,7 +105,7 @@ impl Opened {
         recipient: &str,
         container: &Container,
     ) -> Result<Option<LockedIdentity>, VaultError> {
-        let own = self.bundle.identity.unlocked();
+        let own = self.bundle.identity.opener();
         let own = own.ok_or_else(|| crypt::content("u/"))?;
         for name in container.names() {
             let is_it = matches!(name, MemberName::EnvironmentKey { environment, epoch: of, .. }
@@ -113,7 +113,7 @@ impl Opened {
             let Some(bytes) = container.member(&name).filter(|_| is_it) else {
                 continue;
             };
-            let Ok(plaintext) = crypt::decrypt(&*own, bytes) else {
+            let Ok(plaintext) = crypt::decrypt(&own, bytes) else {
                 continue;
             };
             // Another one is another copy's, or somebody put it there who knows no more than a recipient.
@@ -240,7 +240,7 @@ impl OpenEnvironment {
     fn keys(&self) -> Keys<'_> {
         Keys {
             of: self,
-            unlocked: OnceLock::new(),
+            openers: OnceLock::new(),
         }
     }
 }
@@ -249,7 +249,7 @@ impl OpenEnvironment {
 struct Keys<'e> {
     of: &'e OpenEnvironment,
     // Only where a part has no key yet.
-    unlocked: OnceLock<Vec<age::x25519::Identity>>,
+    openers: OnceLock<Vec<X25519Identity>>,
 }
 
 impl Keys<'_> {
@@ -265,14 +265,11 @@ impl Keys<'_> {
         Some(payload)
     }
 
-    fn identities(&self) -> &[age::x25519::Identity] {
-        self.unlocked.get_or_init(|| {
+    fn identities(&self) -> &[X25519Identity] {
+        self.openers.get_or_init(|| {
             // The last epoch's first: most is of it.
             let identities = self.of.identities.iter().rev();
-            identities
-                .filter_map(LockedIdentity::unlocked)
-                .map(|boxed| *boxed)
-                .collect()
+            identities.filter_map(LockedIdentity::opener).collect()
         })
     }
 }
