@@ -218,7 +218,10 @@ mod tests {
         for shown in ["price = 1", "stopPrice = 1", "amount = 1"] {
             assert!(sent.contains(&shown), "{sent:?}");
         }
-        assert!(!sent.iter().any(|one| one.starts_with("symbol")), "{sent:?}");
+        assert!(
+            !sent.iter().any(|one| one.starts_with("symbol")),
+            "{sent:?}"
+        );
     }
 
     #[test]
