@@ -207,6 +207,18 @@ async fn without_consent_nothing_is_changed() {
         assert!(person.passphrases() > 0, "{who} was asked");
     }
     let person = Person::new(&desk.agent, yes).await;
+    // A hundred rules that let something through each are more than one question can say.
+    let rule = |n: u8| {
+        format!(
+            "[[rule]]\nname = \"rule {n}\"\nkinds = [\"trade\"]\nclients = [\"c{n}\"]\naction = \"allow\"\n"
+        )
+    };
+    let text = (0..100).map(rule).collect();
+    let too_much = desk.client.call(SetPolicy { text }).await;
+    assert!(
+        matches!(&too_much, Err(CallError::Failed(failure)) if failure.code == Code::Refused),
+        "{too_much:?}"
+    );
     let text = "[[rule]]\nname = \"x\"\nkinds = [\"withdraw\"]\naction = \"allow\"\n".to_owned();
     let unreadable = desk.client.call(SetPolicy { text }).await;
     assert!(matches!(unreadable, Err(CallError::Failed(failure)) if failure.code == Code::Invalid));

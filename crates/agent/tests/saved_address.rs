@@ -77,7 +77,7 @@ fn answer(book: &mut Book, path: &str, body: String) -> String {
     match path {
         "/0/private/WithdrawAddresses" => {
             book.looks += 1;
-            assert!(body.contains("asset=XBT&key="), "{body}");
+            assert!(body.contains("XBT&key="), "{body}");
             match book.address {
                 Some(address) => format!(
                     r#"{{"error":[],"result":[{{"address":"{address}","asset":"XBT","method":"Bitcoin","key":"cold","verified":true}},
@@ -138,8 +138,12 @@ impl Desk {
 
     // What the bot is told, and what a person was asked.
     async fn withdraw(&self, more: &str) -> (u16, String, Vec<Approval>) {
+        self.withdraw_of("XBT", more).await
+    }
+
+    async fn withdraw_of(&self, asset: &str, more: &str) -> (u16, String, Vec<Approval>) {
         let person = Person::new(&self.agent, yes).await;
-        let body = format!("nonce=1&asset=XBT&amount=0.5&{more}");
+        let body = format!("nonce=1&asset={asset}&amount=0.5&{more}");
         let request = format!(
             "POST /kraken/0/private/Withdraw HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nAPI-Key: {}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
@@ -255,6 +259,23 @@ async fn a_name_that_has_come_to_mean_another_address_is_refused() {
     desk.keeps(Some(GOOD));
     let (_, answer, _) = desk.withdraw("key=cold").await;
     assert!(answer.contains("\"refid\""), "{answer}");
+}
+
+// Kraken has two names for one coin: a name of an address is the same under both.
+#[tokio::test]
+async fn another_spelling_of_the_asset_makes_no_name_new() {
+    let desk = Desk::new(POLICY).await;
+    desk.keeps(Some(GOOD));
+    let (_, answer, _) = desk.withdraw_of("XBT", "key=cold").await;
+    assert!(answer.contains("\"refid\""), "{answer}");
+    desk.withdrawals();
+    desk.keeps(Some(EVIL));
+    let (_, answer, asked) = desk.withdraw_of("XXBT", "key=cold").await;
+    assert!(
+        answer.contains(&format!("keeps {EVIL}, and not {GOOD}")),
+        "{answer}"
+    );
+    assert!(asked.is_empty() && desk.withdrawals().is_empty());
 }
 
 #[tokio::test]

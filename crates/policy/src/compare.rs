@@ -1,8 +1,9 @@
 //! What a change of the policy means, in words that a person reads before the touch.
 
+mod details;
+
 use std::{collections::HashMap, fmt::Write};
 
-use touchkeep_core::text::visible;
 use touchkeep_venue::OperationKind;
 
 use crate::{Action, Policy, Rule};
@@ -20,12 +21,17 @@ pub struct Differences {
     pub reordered: bool,
     /// Kinds whose mildest action is another.
     pub kinds: Vec<KindChange>,
-    /// What is new, gone and another in each rule, in words; every character visible.
+    /// What is new, gone and another in each rule, in words; every character visible. First what could let more through, or
+    /// let it through more mildly.
     pub details: Vec<String>,
+    /// How many of the details those are.
+    pub milder: usize,
 }
 
-// Of these, the ones that are said in one line.
+// Of the details that let nothing more through, the ones that are said in one line. Of the others all are.
 const MOST_DETAILS: usize = 6;
+/// Bytes of one question that a person can be expected to read to its end.
+pub const MOST_ASKED: usize = 4000;
 
 /// The mildest that can happen to a kind of operation, before and after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,13 +85,20 @@ impl Differences {
                 "; {kind}: the mildest was {before} and becomes {after}"
             );
         }
-        for detail in self.details.iter().take(MOST_DETAILS) {
+        let said = self.milder + MOST_DETAILS;
+        for detail in self.details.iter().take(said) {
             let _ = write!(text, "; {detail}");
         }
-        if self.details.len() > MOST_DETAILS {
-            let _ = write!(text, "; and {} more", self.details.len() - MOST_DETAILS);
+        if let more @ 1.. = self.details.len().saturating_sub(said) {
+            let _ = write!(text, "; and {more} more, none of which lets more through");
         }
         text
+    }
+
+    /// The same, where it is short enough to be consented to.
+    #[must_use]
+    pub fn question(&self) -> Option<String> {
+        Some(self.sentence()).filter(|text| text.len() <= MOST_ASKED)
     }
 }
 
@@ -113,6 +126,10 @@ impl Policy {
                 after,
             })
         });
+        let (before, after) = (stays(self), stays(new));
+        let changed = details::of(&old_rules, &new_rules, self, new).into_iter();
+        let changed = changed.chain(details::order(&before, &after));
+        let (milder, rest): (Vec<_>, Vec<_>) = changed.partition(|detail| detail.is_milder);
         Differences {
             added: names(new, &|rule| !old_rules.contains_key(rule.name.as_str())),
             removed: names(self, &|rule| !new_rules.contains_key(rule.name.as_str())),
@@ -121,9 +138,14 @@ impl Policy {
                     .get(rule.name.as_str())
                     .is_some_and(|old| *old != rule)
             }),
-            reordered: stays(self) != stays(new),
+            reordered: before != after,
             kinds: kinds.collect(),
-            details: details(&old_rules, &new_rules, self, new),
+            milder: milder.len(),
+            details: milder
+                .into_iter()
+                .chain(rest)
+                .map(|detail| detail.text)
+                .collect(),
         }
     }
 
@@ -141,90 +163,4 @@ impl Policy {
 fn by_name(policy: &Policy) -> HashMap<&str, &Rule> {
     let rules = policy.rules().iter();
     rules.map(|rule| (rule.name.as_str(), rule)).collect()
-}
-
-fn details(
-    old_rules: &HashMap<&str, &Rule>,
-    new_rules: &HashMap<&str, &Rule>,
-    old: &Policy,
-    new: &Policy,
-) -> Vec<String> {
-    let mut said = Vec::new();
-    for rule in new.rules() {
-        let name = visible(&rule.name);
-        match old_rules.get(rule.name.as_str()) {
-            None => said.push(format!("{name:?} is new and says {}", does(rule))),
-            Some(was) if *was != rule => said.extend(changed(&name, was, rule)),
-            Some(_) => {}
-        }
-    }
-    for rule in old.rules() {
-        if !new_rules.contains_key(rule.name.as_str()) {
-            said.push(format!(
-                "{:?} goes and said {}",
-                visible(&rule.name),
-                does(rule)
-            ));
-        }
-    }
-    said
-}
-
-fn does(rule: &Rule) -> String {
-    let kinds: Vec<_> = OperationKind::ALL
-        .into_iter()
-        .filter(|kind| rule.has_kind(*kind))
-        .map(OperationKind::as_str)
-        .collect();
-    let kinds = if rule.kinds.is_none() {
-        "everything".to_owned()
-    } else {
-        kinds.join(", ")
-    };
-    format!("{} for {kinds}", rule.action)
-}
-
-// What is another in a rule: what it does and its limits by their values, the rest by the field's name.
-fn changed(name: &str, was: &Rule, is: &Rule) -> Vec<String> {
-    let amount =
-        |amount: &Option<touchkeep_core::Decimal>| amount.as_ref().map(ToString::to_string);
-    let count = |count: Option<u32>| count.map(|count| count.to_string());
-    let values = |rule: &Rule| {
-        [
-            ("action", Some(rule.action.to_string())),
-            ("max_amount", amount(&rule.max_amount)),
-            ("max_notional", amount(&rule.max_notional)),
-            ("window_amount", amount(&rule.window_amount)),
-            ("window_notional", amount(&rule.window_notional)),
-            ("window_hours", count(rule.window_hours)),
-            ("requests_per_minute", count(rule.requests_per_minute)),
-            ("requests_per_day", count(rule.requests_per_day)),
-        ]
-    };
-    let shown = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
-    let values = values(was).into_iter().zip(values(is));
-    let values = values.filter(|((_, was), (_, is))| was != is);
-    let values = values.map(|((field, was), (_, is))| {
-        format!(
-            "{name:?}: {field} was {} and becomes {}",
-            shown(was),
-            shown(is)
-        )
-    });
-    let others = [
-        ("clients", was.clients == is.clients),
-        ("venues", was.venues == is.venues),
-        ("key_sets", was.key_sets == is.key_sets),
-        ("kinds", was.kinds == is.kinds),
-        ("symbols", was.symbols == is.symbols),
-        ("assets", was.assets == is.assets),
-        ("destinations", was.destinations == is.destinations),
-        ("per", was.per == is.per),
-        ("hours", was.hours == is.hours),
-        ("days", was.days == is.days),
-        ("utc_offset", was.utc_offset == is.utc_offset),
-    ];
-    let others = others.into_iter().filter(|(_, same)| !same);
-    let others = others.map(|(field, _)| format!("{name:?}: other {field}"));
-    values.chain(others).collect()
 }

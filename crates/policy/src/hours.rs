@@ -1,6 +1,8 @@
 //! Times of the day and days of the week, at a fixed distance from UTC: no time zone, because its rules change and are not
 //! the same on every machine.
 
+use std::fmt;
+
 use serde::{Deserialize, Deserializer, de::Error};
 use touchkeep_core::{UnixMillis, time::DAY_MS};
 
@@ -18,6 +20,29 @@ pub struct Hours {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct UtcOffset {
     minutes: i32,
+}
+
+// Each as a rule has it.
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, until } = self;
+        write!(
+            f,
+            "{:02}:{:02}-{:02}:{:02}",
+            from / 60,
+            from % 60,
+            until / 60,
+            until % 60
+        )
+    }
+}
+
+impl fmt::Display for UtcOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.minutes < 0 { '-' } else { '+' };
+        let minutes = self.minutes.unsigned_abs();
+        write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    }
 }
 
 /// A day of the week.
@@ -44,6 +69,20 @@ impl Day {
         Self::Sat,
         Self::Sun,
     ];
+
+    /// The word for it in rules.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mon => "mon",
+            Self::Tue => "tue",
+            Self::Wed => "wed",
+            Self::Thu => "thu",
+            Self::Fri => "fri",
+            Self::Sat => "sat",
+            Self::Sun => "sun",
+        }
+    }
 
     // Day 0 was a Thursday.
     fn of(day: i64) -> Self {

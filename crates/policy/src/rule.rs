@@ -78,6 +78,17 @@ pub enum Per {
     KeySet,
 }
 
+impl Per {
+    /// The word for it in rules.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::KeySet => "key-set",
+        }
+    }
+}
+
 /// One rule. A field that is absent fits everything. In names and symbols `*` stands for any characters.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

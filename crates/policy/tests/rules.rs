@@ -506,7 +506,8 @@ fn a_difference_names_rules_and_the_mildest_that_can_happen() {
     assert_eq!(
         old.differences(&new).sentence(),
         "1 rule added, 1 rule removed, 1 rule changed; trade: the mildest was approve and becomes allow; \
-         \"b\": other clients; \"c\" is new and says allow for trade; \"a\" goes and said approve for trade"
+         \"c\" is new and says allow for trade; \"a\" goes and said approve for trade; \
+         \"b\": clients was any and becomes \"x\""
     );
     let limited = |fields: &str| {
         rules(&format!(
@@ -526,6 +527,134 @@ fn a_difference_names_rules_and_the_mildest_that_can_happen() {
         from_nothing.contains("trade: the mildest was touch and becomes allow"),
         "{from_nothing}"
     );
+}
+
+// Whoever is asked may read no further than the harmless.
+#[test]
+fn what_lets_more_through_is_said_first_and_all_of_it() {
+    let policy = |harmless: &str, dangerous: &str| {
+        let lists = (0..6).map(|n| {
+            format!(
+                "[[rule]]\nname = \"a{n}\"\nkinds = [\"trade\"]\nsymbols = [\"S{n}\"]\nmax_amount = \"{harmless}\"\naction = \"allow\"\n"
+            )
+        });
+        let lists: String = lists.collect();
+        rules(&format!(
+            "{lists}[[rule]]\nname = \"small\"\nkinds = [\"trade\"]\nsymbols = [\"BTCUSDT\"]\n{dangerous}\naction = \"allow\"\n\
+             [[rule]]\nname = \"out\"\nkinds = [\"withdraw\"]\ndestinations = [\"bc1qmine\"]\naction = \"touch\"\n"
+        ))
+    };
+    let old = policy(
+        "5",
+        "max_amount = \"0.01\"\nwindow_amount = \"1\"\nwindow_hours = 24",
+    );
+    let new = policy(
+        "1",
+        "max_amount = \"1000\"\nwindow_amount = \"1\"\nwindow_hours = 1",
+    );
+    let changes = old.differences(&new);
+    assert_eq!(changes.milder, 2);
+    let asked = changes.question().unwrap();
+    assert!(
+        asked.starts_with(
+            "7 rules changed; \"small\": max_amount was 0.01 and becomes 1000; \
+             \"small\": window_hours was 24 and becomes 1; \"a0\": max_amount was 5 and becomes 1"
+        ),
+        "{asked}"
+    );
+    // However many of them there are; of the others the first.
+    let loose = old.differences(&policy("7", "")).question().unwrap();
+    for detail in [
+        "\"a5\": max_amount was 5 and becomes 7",
+        "\"small\": max_amount was 0.01 and becomes none",
+        "\"small\": window_amount was 1 and becomes none",
+    ] {
+        assert!(loose.contains(detail), "{loose}");
+    }
+    assert!(!loose.contains(" more"), "{loose}");
+    let tight =
+        policy("7", "").differences(&policy("5", "max_amount = \"1\"\nmax_notional = \"9\""));
+    assert_eq!(tight.milder, 0);
+    let sentence = tight.sentence();
+    assert!(
+        sentence.ends_with("; and 2 more, none of which lets more through"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn lists_orders_and_times_are_said_by_their_values() {
+    let rule = |fields: &str, action: &str| {
+        rules(&format!(
+            "[[rule]]\nname = \"r\"\nkinds = [\"withdraw\"]\n{fields}\naction = \"{action}\""
+        ))
+    };
+    let milder = |was: &Policy, is: &Policy| {
+        let changes = was.differences(is);
+        let (milder, rest) = changes.details.split_at(changes.milder);
+        (milder.to_vec(), rest.to_vec())
+    };
+    let to = |list: &str| rule(&format!("destinations = [{list}]"), "touch");
+    let one = to("\"bc1qmine\"");
+    let two = to("\"bc1qmine\", { address = \"rEvil\", tag = \"7\", network = \"XRP\" }");
+    let also = "\"r\": destinations also \"rEvil\" tag \"7\" network \"XRP\"".to_owned();
+    assert_eq!(milder(&one, &two), (vec![also], vec![]));
+    let never = |assets: &str| rule(&format!("assets = [{assets}]"), "deny");
+    let (both, btc) = (never("\"BTC\", \"ETH\""), never("\"BTC\""));
+    let no_longer = "\"r\": assets no longer \"ETH\"".to_owned();
+    assert_eq!(milder(&both, &btc), (vec![no_longer], vec![]));
+    let denied = "\"r\": assets also \"ETH\"".to_owned();
+    assert_eq!(milder(&btc, &both), (vec![], vec![denied]));
+    let at = |hours: &str| {
+        rule(
+            &format!("hours = \"{hours}\"\ndays = [\"mon\", \"sun\"]\nutc_offset = \"-05:30\""),
+            "touch",
+        )
+    };
+    let (day, night) = (at("08:00-18:00"), at("22:30-06:00"));
+    let hours = "\"r\": hours was 08:00-18:00 and becomes 22:30-06:00".to_owned();
+    assert_eq!(milder(&day, &night), (vec![hours], vec![]));
+    let new = Policy::by_hand().differences(&at("08:00-18:00"));
+    assert_eq!(
+        new.details,
+        [
+            "\"r\" is new and says touch for withdraw (hours 08:00-18:00; days mon, sun; utc_offset -05:30)"
+        ]
+    );
+    let in_order = |names: &[&str]| {
+        let text: Vec<String> = names
+            .iter()
+            .map(|name| {
+                format!("[[rule]]\nname = \"{name}\"\nkinds = [\"read\"]\naction = \"allow\"\n")
+            })
+            .collect();
+        rules(&text.concat())
+    };
+    let moved = milder(
+        &in_order(&["a", "b", "c", "d"]),
+        &in_order(&["a", "c", "b", "d"]),
+    );
+    assert_eq!(
+        moved,
+        (vec!["the order becomes \"c\", \"b\"".to_owned()], vec![])
+    );
+}
+
+#[test]
+fn what_is_too_long_for_one_question_is_none() {
+    let many = |amount: &str| {
+        let rules_of: Vec<String> = (0..100)
+            .map(|n| {
+                format!(
+                    "[[rule]]\nname = \"rule {n}\"\nkinds = [\"trade\"]\nsymbols = [\"S{n}\"]\nmax_amount = \"{amount}\"\naction = \"allow\"\n"
+                )
+            })
+            .collect();
+        rules(&rules_of.concat())
+    };
+    let wider = many("1").differences(&many("2"));
+    assert_eq!((wider.milder, wider.question()), (100, None));
+    assert!(many("2").differences(&many("1")).question().is_some());
 }
 
 #[test]

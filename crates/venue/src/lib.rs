@@ -21,6 +21,7 @@
 
 pub mod answer;
 pub mod balance;
+mod beside;
 pub mod clock;
 pub mod dialect;
 mod drafting;

@@ -148,6 +148,13 @@ pub struct Operation {
     pub network: Option<String>,
     /// The client's own id of this order or withdrawal.
     pub client_id: Option<String>,
+    /// Whether an order borrows what it needs and is not there: then it says no amount.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub borrows: bool,
+    /// The names of the parameters that the particulars were read from, as [`Operation::parameters`] has them. Known only where
+    /// the request was read, and not kept with it.
+    #[serde(skip)]
+    pub read_from: Vec<String>,
     /// Everything that the request says, in its order, so that nothing is approved unseen. Without the authentication.
     #[serde(default)]
     pub parameters: Vec<Parameter>,
@@ -189,6 +196,8 @@ impl Operation {
             destination_tag: None,
             network: None,
             client_id: None,
+            borrows: false,
+            read_from: Vec::new(),
             parameters: Vec::new(),
         }
     }
@@ -218,6 +227,9 @@ impl Operation {
             words.push(format!("at {price}"));
         }
         words.push(format!("on {}", capitalised(&visible(&self.venue))));
+        if self.borrows {
+            words.push("and borrows what is missing".to_owned());
+        }
         if let Some(destination) = &self.destination {
             let to = match self.kind {
                 OperationKind::KeyAdmin => "for",

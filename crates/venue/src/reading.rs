@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::{
     Decoded, Json, Operation, OperationKind, Outgoing, Parameter, Private, Request, Unreadable,
+    beside,
     dialect::{Body, Slot, with_query},
     form,
     said::{Said, walk},
@@ -265,6 +266,8 @@ impl Manner {
             Meaning::NotServed => OperationKind::Unknown,
         };
         let mut operation = Operation::new(kind, self.id, method, &request.path, &endpoint.words);
+        operation.borrows =
+            kind == OperationKind::Trade && beside::borrows(&self.table.about, query, body);
         if let Some(shape) = &endpoint.shape {
             let said = Said {
                 shape,
@@ -272,6 +275,7 @@ impl Manner {
                 query,
                 body,
                 places,
+                ours: self.ours,
             };
             said.describe(&mut operation)?;
         }

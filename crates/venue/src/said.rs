@@ -3,8 +3,8 @@
 use touchkeep_core::Decimal;
 
 use crate::{
-    Json, Operation, Parameter, Side, Unreadable,
-    reading::{Given, exact_case},
+    Json, Operation, OperationKind, Parameter, Side, Unreadable, beside,
+    reading::{Given, Ours, exact_case},
     table::{Case, Shape, Table},
 };
 
@@ -15,6 +15,8 @@ pub(crate) struct Said<'a> {
     pub(crate) query: &'a [Parameter],
     pub(crate) body: &'a Given,
     pub(crate) places: &'a [(String, String)],
+    /// Parameters that are authentication, and ours.
+    pub(crate) ours: &'a [(&'static str, Ours)],
 }
 
 impl Said<'_> {
@@ -25,8 +27,8 @@ impl Said<'_> {
         operation.symbol = self.code(&shape.symbol)?;
         operation.asset = self.code(&shape.asset)?;
         operation.side = self.side()?;
-        operation.amount = self.number(&shape.amount, &shape.amount_when)?;
-        operation.quote_amount = self.number(&shape.quote_amount, &shape.quote_when)?;
+        operation.amount = self.size(&shape.amount, &shape.amount_when)?;
+        operation.quote_amount = self.size(&shape.quote_amount, &shape.quote_when)?;
         if let Some((side, amount)) = self.signed_amount()? {
             operation.side = Some(side);
             let counts = !shape.contracts && self.hold(&shape.amount_when)?;
@@ -39,6 +41,9 @@ impl Said<'_> {
         if operation.amount.is_some() && operation.quote_amount.is_some() {
             return Err(Unreadable::TwoAmounts);
         }
+        if operation.kind == OperationKind::Trade && !self.is_all_known(operation) {
+            (operation.amount, operation.quote_amount) = (None, None);
+        }
         operation.price = self.number(&shape.price, &shape.price_when)?;
         if self.price_is_moved() {
             operation.price = None;
@@ -48,7 +53,39 @@ impl Said<'_> {
         operation.destination_tag = self.text(&shape.destination_tag)?;
         operation.network = self.text(&shape.network)?;
         operation.client_id = self.own(&shape.client_id)?;
+        operation.read_from = self.read_from(operation)?;
         Ok(())
+    }
+
+    // Which parameters say what was read.
+    fn read_from(&self, operation: &Operation) -> Result<Vec<String>, Unreadable> {
+        let shape = self.shape;
+        let read = [
+            (&shape.symbol, operation.symbol.is_some()),
+            (&shape.asset, operation.asset.is_some()),
+            (&shape.amount, operation.amount.is_some()),
+            (&shape.signed_amount, operation.amount.is_some()),
+            (&shape.quote_amount, operation.quote_amount.is_some()),
+            (&shape.price, operation.price.is_some()),
+            (&shape.destination, operation.destination.is_some()),
+            (&shape.resolved, operation.resolved.is_some()),
+            (&shape.destination_tag, operation.destination_tag.is_some()),
+            (&shape.network, operation.network.is_some()),
+            (&shape.client_id, operation.client_id.is_some()),
+        ];
+        let names = read.into_iter().filter(|(_, is_read)| *is_read);
+        let mut from = Vec::new();
+        for name in names.filter_map(|(name, _)| name.as_deref()) {
+            let found = self.look(name)?.map(|(name, _)| name);
+            // Of several that say the same the first; the others are shown.
+            from.extend(found.map(|name| name.replace("[]", "[0]")));
+        }
+        Ok(from)
+    }
+
+    // Whether the amounts of an order are all that sizes it. What it borrows for it has not, so that counts for more.
+    fn is_all_known(&self, operation: &Operation) -> bool {
+        !operation.borrows && beside::is_known(self)
     }
 
     fn names_are_exact(&self) -> Result<(), Unreadable> {
@@ -179,6 +216,16 @@ impl Said<'_> {
         Ok(Some(number))
     }
 
+    // A part of what is there, `50%`, is no amount.
+    fn size(&self, name: &Option<String>, when: &[String]) -> Result<Option<Decimal>, Unreadable> {
+        let said = name.as_deref().map(|name| self.look(name)).transpose()?;
+        let said = said.flatten().map(|(_, value)| value);
+        if said.is_some_and(|value| value.ends_with('%')) {
+            return Ok(None);
+        }
+        self.number(name, when)
+    }
+
     fn signed_amount(&self) -> Result<Option<(Side, Decimal)>, Unreadable> {
         let Some(name) = &self.shape.signed_amount else {
             return Ok(None);
@@ -255,8 +302,7 @@ impl Said<'_> {
     }
 
     fn price_is_moved(&self) -> bool {
-        let moves = &self.shape.price_unless;
-        self.any_name(|name| moves.iter().any(|word| matches_anyhow(name, word)))
+        self.any_name(|name| self.shape.moves_price(name))
     }
 
     fn any_name(&self, fits: impl Fn(&str) -> bool) -> bool {
@@ -280,7 +326,7 @@ fn any_member(json: &Json, fits: &impl Fn(&str) -> bool) -> bool {
 }
 
 // In whatever upper and lower case.
-fn matches_anyhow(name: &str, word: &str) -> bool {
+pub(crate) fn matches_anyhow(name: &str, word: &str) -> bool {
     match word.strip_suffix('*') {
         Some(beginning) => name
             .get(..beginning.len())
@@ -312,7 +358,7 @@ fn members_are_exact(json: &Json, names: &[String]) -> Result<(), Unreadable> {
 }
 
 // Ends the name of a list, before a member of each in it.
-const EACH: &str = "[].";
+pub(crate) const EACH: &str = "[].";
 
 /// What stands at a path of members; `*` is any one of them. Of each in a list: where all say the same.
 pub(crate) fn walk<'a>(json: &'a Json, path: &str) -> Result<Option<&'a str>, Unreadable> {

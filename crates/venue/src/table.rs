@@ -11,7 +11,11 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{OperationKind, PublicKeyForm};
+use crate::{
+    OperationKind, PublicKeyForm,
+    beside::Known,
+    said::{EACH, matches_anyhow},
+};
 
 /// What is known of a venue.
 #[derive(Debug)]
@@ -61,6 +65,13 @@ pub(crate) struct About {
     /// Whether paths may end in `/`.
     #[serde(default)]
     pub(crate) trailing_slash: bool,
+    /// Parameters of orders that neither size nor multiply one nor add another to it; with any other the amount of an order
+    /// is not said. In lists of orders, the names in each.
+    #[serde(default)]
+    pub(crate) beside: Vec<Known>,
+    /// Parameters with which an order borrows what is missing.
+    #[serde(default)]
+    pub(crate) borrows: Vec<Known>,
 }
 
 /// The one spelling of the names of markets and assets, so that a rule about a name meets it however it is written.
@@ -138,6 +149,9 @@ pub(crate) struct Shape {
     /// The names of all parameters that it reads, each as its last part.
     #[serde(skip)]
     pub(crate) names: Vec<String>,
+    /// The same in full.
+    #[serde(skip)]
+    pub(crate) paths: Vec<String>,
 }
 
 /// In place of a shape: the endpoint's parameters are known, and none says any of it in one number or word.
@@ -349,11 +363,27 @@ impl Shape {
     }
 
     fn shared(mut self) -> Arc<Self> {
-        self.names = self.names();
+        self.paths = self.paths();
+        let last = |path: &String| path.rsplit('.').next().map(str::to_owned);
+        self.names = self.paths.iter().filter_map(last).collect();
         Arc::new(self)
     }
 
-    fn names(&self) -> Vec<String> {
+    /// Where its orders stand, where those are a list: `request[].`.
+    pub(crate) fn list(&self) -> Option<&str> {
+        let sizes = [&self.amount, &self.signed_amount, &self.quote_amount];
+        let size = sizes.into_iter().flatten().next()?;
+        let (before, _) = size.split_once(EACH)?;
+        size.get(..before.len() + EACH.len())
+    }
+
+    /// Whether a parameter of that name takes the bound of the price away.
+    pub(crate) fn moves_price(&self, name: &str) -> bool {
+        let mut moves = self.price_unless.iter();
+        moves.any(|word| matches_anyhow(name, word))
+    }
+
+    fn paths(&self) -> Vec<String> {
         let whens = [&self.amount_when, &self.quote_when, &self.price_when];
         let whens = whens.into_iter().flatten();
         let whens = whens.flat_map(|when| when.split('|'));
@@ -377,7 +407,6 @@ impl Shape {
         .flat_map(|name| name.split('|'))
         .filter(|name| !name.starts_with(['=', '{']))
         .chain(whens)
-        .filter_map(|name| name.rsplit('.').next())
         .map(str::to_owned)
         .collect()
     }

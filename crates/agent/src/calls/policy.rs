@@ -36,7 +36,7 @@ pub(crate) async fn set(agent: &Arc<Agent>, text: String) -> Result<Done, Failur
     let (_, open) = open_vault(agent)?;
     let (was, was_text, _) = policy_of(&open.read());
     drop(open);
-    let changes = was.differences(&policy).sentence();
+    let changes = was.differences(&policy).question().ok_or_else(too_much)?;
     let consent = consent::of_owner(agent, &format!("Replace the policy: {changes}")).await?;
     change(agent, move |agent| {
         let (current, open) = open_vault(agent)?;
@@ -198,6 +198,15 @@ fn overtaken() -> Failure {
         Code::Refused,
         "The policy was replaced by another one meanwhile; nothing was changed.",
         "Look at it, and try again: touchkeep policy show",
+    )
+}
+
+// What nobody reads to its end could hide what matters in the middle of it.
+fn too_much() -> Failure {
+    Failure::new(
+        Code::Refused,
+        "The policy changes too much for one question, so that nobody could say yes to all of it; nothing was changed.",
+        "Look at the whole (touchkeep policy check FILE), and change it in steps.",
     )
 }
 

@@ -64,20 +64,6 @@ pub(super) fn of(operation: &Operation) -> (Vec<(String, String)>, bool) {
     (facts, whole)
 }
 
-/// Names of parameters that become facts of their own.
-const DECODED: [&str; 10] = [
-    "coin",
-    "asset",
-    "address",
-    "addressTag",
-    "network",
-    "amount",
-    "symbol",
-    "quantity",
-    "price",
-    "quoteOrderQty",
-];
-
 fn all(operation: &Operation) -> Vec<(String, String)> {
     let text = |value: &Option<String>| value.as_deref().map(visible);
     let plain = |value: &Option<String>| value.as_deref().map(visible_ascii);
@@ -122,12 +108,11 @@ fn all(operation: &Operation) -> Vec<(String, String)> {
     let known = facts
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    // Everything else that is sent, under the venue's own names. Left out is only what a fact above says already: a name
-    // that is decoded, with exactly the value that was shown.
+    // Everything else that is sent, under the venue's own names. Left out is only what a fact above says already: the name
+    // that it was taken from, with exactly the value that was shown.
     let texts = [
         &operation.asset,
         &operation.destination,
-        &operation.resolved,
         &operation.destination_tag,
         &operation.network,
         &operation.symbol,
@@ -135,7 +120,7 @@ fn all(operation: &Operation) -> Vec<(String, String)> {
     ];
     let numbers = [&operation.amount, &operation.price, &operation.quote_amount];
     let is_said = |name: &str, value: &str| {
-        DECODED.contains(&name)
+        operation.read_from.iter().any(|from| from == name)
             && (texts.iter().any(|text| text.as_deref() == Some(value))
                 || numbers.iter().any(|number| {
                     number
@@ -157,7 +142,7 @@ fn all(operation: &Operation) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use touchkeep_venue::{OperationKind, Parameter};
+    use touchkeep_venue::{Decoded, OperationKind, Parameter, Request, venue};
 
     use super::*;
 
@@ -207,6 +192,35 @@ mod tests {
                 .unwrap()
                 .1
                 .contains("parameters that are not shown")
+        );
+    }
+
+    // The price of such an order bounds nothing, so that it is no fact; it has the value of one that is.
+    #[test]
+    fn a_name_that_no_fact_was_taken_from_is_shown_whatever_its_value() {
+        let request = Request {
+            method: "POST".into(),
+            path: "/api/v3/order".into(),
+            query: b"symbol=BTCUSDT&side=BUY&type=STOP_LOSS_LIMIT&quantity=1&price=1&stopPrice=1&amount=1"
+                .to_vec(),
+            content_type: None,
+            body: Vec::new(),
+        };
+        let Ok(Decoded::Private(private)) = venue("binance").unwrap().decode(&request) else {
+            panic!("an order is private");
+        };
+        let (facts, _) = of(private.operation());
+        let sent: Vec<&str> = facts
+            .iter()
+            .filter(|(name, _)| name == SENT)
+            .map(|(_, value)| value.as_str())
+            .collect();
+        for shown in ["price = 1", "stopPrice = 1", "amount = 1"] {
+            assert!(sent.contains(&shown), "{sent:?}");
+        }
+        assert!(
+            !sent.iter().any(|one| one.starts_with("symbol")),
+            "{sent:?}"
         );
     }
 

@@ -29,6 +29,9 @@ pub(super) fn of(
     let mut unusual = lookalikes(question);
     unusual.extend(question.named.as_ref().and_then(unseen));
     unusual.extend(share::unusual(question));
+    if operation.borrows {
+        unusual.push("borrows what is missing, as much as the venue lends".to_owned());
+    }
     unusual.extend(question.limits.iter().filter_map(limits::beyond));
     let own = rows_of(question, current, log);
     let all = match operation.destination {
@@ -86,7 +89,8 @@ fn unseen(named: &Named) -> Option<String> {
     }
 }
 
-/// What the venue kept under the name that an operation goes to when this key last sent there.
+/// What the venue kept under the name that an operation goes to when this key sent there; where that was not always the same,
+/// all of it, which is no address, so that nothing is the same as it.
 pub(super) fn kept_before(
     current: &Current,
     log: &Log,
@@ -96,14 +100,20 @@ pub(super) fn kept_before(
     let mut query = intents(LOOKS_BACK);
     query.item = Some(item);
     let rows = list(current, log, &query);
-    rows.iter().find_map(|row| {
-        let event = row.event.as_ref()?;
-        let then = event.operation.as_ref()?;
-        let same = (&then.venue, &then.asset, &then.destination)
-            == (&operation.venue, &operation.asset, &operation.destination);
-        let mut details = event.details.iter().filter(|_| same);
-        details.find_map(|(name, value)| (name == SAVED_ADDRESS).then(|| value.clone()))
-    })
+    // Of whatever asset: venues have several names for one.
+    let goes_there = |then: &Operation| {
+        (&then.venue, &then.destination) == (&operation.venue, &operation.destination)
+    };
+    let events = rows.iter().filter_map(|row| row.event.as_ref());
+    let events = events.filter(|event| event.operation.as_ref().is_some_and(goes_there));
+    let details = events.flat_map(|event| &event.details);
+    let mut kept: Vec<&str> = Vec::new();
+    for (_, address) in details.filter(|(name, _)| name == SAVED_ADDRESS) {
+        if !kept.contains(&address.as_str()) {
+            kept.push(address);
+        }
+    }
+    (!kept.is_empty()).then(|| kept.join(" or "))
 }
 
 // Where money was not sent before, as far as the log is looked through; and where it only seems to have been.
