@@ -872,6 +872,86 @@ fn in_columns(home: &Home, columns: u32, line: &str) -> String {
 }
 
 #[test]
+fn an_agent_that_a_command_started_holds_nothing_of_what_the_command_had_open() {
+    let mut home = Home::with(&[]);
+    home.kill_agent();
+    let lock = home.path("lock").display().to_string();
+    let mut first = Command::new("bash");
+    // With a pipe of ours besides, which ends when nobody has it any more.
+    first
+        .args([
+            "-c",
+            "exec flock -n \"$0\" \"$1\" status 7>&1 >/dev/null",
+            &lock,
+        ])
+        .arg(binary("touchkeep"))
+        .envs(home.environment())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut first = first.spawn().unwrap();
+    let mut pipe = first.stdout.take().unwrap();
+    assert!(first.wait().unwrap().success());
+    let pid = home.json(&["status"])["pid"].clone();
+    let again = Command::new("flock")
+        .args(["-n", &lock, "true"])
+        .status()
+        .unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let _reading = std::thread::spawn(move || {
+        let mut rest = Vec::new();
+        let _gone = std::io::Read::read_to_end(&mut pipe, &mut rest);
+        let _ended = tell.send(());
+    });
+    let ended = told.recv_timeout(std::time::Duration::from_secs(5));
+    let still = home.json(&["status"])["pid"].clone();
+    let _stopped = home.cli(&["agent", "stop"]);
+    assert_eq!(pid, still, "one agent all the time");
+    assert!(again.success(), "the lock is held");
+    assert!(ended.is_ok(), "the pipe is open");
+}
+
+#[test]
+fn a_secret_of_several_lines_is_not_cut_to_its_first_and_no_shell_gets_the_rest() {
+    let desk = Desk::set();
+    let add = format!(
+        "{} add pasted --kind api-key",
+        binary("touchkeep").display()
+    );
+    let line = format!("{add}; echo status $?; IFS= read -r -t 2 rest; echo \"next: <$rest>\"");
+    let mut terminal = Command::new("script");
+    terminal
+        .args(["-qfec", &line, "/dev/null"])
+        .envs(desk.home.environment())
+        .env("SHELL", "/bin/bash")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut terminal = terminal.spawn().unwrap();
+    let mut keys = terminal.stdin.take().unwrap();
+    let mut screen = terminal.stdout.take().unwrap();
+    let (mut shown, mut byte) = (String::new(), [0; 1]);
+    let mut pasted = false;
+    while std::io::Read::read(&mut screen, &mut byte).is_ok_and(|count| count == 1) {
+        shown.push(byte[0].into());
+        if !pasted && shown.ends_with("of pasted: ") {
+            // The question is shown before what was typed earlier is thrown away.
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            std::io::Write::write_all(&mut keys, b"first-line\rsecond-line\rthird-line\r").unwrap();
+            pasted = true;
+        }
+    }
+    let _ended = terminal.wait().unwrap();
+    assert!(
+        shown.contains("--secret-fd") && shown.contains("status 2"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("next: <>") && !shown.contains("-line"),
+        "the rest went on: {shown}"
+    );
+    assert_eq!(desk.run(&["list"]), json!([]));
+}
+
+#[test]
 fn what_is_copied_from_a_terminal_has_its_own_lines_and_the_rest_is_broken_well() {
     let desk = Desk::set();
     let policy = desk.run(&["policy", "show"]);

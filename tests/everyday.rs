@@ -22,7 +22,7 @@ const REFERENCE: &str = "tk://prod/trade/secret";
 
 struct Desk {
     home: Home,
-    _person: Person,
+    person: Option<Person>,
     vault: PathBuf,
 }
 
@@ -41,7 +41,7 @@ impl Desk {
         ]);
         let desk = Self {
             home,
-            _person: person,
+            person: Some(person),
             vault,
         };
         desk.add("trade", "trade");
@@ -149,6 +149,133 @@ fn a_build_server_has_no_terminal_and_its_log_no_value() {
         "{}",
         err(&log)
     );
+}
+
+// The block of the page that begins with `#!` and has this in it, for a folder in place of /usr/local/bin.
+fn printed(with: &str, folder: &Path) -> String {
+    let page = include_str!("../docs/everyday.md");
+    let mut blocks = page.split("```\n");
+    let block = blocks.find(|block| block.starts_with("#!") && block.contains(with));
+    block
+        .unwrap()
+        .replace("/usr/local/bin", folder.to_str().unwrap())
+}
+
+fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+// What a shell runs where there is nobody to be asked, and no variable but these.
+fn unattended(desk: &Desk, line: &str) -> Output {
+    let here = binary("touchkeep");
+    let path = format!("{}:/usr/bin:/bin", here.parent().unwrap().display());
+    let mut environment = desk.home.environment();
+    let home = environment.find(|(name, _)| *name == "TOUCHKEEP_HOME");
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", "/nonexistent")
+        .env("TOUCHKEEP_HOME", home.unwrap().1)
+        .args(["-c", line])
+        .stdin(Stdio::null());
+    shell.output().unwrap()
+}
+
+#[test]
+fn a_build_server_and_cron_do_what_the_page_says_with_nobody_there() {
+    let mut desk = Desk::set_up();
+    let folder = desk.folder("bin");
+    let deploy = script(&folder, "deploy", &printed("make deploy", &folder));
+    let nightly = script(&folder, "nightly", &printed("/job", &folder));
+    let _job = script(&folder, "job", "#!/bin/sh\necho job has ${#S}\nexit 4\n");
+    let stranger = script(&folder, "stranger", &printed("make deploy", &folder));
+    let project = desk.folder("project");
+    fs::write(project.join("ci.env"), format!("API_SECRET={REFERENCE}\n")).unwrap();
+    fs::write(
+        project.join("Makefile"),
+        "deploy:\n\t@echo deploy with $$API_SECRET; test \"$${#API_SECRET}\" = 25\n",
+    )
+    .unwrap();
+    for program in [&deploy, &nightly] {
+        let _given = desk.home.json(&[
+            "grant",
+            "add",
+            program.to_str().unwrap(),
+            "trade",
+            "--for",
+            "30d",
+        ]);
+    }
+    // From here on there is nobody.
+    desk.person = None;
+
+    let step = format!("cd {} && {}", project.display(), deploy.display());
+    let log = unattended(&desk, &step);
+    assert!(log.status.success(), "{}{}", out(&log), err(&log));
+    assert!(
+        out(&log).contains(&format!("deploy with {HIDDEN}")) && !out(&log).contains(SECRET),
+        "{}",
+        out(&log)
+    );
+    let row = unattended(&desk, &nightly.display().to_string());
+    assert_eq!(
+        (row.status.code(), out(&row)),
+        (Some(4), format!("job has {}\n", SECRET.len())),
+        "{}",
+        err(&row)
+    );
+
+    // The grants are those scripts': nothing else that the shell runs has the value, and none of them once it says something else.
+    let others = [
+        format!("S={REFERENCE} touchkeep run --no-interaction -- true; exit $?"),
+        format!(
+            "cd {} && {}; exit $?",
+            project.display(),
+            stranger.display()
+        ),
+    ];
+    for line in &others {
+        let refused = unattended(&desk, line);
+        assert!(!refused.status.success(), "{line}");
+        assert!(
+            err(&refused).contains("a person's word"),
+            "{}",
+            err(&refused)
+        );
+    }
+    let changed = fs::read_to_string(&nightly)
+        .unwrap()
+        .replace("/job", "/stranger");
+    fs::write(&nightly, changed).unwrap();
+    assert!(
+        !unattended(&desk, &nightly.display().to_string())
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn a_grant_for_a_shell_is_said_to_cover_every_script() {
+    let desk = Desk::set_up();
+    let folder = desk.folder("bin");
+    let own = script(&folder, "own", "#!/bin/sh\n");
+    for (program, warns) in [
+        ("/bin/sh", true),
+        ("/usr/bin/env", true),
+        (own.to_str().unwrap(), false),
+    ] {
+        let given = desk.home.cli(&["grant", "add", program, "trade"]);
+        assert!(given.status.success(), "{}", err(&given));
+        assert_eq!(
+            err(&given).contains("covers every script"),
+            warns,
+            "{program}"
+        );
+    }
 }
 
 #[test]

@@ -459,6 +459,122 @@ fn an_export_with_a_passphrase_comes_back_as_it_was() {
     assert_eq!(plain(before), plain(after));
 }
 
+#[test]
+fn a_note_tags_and_a_rotation_come_back_before_their_export_is_deleted() {
+    let (home, _person) = desk();
+    for item in ["only a note", "tagged"] {
+        let _added = home.json_with(&["add", item, "--kind", "note", "--secret-fd", "0"], "text");
+    }
+    let _taken = home.json(&["edit", "only a note", "--unset", "secret"]);
+    let _noted = home.json(&[
+        "edit",
+        "only a note",
+        "--note",
+        "the safe is behind the map",
+    ]);
+    let _tagged = home.json(&[
+        "edit",
+        "tagged",
+        "--tag",
+        "first",
+        "--rotate-after-days",
+        "90",
+    ]);
+    let before = contents(&home, "before.age");
+    let out = plain_export(&home, &before);
+
+    let (other, _second) = desk();
+    let _fewer = other.json_with(
+        &["add", "tagged", "--kind", "note", "--secret-fd", "0"],
+        "text",
+    );
+    let kept = other.cli(&["import", &out, "--yes", "--delete-source"]);
+    assert!(
+        !kept.status.success() && Path::new(&out).exists(),
+        "tags and a rotation are missing there"
+    );
+    let gone = import(
+        &other,
+        &out,
+        &["--delete-source", "--on-duplicate", "update"],
+    );
+    assert_eq!(
+        (actions(&gone), &gone["deleted"]),
+        (
+            vec![("only a note", "add"), ("tagged", "update")],
+            &json!(true)
+        )
+    );
+    let after = contents(&other, "after.age");
+    let said = |document: &Value| {
+        let items = document["items"].as_array().unwrap().iter();
+        let parts = ["name", "note", "tags", "rotate-after-days"];
+        let mut items: Vec<_> = items
+            .map(|item| parts.map(|part| item[part].clone()))
+            .collect();
+        items.sort_by_key(|item| item[0].to_string());
+        items
+    };
+    assert_eq!(said(&before), said(&after));
+    assert_eq!(after["items"].as_array().unwrap().len(), 2);
+}
+
+/// What was exported, as a file that is not encrypted.
+fn plain_export(home: &Home, document: &Value) -> String {
+    source(home, "items.json", &document.to_string())
+}
+
+#[test]
+fn two_rows_that_fit_one_item_both_come_into_it_or_neither_does() {
+    let (home, _person) = desk();
+    let first = source(
+        &home,
+        "first.json",
+        r#"{"binance": {"apiKey": "k1", "secret": "s"}}"#,
+    );
+    let _in = import(&home, &first, &[]);
+
+    let rows = |uid: &str, wallet: &str| {
+        format!(
+            r#"{{"binance": {{"apiKey": "k1", "uid": "{uid}"}}, "binanceusdm": {{"apiKey": "k1", "walletAddress": "w1", "password": "{wallet}"}}}}"#
+        )
+    };
+    let both = source(&home, "both.json", &rows("u1", "p1"));
+    let done = import(
+        &home,
+        &both,
+        &["--on-duplicate", "update", "--delete-source"],
+    );
+    assert_eq!(
+        (actions(&done), &done["deleted"]),
+        (
+            vec![("binance", "update"), ("binance", "update")],
+            &json!(true)
+        )
+    );
+    let after = contents(&home, "after.age");
+    for (field, wanted) in [
+        ("uid", "u1"),
+        ("wallet-address", "w1"),
+        ("passphrase", "p1"),
+        ("secret", "s"),
+        ("api-key", "k1"),
+    ] {
+        assert_eq!(value(&after, "binance", field), wanted);
+    }
+
+    // One row says what the vault has, the next one otherwise: whichever went in, the other would be lost.
+    let against = r#"{"binance": {"apiKey": "k1", "uid": "u1"}, "binanceusdm": {"apiKey": "k1", "uid": "u2"}}"#;
+    let against = source(&home, "against.json", against);
+    let args = ["import", &against, "--yes", "--on-duplicate", "update"];
+    let kept = home.cli(&[&args[..], &["--delete-source"]].concat());
+    assert!(!kept.status.success() && Path::new(&against).exists());
+    let said = String::from_utf8_lossy(&kept.stderr).into_owned();
+    assert!(said.contains("says otherwise of uid"), "{said}");
+    let seen = home.json(&[&["import", &against, "--dry-run"][..], &args[3..]].concat());
+    assert_eq!(seen["items"][1]["action"], "refuse");
+}
+
 /// A verb at a terminal of its own, to whose question a word is typed after something else has happened.
 fn confirmed(
     home: &Home,

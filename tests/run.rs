@@ -378,6 +378,54 @@ fn a_value_comes_over_the_socket_and_goes_nowhere_but_into_the_environment() {
 }
 
 #[test]
+fn eighty_long_values_are_one_answer_and_what_is_too_long_is_said() {
+    let desk = Desk::set_up();
+    let long = "v".repeat(60_000);
+    let keys: serde_json::Map<String, serde_json::Value> = (0..80)
+        .map(|n| {
+            let key =
+                serde_json::json!({ "apiKey": format!("k{n}"), "secret": format!("{n}-{long}") });
+            (format!("x{n}"), key)
+        })
+        .collect();
+    let file = desk.home.path("keys.json");
+    fs::write(&file, serde_json::to_string(&keys).unwrap()).unwrap();
+    let file = file.to_str().unwrap();
+    let _in = desk.home.json(&[
+        "import",
+        file,
+        "--yes",
+        "--format",
+        "ccxt",
+        "--map",
+        "*.kind=api-key",
+    ]);
+    let template: String = (0..80)
+        .map(|n| format!("tk://prod/x{n}/secret\n"))
+        .collect();
+    let path = desk.home.path("t");
+    fs::write(&path, template).unwrap();
+    let done = desk.cli(&["inject", "-i", path.to_str().unwrap()]);
+    assert!(done.status.success(), "{}", err(&done));
+    let lines: Vec<&str> = out(&done).lines().collect();
+    assert_eq!(
+        (lines.len(), lines[79]),
+        (80, format!("79-{long}").as_str())
+    );
+
+    // More than one call holds: said at once, and not waited for.
+    fs::write(
+        &path,
+        format!("tk://prod/{}/secret ", "y".repeat(60_000)).repeat(80),
+    )
+    .unwrap();
+    let begun = std::time::Instant::now();
+    let done = desk.cli(&["inject", "-i", path.to_str().unwrap()]);
+    assert_eq!(done.status.code(), Some(2), "{}", err(&done).len());
+    assert!(begun.elapsed() < touchkeep_tests::PATIENCE);
+}
+
+#[test]
 fn a_template_is_filled_into_a_private_file() {
     let desk = Desk::set_up();
     let (template, filled) = (desk.home.path("t"), desk.home.path("f"));

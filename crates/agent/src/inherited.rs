@@ -66,6 +66,15 @@ impl Inherited {
     }
 }
 
+/// Closes all that the command which started us had open: its locks and pipes end with it, and not with us. Call it before
+/// anything is opened, and not where systemd hands over sockets.
+#[expect(unsafe_code, reason = "close_range(2) has no safe form")]
+pub(crate) fn let_go() {
+    // SAFETY: nothing in this process owns a descriptor from `FIRST` on yet. Kernels before 5.9 do not know the call, and then all
+    // stays open.
+    let _unknown = unsafe { libc::syscall(libc::SYS_close_range, FIRST, u32::MAX, 0) };
+}
+
 #[expect(unsafe_code, reason = "a descriptor that is only known by its number")]
 fn adopt(descriptor: RawFd) -> io::Result<UnixListener> {
     // SAFETY: the environment says that this descriptor was opened for us, and nothing else in this process has it: this is

@@ -139,6 +139,9 @@ pub enum AgentError {
 /// # Errors
 /// Why it could not start.
 pub fn run(options: &Options) -> Result<(), AgentError> {
+    if options.background {
+        inherited::let_go();
+    }
     // First of all: the descriptors that were handed over are known by their numbers.
     let inherited =
         Inherited::take(&|name| std::env::var_os(name)).map_err(AgentError::Inherited)?;

@@ -32,6 +32,8 @@ pub(crate) enum Line {
     Cancelled,
     /// Because it is not wanted any more, or too late.
     Ended,
+    /// With Enter, and more lines came at once: what was pasted is not one line.
+    Several,
 }
 
 /// Whether what is typed can be seen.
@@ -39,10 +41,20 @@ pub(crate) enum Line {
 pub(crate) enum Echo {
     Shown,
     Dots,
+    /// As dots, of something that is kept: half of what was pasted is not taken for all of it.
+    DotsWhole,
 }
 
 /// The longest line.
 const MAX_BYTES: usize = 64 * 1024;
+
+/// What comes within this after Enter was pasted, and not typed.
+const PASTED: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 50_000_000,
+};
+/// How much of that is taken away until it is silent.
+const MAX_PASTED: usize = 1 << 20;
 
 /// Columns behind a question: a PIN has up to 8 characters.
 const ROOM_FOR_ANSWER: usize = 10;
@@ -93,7 +105,7 @@ impl Terminal {
         // What was typed before the question was shown is no answer to it.
         tcflush(&self.file, QueueSelector::IFlush)?;
         let mut line = Zeroizing::new(Vec::with_capacity(256));
-        let ended = loop {
+        let mut ended = loop {
             if stop.load(Ordering::Relaxed) || until.is_some_and(|end| Instant::now() >= end) {
                 break Line::Ended;
             }
@@ -133,8 +145,8 @@ impl Terminal {
                     line.push(b);
                     let starts_char = b & 0xc0 != 0x80;
                     match echo {
-                        Echo::Dots if starts_char => self.write("•"),
-                        Echo::Dots => {}
+                        Echo::Dots | Echo::DotsWhole if starts_char => self.write("•"),
+                        Echo::Dots | Echo::DotsWhole => {}
                         Echo::Shown => {
                             let _gone = (&self.file).write_all(&byte);
                         }
@@ -143,8 +155,34 @@ impl Terminal {
                 _ => {}
             }
         };
+        if echo == Echo::DotsWhole && matches!(ended, Line::Typed(_)) && self.goes_on()? {
+            ended = Line::Several;
+        }
         self.write("\r\n");
         Ok(ended)
+    }
+
+    // Whether more than ends of lines comes at once. It is read here, so that no shell gets it.
+    fn goes_on(&self) -> io::Result<bool> {
+        let mut more = Zeroizing::new([0u8; 256]);
+        let (mut goes_on, mut taken) = (false, 0);
+        while taken < MAX_PASTED {
+            let mut wanted = [PollFd::new(&self.file, PollFlags::IN)];
+            match poll(&mut wanted, Some(&PASTED)) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let count = (&self.file).read(&mut *more)?;
+            if count == 0 {
+                break;
+            }
+            taken += count;
+            let read = more.get(..count).unwrap_or_default();
+            goes_on |= read.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
+        }
+        Ok(goes_on)
     }
 
     /// Waits until the terminal's person does nothing for a moment, so that a key pressed for something else is not an answer.
@@ -190,7 +228,7 @@ fn pop_char(line: &mut Vec<u8>) -> bool {
     had
 }
 
-/// Raw mode for input; the old mode comes back on drop.
+/// Raw mode for input; the old mode comes back on drop, and what was not read does not go to whoever reads next.
 struct Raw<'a> {
     file: &'a File,
     before: Termios,
@@ -210,6 +248,8 @@ impl<'a> Raw<'a> {
 
 impl Drop for Raw<'_> {
     fn drop(&mut self) {
+        // Not by TCSAFLUSH: that waits until a terminal that somebody has stopped shows everything.
+        let _gone = tcflush(self.file, QueueSelector::IFlush);
         let _gone = tcsetattr(self.file.as_fd(), OptionalActions::Now, &self.before);
     }
 }

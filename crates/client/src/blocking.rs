@@ -13,14 +13,15 @@ use rustix::{
     net::sockopt::socket_peercred,
 };
 use touchkeep_wire::{
-    Call, Frame, Hello, MAX_FRAME_BYTES, Message, PROTOCOL, Response, Welcome, frame::HEADER_BYTES,
-    wiped,
+    Call, Frame, Hello, MAX_ANSWER_BYTES, MAX_FRAME_BYTES, Message, PROTOCOL, Response, Welcome,
+    frame::HEADER_BYTES, wiped,
 };
 use zeroize::Zeroizing;
 
 use crate::{
     connection::{
         CallError, ConnectError, check_folder, check_owner, frame_of, other_protocol, parse,
+        too_long,
     },
     vault,
 };
@@ -68,7 +69,8 @@ pub fn ask<C: Call>(
     ));
     for frame in [hello, call] {
         frames.extend_from_slice(
-            &Frame::header(&frame, MAX_FRAME_BYTES).map_err(|_| CallError::Unreadable)?,
+            &Frame::header(&frame, MAX_FRAME_BYTES)
+                .map_err(|_| too_long(frame.len(), MAX_FRAME_BYTES))?,
         );
         frames.extend_from_slice(&frame);
     }
@@ -117,7 +119,7 @@ fn receive(stream: &mut UnixStream) -> io::Result<Response> {
     let invalid = |error: &dyn std::error::Error| {
         io::Error::new(io::ErrorKind::InvalidData, error.to_string())
     };
-    let len = Frame::body_len(header, MAX_FRAME_BYTES).map_err(|error| invalid(&error))?;
+    let len = Frame::body_len(header, MAX_ANSWER_BYTES).map_err(|error| invalid(&error))?;
     let mut body = Zeroizing::new(Vec::new());
     while body.len() < len {
         let missing = (len - body.len()).min(AT_FIRST);

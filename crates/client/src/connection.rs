@@ -23,8 +23,8 @@ use tokio::{
 };
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    Call, Failure, Hello, MAX_FRAME_BYTES, Message, Notification, PROTOCOL, Response, StopAgent,
-    Welcome, rpc::Version2, wiped,
+    Call, Failure, Hello, MAX_ANSWER_BYTES, MAX_FRAME_BYTES, Message, Notification, PROTOCOL,
+    Response, StopAgent, Welcome, rpc::Version2, wiped,
 };
 use zeroize::{Zeroize, Zeroizing};
 
@@ -142,6 +142,7 @@ pub struct Connection {
     waiting: Waiting,
     next_id: AtomicU64,
     welcome: Welcome,
+    longest_frame: usize,
     tasks: [AbortHandle; 2],
 }
 
@@ -176,8 +177,7 @@ impl Connection {
         let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
         let tasks = [
             tokio::spawn(write_all(writer, to_write, longest_frame)).abort_handle(),
-            tokio::spawn(read_all(reader, Arc::clone(&waiting), news, longest_frame))
-                .abort_handle(),
+            tokio::spawn(read_all(reader, Arc::clone(&waiting), news)).abort_handle(),
         ];
         let mut connection = Self {
             outbox,
@@ -188,6 +188,7 @@ impl Connection {
                 version: String::new(),
                 pid: 0,
             },
+            longest_frame,
             tasks,
         };
         connection.welcome = connection.greet(name, unattended).await?;
@@ -208,6 +209,9 @@ impl Connection {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let frame = frame_of(id, &call).map_err(|_| CallError::Unreadable)?;
         drop(call);
+        if frame.len() > self.longest_frame {
+            return Err(too_long(frame.len(), self.longest_frame));
+        }
         let (answer, answered) = oneshot::channel();
         match lock(&self.waiting).as_mut() {
             Some(waiting) => waiting.insert(id, answer),
@@ -364,6 +368,15 @@ pub(crate) fn frame_of<C: Call>(
     })
 }
 
+/// What is more than one frame holds is not sent, and nobody waits for its answer.
+pub(crate) fn too_long(bytes: usize, longest: usize) -> CallError {
+    CallError::Failed(Failure::new(
+        Code::Invalid,
+        format!("The call has {bytes} bytes, and no more than {longest} are sent at once."),
+        "Ask for less at a time.",
+    ))
+}
+
 fn wipe(json: Box<RawValue>) {
     Box::<str>::from(json).into_string().zeroize();
 }
@@ -385,13 +398,8 @@ async fn write_all(
     }
 }
 
-async fn read_all(
-    mut from: OwnedReadHalf,
-    waiting: Waiting,
-    news: mpsc::Sender<Notification>,
-    longest: usize,
-) {
-    while let Ok(Some(frame)) = frames::read_up_to(&mut from, longest).await {
+async fn read_all(mut from: OwnedReadHalf, waiting: Waiting, news: mpsc::Sender<Notification>) {
+    while let Ok(Some(frame)) = frames::read_up_to(&mut from, MAX_ANSWER_BYTES).await {
         match Message::parse(&frame) {
             Ok(Message::Response(response)) => {
                 let asked = lock(&waiting)

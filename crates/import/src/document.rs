@@ -205,6 +205,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Import, ImportError> {
         let mut built = Built {
             proposal: one.item,
             remarks: Vec::new(),
+            is_kept_bare: true,
         };
         for (name, why) in one.absent {
             built.remark(
@@ -256,6 +257,17 @@ mod tests {
         let import = read(text.as_bytes()).unwrap();
         assert_eq!(import.items, [one.item]);
         assert!(import.rows[0].remarks[0].loses);
+        let mut bare = Proposal::new("only a note", Kind::Note);
+        "what it says".clone_into(&mut bare.note);
+        let bare = [bare, Proposal::new("only a name", Kind::Note)];
+        let bare = bare.map(|item| Exported {
+            id: "i".to_owned(),
+            environment: "prod".to_owned(),
+            item,
+            absent: Vec::new(),
+        });
+        let import = read(write(&bare, 3).as_bytes()).unwrap();
+        assert_eq!(import.items, bare.map(|one| one.item));
         let newer = text.replace("\"version\": 1", "\"version\": 2");
         assert!(exported(newer.as_bytes()).is_err());
     }

@@ -28,6 +28,8 @@ pub(crate) fn item(entry: Entry) -> Built {
     let mut built = Built::new(&entry.title, kind);
     built.proposal.created = entry.created;
     built.proposal.tags = tags(&entry);
+    // A tag is somebody's word; the group alone is where it lay.
+    built.is_kept_bare = !entry.tags.is_empty();
     if kind == Kind::ExchangeKey {
         built.proposal.venue = venue_in(&entry.title, &entry.url).map(str::to_owned);
     }

@@ -261,6 +261,8 @@ impl Import {
 pub(crate) struct Built {
     pub(crate) proposal: Proposal,
     pub(crate) remarks: Vec<Remark>,
+    /// Whether it is an item without a field and a note, too: for its tags, or because it is one of ours.
+    pub(crate) is_kept_bare: bool,
 }
 
 impl Built {
@@ -270,6 +272,7 @@ impl Built {
         Self {
             proposal: Proposal::new(name, kind),
             remarks: Vec::new(),
+            is_kept_bare: false,
         }
     }
 
@@ -362,7 +365,14 @@ impl Built {
                 MAX_VALUE_BYTES >> 10
             ));
         }
-        fields.is_empty().then(|| Reason {
+        if self.proposal.note.len() > MAX_VALUE_BYTES {
+            return refuse(format!(
+                "Its note is longer than {} KiB.",
+                MAX_VALUE_BYTES >> 10
+            ));
+        }
+        let is_empty = fields.is_empty() && self.proposal.note.is_empty();
+        (is_empty && !self.is_kept_bare).then(|| Reason {
             words: "There is nothing in it.".to_owned(),
             loses: false,
         })

@@ -1,4 +1,7 @@
-//! 1Password's 1PUX: a zip with `export.data`, accounts of vaults of items. Attached files are named in the report.
+//! 1Password's 1PUX: a zip with `export.data`, accounts of vaults of items. Attached files (`files/ID__NAME`) are named in the
+//! report.
+
+use std::collections::BTreeSet;
 
 use crate::{
     error::ImportError,
@@ -7,7 +10,7 @@ use crate::{
     model::{Format, Import, MAX_ROWS, MAX_TEXT_BYTES, Text, text},
     names::{Meaning, meaning},
     source,
-    zip::{self, ZipError},
+    zip::{self, Member, ZipError},
 };
 
 /// Reads an archive.
@@ -22,6 +25,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Import, ImportError> {
     let root = json::parse(source, Format::OnePux)?;
     let accounts = root.get("accounts").map(Node::values).unwrap_or_default();
     let mut import = Import::new(Format::OnePux);
+    let mut files = BTreeSet::new();
     for vault in accounts
         .iter()
         .filter_map(|account| account.get("vaults"))
@@ -38,10 +42,30 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Import, ImportError> {
                     limit: MAX_ROWS,
                 });
             }
-            one(&mut import, name, node, source);
+            one(&mut import, &mut files, name, node, source);
         }
     }
+    unnamed_files(&mut import, &files, &members);
     Ok(import)
+}
+
+// Whatever lies in the archive and was named by no item is named here.
+fn unnamed_files(import: &mut Import, named: &BTreeSet<String>, members: &[Member<'_>]) {
+    for member in members {
+        let name = String::from_utf8_lossy(member.name);
+        let Some(file) = name.strip_prefix("files/").filter(|file| !file.is_empty()) else {
+            continue;
+        };
+        let id = file.split_once("__").map_or(file, |(id, _)| id);
+        if !named.contains(id) {
+            import.left(
+                name.to_string(),
+                file,
+                "An attached file is not imported.",
+                true,
+            );
+        }
+    }
 }
 
 fn damaged(error: ZipError) -> ImportError {
@@ -61,7 +85,7 @@ fn damaged(error: ZipError) -> ImportError {
     }
 }
 
-fn one(import: &mut Import, vault: &str, node: &Node, source: &str) {
+fn one(import: &mut Import, files: &mut BTreeSet<String>, vault: &str, node: &Node, source: &str) {
     // Older archives wrap an item once more.
     let node = node.get("item").unwrap_or(node);
     let empty = Node {
@@ -99,7 +123,9 @@ fn one(import: &mut Import, vault: &str, node: &Node, source: &str) {
         credential(&mut entry);
     }
     let mut built = item(entry);
-    if let Some(file) = details.get("documentAttributes") {
+    let attached = details.get("documentAttributes").into_iter();
+    for file in attached.chain(section_values(details).filter_map(|(_, value)| file_of(value))) {
+        files.insert(file.text("documentId").to_owned());
         built.remark(
             format!("The file {:?} is not imported.", file.text("fileName")),
             true,
@@ -132,18 +158,25 @@ fn login_fields(entry: &mut Entry, details: &Node, source: &str) {
     }
 }
 
-fn sections(entry: &mut Entry, details: &Node, source: &str) {
-    let sections = details
-        .get("sections")
-        .map(Node::values)
-        .unwrap_or_default();
-    for field in sections
+// The fields of all sections, and what each has as its value.
+fn section_values(details: &Node) -> impl Iterator<Item = (&Node, &Node)> {
+    let sections = details.get("sections").map(Node::values);
+    let fields = sections
+        .unwrap_or_default()
         .iter()
         .filter_map(|section| section.get("fields"))
-        .flat_map(Node::values)
-    {
-        let Some((kind, value)) = field.get("value").and_then(|value| value.members().first())
-        else {
+        .flat_map(Node::values);
+    fields.filter_map(|field| Some((field, field.get("value")?)))
+}
+
+// A field that is an attached file: the file itself is a member of the archive.
+fn file_of(value: &Node) -> Option<&Node> {
+    value.get("file")
+}
+
+fn sections(entry: &mut Entry, details: &Node, source: &str) {
+    for (field, value) in section_values(details).filter(|(_, value)| file_of(value).is_none()) {
+        let Some((kind, value)) = value.members().first() else {
             continue;
         };
         let label = if field.text("title").is_empty() {

@@ -188,12 +188,23 @@ fn a_1pux_archive_becomes_items_and_its_files_are_named() {
         ]
     );
     assert_eq!(import.items[1].tags, ["Private", "archived"]);
-    assert_eq!(import.rows.len(), 5);
-    assert!(
-        import.rows[4]
-            .remarks
-            .iter()
-            .any(|remark| remark.loses && remark.words.contains("plan.pdf"))
+    let losing = |row: usize, file: &str| {
+        let mut remarks = import.rows[row].remarks.iter();
+        assert!(
+            remarks.any(|remark| remark.loses && remark.words.contains(file)),
+            "{file}"
+        );
+    };
+    losing(0, "contract.pem");
+    losing(4, "plan.pdf");
+    assert_eq!(
+        import.rows[5].outcome.as_ref().map_err(|why| why.loses),
+        Err(true),
+        "a file that no item names"
+    );
+    assert_eq!(
+        (import.rows.len(), import.rows[5].label.as_str()),
+        (6, "d3__nobody's.txt")
     );
 }
 

@@ -79,7 +79,8 @@ def one_pux(path):
                              {"value": "canary-password", "id": "", "name": "password", "fieldType": "P", "designation": "password"}],
              "notesPlain": "canary-note", "sections": [{"title": "", "name": "", "fields": [
                  field("one-time password", "totp", "AAAA"), field("pin", "concealed", "canary-pin"), field("since", "date", 1600000000),
-                 field("home", "address", {"street": "canary-street", "city": "x"})]}],
+                 field("home", "address", {"street": "canary-street", "city": "x"}),
+                 field("contract", "file", {"fileName": "contract.pem", "documentId": "d2", "decryptedSize": 3})]}],
              "passwordHistory": [{"value": "canary-older", "time": 1}]}
     credential = {"loginFields": [], "notesPlain": "", "sections": [{"title": "", "name": "", "fields": [
         {"title": "username", "id": "username", "value": {"string": "canary-key"}}, {"title": "credential", "id": "credential", "value": {"concealed": "canary-secret"}}]}]}
@@ -93,6 +94,8 @@ def one_pux(path):
         archive.writestr("export.attributes", json.dumps({"version": 3}))
         archive.writestr("export.data", json.dumps(data))
         archive.writestr("files/d1__plan.pdf", b"pdf")
+        archive.writestr("files/d2__contract.pem", b"pem")
+        archive.writestr("files/d3__nobody's.txt", b"txt")
 
 
 def bombs(folder):

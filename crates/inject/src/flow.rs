@@ -12,17 +12,12 @@ use rustix::{
     io::Errno,
 };
 
-use crate::mask::{Mask, Patterns, Pause};
+use crate::mask::{Mask, Patterns};
 
 /// After this long without output, what is held and is little goes out: it is a prompt, or the end of a message.
-const SHORT: Timespec = Timespec {
+const SILENCE: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
-};
-/// After this long, everything does.
-const LONG: Timespec = Timespec {
-    tv_sec: 5,
-    tv_nsec: 0,
 };
 const AT_ONCE: Timespec = Timespec {
     tv_sec: 0,
@@ -42,12 +37,13 @@ pub(crate) fn copy(
 ) -> io::Result<()> {
     let mut mask = Mask::new(patterns);
     let (mut chunk, mut out) = (vec![0; CHUNK_BYTES], Vec::with_capacity(CHUNK_BYTES));
-    let (mut patience, mut done) = (SHORT, done);
-    let mut ending = false;
+    let mut done = done;
+    // Whether what is held is so after a silence, too.
+    let (mut ending, mut stays) = (false, false);
     loop {
-        let timeout = match (ending, mask.is_holding()) {
+        let timeout = match (ending, mask.is_holding() && !stays) {
             (true, _) => Some(AT_ONCE),
-            (false, true) => Some(patience),
+            (false, true) => Some(SILENCE),
             (false, false) => None,
         };
         match wait(from, done, timeout)? {
@@ -56,22 +52,15 @@ pub(crate) fn copy(
                 Ok(0) | Err(Errno::IO) => break,
                 Ok(count) => {
                     mask.push(chunk.get(..count).unwrap_or_default(), &mut out);
-                    patience = SHORT;
+                    stays = false;
                 }
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => return Err(error.into()),
             },
             News::Nothing if ending => break,
             News::Nothing => {
-                mask.pause(
-                    if patience == SHORT {
-                        Pause::Short
-                    } else {
-                        Pause::Long
-                    },
-                    &mut out,
-                );
-                patience = LONG;
+                mask.pause(&mut out);
+                stays = true;
             }
             News::Done => {
                 ending = true;

@@ -196,15 +196,6 @@ impl Node {
     }
 }
 
-/// How long nothing came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pause {
-    /// Long enough that somebody may wait for what is held.
-    Short,
-    /// So long that nothing is expected any more.
-    Long,
-}
-
 /// One stream that is masked.
 pub struct Mask {
     patterns: Arc<Patterns>,
@@ -254,12 +245,12 @@ impl Mask {
         self.held.len > 0
     }
 
-    /// Nothing came for a while: lets go of what is held, but in a short pause only of what is less than half of a value, or whole
-    /// ones. What follows is still hidden when it completes one.
-    pub fn pause(&mut self, pause: Pause, out: &mut Vec<u8>) {
+    /// Nothing came for a while, and somebody may wait for what is held: lets go of what is less than half of a value, and of whole
+    /// ones. What follows is still hidden when it completes one. Half of a value is held as long as more may come.
+    pub fn pause(&mut self, out: &mut Vec<u8>) {
         let node = self.patterns.node(self.at);
         let is_whole = node.hides == node.depth;
-        if pause == Pause::Long || is_whole || node.depth.saturating_mul(2) < node.shortest {
+        if is_whole || node.depth.saturating_mul(2) < node.shortest {
             self.let_go(0, out);
         }
     }
@@ -460,15 +451,18 @@ mod tests {
         let mut mask = Mask::new(Arc::new(Patterns::new(["abcdefgh"], Forms::Exact)));
         let mut out = Vec::new();
         mask.push(b"abc", &mut out);
-        mask.pause(Pause::Short, &mut out);
+        mask.pause(&mut out);
         assert_eq!(out, b"abc");
         mask.push(b"de", &mut out);
-        mask.pause(Pause::Short, &mut out);
+        mask.pause(&mut out);
         assert_eq!(out, b"abc", "more than half of it is held");
         mask.push(b"fgh.", &mut out);
         assert_eq!(out, [b"abc", MASK, b"."].concat());
         mask.push(b"abcdefg", &mut out);
-        mask.pause(Pause::Long, &mut out);
+        mask.pause(&mut out);
+        mask.pause(&mut out);
+        assert!(out.ends_with(b"."), "for as long as more may come");
+        mask.finish(&mut out);
         assert!(out.ends_with(b".abcdefg"));
     }
 

@@ -79,6 +79,8 @@ fn wait(signals: &Signals, child: Pid) -> rustix::io::Result<Ended> {
                     }
                     sys::stop_here(libc::SIGTSTP, Whole::Process);
                 }
+                // A terminal that went tells its session's leader alone, and that may be us.
+                libc::SIGHUP => sys::send(number, libc::SIGHUP),
                 // A terminal gave it to the program, too.
                 _ if arrived.from_terminal => {}
                 signal => sys::send(number, signal),

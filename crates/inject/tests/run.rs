@@ -99,7 +99,7 @@ fn a_value_that_is_split_over_writes_is_masked() {
         .output()
         .unwrap();
     assert_eq!(text(&output.stdout), format!("{HIDDEN}!"));
-    let halves = "import os,time\nv=os.environ['FIRST'];n=len(v)//2+1\nos.write(1,v[:n].encode());time.sleep(0.4);os.write(1,v[n:].encode())\n";
+    let halves = "import os,time\nv=os.environ['FIRST'];n=len(v)//2+1\nos.write(1,v[:n].encode());time.sleep(5.5);os.write(1,v[n:].encode())\n";
     let output = masked("pipes")
         .args(["python3", "-c", halves])
         .output()
@@ -107,7 +107,7 @@ fn a_value_that_is_split_over_writes_is_masked() {
     assert_eq!(
         text(&output.stdout),
         HIDDEN,
-        "more than half of a value waits for the rest"
+        "more than half of a value waits for the rest, however long"
     );
 }
 
@@ -181,6 +181,48 @@ fn signals_reach_the_program() {
         assert!(sent.success());
         assert_eq!(child.wait().unwrap().code(), Some(status), "{signal}");
     }
+}
+
+#[test]
+fn a_hang_up_that_the_leader_of_the_session_alone_gets_reaches_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let script = "trap 'echo hung up; exit 73' HUP; echo $$; while :; do sleep 0.05; done";
+    let line = format!(
+        "exec {} pipes -- bash -c \"{}\" >{} 2>&1",
+        support::program().display(),
+        script.replace('$', "\\$"),
+        log.display()
+    );
+    // `script` makes a session, whose leader becomes us; when it is gone, the terminal is.
+    let mut terminal = std::process::Command::new("script")
+        .args(["-qfec", &line, "/dev/null"])
+        .env("VALUES", SECRET)
+        .env("SHELL", "/bin/bash")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let said = |wanted: &dyn Fn(&str) -> bool| {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let said = std::fs::read_to_string(&log).unwrap_or_default();
+            if wanted(&said) || Instant::now() > end {
+                return said;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let pid = said(&|said| said.ends_with('\n'));
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
+    let heard = said(&|said| said.contains("hung up"));
+    if !heard.contains("hung up") {
+        let _ended = std::process::Command::new("kill")
+            .args(["-KILL", pid.trim()])
+            .status();
+    }
+    assert!(heard.contains("hung up"), "{heard}");
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub struct Global {
     /// Print JSON on stdout.
     #[arg(long, global = true, display_order = LAST)]
     pub json: bool,
-    /// Never ask on this terminal: fail, unless the desktop or `touchkeep approve` is there to be asked.
+    /// Never ask on this terminal. read, run, inject, credential and grant ask then ask nobody; other verbs fail unless the desktop or `touchkeep approve` is there to be asked.
     #[arg(long, global = true, display_order = LAST)]
     pub no_interaction: bool,
 }

@@ -6,6 +6,10 @@ pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
 /// The longest frame between the agent and a front end: what is imported is one commit or none, and an export is one file.
 pub const MAX_FRONT_END_FRAME_BYTES: usize = 64 * 1024 * 1024;
 
+/// The longest answer, on either socket: what the agent says is the user's own, and was asked for. [`crate::MAX_REFERENCES`] values at
+/// their longest are one answer.
+pub const MAX_ANSWER_BYTES: usize = 100 * 1024 * 1024;
+
 /// Bytes of the length.
 pub const HEADER_BYTES: usize = 4;
 

@@ -15,7 +15,7 @@ mod typescript;
 pub mod wiped;
 
 pub use call::*;
-pub use frame::{Frame, FrameError, MAX_FRAME_BYTES, MAX_FRONT_END_FRAME_BYTES};
+pub use frame::{Frame, FrameError, MAX_ANSWER_BYTES, MAX_FRAME_BYTES, MAX_FRONT_END_FRAME_BYTES};
 pub use prompt::*;
 pub use rpc::{Failure, Message, Notification, Request, Response};
 pub use secret_text::SecretText;

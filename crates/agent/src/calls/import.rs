@@ -1,32 +1,24 @@
 //! Items that come from elsewhere: what would happen to each, then all of them in one commit or none, and read back from
 //! what was saved.
 
+mod fields;
+
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{ApiSecret, Clock, Code, EnvironmentId, ItemId, SystemClock, text::visible};
-use touchkeep_vault::{
-    AuthMethod, FieldType, Item, ItemKind, MAX_EXTRA_FIELDS, MAX_FIELD_BYTES, MAX_TAGS,
-    SecretPlace, Unlocked, one_time,
-};
+use touchkeep_core::{ApiSecret, Code, EnvironmentId, ItemId, text::visible};
+use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked};
 use touchkeep_wire::{
-    Failure, ImportAction, ImportItems, ImportReport, ImportVerdict, KeptField, NewImport,
-    NewImportField, OnDuplicate,
+    Failure, ImportAction, ImportItems, ImportReport, ImportVerdict, NewImport, NewImportField,
+    OnDuplicate,
 };
 
-use super::{
-    change,
-    items::{checked_url, class_of},
-    open_vault,
-};
-use crate::{agent::Agent, failure, method};
-
-const CHIEF: &str = "secret";
-/// Bytes of a value beside the word that stands before it in the file.
-const MAX_VALUE_BYTES: usize = MAX_FIELD_BYTES - 16;
+use self::fields::{check, fresh, holds_shown, kept_otherwise, updated};
+use super::{change, open_vault};
+use crate::{agent::Agent, failure};
 
 pub(crate) async fn import(agent: &Arc<Agent>, call: ImportItems) -> Result<ImportReport, Failure> {
     if call.dry_run {
@@ -63,7 +55,7 @@ pub(crate) async fn import(agent: &Arc<Agent>, call: ImportItems) -> Result<Impo
 
 fn rows(plan: &Plan, source: &str) -> Vec<Event> {
     let row = |planned: &Planned| {
-        let item = planned.item.as_ref()?;
+        let item = plan.becomes.get(&planned.item?)?;
         let (kind, did) = match planned.verdict.action {
             ImportAction::Update => (Kind::ItemChanged, "Changed"),
             _ => (Kind::ItemAdded, "Imported"),
@@ -79,16 +71,25 @@ fn rows(plan: &Plan, source: &str) -> Vec<Event> {
     plan.items.iter().filter_map(row).collect()
 }
 
-/// All proposals, and where they go.
+/// All proposals, where they go, and what the items become by them.
 struct Plan {
     environment: EnvironmentId,
     items: Vec<Planned>,
+    becomes: BTreeMap<ItemId, Item>,
 }
 
 /// One proposal: what is said of it, and the item that it becomes part of.
 struct Planned {
     verdict: ImportVerdict,
-    item: Option<Item>,
+    item: Option<ItemId>,
+}
+
+/// What was planned so far: several rows may fit one item, and each builds on what the ones before it made of the item.
+#[derive(Default)]
+struct Draft<'a> {
+    taken: Taken,
+    becomes: BTreeMap<ItemId, Item>,
+    given: HashMap<ItemId, Vec<&'a NewImport>>,
 }
 
 fn report(vault: &Unlocked, plan: &Plan) -> ImportReport {
@@ -105,20 +106,25 @@ fn report(vault: &Unlocked, plan: &Plan) -> ImportReport {
 fn plan(vault: &Unlocked, call: &ImportItems) -> Result<Plan, Failure> {
     let environment = environment_of(vault, call.environment.as_deref())?;
     let known = Known::of(vault, environment);
-    let mut taken = known.taken.clone();
-    let items = call.items.iter().map(|new| {
-        let planned = one(vault, &known, &mut taken, environment, new, call);
-        planned.unwrap_or_else(|why| Planned {
+    let mut draft = Draft {
+        taken: known.taken.clone(),
+        ..Draft::default()
+    };
+    let mut items = Vec::with_capacity(call.items.len());
+    for new in &call.items {
+        let planned = one(vault, &known, &mut draft, environment, new, call);
+        items.push(planned.unwrap_or_else(|why| Planned {
             verdict: ImportVerdict {
                 refused: Some(why),
                 ..verdict(&new.name, ImportAction::Refuse)
             },
             item: None,
-        })
-    });
+        }));
+    }
     Ok(Plan {
         environment,
-        items: items.collect(),
+        items,
+        becomes: draft.becomes,
     })
 }
 
@@ -196,12 +202,12 @@ fn verdict(name: &str, action: ImportAction) -> ImportVerdict {
     }
 }
 
-fn one(
+fn one<'a>(
     vault: &Unlocked,
     known: &Known<'_>,
-    taken: &mut Taken,
+    draft: &mut Draft<'a>,
     environment: EnvironmentId,
-    new: &NewImport,
+    new: &'a NewImport,
     call: &ImportItems,
 ) -> Result<Planned, String> {
     check(new)?;
@@ -209,7 +215,7 @@ fn one(
     let Some((other, by)) = found else {
         return added(
             vault,
-            taken,
+            draft,
             fresh(environment, new, call)?,
             ImportVerdict {
                 kept: kept_otherwise(new),
@@ -228,13 +234,11 @@ fn one(
             verdict: told,
             item: None,
         }),
-        OnDuplicate::Update if told.same => Ok(Planned {
-            verdict: told,
-            item: None,
-        }),
         OnDuplicate::Update => {
-            told.action = ImportAction::Update;
-            let item = Some(updated(other, new, call)?);
+            let item = draft.updated(other, new, told.same, call)?;
+            if item.is_some() {
+                told.action = ImportAction::Update;
+            }
             Ok(Planned {
                 verdict: told,
                 item,
@@ -242,21 +246,71 @@ fn one(
         }
         OnDuplicate::Both => {
             let mut item = fresh(environment, new, call)?;
-            item.name = free_name(&taken.names, &new.name);
+            item.name = free_name(&draft.taken.names, &new.name);
             if item.key_set == new.name {
                 item.key_set.clone_from(&item.name);
             }
             told.action = ImportAction::Add;
             told.name.clone_from(&item.name);
             told.item = None;
-            added(vault, taken, item, told)
+            added(vault, draft, item, told)
         }
     }
 }
 
+impl<'a> Draft<'a> {
+    // The item with the values of one more row; none where it has them already.
+    fn updated(
+        &mut self,
+        other: &Item,
+        new: &'a NewImport,
+        same: bool,
+        call: &ImportItems,
+    ) -> Result<Option<ItemId>, String> {
+        let given = self.given.entry(other.id).or_default();
+        if let Some(field) = given.iter().find_map(|earlier| contradicts(earlier, new)) {
+            return Err(format!(
+                "Another row is for the same item, and says otherwise of {}: --map 'ITEM.name=NAME'.",
+                visible(field)
+            ));
+        }
+        if !same {
+            let before = self.becomes.get(&other.id).unwrap_or(other);
+            let item = updated(before, given, new, call)?;
+            drop(self.becomes.insert(other.id, item));
+        }
+        given.push(new);
+        Ok((!same).then_some(other.id))
+    }
+}
+
+// What two rows for one item say differently, so that one of them would be lost.
+fn contradicts<'a>(earlier: &NewImport, new: &'a NewImport) -> Option<&'a str> {
+    // EXPOSE: both, to their comparison.
+    let differs = |one: &NewImportField, other: &NewImportField| {
+        one.name == other.name
+            && (one.secret != other.secret || one.value.expose() != other.value.expose())
+    };
+    // How it is filed is the vault's, and not the file's.
+    let filed = |field: &&NewImportField| {
+        !field.secret && matches!(field.name.as_str(), "key-set" | "class" | "auth")
+    };
+    let mut fields = new.fields.iter().filter(|field| !filed(field));
+    let field = fields.find(|field| earlier.fields.iter().any(|known| differs(known, field)));
+    if let Some(field) = field {
+        return Some(&field.name);
+    }
+    if !earlier.note.is_empty() && !new.note.is_empty() && earlier.note != new.note {
+        return Some("note");
+    }
+    let days = earlier.rotate_after_days.zip(new.rotate_after_days);
+    days.is_some_and(|(one, other)| one != other)
+        .then_some("rotate-after-days")
+}
+
 fn added(
     vault: &Unlocked,
-    taken: &mut Taken,
+    draft: &mut Draft<'_>,
     item: Item,
     mut told: ImportVerdict,
 ) -> Result<Planned, String> {
@@ -265,17 +319,19 @@ fn added(
             "It has an address of its own, which practice vaults alone may have.".to_owned(),
         );
     }
-    if key_of(&item).is_some_and(|key| taken.keys.contains(&key)) {
+    if key_of(&item).is_some_and(|key| draft.taken.keys.contains(&key)) {
         return Err(format!(
             "The key set {:?} has a key of this class already: --map 'ITEM.key-set=NAME'.",
             visible(&item.key_set)
         ));
     }
-    taken.add(&item);
-    told.item = Some(item.id);
+    let id = item.id;
+    draft.taken.add(&item);
+    drop(draft.becomes.insert(id, item));
+    told.item = Some(id);
     Ok(Planned {
         verdict: told,
-        item: Some(item),
+        item: Some(id),
     })
 }
 
@@ -296,222 +352,8 @@ fn duplicate<'a>(known: &Known<'a>, new: &NewImport) -> Option<(&'a Item, &'stat
         .map(|item| (*item, "api-key"))
 }
 
-// What the vault would refuse is said before anything is put.
-fn check(new: &NewImport) -> Result<(), String> {
-    if new.name.trim().is_empty() || new.name.chars().any(char::is_control) {
-        return Err("Its name cannot be printed: --map 'ITEM.name=NAME'.".to_owned());
-    }
-    let kind = ItemKind::of_word(&new.kind).ok_or("It is of a kind that is not known here.")?;
-    let is_word = |tag: &String| {
-        !tag.is_empty()
-            && tag.len() <= 64
-            && !tag.chars().any(|c| c.is_whitespace() || c.is_control())
-    };
-    if new.tags.len() > MAX_TAGS || !new.tags.iter().all(is_word) {
-        return Err("It has too many tags, or one that is no word.".to_owned());
-    }
-    if new.fields.len() > MAX_EXTRA_FIELDS {
-        return Err(format!("It has more than {MAX_EXTRA_FIELDS} fields."));
-    }
-    let mut names = BTreeSet::new();
-    for field in &new.fields {
-        // EXPOSE: to a look at its length.
-        let length = field.value.expose().len();
-        if length == 0 || length > MAX_VALUE_BYTES {
-            return Err(format!(
-                "Its field {} is empty or too long.",
-                visible(&field.name)
-            ));
-        }
-        let may_be = if field.secret {
-            field.name == CHIEF || Item::may_be_called(&field.name)
-        } else {
-            is_plain_name(&field.name)
-        };
-        if !may_be || !names.insert(&field.name) {
-            return Err(format!(
-                "It cannot have a field that is called {}: --map 'ITEM.field.{0}=NAME'.",
-                visible(&field.name)
-            ));
-        }
-    }
-    check_seed(kind, new)?;
-    let has = |name: &str| names.contains(&name.to_owned());
-    if kind == ItemKind::ExchangeKey && !(has("venue") && has("class")) {
-        return Err(
-            "It is no known exchange's: --map 'ITEM.venue=VENUE', or 'ITEM.kind=api-key'."
-                .to_owned(),
-        );
-    }
-    Ok(())
-}
-
-// A seed that makes no codes is found out now, not when somebody needs one.
-fn check_seed(kind: ItemKind, new: &NewImport) -> Result<(), String> {
-    let seed = new.fields.iter().find(|field| field.name == CHIEF);
-    match seed {
-        // EXPOSE: to a look at whether codes can be made with it.
-        Some(seed) if kind == ItemKind::OtpSeed => {
-            one_time::check(seed.value.expose()).map_err(|error| {
-                format!("It is no seed of one-time codes ({error}): --map 'ITEM.kind=note'.")
-            })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn is_plain_name(name: &str) -> bool {
-    matches!(
-        name,
-        "venue" | "key-set" | "class" | "auth" | "api-key" | "base-url"
-    ) || Item::may_be_called(name)
-}
-
-fn fresh(environment: EnvironmentId, new: &NewImport, call: &ImportItems) -> Result<Item, String> {
-    let kind = ItemKind::of_word(&new.kind).unwrap_or_default();
-    let mut item = Item::new(environment, kind, new.name.clone());
-    item.created = new.created.unwrap_or_else(|| SystemClock.now());
-    item.rotate_after_days = new.rotate_after_days;
-    fill(&mut item, new, call)?;
-    item.auth = auth_of(new, &item.venue);
-    Ok(item)
-}
-
-fn updated(other: &Item, new: &NewImport, call: &ImportItems) -> Result<Item, String> {
-    if other.kind.word() != new.kind {
-        return Err(format!(
-            "The one in the vault is of another kind ({}): --map 'ITEM.name=NAME'.",
-            other.kind.word()
-        ));
-    }
-    for field in new.fields.iter().filter(|field| field.secret) {
-        if matches!(other.place(&field.name), Some(SecretPlace::OnDevice { .. })) {
-            return Err("The one in the vault has its key on a device.".to_owned());
-        }
-        if other.fields.contains_key(&field.name) {
-            return Err(format!(
-                "The one in the vault shows its field {}, and here it is hidden.",
-                visible(&field.name)
-            ));
-        }
-    }
-    let shown = new
-        .fields
-        .iter()
-        .find(|field| !field.secret && other.secrets.contains_key(&field.name));
-    if let Some(field) = shown {
-        return Err(format!(
-            "The one in the vault hides its field {}, and here it is shown.",
-            visible(&field.name)
-        ));
-    }
-    let further = new
-        .fields
-        .iter()
-        .filter(|field| field.secret && !other.secrets.contains_key(&field.name))
-        .count();
-    if other.secrets.len() + further > MAX_EXTRA_FIELDS {
-        return Err(format!(
-            "It would have more than {MAX_EXTRA_FIELDS} fields."
-        ));
-    }
-    let mut item = other.clone();
-    fill(&mut item, new, call)?;
-    // What a person arranged in the vault is not rearranged by a file.
-    item.key_set.clone_from(&other.key_set);
-    item.class = other.class;
-    if item.tags.len() > MAX_TAGS || item.fields.len() > MAX_EXTRA_FIELDS {
-        return Err("It would have too many tags or fields.".to_owned());
-    }
-    Ok(item)
-}
-
-// Everything but the secrets.
-fn fill(item: &mut Item, new: &NewImport, call: &ImportItems) -> Result<(), String> {
-    item.tags.extend(new.tags.iter().cloned());
-    item.plaintext_seen = call
-        .plaintext_seen
-        .or(new.plaintext_seen)
-        .or(item.plaintext_seen);
-    if !new.note.is_empty() {
-        item.note.clone_from(&new.note);
-    }
-    for field in new.fields.iter().filter(|field| !field.secret) {
-        // EXPOSE: fields that are not hidden, into the item.
-        let value = field.value.expose().to_owned();
-        match field.name.as_str() {
-            "venue" => item.venue = value,
-            "key-set" => item.key_set = value,
-            "class" => item.class = class_of(&value).map_err(|failure| failure.what)?,
-            "auth" => {}
-            "api-key" => item.api_key = value,
-            "base-url" => {
-                item.base_url = Some(checked_url(&value).map_err(|failure| failure.what)?);
-            }
-            name => {
-                let (name, value) = fitted(item.kind, new, name, value);
-                drop(item.fields.insert(name, value));
-            }
-        }
-    }
-    Ok(())
-}
-
-// A plain field as the vault keeps it: a text that its field does not take is kept as it was written, under a name of its own.
-fn fitted(kind: ItemKind, new: &NewImport, name: &str, value: String) -> (String, String) {
-    match FieldType::of(kind, name).read(&value) {
-        Ok(value) => (name.to_owned(), value),
-        Err(_) => (as_written(new, name), value),
-    }
-}
-
-fn as_written(new: &NewImport, name: &str) -> String {
-    let plain = format!("{name}-as-written");
-    let numbered = (2_u32..).map(|number| format!("{plain}-{number}"));
-    let is_free = |name: &String| new.fields.iter().all(|field| field.name != *name);
-    let mut names = std::iter::once(plain.clone()).chain(numbered);
-    names.find(is_free).unwrap_or(plain)
-}
-
-// What is said of plain fields that are not kept as they came.
-fn kept_otherwise(new: &NewImport) -> Vec<KeptField> {
-    let kind = ItemKind::of_word(&new.kind).unwrap_or_default();
-    let plain = new
-        .fields
-        .iter()
-        .filter(|field| !field.secret && Item::may_be_called(&field.name));
-    let kept = plain.filter_map(|field| {
-        // EXPOSE: a field that is not hidden, to a look at its form.
-        let value = field.value.expose();
-        let (kept_as, takes) = match FieldType::of(kind, &field.name).read(value) {
-            Ok(stored) if stored == *value => return None,
-            Ok(_) => (field.name.clone(), None),
-            Err(misfit) => (as_written(new, &field.name), Some(misfit.form)),
-        };
-        Some(KeptField {
-            field: field.name.clone(),
-            kept_as,
-            takes,
-        })
-    });
-    kept.collect()
-}
-
-// As the key looks to its venue. A secret that the venue would not take is imported all the same, so that nothing is lost;
-// signing with it says what is wrong.
-fn auth_of(new: &NewImport, venue: &str) -> AuthMethod {
-    let mut fields = new.fields.iter();
-    let secret = fields.find(|field| field.name == CHIEF);
-    // EXPOSE: to a look at what kind it is.
-    let secret = secret.map(|field| ApiSecret::new(field.value.expose().to_owned()));
-    let venue = method::venue_of(venue).ok();
-    venue
-        .zip(secret)
-        .and_then(|(venue, secret)| method::of_secret(&venue, &secret).ok())
-        .unwrap_or(AuthMethod::HmacSha256)
-}
-
 fn apply(vault: &mut Unlocked, plan: &Plan, call: &ImportItems) -> Result<(), Failure> {
+    let mut becomes = plan.becomes.clone();
     for (planned, new) in plan.items.iter().zip(&call.items) {
         if let Some(why) = &planned.verdict.refused {
             return Err(failure::invalid(
@@ -522,11 +364,11 @@ fn apply(vault: &mut Unlocked, plan: &Plan, call: &ImportItems) -> Result<(), Fa
                 "Look at --dry-run.",
             ));
         }
-        let Some(item) = &planned.item else { continue };
-        let id = item.id;
-        vault
-            .put(item.clone())
-            .map_err(|error| failure::vault(&error))?;
+        let Some(id) = planned.item else { continue };
+        // Once, before its secrets: what a row has put is not taken back by the next row's.
+        if let Some(item) = becomes.remove(&id) {
+            vault.put(item).map_err(|error| failure::vault(&error))?;
+        }
         for field in new.fields.iter().filter(|field| field.secret) {
             put_secret(vault, id, field)?;
         }
@@ -559,26 +401,12 @@ fn is_in(vault: &Unlocked, id: ItemId, field: &NewImportField) -> bool {
         .is_ok_and(|secret| secret.expose() == field.value.expose())
 }
 
-// Whether an item has every value of a proposal.
+// Whether an item has everything that a proposal says.
 fn holds(vault: &Unlocked, item: &Item, new: &NewImport) -> bool {
+    let mut secrets = new.fields.iter().filter(|field| field.secret);
     item.kind.word() == new.kind
-        && new
-            .fields
-            .iter()
-            .all(|field| match (field.secret, field.name.as_str()) {
-                (true, _) => is_in(vault, item.id, field),
-                // How it is filed is no value of the source.
-                (false, "key-set" | "class" | "auth") => true,
-                // EXPOSE: what is not hidden, to its comparison.
-                (false, name) => has_plain(item, new, name, field.value.expose()),
-            })
-}
-
-// As it came, or as it is kept.
-fn has_plain(item: &Item, new: &NewImport, name: &str, value: &str) -> bool {
-    let has = |name: &str, value: &str| item.plain_field(name).as_deref() == Some(value);
-    let (kept_as, kept) = fitted(item.kind, new, name, value.to_owned());
-    has(name, value) || has(&kept_as, &kept)
+        && holds_shown(item, new)
+        && secrets.all(|field| is_in(vault, item.id, field))
 }
 
 // The file has what the vault has, and the vault has what came in: only then may a source go.
@@ -594,18 +422,16 @@ fn read_back(vault: &Unlocked, plan: &Plan, call: &ImportItems) -> Result<(), Fa
         return Err(damaged("The vault's file is not what was just saved."));
     }
     for (planned, new) in plan.items.iter().zip(&call.items) {
-        let Some(item) = planned.item.as_ref().and_then(|item| vault.item(item.id)) else {
+        let Some(item) = planned.item.and_then(|id| vault.item(id)) else {
             if planned.item.is_some() {
                 return Err(damaged("An item is not in the vault after it was saved."));
             }
             continue;
         };
         let sealed = |field: &NewImportField| item.place(&field.name) == Some(&SecretPlace::Sealed);
-        let whole = new
-            .fields
-            .iter()
-            .filter(|field| field.secret)
-            .all(|field| sealed(field) || is_in(vault, item.id, field));
+        let mut secrets = new.fields.iter().filter(|field| field.secret);
+        let whole = holds_shown(item, new)
+            && secrets.all(|field| sealed(field) || is_in(vault, item.id, field));
         if !whole {
             return Err(damaged("An item reads otherwise after it was saved."));
         }

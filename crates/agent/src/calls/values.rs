@@ -7,8 +7,12 @@ use std::sync::Arc;
 
 use touchkeep_core::{ApiSecret, Clock, Code, Reference, SystemClock, text::visible};
 use touchkeep_locked::on_wiped_stack;
-use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked, VaultError, one_time};
-use touchkeep_wire::{Failure, MAX_REFERENCES, ReadOut, ReadValue, ReadValues, SecretText};
+use touchkeep_vault::{
+    Item, ItemKind, MAX_FIELD_BYTES, SecretPlace, Unlocked, VaultError, one_time,
+};
+use touchkeep_wire::{
+    Failure, MAX_ANSWER_BYTES, MAX_REFERENCES, ReadOut, ReadValue, ReadValues, SecretText,
+};
 
 use super::open_vault;
 use crate::{
@@ -19,6 +23,10 @@ use crate::{
     ports::unseal,
     vault::{Current, Open},
 };
+
+// As many as may be asked for are one answer, each byte of which JSON may write as six: its size is known before anything is
+// recorded.
+const _: () = assert!(MAX_REFERENCES * (6 * MAX_FIELD_BYTES + 128) <= MAX_ANSWER_BYTES);
 
 /// The field of the chief secret.
 const SECRET: &str = "secret";

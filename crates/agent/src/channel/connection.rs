@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::{
+    io::AsyncRead,
     net::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -14,7 +15,8 @@ use tokio::{
 use touchkeep_client::{connection::other_protocol, frames};
 use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{
-    Call, Failure, Hello, MAX_FRAME_BYTES, Message, PROTOCOL, Request, Response, Welcome,
+    Call, Failure, Hello, MAX_ANSWER_BYTES, MAX_FRAME_BYTES, Message, PROTOCOL, Request, Response,
+    Welcome,
     rpc::{RpcError, Version2},
     wiped,
 };
@@ -51,6 +53,27 @@ impl Outbox {
     async fn send(&self, frame: Frame) -> std::io::Result<()> {
         frames::write_up_to(&mut *self.to.lock().await, &frame, self.longest).await
     }
+
+    // An answer that is too long becomes a failure: whoever waits for it would wait for ever.
+    async fn answer(&self, id: u64, answer: Result<Box<RawValue>, Failure>) -> std::io::Result<()> {
+        let frame = response(id, answer);
+        let bytes = frame.len();
+        if bytes <= self.longest {
+            return self.send(frame).await;
+        }
+        drop(frame);
+        self.send(response(id, Err(too_long(bytes, self.longest))))
+            .await
+    }
+}
+
+fn too_long(bytes: usize, longest: usize) -> Failure {
+    tracing::warn!(bytes, longest, "an answer is too long");
+    Failure::new(
+        Code::Invalid,
+        format!("The answer has {bytes} bytes, and no more than {longest} are sent at once."),
+        "Ask for less at a time.",
+    )
 }
 
 pub(super) async fn serve(agent: Arc<Agent>, stream: UnixStream, channel: Channel) {
@@ -58,7 +81,7 @@ pub(super) async fn serve(agent: Arc<Agent>, stream: UnixStream, channel: Channe
     let (mut from, to) = stream.into_split();
     let outbox = Outbox {
         to: Arc::new(Mutex::new(to)),
-        longest: channel.longest_frame(),
+        longest: MAX_ANSWER_BYTES,
     };
     if let Ok(Some(hello)) =
         tokio::time::timeout(HELLO_TIMEOUT, greet(&agent, &mut from, &outbox)).await
@@ -101,7 +124,7 @@ async fn greet(agent: &Agent, from: &mut OwnedReadHalf, outbox: &Outbox) -> Opti
         Err(failure) => (None, Err(failure)),
     };
     let answer = answer.and_then(|welcome| raw(&welcome));
-    outbox.send(response(id, answer)).await.ok()?;
+    outbox.answer(id, answer).await.ok()?;
     hello
 }
 
@@ -146,7 +169,7 @@ async fn converse(
                 format!("More than {MAX_IN_FLIGHT} calls at a time on one connection."),
                 "Wait for answers.",
             );
-            if outbox.send(response(request.id, Err(busy))).await.is_err() {
+            if outbox.answer(request.id, Err(busy)).await.is_err() {
                 break;
             }
             continue;
@@ -189,7 +212,7 @@ async fn answer(
         tracing::debug!(%method, code = ?failure.code, "a call failed");
     }
     // The caller may be gone.
-    let _ = outbox.send(response(id, answer)).await;
+    let _ = outbox.answer(id, answer).await;
 }
 
 // Everything that waits, and then everything that comes.
@@ -217,7 +240,10 @@ async fn tell(agent: Arc<Agent>, outbox: Outbox) {
     }
 }
 
-async fn next(from: &mut OwnedReadHalf, longest: usize) -> std::io::Result<Option<Message>> {
+async fn next<R: AsyncRead + Unpin>(
+    from: &mut R,
+    longest: usize,
+) -> std::io::Result<Option<Message>> {
     match frames::read_up_to(from, longest).await? {
         Some(frame) => Ok(Some(Message::parse(&frame)?)),
         None => Ok(None),
@@ -276,4 +302,31 @@ fn response(id: u64, answer: Result<Box<RawValue>, Failure>) -> Frame {
         Box::<str>::from(result).into_string().zeroize();
     }
     frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_is_too_long_is_a_failure_with_the_same_id() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (_from, to) = ours.into_split();
+        let outbox = Outbox {
+            to: Arc::new(Mutex::new(to)),
+            longest: 400,
+        };
+        let long = raw(&"x".repeat(500)).unwrap();
+        outbox.answer(7, Ok(long)).await.unwrap();
+        outbox.answer(8, Ok(raw(&"short").unwrap())).await.unwrap();
+        let Some(Message::Response(first)) = next(&mut theirs, 4096).await.unwrap() else {
+            panic!("an answer");
+        };
+        let failure = first.error.unwrap().data;
+        assert_eq!((first.id, failure.code), (7, Code::Invalid));
+        let Some(Message::Response(second)) = next(&mut theirs, 4096).await.unwrap() else {
+            panic!("an answer");
+        };
+        assert_eq!((second.id, second.error.is_none()), (8, true));
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) enum Grant {
     },
     /// Allow a program items ahead, where nobody can be asked. A touch, or the passphrase.
     #[command(
-        after_help = "The grant is for that file and for what is in it now: a program that was replaced or changed is asked about again. It holds on this machine alone. Sealed items, and keys that may move money or make keys, cannot be allowed ahead.\n\nExamples:\n  touchkeep grant add /usr/local/bin/grid-bot binance-read --for 30d\n  touchkeep grant add ~/bin/report.sh binance-read --for 12h"
+        after_help = "The grant is for that file and for what is in it now: a program that was replaced or changed is asked about again. One for a shell, or for another program that runs scripts, covers every script; allow the script itself. It holds on this machine alone. Sealed items, and keys that may move money or make keys, cannot be allowed ahead.\n\nExamples:\n  touchkeep grant add /usr/local/bin/grid-bot binance-read --for 30d\n  touchkeep grant add ~/bin/report.sh binance-read --for 12h"
     )]
     Add {
         /// The program, or a script that begins with #!.

@@ -1,6 +1,6 @@
 //! `grant list | ask | add | revoke`.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use touchkeep_core::{Clock, Code, SystemClock, text::visible};
 use touchkeep_wire::{AddGrant, AskGrant, Failure, GrantSummary, ListGrants, RevokeGrant};
@@ -22,7 +22,10 @@ pub(super) async fn grant(context: &Context<'_>, verb: Grant) -> Done {
                 no_interaction: context.global.no_interaction,
             };
             context.call_asking(call).await?;
-            context.output.done("Allowed.");
+            // An answer for once is a yes, too, and leaves nothing behind.
+            context
+                .output
+                .done("Allowed. A yes for once is not kept; what is, says: touchkeep grant list");
         }
         Grant::Add {
             program,
@@ -36,6 +39,11 @@ pub(super) async fn grant(context: &Context<'_>, verb: Grant) -> Done {
                     "Give the path of a program.",
                 )
             })?;
+            if let Some(name) = runs_anything(&program) {
+                context.output.say(&format!(
+                    "{name} runs whatever it is told to: a grant for it covers every script, and every other user of it. Better allow the script, as a file that begins with #!."
+                ));
+            }
             let call = AddGrant {
                 program: program.display().to_string(),
                 items,
@@ -58,6 +66,21 @@ pub(super) async fn grant(context: &Context<'_>, verb: Grant) -> Done {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+// What is no program of its own, but runs those of others.
+const INTERPRETERS: [&str; 26] = [
+    "ash", "bash", "bun", "busybox", "dash", "deno", "env", "fish", "java", "ksh", "lua", "luajit",
+    "make", "mksh", "node", "nodejs", "perl", "php", "pypy", "python", "ruby", "sh", "tclsh",
+    "tmux", "xargs", "zsh",
+];
+
+// The name of such a one, whatever link leads to it, and with or without a version: python3.13.
+fn runs_anything(program: &Path) -> Option<String> {
+    let program = program.canonicalize().ok()?;
+    let name = program.file_name()?.to_str()?;
+    let plain = name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-'));
+    INTERPRETERS.contains(&plain).then(|| visible(name))
 }
 
 fn list(grants: &[GrantSummary], output: Output) -> String {

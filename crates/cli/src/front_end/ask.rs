@@ -131,7 +131,7 @@ fn ask_secret(
         .ok()?
     {
         Line::Typed(value) => Some(secret(value)),
-        Line::Cancelled => Some(Answer::Refuse {}),
+        Line::Cancelled | Line::Several => Some(Answer::Refuse {}),
         Line::Ended => None,
     }
 }
@@ -171,13 +171,13 @@ fn ask_twice(
                 }
                 (first, read("Once more: ")?)
             }
-            Line::Cancelled => return Some(Answer::Refuse {}),
+            Line::Cancelled | Line::Several => return Some(Answer::Refuse {}),
             Line::Ended => return None,
         };
         match again {
             Line::Typed(second) if first == second => return Some(secret(first)),
             Line::Typed(_) => terminal.write("They differ. Again.\r\n"),
-            Line::Cancelled => return Some(Answer::Refuse {}),
+            Line::Cancelled | Line::Several => return Some(Answer::Refuse {}),
             Line::Ended => return None,
         }
     }
@@ -223,7 +223,7 @@ fn ask_approval(
             Meant::Next => Said::Later,
             Meant::Refuse => Said::Answer(Answer::Refuse {}),
         },
-        Ok(Line::Cancelled) => Said::Answer(Answer::Refuse {}),
+        Ok(Line::Cancelled | Line::Several) => Said::Answer(Answer::Refuse {}),
         Ok(Line::Ended) | Err(_) => Said::Nothing,
     }
 }
@@ -285,7 +285,7 @@ fn ask_use(
             let scope = request.scopes.iter().find(meant).copied();
             Some(scope.map_or(Answer::Refuse {}, |scope| Answer::Allow { scope }))
         }
-        Line::Cancelled => Some(Answer::Refuse {}),
+        Line::Cancelled | Line::Several => Some(Answer::Refuse {}),
         Line::Ended => None,
     }
 }
