@@ -18,28 +18,32 @@ use crate::{Json, Parameter, reading::Given, said::Said, table::About};
 #[serde(from = "String")]
 pub(crate) struct Known {
     name: String,
+    // So that nobody looks for a star in each name for each parameter of each request.
+    has_star: bool,
     words: Option<(bool, Vec<String>)>,
 }
 
 impl From<String> for Known {
     fn from(said: String) -> Self {
-        let split = |words: &str| words.split(',').map(str::to_owned).collect();
-        match said.split_once(['=', '!']) {
-            Some((name, words)) => Self {
-                name: name.to_owned(),
-                words: Some((said.contains('='), split(words))),
-            },
-            None => Self {
-                name: said,
-                words: None,
-            },
+        let (name, words) = match said.split_once(['=', '!']) {
+            Some((name, words)) => {
+                let words = words.split(',').map(str::to_owned).collect();
+                (name, Some((said.contains('='), words)))
+            }
+            None => (said.as_str(), None),
+        };
+        Self {
+            name: name.to_owned(),
+            has_star: name.contains('*'),
+            words,
         }
     }
 }
 
 impl Known {
     fn has(&self, path: &str, value: &str) -> bool {
-        is_at(&self.name, path) && self.means(value)
+        let is_at = self.name == path || (self.has_star && is_at(&self.name, path));
+        is_at && self.means(value)
     }
 
     // Wherever it stands and in whatever case: where a venue does not read it, nothing is lost by a look at it.
@@ -141,8 +145,8 @@ fn each_value(json: &Json, path: &mut String, holds: &impl Fn(&str, &str) -> boo
 }
 
 fn is_at(pattern: &str, path: &str) -> bool {
-    if !pattern.contains('*') {
-        return pattern == path;
+    if pattern == path {
+        return true;
     }
     let (mut parts, mut of) = (pattern.split('.'), path.split('.'));
     loop {

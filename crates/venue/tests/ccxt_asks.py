@@ -157,6 +157,10 @@ def asked(ex, venue, markets, rng):
 
             yield f"{kind} limit {side}", said | {"price": price}, order("limit", p, {})
             yield f"{kind} post-only {side}", said | {"price": price}, order("limit", p, {"postOnly": True})
+            yield f"{kind} ioc {side}", said | {"price": price}, order("limit", p, {"timeInForce": "IOC"})
+            yield f"{kind} named {side}", said | {"price": price}, order("limit", p, {"clientOrderId": "20261127"})
+            if kind == "swap":
+                yield f"{kind} reducing {side}", said | {"price": price}, order("limit", p, {"reduceOnly": True})
             yield f"{kind} market {side}", said, order("market", p, {})
             yield f"{kind} market cost {side}", said | {"quote": size}, order("market", None, {"cost": f})
             yield f"{kind} trigger limit {side}", said | {"price": price}, order("limit", p, {"triggerPrice": t})

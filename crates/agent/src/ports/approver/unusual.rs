@@ -29,9 +29,7 @@ pub(super) fn of(
     let mut unusual = lookalikes(question);
     unusual.extend(question.named.as_ref().and_then(unseen));
     unusual.extend(share::unusual(question));
-    if operation.borrows {
-        unusual.push("borrows what is missing, as much as the venue lends".to_owned());
-    }
+    unusual.extend(borrows(operation));
     unusual.extend(question.limits.iter().filter_map(limits::beyond));
     let own = rows_of(question, current, log);
     let all = match operation.destination {
@@ -72,6 +70,11 @@ fn lookalikes(question: &Question) -> Vec<String> {
         .filter(|(_, text)| text.is_some_and(has_lookalikes))
         .map(|(what, _)| format!("{what} holds letters that look like others"))
         .collect()
+}
+
+fn borrows(operation: &Operation) -> Option<String> {
+    let words = "borrows what is missing, as much as the venue lends";
+    operation.borrows.then(|| words.to_owned())
 }
 
 // Where nobody could see what the venue keeps under a name.
@@ -221,7 +224,31 @@ fn operation_of(row: &Row) -> Option<&Operation> {
 
 #[cfg(test)]
 mod tests {
+    use touchkeep_venue::{Decoded, Request, venue};
+
     use super::*;
+
+    #[test]
+    fn an_order_that_borrows_is_unusual() {
+        let order = |side_effect: &str| {
+            let query = format!(
+                "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1&sideEffectType={side_effect}"
+            );
+            let request = Request {
+                method: "POST".into(),
+                path: "/sapi/v1/margin/order".into(),
+                query: query.into_bytes(),
+                content_type: None,
+                body: Vec::new(),
+            };
+            match venue("binance").unwrap().decode(&request) {
+                Ok(Decoded::Private(private)) => borrows(private.operation()),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(order("MARGIN_BUY").unwrap().starts_with("borrows"));
+        assert_eq!(order("NO_SIDE_EFFECT"), None);
+    }
 
     #[test]
     fn addresses_that_only_look_the_same_are_seen() {
