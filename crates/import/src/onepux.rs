@@ -25,12 +25,14 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Import, ImportError> {
     let root = json::parse(source, Format::OnePux)?;
     let accounts = root.get("accounts").map(Node::values).unwrap_or_default();
     let mut import = Import::new(Format::OnePux);
-    let mut files = BTreeSet::new();
+    // Pictures of accounts and vaults are about the other program.
+    let mut files: BTreeSet<String> = accounts.iter().filter_map(avatar).collect();
     for vault in accounts
         .iter()
         .filter_map(|account| account.get("vaults"))
         .flat_map(Node::values)
     {
+        files.extend(avatar(vault));
         let name = vault
             .get("attrs")
             .map(|attrs| attrs.text("name"))
@@ -49,6 +51,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Import, ImportError> {
     Ok(import)
 }
 
+fn avatar(node: &Node) -> Option<String> {
+    let name = node.get("attrs")?.text("avatar");
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
 // Whatever lies in the archive and was named by no item is named here.
 fn unnamed_files(import: &mut Import, named: &BTreeSet<String>, members: &[Member<'_>]) {
     for member in members {
@@ -57,7 +64,7 @@ fn unnamed_files(import: &mut Import, named: &BTreeSet<String>, members: &[Membe
             continue;
         };
         let id = file.split_once("__").map_or(file, |(id, _)| id);
-        if !named.contains(id) {
+        if !named.contains(id) && !named.contains(file) {
             import.left(
                 name.to_string(),
                 file,

@@ -89,13 +89,14 @@ def one_pux(path):
     document = {"documentAttributes": {"fileName": "plan.pdf", "documentId": "d1", "decryptedSize": 3}}
     items = [item("001", "Shop", login, url="https://shop.example", tags=["t"]), item("112", "Binance bot", credential, state="archived"),
              item("114", "host", ssh), item("003", "Note", {"notesPlain": "canary-text"}), item("006", "Plan", document)]
-    data = {"accounts": [{"attrs": {"accountName": "a"}, "vaults": [{"attrs": {"name": "Private"}, "items": items}]}]}
+    data = {"accounts": [{"attrs": {"accountName": "a"}, "vaults": [{"attrs": {"name": "Private", "avatar": "vault.png"}, "items": items}]}]}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("export.attributes", json.dumps({"version": 3}))
         archive.writestr("export.data", json.dumps(data))
         archive.writestr("files/d1__plan.pdf", b"pdf")
         archive.writestr("files/d2__contract.pem", b"pem")
         archive.writestr("files/d3__nobody's.txt", b"txt")
+        archive.writestr("files/vault.png", b"png")
 
 
 def bombs(folder):

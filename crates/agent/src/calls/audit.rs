@@ -30,7 +30,9 @@ pub use offline::{OfflineVerdict, verify_offline};
 
 /// Rows of a page at most.
 const MAX_ROWS: u32 = 500;
-/// Rows of a part of a bundle at most; each may have 64 KiB, and a frame 4 MiB.
+/// Bytes of a page after which the next one begins. A row may have 64 KiB, so fifty, which a window asks for, are one page.
+const MAX_PAGE_BYTES: usize = 4 << 20;
+/// Rows of a part of a bundle at most.
 const MAX_BUNDLED: usize = 200;
 /// Bytes of a part of a bundle after which the rest is asked for anew.
 const MAX_BUNDLED_BYTES: usize = 2 << 20;
@@ -56,14 +58,43 @@ pub(crate) async fn list(agent: &Arc<Agent>, call: ListAudit) -> Result<AuditPag
         let signed = log
             .last_checkpoint()
             .map_err(|error| failure::read_log(&error))?;
+        let rows = page.rows.into_iter().map(shown).collect();
+        let (rows, next) = fitting(rows, page.next, MAX_PAGE_BYTES);
         Ok(AuditPage {
-            rows: page.rows.into_iter().map(shown).collect(),
+            rows,
             size: log.head().size,
             signed: signed.map_or(0, |checkpoint| checkpoint.head.size),
-            next: page.next,
+            next,
         })
     })
     .await?
+}
+
+// The rows up to so many bytes, one at least, and where the next page begins.
+fn fitting(
+    mut rows: Vec<AuditRow>,
+    next: Option<u64>,
+    bytes: usize,
+) -> (Vec<AuditRow>, Option<u64>) {
+    let mut sum = 0;
+    let fit = rows.iter().take_while(|row| {
+        let fits = sum == 0 || sum + bytes_of(row) <= bytes;
+        sum += bytes_of(row);
+        fits
+    });
+    let fit = fit.count();
+    if fit == rows.len() {
+        return (rows, next);
+    }
+    rows.truncate(fit);
+    let next = rows.last().map(|row| row.seq);
+    (rows, next)
+}
+
+fn bytes_of(row: &AuditRow) -> usize {
+    let texts = [&row.what, &row.client, &row.item].into_iter().flatten();
+    let details = row.details.iter().flat_map(|(name, value)| [name, value]);
+    texts.chain(details).map(String::len).sum::<usize>() + row.leaf.len() + 200
 }
 
 fn query_of(current: &Current, filter: &AuditFilter) -> Result<Query, Failure> {
@@ -448,4 +479,40 @@ fn shown(row: Row) -> AuditRow {
     shown.client = event.client_name;
     shown.item = event.item_name;
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use touchkeep_core::UnixMillis;
+
+    fn row(seq: u64, bytes: usize) -> AuditRow {
+        AuditRow {
+            seq,
+            time: UnixMillis(0),
+            kind: String::new(),
+            decision: String::new(),
+            what: Some("x".repeat(bytes)),
+            client: None,
+            item: None,
+            of: None,
+            details: Vec::new(),
+            leaf: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_page_of_large_rows_is_shorter_and_the_next_one_goes_on_there() {
+        let rows = || vec![row(9, 1000), row(8, 1000), row(7, 1000)];
+        let seqs = |(rows, next): (Vec<AuditRow>, _)| {
+            let seqs: Vec<u64> = rows.iter().map(|row| row.seq).collect();
+            (seqs, next)
+        };
+        assert_eq!(
+            seqs(fitting(rows(), Some(7), 10_000)),
+            (vec![9, 8, 7], Some(7))
+        );
+        assert_eq!(seqs(fitting(rows(), None, 2500)), (vec![9, 8], Some(8)));
+        assert_eq!(seqs(fitting(rows(), None, 10)), (vec![9], Some(9)));
+    }
 }

@@ -8,7 +8,7 @@ calls! {
     ListAudit = "audit.list" -> AuditPage {
         /// Rows below this sequence number.
         before: Option<u64>,
-        /// At most this many (1 to 500).
+        /// At most this many (1 to 500); fewer where they are large, and `next` says where it goes on.
         limit: u32,
         /// Which of them.
         filter: AuditFilter,
