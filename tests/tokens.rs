@@ -17,7 +17,7 @@ use std::{
 
 use serde_json::{Value, json};
 use touchkeep_tests::{Card, Home, Mind, Person, wait_for};
-use touchkeep_wire::Question;
+use touchkeep_wire::{Prompt, Question};
 
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const PIN: &str = "canary-pin-97531";
@@ -102,12 +102,27 @@ impl Desk {
         self.home.json(&["unlock", "--device", device])
     }
 
+    fn pins_asked(&self) -> usize {
+        let asked = self.person.was_asked().into_iter();
+        asked
+            .filter(|it| matches!(it.question, Question::Pin { .. }))
+            .count()
+    }
+
     fn refused(&self, args: &[&str]) -> Value {
         let done = self.home.cli(args);
         assert!(!done.status.success(), "{args:?}");
         let said: Value = serde_json::from_slice(&done.stdout).unwrap();
         said["error"].clone()
     }
+}
+
+// What an update of a package does: another file in its place. A byte behind the end changes nothing but the hash.
+fn replace(module: &Path) {
+    let mut bytes = fs::read(module).unwrap();
+    bytes.push(0);
+    fs::remove_file(module).unwrap();
+    fs::write(module, bytes).unwrap();
 }
 
 // A folder that nobody else can write to, up to the root.
@@ -126,11 +141,7 @@ fn an_updated_module_is_refused_with_the_reason_until_its_owner_accepts_it() {
     desk.reopened(serial);
     let path = desk.module.to_str().unwrap();
 
-    // What an update of a package does: another file in its place. A byte behind the end changes nothing but the hash.
-    let mut bytes = fs::read(&desk.module).unwrap();
-    bytes.push(0);
-    fs::remove_file(&desk.module).unwrap();
-    fs::write(&desk.module, bytes).unwrap();
+    replace(&desk.module);
     let _locked = desk.home.json(&["lock"]);
     for _ in 0..2 {
         let refused = desk.refused(&["unlock", "--device", serial]);
@@ -160,6 +171,69 @@ fn an_updated_module_is_refused_with_the_reason_until_its_owner_accepts_it() {
     assert_eq!(desk.reopened(serial)["locked"], Value::Null);
     let listed = desk.home.json(&["device", "list"]);
     assert_eq!(listed[0]["serial"], serial, "{listed}");
+}
+
+#[test]
+fn an_enrolment_or_a_new_vault_does_not_go_round_the_pin_of_a_module() {
+    let desk = Desk::new();
+    desk.init();
+    let serial = desk.enroll(&desk.module, TOKEN)["device"]["serial"].clone();
+    let serial = serial.as_str().unwrap();
+    replace(&desk.module);
+    let path = desk.module.to_str().unwrap();
+    let device = format!("pkcs11:{path}:{TOKEN}");
+    let other = desk.home.path("other.touchkeep").display().to_string();
+    let init = ["init", "--practice", "--path", &other, "--device", &device];
+    let enroll = ["device", "enroll", &device];
+    // Whatever a person would answer: nothing of it is loaded, so nobody is asked for a PIN.
+    let before = desk.pins_asked();
+    for args in [&enroll[..], &init[..]] {
+        let refused = desk.refused(args);
+        let (what, fix) = (refused["what"].to_string(), refused["fix"].to_string());
+        assert!(
+            what.contains("is not the PKCS#11 module that was enrolled"),
+            "{refused}"
+        );
+        assert!(
+            fix.contains(&format!("device accept-module {path}")),
+            "{refused}"
+        );
+    }
+    assert_eq!(desk.pins_asked(), before);
+    assert!(!Path::new(&other).exists());
+    let vault = desk.home.path("v.touchkeep").display().to_string();
+    let refused = desk.refused(&["unlock", &vault, "--device", serial]);
+    let what = refused["what"].to_string();
+    assert!(
+        what.contains("is not the PKCS#11 module that was enrolled"),
+        "{refused}"
+    );
+    // It is the owner's word that helps.
+    let _open = desk
+        .home
+        .json(&["unlock", &vault, "--device", "passphrase"]);
+    let _accepted = desk.home.json(&["device", "accept-module", path]);
+    desk.reopened(serial);
+}
+
+#[test]
+fn an_enrolment_that_failed_leaves_no_word_about_its_module() {
+    let desk = Desk::new();
+    desk.init();
+    desk.person.mind.lock().unwrap().pin = "wrong-pin-here".into();
+    let device = format!("pkcs11:{}:{TOKEN}", desk.module.display());
+    let refused = desk.refused(&["device", "enroll", &device]);
+    assert_eq!(refused["code"], "wrong-pin", "{refused}");
+    let path = desk.module.to_str().unwrap();
+    let unknown = desk.refused(&["device", "accept-module", path]);
+    assert_eq!(unknown["code"], "not-found", "{unknown}");
+    // Nor is the next one held to what it was then.
+    replace(&desk.module);
+    desk.person.mind.lock().unwrap().pin = PIN.into();
+    let _enrolled = desk.enroll(&desk.module, TOKEN);
+    replace(&desk.module);
+    let refused = desk.refused(&["device", "enroll", &device]);
+    assert_eq!(refused["code"], "device-failed", "{refused}");
 }
 
 #[test]
@@ -259,30 +333,107 @@ fn a_seal_key_that_wants_the_pin_each_time_is_made_where_the_configuration_says_
     assert_eq!(opened[0]["name"], "money", "{opened}");
 }
 
+/// What NSS calls its token, whichever database that is; all have the number 0000000000000000.
+const NSS: &str = "NSS Certificate DB";
+
+fn softokn() -> PathBuf {
+    let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
+    let mut paths = folders
+        .map(|folder| Path::new(folder).join("libsoftokn3.so"))
+        .into_iter();
+    let found = paths.find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("NSS is missing: apt install libnss3 libnss3-tools"))
+}
+
+// A key database of NSS with this PIN, and what its module wants to be initialised with.
+fn key_database(home: &Home, name: &str, pin: &str) -> String {
+    let (folder, file) = (home.path(name), home.path(&format!("{name}.pin")));
+    fs::create_dir(&folder).unwrap();
+    fs::write(&file, pin).unwrap();
+    let place = format!("sql:{}", folder.display());
+    let file = file.to_str().unwrap();
+    run("certutil", &["-N", "-d", &place, "-f", file], &[]);
+    format!("configdir='{place}' certPrefix='' keyPrefix='' secmod='secmod.db'")
+}
+
+// The module that forwards to another one and counts what it is asked.
+fn build_shim(to: &Path) {
+    let source = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../crates/device-pkcs11/tests/shim/shim.c"
+    );
+    let into = ["-shared", "-fPIC", "-o", to.to_str().unwrap(), source];
+    run("cc", &into, &[]);
+}
+
+#[test]
+fn a_pin_goes_to_the_token_that_it_was_typed_for_and_to_no_other_of_its_number() {
+    let mut desk = Desk::new();
+    let counted = desk.module.parent().unwrap().to_owned();
+    let softokn = softokn().display().to_string();
+    desk.home.set("PKCS11_SHIM_MODULE", &softokn);
+    desk.home.set("PKCS11_SHIM_DIR", counted.to_str().unwrap());
+    let tokens = [
+        ("first", "canary-pin-11111"),
+        ("second", "canary-pin-22222"),
+    ];
+    let (mut table, mut modules) = (String::new(), Vec::new());
+    for (name, pin) in tokens {
+        let shim = counted.join(format!("{name}.so"));
+        build_shim(&shim);
+        let init = key_database(&desk.home, name, pin);
+        table += &format!(
+            "[[device.pkcs11.modules]]\npath = \"{}\"\ninit = \"{init}\"\nkeys_may_leave = true\n",
+            shim.display()
+        );
+        modules.push(shim);
+    }
+    desk.restart(&table);
+    desk.init();
+    let sent = || {
+        let log = fs::read_to_string(counted.join("logins")).unwrap_or_default();
+        log.matches('U').count()
+    };
+    let types = |desk: &Desk, pin: &str| desk.person.mind.lock().unwrap().pin = pin.into();
+    let mut ids = Vec::new();
+    for (module, (_, pin)) in modules.iter().zip(tokens) {
+        types(&desk, pin);
+        let before = (desk.pins_asked(), sent());
+        let enrolled = desk.enroll(module, NSS);
+        assert_eq!(enrolled["device"]["serial"], "0000000000000000");
+        assert_eq!((desk.pins_asked(), sent()), (before.0 + 1, before.1 + 1));
+        ids.push(enrolled["device"]["id"].as_str().unwrap().to_owned());
+    }
+    // Each is known by now, and nobody is asked again.
+    types(&desk, "neither of them");
+    let before = (desk.pins_asked(), sent());
+    for id in ids.iter().chain(&ids) {
+        let tried = desk.home.json(&["recover", "drill", "--device", id]);
+        assert_eq!(tried["items"], 0, "{tried}");
+    }
+    assert_eq!((desk.pins_asked(), sent()), (before.0, before.1 + 4));
+    // A PIN that one of them refuses is forgotten, and the other's is not.
+    let _locked = desk.home.json(&["lock"]);
+    types(&desk, tokens[0].1);
+    let _open = desk.home.json(&["unlock", "--device", &ids[0]]);
+    let refused = desk.refused(&["recover", "drill", "--device", &ids[1]]);
+    assert_eq!(refused["code"], "wrong-pin", "{refused}");
+    let before = desk.pins_asked();
+    let _tried = desk.home.json(&["recover", "drill", "--device", &ids[0]]);
+    assert_eq!(desk.pins_asked(), before);
+}
+
 #[test]
 fn an_nss_database_is_enrolled_and_opens_the_vault_with_the_argument_that_it_wants() {
-    let softokn = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
-        .map(|folder| Path::new(folder).join("libsoftokn3.so"))
-        .into_iter()
-        .find(|path| path.exists())
-        .unwrap_or_else(|| panic!("NSS is missing: apt install libnss3 libnss3-tools"));
+    let softokn = softokn();
     let mut desk = Desk::new();
     desk.init();
-    let (folder, pin) = (desk.home.path("nss"), desk.home.path("pin"));
-    fs::create_dir(&folder).unwrap();
-    fs::write(&pin, PIN).unwrap();
-    let place = format!("sql:{}", folder.display());
-    run(
-        "certutil",
-        &["-N", "-d", &place, "-f", pin.to_str().unwrap()],
-        &[],
-    );
-    let device = format!("pkcs11:{}:NSS Certificate DB", softokn.display());
+    let init = key_database(&desk.home, "nss", PIN);
+    let device = format!("pkcs11:{}:{NSS}", softokn.display());
     // Without its argument it is none.
     let refused = desk.refused(&["device", "enroll", &device]);
     assert_eq!(refused["code"], "device-failed", "{refused}");
 
-    let init = format!("configdir='{place}' certPrefix='' keyPrefix='' secmod='secmod.db'");
     let table = format!(
         "[[device.pkcs11.modules]]\npath = \"{}\"\ninit = \"{init}\"\n",
         softokn.display()
@@ -454,12 +605,7 @@ fn a_token_with_a_pad_is_enrolled_and_used_without_a_pin_being_asked_for_here() 
     let mut desk = Desk::new();
     let folder = desk.module.parent().unwrap().to_owned();
     let shim = folder.join("shim.so");
-    let source = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../crates/device-pkcs11/tests/shim/shim.c"
-    );
-    let into = ["-shared", "-fPIC", "-o", shim.to_str().unwrap(), source];
-    run("cc", &into, &[]);
+    build_shim(&shim);
     let (behind, beside) = (desk.module.clone(), folder.clone());
     desk.home
         .set("PKCS11_SHIM_MODULE", behind.to_str().unwrap());
@@ -474,4 +620,7 @@ fn a_token_with_a_pad_is_enrolled_and_used_without_a_pin_being_asked_for_here() 
         .iter()
         .filter(|it| matches!(it.question, Question::Pin { .. }));
     assert_eq!(pins.count(), 0, "{asked:?}");
+    // Where it is to be typed is said, each time.
+    let told = |it: &&Prompt| matches!(&it.question, Question::Touch { pad: true, .. });
+    assert_eq!(asked.iter().filter(told).count(), 2, "{asked:?}");
 }

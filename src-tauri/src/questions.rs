@@ -152,6 +152,7 @@ mod tests {
         prompt(Question::Touch {
             device: "d".into(),
             why: "w".into(),
+            pad: false,
         })
     }
 

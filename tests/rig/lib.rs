@@ -389,6 +389,16 @@ impl Card {
         }
     }
 
+    /// Its pcscd.
+    #[must_use]
+    pub fn pcscd_pid(&self) -> i32 {
+        let file = Path::new(&self.pcscd).with_file_name("pcscd.pid");
+        let pid = std::fs::read_to_string(file).unwrap();
+        // With a zero byte behind it.
+        let digits = pid.trim_matches(|it: char| !it.is_ascii_digit());
+        digits.parse().unwrap()
+    }
+
     /// Says something to its control socket, and gives the answer.
     #[must_use]
     pub fn ask(&self, what: &Value) -> Value {

@@ -465,6 +465,7 @@ mod tests {
                 Question::Touch {
                     device: "d".into(),
                     why: "w".into(),
+                    pad: false,
                 },
                 LATE,
             )

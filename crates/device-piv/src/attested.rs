@@ -17,13 +17,13 @@ pub enum NotAttested {
     /// The card could not be asked.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// What it gave is not believed.
+    /// What it gave is not believed, or is about another key, card or policy than what it says itself.
     #[error(transparent)]
     Attestation(#[from] AttestationError),
-    /// What it gave is about another key, card or policy than what it says itself.
-    #[error("the attestation is of another {0} than the card says")]
-    Differs(&'static str),
 }
+
+/// What a card gave about a key, and what that is worth.
+pub type Judged = (Vec<Vec<u8>>, Result<Attested, AttestationError>);
 
 impl PivDevice {
     /// What the maker's signature says about a key, when that is the key, the slot, the card and the policies that the card
@@ -32,31 +32,70 @@ impl PivDevice {
     /// # Errors
     /// Why the key is not known to be attested.
     pub fn attested(&mut self, key: &KeyRef, trust: Trust) -> Result<Attested, NotAttested> {
+        let (_, verdict) = self.statements(key, trust)?;
+        Ok(verdict?)
+    }
+
+    /// The same, with the certificates that say so.
+    ///
+    /// # Errors
+    /// Why the card could not be asked.
+    pub fn statements(&mut self, key: &KeyRef, trust: Trust) -> Result<Judged, DeviceError> {
         let slot = self.slot_of(key)?;
         let (held, certificates) = self
             .transact(|channel| Ok((card::metadata(channel, slot)?, statements(channel, slot)?)))?;
-        let Slot::Known(held) = held else {
-            return Err(DeviceError::NoKey(key.clone()).into());
-        };
-        let attested = verify(&certificates, trust)?;
-        match difference(&attested, &held, slot, self.serial) {
-            None => Ok(attested),
-            Some(what) => Err(NotAttested::Differs(what)),
+        if !matches!(held, Slot::Known(_)) {
+            return Err(DeviceError::NoKey(key.clone()));
         }
+        let verdict = judged(&certificates, trust, (&held, slot, self.serial));
+        Ok((certificates, verdict))
+    }
+}
+
+/// What certificates are worth as a statement about the key in that slot of that card.
+///
+/// # Errors
+/// They are not believed, or say something else than the card.
+pub(crate) fn judged(
+    certificates: &[Vec<u8>],
+    trust: Trust,
+    (held, slot, serial): (&Slot, u8, u32),
+) -> Result<Attested, AttestationError> {
+    let attested = verify(certificates, trust)?;
+    let differs = match held {
+        Slot::Known(held) => difference(&attested, held, slot, serial),
+        // What the card does not tell in our words is not compared.
+        Slot::Empty | Slot::Other(_) => elsewhere(&attested, slot, serial),
+    };
+    match differs {
+        None => Ok(attested),
+        Some(what) => Err(AttestationError::Differs(what)),
     }
 }
 
 /// What is attested otherwise than the card says.
 fn difference(attested: &Attested, held: &Metadata, slot: u8, serial: u32) -> Option<&'static str> {
-    let same = [
-        ("key", attested.spki == held.spki),
-        ("slot", attested.slot == slot),
-        ("card", attested.serial == Some(serial)),
+    let key = [("key", attested.spki == held.spki)];
+    let policies = [
         ("PIN policy", attested.pin_policy == held.pin),
         ("touch policy", attested.touch == held.touch),
     ];
-    same.iter()
-        .find_map(|(what, same)| (!same).then_some(*what))
+    first(&key)
+        .or_else(|| elsewhere(attested, slot, serial))
+        .or_else(|| first(&policies))
+}
+
+/// Whether it is of another place.
+fn elsewhere(attested: &Attested, slot: u8, serial: u32) -> Option<&'static str> {
+    first(&[
+        ("slot", attested.slot == slot),
+        ("card", attested.serial == Some(serial)),
+    ])
+}
+
+fn first(compared: &[(&'static str, bool)]) -> Option<&'static str> {
+    let mut compared = compared.iter();
+    compared.find_map(|(what, same)| (!same).then_some(*what))
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub struct PivDevice {
     /// The slot of a key of `age-plugin-yubikey` that its owner wants for unlocking.
     pub(crate) adopted: Option<u8>,
     pub(crate) options: Options,
+    /// Keys without a certificate that are not taken up again, by their public halves.
+    pub(crate) avoided: Vec<Vec<u8>>,
     transport: Box<dyn Transport>,
 }
 
@@ -86,6 +88,7 @@ impl PivDevice {
             held: Vec::new(),
             adopted: None,
             options,
+            avoided: Vec::new(),
             transport,
         };
         device.refresh()?;

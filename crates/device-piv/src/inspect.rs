@@ -3,10 +3,11 @@
 use touchkeep_core::text::visible;
 use touchkeep_device::{
     DeviceError, PinPolicy, Purpose, TouchPolicy,
-    attestation::{AttestationError, Firmware, FormFactor, Root, Trust, verify},
+    attestation::{AttestationError, Firmware, FormFactor, Root, Trust},
 };
 
 use crate::{
+    attested::judged,
     ber,
     card::{self, SLOTS, STANDARD_SLOTS, Slot, algorithm_name},
     certificate::{Certificate, Origin},
@@ -55,9 +56,10 @@ pub struct SlotReport {
     pub touch: Option<TouchPolicy>,
     /// Where its key was made, as the card says.
     pub origin: Option<Origin>,
-    /// Whose signature says that the key was made in a YubiKey, or why that is not known.
+    /// Whose signature says that this key was made in this slot of this YubiKey, or why that is not known.
     pub attested: Result<Root, AttestationError>,
-    /// Why the key is not used although its name says that it is ours, or could not be adopted for unlocking.
+    /// Why the key is not used although its name says that it is ours, or could not be adopted for unlocking; or in what its
+    /// attestation is of something else.
     pub flaw: Option<String>,
 }
 
@@ -125,10 +127,8 @@ fn look(channel: &mut dyn Channel, serial: u32, trust: Trust) -> Result<Inspecti
         if key == Slot::Empty && certificate.is_none() {
             continue;
         }
-        let attested = verify(&statements(channel, slot)?, trust);
-        let ours = attested.as_ref().ok().filter(|attested| {
-            attested.serial == Some(serial) && matches_key(&attested.spki, &key)
-        });
+        let attested = judged(&statements(channel, slot)?, trust, (&key, slot, serial));
+        let ours = attested.as_ref().ok();
         facts = facts.or_else(|| ours.map(|attested| (attested.form_factor, attested.fips)));
         let certificate = certificate.map(|der| Certificate::read(&der));
         let attested = attested.map(|attested| attested.chain);
@@ -138,19 +138,22 @@ fn look(channel: &mut dyn Channel, serial: u32, trust: Trust) -> Result<Inspecti
         true => Some(PinState::read(channel)?),
         false => None,
     };
+    let is_practice = |slot: &SlotReport| slot.attested == Err(AttestationError::Practice);
+    let practice = slots.iter().any(is_practice).then(|| {
+        "It is a practice card of Touchkeep: the keys that vouch for it are public, and it protects nothing.".to_owned()
+    });
     Ok(Inspection {
         serial,
         firmware,
         form_factor: facts.and_then(|(form_factor, _)| form_factor),
         fips: facts.map(|(_, fips)| fips),
-        limits: limits(firmware, facts.is_some_and(|(_, fips)| fips)),
+        limits: practice
+            .into_iter()
+            .chain(limits(firmware, facts.is_some_and(|(_, fips)| fips)))
+            .collect(),
         pin,
         slots,
     })
-}
-
-fn matches_key(spki: &[u8], key: &Slot) -> bool {
-    !matches!(key, Slot::Known(known) if known.spki != spki)
 }
 
 /// `certificate` is `Some(None)` where there is one that cannot be read.
@@ -178,6 +181,10 @@ fn report(
         (Holds::AgePlugin, Slot::Known(known)) => adoption_flaw(known),
         _ => None,
     };
+    let differs = match attested {
+        Err(error @ AttestationError::Differs(_)) => Some(error.to_string()),
+        _ => None,
+    };
     SlotReport {
         slot,
         holds,
@@ -187,7 +194,7 @@ fn report(
         touch,
         origin,
         attested,
-        flaw: flaw.map(|flaw| flaw.to_string()),
+        flaw: flaw.map(|flaw| flaw.to_string()).or(differs),
     }
 }
 

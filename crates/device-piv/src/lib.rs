@@ -42,7 +42,7 @@ mod sign;
 pub mod transport;
 mod turn;
 
-pub use attested::NotAttested;
+pub use attested::{Judged, NotAttested};
 pub use certificate::Origin;
 pub use device::{Options, PivDevice};
 pub use inspect::{Holds, Inspection, SlotReport, inspect};

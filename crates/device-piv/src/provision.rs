@@ -102,6 +102,12 @@ impl PivDevice {
         Ok(info)
     }
 
+    /// Has these keys, by their public halves, not taken for ones of an enrolment that was broken off, where their certificates are
+    /// gone: a vault that retired them never takes them again.
+    pub fn avoid(&mut self, keys: Vec<Vec<u8>>) {
+        self.avoided = keys;
+    }
+
     /// Lists a key that was made. It is not read again: a card that goes now has it all the same.
     fn note(&mut self, made: Held) -> KeyInfo {
         let info = made.info.clone();
@@ -119,6 +125,7 @@ impl Provision for PivDevice {
     fn provision(&mut self, auth: Auth<'_>) -> Result<DeviceInfo, DeviceError> {
         let (serial, adopted) = (self.serial, self.adopted);
         let allow = self.options.danger_allow_last_try;
+        let avoided = self.avoided.clone();
         let (held, made) = self.transact(|channel| {
             let held = read_keys(channel, serial, adopted)?;
             adoptable(&held)?;
@@ -129,7 +136,7 @@ impl Provision for PivDevice {
             };
             let missing: Vec<Plan> = Plan::VAULT.into_iter().filter(|plan| !has(plan)).collect();
             managing(channel, pin, allow)?;
-            let made = make(channel, serial, &missing, (pin, allow))?;
+            let made = make(channel, serial, &missing, &avoided, (pin, allow))?;
             Ok((held, made))
         })?;
         self.holds(held);
@@ -152,7 +159,7 @@ impl Provision for PivDevice {
         let made = self.transact(|channel| {
             managing(channel, pin, allow)?;
             let plan = Plan::request(algorithm, touch);
-            make(channel, serial, &[plan], (pin, allow))
+            make(channel, serial, &[plan], &[], (pin, allow))
         })?;
         let made = made.into_iter().next();
         made.map(|made| self.note(made))
@@ -225,12 +232,13 @@ fn make(
     channel: &mut dyn Channel,
     serial: u32,
     plans: &[Plan],
+    avoided: &[Vec<u8>],
     pin: (&Pin, bool),
 ) -> Result<Vec<Held>, DeviceError> {
     let mut made: Vec<(Plan, u8, Vec<u8>)> = Vec::new();
     for plan in plans {
         let taken: Vec<u8> = made.iter().map(|(_, slot, _)| *slot).collect();
-        let place = place(channel, *plan, &taken)?;
+        let place = place(channel, *plan, &taken, avoided)?;
         let (algorithm, pin_policy, touch) = plan.policy();
         let spki = match place.spki {
             Some(spki) => spki,
@@ -301,8 +309,15 @@ struct Place {
 
 /// A place for a key: where one of the same kind was made but never got its certificate (somebody pulled the card, or
 /// missed the touch), else a slot without key and certificate, the preferred one first.
-fn place(channel: &mut dyn Channel, plan: Plan, taken: &[u8]) -> Result<Place, DeviceError> {
-    place_where(channel, plan, taken, |made| plan.flaw(made).is_none())
+fn place(
+    channel: &mut dyn Channel,
+    plan: Plan,
+    taken: &[u8],
+    avoided: &[Vec<u8>],
+) -> Result<Place, DeviceError> {
+    place_where(channel, plan, taken, |made| {
+        plan.flaw(made).is_none() && !avoided.contains(&made.spki)
+    })
 }
 
 /// The same for a key that comes from elsewhere: where it was put but never got its certificate, or a free slot.

@@ -12,7 +12,7 @@ use crate::{
     card,
     holders::holders,
     transport::{Transport, Work},
-    turn::{self, Leased, NoTurn, Way},
+    turn::{self, Leased, NoTurn, Way, silent},
 };
 
 /// A YubiKey that is connected.
@@ -41,8 +41,9 @@ pub fn list() -> Result<Vec<Found>, DeviceError> {
                 firmware: version.to_string(),
                 reader: reader.to_string_lossy().into_owned(),
             }),
-            Err(DeviceError::Busy { .. }) => busy = true,
-            Err(error) => tracing::debug!(?reader, %error, "no YubiKey"),
+            Err(NotOpened::Silent) => return Err(silent()),
+            Err(NotOpened::For(DeviceError::Busy { .. })) => busy = true,
+            Err(NotOpened::For(error)) => tracing::debug!(?reader, %error, "no YubiKey"),
         }
     }
     match (found.is_empty(), busy) {
@@ -69,8 +70,7 @@ pub fn presence(serial: u32) -> Result<Option<Presence>, DeviceError> {
     let Some(reader) = reader else {
         return Ok(None);
     };
-    let context = Context::establish(Scope::System).map_err(explained)?;
-    let comings = comings(&context, &reader)?;
+    let comings = comings(&reader)?;
     Ok(comings.map(|comings| Presence { reader, comings }))
 }
 
@@ -79,8 +79,7 @@ pub fn presence(serial: u32) -> Result<Option<Presence>, DeviceError> {
 /// # Errors
 /// [`DeviceError::Middleware`] without pcscd.
 pub fn is_still(presence: &Presence) -> Result<bool, DeviceError> {
-    let context = Context::establish(Scope::System).map_err(explained)?;
-    Ok(comings(&context, &presence.reader)? == Some(presence.comings))
+    Ok(comings(&presence.reader)? == Some(presence.comings))
 }
 
 /// The pcscd that runs: another one, or one that was started anew, is not it.
@@ -90,41 +89,56 @@ impl Service {
     /// That of this moment; none where none answers.
     #[must_use]
     pub fn now() -> Option<Self> {
-        Context::establish(Scope::System).ok().map(Self)
+        let established = turn::ask(|| Context::establish(Scope::System));
+        established.ok().map(Self)
     }
 
-    /// Whether it still runs.
+    /// Whether it still runs, and answers.
     #[must_use]
     pub fn still_runs(&self) -> bool {
-        self.0.is_valid().is_ok()
+        let context = self.0.clone();
+        turn::ask(move || context.is_valid()).is_ok()
     }
 }
 
 // How often cards came and went, where one is in.
-fn comings(context: &Context, reader: &CString) -> Result<Option<u32>, DeviceError> {
-    let mut states = [ReaderState::new(reader.as_c_str(), State::UNAWARE)];
-    match context.get_status_change(Duration::ZERO, &mut states) {
-        Ok(()) => {}
-        Err(pcsc::Error::UnknownReader) => return Ok(None),
-        Err(error) => return Err(explained(error)),
-    }
-    let [state] = &states;
-    Ok(state
-        .event_state()
-        .contains(State::PRESENT)
-        .then(|| state.event_count()))
+fn comings(reader: &CString) -> Result<Option<u32>, DeviceError> {
+    let reader = reader.clone();
+    let asked = turn::ask(move || {
+        let context = Context::establish(Scope::System)?;
+        let mut states = [ReaderState::new(reader, State::UNAWARE)];
+        match context.get_status_change(Duration::ZERO, &mut states) {
+            Ok(()) => {}
+            Err(pcsc::Error::UnknownReader) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let [state] = &states;
+        let is_in = state.event_state().contains(State::PRESENT);
+        Ok(is_in.then(|| state.event_count()))
+    });
+    asked.map_err(no_turn)
 }
 
 fn readers() -> Result<Vec<CString>, DeviceError> {
-    let context = Context::establish(Scope::System).map_err(explained)?;
-    match context.list_readers_owned() {
-        Ok(readers) => Ok(readers),
-        Err(pcsc::Error::NoReadersAvailable) => Ok(Vec::new()),
-        Err(error) => Err(explained(error)),
-    }
+    let asked = turn::ask(|| {
+        let context = Context::establish(Scope::System)?;
+        match context.list_readers_owned() {
+            Err(pcsc::Error::NoReadersAvailable) => Ok(Vec::new()),
+            listed => listed,
+        }
+    });
+    asked.map_err(no_turn)
 }
 
-fn open(reader: CString) -> Result<(Leased, u32, Firmware), DeviceError> {
+/// Why a card in a reader is not one that can be asked.
+enum NotOpened {
+    /// Nor can any other: pcscd does not answer.
+    Silent,
+    /// Of this one.
+    For(DeviceError),
+}
+
+fn open(reader: CString) -> Result<(Leased, u32, Firmware), NotOpened> {
     let way = Way::To(reader);
     let mut identity = None;
     let had = turn::have(way, &mut |channel| {
@@ -133,11 +147,14 @@ fn open(reader: CString) -> Result<(Leased, u32, Firmware), DeviceError> {
         identity = Some((card::serial(channel)?, version));
         Ok(())
     });
-    let (result, leased) = had.map_err(no_turn)?;
-    result?;
+    let (result, leased) = had.map_err(|error| match error {
+        NoTurn::Silent => NotOpened::Silent,
+        other => NotOpened::For(no_turn(other)),
+    })?;
+    result.map_err(NotOpened::For)?;
     match (leased, identity) {
         (Some(leased), Some((serial, version))) => Ok((leased, serial, version)),
-        _ => Err(DeviceError::Removed),
+        _ => Err(NotOpened::For(DeviceError::Removed)),
     }
 }
 
@@ -145,6 +162,7 @@ fn no_turn(error: NoTurn) -> DeviceError {
     match error {
         NoTurn::Kept => busy(),
         NoTurn::Refused(error) => explained(error),
+        NoTurn::Silent => silent(),
         NoTurn::NoThread => DeviceError::Middleware("no thread for the card could be had".into()),
     }
 }
@@ -170,7 +188,8 @@ impl PcscTransport {
             match open(reader) {
                 Ok((leased, serial, _)) if serial == self.serial => return Ok(leased),
                 // It may be the one; without it nobody can say.
-                Err(DeviceError::Busy { .. }) => best = busy(),
+                Err(NotOpened::For(DeviceError::Busy { .. })) => best = busy(),
+                Err(NotOpened::Silent) => return Err(silent()),
                 Ok(_) | Err(_) => {}
             }
         }

@@ -1,9 +1,11 @@
-//! Our turn on a card. pcscd has whoever connects to, uses or leaves a card wait until another program's transaction has ended,
-//! however long that takes, and no call takes a deadline. So each turn is had on a thread of its own, and who waits for it gives up
-//! after [`PATIENCE`]; the thread lets go of the card as soon as it gets it.
+//! Our turn on a card, and what else pcscd is asked. It has whoever connects to, uses or leaves a card wait until another program's
+//! transaction has ended, however long that takes; it may hang itself; and no call takes a deadline. So each call is made on a thread
+//! of its own, and who waits for it gives up: after [`PATIENCE`] for the turn and for each command, later where the card may wait for
+//! a finger or make a key. The thread lets go of the card as soon as it gets it.
 
 use std::{
     ffi::CString,
+    sync::atomic::{AtomicUsize, Ordering},
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread::{self, JoinHandle},
     time::Duration,
@@ -18,6 +20,16 @@ use crate::transport::{Channel, Work};
 
 /// How long another program may keep the card to itself before that is said. A touch of the other's is waited for no longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long pcscd may take to say that it is there, where a card is waited for in vain.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
+/// How long a card may take that perhaps waits for a finger: twice as long as it does.
+const TOUCHED: Duration = Duration::from_secs(30);
+/// How long it may take to make a key; of RSA with 4096 bits a card has to find the primes first.
+const KEY_MADE: Duration = Duration::from_secs(120);
+
+/// So many threads may wait for pcscd. Those that were given up are among them, until it answers or ends.
+const MOST_THREADS: usize = 32;
 
 const MAX_ANSWER: usize = 258;
 
@@ -36,7 +48,7 @@ impl Drop for Leased {
     fn drop(&mut self) {
         if let Some(card) = self.0.take() {
             let (done, is_done) = channel();
-            let left = on_a_thread(move || {
+            let left = spawned(move || {
                 // A card that is gone cannot be left; there is nothing to do about it.
                 let _ = card.disconnect(Disposition::LeaveCard);
                 let _ = done.send(());
@@ -50,17 +62,20 @@ impl Drop for Leased {
     }
 }
 
-/// Why there was no turn.
+/// Why there was no turn, or no end of it.
 pub(crate) enum NoTurn {
     /// Another program has kept the card to itself all the time.
     Kept,
     /// pcscd says no; a connection from before is dead.
     Refused(pcsc::Error),
+    /// pcscd says nothing. A command that was sent may have been done.
+    Silent,
     /// No thread could be had.
     NoThread,
 }
 
-/// Does `work` in one transaction, and gives the connection back, where it is still one. Nothing was sent where there was no turn.
+/// Does `work` in one transaction, and gives the connection back, where it is still one. Nothing was sent
+/// where there was no turn.
 pub(crate) fn have(
     way: Way,
     work: Work<'_>,
@@ -73,12 +88,24 @@ pub(crate) fn have(
         Ok(Said::Begun) => {}
         Ok(Said::Refused(error)) => return Err(NoTurn::Refused(error)),
         Ok(_) | Err(RecvTimeoutError::Disconnected) => return Err(NoTurn::NoThread),
-        Err(RecvTimeoutError::Timeout) => return Err(NoTurn::Kept),
+        Err(RecvTimeoutError::Timeout) if is_alive() => return Err(NoTurn::Kept),
+        Err(RecvTimeoutError::Timeout) => return Err(NoTurn::Silent),
     }
-    let mut lent = Lent { orders, heard };
+    let mut lent = Lent {
+        orders,
+        heard,
+        silent: false,
+    };
     let result = work(&mut lent);
-    let Lent { orders, heard } = lent;
+    let Lent {
+        orders,
+        heard,
+        silent,
+    } = lent;
     drop(orders);
+    if silent {
+        return Err(NoTurn::Silent);
+    }
     let leased = match heard.recv_timeout(PATIENCE) {
         Ok(Said::Ended(leased)) => {
             let _ = thread.join();
@@ -89,7 +116,54 @@ pub(crate) fn have(
     Ok((result, leased))
 }
 
+/// Asks pcscd something, and no card.
+pub(crate) fn ask<T: Send + 'static>(
+    question: impl FnOnce() -> Result<T, pcsc::Error> + Send + 'static,
+) -> Result<T, NoTurn> {
+    within(PATIENCE, question)
+}
+
+fn within<T: Send + 'static>(
+    patience: Duration,
+    question: impl FnOnce() -> Result<T, pcsc::Error> + Send + 'static,
+) -> Result<T, NoTurn> {
+    let (says, heard) = channel();
+    let thread = on_a_thread(move || drop(says.send(question()))).map_err(|_| NoTurn::NoThread)?;
+    let answer = heard.recv_timeout(patience).map_err(|_| NoTurn::Silent)?;
+    let _ = thread.join();
+    answer.map_err(NoTurn::Refused)
+}
+
+// A pcscd that says no is one.
+fn is_alive() -> bool {
+    let establish = || Context::establish(Scope::System).map(drop);
+    !matches!(within(SIGN_OF_LIFE, establish), Err(NoTurn::Silent))
+}
+
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+// Counts one thread, for as long as it runs.
+struct Counted;
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        THREADS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 fn on_a_thread(work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    let before = THREADS.fetch_add(1, Ordering::Relaxed);
+    let counted = Counted;
+    if before >= MOST_THREADS {
+        return Err(std::io::ErrorKind::QuotaExceeded.into());
+    }
+    spawned(move || {
+        work();
+        drop(counted);
+    })
+}
+
+fn spawned(work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name("card".into()).spawn(work)
 }
 
@@ -144,17 +218,60 @@ fn turn(
 struct Lent {
     orders: Sender<Zeroizing<Vec<u8>>>,
     heard: Receiver<Said>,
+    // A command was not answered in time. What comes later is no answer to another one.
+    silent: bool,
 }
 
 impl Channel for Lent {
     fn transmit(&mut self, apdu: &[u8]) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
+        if self.silent {
+            return Err(silent());
+        }
         let order = Zeroizing::new(apdu.to_vec());
         self.orders.send(order).map_err(|_| DeviceError::Removed)?;
-        match self.heard.recv() {
+        match self.heard.recv_timeout(patience_for(apdu)) {
             // A card that is pulled out while it works can leave an empty answer behind, and no error.
             Ok(Said::Answer(Ok(answer))) if !answer.is_empty() => Ok(answer),
             Ok(Said::Answer(Err(error))) => Err(crate::reader::explained(error)),
+            Err(RecvTimeoutError::Timeout) => {
+                self.silent = true;
+                Err(silent())
+            }
             _ => Err(DeviceError::Removed),
         }
+    }
+}
+
+/// pcscd takes what it is asked, and does not answer.
+pub(crate) fn silent() -> DeviceError {
+    DeviceError::Middleware("pcscd does not answer".into())
+}
+
+// By the instruction: GENERAL AUTHENTICATE, GENERATE ASYMMETRIC KEY PAIR, anything else.
+fn patience_for(apdu: &[u8]) -> Duration {
+    match apdu.get(1) {
+        Some(0x87) => TOUCHED,
+        Some(0x47) => KEY_MADE,
+        _ => PATIENCE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_wait_for_ever_do_not_become_more_and_more() {
+        let (end, ends) = channel::<()>();
+        let ends = std::sync::Arc::new(std::sync::Mutex::new(ends));
+        let wait = || {
+            let ends = std::sync::Arc::clone(&ends);
+            on_a_thread(move || ends.lock().unwrap().recv().unwrap_or_default())
+        };
+        let waiting: Vec<_> = (0..MOST_THREADS).map(|_| wait().unwrap()).collect();
+        assert!(wait().is_err());
+        drop(end);
+        waiting.into_iter().for_each(|it| it.join().unwrap());
+        wait().unwrap().join().unwrap();
     }
 }

@@ -18,12 +18,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use support::{Card, on_a_card};
-use touchkeep_device::{Auth, Device, DeviceError, Holder, Purpose, SignatureScheme};
+use touchkeep_device::{
+    Auth, Device, DeviceError, Holder, Purpose, SignatureScheme, attestation::Trust,
+};
 use touchkeep_device_piv::{
-    Options, PivDevice,
+    Options, PivDevice, Service,
     holders::{holders, what_to_do},
-    list,
+    inspect, is_still, list, presence,
 };
 
 const NAME: &str = "another_process_that_keeps_the_card_is_named";
@@ -169,6 +172,90 @@ fn a_program_that_holds_a_transaction_is_waited_for_a_few_seconds_and_named() {
         going.join().unwrap();
         assert_eq!(card.verified().0, before.0 + 2);
     });
+}
+
+const SILENT: &str = "a_pcscd_that_does_not_answer_is_given_up_and_used_again_once_it_does";
+
+#[test]
+fn a_pcscd_that_does_not_answer_is_given_up_and_used_again_once_it_does() {
+    on_a_card(SILENT, &["--touch", "auto"], |card| {
+        let (mut device, pin) = card.enrolled();
+        let key = device.info().key(Purpose::SignVault).unwrap().key.clone();
+        let sign = |device: &mut PivDevice| {
+            let scheme = SignatureScheme::EcdsaP256Sha256;
+            device.sign(&key, scheme, b"a statement", Auth::Pin(&pin))
+        };
+        let serial = card.serial();
+        let here = presence(serial).unwrap().unwrap();
+        let before = card.verified();
+        let stopped = Stopped::pcscd(card);
+        for refused in [
+            timed(|| sign(&mut device).map(drop)),
+            timed(|| PivDevice::open(serial, Options::default()).map(drop)),
+            timed(|| list().map(drop)),
+            timed(|| presence(serial).map(drop)),
+            timed(|| is_still(&here).map(drop)),
+        ] {
+            assert_eq!(refused.unwrap_err().to_string(), SAID);
+        }
+        assert!(timed(Service::now).is_none());
+        drop(stopped);
+        sign(&mut device).unwrap();
+        assert_eq!(
+            card.verified(),
+            (before.0 + 1, before.1),
+            "no PIN was sent in vain"
+        );
+        assert!(is_still(&here).unwrap());
+
+        // In the middle of a command.
+        let before = card.verified();
+        let late = r#"{"do":"at","apdu":6,"then":"delay","ms":1500}"#;
+        assert_eq!(card.ask(late)["ok"], true);
+        let (begun, begins) = std::sync::mpsc::channel();
+        let inspecting = std::thread::spawn(move || {
+            begun.send(()).unwrap();
+            timed(|| inspect(serial, Trust::Yubico).map(drop))
+        });
+        begins.recv().unwrap();
+        std::thread::sleep(Duration::from_millis(700));
+        let stopped = Stopped::pcscd(card);
+        let refused = inspecting.join().unwrap();
+        assert_eq!(refused.unwrap_err().to_string(), SAID);
+        drop(stopped);
+        inspect(serial, Trust::Yubico).unwrap();
+        sign(&mut device).unwrap();
+        assert_eq!(card.verified(), (before.0 + 1, before.1));
+    });
+}
+
+const SAID: &str = "the device's middleware failed: pcscd does not answer";
+
+/// The private pcscd of a card, stopped until this ends.
+struct Stopped(Pid);
+
+impl Stopped {
+    fn pcscd(card: &Card) -> Self {
+        let pid = fs::read_to_string(card.dir.join("run/pcscd.pid")).unwrap();
+        let pid = Pid::from_raw(number(&pid)).unwrap();
+        let program = fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+        let folder = card.dir.to_str().unwrap();
+        assert!(program.unwrap().contains(folder), "not our pcscd");
+        kill_process(pid, Signal::STOP).unwrap();
+        Self(pid)
+    }
+}
+
+// pcscd writes a zero byte behind it.
+fn number(pid: &str) -> i32 {
+    let digits = pid.trim_matches(|it: char| !it.is_ascii_digit());
+    digits.parse().unwrap()
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        kill_process(self.0, Signal::CONT).unwrap();
+    }
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> T {

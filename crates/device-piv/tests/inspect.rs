@@ -12,17 +12,19 @@ mod support;
 use support::{PIN, PUK, on_a_card};
 use touchkeep_core::Pin;
 use touchkeep_device::{
-    DeviceError, PinPolicy, Purpose, TouchPolicy,
+    Device, DeviceError, PinPolicy, Purpose, TouchPolicy,
     attestation::{AttestationError, Firmware, Root, Trust},
 };
 use touchkeep_device_piv::{
-    Keeping, Options, Origin, PivDevice, inspect,
+    Inspection, Keeping, Options, Origin, PivDevice, inspect,
     inspect::{Holds, SlotReport},
+    transport::{Channel, Transport, Work},
 };
 use yubikey::{
     MgmKey, PinPolicy as CardPin, Serial, TouchPolicy as CardTouch, YubiKey,
     piv::{self, AlgorithmId, SlotId},
 };
+use zeroize::Zeroizing;
 
 const AUTO: &[&str] = &["--touch", "auto"];
 
@@ -37,6 +39,11 @@ fn managed(serial: u32, pin: Option<&str>) -> YubiKey {
     };
     yubikey.authenticate(&key).unwrap();
     yubikey
+}
+
+fn at_of(seen: &Inspection, number: u8) -> &SlotReport {
+    let mut slots = seen.slots.iter();
+    slots.find(|slot| slot.slot == number).unwrap()
 }
 
 #[test]
@@ -103,7 +110,7 @@ fn each_slot_says_whose_it_is_and_where_its_key_is_from() {
 
             let slots: Vec<u8> = seen.slots.iter().map(|slot| slot.slot).collect();
             assert_eq!(slots, [0x9a, 0x82, 0x83, 0x84, 0x95]);
-            let at = |number: u8| seen.slots.iter().find(|slot| slot.slot == number).unwrap();
+            let at = |number: u8| at_of(&seen, number);
             let expected = SlotReport {
                 slot: 0x9a,
                 holds: Holds::Bare,
@@ -130,9 +137,75 @@ fn each_slot_says_whose_it_is_and_where_its_key_is_from() {
             // Without the practice root nobody vouches, and so its shape is not known.
             let strict = device.inspect(Trust::Yubico).unwrap();
             assert!(strict.slots.iter().all(|slot| slot.attested.is_err()));
+            assert_eq!(
+                at_of(&strict, 0x83).attested,
+                Err(AttestationError::Practice)
+            );
+            assert!(strict.limits.join("\n").contains("a practice card"));
             assert_eq!(strict.form_factor, None);
         },
     );
+}
+
+/// A way to a card that gives the unlock key's statement for the seal key's as well.
+struct Mixed(pcsc::Card);
+
+impl Mixed {
+    fn up() -> Self {
+        let context = pcsc::Context::establish(pcsc::Scope::System).unwrap();
+        let readers = context.list_readers_owned().unwrap();
+        let shared = pcsc::ShareMode::Shared;
+        Self(
+            context
+                .connect(&readers[0], shared, pcsc::Protocols::ANY)
+                .unwrap(),
+        )
+    }
+}
+
+impl Transport for Mixed {
+    fn exclusive(&mut self, work: Work<'_>) -> Result<(), DeviceError> {
+        work(self)
+    }
+}
+
+impl Channel for Mixed {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
+        let mut apdu = apdu.to_vec();
+        if apdu[1..3] == [0xf9, 0x83] {
+            apdu[2] = 0x82;
+        }
+        let mut buffer = [0; 258];
+        let answer = self.0.transmit(&apdu, &mut buffer).unwrap();
+        Ok(Zeroizing::new(answer.to_vec()))
+    }
+}
+
+const MIXED: &str = "a_statement_about_another_slot_is_called_what_it_is";
+
+#[test]
+fn a_statement_about_another_slot_is_called_what_it_is() {
+    on_a_card(MIXED, AUTO, |card| {
+        let (device, _) = card.enrolled();
+        let serial = card.serial();
+        drop(device);
+        let trust = Trust::YubicoAndPractice;
+        let seen = inspect::over(&mut Mixed::up(), serial, trust).unwrap();
+        let differs = Err(AttestationError::Differs("key"));
+        assert_eq!(at_of(&seen, 0x83).attested, differs);
+        let flaw = at_of(&seen, 0x83).flaw.as_deref().unwrap();
+        assert!(flaw.contains("of another key"), "{flaw}");
+        assert_eq!(at_of(&seen, 0x82).attested, Ok(Root::PracticePiv));
+        assert_eq!(at_of(&seen, 0x82).flaw, None);
+
+        let over = Box::new(Mixed::up());
+        let mut device = PivDevice::over(over, serial, Options::default()).unwrap();
+        let of = |device: &PivDevice, purpose| device.info().key(purpose).unwrap().key.clone();
+        let (unlock, seal) = (of(&device, Purpose::Unlock), of(&device, Purpose::Seal));
+        device.attested(&unlock, trust).unwrap();
+        let (_, verdict) = device.statements(&seal, trust).unwrap();
+        assert_eq!(verdict.unwrap_err(), AttestationError::Differs("key"));
+    });
 }
 
 #[test]

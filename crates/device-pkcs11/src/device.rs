@@ -231,19 +231,27 @@ impl Pkcs11Device {
         })
     }
 
+    /// A key that is looked at in the session that is kept, and not used.
+    pub(crate) fn found(&self, info: &KeyInfo) -> Result<Use, DeviceError> {
+        self.named_use(info, self.login(Auth::Nothing)?)
+    }
+
     fn use_of(&self, info: &KeyInfo, auth: Auth<'_>) -> Result<Use, DeviceError> {
         let login = self.login(auth)?;
-        let asks = self.asking.contains(&info.key);
-        if asks && login.how == How::Kept {
+        if self.asking.contains(&info.key) && login.how == How::Kept {
             return Err(DeviceError::NeedsSecret);
         }
+        self.named_use(info, login)
+    }
+
+    fn named_use(&self, info: &KeyInfo, login: Login) -> Result<Use, DeviceError> {
         Ok(Use {
             token: self.choice.clone(),
             login,
             id: id_of(&info.key)?,
             kind: kind_of(info.algorithm)?,
             public: info.spki.clone(),
-            asks,
+            asks: self.asking.contains(&info.key),
         })
     }
 }

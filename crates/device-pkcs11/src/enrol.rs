@@ -154,6 +154,7 @@ impl Pkcs11Device {
 
     fn complete(&mut self, auth: Auth<'_>) -> Result<(), DeviceError> {
         self.read_keys()?;
+        self.are_kept()?;
         for purpose in PURPOSES {
             if self.info.key(purpose).is_none() {
                 self.make(purpose, auth)?;
@@ -165,6 +166,39 @@ impl Pkcs11Device {
             self.prove(&info, auth)?;
         }
         Ok(())
+    }
+
+    // Of keys that are there already: whoever could write to the token once may have put one there that he has a copy of, and to
+    // hold it proves nothing then. One that a person named is used as it is.
+    fn are_kept(&mut self) -> Result<(), DeviceError> {
+        if self.options.danger_keys_may_leave || !self.options.named.is_empty() {
+            return Ok(());
+        }
+        let found = self.info.keys.iter();
+        let found: Vec<_> = found
+            .filter(|info| PURPOSES.contains(&info.purpose))
+            .cloned()
+            .collect();
+        for info in found {
+            let question = Request::Keeps(self.found(&info)?);
+            match self.host.ask(&question, &[], &[])? {
+                (Reply::Keeps(true), _) => {}
+                (Reply::Keeps(false), _) => return Err(self.not_ours(&info)),
+                _ => return Err(confused()),
+            }
+        }
+        Ok(())
+    }
+
+    fn not_ours(&self, info: &KeyInfo) -> DeviceError {
+        let (label, token) = (label_of(info.purpose, false), &self.choice.label);
+        let id = &info.key.0;
+        let delete = format!("pkcs11-tool --module … --token-label {token:?} --login --id {id}");
+        DeviceError::Unsupported(format!(
+            "the key {label:?} (CKA_ID {id}) was not made in the token or could be taken out of it, so that others may have it; it is \
+             not taken for a vault. If you know who put it there, delete both halves of it ({delete} --delete-object --type \
+             privkey, and pubkey), and a new one is made; if it is meant all the same, name it in the configuration"
+        ))
     }
 
     // The first kind of key that the token makes and that then does what it is for.

@@ -131,6 +131,7 @@ fn answer(
             module.within(entry, |_, session| keys::discard(&session.inner, &what))?;
             Reply::Done
         }
+        Request::Keeps(what) => Reply::Keeps(module.keeps(&what, pin)?),
         Request::Import(what, public) => {
             let entry = Entry::new(&what.token, what.login, pin);
             module.within(entry, |_, session| {

@@ -241,13 +241,18 @@ fn generate_pair(
 }
 
 fn is_as_ordered(session: &Session, private: ObjectHandle, what: &Generate) -> Result<bool, Error> {
+    let kept = what.may_leave || is_kept(session, private)?;
+    Ok(kept && asks_each_time(session, private)? == what.asks)
+}
+
+/// Whether the token says that it made a private key itself and never gave it away.
+pub(crate) fn is_kept(session: &Session, private: ObjectHandle) -> Result<bool, Error> {
     let kept = [
         Attribute::Local(true),
         Attribute::AlwaysSensitive(true),
         Attribute::NeverExtractable(true),
     ];
-    let kept = what.may_leave || says(session, private, &kept)?;
-    Ok(kept && asks_each_time(session, private)? == what.asks)
+    says(session, private, &kept)
 }
 
 pub(crate) fn says(

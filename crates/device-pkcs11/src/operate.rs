@@ -66,6 +66,14 @@ impl Module {
         })
     }
 
+    /// Whether the token made the key itself, and has kept it ever since.
+    pub(crate) fn keeps(&mut self, what: &Use, pin: &[u8]) -> Result<bool, Failure> {
+        self.within(Entry::of(what, pin), |_, session| {
+            let key = session.key(what, |session, _| has_public_half(session, what))?;
+            keys::is_kept(&session.inner, key.handle).map_err(failed)
+        })
+    }
+
     /// A signature or MAC: for ECDSA over a hash, as r and s; else over a message.
     pub(crate) fn sign(
         &mut self,

@@ -60,6 +60,8 @@ pub(crate) enum Request {
     Generate(Generate),
     /// Destroys a key pair that was made a moment ago and is no good.
     Discard(Generate),
+    /// Whether the token made that key itself, and keeps it.
+    Keeps(Use),
     /// Stores the body: an HMAC secret, or the private half of this public key.
     Import(Generate, Vec<u8>),
     /// Which kinds of keys the token says that it makes or stores, and signs with.
@@ -176,6 +178,7 @@ pub(crate) enum Reply {
     /// The body was decrypted; its padding is still on.
     Block,
     Made(TokenKey),
+    Keeps(bool),
     Kinds(Vec<Kind>),
     Done,
     Failed(Failure),

@@ -46,10 +46,6 @@ fn a_public_key_that_somebody_put_there_is_not_taken_for_ours() {
         let hsm = SoftHsm::new();
         let choice = hsm.choice();
         let (private, public) = (hsm.0.path().join("k.pem"), hsm.0.path().join("k.der"));
-        let openssl = |arguments: &[&str]| {
-            let output = Command::new("openssl").args(arguments).output().unwrap();
-            assert!(output.status.success(), "{output:?}");
-        };
         let (private, public) = (private.to_str().unwrap(), public.to_str().unwrap());
         let curve = [
             "ecparam",
@@ -78,6 +74,66 @@ fn a_public_key_that_somebody_put_there_is_not_taken_for_ours() {
             matches!(&made, Err(DeviceError::Unexpected(_))),
             "{name}: {made:?}"
         );
+    }
+}
+
+fn openssl(arguments: &[&str]) {
+    let output = Command::new("openssl").args(arguments).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+// Whoever had the PIN once can put both halves there. The token holds the private one then, and proves it; but it is not alone.
+#[test]
+fn a_key_pair_that_somebody_put_there_is_refused_and_nothing_is_made_beside_it() {
+    for name in ["unlock", "seal", "sign-vault"] {
+        let hsm = SoftHsm::new();
+        let at = |name: &str| hsm.0.path().join(name).display().to_string();
+        let (pem, private, public) = (at("k.pem"), at("k.der"), at("p.der"));
+        let make = ["genpkey", "-algorithm", "EC", "-pkeyopt"];
+        openssl(&[&make[..], &["ec_paramgen_curve:P-256", "-out", &pem]].concat());
+        openssl(&["pkey", "-in", &pem, "-outform", "DER", "-out", &private]);
+        openssl(&[
+            "pkey", "-in", &pem, "-pubout", "-outform", "DER", "-out", &public,
+        ]);
+        let label = format!("touchkeep {name}");
+        let token = hsm.choice().label;
+        let of_token = ["--token-label", &token, "--login", "--pin", PIN];
+        let of_key = ["--id", "aa01", "--label", &label];
+        let usage = match name {
+            "sign-vault" => "--usage-sign",
+            _ => "--usage-derive",
+        };
+        for (file, kind) in [(&private, "privkey"), (&public, "pubkey")] {
+            let write = ["--write-object", file, "--type", kind, usage];
+            hsm.tool(&[&of_token[..], &of_key, &write].concat());
+        }
+        let mut device = hsm.open(hsm.launch(host())).unwrap();
+        let pin = Pin::new(PIN.into());
+        let refused = device.provision(Auth::Pin(&pin)).err().unwrap().to_string();
+        for part in ["others may have it", "aa01", &label, "--delete-object"] {
+            assert!(refused.contains(part), "{name}: {refused}");
+        }
+        let seen = hsm.open(hsm.launch(host())).unwrap().info().keys.len();
+        assert_eq!(seen, 1, "nothing was made");
+
+        // Where its owner says so, it is used as it is.
+        let allowed = Options {
+            danger_keys_may_leave: true,
+            ..Options::default()
+        };
+        let mut device = hsm.open_with(hsm.launch(host()), allowed).unwrap();
+        device.provision(Auth::Pin(&pin)).unwrap();
+
+        // What the refusal says to do helps.
+        let delete = |kind| {
+            let object = ["--delete-object", "--type", kind, "--id", "aa01"];
+            hsm.tool(&[&of_token[..], &object].concat());
+        };
+        delete("privkey");
+        delete("pubkey");
+        let mut device = hsm.open(hsm.launch(host())).unwrap();
+        let info = device.provision(Auth::Pin(&pin)).unwrap();
+        assert!(info.keys.iter().all(|key| key.key.0 != "aa01"));
     }
 }
 

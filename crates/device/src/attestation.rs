@@ -162,6 +162,14 @@ pub enum AttestationError {
     /// Signed by somebody whom we do not believe: no YubiKey, or one whose attestation key was replaced.
     #[error("nobody whom we believe has signed the attestation key of this device")]
     UnknownIssuer,
+    /// Signed by the practice card's lab, for somebody who does not practise.
+    #[error(
+        "it is a practice card: the keys that vouch for it are public, and it protects nothing"
+    )]
+    Practice,
+    /// The statement is good, and of something else than the device says of the key.
+    #[error("the attestation is of another {0} than the device says")]
+    Differs(&'static str),
     /// A signature is not that of the certificate above it.
     #[error("a signature of the attestation is wrong")]
     Signature,
@@ -186,7 +194,7 @@ pub fn verify(certificates: &[Vec<u8>], trust: Trust) -> Result<Attested, Attest
         ),
         _ => return Err(AttestationError::Malformed("list of certificates")),
     };
-    let chain = anchored(&f9, 0, trust)?;
+    let chain = anchored(&f9, 0, trust).map_err(|why| called_by_name(&f9, why))?;
     signs_statements(&f9, chain)?;
     if leaf.issuer != f9.subject || leaf.may_sign.is_some_and(|rule| rule.authority) {
         return Err(AttestationError::NotAllowed);
@@ -200,6 +208,13 @@ pub fn verify(certificates: &[Vec<u8>], trust: Trust) -> Result<Attested, Attest
         return Err(AttestationError::Broken);
     }
     Ok(attested)
+}
+
+fn called_by_name(f9: &Certificate<'_>, why: AttestationError) -> AttestationError {
+    match anchored(f9, 0, Trust::YubicoAndPractice) {
+        Ok(root) if root.is_practice() => AttestationError::Practice,
+        _ => why,
+    }
 }
 
 impl Attested {

@@ -10,6 +10,7 @@ use touchkeep_device::{Device, DeviceKind, KeyInfo, Purpose, SoftwareDevice, sof
 use zeroize::Zeroizing;
 
 use crate::{
+    EnrolledDevice,
     create::{NewDevice, environment_name, user_name},
     crypt::{self, Bundle, LockedIdentity},
     error::VaultError,
@@ -142,12 +143,18 @@ impl Unlocked {
             }
             NewDevice::Hardware(device, _) => (self.stated(device, id)?, None),
         };
-        let known = self.devices().iter().flat_map(|device| &device.keys);
-        if known
-            .clone()
-            .any(|key| stated.info.keys.iter().any(|new| new.spki == key.spki))
-        {
-            return Err(VaultError::Invalid("a device that is enrolled already"));
+        let known = self.devices().iter();
+        let is_there = |known: &&EnrolledDevice| {
+            let mut keys = known.keys.iter();
+            keys.any(|key| stated.info.keys.iter().any(|new| new.spki == key.spki))
+        };
+        match known.filter(is_there).map(|known| known.retired).min() {
+            Some(true) => {
+                let what = "a device with the keys of one that was retired";
+                return Err(VaultError::Invalid(what));
+            }
+            Some(false) => return Err(VaultError::Invalid("a device that is enrolled already")),
+            None => {}
         }
         let mut extra = Extra::default();
         let name = MemberName::Device {

@@ -44,12 +44,16 @@ pub enum Question {
     Approval(Approval),
     /// May this program have these values? [`Answer::Allow`] or [`Answer::Refuse`].
     Use(UseRequest),
-    /// The device waits for a finger. Nothing to answer but [`Answer::Refuse`], which stops waiting.
+    /// The device waits for a finger, or for its PIN at keys of its own. Nothing to answer but [`Answer::Refuse`], which stops
+    /// waiting.
     Touch {
         /// Which device.
         device: String,
         /// What for, in a sentence.
         why: String,
+        /// The PIN is to be typed at the device.
+        #[serde(default)]
+        pad: bool,
     },
     /// A PIN. [`Answer::Secret`].
     Pin {

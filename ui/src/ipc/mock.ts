@@ -153,7 +153,7 @@ export function touchPrompt(now: number, why: string): Prompt {
     number: 2,
     asked: now,
     deadline: now + 15_000,
-    question: { kind: 'touch', device: 'YubiKey 5 (practice) 87654321', why },
+    question: { kind: 'touch', device: 'YubiKey 5 (practice) 87654321', why, pad: false },
   };
 }
 

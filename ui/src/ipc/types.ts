@@ -230,7 +230,9 @@ export type Question = { "kind": "approval" } & Approval | { "kind": "use" } & U
 /** Which device. */
 device: string,
 /** What for, in a sentence. */
-why: string, } | { "kind": "pin",
+why: string,
+/** The PIN is to be typed at the device. */
+pad: boolean, } | { "kind": "pin",
 /** Which device. */
 device: string,
 /** What for. */

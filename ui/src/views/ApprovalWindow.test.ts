@@ -1,6 +1,6 @@
 import { flushSync, mount, unmount } from 'svelte';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { MockApproval, questions, useOfValues, withdrawal } from '../ipc/mock';
+import { MockApproval, questions, touchPrompt, useOfValues, withdrawal } from '../ipc/mock';
 import ApprovalWindow from './ApprovalWindow.svelte';
 
 const GUARD_MS = 600;
@@ -113,6 +113,13 @@ describe('approval window', () => {
     backend.close('done');
     await settle();
     expect(find('outcome')?.dataset.outcome).toBe('done');
+  });
+
+  it('says where a PIN is to be typed that the token asks for itself', async () => {
+    const prompt = touchPrompt(Date.now(), 'Unlock the vault');
+    const question = { kind: 'touch' as const, device: 'token', why: 'Unlock the vault', pad: true };
+    await show(new MockApproval([{ ...prompt, question }]));
+    expect(find('touch')?.textContent).toContain('Type the PIN at your token');
   });
 
   it('refuses with Escape, even within the guard', async () => {

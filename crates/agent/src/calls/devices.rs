@@ -5,10 +5,7 @@ use std::sync::Arc;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{Code, Pin, text::visible};
-use touchkeep_device::{
-    DeviceKind, Purpose,
-    attestation::{self, Trust},
-};
+use touchkeep_device::{DeviceKind, Purpose, attestation::Trust};
 use touchkeep_device_piv::{
     Holds, Inspection, Keeping, PinState, PivDevice, SlotReport as CardSlot,
 };
@@ -41,15 +38,9 @@ pub(crate) async fn list(agent: &Arc<Agent>) -> Result<Vec<ConnectedDevice>, Fai
 }
 
 fn described(agent: &Agent, device: &Connected) -> ConnectedDevice {
-    let current = agent.vault();
-    let known = current.map(|current| current.devices());
-    let enrolled = known.iter().flat_map(|devices| devices.iter());
-    let mut enrolled = enrolled.filter(|known| {
-        known.kind == device.kind()
-            && known.serial.as_deref() == Some(&device.serial())
-            && !known.retired
-    });
-    let state = device.pin_state();
+    let known = agent.vault().map(|current| current.devices());
+    let known = known.as_deref().unwrap_or_default();
+    let (state, is) = device.looked_at(known);
     ConnectedDevice {
         kind: kind_word(device.kind()).to_owned(),
         label: visible(&device.label()),
@@ -57,7 +48,7 @@ fn described(agent: &Agent, device: &Connected) -> ConnectedDevice {
         firmware: Some(device.firmware()),
         tries_left: state.tries_left,
         factory_pin: state.factory,
-        enrolled: enrolled.next().map(|known| known.id),
+        enrolled: is.map(|known| known.id),
     }
 }
 
@@ -117,11 +108,11 @@ pub(crate) async fn inspect(agent: &Arc<Agent>, serial: String) -> Result<CardRe
     Ok(report(&found))
 }
 
-// What a practice vault believes, and nobody else.
+// What a practice vault believes, and nobody else: not even where there is no vault yet.
 pub(crate) fn trust(agent: &Agent) -> Trust {
     match agent.vault() {
-        Some(current) if !current.is_practice() => Trust::Yubico,
-        _ => Trust::YubicoAndPractice,
+        Some(current) if current.is_practice() => Trust::YubicoAndPractice,
+        _ => Trust::Yubico,
     }
 }
 
@@ -205,7 +196,7 @@ pub(crate) async fn attest(
         let read = device.open().and_then(|mut opened| {
             let keys = opened.device().info().keys.clone();
             keys.into_iter()
-                .map(|key| Ok((opened.device().attest(&key.key)?, key)))
+                .map(|key| Ok((opened.statements(&key.key, trust)?, key)))
                 .collect::<Result<Vec<_>, touchkeep_device::DeviceError>>()
         });
         drop(quiet);
@@ -216,15 +207,8 @@ pub(crate) async fn attest(
         .map_err(|error| device_failure(&error, &label))?;
     Ok(keys
         .into_iter()
-        .map(|(certificates, key)| {
-            let verdict = attestation::verify(&certificates, trust);
-            let verdict = match verdict {
-                Ok(attested) if attested.spki != key.spki => {
-                    Err("it is of another key than the slot holds".to_owned())
-                }
-                Ok(attested) => Ok(attested),
-                Err(error) => Err(error.to_string()),
-            };
+        .map(|((certificates, verdict), key)| {
+            let verdict = verdict.map_err(|error| error.to_string());
             KeyAttestation {
                 slot: key.key.0.clone(),
                 purpose: purpose_word(key.purpose).to_owned(),
@@ -413,7 +397,7 @@ async fn on_card(
 
 // The PIN that is remembered is another one's by now; and it is told, where there is a log to tell it in.
 async fn recorded(agent: &Arc<Agent>, serial: &str, text: String) -> Result<Done, Failure> {
-    agent.devices().forget_pin(serial);
+    agent.devices().forget_pins_of(serial);
     let agent = Arc::clone(agent);
     blocking(move || {
         if let Some(current) = agent.vault().filter(|current| current.log().is_some()) {

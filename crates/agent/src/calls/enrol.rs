@@ -14,12 +14,12 @@ use super::{change, items, open_vault};
 use crate::{
     agent::Agent,
     consent,
-    devices::{Connected, Failed, Opened, Use, blocking, device_failure},
+    devices::{Connected, Failed, Opened, Use, blocking},
     failure,
     ports::{open_enrolled, use_of},
     vault::{
         MIN_WORK_FACTOR, Open, device_label, device_summary, find_device, find_token, is_called,
-        keep_module, new_passphrase,
+        keep_module, keep_used_module, new_passphrase,
     },
 };
 
@@ -47,14 +47,28 @@ pub(crate) async fn enroll(agent: &Arc<Agent>, wanted: NewDevice) -> Result<Enro
         }
         NewDevice::Piv { serial, adopt } => {
             let device = find_device(agent, DeviceKind::Piv, &serial).await?;
-            on_hardware(agent, device, adopt).await
+            newcomer(agent, device, adopt).await
         }
         NewDevice::Pkcs11 { module, token } => {
             let device = find_token(agent, &module, &token).await?;
-            keep_module(agent, &module)?;
-            on_hardware(agent, device, None).await
+            newcomer(agent, device, None).await
         }
     }
+}
+
+async fn newcomer(
+    agent: &Arc<Agent>,
+    device: Connected,
+    adopt: Option<String>,
+) -> Result<Enrolled, Failure> {
+    let newcomer = device.newcomer();
+    let used = device.module().cloned();
+    let enrolled = on_hardware(agent, device, adopt).await;
+    let id = enrolled.as_ref().ok().map(|enrolled| enrolled.device.id);
+    agent.devices().becomes(&newcomer, id);
+    let enrolled = enrolled?;
+    keep_used_module(agent, used.as_ref())?;
+    Ok(enrolled)
 }
 
 async fn on_hardware(
@@ -65,12 +79,13 @@ async fn on_hardware(
     let label = device.label();
     let looked_at = device.clone();
     let wanted = adopt.clone();
-    blocking(move || looked_at.may_be_enrolled(wanted.as_deref()))
-        .await?
-        .map_err(|error| device_failure(&error, &label))?;
+    let (current, _) = open_vault(agent)?;
+    let known = current.devices();
+    let vault_has = known.clone();
+    blocking(move || looked_at.may_be_enrolled(wanted.as_deref(), &vault_has)).await??;
     let what = Use {
         device: label.clone(),
-        serial: Some(device.serial()),
+        which: Some(device.newcomer()),
         key: None,
         why: "Make the vault's keys on it".to_owned(),
         touch: None,
@@ -82,6 +97,7 @@ async fn on_hardware(
         move || Ok(opener.open()?),
         move |opened: &mut Opened, auth| {
             opened.adopt(adopted.as_deref())?;
+            opened.avoid(&known);
             if let Some(provision) = opened.provision() {
                 provision.provision(auth)?;
             }
@@ -92,6 +108,7 @@ async fn on_hardware(
     enrolled(agent, label, move |vault| {
         let mut opened = device.open()?;
         opened.adopt(adopt.as_deref())?;
+        opened.is_as_attested()?;
         // What it states of itself needs no PIN.
         let new = Newcomer::Hardware(opened.device(), Auth::Nothing);
         vault.propose_enroll(new, SystemClock.now())

@@ -47,17 +47,17 @@ fn look_at_vault(agent: &Agent) -> Result<(Arc<Current>, Arc<Open>), Failure> {
     Ok((current, open))
 }
 
-/// Works on the vault on a thread for what blocks. Changes wait until no device is in use, because a touch that is waited
-/// for looks at the vault, and everybody else would wait behind the change.
+/// Works on the vault on a thread for what blocks. Changes wait until no device is worked with, because a touch that is
+/// waited for looks at the vault, and everybody else would wait behind the change. For a device that is looked at they do not wait.
 pub(crate) async fn change<T: Send + 'static>(
     agent: &Arc<Agent>,
     work: impl FnOnce(&Arc<Agent>) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    let quiet = agent.devices().quiet().await;
+    let unused = agent.devices().unused().await;
     let agent = Arc::clone(agent);
     blocking(move || {
         let done = work(&agent);
-        drop(quiet);
+        drop(unused);
         done
     })
     .await?

@@ -12,6 +12,7 @@ use touchkeep_device_pkcs11::Pkcs11Device;
 use super::{
     modules::Module,
     pins::{Pins, Session},
+    which::Which,
 };
 
 /// What a token is kept for: the same device by the same modules.
@@ -35,11 +36,11 @@ impl KeptTokens {
     pub(super) fn take(
         &self,
         place: &Place,
-        (pins, serial, session): (&Pins, &str, Session),
+        (pins, which, session): (&Pins, &Which, Session),
     ) -> Option<Box<Pkcs11Device>> {
         let one = self.lock().remove(&place.device)?;
         let same = one.session == session && one.modules == place.modules;
-        (same && pins.knows(serial)).then_some(one.token)
+        (same && pins.knows(which)).then_some(one.token)
     }
 
     /// Keeps a token for as long as its PIN is known anyway.
@@ -47,11 +48,11 @@ impl KeptTokens {
         &self,
         place: &Place,
         token: Box<Pkcs11Device>,
-        (pins, serial, session): (&Pins, &str, Session),
+        (pins, which, session): (&Pins, &Which, Session),
     ) {
         let mut kept = self.lock();
         // A lock ends the session first and comes here then, so that one of the two sees the other.
-        if pins.session() == session && pins.knows(serial) {
+        if pins.session() == session && pins.knows(which) {
             let one = One {
                 session,
                 modules: place.modules.clone(),

@@ -10,6 +10,7 @@ mod kept;
 mod modules;
 mod open;
 mod pins;
+mod which;
 
 use std::{
     collections::HashMap,
@@ -22,7 +23,7 @@ use std::{
 };
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use touchkeep_core::{Code, Passphrase, Pin};
+use touchkeep_core::{Code, DeviceId, Passphrase, Pin};
 use touchkeep_device::{Auth, DeviceError, KeyRef, SecretDemand, TouchPolicy};
 use touchkeep_device_pkcs11::Watch;
 use touchkeep_locked::on_wiped_stack;
@@ -34,6 +35,7 @@ pub(crate) use self::{
     modules::{Module, ModuleEntry, why_missed},
     open::{Connected, Opened, connected, known, tokens, yubikeys},
     pins::Session,
+    which::Which,
 };
 use self::{kept::KeptTokens, pins::Pins};
 use crate::prompts::{self, Prompts, Reply};
@@ -46,13 +48,15 @@ const TOUCH_WITHIN: Duration = Duration::from_secs(30);
 /// The agent's hands on devices.
 pub(crate) struct Devices {
     turn: Arc<Mutex<()>>,
+    // Held by the use that works with a device, and by changes of the vault, which it may look at.
+    working: Arc<Mutex<()>>,
     // How often it was had.
     turns: AtomicU64,
-    asking: std::sync::Mutex<HashMap<String, Arc<Mutex<()>>>>,
+    asking: std::sync::Mutex<HashMap<Which, Arc<Mutex<()>>>>,
     pins: Arc<Pins>,
     kept: Arc<KeptTokens>,
-    // What looks whether a token is still there, by its serial number; of those that were used since the lock.
-    watches: Arc<std::sync::Mutex<HashMap<String, Watch>>>,
+    // What looks whether a token is still there; of those that were used since the lock.
+    watches: Arc<std::sync::Mutex<HashMap<Which, Watch>>>,
     prompts: Prompts,
     secret_within: Duration,
 }
@@ -62,8 +66,8 @@ pub(crate) struct Devices {
 pub(crate) struct Use {
     /// What to call the device.
     pub(crate) device: String,
-    /// Its serial number; PINs are kept under it.
-    pub(crate) serial: Option<String>,
+    /// What its PIN is kept under; none for what has none to keep.
+    pub(crate) which: Option<Which>,
     /// The key, where one is known; a first use of a device has none.
     pub(crate) key: Option<KeyRef>,
     /// What for, in a sentence.
@@ -72,6 +76,30 @@ pub(crate) struct Use {
     pub(crate) touch: Option<TouchPolicy>,
     /// Ask for the PIN although it is known: the typing is the consent.
     pub(crate) fresh: bool,
+}
+
+/// What a device waits for while it works.
+#[derive(Clone, Copy)]
+enum Waits {
+    Finger(TouchPolicy),
+    /// Its PIN, at keys of its own.
+    Pad,
+}
+
+impl Waits {
+    fn refused(self) -> Failure {
+        let (what, fix) = match self {
+            Self::Finger(_) => (
+                "It was refused while the device waited for a touch.",
+                "Nothing was done. Do not touch the device until it stops blinking.",
+            ),
+            Self::Pad => (
+                "It was refused while the device waited for its PIN.",
+                "Nothing was done. Cancel it at the device, or leave that alone until it has given up.",
+            ),
+        };
+        Failure::new(Code::Refused, what, fix)
+    }
 }
 
 /// What a person gave for one use. Wiped when it is dropped.
@@ -134,6 +162,7 @@ impl Devices {
     pub(crate) fn new(prompts: Prompts, secret_within: Duration) -> Self {
         Self {
             turn: Arc::default(),
+            working: Arc::default(),
             turns: AtomicU64::new(0),
             asking: std::sync::Mutex::default(),
             pins: Arc::default(),
@@ -153,20 +182,39 @@ impl Devices {
     }
 
     /// Forgets the PIN of a device, and logs tokens out that stayed logged in.
-    pub(crate) fn forget_pin(&self, serial: &str) {
-        self.pins.forget(serial);
+    pub(crate) fn forget_pin(&self, device: &Which) {
+        self.pins.forget(device);
         self.kept.forget();
     }
 
-    /// The serial numbers of devices whose PINs are kept.
-    pub(crate) fn with_pins(&self) -> Vec<String> {
-        self.pins.serials()
+    /// The same for every device of that number.
+    pub(crate) fn forget_pins_of(&self, serial: &str) {
+        self.pins.forget_number(serial);
+        self.kept.forget();
+    }
+
+    /// What was learned of a newcomer is known of the device that it has become; it is forgotten where it has become none.
+    pub(crate) fn becomes(&self, newcomer: &Which, id: Option<DeviceId>) {
+        let device = id.map(|id| newcomer.enrolled_as(id));
+        self.pins.hand_over(newcomer, device.clone());
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(watch), Some(device)) = (watches.remove(newcomer), device) {
+            watches.insert(device, watch);
+        }
+        drop(watches);
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        asking.remove(newcomer);
+    }
+
+    /// The devices whose PINs are kept.
+    pub(crate) fn with_pins(&self) -> Vec<Which> {
+        self.pins.devices()
     }
 
     /// What looks whether a token that was used since the lock is still there.
-    pub(crate) fn watch(&self, serial: &str) -> Option<Watch> {
+    pub(crate) fn watch(&self, device: &Which) -> Option<Watch> {
         let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
-        watches.get(serial).map(Watch::another)
+        watches.get(device).map(Watch::another)
     }
 
     /// How often devices were used so far; none while one is in use, which says itself whether it is there.
@@ -219,15 +267,16 @@ impl Devices {
         place: &Place,
         work: Arc<impl Fn(&mut Opened, Auth<'_>) -> Result<T, Failed> + Send + Sync + 'static>,
     ) -> Result<Option<T>, Failed> {
-        let Some(serial) = what.serial.clone() else {
+        let Some(which) = what.which.clone() else {
             return Ok(None);
         };
         let _asking = self.asking(what).await;
         let session = self.pins.session();
         let turn = self.quiet().await;
-        let Some(token) = self.kept.take(place, (&self.pins, &serial, session)) else {
+        let Some(token) = self.kept.take(place, (&self.pins, &which, session)) else {
             return Ok(None);
         };
+        let working = self.unused().await;
         let (pins, kept, place) = (
             Arc::clone(&self.pins),
             Arc::clone(&self.kept),
@@ -238,9 +287,9 @@ impl Devices {
             let result = work(&mut device, Auth::Nothing);
             // Any failure ends the login.
             if let (Ok(_), Opened::Pkcs11(token)) = (&result, device) {
-                kept.put(&place, token, (&pins, &serial, session));
+                kept.put(&place, token, (&pins, &which, session));
             }
-            drop(turn);
+            drop((working, turn));
             result
         });
         match worked.await? {
@@ -263,38 +312,43 @@ impl Devices {
             let _turn = self.quiet().await;
             self.opened(&what, open).await?
         };
+        let pad = secret == SecretDemand::PinPad;
         // Nobody else waits while a person types, or does not.
         let given = self.given(&what, secret).await?;
         let turn = self.quiet().await;
+        let working = self.unused().await;
         let kept = matches!(given, Given::Pin(_))
-            .then(|| what.serial.clone())
+            .then(|| what.which.clone())
             .flatten();
         let (pins, kept_tokens) = (Arc::clone(&self.pins), Arc::clone(&self.kept));
-        let (watches, serial) = (Arc::clone(&self.watches), what.serial.clone());
+        let (watches, which) = (Arc::clone(&self.watches), what.which.clone());
         let key = what.key.clone();
         let worked = blocking(move || {
             let stays = stays.filter(|_| key.is_some_and(|key| device.keep(&key)));
             let result = work(&mut device, given.auth());
-            if let (Ok(_), Some(serial), Opened::Pkcs11(token)) = (&result, &serial, &device) {
+            if let (Ok(_), Some(which), Opened::Pkcs11(token)) = (&result, &which, &device) {
                 let mut watches = watches.lock().unwrap_or_else(PoisonError::into_inner);
-                watches.insert(serial.clone(), token.watch());
+                watches.insert(which.clone(), token.watch());
             }
-            if let (Some(serial), Given::Pin(pin)) = (&kept, &given) {
+            if let (Some(which), Given::Pin(pin)) = (&kept, &given) {
                 match &result {
-                    Ok(_) => pins.keep(serial, pin, session),
+                    Ok(_) => pins.keep(which, pin, session),
                     Err(failed) if failed.leaves_pin_good() => {}
-                    Err(_) => pins.forget(serial),
+                    Err(_) => pins.forget(which),
                 }
                 if let (Ok(_), Some(place), Opened::Pkcs11(token)) = (&result, stays, device) {
-                    kept_tokens.put(&place, token, (&pins, serial, session));
+                    kept_tokens.put(&place, token, (&pins, which, session));
                 }
             }
             // Whoever gave up waiting has not freed the device: that is over only now.
-            drop(turn);
+            drop((working, turn));
             result
         });
-        self.while_shown(&what, what.touch.unwrap_or(touch), worked)
-            .await?
+        let waits = match pad {
+            true => Waits::Pad,
+            false => Waits::Finger(what.touch.unwrap_or(touch)),
+        };
+        self.while_shown(&what, waits, worked).await?
     }
 
     /// Asks for the PIN that a use will need, where it is not known yet, so that a person is not asked for it after he has
@@ -307,12 +361,12 @@ impl Devices {
         what: Use,
         open: impl FnOnce() -> Result<Opened, Failed> + Send + 'static,
     ) -> Result<(), Failed> {
-        let Some(serial) = what.serial.clone() else {
+        let Some(which) = what.which.clone() else {
             return Ok(());
         };
         let _asking = self.asking(&what).await;
         let session = self.pins.session();
-        if self.pins.of(&serial).is_some() {
+        if self.pins.knows(&which) {
             return Ok(());
         }
         let (_device, secret, _) = {
@@ -320,17 +374,17 @@ impl Devices {
             self.opened(&what, open).await?
         };
         if let Given::Pin(pin) = self.given(&what, secret).await? {
-            self.pins.keep(&serial, &pin, session);
+            self.pins.keep(&which, &pin, session);
         }
         Ok(())
     }
 
     // Uses of one device wait for each other's typing, so that a PIN that is about to be known is not asked for twice.
     async fn asking(&self, what: &Use) -> Option<OwnedMutexGuard<()>> {
-        let serial = what.serial.clone()?;
+        let which = what.which.clone()?;
         let of_device = {
             let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(asking.entry(serial).or_default())
+            Arc::clone(asking.entry(which).or_default())
         };
         Some(of_device.lock_owned().await)
     }
@@ -340,6 +394,11 @@ impl Devices {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         self.turns.fetch_add(1, Ordering::Relaxed);
         turn
+    }
+
+    /// Waits until no use works with a device, and keeps it so until the guard is dropped. One that is only looked at keeps nobody.
+    pub(crate) async fn unused(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.working).lock_owned().await
     }
 
     async fn opened(
@@ -365,10 +424,10 @@ impl Devices {
         })
         .await?;
         // One that is not there, or is another by now, does not get it unasked when it is back.
-        if let (Err(failed), Some(serial)) = (&opened, &what.serial)
+        if let (Err(failed), Some(which)) = (&opened, &what.which)
             && !failed.leaves_pin_good()
         {
-            self.pins.forget(serial);
+            self.pins.forget(which);
         }
         opened
     }
@@ -392,11 +451,7 @@ impl Devices {
                     Some(1) => return Err(device_failure(&DeviceError::LastTry, &what.device)),
                     _ => {}
                 }
-                let kept = what
-                    .serial
-                    .as_deref()
-                    .and_then(|serial| self.pins.of(serial));
-                if let Some(pin) = kept.filter(|_| !what.fresh) {
+                if let Some(pin) = self.pin_for(what) {
                     return Ok(Given::Pin(pin));
                 }
                 let question = Question::Pin {
@@ -407,6 +462,14 @@ impl Devices {
                 Ok(Given::Pin(Pin::new(self.typed(question).await?)))
             }
         }
+    }
+
+    // A newcomer is told from others by its place alone, so nothing that was typed for one is sent to another.
+    fn pin_for(&self, what: &Use) -> Option<Pin> {
+        let known = what.which.as_ref().filter(|which| !which.is_newcomer());
+        known
+            .filter(|_| !what.fresh)
+            .and_then(|which| self.pins.of(which))
     }
 
     async fn typed(&self, question: Question) -> Result<String, Failure> {
@@ -433,13 +496,14 @@ impl Devices {
     async fn while_shown<T>(
         &self,
         what: &Use,
-        touch: TouchPolicy,
+        waits: Waits,
         worked: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let delay = match touch {
-            TouchPolicy::Never => return worked.await,
-            TouchPolicy::Cached => TOUCH_SHOWN_AFTER,
-            TouchPolicy::Always => Duration::ZERO,
+        let (delay, within) = match waits {
+            Waits::Finger(TouchPolicy::Never) => return worked.await,
+            Waits::Finger(TouchPolicy::Cached) => (TOUCH_SHOWN_AFTER, TOUCH_WITHIN),
+            Waits::Finger(TouchPolicy::Always) => (Duration::ZERO, TOUCH_WITHIN),
+            Waits::Pad => (Duration::ZERO, self.secret_within),
         };
         tokio::pin!(worked);
         if let Ok(done) = tokio::time::timeout(delay, &mut worked).await {
@@ -448,11 +512,9 @@ impl Devices {
         let question = Question::Touch {
             device: what.device.clone(),
             why: what.why.clone(),
+            pad: matches!(waits, Waits::Pad),
         };
-        let mut shown = self
-            .prompts
-            .show(question, TOUCH_WITHIN)
-            .ok_or_else(too_many)?;
+        let mut shown = self.prompts.show(question, within).ok_or_else(too_many)?;
         tokio::select! {
             done = &mut worked => {
                 if done.is_err() {
@@ -461,11 +523,7 @@ impl Devices {
                 done
             }
             // The device goes on waiting; what it may still answer goes nowhere.
-            () = shown.refused() => Err(Failure::new(
-                Code::Refused,
-                "It was refused while the device waited for a touch.",
-                "Nothing was done. Do not touch the device until it stops blinking.",
-            )),
+            () = shown.refused() => Err(waits.refused()),
         }
     }
 }

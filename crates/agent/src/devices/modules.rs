@@ -116,19 +116,26 @@ impl Module {
         (was != now).then_some((was, now))
     }
 
+    /// What to say where it is another file than when a token of it was enrolled. Nothing of it is loaded.
+    pub(crate) fn refused_as_changed(&self) -> Option<Failure> {
+        let _changed = self.change()?;
+        let path = visible(&self.file.path.display().to_string());
+        let error = tokens(self).err()?;
+        Some(Failure::new(
+            Code::DeviceFailed,
+            format!("The token is not used: {error}."),
+            format!(
+                "If you updated it, open the vault with another of its devices or with the recovery kit, and then: touchkeep device accept-module {path}. If nobody did, put the former one back from a source that you trust."
+            ),
+        ))
+    }
+
     // Why nothing is seen behind it, for a person who misses a token.
     fn refusal(&self) -> Option<Failure> {
-        let path = visible(&self.file.path.display().to_string());
         if self.change().is_some() {
-            let error = tokens(self).err()?;
-            return Some(Failure::new(
-                Code::DeviceFailed,
-                format!("The token is not used: {error}."),
-                format!(
-                    "If you updated it, open the vault with another of its devices or with the recovery kit, and then: touchkeep device accept-module {path}. If nobody did, put the former one back from a source that you trust."
-                ),
-            ));
+            return self.refused_as_changed();
         }
+        let path = visible(&self.file.path.display().to_string());
         let error = tokens(self).err()?;
         Some(Failure::new(
             Code::DeviceFailed,

@@ -1,14 +1,17 @@
 //! Finding and opening devices that are connected.
 
+use touchkeep_core::Code;
 use touchkeep_device::{
     Device, DeviceError, DeviceKind, KeyRef, KitDevice, Provision, Purpose, SecretDemand,
     SoftwareDevice,
+    attestation::{AttestationError, Trust},
 };
-use touchkeep_device_piv::PivDevice;
+use touchkeep_device_piv::{Judged, PivDevice};
 use touchkeep_device_pkcs11::{Launch, Pkcs11Device, TokenChoice};
 use touchkeep_vault::EnrolledDevice;
+use touchkeep_wire::Failure;
 
-use super::modules::Module;
+use super::{device_failure, modules::Module, which::Which};
 use crate::possible::Able;
 
 /// An open device, of whichever kind.
@@ -126,6 +129,64 @@ impl Opened {
         }
     }
 
+    /// Has keys of these devices of a vault left where they are when keys are made: it does not take them a second time.
+    pub(crate) fn avoid(&mut self, known: &[EnrolledDevice]) {
+        if let Self::Piv(card) = self {
+            let keys = known.iter().flat_map(|device| &device.keys);
+            card.avoid(keys.map(|key| key.spki.clone()).collect());
+        }
+    }
+
+    /// What its maker says of a key, and what that is worth beside what it says itself; nothing of a device that is no YubiKey.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub(crate) fn statements(&mut self, key: &KeyRef, trust: Trust) -> Result<Judged, DeviceError> {
+        match self {
+            Self::Piv(card) => card.statements(key, trust),
+            _ => Ok((Vec::new(), Err(AttestationError::None))),
+        }
+    }
+
+    /// Refuses a device whose attestations are of other keys than it says: no YubiKey gives such.
+    ///
+    /// # Errors
+    /// That.
+    pub(crate) fn is_as_attested(&mut self) -> Result<(), DeviceError> {
+        // Whether anybody is believed who vouches for it is another question, which the vault asks.
+        let trust = Trust::YubicoAndPractice;
+        let mut keys = self.device().info().keys.clone();
+        keys.retain(|key| key.purpose != Purpose::Request);
+        for key in keys {
+            if let (_, Err(error @ AttestationError::Differs(_))) =
+                self.statements(&key.key, trust)?
+            {
+                let text = format!("something that is not so: {error} (slot {})", key.key.0);
+                return Err(DeviceError::Unexpected(text));
+            }
+        }
+        Ok(())
+    }
+
+    fn pin_stands(&mut self) -> PinState {
+        match self {
+            Self::Piv(card) => card.pin_state().map_or_else(
+                |_| PinState::default(),
+                |state| PinState {
+                    tries_left: Some(state.pin.left),
+                    factory: Some(state.pin_is_factory),
+                },
+            ),
+            other => match other.first_demand() {
+                Ok(SecretDemand::Pin { tries_left }) => PinState {
+                    tries_left,
+                    factory: None,
+                },
+                _ => PinState::default(),
+            },
+        }
+    }
+
     fn tries_left(&mut self) -> Result<Option<u8>, DeviceError> {
         match self {
             Self::Piv(card) => Ok(Some(card.pin_state()?.pin.left)),
@@ -143,19 +204,62 @@ fn slot_of(text: &str) -> String {
 }
 
 impl Connected {
-    /// What speaks against enrolling it, before anybody types a PIN that could not be used: secrets of the factory, a key that
-    /// cannot be taken over.
+    /// What speaks against enrolling it in a vault that has these devices, before anybody types a PIN that could not be used:
+    /// secrets of the factory, keys that the vault knows already, a key that cannot be taken over.
     ///
     /// # Errors
     /// That.
-    pub(crate) fn may_be_enrolled(&self, adopt: Option<&str>) -> Result<(), DeviceError> {
-        if self.pin_state().factory == Some(true) {
-            return Err(DeviceError::FactoryPin);
+    pub(crate) fn may_be_enrolled(
+        &self,
+        adopt: Option<&str>,
+        known: &[EnrolledDevice],
+    ) -> Result<(), Failure> {
+        let (pin, is) = self.looked_at(known);
+        let label = self.label();
+        if pin.factory == Some(true) {
+            return Err(device_failure(&DeviceError::FactoryPin, &label));
         }
-        match adopt {
-            Some(_) => self.open()?.adopt(adopt),
+        if let Some(is) = is {
+            return Err(self.known_already(is));
+        }
+        let adopted = match adopt {
+            Some(_) => self.open().and_then(|mut opened| opened.adopt(adopt)),
             None => Ok(()),
+        };
+        adopted.map_err(|error| device_failure(&error, &label))
+    }
+
+    // A vault never takes the same key twice, so that what is retired stays so.
+    fn known_already(&self, known: &EnrolledDevice) -> Failure {
+        let label = self.label();
+        if !known.retired {
+            return Failure::new(
+                Code::Invalid,
+                format!("{label} is enrolled already."),
+                "Nothing was done. Look at: touchkeep device list",
+            );
         }
+        let keys = known.keys.iter().map(|key| &key.key.0);
+        let again = "enroll it again, which makes new keys";
+        Failure::new(
+            Code::Invalid,
+            format!("{label} was retired, and the keys on it stay so."),
+            match self {
+                Self::Piv { serial, .. } => {
+                    let each = keys.map(|slot| format!("ykman piv certificates delete {slot}"));
+                    let each = each.collect::<Vec<_>>().join("; ");
+                    format!(
+                        "If nobody else had it meanwhile, take the names off its old keys ({each}), and {again}: touchkeep device enroll piv:{serial}"
+                    )
+                }
+                Self::Pkcs11 { .. } => {
+                    let each = keys.cloned().collect::<Vec<_>>().join(", ");
+                    format!(
+                        "If nobody else had it meanwhile, delete its old keys, public and private, by their CKA_ID ({each}; pkcs11-tool --delete-object), and {again}."
+                    )
+                }
+            },
+        )
     }
 
     pub(crate) fn open(&self) -> Result<Opened, DeviceError> {
@@ -176,7 +280,7 @@ impl Connected {
     /// As the device that a vault knows: a key that the vault took over is used again.
     ///
     /// # Errors
-    /// It cannot be opened.
+    /// It cannot be opened, or is another of the same number: its owner's PIN is not for that one.
     pub(crate) fn open_as(&self, known: &EnrolledDevice) -> Result<Opened, DeviceError> {
         let mut opened = self.open()?;
         let unlock = known.key(Purpose::Unlock).map(|key| &key.key);
@@ -186,29 +290,44 @@ impl Connected {
             // Where it is not there, whoever asks for the key says so.
             let _not_there = card.adopt_for_unlock(unlock);
         }
-        Ok(opened)
+        match unlock {
+            Some(unlock) if !has_a_key(known, opened.device()) => {
+                Err(DeviceError::NoKey(unlock.clone()))
+            }
+            _ => Ok(opened),
+        }
     }
 
-    /// How its PIN stands, as far as that is known without spending a try.
-    pub(crate) fn pin_state(&self) -> PinState {
+    /// What it is seen through; none for a YubiKey.
+    pub(crate) fn module(&self) -> Option<&Module> {
+        match self {
+            Self::Piv { .. } => None,
+            Self::Pkcs11 { module, .. } => Some(module),
+        }
+    }
+
+    /// What it is before a vault knows it.
+    pub(crate) fn newcomer(&self) -> Which {
+        Which::Newcomer {
+            module: self.module().map(|module| module.file.path.clone()),
+            serial: self.serial(),
+            label: self.label(),
+        }
+    }
+
+    /// How its PIN stands, as far as that is known without spending a try, and which of these devices of a vault it is.
+    pub(crate) fn looked_at<'a>(
+        &self,
+        known: &'a [EnrolledDevice],
+    ) -> (PinState, Option<&'a EnrolledDevice>) {
         match self.open() {
-            Ok(Opened::Piv(mut card)) => card.pin_state().map_or_else(
-                |_| PinState::default(),
-                |state| PinState {
-                    tries_left: Some(state.pin.left),
-                    factory: Some(state.pin_is_factory),
-                },
-            ),
-            Ok(mut other) => match other.first_demand() {
-                Ok(SecretDemand::Pin { tries_left }) => PinState {
-                    tries_left,
-                    factory: None,
-                },
-                _ => PinState::default(),
-            },
+            Ok(mut opened) => {
+                let is = which_of(known, opened.device());
+                (opened.pin_stands(), is)
+            }
             Err(error) => {
                 tracing::debug!(%error, "a device could not be looked at");
-                PinState::default()
+                (PinState::default(), None)
             }
         }
     }
@@ -239,6 +358,18 @@ impl Connected {
             Self::Piv { firmware, .. } | Self::Pkcs11 { firmware, .. } => firmware.clone(),
         }
     }
+}
+
+// The devices of a vault have no key in common; one that is in use goes before one that was retired.
+fn which_of<'a>(known: &'a [EnrolledDevice], opened: &dyn Device) -> Option<&'a EnrolledDevice> {
+    let mut same: Vec<_> = known.iter().filter(|one| has_a_key(one, opened)).collect();
+    same.sort_by_key(|one| one.retired);
+    same.first().copied()
+}
+
+fn has_a_key(known: &EnrolledDevice, opened: &dyn Device) -> bool {
+    let mut there = opened.info().keys.iter();
+    there.any(|key| known.keys.iter().any(|known| known.spki == key.spki))
 }
 
 /// What is connected. A driver that cannot look says so in the log and finds nothing; the others still do.

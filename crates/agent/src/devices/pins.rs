@@ -1,4 +1,4 @@
-//! PINs of this session: in locked memory, under the device's serial number, until the vault is locked, the device is taken
+//! PINs of this session: in locked memory, each under its device, until the vault is locked, the device is taken
 //! away, refuses one or is used by a failed operation. Never sent twice after a refusal.
 
 use std::{
@@ -9,12 +9,14 @@ use std::{
 use touchkeep_core::Pin;
 use touchkeep_locked::LockedBytes;
 
+use super::which::Which;
+
 #[derive(Default)]
 pub(super) struct Pins(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
-    by_serial: HashMap<String, LockedBytes>,
+    of: HashMap<Which, LockedBytes>,
     session: Session,
 }
 
@@ -24,15 +26,15 @@ pub(crate) struct Session(u64);
 
 impl Pins {
     /// A copy for one use.
-    pub(super) fn of(&self, serial: &str) -> Option<Pin> {
+    pub(super) fn of(&self, device: &Which) -> Option<Pin> {
         let pins = self.lock();
-        let kept = pins.by_serial.get(serial)?.expose();
+        let kept = pins.of.get(device)?.expose();
         String::from_utf8(kept.to_vec()).ok().map(Pin::new)
     }
 
     /// Whether the PIN of a device is known.
-    pub(super) fn knows(&self, serial: &str) -> bool {
-        self.lock().by_serial.contains_key(serial)
+    pub(super) fn knows(&self, device: &Which) -> bool {
+        self.lock().of.contains_key(device)
     }
 
     /// The session that runs.
@@ -41,14 +43,14 @@ impl Pins {
     }
 
     /// Keeps a PIN of this session. Where memory cannot be locked it is not kept, and asked for again.
-    pub(super) fn keep(&self, serial: &str, pin: &Pin, session: Session) {
+    pub(super) fn keep(&self, device: &Which, pin: &Pin, session: Session) {
         let mut kept = self.lock();
         if kept.session != session {
             return;
         }
         // EXPOSE: to the locked copy.
         match LockedBytes::copy_of(pin.expose().as_bytes()) {
-            Ok(locked) => drop(kept.by_serial.insert(serial.to_owned(), locked)),
+            Ok(locked) => drop(kept.of.insert(device.clone(), locked)),
             Err(error) => {
                 tracing::warn!(%error, "memory cannot be locked, so the PIN is asked for each time");
             }
@@ -56,17 +58,30 @@ impl Pins {
     }
 
     /// Of which devices PINs are kept.
-    pub(super) fn serials(&self) -> Vec<String> {
-        self.lock().by_serial.keys().cloned().collect()
+    pub(super) fn devices(&self) -> Vec<Which> {
+        self.lock().of.keys().cloned().collect()
     }
 
-    pub(super) fn forget(&self, serial: &str) {
-        self.lock().by_serial.remove(serial);
+    /// Keeps what was kept of one device as another's; forgets it where that is none.
+    pub(super) fn hand_over(&self, from: &Which, to: Option<Which>) {
+        let mut kept = self.lock();
+        if let (Some(pin), Some(to)) = (kept.of.remove(from), to) {
+            kept.of.insert(to, pin);
+        }
+    }
+
+    pub(super) fn forget(&self, device: &Which) {
+        self.lock().of.remove(device);
+    }
+
+    /// Forgets those of every device of that number.
+    pub(super) fn forget_number(&self, serial: &str) {
+        self.lock().of.retain(|device, _| device.serial() != serial);
     }
 
     pub(super) fn forget_all(&self) {
         let mut kept = self.lock();
-        kept.by_serial.clear();
+        kept.of.clear();
         kept.session.0 += 1;
     }
 
@@ -77,18 +92,47 @@ impl Pins {
 
 #[cfg(test)]
 mod tests {
+    use touchkeep_core::DeviceId;
+
     use super::*;
+
+    fn token(module: &str) -> Which {
+        Which::Newcomer {
+            module: Some(module.into()),
+            serial: "0000000000000000".into(),
+            label: "NSS Certificate DB".into(),
+        }
+    }
+
+    fn pin() -> Pin {
+        Pin::new("246810".into())
+    }
 
     #[test]
     fn a_pin_is_kept_until_it_is_forgotten() {
         let pins = Pins::default();
-        assert!(pins.of("1").is_none());
-        let session = pins.session();
-        pins.keep("1", &Pin::new("246810".into()), session);
-        assert_eq!(pins.of("1").unwrap().expose(), "246810");
-        assert!(pins.of("2").is_none());
-        pins.forget("1");
-        assert!(pins.of("1").is_none());
+        let (one, other) = (token("/a.so"), token("/b.so"));
+        assert!(pins.of(&one).is_none());
+        pins.keep(&one, &pin(), pins.session());
+        assert_eq!(pins.of(&one).unwrap().expose(), "246810");
+        assert!(pins.of(&other).is_none(), "the number alone is not enough");
+        pins.forget(&one);
+        assert!(pins.of(&one).is_none());
+    }
+
+    #[test]
+    fn a_newcomer_hands_its_pin_to_the_device_that_it_becomes_or_nobody_has_it() {
+        let pins = Pins::default();
+        let newcomer = token("/a.so");
+        let device = newcomer.enrolled_as(DeviceId::random());
+        pins.keep(&newcomer, &pin(), pins.session());
+        pins.hand_over(&newcomer, Some(device.clone()));
+        assert!(pins.knows(&device) && !pins.knows(&newcomer));
+        pins.keep(&newcomer, &pin(), pins.session());
+        pins.hand_over(&newcomer, None);
+        assert_eq!(pins.devices(), [device]);
+        pins.forget_number("0000000000000000");
+        assert_eq!(pins.devices(), []);
     }
 
     #[test]
@@ -96,7 +140,7 @@ mod tests {
         let pins = Pins::default();
         let session = pins.session();
         pins.forget_all();
-        pins.keep("1", &Pin::new("246810".into()), session);
-        assert!(pins.of("1").is_none());
+        pins.keep(&token("/a.so"), &pin(), session);
+        assert!(pins.of(&token("/a.so")).is_none());
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     calls::items::RequestKey,
     consent::{challenge, consent_with},
     devices::{
-        Connected, Devices, Failed, Module, Opened, Place, Use, blocking, connected, known,
+        Connected, Devices, Failed, Module, Opened, Place, Use, Which, blocking, connected, known,
         why_missed,
     },
     failure,
@@ -528,7 +528,7 @@ pub(crate) fn open_enrolled(
 pub(crate) fn use_of(device: &EnrolledDevice, purpose: Purpose, why: String) -> Use {
     Use {
         device: device_label(device),
-        serial: device.serial.clone(),
+        which: Which::of(device),
         key: device.key(purpose).map(|key| key.key.clone()),
         why,
         touch: None,

@@ -11,10 +11,11 @@ use std::{
 
 use touchkeep_device::DeviceKind;
 use touchkeep_device_piv::Presence;
+use touchkeep_vault::EnrolledDevice;
 
 use self::token::WatchedToken;
 use crate::{
-    devices::{Devices, blocking},
+    devices::{Devices, Which, blocking},
     vault::{Current, Open},
 };
 
@@ -23,16 +24,15 @@ use crate::{
 pub(super) struct Removal {
     // Which unlock: a lock and an unlock with another device fit between two looks.
     of: Weak<Open>,
-    // By serial number.
     cards: HashMap<u32, Watched>,
-    tokens: HashMap<String, WatchedToken>,
+    tokens: HashMap<Which, WatchedToken>,
 }
 
-/// A device that can be taken away, by its serial number.
+/// A device that can be taken away: a card by its number, which is what readers are searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Taken {
     Card(u32),
-    Token(String),
+    Token(Which),
 }
 
 /// A card that is looked after.
@@ -53,13 +53,14 @@ const PATIENCE: u8 = 5;
 pub(super) fn opener_of(current: &Current, open: &Open) -> Option<Taken> {
     let devices = current.devices();
     let device = devices.iter().find(|device| device.id == open.device)?;
-    taken(device.kind, device.serial.as_deref()?)
+    taken(device)
 }
 
-fn taken(kind: DeviceKind, serial: &str) -> Option<Taken> {
-    match kind {
-        DeviceKind::Piv => serial.parse().ok().map(Taken::Card),
-        DeviceKind::Pkcs11 => Some(Taken::Token(serial.to_owned())),
+fn taken(device: &EnrolledDevice) -> Option<Taken> {
+    let which = Which::of(device)?;
+    match device.kind {
+        DeviceKind::Piv => which.serial().parse().ok().map(Taken::Card),
+        DeviceKind::Pkcs11 => Some(Taken::Token(which)),
         DeviceKind::Software | DeviceKind::Kit => None,
     }
 }
@@ -83,14 +84,14 @@ impl Removal {
                 let card = self.cards.entry(*serial).or_default();
                 card.is_gone(*serial).await
             }
-            Taken::Token(serial) => {
-                if !self.tokens.contains_key(serial)
-                    && let Some(watch) = devices.watch(serial)
+            Taken::Token(which) => {
+                if !self.tokens.contains_key(which)
+                    && let Some(watch) = devices.watch(which)
                 {
                     let token = WatchedToken::new(watch);
-                    self.tokens.insert(serial.clone(), token);
+                    self.tokens.insert(which.clone(), token);
                 }
-                let token = self.tokens.get_mut(serial);
+                let token = self.tokens.get_mut(which);
                 token.is_some_and(|token| token.is_gone(devices.uses()))
             }
         }
@@ -103,15 +104,13 @@ impl Removal {
         devices: &Devices,
         seen: Option<&Taken>,
     ) {
-        let with_pins: Vec<(String, Taken)> = {
+        let with_pins: Vec<(Which, Taken)> = {
             let known = current.devices();
             let kept = devices.with_pins().into_iter();
-            kept.filter_map(|serial| {
-                let mut of_it = known
-                    .iter()
-                    .filter(|one| one.serial.as_ref() == Some(&serial));
-                let taken = of_it.find_map(|one| taken(one.kind, &serial))?;
-                Some((serial, taken))
+            kept.filter_map(|which| {
+                let is_it = |one: &&EnrolledDevice| Which::of(one).as_ref() == Some(&which);
+                let taken = taken(known.iter().find(is_it)?)?;
+                Some((which, taken))
             })
             .collect()
         };
@@ -120,14 +119,15 @@ impl Removal {
         self.cards
             .retain(|serial, _| is_watched(&Taken::Card(*serial)));
         self.tokens
-            .retain(|serial, _| is_watched(&Taken::Token(serial.clone())));
-        for (serial, taken) in &with_pins {
+            .retain(|which, _| is_watched(&Taken::Token(which.clone())));
+        for (which, taken) in &with_pins {
             if Some(taken) != seen && self.is_seen(taken, devices).await {
+                let serial = which.serial();
                 tracing::info!(serial, "a device was taken away, so its PIN is forgotten");
-                devices.forget_pin(serial);
+                devices.forget_pin(which);
                 match taken {
                     Taken::Card(serial) => drop(self.cards.remove(serial)),
-                    Taken::Token(serial) => drop(self.tokens.remove(serial)),
+                    Taken::Token(which) => drop(self.tokens.remove(which)),
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use touchkeep_core::Code;
 use touchkeep_device::DeviceKind;
+use touchkeep_device_pkcs11::module::{ModuleError, hash_of};
 use touchkeep_vault::EnrolledDevice;
 use touchkeep_wire::Failure;
 
@@ -99,15 +100,37 @@ pub(crate) async fn find_token(
     module: &str,
     token: &str,
 ) -> Result<Connected, Failure> {
-    // One that is taken in anew is not held to what it was before.
-    let module = Module::new(PathBuf::from(module).into(), agent.configured_modules());
-    let found = blocking(move || tokens(&module))
-        .await?
-        .map_err(|error| device_failure(&error, "The module"))?;
+    let path = PathBuf::from(module);
+    let known = agent.state().modules().into_iter();
+    let pinned = known.filter(|known| known.path == path).last();
+    let file = pinned.unwrap_or_else(|| path.into());
+    let module = Module::new(file, agent.configured_modules());
+    let found = blocking(move || behind(module)).await??;
     found
         .into_iter()
         .find(|device| matches!(device, Connected::Pkcs11 { choice, .. } if choice.label == token))
         .ok_or_else(|| no_device(DeviceKind::Pkcs11, token))
+}
+
+// The tokens of a module as it was when one of them was enrolled, or as it is now: what is looked at, loaded and kept in the end is
+// one file. Of one that was changed since nothing is loaded, whatever it is wanted for.
+fn behind(mut module: Module) -> Result<Vec<Connected>, Failure> {
+    if module.file.sha256.is_none() {
+        let now = hash_of(&module.file.path);
+        module.file.sha256 = Some(now.map_err(|error| unfit(&error))?);
+    }
+    match module.refused_as_changed() {
+        Some(failure) => Err(failure),
+        None => tokens(&module).map_err(|error| device_failure(&error, "The module")),
+    }
+}
+
+fn unfit(error: &ModuleError) -> Failure {
+    Failure::new(
+        Code::DeviceFailed,
+        format!("The module: {error}."),
+        "Name a module that only you or root can change, by its whole path.",
+    )
 }
 
 fn no_device(kind: DeviceKind, name: &str) -> Failure {

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     agent::Agent,
-    devices::{Connected, Failed, Opened, Session, Use, blocking},
+    devices::{Connected, Failed, Module, Opened, Session, Use, Which, blocking},
     failure,
     grants::Ahead,
     ports::{self, LogHistory},
@@ -103,8 +103,10 @@ pub(crate) async fn create(
             ref token,
         } => {
             let device = find_token(agent, module, token).await?;
-            keep_module(agent, module)?;
-            on_hardware(agent, device, None, path, wanted).await?
+            let used = device.module().cloned();
+            let founded = on_hardware(agent, device, None, path, wanted).await?;
+            keep_used_module(agent, used.as_ref())?;
+            founded
         }
     };
     let current = Arc::clone(&founded.current);
@@ -146,7 +148,17 @@ pub(crate) async fn new_passphrase(
     ))
 }
 
-/// Pins a module as it is now.
+/// Pins the module by which a device was enrolled, as it was used for that.
+pub(crate) fn keep_used_module(agent: &Agent, used: Option<&Module>) -> Result<(), Failure> {
+    let pin = used.and_then(|module| Some((&module.file.path, module.file.sha256?)));
+    let Some((path, hash)) = pin else {
+        return Ok(());
+    };
+    let kept = agent.state().keep_module(path, &hash.to_string());
+    kept.map_err(|error| failure::state(&error))
+}
+
+/// Pins a module as it is now: a person has said that this one is meant.
 pub(crate) fn keep_module(agent: &Agent, module: &str) -> Result<(), Failure> {
     let path = std::path::Path::new(module);
     let hash = touchkeep_device_pkcs11::module::hash_of(path).map_err(|error| {
@@ -175,12 +187,11 @@ async fn on_hardware(
     let label = device.label();
     // Said before anybody types a PIN that could not be used.
     let (looked_at, slot) = (device.clone(), adopt.clone());
-    blocking(move || looked_at.may_be_enrolled(slot.as_deref()))
-        .await?
-        .map_err(|error| crate::devices::device_failure(&error, &label))?;
+    blocking(move || looked_at.may_be_enrolled(slot.as_deref(), &[])).await??;
+    let newcomer = device.newcomer();
     let what = Use {
         device: label.clone(),
-        serial: Some(device.serial()),
+        which: Some(newcomer.clone()),
         key: None,
         why: "Make the keys of the new vault".to_owned(),
         touch: None,
@@ -197,6 +208,7 @@ async fn on_hardware(
             if let Some(provision) = opened.provision() {
                 provision.provision(auth)?;
             }
+            opened.is_as_attested()?;
             let device = NewDevice::Hardware(opened.device(), auth);
             found(
                 &agent,
@@ -208,7 +220,9 @@ async fn on_hardware(
             )
         },
     );
-    made.await.map_err(|failed| failed.failure(&label))
+    let made = made.await.map_err(|failed| failed.failure(&label));
+    devices.becomes(&newcomer, made.as_ref().ok().map(|founded| founded.device));
+    made
 }
 
 fn found(
@@ -301,7 +315,7 @@ async fn open_with(
     let session = agent.devices().session();
     let what = Use {
         device: label.clone(),
-        serial: device.serial.clone(),
+        which: Which::of(&device),
         key: device.key(Purpose::Unlock).map(|key| key.key.clone()),
         why: "Unlock the vault".to_owned(),
         touch: None,

@@ -36,8 +36,8 @@ pub(crate) use self::armed::{Armed, arm};
 pub(crate) use self::checkpoint::{DeviceSigner, keys as checkpoint_keys};
 pub(crate) use self::choose::{find as find_device, find_token};
 pub(crate) use self::lifecycle::{
-    Because, MIN_WORK_FACTOR, Witnesses, create, keep_module, lock, lock_because, new_passphrase,
-    sign_log, unlock, unlock_with_kit, witnesses,
+    Because, MIN_WORK_FACTOR, Witnesses, create, keep_module, keep_used_module, lock, lock_because,
+    new_passphrase, sign_log, unlock, unlock_with_kit, witnesses,
 };
 
 /// The setting of the vault that holds the policy's text.

@@ -101,11 +101,13 @@ struct Listed {
 }
 
 impl Listed {
-    const fn connected(device: ConnectedDevice) -> Self {
+    fn connected(device: ConnectedDevice, of_vault: &[EnrolledDevice]) -> Self {
+        let mut of_vault = of_vault.iter();
+        let known = of_vault.find(|known| device.enrolled == Some(known.id));
         Self {
+            retired: known.is_some_and(|known| known.retired),
             device,
             connected: true,
-            retired: false,
         }
     }
 
@@ -138,7 +140,9 @@ async fn list(context: &Context<'_>) -> Done {
             .all(|device| device.enrolled != Some(known.id))
     };
     let away: Vec<&EnrolledDevice> = of_vault.iter().filter(is_away).collect();
-    let listed = devices.iter().cloned().map(Listed::connected);
+    let listed = devices
+        .iter()
+        .map(|device| Listed::connected(device.clone(), &of_vault));
     let listed: Vec<_> = listed
         .chain(away.iter().map(|it| Listed::away(it)))
         .collect();
@@ -182,6 +186,7 @@ fn connected_row(device: &ConnectedDevice, of_vault: &[EnrolledDevice]) -> Vec<S
     let mut known = of_vault.iter();
     let known = known.find(|known| device.enrolled == Some(known.id));
     let enrolled = match known.map(|known| known.seals.as_deref()) {
+        _ if known.is_some_and(|known| known.retired) => "retired".to_owned(),
         Some(Some(class)) => format!("yes, {class}"),
         Some(None) => "yes".to_owned(),
         None if device.enrolled.is_some() => "yes".to_owned(),

@@ -79,13 +79,18 @@ impl Desk {
         if is_request(&prompt.question) && !answering.covers(&prompt.question) {
             return;
         }
-        if let Question::Touch { device, why } = &prompt.question {
-            self.output.say(&format!(
-                "{} {} whenever it blinks: {}",
-                self.output.err(Style::Warn, "Touch"),
-                visible(device),
-                visible(why)
-            ));
+        if let Question::Touch { device, why, pad } = &prompt.question {
+            let (device, why) = (visible(device), visible(why));
+            self.output.say(&match pad {
+                true => format!(
+                    "{} at {device}: {why}",
+                    self.output.err(Style::Warn, "Type the PIN")
+                ),
+                false => {
+                    let touch = self.output.err(Style::Warn, "Touch");
+                    format!("{touch} {device} whenever it blinks: {why}")
+                }
+            });
             return;
         }
         if !is_request(&prompt.question)

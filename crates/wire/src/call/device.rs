@@ -200,7 +200,7 @@ pub struct ConnectedDevice {
     pub tries_left: Option<u8>,
     /// PIN still the factory's, where it is known without spending a try.
     pub factory_pin: Option<bool>,
-    /// Its id in the open vault.
+    /// Its id in the open vault, also where it was retired there.
     pub enrolled: Option<DeviceId>,
 }
 

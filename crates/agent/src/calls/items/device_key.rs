@@ -4,9 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use touchkeep_core::{ApiSecret, DeviceId, text::visible};
-use touchkeep_device::{
-    Algorithm, DeviceKind, HandedKey, KeyInfo, NotAKey, TouchPolicy, attestation,
-};
+use touchkeep_device::{Algorithm, DeviceKind, HandedKey, KeyInfo, NotAKey, TouchPolicy};
 use touchkeep_locked::on_wiped_stack;
 use touchkeep_vault::{EnrolledDevice, Item, SecretPlace, Unlocked};
 use touchkeep_venue::SecretForm;
@@ -16,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::{
     agent::Agent,
     calls::{devices::trust, enrol::enrolled_device, open_vault},
-    devices::{Failed, Opened, Use},
+    devices::{Failed, Opened, Use, Which},
     failure, method,
     ports::{open_enrolled, request_key},
     possible::{self, Able},
@@ -162,7 +160,7 @@ async fn on_device<T: Send + 'static>(
     let label = device_label(&device);
     let what = Use {
         device: label.clone(),
-        serial: device.serial.clone(),
+        which: Which::of(&device),
         key: None,
         why: format!("{verb} a key for {}", visible(&item.name)),
         touch: None,
@@ -189,9 +187,8 @@ async fn on_device<T: Send + 'static>(
                 .take();
             let choice = choice.ok_or_else(no_keys)?;
             let info = work(device, choice, auth)?;
-            let statements = device.device().attest(&info.key)?;
-            let attested = attestation::verify(&statements, trust).ok();
-            let attested = attested.filter(|attested| {
+            let (_, verdict) = device.statements(&info.key, trust)?;
+            let attested = verdict.ok().filter(|attested| {
                 attested.spki == info.spki && attested.touch == info.touch && !info.imported
             });
             Ok(RequestKey {
