@@ -10,7 +10,6 @@ use touchkeep_audit::{Decision, Event, Kind, Log, OpenError};
 use touchkeep_container::note::VerifyKey;
 use touchkeep_core::{Clock, Code, DeviceId, Id, Passphrase, SystemClock};
 use touchkeep_device::{Auth, DeviceKind, Purpose};
-use touchkeep_locked::LockedBytes;
 use touchkeep_vault::{Locked, NewDevice, NewVault, Unlocked, VaultError};
 use touchkeep_wire::{
     CreateVault, Failure, NewDevice as WantedDevice, Question, SecretText, VaultSummary,
@@ -339,7 +338,7 @@ async fn open_with(
     begin(agent, current, vault, by, Kind::Unlocked, session).await
 }
 
-/// Opens a vault with the words of a recovery kit.
+/// Opens a vault with the words of a recovery kit. They are not kept: each consent asks for them again.
 pub(crate) async fn unlock_with_kit(
     agent: &Arc<Agent>,
     path: Option<String>,
@@ -354,23 +353,17 @@ pub(crate) async fn unlock_with_kit(
         move || {
             let (current, locked) = Current::load(&path, agent.paths())?;
             let words = zeroize::Zeroizing::new(words.into_inner());
-            let kit = recovery::kit_of(&words)?;
+            let mut kit = recovery::kit_of(&words)?;
             let id = recovery::kit_in(&locked, &kit)?;
-            let kept = LockedBytes::copy_of(words.as_bytes())
-                .map_err(|error| failure::vault(&VaultError::Memory(error)))?;
-            let mut kit = kit;
             let vault = locked.unlock(&mut kit, Auth::Nothing);
             let vault = vault.map_err(|error| failure::vault(&error))?;
-            Ok::<_, Failure>((current, Box::new(vault), id, kept))
+            Ok::<_, Failure>((current, Box::new(vault), id))
         }
     });
-    let (current, vault, id, kept) = opened.await??;
+    let (current, vault, id) = opened.await??;
     agent.remember_vault(&current);
-    let opened_by = OpenedBy {
-        words: Some(kept),
-        ..OpenedBy::device(id)
-    };
-    begin(agent, &current, vault, opened_by, Kind::Unlocked, session).await?;
+    let by = OpenedBy::device(id);
+    begin(agent, &current, vault, by, Kind::Unlocked, session).await?;
     agent.prompts().changed("vault");
     Ok(current.summary())
 }
@@ -378,8 +371,6 @@ pub(crate) async fn unlock_with_kit(
 // What a vault was opened with.
 struct OpenedBy {
     device: DeviceId,
-    // Of a recovery kit.
-    words: Option<LockedBytes>,
     // What became of the log's head in the device's hands.
     signed: Option<String>,
 }
@@ -388,7 +379,6 @@ impl OpenedBy {
     const fn device(device: DeviceId) -> Self {
         Self {
             device,
-            words: None,
             signed: None,
         }
     }
@@ -461,7 +451,6 @@ fn put_in_force(
     let open = Open {
         vault: RwLock::new(*vault),
         device: by.device,
-        words: by.words,
         pipeline,
         clients: RwLock::new(clients.into()),
         armed: Mutex::new(agent.disarm().map(|armed| armed.until())),

@@ -21,8 +21,7 @@ use touchkeep_audit::{Decision, Event, Kind, Log, OpenError, Seq};
 use touchkeep_client::Paths;
 use touchkeep_container::Hash;
 use touchkeep_core::{Clock, DeviceId, Id, SystemClock, VaultId};
-use touchkeep_device::{DeviceKind, RecoveryKit};
-use touchkeep_locked::LockedBytes;
+use touchkeep_device::DeviceKind;
 use touchkeep_policy::Policy;
 use touchkeep_vault::{
     AuditHead, EnrolledDevice, Item, Locked, ReadOnly, SealClass, Unlocked, VaultError,
@@ -62,8 +61,6 @@ pub(crate) struct Open {
     /// The pipeline: decides, asks, records, signs and sends.
     pub(crate) pipeline: crate::ports::Line,
     clients: RwLock<Arc<[Client]>>,
-    /// The words of the recovery kit that opened it, where one did.
-    words: Option<LockedBytes>,
     // Until when its trade keys are to outlive a lock.
     armed: Mutex<Option<Uptime>>,
     // Milliseconds since `born` of the last use.
@@ -251,13 +248,6 @@ impl Current {
 }
 
 impl Open {
-    /// The recovery kit that opened it, where one did.
-    pub(crate) fn kit(&self) -> Option<RecoveryKit> {
-        // EXPOSE: the words, to the kit's keys.
-        let words = std::str::from_utf8(self.words.as_ref()?.expose()).ok()?;
-        RecoveryKit::from_words(words).ok()
-    }
-
     /// The vault, to look at.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Unlocked> {
         self.vault.read().unwrap_or_else(PoisonError::into_inner)
