@@ -46,6 +46,9 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         VaultError::Damaged(_) | VaultError::Content { .. } => {
             "Keep the file as it is, and look at its older copies: touchkeep backup list"
         }
+        VaultError::Written(_) => {
+            "Look at what is there before you do it again, and check the disk, the space and the permissions of that place."
+        }
         VaultError::TooNew => "Update Touchkeep.",
         VaultError::ReadOnly => {
             "Take the newer copy in: touchkeep merge PATH; or go back on purpose: touchkeep backup restore"

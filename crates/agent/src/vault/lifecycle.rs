@@ -18,7 +18,9 @@ use touchkeep_wire::{
 use super::{
     Armed, Current, Open, checkpoint,
     choose::{Chosen, choose, find, find_token},
-    client, device_label, policy_of, recovery,
+    device_label,
+    in_force::InForce,
+    recovery,
 };
 use crate::{
     agent::Agent,
@@ -433,17 +435,13 @@ fn put_in_force(
     }
     current.record(&event)?;
     checkpoint::sign(&log, &vault)?;
-    let (policy, _, _) = policy_of(&vault);
     let history = LogHistory {
         log: log.clone(),
         identity,
     };
     let pipeline = ports::line(agent, current, log.clone());
-    pipeline
-        .set_policy(policy, &history)
-        .map_err(|error| failure::read_log(&error))?;
+    let in_force = InForce::begin(&pipeline, &vault, &history)?;
     pipeline.remember(history.asked());
-    let clients = client::Client::read_all(vault.setting(client::SETTING));
     let machine = agent.state().log(current.id());
     let mut ahead = Ahead::read_all(&vault);
     ahead.retain(|one| Some(one.machine) == machine);
@@ -452,7 +450,7 @@ fn put_in_force(
         vault: RwLock::new(*vault),
         device: by.device,
         pipeline,
-        clients: RwLock::new(clients.into()),
+        in_force,
         armed: Mutex::new(agent.disarm().map(|armed| armed.until())),
         used: AtomicU64::new(0),
         born: Uptime::now(),
