@@ -17,7 +17,7 @@ use touchkeep_wire::{
 
 use super::{
     Armed, Current, Open, checkpoint,
-    choose::{Chosen, choose, find, find_token},
+    choose::{Chosen, Wanted, choose, find, find_token},
     device_label,
     in_force::InForce,
     recovery,
@@ -273,7 +273,7 @@ pub(crate) async fn unlock(
     })
     .await??;
     agent.remember_vault(&current);
-    let chosen = choose(agent, &current, device.as_deref()).await?;
+    let chosen = choose(agent, &current, Wanted::Daily(device.as_deref())).await?;
     let opened = open_with(agent, &current, locked, chosen.clone()).await;
     if let Err(failure) = &opened {
         let event = Event::new(Kind::UnlockFailed, Decision::Failed).text(format!(
@@ -475,7 +475,7 @@ fn locked_meanwhile() -> Failure {
     )
 }
 
-fn log_of(current: &Current, vault: &Unlocked) -> Result<Log, Failure> {
+pub(super) fn log_of(current: &Current, vault: &Unlocked) -> Result<Log, Failure> {
     let recipient = vault.audit_recipient();
     if let Some(log) = current.log() {
         return if log.recipient() == recipient {
@@ -490,7 +490,7 @@ fn log_of(current: &Current, vault: &Unlocked) -> Result<Log, Failure> {
 }
 
 // A log that takes another one's place is found by this.
-fn keep_log_id(agent: &Agent, current: &Current, log: &Log) -> Result<(), Failure> {
+pub(super) fn keep_log_id(agent: &Agent, current: &Current, log: &Log) -> Result<(), Failure> {
     let Some(id) = super::log_id(log.origin()) else {
         return Ok(());
     };

@@ -1,7 +1,7 @@
 //! The vault that this agent looks after: its file, its audit log, and what is open of it.
 //!
 //! Read in this order: [`Current`], [`Open`], [`lifecycle`] (made, opened, locked), [`in_force`] (what follows the vault),
-//! [`choose`], [`client`], [`checkpoint`].
+//! [`choose`], [`client`], [`checkpoint`], [`rescue`].
 
 mod armed;
 mod checkpoint;
@@ -10,6 +10,7 @@ pub(crate) mod client;
 mod in_force;
 mod lifecycle;
 pub(crate) mod recovery;
+mod rescue;
 
 use std::{
     path::{Path, PathBuf},
@@ -39,6 +40,7 @@ pub(crate) use self::lifecycle::{
     Because, MIN_WORK_FACTOR, Witnesses, create, keep_module, lock, lock_because, new_passphrase,
     sign_log, unlock, unlock_with_kit, witnesses,
 };
+pub(crate) use self::rescue::{is_damaged, open_copy};
 
 /// The setting of the vault that holds the policy's text.
 pub(crate) const POLICY_SETTING: &str = "policy";
