@@ -291,9 +291,10 @@ fn the_words_on_paper_open_the_vault_when_every_key_is_gone() {
         .json_with(&["recover", "unlock", "--words-fd", "0"], words);
     assert_eq!(open["items"], 2);
     // It signs, too: another device is let in, and opens it alone.
-    let enrolled = desk
-        .home
-        .json(&["device", "enroll", "software", "--work-factor", "10"]);
+    let enroll = ["device", "enroll", "software", "--work-factor", "10"];
+    assert_eq!(desk.refused(&enroll)["code"], "refused");
+    desk.person.mind.lock().unwrap().words = words.to_owned();
+    let enrolled = desk.home.json(&enroll);
     assert_eq!(enrolled["device"]["kind"], "software");
     let _retired = desk.home.json(&["device", "retire", "kit", "--yes"]);
     let _locked = desk.home.json(&["lock"]);

@@ -144,6 +144,15 @@ fn form(question: &Question) -> Option<Form> {
             last_try: false,
             digits: false,
         },
+        Question::Words { device, why } => Form {
+            title: "Words of the recovery kit".to_owned(),
+            heading: why.clone(),
+            text: format!("{device}: its 24 words, with a blank between them."),
+            label: "Words",
+            twice: false,
+            last_try: false,
+            digits: false,
+        },
         Question::NewPassphrase {} => Form {
             title: "New passphrase".to_owned(),
             heading: "Choose a passphrase for the vault".to_owned(),

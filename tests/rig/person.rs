@@ -33,6 +33,8 @@ pub struct Mind {
     pub puk: String,
     /// The passphrase that is typed.
     pub passphrase: String,
+    /// The words of the recovery kit that are typed; refused where empty.
+    pub words: String,
 }
 
 impl Default for Mind {
@@ -46,6 +48,7 @@ impl Default for Mind {
             new_pin: String::new(),
             puk: "58203917".into(),
             passphrase: "correct horse battery staple".into(),
+            words: String::new(),
         }
     }
 }
@@ -191,6 +194,10 @@ async fn answer(
             },
             Question::Passphrase { .. } | Question::NewPassphrase {} => Answer::Secret {
                 value: SecretText::new(mind.passphrase),
+            },
+            Question::Words { .. } if mind.words.is_empty() => Answer::Refuse {},
+            Question::Words { .. } => Answer::Secret {
+                value: SecretText::new(mind.words),
             },
             Question::Touch { .. } => {
                 if let (true, Some(card)) = (mind.touches, card.clone()) {

@@ -44,7 +44,10 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         VaultError::Exists(_) => "Choose another path, or move that file away.",
         VaultError::NotAFile { .. } => "Put the vault's own file there.",
         VaultError::Damaged(_) | VaultError::Content { .. } => {
-            "Keep the file as it is, and look at its older copies: touchkeep backup list"
+            "Keep a copy of the file as it is. Then look at its older copies, and go back to the newest sound one: touchkeep backup list, touchkeep backup restore NUMBER"
+        }
+        VaultError::Written(_) => {
+            "Look at what is there before you do it again, and check the disk, the space and the permissions of that place."
         }
         VaultError::TooNew => "Update Touchkeep.",
         VaultError::ReadOnly => {

@@ -11,7 +11,10 @@
 
 mod common;
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use common::{Agent, PASSPHRASE, Person, Venue, bot, key_of, no, practice_vault, yes};
 use touchkeep_client::{CallError, Connection};
@@ -284,24 +287,58 @@ async fn a_change_is_a_signed_commit_and_asks_each_time() {
     assert!(Locked::open(&copy).is_err());
 }
 
+// As a program writes it whose policies this one does not know.
+fn write_newer(file: &Path) {
+    let locked = Locked::open(file).unwrap();
+    let mut own = locked.software_device(locked.devices()[0].id).unwrap();
+    let passphrase = Passphrase::new(PASSPHRASE.into());
+    let mut vault = locked
+        .unlock(&mut own, Auth::Passphrase(&passphrase))
+        .unwrap();
+    vault
+        .set_setting("policy", &format!("{POLICY}\nsomething = \"newer\"\n"))
+        .unwrap();
+    vault.save(SystemClock.now(), AuditHead::empty()).unwrap();
+}
+
+// By a merge, and by a save that finds the file changed.
+#[tokio::test]
+async fn with_a_policy_that_comes_from_a_copy_and_cannot_be_read_everything_is_by_hand() {
+    for merges in [true, false] {
+        let desk = desk().await;
+        assert_eq!(desk.order("0.1").await, 200);
+        if merges {
+            let copy = desk.file.with_file_name("copy.touchkeep");
+            std::fs::copy(&desk.file, &copy).unwrap();
+            write_newer(&copy);
+            let path = copy.display().to_string();
+            let merged = desk.client.call(MergeCopy { path }).await.unwrap();
+            assert!(merged.changed);
+        } else {
+            write_newer(&desk.file);
+            let other = AddClient {
+                name: "other".into(),
+                key_set: "main".into(),
+            };
+            desk.client.call(other).await.unwrap();
+        }
+        let policy = desk.client.call(GetPolicy {}).await.unwrap();
+        assert!(!policy.readable);
+        let person = Person::new(&desk.agent, no).await;
+        assert_eq!(
+            (desk.order("0.1").await, person.approvals().len()),
+            (403, 1)
+        );
+    }
+}
+
 // Nobody can set such a policy, but an older or a newer version of the program may have.
 #[tokio::test]
 async fn with_a_policy_that_cannot_be_read_everything_is_by_hand() {
     let desk = desk().await;
     assert_eq!(desk.order("0.1").await, 200);
     desk.client.call(LockVault {}).await.unwrap();
-    {
-        let locked = Locked::open(&desk.file).unwrap();
-        let mut own = locked.software_device(locked.devices()[0].id).unwrap();
-        let passphrase = Passphrase::new(PASSPHRASE.into());
-        let mut vault = locked
-            .unlock(&mut own, Auth::Passphrase(&passphrase))
-            .unwrap();
-        vault
-            .set_setting("policy", &format!("{POLICY}\nsomething = \"newer\"\n"))
-            .unwrap();
-        vault.save(SystemClock.now(), AuditHead::empty()).unwrap();
-    }
+    write_newer(&desk.file);
     let owner = Person::new(&desk.agent, yes).await;
     let unlock = UnlockVault {
         path: None,

@@ -393,6 +393,9 @@ fn sent(bench: &mut Bench<'_>) -> Option<u64> {
 fn tries(bench: &mut Bench<'_>, key: &KeyRef) -> Option<u8> {
     match bench.device.demand(key).unwrap().secret {
         SecretDemand::Pin { tries_left } => tries_left,
-        SecretDemand::Nothing | SecretDemand::PinPad | SecretDemand::Passphrase => None,
+        SecretDemand::Nothing
+        | SecretDemand::PinPad
+        | SecretDemand::Passphrase
+        | SecretDemand::Words => None,
     }
 }

@@ -241,6 +241,8 @@ pub enum SecretDemand {
     PinPad,
     /// The passphrase.
     Passphrase,
+    /// The words of a recovery kit, given as a passphrase is.
+    Words,
 }
 
 /// What a person gave, lent for one use.
@@ -409,6 +411,9 @@ pub enum DeviceError {
     /// The passphrase was wrong.
     #[error("wrong passphrase")]
     WrongPassphrase,
+    /// The words are those of no recovery kit, or of another one.
+    #[error("these are not its words: {0}")]
+    WrongWords(String),
     /// The PIN is blocked.
     #[error("the PIN is blocked")]
     PinBlocked,
@@ -454,7 +459,7 @@ impl DeviceError {
             Self::WrongPin { .. } | Self::WrongPuk { .. } | Self::WrongPinUncounted => {
                 Code::WrongPin
             }
-            Self::WrongPassphrase => Code::WrongPassphrase,
+            Self::WrongPassphrase | Self::WrongWords(_) => Code::WrongPassphrase,
             Self::PinBlocked | Self::PukBlocked | Self::LastTry | Self::LastPukTry => {
                 Code::PinBlocked
             }

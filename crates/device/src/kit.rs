@@ -140,6 +140,68 @@ impl RecoveryKit {
     }
 }
 
+/// A recovery kit on its paper: what is public of it, and for each use its words, typed anew. Nothing of it is kept, so that a
+/// vault that a kit has opened is not one in which the kit says yes by itself.
+pub struct PaperKit {
+    info: DeviceInfo,
+}
+
+impl PaperKit {
+    /// The kit of these keys. They come from where they are signed for, and are compared at each use.
+    #[must_use]
+    pub const fn new(info: DeviceInfo) -> Self {
+        Self { info }
+    }
+
+    fn open(&self, auth: Auth<'_>) -> Result<KitDevice, DeviceError> {
+        let Auth::Passphrase(words) = auth else {
+            return Err(DeviceError::NeedsSecret);
+        };
+        // EXPOSE: the words, to the kit's keys.
+        let kit = RecoveryKit::from_words(words.expose())
+            .map_err(|error| DeviceError::WrongWords(error.to_string()))?;
+        let kit = kit.device()?;
+        if kit.info.keys != self.info.keys {
+            let text = "they are another recovery kit's";
+            return Err(DeviceError::WrongWords(text.into()));
+        }
+        Ok(kit)
+    }
+}
+
+impl Device for PaperKit {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn demand(&mut self, key: &KeyRef) -> Result<Demand, DeviceError> {
+        let touch = self.info.known(key)?.touch;
+        Ok(Demand {
+            secret: SecretDemand::Words,
+            touch,
+        })
+    }
+
+    fn unwrap_file_key(
+        &mut self,
+        key: &KeyRef,
+        stanzas: &[Stanza],
+        auth: Auth<'_>,
+    ) -> Result<FileKey, DeviceError> {
+        self.open(auth)?.unwrap_file_key(key, stanzas, auth)
+    }
+
+    fn sign(
+        &mut self,
+        key: &KeyRef,
+        scheme: SignatureScheme,
+        message: &[u8],
+        auth: Auth<'_>,
+    ) -> Result<Vec<u8>, DeviceError> {
+        self.open(auth)?.sign(key, scheme, message, auth)
+    }
+}
+
 /// A recovery kit in use.
 pub struct KitDevice {
     info: DeviceInfo,
@@ -212,6 +274,8 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
+    use touchkeep_core::Passphrase;
+
     use super::*;
 
     // From the test vectors of BIP 39 (trezor/python-mnemonic, vectors.json): 32 bytes of 0x7f.
@@ -254,6 +318,24 @@ mod tests {
             let identity: age::x25519::Identity = line.parse().unwrap();
             let recipient = info.key(purpose).unwrap().recipient.clone();
             assert_eq!(recipient, Some(identity.to_public().to_string()));
+        }
+    }
+
+    #[test]
+    fn a_kit_on_paper_does_nothing_without_its_own_words() {
+        let kit = RecoveryKit::generate().unwrap();
+        let words = Passphrase::new(kit.words().unwrap().to_string());
+        let mut paper = PaperKit::new(kit.device().unwrap().info().clone());
+        let key = paper.info.key(Purpose::SignVault).unwrap().key.clone();
+        let demand = paper.demand(&key).unwrap();
+        assert_eq!(demand.secret, SecretDemand::Words);
+        let mut sign = |auth: Auth<'_>| paper.sign(&key, SignatureScheme::Ed25519, b"m", auth);
+        assert!(sign(Auth::Passphrase(&words)).is_ok());
+        assert!(matches!(sign(Auth::Nothing), Err(DeviceError::NeedsSecret)));
+        for wrong in [VECTOR, "", "correct horse"] {
+            let wrong = Passphrase::new(wrong.to_owned());
+            let refused = sign(Auth::Passphrase(&wrong));
+            assert!(matches!(refused, Err(DeviceError::WrongWords(_))));
         }
     }
 

@@ -37,5 +37,5 @@ pub use device::{
 };
 pub use handed::{HandedKey, NotAKey};
 pub use identity::DeviceIdentity;
-pub use kit::{KitDevice, RecoveryKit};
+pub use kit::{KitDevice, PaperKit, RecoveryKit};
 pub use software::SoftwareDevice;

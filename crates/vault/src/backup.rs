@@ -12,7 +12,7 @@ use touchkeep_core::UnixMillis;
 use crate::{
     error::VaultError,
     file::{self, BACKUPS, Lock},
-    pins,
+    pins::{self, ReadOnly},
 };
 
 /// An older copy.
@@ -102,7 +102,12 @@ pub fn danger_restore(path: &Path, pins: &Path, number: u32) -> Result<(), Vault
     let copy = Container::read(bytes.clone())?;
     let lock = Lock::take(path)?;
     let now = lock.read()?;
-    if Container::read(now).is_ok_and(|vault| vault.id() != copy.id()) {
+    let is_other = match Container::read(now) {
+        Ok(vault) => vault.id() != copy.id(),
+        // Which vault was here says what was seen of it.
+        Err(_) => pins::against(pins, path, &copy)? == Some(ReadOnly::OtherVault),
+    };
+    if is_other {
         return Err(VaultError::Damaged(
             touchkeep_container::ContainerError::Strangers,
         ));

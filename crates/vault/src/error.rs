@@ -34,6 +34,9 @@ pub enum VaultError {
         /// Why not.
         source: io::Error,
     },
+    /// What failed came after the file was replaced: the change is in it, and whether it outlives a loss of power is not known.
+    #[error("the vault was written, but then: {0}")]
+    Written(#[source] Box<Self>),
     /// The file is not a vault, or not what its members signed.
     #[error("the vault is damaged or not authentic: {0}")]
     Damaged(ContainerError),
@@ -131,9 +134,11 @@ impl VaultError {
         match self {
             Self::NoVault(_) => Code::NoVault,
             Self::Exists(_) => Code::VaultExists,
-            Self::NotAFile { .. } | Self::Io { .. } | Self::Encrypt(_) | Self::Memory(_) => {
-                Code::System
-            }
+            Self::NotAFile { .. }
+            | Self::Io { .. }
+            | Self::Written(_)
+            | Self::Encrypt(_)
+            | Self::Memory(_) => Code::System,
             Self::Damaged(_) | Self::Content { .. } => Code::Damaged,
             Self::TooNew => Code::TooNew,
             Self::ReadOnly

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use touchkeep_container::{Container, MemberName, Membership};
 use touchkeep_core::{DeviceId, UserId, VaultId};
-use touchkeep_device::{Auth, Device, DeviceError, DeviceKind, Purpose, SoftwareDevice};
+use touchkeep_device::{Auth, Device, DeviceError, DeviceKind, PaperKit, Purpose, SoftwareDevice};
 
 use crate::{
     crypt::{self, Bundle},
@@ -135,6 +135,19 @@ impl Locked {
             enrolled.info("Passphrase"),
             sealed.to_vec(),
         ))
+    }
+
+    /// The recovery kit of this id, which asks for its words at each use.
+    ///
+    /// # Errors
+    /// When there is none of that id.
+    pub fn paper_kit(&self, id: DeviceId) -> Result<PaperKit, VaultError> {
+        let enrolled = self
+            .devices
+            .iter()
+            .find(|device| device.id == id && device.kind == DeviceKind::Kit)
+            .ok_or(VaultError::NotEnrolled)?;
+        Ok(PaperKit::new(enrolled.info("Recovery kit")))
     }
 
     /// Opens the vault with one operation of an enrolled device, which is known by its public keys.

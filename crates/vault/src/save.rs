@@ -16,6 +16,7 @@ use crate::{
     fold::{self, NewPart},
     opened::{Opened, Pending},
     pins::{self, ReadOnly},
+    stamp::Stamp,
     unlocked::Unlocked,
     versions::Additions,
 };
@@ -38,10 +39,12 @@ impl Extra {
 
 impl Unlocked {
     /// Writes what was changed, with the audit log's head, as one commit. If somebody else has written meanwhile, both
-    /// histories are kept and joined. After an error nothing is lost: what was changed stays pending.
+    /// histories are kept and joined. After an error nothing is lost: what was changed stays pending, until it is saved or
+    /// [`Unlocked::discard`]ed.
     ///
     /// # Errors
-    /// The copy is read-only; the file was replaced by something else; the file system refused.
+    /// The copy is read-only; the file was replaced by something else; the file system refused. [`VaultError::Written`] where that
+    /// came after the file was replaced: then nothing is pending, and what is here is what is there.
     pub fn save(&mut self, now: UnixMillis, audit: AuditHead) -> Result<(), VaultError> {
         self.write(now, audit, Extra::default())
     }
@@ -113,18 +116,25 @@ impl Unlocked {
             Some(_) => !lock.holds(&archive(&merged)?)?,
             None => merged.heads() != self.locked.container.heads(),
         };
-        let stamp = match is_new {
-            true => lock.replace(&archive(&merged)?)?,
+        let replaced = match is_new {
+            true => replaced(&lock, &merged)?,
             // Other bytes may be there than those that it was of.
-            false => self.locked.stamp.filter(|_| theirs.is_none()),
+            false => Ok(self.locked.stamp.filter(|_| theirs.is_none())),
         };
-        self.locked.stamp = stamp;
-        self.take_over(mine, merged, new_parts, bundle, theirs.is_some() || joins)?;
+        let written = |error| match is_new {
+            true => VaultError::Written(Box::new(error)),
+            false => error,
+        };
+        self.take_over(mine, merged, new_parts, bundle, theirs.is_some() || joins)
+            .map_err(written)?;
+        // Not before memory has what the file has: by its stamp alone the next save would take the file for what is in memory.
+        self.locked.stamp = replaced.as_ref().ok().copied().flatten();
         drop(lock);
-        match &self.locked.pins {
+        let pinned = match &self.locked.pins {
             Some(pins) => pins::remember(pins, &self.locked.path, &self.locked.container),
             None => Ok(()),
-        }
+        };
+        replaced.and(pinned).map_err(written)
     }
 
     // The vault with a commit of what is pending, on top of what this session knew; and the parts that are new in it.
@@ -185,19 +195,22 @@ impl Unlocked {
         is_joined: bool,
     ) -> Result<(), VaultError> {
         let chain_changed = merged.chain() != self.locked.container.chain();
-        self.locked.container = merged;
-        self.locked.read_only = None;
         if is_joined || chain_changed || bundle.is_some() {
-            self.locked.devices = enrolled::all(&self.locked.container);
             let user = self.opened.user;
             let bundle = match bundle {
                 Some(bundle) => bundle,
                 None => self.opened.bundle.again()?,
             };
-            self.opened = Opened::of(user, bundle, &self.locked.container)?;
+            // What cannot be opened is not taken over in part.
+            self.opened = Opened::of(user, bundle, &merged)?;
+            self.locked.devices = enrolled::all(&merged);
+            self.locked.container = merged;
+            self.locked.read_only = None;
             self.show_saved();
             return Ok(());
         }
+        self.locked.container = merged;
+        self.locked.read_only = None;
         let gone = gone_parts(&mine, &self.opened);
         let own = mine.heads().first().copied();
         for environment in self.opened.environments.values_mut() {
@@ -214,6 +227,18 @@ impl Unlocked {
             environment.state.add(read);
         }
         Ok(())
+    }
+}
+
+// The file is replaced, with the stamp of the new one; inside, what failed after that.
+fn replaced(
+    lock: &Lock<'_>,
+    by: &Container,
+) -> Result<Result<Option<Stamp>, VaultError>, VaultError> {
+    match lock.replace(&archive(by)?) {
+        // The folder may not have been synced: then the new file is there all the same.
+        Err(error) if lock.holds(&archive(by)?).unwrap_or(false) => Ok(Err(error)),
+        replaced => replaced.map(Ok),
     }
 }
 

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::{
     crypt,
     error::VaultError,
-    item::{self, Secret},
+    item::{self, Item, Secret},
     opened::{OpenEnvironment, PendingItem},
     unlocked::Unlocked,
 };
@@ -320,20 +320,12 @@ impl Unlocked {
     /// # Errors
     /// There is no such item or version, it is not kept any more, or this user may not write.
     pub fn restore_version(&mut self, id: ItemId, version: u32) -> Result<Vec<String>, VaultError> {
-        let mut item = self.item(id).cloned().ok_or(VaultError::NotFound)?;
         let keys = self.changed_since(id, version)?;
+        let item = self.with_earlier(id, &keys, version)?;
         let mut secrets = Vec::new();
-        for key in &keys {
+        for key in keys.iter().filter(|key| is_secret_field(key)) {
             let earlier = self.earlier(id, key, version)?;
-            if is_secret_field(key) {
-                secrets.push((visible_name(key).to_owned(), earlier));
-                continue;
-            }
-            let text = match earlier {
-                Earlier::Plain(text) => Some(text),
-                _ => None,
-            };
-            item.take(key, text).ok_or(VaultError::NotKept)?;
+            secrets.push((visible_name(key).to_owned(), earlier));
         }
         self.put(item)?;
         for (field, earlier) in secrets {
@@ -349,6 +341,32 @@ impl Unlocked {
             .iter()
             .map(|key| visible_name(key).to_owned())
             .collect())
+    }
+
+    /// What an item would be as it was in an earlier version, but for its secrets.
+    ///
+    /// # Errors
+    /// There is no such item or version, or it is not kept any more.
+    pub fn as_in_version(&self, id: ItemId, version: u32) -> Result<Item, VaultError> {
+        let keys = self.changed_since(id, version)?;
+        self.with_earlier(id, &keys, version)
+    }
+
+    fn with_earlier(
+        &self,
+        id: ItemId,
+        keys: &BTreeSet<String>,
+        version: u32,
+    ) -> Result<Item, VaultError> {
+        let mut item = self.item(id).cloned().ok_or(VaultError::NotFound)?;
+        for key in keys.iter().filter(|key| !is_secret_field(key)) {
+            let text = match self.earlier(id, key, version)? {
+                Earlier::Plain(text) => Some(text),
+                _ => None,
+            };
+            item.take(key, text).ok_or(VaultError::NotKept)?;
+        }
+        Ok(item)
     }
 
     fn changed_since(&self, id: ItemId, version: u32) -> Result<BTreeSet<String>, VaultError> {

@@ -87,6 +87,13 @@ pub enum Question {
     },
     /// A passphrase for a new software device. [`Answer::Secret`].
     NewPassphrase {},
+    /// The words of the recovery kit that opened the vault, typed anew for each consent. [`Answer::Secret`].
+    Words {
+        /// Which kit.
+        device: String,
+        /// What for.
+        why: String,
+    },
 }
 
 /// A request that wants a person's word.

@@ -250,7 +250,11 @@ device: string,
 /** `PIN` or `PUK`. */
 which: string, } | { "kind": "passphrase",
 /** What for. */
-why: string, } | { "kind": "new-passphrase", };
+why: string, } | { "kind": "new-passphrase", } | { "kind": "words",
+/** Which kit. */
+device: string,
+/** What for. */
+why: string, };
 
 /** A request that wants a person's word. */
 export type Approval = {

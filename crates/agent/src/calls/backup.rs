@@ -12,7 +12,7 @@ use crate::{
     consent,
     devices::blocking,
     failure,
-    vault::{self, Open, pins},
+    vault::{self, Current, Open, is_damaged, open_copy, pins},
 };
 
 pub(crate) async fn list(agent: &Arc<Agent>) -> Result<Vec<BackupSummary>, Failure> {
@@ -56,37 +56,66 @@ fn tried(agent: &Agent, backup: Backup) -> BackupSummary {
     summary
 }
 
-pub(crate) async fn restore(agent: &Arc<Agent>, number: u32) -> Result<Done, Failure> {
-    let (current, _) = open_vault(agent)?;
+pub(crate) async fn restore(
+    agent: &Arc<Agent>,
+    number: u32,
+    device: Option<String>,
+) -> Result<Done, Failure> {
+    let path = agent.vault_path();
+    let is_open = agent
+        .vault()
+        .is_some_and(|current| current.peek().is_some());
+    let (known, is_damaged) = blocking({
+        let path = path.clone();
+        move || (backups(&path), !is_open && is_damaged(&path))
+    })
+    .await?;
+    if !is_damaged {
+        open_vault(agent)?;
+    }
     // Before anybody is asked for a touch.
-    let path = current.path().to_owned();
-    let known = blocking(move || backups(&path)).await?;
     let known = known.map_err(|error| failure::vault(&error))?;
-    if known.iter().all(|backup| backup.number != number) {
+    let Some(backup) = known.into_iter().find(|backup| backup.number == number) else {
         let fix = "Look at: touchkeep backup list";
         return Err(failure::not_found("older copy", &number.to_string(), fix));
-    }
-    consent::of_owner(agent, "Make an older copy the vault again").await?;
-    let _turn = agent.lifecycle().await;
-    let restored = {
-        let (agent, current) = (Arc::clone(agent), Arc::clone(&current));
-        blocking(move || {
-            let event = Event::new(Kind::Restored, Decision::Touched)
-                .text(format!("Made backup {number} the vault again."));
-            current.record(&event)?;
-            let done = danger_restore(current.path(), &pins(agent.paths()), number);
-            if let Err(error) = &done {
-                let mut failed = event.text(format!("It was not done: {error}"));
-                failed.decision = Decision::Failed;
-                current.record(&failed)?;
-            }
-            done.map_err(|error| failure::vault(&error))
-        })
     };
-    restored.await??;
+    let why = "Make an older copy the vault again".to_owned();
+    let (current, turn) = if is_damaged {
+        let turn = agent.lifecycle().await;
+        let opened = open_copy(agent, &backup.path, device.as_deref(), why).await?;
+        (opened, turn)
+    } else {
+        let (current, _) = open_vault(agent)?;
+        consent::of_owner(agent, &why).await?;
+        (current, agent.lifecycle().await)
+    };
+    go_back(agent, current, path, number).await?;
     // What is open is the other one.
     vault::lock(agent).await?;
+    drop(turn);
     Ok(Done {})
+}
+
+async fn go_back(
+    agent: &Arc<Agent>,
+    current: Arc<Current>,
+    path: PathBuf,
+    number: u32,
+) -> Result<(), Failure> {
+    let agent = Arc::clone(agent);
+    blocking(move || {
+        let event = Event::new(Kind::Restored, Decision::Touched)
+            .text(format!("Made backup {number} the vault again."));
+        current.record(&event)?;
+        let done = danger_restore(&path, &pins(agent.paths()), number);
+        if let Err(error) = &done {
+            let mut failed = event.text(format!("It was not done: {error}"));
+            failed.decision = Decision::Failed;
+            current.record(&failed)?;
+        }
+        done.map_err(|error| failure::vault(&error))
+    })
+    .await?
 }
 
 pub(crate) async fn merge(agent: &Arc<Agent>, path: String) -> Result<Merged, Failure> {

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{Clock, Code, SystemClock, text::visible};
+use touchkeep_vault::Unlocked;
 use touchkeep_venue::{OperationKind, dummy};
 use touchkeep_wire::{
     AddClient, BindClient, ClientSummary, Done, Failure, NewClient, OpenClient, OpenedClient,
@@ -16,7 +17,7 @@ use crate::{
     caller::Caller,
     failure,
     proxy::WEBHOOKS,
-    vault::client::{Client, SETTING, Visitor},
+    vault::client::{Client, SETTING, Visitor, revoked_setting},
 };
 
 pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<ClientSummary>, Failure> {
@@ -58,26 +59,18 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
                 "Add an item of that key set first: touchkeep add",
             ));
         }
-        let mut clients = open.clients().to_vec();
-        if clients.iter().any(|client| client.name == call.name) {
-            return Err(Failure::new(
-                Code::Ambiguous,
-                format!("There is a client {:?} already.", visible(&call.name)),
-                "Choose another name, or revoke that one first.",
-            ));
-        }
+        check_name(&open.clients(), &call.name)?;
         let (client, token) = Client::new(call.name, call.key_set, SystemClock.now())?;
         let event = Event::new(Kind::ClientAdded, Decision::Done)
             .text(may(&client))
             .client(client.id, visible(&client.name));
         let id = client.id;
-        clients.push(client);
         current.change(event, |vault| {
-            vault
-                .set_setting(SETTING, &Client::write_all(&clients))
-                .map_err(|error| failure::vault(&error))
+            let mut clients = Client::of_vault(vault);
+            check_name(&clients, &client.name)?;
+            clients.push(client);
+            write(vault, &clients)
         })?;
-        open.replace_clients(clients);
         // EXPOSE: to whoever let the client in, this once.
         let token = SecretText::new(token.expose().clone());
         let base = agent.proxy_url().unwrap_or_default();
@@ -96,6 +89,29 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
     Ok(added)
 }
 
+fn check_name(clients: &[Client], name: &str) -> Result<(), Failure> {
+    if clients.iter().all(|client| client.name != name) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::Ambiguous,
+        format!("There is a client {:?} already.", visible(name)),
+        "Choose another name, or revoke that one first.",
+    ))
+}
+
+fn write(vault: &mut Unlocked, clients: &[Client]) -> Result<(), Failure> {
+    let written = vault.set_setting(SETTING, &Client::write_all(clients));
+    written.map_err(|error| failure::vault(&error))
+}
+
+fn called(clients: &[Client], name: &str) -> Result<Client, Failure> {
+    let found = clients.iter().find(|client| client.is_called(name));
+    found
+        .cloned()
+        .ok_or_else(|| failure::not_found("client", name, "Look at: touchkeep proxy list"))
+}
+
 fn may(client: &Client) -> String {
     let name = visible(&client.name);
     match &*client.key_set {
@@ -109,42 +125,43 @@ pub(crate) async fn bind(agent: &Arc<Agent>, call: BindClient) -> Result<Done, F
     let name = call.client;
     change(agent, move |agent| {
         let (current, open) = open_vault(agent)?;
-        let mut clients = open.clients().to_vec();
-        let bound = clients
-            .iter_mut()
-            .find(|client| client.is_called(&name))
-            .ok_or_else(|| failure::not_found("client", &name, "Look at: touchkeep proxy list"))?;
-        // What is bound stays so: a program that has reached this socket could else undo it.
-        let closer = is_within(&venues, &bound.venues) && is_within(&kinds, &bound.kinds);
-        if !closer {
-            return Err(Failure::new(
-                Code::NotPermitted,
-                format!(
-                    "{} is bound closer than that already.",
-                    visible(&bound.name)
-                ),
-                "Revoke it, and let it in anew.",
-            ));
-        }
-        (bound.venues, bound.kinds) = (venues, kinds);
+        let known = called(&open.clients(), &name)?;
+        let bound = closer(&known, &venues, &kinds)?;
         let event = Event::new(Kind::ClientAdded, Decision::Done)
             .text(format!(
                 "{} is bound to {}.",
                 visible(&bound.name),
-                words(bound)
+                words(&bound)
             ))
             .client(bound.id, visible(&bound.name));
         current.change(event, |vault| {
-            vault
-                .set_setting(SETTING, &Client::write_all(&clients))
-                .map_err(|error| failure::vault(&error))
-        })?;
-        open.replace_clients(clients);
-        Ok(())
+            let mut clients = Client::of_vault(vault);
+            let now = closer(&called(&clients, &name)?, &venues, &kinds)?;
+            let known = clients.iter_mut().filter(|client| client.id == now.id);
+            known.for_each(|client| *client = now.clone());
+            write(vault, &clients)
+        })
     })
     .await?;
     agent.prompts().changed("clients");
     Ok(Done {})
+}
+
+// What is bound stays so: a program that has reached this socket could else undo it.
+fn closer(client: &Client, venues: &[String], kinds: &[OperationKind]) -> Result<Client, Failure> {
+    if !is_within(venues, &client.venues) || !is_within(kinds, &client.kinds) {
+        return Err(Failure::new(
+            Code::NotPermitted,
+            format!(
+                "{} is bound closer than that already.",
+                visible(&client.name)
+            ),
+            "Revoke it, and let it in anew.",
+        ));
+    }
+    let mut bound = client.clone();
+    (bound.venues, bound.kinds) = (venues.to_vec(), kinds.to_vec());
+    Ok(bound)
 }
 
 /// Lets the calling process in until it ends.
@@ -286,28 +303,23 @@ pub(crate) async fn revoke(agent: &Arc<Agent>, name: String) -> Result<Done, Fai
                 .client(client.id, visible(&client.name));
             return current.record(&event).map(|_| ());
         }
-        let clients = open.clients();
-        let revoked = clients
-            .iter()
-            .find(|client| client.is_called(&name))
-            .ok_or_else(|| failure::not_found("client", &name, "Look at: touchkeep proxy list"))?;
+        // Of the vault's own list: one that has ended here may be in it still, where it could not be saved.
+        let revoked = called(&Client::of_vault(&open.read()), &name)?;
         let event = Event::new(Kind::ClientRemoved, Decision::Done)
             .text(format!(
                 "{} may not ask any more: its token is worth nothing.",
                 visible(&revoked.name)
             ))
             .client(revoked.id, visible(&revoked.name));
-        let left: Vec<_> = clients
-            .iter()
-            .filter(|one| one.id != revoked.id)
-            .cloned()
-            .collect();
         // Ends at once, whatever becomes of the file.
-        open.replace_clients(left.clone());
+        open.end_client(revoked.id);
         current.change(event, |vault| {
-            vault
-                .set_setting(SETTING, &Client::write_all(&left))
-                .map_err(|error| failure::vault(&error))
+            let mut clients = Client::of_vault(vault);
+            clients.retain(|client| client.id != revoked.id);
+            write(vault, &clients)?;
+            let at = SystemClock.now().0.to_string();
+            let set = vault.set_setting(&revoked_setting(revoked.id), &at);
+            set.map_err(|error| failure::vault(&error))
         })
     })
     .await?;

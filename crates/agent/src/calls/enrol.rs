@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{Clock, Code, DeviceId, ItemId, SystemClock, text::visible};
+use touchkeep_core::{ApiSecret, Clock, Code, DeviceId, ItemId, SystemClock, text::visible};
 use touchkeep_device::{Auth, DeviceKind, Purpose};
 use touchkeep_vault::{
     EnrolledDevice, Hand, NewDevice as Newcomer, Proposal, SecretPlace, Unlocked,
@@ -303,48 +303,75 @@ pub(crate) async fn reseal(
         .find(|device| device.id == open.device)
         .cloned()
         .ok_or_else(failure::locked)?;
-    let mut done = Vec::new();
-    for id in ids {
-        let fields: Vec<String> = {
-            let vault = open.read();
-            let item = vault.item(id).into_iter();
+    let fields = {
+        let vault = open.read();
+        let of = |id: &ItemId| {
+            let item = vault.item(*id).into_iter();
             let places = item.flat_map(touchkeep_vault::Item::places);
             let sealed = places.filter(|(_, place)| **place == SecretPlace::Sealed);
-            sealed.map(|(field, _)| field.to_owned()).collect()
+            sealed
+                .map(|(field, _)| (*id, field.to_owned()))
+                .collect::<Vec<_>>()
         };
-        for field in fields {
-            reseal_one(agent, &open, &device, (id, field)).await?;
-        }
-        let vault = open.read();
-        done.extend(vault.item(id).map(|item| items::summary(&vault, item)));
+        ids.iter().flat_map(of).collect::<Vec<_>>()
+    };
+    // A touch or a passphrase is for one value; 24 words are typed once for all.
+    let at_once = match device.kind {
+        DeviceKind::Kit => fields.len().max(1),
+        DeviceKind::Software | DeviceKind::Piv | DeviceKind::Pkcs11 => 1,
+    };
+    for fields in fields.chunks(at_once) {
+        reseal_some(agent, &open, &device, fields.to_vec()).await?;
     }
-    Ok(done)
+    let vault = open.read();
+    let done = ids.iter().filter_map(|id| vault.item(*id));
+    Ok(done.map(|item| items::summary(&vault, item)).collect())
 }
 
-async fn reseal_one(
+async fn reseal_some(
     agent: &Arc<Agent>,
     open: &Arc<Open>,
     device: &EnrolledDevice,
-    (id, field): (ItemId, String),
+    fields: Vec<(ItemId, String)>,
 ) -> Result<(), Failure> {
-    let name = open.read().item(id).map(|item| item.name.clone());
-    let name = name.unwrap_or_default();
-    let why = format!("Seal {} again", visible(&name));
+    let mut ids: Vec<ItemId> = fields.iter().map(|(id, _)| *id).collect();
+    ids.dedup();
+    let shown = names(&open.read(), &ids);
+    let shown: Vec<String> = shown.iter().map(|name| visible(name)).collect();
+    let why = format!("Seal {} again", shown.join(", "));
     let label = device_label(device);
     let (wanted, opened, modules) = (device.clone(), Arc::clone(open), agent.modules());
-    let (read, opened_field) = (Arc::clone(open), field.clone());
-    let secret = agent.devices().with(
+    let (read, opened_fields) = (Arc::clone(open), fields.clone());
+    let secrets = agent.devices().with(
         use_of(device, Purpose::Seal, why),
         move || open_enrolled(&wanted, &opened, &modules),
         move |device, auth| {
-            read.read()
-                .open_sealed_field(id, &opened_field, device.device(), auth)
-                .map_err(failure::vault_or_device)
+            let mut open_one = |(id, field): &(ItemId, String)| {
+                read.read()
+                    .open_sealed_field(*id, field, device.device(), auth)
+                    .map_err(failure::vault_or_device)
+            };
+            opened_fields
+                .iter()
+                .map(&mut open_one)
+                .collect::<Result<Vec<ApiSecret>, Failed>>()
         },
     );
-    let secret = secret
-        .await
-        .map_err(|failed: Failed| failed.failure(&label))?;
+    let secrets = secrets.await.map_err(|failed| failed.failure(&label))?;
+    for ((id, field), secret) in fields.into_iter().zip(secrets) {
+        seal_again(agent, open, (id, field), secret).await?;
+    }
+    Ok(())
+}
+
+async fn seal_again(
+    agent: &Arc<Agent>,
+    open: &Arc<Open>,
+    (id, field): (ItemId, String),
+    secret: ApiSecret,
+) -> Result<(), Failure> {
+    let name = open.read().item(id).map(|item| item.name.clone());
+    let name = name.unwrap_or_default();
     change(agent, move |agent| {
         let (current, _) = open_vault(agent)?;
         let event = Event::new(Kind::ItemChanged, Decision::Done).text(format!(

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use touchkeep_audit::{Decision, Event, Kind, Log};
-use touchkeep_core::Code;
+use touchkeep_core::{Code, DeviceId};
+use touchkeep_device::DeviceKind;
 use touchkeep_pipeline::Consent;
 use touchkeep_policy::{Differences, Policy, Starting};
 use touchkeep_wire::{
@@ -22,7 +23,7 @@ use crate::{
     devices::blocking,
     failure,
     ports::LogHistory,
-    vault::{Open, POLICY_SETTING, audit_identity, policy_of},
+    vault::{Current, Open, POLICY_SETTING, audit_identity, policy_of},
 };
 
 pub(crate) fn get(agent: &Arc<Agent>) -> Result<PolicyText, Failure> {
@@ -44,10 +45,9 @@ pub(crate) async fn set(agent: &Arc<Agent>, text: String) -> Result<Done, Failur
         if policy_of(&open.read()).1 != was_text {
             return Err(overtaken());
         }
-        let log = current.log().cloned().ok_or_else(failure::locked)?;
         let (how, device) = match consent {
             Consent::Touch(device) => ("touch", device),
-            Consent::Passphrase(device) => ("passphrase or PIN", device),
+            Consent::Passphrase(device) => (typed(&current, device), device),
         };
         let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
         let rules = policy.rules().len();
@@ -57,19 +57,24 @@ pub(crate) async fn set(agent: &Arc<Agent>, text: String) -> Result<Done, Failur
             .detail("sha256", HEXLOWER.encode(hash.as_ref()))
             .detail("consent", how)
             .detail("device", device.to_string());
-        let identity = audit_identity(&open)?;
         current.change(event, |vault| {
             vault
                 .set_setting(POLICY_SETTING, &text)
                 .map_err(|error| failure::vault(&error))
-        })?;
-        open.pipeline
-            .set_policy(policy, &LogHistory { log, identity })
-            .map_err(|error| failure::read_log(&error))
+        })
     })
     .await?;
     agent.prompts().changed("policy");
     Ok(Done {})
+}
+
+fn typed(current: &Current, device: DeviceId) -> &'static str {
+    let devices = current.devices();
+    let device = devices.iter().find(|known| known.id == device);
+    match device.map(|device| device.kind) {
+        Some(DeviceKind::Kit) => "words of the recovery kit",
+        _ => "passphrase or PIN",
+    }
 }
 
 pub(crate) fn starting(agent: &Arc<Agent>, name: &str) -> Result<PolicyText, Failure> {

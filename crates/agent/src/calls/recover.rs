@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{Clock, Code, DeviceId, SystemClock};
-use touchkeep_device::{Auth, DeviceKind, Purpose, RecoveryKit};
-use touchkeep_vault::{EnrolledDevice, Locked, NewDevice, Unlocked};
+use touchkeep_device::{Auth, DeviceKind, KitDevice, Purpose, RecoveryKit};
+use touchkeep_vault::{EnrolledDevice, Locked, NewDevice, SecretPlace, Unlocked};
 use touchkeep_wire::{Failure, Kit, Rehearsal, SecretText, WayBack};
 use zeroize::Zeroizing;
 
@@ -70,15 +70,17 @@ pub(crate) async fn make(agent: &Arc<Agent>) -> Result<Kit, Failure> {
 
 /// Opens the vault file from nothing with the words of a kit.
 pub(crate) async fn prove(agent: &Arc<Agent>, words: SecretText) -> Result<Rehearsal, Failure> {
-    let (current, _) = open_vault(agent)?;
-    let path = current.path().to_owned();
+    let (current, open) = open_vault(agent)?;
+    let (path, own) = (current.path().to_owned(), open.device);
     let (device, items) = blocking(move || {
         let locked = Locked::open(&path).map_err(|error| failure::vault(&error))?;
         let words = Zeroizing::new(words.into_inner());
         let mut kit = kit_of(&words)?;
         let id = kit_in(&locked, &kit)?;
+        is_another(id, own)?;
         let opened = locked.unlock(&mut kit, Auth::Nothing);
         let opened = opened.map_err(|error| failure::vault(&error))?;
+        unseal_one(&opened, id, &mut kit)?;
         Ok::<_, Failure>((id, count(&opened)?))
     })
     .await??;
@@ -96,6 +98,7 @@ pub(crate) async fn prove_device(agent: &Arc<Agent>, name: String) -> Result<Reh
         ));
     }
     let (id, label) = (device.id, device_label(&device));
+    is_another(id, open.device)?;
     let path = current.path().to_owned();
     let (wanted, modules) = (device.clone(), agent.modules());
     let opened = agent.devices().with(
@@ -112,12 +115,40 @@ pub(crate) async fn prove_device(agent: &Arc<Agent>, name: String) -> Result<Reh
     remember(agent, id, items).await
 }
 
+// What opened the vault today is no way back for the day on which it is lost.
+fn is_another(tried: DeviceId, own: DeviceId) -> Result<(), Failure> {
+    if tried != own {
+        return Ok(());
+    }
+    Err(failure::invalid(
+        "The vault was unlocked with this very device, so trying it shows no way back.",
+        "Try another one: touchkeep recover drill --device NAME, or a recovery kit: touchkeep recover drill",
+    ))
+}
+
+// The kit has a key of its own for sealed values: one of those that are sealed to it is opened.
+fn unseal_one(vault: &Unlocked, id: DeviceId, kit: &mut KitDevice) -> Result<(), Failure> {
+    let items = vault.items().into_iter();
+    let mut sealed = items.flat_map(|item| {
+        let places = item.places();
+        let sealed = places.filter(|(_, place)| **place == SecretPlace::Sealed);
+        sealed.map(move |(field, _)| (item, field))
+    });
+    let to_kit = sealed.find(|(item, field)| item.sealed_to(field).contains(&id));
+    let Some((item, field)) = to_kit else {
+        return Ok(());
+    };
+    let opened = vault.open_sealed_field(item.id, field, kit, Auth::Nothing);
+    drop(opened.map_err(|error| failure::vault(&error))?);
+    Ok(())
+}
+
 // Every stored secret is read, so that the rehearsal is of what matters.
 fn count(vault: &Unlocked) -> Result<u32, Failure> {
     let items = vault.items();
     for item in &items {
         for (field, place) in item.places() {
-            if *place == touchkeep_vault::SecretPlace::Stored {
+            if *place == SecretPlace::Stored {
                 let secret = vault.field_secret(item.id, field);
                 drop(secret.map_err(|error| failure::vault(&error))?);
             }

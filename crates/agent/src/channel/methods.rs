@@ -183,8 +183,8 @@ pub(super) async fn dispatch(
         )),
         ListBackups::METHOD => call(params, |ListBackups {}| backup::list(agent)).await,
         RestoreBackup::METHOD => {
-            call(params, |RestoreBackup { number }| {
-                backup::restore(agent, number)
+            call(params, |RestoreBackup { number, device }| {
+                backup::restore(agent, number, device)
             })
             .await
         }

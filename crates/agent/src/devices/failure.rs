@@ -13,6 +13,7 @@ pub(crate) fn device_failure(error: &DeviceError, device: &str) -> Failure {
             "Try again with the right PIN; it was not sent twice.".into()
         }
         DeviceError::WrongPassphrase => "Try again with the right passphrase.".into(),
+        DeviceError::WrongWords(_) => "Nothing was done. Compare them with the paper, one by one.".into(),
         DeviceError::PinBlocked => blocked(device),
         DeviceError::LastTry => last_try(device),
         DeviceError::WrongPuk { .. } => "Try again with the right PUK; it was not sent twice.".into(),

@@ -44,6 +44,8 @@ use crate::prompts::{self, Prompts, Reply};
 const TOUCH_SHOWN_AFTER: Duration = Duration::from_millis(400);
 /// A device waits about 15 seconds for a finger; a question that stays longer has been forgotten.
 const TOUCH_WITHIN: Duration = Duration::from_secs(30);
+/// 24 words from paper take this many times as long to type as a PIN or a passphrase may.
+const WORDS_TAKE: u32 = 4;
 
 /// The agent's hands on devices.
 pub(crate) struct Devices {
@@ -445,6 +447,11 @@ impl Devices {
                 let typed = self.typed(Question::Passphrase { why }).await?;
                 Ok(Given::Passphrase(Passphrase::new(typed)))
             }
+            SecretDemand::Words => {
+                let device = what.device.clone();
+                let typed = self.typed(Question::Words { device, why }).await?;
+                Ok(Given::Passphrase(Passphrase::new(typed)))
+            }
             SecretDemand::Pin { tries_left } => {
                 match tries_left {
                     Some(0) => return Err(device_failure(&DeviceError::PinBlocked, &what.device)),
@@ -473,7 +480,11 @@ impl Devices {
     }
 
     async fn typed(&self, question: Question) -> Result<String, Failure> {
-        match self.prompts.ask(question, self.secret_within).await {
+        let within = match &question {
+            Question::Words { .. } => self.secret_within * WORDS_TAKE,
+            _ => self.secret_within,
+        };
+        match self.prompts.ask(question, within).await {
             Reply::Secret(value) => Ok(value.into_inner()),
             Reply::Refused | Reply::Approved(_) | Reply::ApprovedFor(..) | Reply::Allowed(_) => {
                 Err(Failure::new(

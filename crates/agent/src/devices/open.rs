@@ -2,7 +2,7 @@
 
 use touchkeep_core::Code;
 use touchkeep_device::{
-    Device, DeviceError, DeviceKind, KeyRef, KitDevice, Provision, Purpose, SecretDemand,
+    Device, DeviceError, DeviceKind, KeyRef, PaperKit, Provision, Purpose, SecretDemand,
     SoftwareDevice,
     attestation::{AttestationError, Trust},
 };
@@ -19,7 +19,8 @@ pub(crate) enum Opened {
     Software(SoftwareDevice),
     Piv(PivDevice),
     Pkcs11(Box<Pkcs11Device>),
-    Kit(KitDevice),
+    /// On its paper: each use asks for the words.
+    Kit(PaperKit),
 }
 
 /// A device that is connected, before it is opened.
@@ -111,7 +112,7 @@ impl Opened {
             // Its PIN is typed at the token, and nowhere else.
             (None, Self::Pkcs11(token)) if token.has_pin_pad() => Ok(SecretDemand::PinPad),
             (None, Self::Pkcs11(_)) => Ok(SecretDemand::Pin { tries_left: None }),
-            (None, Self::Kit(_)) => Ok(SecretDemand::Nothing),
+            (None, Self::Kit(_)) => Ok(SecretDemand::Words),
         }
     }
 }

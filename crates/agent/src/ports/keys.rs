@@ -492,8 +492,8 @@ pub(crate) fn open_enrolled(
     modules: &[Module],
 ) -> Result<Opened, Failed> {
     if device.kind == DeviceKind::Kit {
-        let kit = open.kit().ok_or(DeviceError::Removed)?;
-        return Ok(Opened::Kit(kit.device()?));
+        let kit = open.read().as_locked().paper_kit(device.id);
+        return kit.map(Opened::Kit).map_err(failure::vault_or_device);
     }
     if device.kind == DeviceKind::Software {
         let software = open.read().as_locked().software_device(device.id);

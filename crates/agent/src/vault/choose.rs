@@ -16,26 +16,39 @@ use crate::{
     },
 };
 
-/// An enrolled device, and where it is connected; the software device is nowhere.
+/// An enrolled device, and where it is connected; the software device and a kit are nowhere.
 pub(super) type Chosen = (EnrolledDevice, Option<Connected>);
+
+/// Which device somebody wants, where he says so.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    /// One that is used every day.
+    Daily(Option<&'a str>),
+    /// One of those, or a recovery kit that is named.
+    OrKit(Option<&'a str>),
+}
 
 /// The device that was named; else the first that is connected, hardware before the passphrase.
 pub(super) async fn choose(
     agent: &Arc<Agent>,
     current: &Arc<Current>,
-    wanted: Option<&str>,
+    wanted: Wanted<'_>,
 ) -> Result<Chosen, Failure> {
+    let (wanted, takes_kit) = match wanted {
+        Wanted::Daily(wanted) => (wanted, false),
+        Wanted::OrKit(wanted) => (wanted, wanted.is_some()),
+    };
     let mut candidates: Vec<EnrolledDevice> = current
         .devices()
         .iter()
-        .filter(|device| !device.retired && device.kind != DeviceKind::Kit)
+        .filter(|device| !device.retired && (takes_kit || device.kind != DeviceKind::Kit))
         .filter(|device| wanted.is_none_or(|wanted| is_called(device, wanted)))
         .cloned()
         .collect();
-    candidates.sort_by_key(|device| device.kind == DeviceKind::Software);
-    let needs_hardware = candidates
-        .iter()
-        .any(|device| device.kind != DeviceKind::Software);
+    let is_at_hand =
+        |device: &EnrolledDevice| matches!(device.kind, DeviceKind::Software | DeviceKind::Kit);
+    candidates.sort_by_key(is_at_hand);
+    let needs_hardware = !candidates.iter().all(is_at_hand);
     let there = if needs_hardware {
         let modules = agent.modules();
         blocking(move || connected(&modules)).await?
@@ -43,7 +56,7 @@ pub(super) async fn choose(
         Vec::new()
     };
     for device in &candidates {
-        if device.kind == DeviceKind::Software {
+        if is_at_hand(device) {
             return Ok((device.clone(), None));
         }
         let (found, wanted) = (there.clone(), device.clone());

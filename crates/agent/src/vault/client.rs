@@ -5,6 +5,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use touchkeep_core::{AccessToken, ClientId, Code, UnixMillis, text::visible};
+use touchkeep_vault::Unlocked;
 use touchkeep_venue::OperationKind;
 use touchkeep_wire::Failure;
 
@@ -12,6 +13,12 @@ use crate::caller::Caller;
 
 /// The setting of the vault that holds them.
 pub(crate) const SETTING: &str = "clients";
+
+/// The setting that says for good that a client was revoked: a word of its own, which no list of clients overwrites.
+pub(crate) fn revoked_setting(client: ClientId) -> String {
+    format!("client.{client}.revoked")
+}
+
 const PREFIX: &str = "tkc_";
 // 160 bits: 32 letters of base32, and nothing to guess.
 const TOKEN_BYTES: usize = 20;
@@ -75,8 +82,16 @@ impl Client {
         Ok((client, AccessToken::new(token)))
     }
 
+    /// Who may ask by what a vault says. Whom any copy has revoked does not come back with a list of another one, which did not
+    /// know of it.
+    pub(crate) fn of_vault(vault: &Unlocked) -> Vec<Self> {
+        let mut clients = Self::read_all(vault.setting(SETTING));
+        clients.retain(|client| vault.setting(&revoked_setting(client.id)).is_none());
+        clients
+    }
+
     /// Reads the setting. One that cannot be read lets nobody in.
-    pub(crate) fn read_all(setting: Option<&str>) -> Vec<Self> {
+    fn read_all(setting: Option<&str>) -> Vec<Self> {
         let Some(text) = setting else {
             return Vec::new();
         };

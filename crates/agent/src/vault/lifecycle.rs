@@ -10,7 +10,6 @@ use touchkeep_audit::{Decision, Event, Kind, Log, OpenError};
 use touchkeep_container::note::VerifyKey;
 use touchkeep_core::{Clock, Code, DeviceId, Id, Passphrase, SystemClock};
 use touchkeep_device::{Auth, DeviceKind, Purpose};
-use touchkeep_locked::LockedBytes;
 use touchkeep_vault::{Locked, NewDevice, NewVault, Unlocked, VaultError};
 use touchkeep_wire::{
     CreateVault, Failure, NewDevice as WantedDevice, Question, SecretText, VaultSummary,
@@ -18,8 +17,10 @@ use touchkeep_wire::{
 
 use super::{
     Armed, Current, Open, checkpoint,
-    choose::{Chosen, choose, find, find_token},
-    client, device_label, policy_of, recovery,
+    choose::{Chosen, Wanted, choose, find, find_token},
+    device_label,
+    in_force::InForce,
+    recovery,
 };
 use crate::{
     agent::Agent,
@@ -286,7 +287,7 @@ pub(crate) async fn unlock(
     })
     .await??;
     agent.remember_vault(&current);
-    let chosen = choose(agent, &current, device.as_deref()).await?;
+    let chosen = choose(agent, &current, Wanted::Daily(device.as_deref())).await?;
     let opened = open_with(agent, &current, locked, chosen.clone()).await;
     if let Err(failure) = &opened {
         let event = Event::new(Kind::UnlockFailed, Decision::Failed).text(format!(
@@ -353,7 +354,7 @@ async fn open_with(
     begin(agent, current, vault, by, Kind::Unlocked, session).await
 }
 
-/// Opens a vault with the words of a recovery kit.
+/// Opens a vault with the words of a recovery kit. They are not kept: each consent asks for them again.
 pub(crate) async fn unlock_with_kit(
     agent: &Arc<Agent>,
     path: Option<String>,
@@ -368,23 +369,17 @@ pub(crate) async fn unlock_with_kit(
         move || {
             let (current, locked) = Current::load(&path, agent.paths())?;
             let words = zeroize::Zeroizing::new(words.into_inner());
-            let kit = recovery::kit_of(&words)?;
+            let mut kit = recovery::kit_of(&words)?;
             let id = recovery::kit_in(&locked, &kit)?;
-            let kept = LockedBytes::copy_of(words.as_bytes())
-                .map_err(|error| failure::vault(&VaultError::Memory(error)))?;
-            let mut kit = kit;
             let vault = locked.unlock(&mut kit, Auth::Nothing);
             let vault = vault.map_err(|error| failure::vault(&error))?;
-            Ok::<_, Failure>((current, Box::new(vault), id, kept))
+            Ok::<_, Failure>((current, Box::new(vault), id))
         }
     });
-    let (current, vault, id, kept) = opened.await??;
+    let (current, vault, id) = opened.await??;
     agent.remember_vault(&current);
-    let opened_by = OpenedBy {
-        words: Some(kept),
-        ..OpenedBy::device(id)
-    };
-    begin(agent, &current, vault, opened_by, Kind::Unlocked, session).await?;
+    let by = OpenedBy::device(id);
+    begin(agent, &current, vault, by, Kind::Unlocked, session).await?;
     agent.prompts().changed("vault");
     Ok(current.summary())
 }
@@ -392,8 +387,6 @@ pub(crate) async fn unlock_with_kit(
 // What a vault was opened with.
 struct OpenedBy {
     device: DeviceId,
-    // Of a recovery kit.
-    words: Option<LockedBytes>,
     // What became of the log's head in the device's hands.
     signed: Option<String>,
 }
@@ -402,7 +395,6 @@ impl OpenedBy {
     const fn device(device: DeviceId) -> Self {
         Self {
             device,
-            words: None,
             signed: None,
         }
     }
@@ -457,17 +449,13 @@ fn put_in_force(
     }
     current.record(&event)?;
     checkpoint::sign(&log, &vault)?;
-    let (policy, _, _) = policy_of(&vault);
     let history = LogHistory {
         log: log.clone(),
         identity,
     };
     let pipeline = ports::line(agent, current, log.clone());
-    pipeline
-        .set_policy(policy, &history)
-        .map_err(|error| failure::read_log(&error))?;
+    let in_force = InForce::begin(&pipeline, &vault, &history)?;
     pipeline.remember(history.asked());
-    let clients = client::Client::read_all(vault.setting(client::SETTING));
     let machine = agent.state().log(current.id());
     let mut ahead = Ahead::read_all(&vault);
     ahead.retain(|one| Some(one.machine) == machine);
@@ -475,9 +463,8 @@ fn put_in_force(
     let open = Open {
         vault: RwLock::new(*vault),
         device: by.device,
-        words: by.words,
         pipeline,
-        clients: RwLock::new(clients.into()),
+        in_force,
         armed: Mutex::new(agent.disarm().map(|armed| armed.until())),
         used: AtomicU64::new(0),
         born: Uptime::now(),
@@ -502,7 +489,7 @@ fn locked_meanwhile() -> Failure {
     )
 }
 
-fn log_of(current: &Current, vault: &Unlocked) -> Result<Log, Failure> {
+pub(super) fn log_of(current: &Current, vault: &Unlocked) -> Result<Log, Failure> {
     let recipient = vault.audit_recipient();
     if let Some(log) = current.log() {
         return if log.recipient() == recipient {
@@ -517,7 +504,7 @@ fn log_of(current: &Current, vault: &Unlocked) -> Result<Log, Failure> {
 }
 
 // A log that takes another one's place is found by this.
-fn keep_log_id(agent: &Agent, current: &Current, log: &Log) -> Result<(), Failure> {
+pub(super) fn keep_log_id(agent: &Agent, current: &Current, log: &Log) -> Result<(), Failure> {
     let Some(id) = super::log_id(log.origin()) else {
         return Ok(());
     };

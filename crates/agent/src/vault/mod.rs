@@ -1,13 +1,16 @@
 //! The vault that this agent looks after: its file, its audit log, and what is open of it.
 //!
-//! Read in this order: [`Current`], [`Open`], [`lifecycle`] (made, opened, locked), [`choose`], [`client`], [`checkpoint`].
+//! Read in this order: [`Current`], [`Open`], [`lifecycle`] (made, opened, locked), [`in_force`] (what follows the vault),
+//! [`choose`], [`client`], [`checkpoint`], [`rescue`].
 
 mod armed;
 mod checkpoint;
 mod choose;
 pub(crate) mod client;
+mod in_force;
 mod lifecycle;
 pub(crate) mod recovery;
+mod rescue;
 
 use std::{
     path::{Path, PathBuf},
@@ -21,15 +24,13 @@ use touchkeep_audit::{Decision, Event, Kind, Log, OpenError, Seq};
 use touchkeep_client::Paths;
 use touchkeep_container::Hash;
 use touchkeep_core::{Clock, DeviceId, Id, SystemClock, VaultId};
-use touchkeep_device::{DeviceKind, RecoveryKit};
-use touchkeep_locked::LockedBytes;
+use touchkeep_device::DeviceKind;
 use touchkeep_policy::Policy;
 use touchkeep_vault::{
     AuditHead, EnrolledDevice, Item, Locked, ReadOnly, SealClass, Unlocked, VaultError,
 };
 use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 
-use self::client::Client;
 use crate::{devices::in_place, failure, uptime::Uptime};
 
 pub(crate) use self::armed::{Armed, arm};
@@ -39,6 +40,7 @@ pub(crate) use self::lifecycle::{
     Because, MIN_WORK_FACTOR, Witnesses, create, keep_module, keep_used_module, lock, lock_because,
     new_passphrase, sign_log, unlock, unlock_with_kit, witnesses,
 };
+pub(crate) use self::rescue::{is_damaged, open_copy};
 
 /// The setting of the vault that holds the policy's text.
 pub(crate) const POLICY_SETTING: &str = "policy";
@@ -61,9 +63,7 @@ pub(crate) struct Open {
     pub(crate) device: DeviceId,
     /// The pipeline: decides, asks, records, signs and sends.
     pub(crate) pipeline: crate::ports::Line,
-    clients: RwLock<Arc<[Client]>>,
-    /// The words of the recovery kit that opened it, where one did.
-    words: Option<LockedBytes>,
+    in_force: in_force::InForce,
     // Until when its trade keys are to outlive a lock.
     armed: Mutex<Option<Uptime>>,
     // Milliseconds since `born` of the last use.
@@ -78,10 +78,14 @@ impl Current {
     /// When there is no vault, or its log cannot be used.
     pub(crate) fn load(path: &Path, paths: &Paths) -> Result<(Arc<Self>, Locked), Failure> {
         let locked = read(path, paths)?;
+        Ok((Self::of(&locked, paths)?, locked))
+    }
+
+    fn of(locked: &Locked, paths: &Paths) -> Result<Arc<Self>, Failure> {
         let log_path = log_path(paths, locked.id());
         let current = Self {
             id: locked.id(),
-            path: path.to_owned(),
+            path: locked.path().to_owned(),
             practice: locked.is_practice(),
             devices: RwLock::new(locked.devices().into()),
             log_path,
@@ -96,7 +100,7 @@ impl Current {
             Err(OpenError::NotFound(_)) => {}
             Err(error) => return Err(failure::open_log(&error)),
         }
-        Ok((Arc::new(current), locked))
+        Ok(Arc::new(current))
     }
 
     pub(crate) const fn id(&self) -> VaultId {
@@ -172,7 +176,8 @@ impl Current {
         std::mem::replace(&mut open, with)
     }
 
-    /// Records `event`, changes the vault and saves it; all of it blocks. When it is not done, that is recorded too.
+    /// Records `event`, changes the vault and saves it; all of it blocks. When it is not done, that is recorded too, and nothing
+    /// of it stays pending: what was told to have failed must not come with the next save.
     ///
     /// # Errors
     /// When the vault is locked, the log cannot be written, or the change cannot be made or saved.
@@ -184,17 +189,29 @@ impl Current {
         let open = self.open()?;
         let mut vault = open.write();
         self.record(&event)?;
+        let before = vault.as_locked().container().heads();
         let done = change(&mut vault).and_then(|done| {
             self.save(&mut vault)?;
             Ok(done)
         });
-        self.replace_devices(vault.devices());
-        if let Err(failure) = &done {
-            let text = format!("It was not done: {}", failure.what);
-            let mut failed = event.text(text);
-            failed.decision = Decision::Failed;
-            self.record(&failed)?;
+        if done.is_err() {
+            vault.discard();
         }
+        let followed = self.follow(&open, &vault, event.kind);
+        let Err(failure) = &done else {
+            // It is saved; that its policy is not in force is told to who sets one.
+            return match event.kind {
+                Kind::PolicyChanged => followed.and(done),
+                _ => done,
+            };
+        };
+        let text = match vault.as_locked().container().heads() == before {
+            true => format!("It was not done: {}", failure.what),
+            false => format!("It was done, but not as it should be: {}", failure.what),
+        };
+        let mut failed = event.text(text);
+        failed.decision = Decision::Failed;
+        self.record(&failed)?;
         done
     }
 
@@ -216,9 +233,9 @@ impl Current {
     pub(crate) fn save_now(&self) -> Result<(), Failure> {
         let open = self.open()?;
         let mut vault = open.write();
-        self.save(&mut vault)?;
-        self.replace_devices(vault.devices());
-        Ok(())
+        let saved = self.save(&mut vault);
+        let followed = self.follow(&open, &vault, Kind::Merged);
+        saved.and(followed)
     }
 
     fn save(&self, vault: &mut Unlocked) -> Result<(), Failure> {
@@ -251,13 +268,6 @@ impl Current {
 }
 
 impl Open {
-    /// The recovery kit that opened it, where one did.
-    pub(crate) fn kit(&self) -> Option<RecoveryKit> {
-        // EXPOSE: the words, to the kit's keys.
-        let words = std::str::from_utf8(self.words.as_ref()?.expose()).ok()?;
-        RecoveryKit::from_words(words).ok()
-    }
-
     /// The vault, to look at.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Unlocked> {
         self.vault.read().unwrap_or_else(PoisonError::into_inner)
@@ -265,15 +275,6 @@ impl Open {
 
     fn write(&self) -> RwLockWriteGuard<'_, Unlocked> {
         self.vault.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn clients(&self) -> Arc<[Client]> {
-        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&clients)
-    }
-
-    pub(crate) fn replace_clients(&self, with: Vec<Client>) {
-        *self.clients.write().unwrap_or_else(PoisonError::into_inner) = with.into();
     }
 
     /// The item that a person means by a name or an id.

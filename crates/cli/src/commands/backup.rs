@@ -33,7 +33,11 @@ pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
                 ExitCode::from(Code::Damaged.exit_code())
             })
         }
-        Backup::Restore { number, yes } => {
+        Backup::Restore {
+            number,
+            device,
+            yes,
+        } => {
             if !yes {
                 context.output.say(
                     "What was changed since that copy is gone from the vault (the present file becomes the newest copy).\n\
@@ -46,7 +50,9 @@ pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
                 )?;
             }
             let vault = context.call(GetStatus {}).await?.path;
-            context.call_asking(RestoreBackup { number }).await?;
+            context
+                .call_asking(RestoreBackup { number, device })
+                .await?;
             context.output.done(&format!(
                 "Copy {number} is the vault again, and locked. To take back what was newer: touchkeep merge {}.1",
                 visible(&vault)

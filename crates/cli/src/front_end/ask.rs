@@ -102,6 +102,9 @@ fn ask_secret_of(
             left(tries_left)
         ),
         Question::Passphrase { why } => format!("{}: passphrase: ", visible(why)),
+        Question::Words { device, why } => {
+            format!("{}: words of {}: ", visible(why), visible(device))
+        }
         Question::NewPin { device, which } => {
             let label = format!(
                 "New {} for {}, 6 to 8 characters: ",

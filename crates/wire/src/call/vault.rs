@@ -35,10 +35,14 @@ calls! {
     }
     /// Older copies beside the vault.
     ListBackups = "backup.list" -> Vec<BackupSummary> {}
-    /// Makes an older copy the vault again. A touch, or the passphrase.
+    /// Makes an older copy the vault again. A touch, or the passphrase; where the vault's file does not read, the copy is opened with
+    /// a device instead.
     RestoreBackup = "backup.restore" -> Done {
         /// From 1, the newest.
         number: u32,
+        /// With which device the copy is opened: its id, its serial number, `passphrase`, or `kit`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<String>,
     }
 }
 

@@ -294,12 +294,14 @@ pub(crate) async fn restore_version(
         visible(&item.name)
     );
     changing(agent, item, text, move |vault, item| {
-        let restored = vault.restore_version(item.id, version);
-        restored.map_err(|error| failure::vault(&error))?;
-        match vault.item(item.id) {
-            Some(item) if item.trashed.is_none() => check_free(vault, item),
-            _ => Ok(()),
+        let earlier = vault.as_in_version(item.id, version);
+        let earlier = earlier.map_err(|error| failure::vault(&error))?;
+        // Before anything is put back.
+        if earlier.trashed.is_none() {
+            check_free(vault, &earlier)?;
         }
+        let restored = vault.restore_version(item.id, version);
+        restored.map_err(|error| failure::vault(&error)).map(drop)
     })
     .await
 }

@@ -1,0 +1,177 @@
+//! What the open vault says and this agent acts on: its policy, and who may ask. After each save it is compared with what is in
+//! force, for a save also takes in what other copies wrote.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use data_encoding::HEXLOWER;
+use touchkeep_audit::{Decision, Event, Kind, Log};
+use touchkeep_core::{ClientId, UnixMillis};
+use touchkeep_pipeline::HistorySource;
+use touchkeep_policy::Past;
+use touchkeep_vault::Unlocked;
+use touchkeep_wire::Failure;
+
+use super::{Current, Open, POLICY_SETTING, client::Client, policy_of};
+use crate::{
+    failure,
+    ports::{Line, LogHistory},
+};
+
+/// What is in force.
+pub(super) struct InForce {
+    // None where it could not be put in force: everything is by hand then, and the next save tries again.
+    policy: Mutex<Option<Source>>,
+    clients: RwLock<Arc<[Client]>>,
+    // Of this session: a client that was revoked has ended, whatever becomes of the file.
+    revoked: Mutex<BTreeSet<ClientId>>,
+}
+
+/// What a policy is read from.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Source {
+    text: Option<String>,
+    is_by_hand: bool,
+}
+
+impl Source {
+    fn of(vault: &Unlocked) -> Self {
+        Self {
+            text: vault.setting(POLICY_SETTING).map(str::to_owned),
+            is_by_hand: vault.read_only().is_some(),
+        }
+    }
+}
+
+impl InForce {
+    /// Puts in force what a vault says that was just opened.
+    ///
+    /// # Errors
+    /// The log that the policy looks back at cannot be read.
+    pub(super) fn begin(
+        pipeline: &Line,
+        vault: &Unlocked,
+        history: &LogHistory,
+    ) -> Result<Self, Failure> {
+        pipeline
+            .set_policy(policy_of(vault).0, history)
+            .map_err(|error| failure::read_log(&error))?;
+        Ok(Self {
+            policy: Mutex::new(Some(Source::of(vault))),
+            clients: RwLock::new(Client::of_vault(vault).into()),
+            revoked: Mutex::default(),
+        })
+    }
+
+    pub(super) fn clients(&self) -> Arc<[Client]> {
+        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&clients)
+    }
+
+    fn follow_clients(&self, vault: &Unlocked) {
+        let mut clients = Client::of_vault(vault);
+        let revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.retain(|client| !revoked.contains(&client.id));
+        *self.clients.write().unwrap_or_else(PoisonError::into_inner) = clients.into();
+    }
+
+    // Whether another policy is in force now.
+    fn follow_policy(
+        &self,
+        pipeline: &Line,
+        vault: &Unlocked,
+        log: Option<&Log>,
+    ) -> Result<bool, Failure> {
+        let mut in_force = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = Source::of(vault);
+        if in_force.as_ref() == Some(&said) {
+            return Ok(false);
+        }
+        *in_force = None;
+        pipeline.set_policy(policy_of(vault).0, &Back::to(log, vault))?;
+        *in_force = Some(said);
+        Ok(true)
+    }
+}
+
+// What a policy looks back at. Where that is not to be had, the policy that was in force must not stay so either.
+struct Back(Result<LogHistory, Failure>);
+
+impl Back {
+    fn to(log: Option<&Log>, vault: &Unlocked) -> Self {
+        let identity = vault.audit_identity();
+        let history = identity.map_err(|error| failure::vault(&error));
+        Self(history.and_then(|identity| {
+            let log = log.cloned().ok_or_else(failure::locked)?;
+            Ok(LogHistory { log, identity })
+        }))
+    }
+}
+
+impl HistorySource for Back {
+    type Error = Failure;
+
+    fn since(&self, since: UnixMillis) -> Result<Vec<Past>, Failure> {
+        let history = self.0.as_ref().map_err(Failure::clone)?;
+        let past = history.since(since);
+        past.map_err(|error| failure::read_log(&error))
+    }
+}
+
+impl Open {
+    /// Who may ask.
+    pub(crate) fn clients(&self) -> Arc<[Client]> {
+        self.in_force.clients()
+    }
+
+    /// Ends a client at once, and until the lock.
+    pub(crate) fn end_client(&self, id: ClientId) {
+        let in_force = &self.in_force;
+        let revoked = in_force.revoked.lock();
+        let _new = revoked.unwrap_or_else(PoisonError::into_inner).insert(id);
+        in_force.follow_clients(&self.read());
+    }
+}
+
+impl Current {
+    /// Has what the vault says put in force, where that is something else by now. What cannot be is by hand. `event` is what was
+    /// done: a policy that came with something else is told of.
+    ///
+    /// # Errors
+    /// The log that the policy looks back at cannot be read, or written.
+    pub(super) fn follow(&self, open: &Open, vault: &Unlocked, event: Kind) -> Result<(), Failure> {
+        self.replace_devices(vault.devices());
+        open.in_force.follow_clients(vault);
+        let followed = open
+            .in_force
+            .follow_policy(&open.pipeline, vault, self.log());
+        match followed {
+            Ok(true) if event != Kind::PolicyChanged => self.record(&came_along(vault)).map(|_| ()),
+            Ok(_) => Ok(()),
+            Err(failure) => {
+                let what = &failure.what;
+                tracing::error!(what, "the policy is not in force, so everything is by hand");
+                Err(failure)
+            }
+        }
+    }
+}
+
+fn came_along(vault: &Unlocked) -> Event {
+    let (policy, text, is_readable) = policy_of(vault);
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    let words = match is_readable {
+        true => format!(
+            "A policy of {} rules came with another copy, and is in force.",
+            policy.rules().len()
+        ),
+        false => {
+            "A policy that cannot be read came with another copy: everything is by hand.".to_owned()
+        }
+    };
+    Event::new(Kind::PolicyChanged, Decision::Info)
+        .text(words)
+        .detail("sha256", HEXLOWER.encode(hash.as_ref()))
+}
