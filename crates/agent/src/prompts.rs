@@ -13,14 +13,17 @@ use std::{
 };
 
 use serde::Serialize;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 use touchkeep_core::{Clock, Code, PromptId, SystemClock};
 use touchkeep_wire::{
     Answer, CHANGED, Changed, Failure, Notification, PROMPT_CLOSE, PROMPT_OPEN, PROMPT_WENT,
     Prompt, PromptClosed, PromptWent, Question, Resting, Scope, SecretText, rpc::Version2,
 };
 
-use self::{news::Often, patience::Patience};
+use self::{
+    news::Often,
+    patience::{Ended, Patience},
+};
 use crate::desktop::Desktop;
 
 /// Questions that may wait at a time.
@@ -42,6 +45,8 @@ struct Inner {
     front_ends: AtomicUsize,
     desktop: Desktop,
     patience: Patience,
+    // How often it was locked.
+    locks: watch::Sender<u64>,
 }
 
 struct Open {
@@ -63,6 +68,8 @@ pub(crate) enum Reply {
     Secret(SecretText),
     /// Nobody answered in time.
     TimedOut,
+    /// It was locked before anybody answered.
+    Locked,
     /// Too many questions wait already.
     TooMany,
     /// Its last questions went unanswered; it may ask again after this.
@@ -120,6 +127,7 @@ impl Prompts {
             front_ends: AtomicUsize::new(0),
             desktop,
             patience: Patience::default(),
+            locks: watch::channel(0).0,
         }))
     }
 
@@ -128,11 +136,26 @@ impl Prompts {
         self.asked(question, within).await.0
     }
 
-    /// The same, with the question's id, for whoever says later how it went: see [`Self::went`].
+    /// The same, with the question's id, for whoever says later how it went: see [`Self::went`]. A lock ends it.
     pub(crate) async fn asked(
         &self,
         question: Question,
         within: Duration,
+    ) -> (Reply, Option<PromptId>) {
+        let mut locks = self.0.locks.subscribe();
+        let locked = async {
+            // The sender is ours.
+            let _ = locks.changed().await;
+        };
+        self.asked_until(question, within, locked).await
+    }
+
+    /// The same for what is spared by some locks: until its own end.
+    pub(crate) async fn asked_until(
+        &self,
+        question: Question,
+        within: Duration,
+        locked: impl Future<Output = ()>,
     ) -> (Reply, Option<PromptId>) {
         if self.nobody_is_there() && UNATTENDED.try_with(|()| ()).is_ok() {
             return (Reply::Absent, None);
@@ -147,23 +170,36 @@ impl Prompts {
         let Some((mut closing, answer)) = self.open(question, within) else {
             return (Reply::TooMany, None);
         };
-        let (reply, outcome) = match tokio::time::timeout(within, answer).await {
-            Ok(Ok(Answer::Approve { digest })) => (Reply::Approved(digest), "approved"),
-            Ok(Ok(Answer::ApproveFor { digest, minutes })) => {
+        let counted = self.0.patience.counts(asker);
+        let answered = tokio::select! {
+            // An answer that comes when it is locked already comes too late.
+            biased;
+            () = locked => None,
+            answered = tokio::time::timeout(within, answer) => Some(answered),
+        };
+        let (reply, outcome) = match answered {
+            None => (Reply::Locked, "locked"),
+            Some(Ok(Ok(Answer::Approve { digest }))) => (Reply::Approved(digest), "approved"),
+            Some(Ok(Ok(Answer::ApproveFor { digest, minutes }))) => {
                 (Reply::ApprovedFor(digest, minutes), "approved")
             }
-            Ok(Ok(Answer::Allow { scope })) => (Reply::Allowed(scope), "allowed"),
-            Ok(Ok(Answer::Secret { value })) => (Reply::Secret(value), "answered"),
-            Ok(Ok(Answer::Refuse {}) | Err(_)) => (Reply::Refused, "refused"),
-            Err(_) => (Reply::TimedOut, "timed-out"),
+            Some(Ok(Ok(Answer::Allow { scope }))) => (Reply::Allowed(scope), "allowed"),
+            Some(Ok(Ok(Answer::Secret { value }))) => (Reply::Secret(value), "answered"),
+            Some(Ok(Ok(Answer::Refuse {}) | Err(_))) => (Reply::Refused, "refused"),
+            Some(Err(_)) => (Reply::TimedOut, "timed-out"),
         };
         closing.outcome = outcome;
-        if let Some(asker) = asker {
-            self.0
-                .patience
-                .ended(asker, !matches!(reply, Reply::TimedOut));
-        }
+        counted.ended(match reply {
+            Reply::Locked => Ended::Otherwise,
+            Reply::TimedOut => Ended::Unanswered,
+            _ => Ended::Answered,
+        });
         (reply, Some(closing.id))
+    }
+
+    /// It is locked: whatever waits for an answer ends, but for what has an end of its own.
+    pub(crate) fn locked(&self) {
+        self.0.locks.send_modify(|locks| *locks += 1);
     }
 
     /// Tells front ends how it went with what a question allowed: the code where it was not done, and a sentence.
@@ -565,6 +601,39 @@ mod tests {
             prompts.ask(offering(vec![5]), SOON).await,
             Reply::TimedOut
         ));
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_twice_before_anybody_answers_is_not_put_to_anybody_again() {
+        let prompts = prompts();
+        for _ in 0..2 {
+            let asking = tokio::spawn({
+                let prompts = prompts.clone();
+                async move { prompts.ask(offering(vec![5]), LATE).await }
+            });
+            first(&prompts).await;
+            asking.abort();
+            assert!(asking.await.is_err());
+        }
+        assert!(matches!(
+            prompts.ask(offering(vec![5]), SOON).await,
+            Reply::Resting(_)
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_lock_ends_what_waits_and_brings_no_rest() {
+        let prompts = prompts();
+        for _ in 0..3 {
+            let asking = tokio::spawn({
+                let prompts = prompts.clone();
+                async move { prompts.ask(offering(vec![5]), LATE).await }
+            });
+            first(&prompts).await;
+            prompts.locked();
+            assert!(matches!(asking.await.unwrap(), Reply::Locked));
+        }
+        assert!(prompts.resting().is_empty() && prompts.list().is_empty());
     }
 
     #[tokio::test]

@@ -258,7 +258,7 @@ pub trait Keys: Send + Sync {
     ) -> Answering<'a, Result<Vec<u8>, KeyError>>;
 
     /// Whether a key's secret is in what is open of the vault anyway, so that a private key that was read from it may stay in
-    /// locked memory until [`crate::Pipeline::forget_keys`].
+    /// locked memory until [`crate::Pipeline::end`].
     fn stays(&self, _key: &KeyHandle) -> bool {
         false
     }

@@ -367,6 +367,7 @@ fn scene(change: impl FnOnce(&mut Played)) -> Scene {
         log.clone(),
         Arc::new(SystemClock),
         settings,
+        End::default(),
     );
     pipeline
         .set_policy(Policy::parse(RULES).unwrap(), &NoHistory)
@@ -972,4 +973,40 @@ async fn who_goes_away_while_a_person_is_asked_leaves_a_row() {
     );
     assert_eq!(*scene.played.over.lock().unwrap(), [request]);
     scene.nothing_was_signed();
+}
+
+#[tokio::test]
+async fn what_waits_for_a_person_is_refused_at_the_end_and_is_on_record() {
+    let scene = scene(|p| p.person = Person::Undecided);
+    let (pipeline, incoming) = (scene.pipeline.clone(), withdrawal());
+    let waiting = tokio::spawn(async move { pipeline.handle(incoming).await });
+    while scene.played.asked.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    scene.pipeline.end();
+    let why = waiting.await.unwrap().unwrap_err();
+    assert!(matches!(
+        why,
+        NotDone::NotSigned(NotSigned::Key(KeyError::Over))
+    ));
+    let rows = scene.rows();
+    assert_eq!(
+        (rows.len(), rows[0].kind, rows[0].decision),
+        (1, Kind::RequestRefused, Decision::Refused)
+    );
+    let event = rows[0].event.as_ref().unwrap();
+    let why = event.details.iter().find(|(name, _)| name == "why");
+    assert!(why.unwrap().1.contains("locked or opened anew"));
+    scene.nothing_was_signed();
+}
+
+#[tokio::test]
+async fn nothing_is_sent_after_the_end_whatever_a_rule_or_a_person_says() {
+    let scene = scene(|_| {});
+    scene.pipeline.end();
+    for incoming in [order("BTCUSDT", "0.1"), withdrawal()] {
+        let why = scene.pipeline.handle(incoming).await.unwrap_err();
+        assert_eq!(why.code(), Code::Locked);
+    }
+    assert!(scene.played.sent.lock().unwrap().is_empty());
 }

@@ -424,6 +424,11 @@ impl Devices {
                 "Nobody typed the PIN or passphrase in time.",
                 "Open the desktop, or run `touchkeep approve` in a terminal, and try again.",
             )),
+            Reply::Locked => Err(Failure::new(
+                Code::Locked,
+                "It was locked while the PIN or passphrase was waited for.",
+                "Nothing was done, and no try was spent. Unlock it, and try again.",
+            )),
             Reply::Absent => Err(prompts::absent()),
             Reply::TooMany | Reply::Resting(_) => Err(too_many()),
         }

@@ -223,6 +223,7 @@ impl Gate {
                 "Nobody answered whether this program may have the value.",
                 "Open the desktop, or run `touchkeep approve` in a terminal, and try again.",
             ),
+            Reply::Locked => failure::locked(),
             Reply::TooMany => crate::devices::too_many(),
             Reply::Resting(left) => resting(left),
             Reply::Absent => prompts::absent(),
