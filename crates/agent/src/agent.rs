@@ -31,7 +31,7 @@ use crate::{
     prompts::Prompts,
     proxy::{self, Answer, Asked, Refusal, Upstream},
     signing_seat::SigningSeat,
-    state::{State, StateError},
+    state::State,
     uptime::Uptime,
     used_elsewhere::UsedElsewhere,
     vault::{
@@ -320,11 +320,6 @@ impl Agent {
         seen.get(&client)
             .copied()
             .or_else(|| self.state.last_seen(client))
-    }
-
-    /// The next number of a key, on disk; blocks.
-    pub(crate) fn next_nonce(&self, item: ItemId, floor: u64) -> Result<u64, StateError> {
-        self.state.next_nonce(item, floor)
     }
 
     /// Writes down when clients were last seen; blocks.

@@ -42,3 +42,4 @@ pub use ports::{
     Question, Signer, Standing, Upstream, Went,
 };
 pub use repeats::Again;
+pub use turns::Series;

@@ -8,7 +8,7 @@ use touchkeep_device::{
 };
 use touchkeep_locked::on_wiped_stack;
 use touchkeep_pipeline::{
-    Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Signer,
+    Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Series, Signer,
 };
 use touchkeep_policy::Need;
 use touchkeep_vault::{EnrolledDevice, Item, SealClass, SecretPlace, Unlocked};
@@ -287,9 +287,14 @@ impl Keys for VaultKeys {
         })
     }
 
-    fn next_nonce(&self, item: ItemId, floor: u64) -> Answering<'_, Result<u64, KeyError>> {
+    fn next_nonce(
+        &self,
+        item: ItemId,
+        series: Series,
+        floor: u64,
+    ) -> Answering<'_, Result<u64, KeyError>> {
         let agent = self.agent.upgrade();
-        Box::pin(async move { next_nonce(agent, item, floor).await })
+        Box::pin(async move { next_nonce(agent, (item, series), floor).await })
     }
 
     fn on_device<'a>(
@@ -423,11 +428,11 @@ fn holds(device: &DeviceInfo, said: &KeyInfo) -> Result<(), DeviceError> {
 /// The next number of a key, written down first.
 pub(crate) async fn next_nonce(
     agent: Option<Arc<Agent>>,
-    item: ItemId,
+    (item, series): (ItemId, Series),
     floor: u64,
 ) -> Result<u64, KeyError> {
     let agent = agent.ok_or(KeyError::Locked)?;
-    blocking(move || agent.next_nonce(item, floor))
+    blocking(move || agent.state().next_nonce(item, series, floor))
         .await
         .map_err(|_| KeyError::NoNonce("the agent stops".into()))?
         .map_err(|error| KeyError::NoNonce(error.to_string()))

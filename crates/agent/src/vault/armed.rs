@@ -12,13 +12,15 @@ use std::{
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{ApiSecret, ItemId, RequestId, text::visible};
 use touchkeep_locked::{LockedBytes, on_wiped_stack};
-use touchkeep_pipeline::{Answering, Consent, DeviceJob, End, KeyError, KeyHandle, Keys, Question};
+use touchkeep_pipeline::{
+    Answering, Consent, DeviceJob, End, KeyError, KeyHandle, Keys, Question, Series,
+};
 use touchkeep_policy::Need;
-use touchkeep_vault::{SECRET_FIELD, SecretPlace};
+use touchkeep_vault::{Item, SECRET_FIELD, SecretPlace, Unlocked};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::{Armed as ArmedKeys, Failure};
 
-use super::{Current, Open, audit_identity, client::Client, policy_of};
+use super::{Current, Open, audit_identity, client::Client, policy_of, same_key};
 use crate::{
     agent::Agent,
     consent,
@@ -125,17 +127,20 @@ fn names(open: &Open) -> Vec<String> {
     let mut names: Vec<String> = vault
         .items()
         .into_iter()
-        .filter(|item| can_be_armed(item))
+        .filter(|item| can_be_armed(&vault, item))
         .map(|item| item.name.clone())
         .collect();
     names.sort();
     names
 }
 
-fn can_be_armed(item: &touchkeep_vault::Item) -> bool {
+// By the worst right that the key has under any name: what is armed must not move money.
+fn can_be_armed(vault: &Unlocked, item: &Item) -> bool {
+    let may = |item: &Item| matches!(item.class, KeyClass::Read | KeyClass::Trade);
     item.is_signing_key()
         && item.secret == SecretPlace::Stored
-        && matches!(item.class, KeyClass::Read | KeyClass::Trade)
+        && may(item)
+        && same_key(vault, item).into_iter().all(may)
 }
 
 impl Armed {
@@ -155,7 +160,8 @@ impl Armed {
         let (keys, policy) = {
             let vault = open.read();
             let mut keys = Vec::new();
-            for item in vault.items().into_iter().filter(|item| can_be_armed(item)) {
+            let items = vault.items().into_iter();
+            for item in items.filter(|item| can_be_armed(&vault, item)) {
                 let locked = |field| {
                     // EXPOSE: to the locked copy. It is decrypted for this; what that leaves on the stack is wiped.
                     on_wiped_stack(|| {
@@ -341,9 +347,14 @@ impl Keys for Held {
         })
     }
 
-    fn next_nonce(&self, item: ItemId, floor: u64) -> Answering<'_, Result<u64, KeyError>> {
+    fn next_nonce(
+        &self,
+        item: ItemId,
+        series: Series,
+        floor: u64,
+    ) -> Answering<'_, Result<u64, KeyError>> {
         let agent = self.agent.upgrade();
-        Box::pin(async move { next_nonce(agent, item, floor).await })
+        Box::pin(async move { next_nonce(agent, (item, series), floor).await })
     }
 
     fn on_device<'a>(

@@ -326,6 +326,21 @@ pub(crate) fn audit_identity(open: &Open) -> Result<Box<age::x25519::Identity>, 
     identity.map_err(|error| failure::vault(&error))
 }
 
+/// Other items with the API key of this one: whatever the venue lets one of them do, it lets all.
+pub(crate) fn same_key<'a>(vault: &'a Unlocked, item: &Item) -> Vec<&'a Item> {
+    let is_same = |other: &&Item| {
+        other.id != item.id
+            && other.is_signing_key()
+            && (&other.venue, &other.api_key) == (&item.venue, &item.api_key)
+    };
+    if !item.is_signing_key() || item.api_key.is_empty() {
+        return Vec::new();
+    }
+    let mut same: Vec<&Item> = vault.items().into_iter().filter(is_same).collect();
+    same.sort_by(|one, other| one.name.cmp(&other.name));
+    same
+}
+
 /// The id in a log's origin line.
 pub(crate) fn log_id(origin: &str) -> Option<Id> {
     origin.rsplit('/').next()?.parse().ok()
