@@ -1,6 +1,7 @@
 //! Questions to a person. Every front end sees a question, the first answer wins, the others are told that it is closed,
 //! and silence is a refusal. A question whose asker went away closes by itself.
 
+mod asker;
 mod news;
 mod patience;
 
@@ -20,7 +21,9 @@ use touchkeep_wire::{
     Prompt, PromptClosed, PromptWent, Question, Resting, Scope, SecretText, rpc::Version2,
 };
 
+pub(crate) use self::asker::{Asker, on_behalf_of};
 use self::{
+    asker::asker_of,
     news::Often,
     patience::{Ended, Patience},
 };
@@ -28,7 +31,7 @@ use crate::desktop::Desktop;
 
 /// Questions that may wait at a time.
 const MAX_OPEN: usize = 32;
-/// Approvals that one client may have waiting: nobody is to be tired into a yes.
+/// Questions that one program may have waiting: nobody is to be tired into a yes.
 const MAX_OPEN_PER_CLIENT: usize = 4;
 /// News that a slow front end may be behind before it is dropped.
 const NEWS_BEHIND: usize = 256;
@@ -51,6 +54,7 @@ struct Inner {
 
 struct Open {
     prompt: Prompt,
+    asker: Option<String>,
     answer: Option<oneshot::Sender<Answer>>,
 }
 
@@ -94,6 +98,18 @@ pub(crate) fn absent() -> Failure {
         Code::NotPermitted,
         "A person has to be asked, and nobody is there.",
         "Leave --no-interaction out; or have the desktop open, or `touchkeep approve` in a terminal.",
+    )
+}
+
+/// Why what has to be asked is not yet.
+pub(crate) fn resting(left: Duration) -> Failure {
+    Failure::new(
+        Code::TimedOut,
+        format!(
+            "Two questions of this program went unanswered, so it asks nobody for another {} seconds.",
+            left.as_secs().max(1)
+        ),
+        "`touchkeep approve` in a terminal ends that at once. A program can be allowed values ahead: touchkeep grant add",
     )
 }
 
@@ -160,14 +176,14 @@ impl Prompts {
         if self.nobody_is_there() && UNATTENDED.try_with(|()| ()).is_ok() {
             return (Reply::Absent, None);
         }
-        let asker = asker(&question);
+        let asker = asker_of(&question);
         if let Some(left) = asker
             .as_deref()
             .and_then(|asker| self.0.patience.rest(asker))
         {
             return (Reply::Resting(left), None);
         }
-        let Some((mut closing, answer)) = self.open(question, within) else {
+        let Some((mut closing, answer)) = self.open(question, within, asker.clone()) else {
             return (Reply::TooMany, None);
         };
         let counted = self.0.patience.counts(asker);
@@ -214,7 +230,7 @@ impl Prompts {
 
     /// Shows that a device waits.
     pub(crate) fn show(&self, question: Question, within: Duration) -> Option<Shown> {
-        let (mut open, refused) = self.open(question, within)?;
+        let (mut open, refused) = self.open(question, within, None)?;
         open.outcome = "done";
         Some(Shown { open, refused })
     }
@@ -304,6 +320,7 @@ impl Prompts {
         &self,
         question: Question,
         within: Duration,
+        asker: Option<String>,
     ) -> Option<(Closing, oneshot::Receiver<Answer>)> {
         let asked = SystemClock.now();
         let mut prompt = Prompt {
@@ -316,16 +333,18 @@ impl Prompts {
         let (answer, answered) = oneshot::channel();
         {
             let mut open = self.lock();
-            if open.len() >= MAX_OPEN || waiting_of(&open, &prompt.question) >= MAX_OPEN_PER_CLIENT
+            let of_asker = |one: &&Open| asker.is_some() && one.asker == asker;
+            if open.len() >= MAX_OPEN || open.iter().filter(of_asker).count() >= MAX_OPEN_PER_CLIENT
             {
                 return None;
             }
-            if asker(&prompt.question).is_some() {
+            if matches!(prompt.question, Question::Approval(_) | Question::Use(_)) {
                 prompt.number = self.0.asked.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
             }
             self.tell(PROMPT_OPEN, &prompt);
             open.push(Open {
                 prompt: prompt.clone(),
+                asker,
                 answer: Some(answer),
             });
         }
@@ -408,28 +427,6 @@ fn fits(question: &Question, answer: &Answer) -> bool {
             question,
             Question::Approval(_) | Question::Use(_) | Question::Touch { .. }
         ),
-    }
-}
-
-fn waiting_of(open: &[Open], question: &Question) -> usize {
-    let Some(of) = asker(question) else {
-        return 0;
-    };
-    open.iter()
-        .filter(|open| asker(&open.prompt.question).as_ref() == Some(&of))
-        .count()
-}
-
-// Who asks, where a program does: a client of the proxy by its name, another program by what it runs, so that starting it
-// anew does not begin its count anew.
-fn asker(question: &Question) -> Option<String> {
-    match question {
-        Question::Approval(asked) => Some(format!("client {}", asked.client)),
-        Question::Use(asked) if asked.executable.is_empty() => {
-            Some(format!("program {}", asked.client))
-        }
-        Question::Use(asked) => Some(format!("program {}", asked.executable)),
-        _ => None,
     }
 }
 

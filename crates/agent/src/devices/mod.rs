@@ -259,13 +259,15 @@ impl Devices {
     ) -> Result<T, Failed> {
         let _asking = self.asking(&what).await;
         let session = self.pins.session();
-        let (mut device, secret, touch) = {
-            let _turn = self.quiet().await;
-            self.opened(&what, open).await?
-        };
-        // Nobody else waits while a person types, or does not.
-        let given = self.given(&what, secret).await?;
         let turn = self.quiet().await;
+        let (mut device, secret, touch) = self.opened(&what, open).await?;
+        let (given, turn) = if self.knows_pin(&what) {
+            (self.given(&what, secret).await?, turn)
+        } else {
+            // Nobody else waits while a person types, or does not.
+            drop(turn);
+            (self.given(&what, secret).await?, self.quiet().await)
+        };
         let kept = matches!(given, Given::Pin(_))
             .then(|| what.serial.clone())
             .flatten();
@@ -325,9 +327,19 @@ impl Devices {
         Ok(())
     }
 
-    // Uses of one device wait for each other's typing, so that a PIN that is about to be known is not asked for twice.
+    // Whether a use needs nobody to type, because what would be typed is kept.
+    fn knows_pin(&self, what: &Use) -> bool {
+        let serial = what.serial.as_deref();
+        !what.fresh && serial.is_some_and(|serial| self.pins.knows(serial))
+    }
+
+    // Uses of one device wait for each other's typing, so that a PIN that is about to be known is not asked for twice. What
+    // needs no typing waits for nobody's.
     async fn asking(&self, what: &Use) -> Option<OwnedMutexGuard<()>> {
         let serial = what.serial.clone()?;
+        if self.knows_pin(what) {
+            return None;
+        }
         let of_device = {
             let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(asking.entry(serial).or_default())
@@ -430,7 +442,8 @@ impl Devices {
                 "Nothing was done, and no try was spent. Unlock it, and try again.",
             )),
             Reply::Absent => Err(prompts::absent()),
-            Reply::TooMany | Reply::Resting(_) => Err(too_many()),
+            Reply::Resting(left) => Err(prompts::resting(left)),
+            Reply::TooMany => Err(too_many()),
         }
     }
 

@@ -180,8 +180,8 @@ impl Keys for VaultKeys {
     }
 
     fn make_ready<'a>(&'a self, question: &'a Question) -> Answering<'a, Result<(), KeyError>> {
-        Box::pin(async move {
-            self.running.is_for(question);
+        self.running.is_for(question);
+        Box::pin(self.running.asking(question.request, async move {
             let why = question.operation.sentence();
             match &question.key.signer {
                 Signer::Device { device, key, .. } => {
@@ -206,11 +206,11 @@ impl Keys for VaultKeys {
                 }
             }
             Ok(())
-        })
+        }))
     }
 
     fn consent<'a>(&'a self, question: &'a Question) -> Answering<'a, Result<Consent, KeyError>> {
-        Box::pin(async move {
+        Box::pin(self.running.asking(question.request, async move {
             let why = format!(
                 "{}, asked by {}",
                 question.operation.sentence(),
@@ -236,7 +236,7 @@ impl Keys for VaultKeys {
             consent_with(&self.devices, &device, why, opener, asked)
                 .await
                 .map_err(key_error)
-        })
+        }))
     }
 
     fn secret<'a>(
@@ -244,7 +244,7 @@ impl Keys for VaultKeys {
         request: RequestId,
         key: &'a KeyHandle,
     ) -> Answering<'a, Result<ApiSecret, KeyError>> {
-        Box::pin(async move {
+        Box::pin(self.running.asking(request, async move {
             match self.item(key.item)?.secret {
                 SecretPlace::Stored => {
                     let (_, open) = self.vault()?;
@@ -263,7 +263,7 @@ impl Keys for VaultKeys {
                     Err(KeyError::NoSecret(key.name.clone()))
                 }
             }
-        })
+        }))
     }
 
     fn passphrase<'a>(
@@ -271,7 +271,7 @@ impl Keys for VaultKeys {
         request: RequestId,
         key: &'a KeyHandle,
     ) -> Answering<'a, Result<ApiSecret, KeyError>> {
-        Box::pin(async move {
+        Box::pin(self.running.asking(request, async move {
             match self.item(key.item)?.place(PASSPHRASE) {
                 Some(SecretPlace::Stored) => {
                     let (_, open) = self.vault()?;
@@ -284,7 +284,7 @@ impl Keys for VaultKeys {
                 }
                 _ => Err(KeyError::NoSecret(key.name.clone())),
             }
-        })
+        }))
     }
 
     fn next_nonce(
@@ -303,7 +303,7 @@ impl Keys for VaultKeys {
         key: &'a KeyHandle,
         job: DeviceJob,
     ) -> Answering<'a, Result<Vec<u8>, KeyError>> {
-        Box::pin(async move {
+        Box::pin(self.running.asking(request, async move {
             let Signer::Device {
                 device, key: info, ..
             } = &key.signer
@@ -326,7 +326,7 @@ impl Keys for VaultKeys {
                     job(device.device(), auth).map_err(Failed::Device)
                 });
             signed.await.map_err(key_error)
-        })
+        }))
     }
 
     fn stays(&self, key: &KeyHandle) -> bool {
