@@ -11,7 +11,9 @@
 mod common;
 
 use common::{Agent, Person, Venue, add_bot, http, key_of, place, practice_vault, yes};
-use touchkeep_wire::{ArmTradeKeys, EditItem, SetPolicy, ShowItem};
+use touchkeep_wire::{
+    AddGrant, ArmTradeKeys, AskGrant, EditItem, Question, Scope, SetPolicy, ShowItem,
+};
 
 const KEY: &str = "one-api-key-0123456789";
 const RULES: &str = r#"
@@ -74,7 +76,7 @@ async fn a_second_item_of_one_key_is_said_and_what_moves_money_is_not_armed() {
     let agent = Agent::start().await;
     let client = agent.client().await;
     practice_vault(&agent, &client).await;
-    let _owner = Person::new(&agent, yes).await;
+    let owner = Person::new(&agent, yes).await;
     let add = |class: &str, api_key: &str| {
         client.call(key_of(
             "kraken",
@@ -112,4 +114,21 @@ async fn a_second_item_of_one_key_is_said_and_what_moves_money_is_not_armed() {
     assert_eq!(shown.same_key, ["move-money", "trade"]);
     client.call(ArmTradeKeys { seconds: 0 }).await.unwrap();
     client.call(ArmTradeKeys { seconds: 60 }).await.unwrap_err();
+    // Nor is a yes about its values remembered.
+    let ahead = AddGrant {
+        program: "/bin/true".into(),
+        items: vec!["read".into()],
+        seconds: 60,
+    };
+    client.call(ahead).await.unwrap_err();
+    let ask = AskGrant {
+        items: vec!["read".into()],
+        no_interaction: false,
+    };
+    client.call(ask).await.unwrap();
+    let seen = owner.seen.lock().unwrap();
+    let Question::Use(asked) = &seen.last().unwrap().question else {
+        panic!("{seen:?}");
+    };
+    assert_eq!(asked.scopes, [Scope::Once]);
 }

@@ -20,7 +20,7 @@ use touchkeep_vault::{Item, SECRET_FIELD, SecretPlace, Unlocked};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::{Armed as ArmedKeys, Failure};
 
-use super::{Current, Open, audit_identity, client::Client, policy_of, same_key};
+use super::{Current, Open, audit_identity, client::Client, policy_of, worst_right};
 use crate::{
     agent::Agent,
     consent,
@@ -136,11 +136,9 @@ fn names(open: &Open) -> Vec<String> {
 
 // By the worst right that the key has under any name: what is armed must not move money.
 fn can_be_armed(vault: &Unlocked, item: &Item) -> bool {
-    let may = |item: &Item| matches!(item.class, KeyClass::Read | KeyClass::Trade);
     item.is_signing_key()
         && item.secret == SecretPlace::Stored
-        && may(item)
-        && same_key(vault, item).into_iter().all(may)
+        && matches!(worst_right(vault, item), KeyClass::Read | KeyClass::Trade)
 }
 
 impl Armed {

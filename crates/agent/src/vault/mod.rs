@@ -27,6 +27,7 @@ use touchkeep_policy::Policy;
 use touchkeep_vault::{
     AuditHead, EnrolledDevice, Item, Locked, ReadOnly, SealClass, Unlocked, VaultError,
 };
+use touchkeep_venue::KeyClass;
 use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 
 use self::client::Client;
@@ -339,6 +340,12 @@ pub(crate) fn same_key<'a>(vault: &'a Unlocked, item: &Item) -> Vec<&'a Item> {
     let mut same: Vec<&Item> = vault.items().into_iter().filter(is_same).collect();
     same.sort_by(|one, other| one.name.cmp(&other.name));
     same
+}
+
+/// What the key of an item may do by the worst class that it has under any name.
+pub(crate) fn worst_right(vault: &Unlocked, item: &Item) -> KeyClass {
+    let others = same_key(vault, item).into_iter().map(|other| other.class);
+    others.fold(item.class, Ord::max)
 }
 
 /// The id in a log's origin line.
