@@ -15,7 +15,7 @@ use touchkeep_core::{
     ClientId, Clock, Code, ItemId, RequestId, SystemClock, UnixMillis, text::visible,
 };
 use touchkeep_device_pkcs11::ModuleFile;
-use touchkeep_pipeline::{Client as Asker, Incoming, NotDone};
+use touchkeep_pipeline::{Client as Asker, Incoming, KeyError, NotDone, NotSigned};
 use touchkeep_venue::{Decoded, Operation};
 use touchkeep_wire::Status;
 
@@ -31,7 +31,7 @@ use crate::{
     prompts::Prompts,
     proxy::{self, Answer, Asked, Refusal, Upstream},
     signing_seat::SigningSeat,
-    state::{State, StateError},
+    state::State,
     uptime::Uptime,
     used_elsewhere::UsedElsewhere,
     vault::{
@@ -192,21 +192,27 @@ impl Agent {
     }
 
     pub(crate) fn is_armed(&self, armed: Armed) {
-        *self.armed.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(armed));
+        let mut place = self.armed.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = place.replace(Arc::new(armed)) {
+            before.end();
+        }
     }
 
-    /// Takes the armed keys away. They are wiped when this is dropped, and nobody uses them.
+    /// Takes the armed keys away: they are wiped, and what waits for them is refused.
     pub(crate) fn disarm(&self) -> Option<Arc<Armed>> {
-        self.armed
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.disarm_if(|_| true)
     }
 
     /// Takes armed keys away whose time is over.
     pub(crate) fn disarm_ended(&self) -> Option<Arc<Armed>> {
+        self.disarm_if(Armed::has_ended)
+    }
+
+    fn disarm_if(&self, is_over: impl FnOnce(&Armed) -> bool) -> Option<Arc<Armed>> {
         let mut armed = self.armed.write().unwrap_or_else(PoisonError::into_inner);
-        armed.take_if(|armed| armed.has_ended())
+        let taken = armed.take_if(|armed| is_over(armed))?;
+        taken.end();
+        Some(taken)
     }
 
     /// Where tokens are looked for: what is configured, and what a vault was made with.
@@ -316,11 +322,6 @@ impl Agent {
             .or_else(|| self.state.last_seen(client))
     }
 
-    /// The next number of a key, on disk; blocks.
-    pub(crate) fn next_nonce(&self, item: ItemId, floor: u64) -> Result<u64, StateError> {
-        self.state.next_nonce(item, floor)
-    }
-
     /// Writes down when clients were last seen; blocks.
     pub(crate) fn flush_seen(&self) {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
@@ -396,17 +397,23 @@ impl Agent {
     pub(crate) async fn request(&self, asked: Asked) -> Result<Response<Answer>, Refusal> {
         let _working = self.works();
         let current = self.vault().ok_or(Refusal::Locked)?;
-        let Some(open) = current.peek() else {
+        // What is open is held by nobody while he waits, so that a lock wipes it at once.
+        let Some((clients, pipeline, keeps_open)) = current.peek().map(|open| {
+            // A bot whose keys are armed goes on after the lock, so that it need not keep the rest of the vault open.
+            let keeps_open = open.armed_until().is_none();
+            if keeps_open {
+                open.touch();
+            }
+            (open.clients(), open.pipeline.clone(), keeps_open)
+        }) else {
             let armed = self.armed().ok_or(Refusal::Locked)?;
             return self.answer(asked, armed.clients(), armed.pipeline()).await;
         };
-        // A bot whose keys are armed goes on after the lock, so that it need not keep the rest of the vault open.
-        let keeps_open = open.armed_until().is_none();
-        if keeps_open {
-            open.touch();
-        }
-        let answered = self.answer(asked, &open.clients(), &open.pipeline).await;
-        if keeps_open && !matches!(answered, Err(Refusal::UnknownToken)) {
+        let answered = self.answer(asked, &clients, &pipeline).await;
+        if keeps_open
+            && !matches!(answered, Err(Refusal::UnknownToken))
+            && let Some(open) = current.peek()
+        {
             open.touch();
         }
         answered
@@ -506,6 +513,10 @@ pub(crate) fn modules_of(state: &State, config: &Config) -> Vec<Module> {
 pub(crate) fn refusal_of(why: &NotDone) -> Refusal {
     match why {
         NotDone::Unknown(_) => Refusal::StateUnknown(why.to_string()),
+        // It may be open again by now.
+        NotDone::NotSigned(NotSigned::Key(KeyError::Over)) => {
+            Refusal::Decided(why.code(), why.to_string())
+        }
         _ if why.code() == Code::Locked => Refusal::Locked,
         _ => Refusal::Decided(why.code(), why.to_string()),
     }

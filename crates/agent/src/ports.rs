@@ -13,7 +13,7 @@ use hyper::{Response, body::Incoming};
 use touchkeep_audit::{Kind, Log, Query, ReadError, Seq};
 use touchkeep_core::{SystemClock, UnixMillis};
 use touchkeep_pipeline::{
-    Answering, HistorySource, Keys, Outcome, Pipeline, SendError, Settings, past_of,
+    Answering, End, HistorySource, Keys, Outcome, Pipeline, SendError, Settings, past_of,
 };
 use touchkeep_policy::Past;
 use touchkeep_venue::Outgoing;
@@ -39,15 +39,16 @@ pub(crate) type Line = Pipeline<Venues>;
 /// A line from the proxy to the venues for one open vault.
 pub(crate) fn line(agent: &Arc<Agent>, current: &Arc<Current>, log: Log) -> Line {
     let keys = Arc::new(VaultKeys::new(agent, current));
-    line_with(agent, current, log, keys)
+    line_with(agent, current, log, keys, End::default())
 }
 
-/// A line with other keys than those of the open vault.
+/// A line with other keys than those of the open vault, until their end.
 pub(crate) fn line_with(
     agent: &Arc<Agent>,
     current: &Arc<Current>,
     log: Log,
     keys: Arc<dyn Keys>,
+    end: End,
 ) -> Line {
     let settings = Settings {
         approval_ms: agent.config().approval_seconds.saturating_mul(1000),
@@ -55,11 +56,12 @@ pub(crate) fn line_with(
     };
     Pipeline::new(
         keys,
-        Arc::new(People::new(agent, current, log.clone())),
+        Arc::new(People::new(agent, current, log.clone(), end.clone())),
         Venues(Arc::clone(agent.upstream())),
         log,
         Arc::new(SystemClock),
         settings,
+        end,
     )
 }
 

@@ -1,6 +1,7 @@
 //! Questions to a person. Every front end sees a question, the first answer wins, the others are told that it is closed,
 //! and silence is a refusal. A question whose asker went away closes by itself.
 
+mod asker;
 mod news;
 mod patience;
 
@@ -13,19 +14,24 @@ use std::{
 };
 
 use serde::Serialize;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 use touchkeep_core::{Clock, Code, PromptId, SystemClock};
 use touchkeep_wire::{
     Answer, CHANGED, Changed, Failure, Notification, PROMPT_CLOSE, PROMPT_OPEN, PROMPT_WENT,
     Prompt, PromptClosed, PromptWent, Question, Resting, Scope, SecretText, rpc::Version2,
 };
 
-use self::{news::Often, patience::Patience};
+pub(crate) use self::asker::{Asker, on_behalf_of};
+use self::{
+    asker::asker_of,
+    news::Often,
+    patience::{Ended, Patience},
+};
 use crate::desktop::Desktop;
 
 /// Questions that may wait at a time.
 const MAX_OPEN: usize = 32;
-/// Approvals that one client may have waiting: nobody is to be tired into a yes.
+/// Questions that one program may have waiting: nobody is to be tired into a yes.
 const MAX_OPEN_PER_CLIENT: usize = 4;
 /// News that a slow front end may be behind before it is dropped.
 const NEWS_BEHIND: usize = 256;
@@ -42,10 +48,13 @@ struct Inner {
     front_ends: AtomicUsize,
     desktop: Desktop,
     patience: Patience,
+    // How often it was locked.
+    locks: watch::Sender<u64>,
 }
 
 struct Open {
     prompt: Prompt,
+    asker: Option<String>,
     answer: Option<oneshot::Sender<Answer>>,
 }
 
@@ -63,6 +72,8 @@ pub(crate) enum Reply {
     Secret(SecretText),
     /// Nobody answered in time.
     TimedOut,
+    /// It was locked before anybody answered.
+    Locked,
     /// Too many questions wait already.
     TooMany,
     /// Its last questions went unanswered; it may ask again after this.
@@ -87,6 +98,18 @@ pub(crate) fn absent() -> Failure {
         Code::NotPermitted,
         "A person has to be asked, and nobody is there.",
         "Leave --no-interaction out; or have the desktop open, or `touchkeep approve` in a terminal.",
+    )
+}
+
+/// Why what has to be asked is not yet.
+pub(crate) fn resting(left: Duration) -> Failure {
+    Failure::new(
+        Code::TimedOut,
+        format!(
+            "Two questions of this program went unanswered, so it asks nobody for another {} seconds.",
+            left.as_secs().max(1)
+        ),
+        "`touchkeep approve` in a terminal ends that at once. A program can be allowed values ahead: touchkeep grant add",
     )
 }
 
@@ -120,6 +143,7 @@ impl Prompts {
             front_ends: AtomicUsize::new(0),
             desktop,
             patience: Patience::default(),
+            locks: watch::channel(0).0,
         }))
     }
 
@@ -128,42 +152,70 @@ impl Prompts {
         self.asked(question, within).await.0
     }
 
-    /// The same, with the question's id, for whoever says later how it went: see [`Self::went`].
+    /// The same, with the question's id, for whoever says later how it went: see [`Self::went`]. A lock ends it.
     pub(crate) async fn asked(
         &self,
         question: Question,
         within: Duration,
     ) -> (Reply, Option<PromptId>) {
+        let mut locks = self.0.locks.subscribe();
+        let locked = async {
+            // The sender is ours.
+            let _ = locks.changed().await;
+        };
+        self.asked_until(question, within, locked).await
+    }
+
+    /// The same for what is spared by some locks: until its own end.
+    pub(crate) async fn asked_until(
+        &self,
+        question: Question,
+        within: Duration,
+        locked: impl Future<Output = ()>,
+    ) -> (Reply, Option<PromptId>) {
         if self.nobody_is_there() && UNATTENDED.try_with(|()| ()).is_ok() {
             return (Reply::Absent, None);
         }
-        let asker = asker(&question);
+        let asker = asker_of(&question);
         if let Some(left) = asker
             .as_deref()
             .and_then(|asker| self.0.patience.rest(asker))
         {
             return (Reply::Resting(left), None);
         }
-        let Some((mut closing, answer)) = self.open(question, within) else {
+        let Some((mut closing, answer)) = self.open(question, within, asker.clone()) else {
             return (Reply::TooMany, None);
         };
-        let (reply, outcome) = match tokio::time::timeout(within, answer).await {
-            Ok(Ok(Answer::Approve { digest })) => (Reply::Approved(digest), "approved"),
-            Ok(Ok(Answer::ApproveFor { digest, minutes })) => {
+        let counted = self.0.patience.counts(asker);
+        let answered = tokio::select! {
+            // An answer that comes when it is locked already comes too late.
+            biased;
+            () = locked => None,
+            answered = tokio::time::timeout(within, answer) => Some(answered),
+        };
+        let (reply, outcome) = match answered {
+            None => (Reply::Locked, "locked"),
+            Some(Ok(Ok(Answer::Approve { digest }))) => (Reply::Approved(digest), "approved"),
+            Some(Ok(Ok(Answer::ApproveFor { digest, minutes }))) => {
                 (Reply::ApprovedFor(digest, minutes), "approved")
             }
-            Ok(Ok(Answer::Allow { scope })) => (Reply::Allowed(scope), "allowed"),
-            Ok(Ok(Answer::Secret { value })) => (Reply::Secret(value), "answered"),
-            Ok(Ok(Answer::Refuse {}) | Err(_)) => (Reply::Refused, "refused"),
-            Err(_) => (Reply::TimedOut, "timed-out"),
+            Some(Ok(Ok(Answer::Allow { scope }))) => (Reply::Allowed(scope), "allowed"),
+            Some(Ok(Ok(Answer::Secret { value }))) => (Reply::Secret(value), "answered"),
+            Some(Ok(Ok(Answer::Refuse {}) | Err(_))) => (Reply::Refused, "refused"),
+            Some(Err(_)) => (Reply::TimedOut, "timed-out"),
         };
         closing.outcome = outcome;
-        if let Some(asker) = asker {
-            self.0
-                .patience
-                .ended(asker, !matches!(reply, Reply::TimedOut));
-        }
+        counted.ended(match reply {
+            Reply::Locked => Ended::Otherwise,
+            Reply::TimedOut => Ended::Unanswered,
+            _ => Ended::Answered,
+        });
         (reply, Some(closing.id))
+    }
+
+    /// It is locked: whatever waits for an answer ends, but for what has an end of its own.
+    pub(crate) fn locked(&self) {
+        self.0.locks.send_modify(|locks| *locks += 1);
     }
 
     /// Tells front ends how it went with what a question allowed: the code where it was not done, and a sentence.
@@ -178,7 +230,7 @@ impl Prompts {
 
     /// Shows that a device waits.
     pub(crate) fn show(&self, question: Question, within: Duration) -> Option<Shown> {
-        let (mut open, refused) = self.open(question, within)?;
+        let (mut open, refused) = self.open(question, within, None)?;
         open.outcome = "done";
         Some(Shown { open, refused })
     }
@@ -268,6 +320,7 @@ impl Prompts {
         &self,
         question: Question,
         within: Duration,
+        asker: Option<String>,
     ) -> Option<(Closing, oneshot::Receiver<Answer>)> {
         let asked = SystemClock.now();
         let mut prompt = Prompt {
@@ -280,16 +333,18 @@ impl Prompts {
         let (answer, answered) = oneshot::channel();
         {
             let mut open = self.lock();
-            if open.len() >= MAX_OPEN || waiting_of(&open, &prompt.question) >= MAX_OPEN_PER_CLIENT
+            let of_asker = |one: &&Open| asker.is_some() && one.asker == asker;
+            if open.len() >= MAX_OPEN || open.iter().filter(of_asker).count() >= MAX_OPEN_PER_CLIENT
             {
                 return None;
             }
-            if asker(&prompt.question).is_some() {
+            if matches!(prompt.question, Question::Approval(_) | Question::Use(_)) {
                 prompt.number = self.0.asked.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
             }
             self.tell(PROMPT_OPEN, &prompt);
             open.push(Open {
                 prompt: prompt.clone(),
+                asker,
                 answer: Some(answer),
             });
         }
@@ -375,28 +430,6 @@ fn fits(question: &Question, answer: &Answer) -> bool {
     }
 }
 
-fn waiting_of(open: &[Open], question: &Question) -> usize {
-    let Some(of) = asker(question) else {
-        return 0;
-    };
-    open.iter()
-        .filter(|open| asker(&open.prompt.question).as_ref() == Some(&of))
-        .count()
-}
-
-// Who asks, where a program does: a client of the proxy by its name, another program by what it runs, so that starting it
-// anew does not begin its count anew.
-fn asker(question: &Question) -> Option<String> {
-    match question {
-        Question::Approval(asked) => Some(format!("client {}", asked.client)),
-        Question::Use(asked) if asked.executable.is_empty() => {
-            Some(format!("program {}", asked.client))
-        }
-        Question::Use(asked) => Some(format!("program {}", asked.executable)),
-        _ => None,
-    }
-}
-
 fn notification<T: Serialize>(method: &str, params: &T) -> Arc<[u8]> {
     let body = serde_json::value::to_raw_value(params).and_then(|params| {
         serde_json::to_vec(&Notification {
@@ -410,214 +443,4 @@ fn notification<T: Serialize>(method: &str, params: &T) -> Arc<[u8]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SOON: Duration = Duration::from_millis(20);
-    const LATE: Duration = Duration::from_secs(60);
-
-    fn prompts() -> Prompts {
-        Prompts::new(Desktop::none())
-    }
-
-    fn passphrase() -> Question {
-        Question::Passphrase { why: String::new() }
-    }
-
-    async fn first(prompts: &Prompts) -> PromptId {
-        loop {
-            if let Some(prompt) = prompts.list().first() {
-                return prompt.id;
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
-    #[tokio::test]
-    async fn silence_is_a_refusal() {
-        let prompts = prompts();
-        assert!(matches!(
-            prompts.ask(passphrase(), SOON).await,
-            Reply::TimedOut
-        ));
-        assert!(prompts.list().is_empty());
-    }
-
-    #[tokio::test]
-    async fn the_first_answer_wins_and_the_second_is_told() {
-        let prompts = prompts();
-        let asking = tokio::spawn({
-            let prompts = prompts.clone();
-            async move { prompts.ask(passphrase(), LATE).await }
-        });
-        let id = first(&prompts).await;
-        prompts.answer(id, Answer::Refuse {}).unwrap();
-        let again = prompts.answer(id, Answer::Refuse {}).unwrap_err();
-        assert_eq!(again.code, Code::NotFound);
-        assert!(matches!(asking.await.unwrap(), Reply::Refused));
-    }
-
-    #[tokio::test]
-    async fn an_answer_of_another_kind_leaves_the_question_open() {
-        let prompts = prompts();
-        let shown = prompts
-            .show(
-                Question::Touch {
-                    device: "d".into(),
-                    why: "w".into(),
-                    pad: false,
-                },
-                LATE,
-            )
-            .unwrap();
-        let id = first(&prompts).await;
-        let approve = Answer::Approve {
-            digest: String::new(),
-        };
-        assert_eq!(prompts.answer(id, approve).unwrap_err().code, Code::Invalid);
-        assert_eq!(prompts.list().len(), 1);
-        drop(shown);
-        assert!(prompts.list().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_yes_is_to_one_question_and_not_to_its_twin() {
-        let prompts = prompts();
-        let approval = || {
-            Question::Approval(touchkeep_wire::Approval {
-                operation: "withdraw".into(),
-                client: "bot".into(),
-                touch: true,
-                digest: "00".repeat(32),
-                practice: true,
-                ..touchkeep_wire::Approval::default()
-            })
-        };
-        let asked = |within| {
-            let (prompts, question) = (prompts.clone(), approval());
-            tokio::spawn(async move { prompts.ask(question, within).await })
-        };
-        let first_asked = asked(LATE);
-        let id = first(&prompts).await;
-        let twin = asked(LATE);
-        while prompts.list().len() < 2 {
-            tokio::task::yield_now().await;
-        }
-        let digest = "00".repeat(32);
-        prompts.answer(id, Answer::Approve { digest }).unwrap();
-        assert!(matches!(first_asked.await.unwrap(), Reply::Approved(_)));
-        let left = prompts.list();
-        assert!(left.len() == 1 && left[0].id != id && !twin.is_finished());
-        prompts.answer(left[0].id, Answer::Refuse {}).unwrap();
-        assert!(matches!(twin.await.unwrap(), Reply::Refused));
-    }
-
-    fn offering(minutes: Vec<u32>) -> Question {
-        Question::Approval(touchkeep_wire::Approval {
-            client: "bot".into(),
-            more: Some(touchkeep_wire::More {
-                what: "buy".into(),
-                minutes,
-                uses: 20,
-            }),
-            ..touchkeep_wire::Approval::default()
-        })
-    }
-
-    #[tokio::test]
-    async fn only_what_was_offered_can_be_answered() {
-        let prompts = prompts();
-        let asking = tokio::spawn({
-            let prompts = prompts.clone();
-            async move { prompts.ask(offering(vec![5, 15]), LATE).await }
-        });
-        let id = first(&prompts).await;
-        let longer = |minutes| Answer::ApproveFor {
-            digest: String::new(),
-            minutes,
-        };
-        assert_eq!(
-            prompts.answer(id, longer(60)).unwrap_err().code,
-            Code::Invalid
-        );
-        prompts.answer(id, longer(15)).unwrap();
-        assert!(matches!(asking.await.unwrap(), Reply::ApprovedFor(_, 15)));
-        let touched = Question::Approval(touchkeep_wire::Approval::default());
-        assert!(!fits(&touched, &longer(15)));
-    }
-
-    #[tokio::test]
-    async fn a_rest_is_seen_and_ended_by_a_person() {
-        let prompts = prompts();
-        for _ in 0..2 {
-            assert!(matches!(
-                prompts.ask(offering(vec![5]), SOON).await,
-                Reply::TimedOut
-            ));
-        }
-        assert!(matches!(
-            prompts.ask(offering(vec![5]), SOON).await,
-            Reply::Resting(_)
-        ));
-        assert_eq!(prompts.resting()[0].asker, "client bot");
-        assert_eq!(prompts.end_rests().len(), 1);
-        assert!(prompts.resting().is_empty());
-        assert!(matches!(
-            prompts.ask(offering(vec![5]), SOON).await,
-            Reply::TimedOut
-        ));
-    }
-
-    #[tokio::test]
-    async fn questions_are_numbered_and_one_without_an_answer_holds_up_no_other() {
-        let prompts = prompts();
-        let of = |client: &str| {
-            Question::Approval(touchkeep_wire::Approval {
-                client: client.into(),
-                ..touchkeep_wire::Approval::default()
-            })
-        };
-        let ask = |client: &str| {
-            let (prompts, question) = (prompts.clone(), of(client));
-            tokio::spawn(async move { prompts.ask(question, LATE).await })
-        };
-        let silent = ask("silent");
-        first(&prompts).await;
-        let other = ask("other");
-        while prompts.list().len() < 2 {
-            tokio::task::yield_now().await;
-        }
-        let waiting = prompts.list();
-        assert_eq!((waiting[0].number, waiting[1].number), (1, 2));
-        prompts.answer(waiting[1].id, Answer::Refuse {}).unwrap();
-        assert!(matches!(other.await.unwrap(), Reply::Refused));
-        assert!(!silent.is_finished());
-        silent.abort();
-    }
-
-    #[tokio::test]
-    async fn whoever_stops_asking_closes_the_question() {
-        let prompts = prompts();
-        let asking = tokio::spawn({
-            let prompts = prompts.clone();
-            async move { prompts.ask(passphrase(), LATE).await }
-        });
-        first(&prompts).await;
-        asking.abort();
-        assert!(asking.await.is_err());
-        assert!(prompts.list().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_person_is_not_flooded() {
-        let prompts = prompts();
-        let shown: Vec<_> = (0..MAX_OPEN)
-            .map(|_| prompts.show(passphrase(), LATE).unwrap())
-            .collect();
-        assert!(matches!(
-            prompts.ask(passphrase(), LATE).await,
-            Reply::TooMany
-        ));
-        drop(shown);
-    }
-}
+mod tests;

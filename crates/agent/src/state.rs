@@ -10,23 +10,26 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use touchkeep_core::{ClientId, Id, ItemId, UnixMillis, VaultId};
 use touchkeep_device_pkcs11::ModuleFile;
+use touchkeep_pipeline::Series;
 
 /// The shape of the tables. An older program refuses a newer file.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 const TABLES: &str = "
     CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
     CREATE TABLE reminded (item TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
     CREATE TABLE module (path TEXT PRIMARY KEY, sha256 TEXT) STRICT;
     CREATE TABLE nonce (item TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT;
+    CREATE TABLE number (series TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT;
     CREATE TABLE seen (client TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
     CREATE TABLE reminded_of_expiry (item TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
 ";
 
 /// What makes a file of version 1, then 2, … one of the next.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "ALTER TABLE module ADD COLUMN sha256 TEXT;",
     "CREATE TABLE nonce (item TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT;",
     "CREATE TABLE reminded_of_expiry (item TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;",
+    "CREATE TABLE number (series TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT;",
 ];
 
 /// The open database.
@@ -130,15 +133,24 @@ impl State {
     }
 
     /// The next number of a key: above all that were given out before, and at least `floor`. It is on disk when this returns.
-    pub(crate) fn next_nonce(&self, item: ItemId, floor: u64) -> Result<u64, StateError> {
+    ///
+    /// Older programs counted by item, in the table `nonce`. Whose key that was is not known before the vault is open, so that
+    /// their numbers are looked at here.
+    pub(crate) fn next_nonce(
+        &self,
+        item: ItemId,
+        series: Series,
+        floor: u64,
+    ) -> Result<u64, StateError> {
         let mut db = self.lock();
         // SQLite gives the row before it writes it down: without an end of its own, nobody would hear that it could not.
         let writes = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let next = writes.query_row(
-            "INSERT INTO nonce VALUES (?1, ?2)
-             ON CONFLICT (item) DO UPDATE SET last = max(last + 1, excluded.last)
+            "INSERT INTO number
+             VALUES (?1, max(?2, coalesce((SELECT last + 1 FROM nonce WHERE item = ?3), 0)))
+             ON CONFLICT (series) DO UPDATE SET last = max(last + 1, excluded.last)
              RETURNING last",
-            params![item.to_string(), floor],
+            params![series.to_string(), floor, item.to_string()],
             |row| row.get(0),
         )?;
         writes.commit()?;
@@ -306,12 +318,12 @@ mod tests {
     fn numbers_of_a_key_rise_over_restarts_and_whatever_the_clock_says() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.sqlite");
-        let (one, other) = (ItemId::random(), ItemId::random());
+        let (item, one) = (ItemId::random(), Series::of("kraken", "one"));
         let mut last = 0;
         // Forwards, standing still, back by a day, and far ahead.
         for floor in [1_000, 1_000, 999, 86_401_000, 5, 1_000_000, 86_402_000] {
             let state = State::open(&path).unwrap();
-            let next = state.next_nonce(one, floor).unwrap();
+            let next = state.next_nonce(item, one, floor).unwrap();
             assert!(
                 next > last && next >= floor,
                 "{next} after {last}, at {floor}"
@@ -320,9 +332,16 @@ mod tests {
         }
         let state = State::open(&path).unwrap();
         assert_eq!(
-            state.next_nonce(other, 7).unwrap(),
+            state
+                .next_nonce(item, Series::of("kraken", "other"), 7)
+                .unwrap(),
             7,
             "each key counts for itself"
+        );
+        // Two items of one key are counted as one.
+        assert_eq!(
+            state.next_nonce(ItemId::random(), one, 5).unwrap(),
+            last + 1
         );
     }
 
@@ -330,14 +349,15 @@ mod tests {
     fn no_two_of_many_at_once_get_the_same_number() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.sqlite");
-        let item = ItemId::random();
-        // A connection each, as processes have them.
+        let series = Series::of("kraken", "key");
+        // A connection each, as processes have them, and an item each.
         let threads: Vec<_> = (0..10)
             .map(|_| {
                 let state = State::open(&path).unwrap();
                 std::thread::spawn(move || {
+                    let item = ItemId::random();
                     let drawn: Vec<u64> = (0..20)
-                        .map(|_| state.next_nonce(item, 1_000).unwrap())
+                        .map(|_| state.next_nonce(item, series, 1_000).unwrap())
                         .collect();
                     assert!(drawn.is_sorted_by(|a, b| a < b));
                     drawn
@@ -371,7 +391,30 @@ mod tests {
         drop(old);
         let state = State::open(&path).unwrap();
         assert_eq!(state.modules().len(), 1);
-        assert_eq!(state.next_nonce(ItemId::random(), 3).unwrap(), 3);
+        let series = Series::of("kraken", "key");
+        assert_eq!(state.next_nonce(ItemId::random(), series, 3).unwrap(), 3);
         assert_eq!(state.last_reminded_of_expiry(ItemId::random()), None);
+    }
+
+    #[test]
+    fn numbers_that_were_counted_by_item_are_not_gone_below() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.sqlite");
+        let (low, high) = (ItemId::random(), ItemId::random());
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(&format!(
+            "CREATE TABLE nonce (item TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT;
+             INSERT INTO nonce VALUES ('{low}', 500), ('{high}', 900);
+             PRAGMA user_version = 4;"
+        ))
+        .unwrap();
+        drop(old);
+        let state = State::open(&path).unwrap();
+        let series = Series::of("kraken", "key");
+        let drawn = |item| state.next_nonce(item, series, 100).unwrap();
+        assert_eq!(
+            [drawn(low), drawn(high), drawn(low), drawn(high)],
+            [501, 901, 902, 903]
+        );
     }
 }

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Agent, PATIENCE, Person, Venue, bot, yes};
+use common::{Agent, PATIENCE, Person, Venue, bot, undecided, yes};
 use touchkeep_client::{CallError, Connection};
 use touchkeep_core::Code;
 use touchkeep_wire::*;
@@ -377,6 +377,7 @@ const ORDER: &str = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity
 const WITHDRAW: &str =
     "coin=BTC&address=bc1qcanaryaddress&amount=0.5&network=BTC&timestamp=1&signature=dummy";
 
+#[derive(Clone)]
 struct Bot {
     base: String,
     token: String,
@@ -387,6 +388,11 @@ impl Bot {
         bot(&self.base, &self.token, "POST", "/api/v3/order", ORDER)
             .await
             .0
+    }
+
+    async fn order_of(&self, amount: &str) -> (u16, String) {
+        let body = ORDER.replace("quantity=0.5", &format!("quantity={amount}"));
+        bot(&self.base, &self.token, "POST", "/api/v3/order", &body).await
     }
 
     async fn withdraw(&self) -> u16 {
@@ -575,4 +581,217 @@ async fn sleep_and_the_end_of_their_time_end_armed_keys() {
     };
     let long = client.call(call).await;
     assert!(matches!(long, Err(CallError::Failed(failure)) if failure.code == Code::Invalid));
+}
+
+const BY_HAND: &str = r#"
+[[rule]]
+name = "a little each hour"
+kinds = ["trade"]
+symbols = ["BTCUSDT"]
+window_amount = "5"
+window_hours = 1
+action = "allow"
+
+[[rule]]
+name = "more by hand"
+kinds = ["trade"]
+action = "approve"
+"#;
+
+// An order that waits for a person, and the question about it.
+async fn waiting_order(
+    grid: &Bot,
+    client: &Connection,
+    amount: &'static str,
+) -> (tokio::task::JoinHandle<(u16, String)>, Prompt) {
+    let known: Vec<_> = waiting(client).await.iter().map(|one| one.id).collect();
+    let order = tokio::spawn({
+        let grid = grid.clone();
+        async move { grid.order_of(amount).await }
+    });
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let prompts = waiting(client).await;
+        if let Some(new) = prompts.into_iter().find(|one| !known.contains(&one.id)) {
+            return (order, new);
+        }
+        assert!(Instant::now() < deadline, "nobody is asked");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn waiting(client: &Connection) -> Vec<Prompt> {
+    client.call(ListPrompts {}).await.unwrap()
+}
+
+// Says yes to a question that should be over.
+async fn yes_too_late(agent: &Agent, prompt: &Prompt) {
+    let Question::Approval(approval) = &prompt.question else {
+        panic!("{prompt:?}");
+    };
+    let answer = AnswerPrompt {
+        prompt: prompt.id,
+        answer: Answer::Approve {
+            digest: approval.digest.clone(),
+        },
+    };
+    let (desk, _) = agent.front_end().await.split();
+    let late = desk.call(answer).await;
+    assert!(
+        matches!(&late, Err(CallError::Failed(failure)) if failure.code == Code::NotFound),
+        "{late:?}"
+    );
+}
+
+async fn refusals(client: &Connection) -> Vec<String> {
+    let filter = AuditFilter {
+        kinds: vec!["request-refused".into()],
+        ..Default::default()
+    };
+    let call = ListAudit {
+        before: None,
+        limit: 50,
+        filter,
+    };
+    let rows = client.call(call).await.unwrap().rows;
+    rows.into_iter().map(|row| format!("{row:?}")).collect()
+}
+
+struct ByHand {
+    agent: Agent,
+    client: Connection,
+    person: Person,
+    venue: Venue,
+    grid: Bot,
+}
+
+// Trade keys are armed, and some orders wait for somebody who thinks about it.
+async fn by_hand() -> ByHand {
+    let agent = Agent::start().await;
+    let client = agent.client().await;
+    let (_, owner) = open_vault(&agent).await;
+    let venue = Venue::start(SECRET, true).await;
+    let grid = trading(&client, &venue).await;
+    let text = BY_HAND.into();
+    client.call(SetPolicy { text }).await.unwrap();
+    client.call(ArmTradeKeys { seconds: 600 }).await.unwrap();
+    drop(owner);
+    let person = Person::new(&agent, undecided).await;
+    ByHand {
+        agent,
+        client,
+        person,
+        venue,
+        grid,
+    }
+}
+
+async fn unlock(client: &Connection) {
+    let call = UnlockVault {
+        path: None,
+        device: None,
+    };
+    client.call(call).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_waits_ends_with_a_lock_of_everything() {
+    let ByHand {
+        agent,
+        client,
+        person,
+        venue,
+        grid,
+    } = by_hand().await;
+    client.call(LockVault {}).await.unwrap();
+    still_armed(&client).await;
+    let (order, prompt) = waiting_order(&grid, &client, "6").await;
+    // What does not end armed keys leaves it.
+    client.call(LockVault {}).await.unwrap();
+    assert_eq!(waiting(&client).await.len(), 1);
+    client.call(LockAll {}).await.unwrap();
+    let (status, words) = order.await.unwrap();
+    assert_eq!(status, 503);
+    assert!(
+        words.contains("locked or opened anew while it waited"),
+        "{words}"
+    );
+    yes_too_late(&agent, &prompt).await;
+    assert!(venue.got().is_empty(), "{:?}", venue.got());
+    let closed = person.closed.lock().unwrap().clone();
+    assert_eq!(closed.last().unwrap().outcome, "locked");
+    unlock(&client).await;
+    let refused = refusals(&client).await;
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    // Nobody failed to answer: the next one is put to somebody.
+    drop(person);
+    let _person = Person::new(&agent, yes).await;
+    assert_eq!(grid.order_of("6").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_the_open_vault_ends_with_its_lock() {
+    let ByHand {
+        agent,
+        client,
+        person: _person,
+        venue,
+        grid,
+    } = by_hand().await;
+    let (order, prompt) = waiting_order(&grid, &client, "6").await;
+    client.call(LockVault {}).await.unwrap();
+    assert_eq!(order.await.unwrap().0, 503);
+    yes_too_late(&agent, &prompt).await;
+    still_armed(&client).await;
+    // With armed keys it is asked anew.
+    let (order, _) = waiting_order(&grid, &client, "6").await;
+    let arm = ArmTradeKeys { seconds: 0 };
+    client.call(arm).await.unwrap();
+    assert_eq!(order.await.unwrap().0, 503);
+    assert!(venue.got().is_empty(), "{:?}", venue.got());
+    unlock(&client).await;
+    assert_eq!(refusals(&client).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_waits_ends_with_the_time_of_its_key() {
+    let ByHand {
+        agent,
+        client,
+        person: _person,
+        venue,
+        grid,
+    } = by_hand().await;
+    client.call(ArmTradeKeys { seconds: 3 }).await.unwrap();
+    client.call(LockVault {}).await.unwrap();
+    still_armed(&client).await;
+    let (order, prompt) = waiting_order(&grid, &client, "6").await;
+    assert_eq!(order.await.unwrap().0, 503);
+    yes_too_late(&agent, &prompt).await;
+    assert!(venue.got().is_empty(), "{:?}", venue.got());
+}
+
+#[tokio::test]
+async fn what_waits_at_an_unlock_is_in_no_window_and_is_not_signed() {
+    let ByHand {
+        agent,
+        client,
+        person: _person,
+        venue,
+        grid,
+    } = by_hand().await;
+    client.call(LockVault {}).await.unwrap();
+    still_armed(&client).await;
+    assert_eq!(grid.order_of("1").await.0, 200);
+    let (order, prompt) = waiting_order(&grid, &client, "5").await;
+    unlock(&client).await;
+    let (status, words) = order.await.unwrap();
+    assert_eq!(status, 503);
+    assert!(words.contains("opened anew"), "{words}");
+    yes_too_late(&agent, &prompt).await;
+    // One of five was let go before, four more are within the hour's sum, and the next is not.
+    assert_eq!(grid.order_of("4").await.0, 200);
+    let (order, _) = waiting_order(&grid, &client, "0.1").await;
+    assert_eq!(venue.got().len(), 2);
+    order.abort();
 }

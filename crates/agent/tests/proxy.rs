@@ -744,11 +744,13 @@ async fn a_lock_while_it_is_being_opened_leaves_it_locked() {
         until(async || desk.client.call(ListPrompts {}).await.unwrap().len() == 1).await;
         let prompt = desk.client.call(ListPrompts {}).await.unwrap()[0].id;
         desk.client.call(LockVault {}).await.unwrap();
+        // The lock has closed it.
         let value = SecretText::new(PASSPHRASE.into());
-        front_end
-            .answer(prompt, Answer::Secret { value })
-            .await
-            .unwrap();
+        let late = front_end.answer(prompt, Answer::Secret { value }).await;
+        assert!(
+            matches!(&late, Err(CallError::Failed(failure)) if failure.code == Code::NotFound),
+            "{late:?}"
+        );
     };
     let (unlocked, ()) = tokio::join!(desk.client.call(unlock), lock_and_type);
     assert!(

@@ -323,6 +323,62 @@ async fn a_token_stays_logged_in_between_orders_until_the_lock() {
     assert_eq!(venue.got().len(), 4);
 }
 
+// A consent is typed each time. While nobody types it the token signs for others, whose PIN is kept.
+#[tokio::test]
+async fn a_consent_that_nobody_types_keeps_no_order_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = make_token(folder.path());
+    let agent = Agent::start_with("approval_seconds = 20\n", &[("SOFTHSM2_CONF", &config)]).await;
+    let client = agent.client().await;
+    let owner = Person::new(&agent, with_pin(PIN)).await;
+    let path = agent.home.path().join("v.touchkeep").display().to_string();
+    let vault = CreateVault {
+        path,
+        user: "Zoe".into(),
+        environment: "test".into(),
+        practice: true,
+        device: NewDevice::Pkcs11 {
+            module: MODULE.into(),
+            token: "agent-test".into(),
+        },
+    };
+    client.call(vault).await.unwrap();
+    let venue = Venue::start(SECRET, true).await;
+    add(&client, "trade", "trade", on_token("rsa2048"), &venue).await;
+    let key = SetApiKey {
+        item: "trade".into(),
+        api_key: "trade-api-key".into(),
+    };
+    client.call(key).await.unwrap();
+    let text = "[[rule]]\nname = \"trades\"\nkinds = [\"trade\"]\naction = \"allow\"\n";
+    client.call(SetPolicy { text: text.into() }).await.unwrap();
+    let new = common::add_bot(&client).await;
+    let (base_url, token) = (new.base_url(), new.token.into_inner());
+    drop(owner);
+    let person = Person::new(&agent, |_| None).await;
+    let other = agent.client().await;
+    let consent = tokio::spawn(async move {
+        let call = AddGrant {
+            program: "/bin/true".into(),
+            items: vec!["trade".into()],
+            seconds: 60,
+        };
+        other.call(call).await
+    });
+    while pins(&person) == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    for _ in 0..2 {
+        let order = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1&timestamp=1&signature=x";
+        let order = bot(&base_url, &token, "POST", "/api/v3/order", order);
+        let within = std::time::Duration::from_secs(20);
+        let (status, answer) = tokio::time::timeout(within, order).await.unwrap();
+        assert_eq!(status, 200, "{answer}\n{}", agent.log());
+    }
+    assert!(!consent.is_finished() && pins(&person) == 1);
+    consent.abort();
+}
+
 // The processes that an agent has modules in.
 fn modules_of(agent: u32) -> Vec<String> {
     let threads = std::fs::read_dir(format!("/proc/{agent}/task")).unwrap();

@@ -87,6 +87,11 @@ pub enum KeyError {
     /// The vault is locked.
     #[error("the vault is locked")]
     Locked,
+    /// The vault was locked while it waited, or opened anew since.
+    #[error(
+        "the vault was locked or opened anew while it waited; send it again once the vault is open"
+    )]
+    Over,
     /// The key set has no key of this class.
     #[error("the key set {key_set:?} has no key of the class {class:?} at {venue}")]
     NoKey {
@@ -176,7 +181,7 @@ impl KeyError {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::Locked => Code::Locked,
+            Self::Locked | Self::Over => Code::Locked,
             Self::NoKey { .. } | Self::NoSecret(_) => Code::NotFound,
             Self::Ambiguous(_) => Code::Ambiguous,
             Self::Damaged => Code::Damaged,

@@ -19,6 +19,7 @@
 )]
 
 mod book;
+mod end;
 pub mod error;
 mod kept;
 mod outcome;
@@ -29,6 +30,7 @@ mod repeats;
 mod sign;
 mod turns;
 
+pub use end::End;
 pub use error::{KeyError, NotDone, NotSigned, SendError};
 pub use outcome::Outcome;
 pub use pipeline::{
@@ -40,3 +42,4 @@ pub use ports::{
     Question, Signer, Standing, Upstream, Went,
 };
 pub use repeats::Again;
+pub use turns::Series;

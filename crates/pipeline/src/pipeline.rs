@@ -18,7 +18,7 @@ use touchkeep_policy::{
 use touchkeep_venue::{Decoded, Outgoing, Private, Request, Unreadable, Venue, venue};
 
 use crate::{
-    Answer, Approver, HistorySource, KeyError, KeyHandle, Keys, Named, NotDone, NotSigned,
+    Answer, Approver, End, HistorySource, KeyError, KeyHandle, Keys, Named, NotDone, NotSigned,
     Question, SendError, Upstream, Went,
     book::Book,
     kept::Kept,
@@ -105,6 +105,7 @@ struct Parts<U> {
     log: Log,
     clock: Arc<dyn Clock>,
     settings: Settings,
+    end: End,
     book: Book,
     repeats: Repeats,
     turns: Turns,
@@ -206,7 +207,7 @@ impl Drop for Abandoned {
 }
 
 impl<U: Upstream> Pipeline<U> {
-    /// A pipeline under [`Policy::by_hand`].
+    /// A pipeline under [`Policy::by_hand`], until its end.
     #[must_use]
     pub fn new(
         keys: Arc<dyn Keys>,
@@ -215,6 +216,7 @@ impl<U: Upstream> Pipeline<U> {
         log: Log,
         clock: Arc<dyn Clock>,
         settings: Settings,
+        end: End,
     ) -> Self {
         Self(Arc::new(Parts {
             keys,
@@ -223,6 +225,7 @@ impl<U: Upstream> Pipeline<U> {
             log,
             clock,
             settings,
+            end,
             book: Book::new(),
             repeats: Repeats::default(),
             turns: Turns::default(),
@@ -344,8 +347,9 @@ impl<U: Upstream> Pipeline<U> {
         why.into()
     }
 
-    /// Wipes the private keys that stayed, also where a request is still on its way, and lets none stay from now on.
-    pub fn forget_keys(&self) {
+    /// Ends it: what waits is refused, nothing is signed from now on, and the private keys that stayed are wiped.
+    pub fn end(&self) {
+        self.0.end.comes();
         self.0.kept.forget();
     }
 
@@ -365,7 +369,8 @@ impl<U: Upstream> Pipeline<U> {
             Verdict::Deny(denied) => Err(self.0.denied(read, &denied).await),
             Verdict::Allow(allowed) => {
                 let question = self.question(read, allowed.digest(), allowed.rule(), Need::Click);
-                self.0.keys.make_ready(&question).await?;
+                let ready = self.0.keys.make_ready(&question);
+                self.0.unless_over(ready).await?;
                 let tell = (allowed.how() == How::RuleAndNotify).then_some(question);
                 Ok((allowed, tell))
             }
@@ -400,7 +405,8 @@ impl<U: Upstream> Pipeline<U> {
         asks: NeedsApproval,
         question: &Question,
     ) -> Result<Allowed, NotSigned> {
-        if let Err(why) = self.0.keys.make_ready(question).await {
+        let ready = self.0.unless_over(self.0.keys.make_ready(question));
+        if let Err(why) = ready.await {
             let refusal = refusal_of(&why);
             self.0.refused(read, asks, refusal, &why.to_string()).await;
             return Err(why.into());
@@ -409,22 +415,26 @@ impl<U: Upstream> Pipeline<U> {
             deadline: self.deadline(),
             ..question.clone()
         };
-        let waited = Duration::from_millis(self.0.settings.approval_ms);
-        let answer = tokio::time::timeout(waited, self.0.approver.ask(question)).await;
-        let (digest, grant) = match answer.unwrap_or(Answer::Nobody) {
-            Answer::Yes { digest } => (digest, None),
-            Answer::Granted { digest, grant } => (digest, Some(grant)),
-            Answer::No => {
+        let (digest, grant) = match self.0.answer(question).await {
+            Ok(Answer::Yes { digest }) => (digest, None),
+            Ok(Answer::Granted { digest, grant }) => (digest, Some(grant)),
+            Ok(Answer::No) => {
                 self.0
                     .refused(read, asks, Refusal::Person, "a person refused")
                     .await;
                 return Err(NotSigned::Refused);
             }
-            Answer::Nobody => {
+            Ok(Answer::Nobody) => {
                 self.0
                     .refused(read, asks, Refusal::Deadline, "nobody answered in time")
                     .await;
                 return Err(NotSigned::TimedOut);
+            }
+            Err(why) => {
+                self.0
+                    .refused(read, asks, Refusal::Deadline, &why.to_string())
+                    .await;
+                return Err(why.into());
             }
         };
         // A yes to something else is not worth a touch.
@@ -435,7 +445,8 @@ impl<U: Upstream> Pipeline<U> {
         } else if read.key.touched_each_use {
             ApprovedBy::KeyTouch
         } else {
-            match self.0.keys.consent(question).await {
+            let consent = self.0.unless_over(self.0.keys.consent(question));
+            match consent.await {
                 Ok(consent) => consent.into(),
                 Err(why) => {
                     let refusal = refusal_of(&why);
@@ -493,6 +504,29 @@ impl<U: Upstream> Pipeline<U> {
 }
 
 impl<U: Upstream> Parts<U> {
+    // Does something that may take long, unless the end comes first. What is done in the moment of the end counts for nothing.
+    async fn unless_over<T, E: From<KeyError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let done = tokio::select! {
+            biased;
+            done = work => done?,
+            () = self.end.reached() => return Err(KeyError::Over.into()),
+        };
+        if self.end.has_come() {
+            return Err(KeyError::Over.into());
+        }
+        Ok(done)
+    }
+
+    async fn answer(&self, question: &Question) -> Result<Answer, KeyError> {
+        let within = Duration::from_millis(self.settings.approval_ms);
+        let asked = tokio::time::timeout(within, self.approver.ask(question));
+        self.unless_over(async { Ok(asked.await.unwrap_or(Answer::Nobody)) })
+            .await
+    }
+
     // Record, sign, send, record how it went.
     async fn carry_out(
         self: Arc<Self>,
@@ -528,7 +562,8 @@ impl<U: Upstream> Parts<U> {
             kept: &self.kept,
             settings: self.settings,
         };
-        let Signed { outgoing, turn } = match sign(recorded, private, &key, venue, means).await {
+        let signed = self.unless_over(sign(recorded, private, &key, venue, means));
+        let Signed { outgoing, turn } = match signed.await {
             Ok(signed) => signed,
             Err(why) => {
                 let event = Event::new(Kind::Outcome, unsigned(&why));

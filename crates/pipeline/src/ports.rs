@@ -8,7 +8,7 @@ use touchkeep_device::{Auth, Device, DeviceError, KeyInfo};
 use touchkeep_policy::{ApprovedBy, Doubt, Limit, Need, Past};
 use touchkeep_venue::{KeyClass, Operation, Outgoing, Scheme};
 
-use crate::{Again, Client, KeyError, NotSigned, SendError};
+use crate::{Again, Client, KeyError, NotSigned, SendError, Series};
 
 /// What a port answers, later.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -238,12 +238,17 @@ pub trait Keys: Send + Sync {
         key: &'a KeyHandle,
     ) -> Answering<'a, Result<ApiSecret, KeyError>>;
 
-    /// The next number of a key whose venue counts its requests: above all that were given out before, on disk before it is
-    /// given out, and at least `floor`.
+    /// The next number of a key whose venue counts its requests: above all that were given out before, whichever item they
+    /// were for, on disk before it is given out, and at least `floor`.
     ///
     /// # Errors
     /// When it cannot be written down.
-    fn next_nonce(&self, item: ItemId, floor: u64) -> Answering<'_, Result<u64, KeyError>>;
+    fn next_nonce(
+        &self,
+        item: ItemId,
+        series: Series,
+        floor: u64,
+    ) -> Answering<'_, Result<u64, KeyError>>;
 
     /// Runs one use of a key that lives on a device, on the device's thread. The device's own word on the key counts: one
     /// that it does not hold as the handle describes it, touch and all, is not used.
@@ -258,7 +263,7 @@ pub trait Keys: Send + Sync {
     ) -> Answering<'a, Result<Vec<u8>, KeyError>>;
 
     /// Whether a key's secret is in what is open of the vault anyway, so that a private key that was read from it may stay in
-    /// locked memory until [`crate::Pipeline::forget_keys`].
+    /// locked memory until [`crate::Pipeline::end`].
     fn stays(&self, _key: &KeyHandle) -> bool {
         false
     }

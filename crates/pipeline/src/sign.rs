@@ -18,7 +18,7 @@ use crate::{
     KeyError, KeyHandle, Keys, NotSigned, Settings, Signer,
     kept::Kept,
     private_key,
-    turns::{Turn, Turns},
+    turns::{Series, Turn, Turns},
 };
 
 /// What signing borrows.
@@ -77,8 +77,9 @@ pub(crate) async fn sign(
     };
     let counter = venue.info().counter;
     let (turn, nonce) = if counter == Counter::Nonce {
-        let turn = turns.take(key.item).await;
-        let nonce = keys.next_nonce(key.item, clock().0).await?;
+        let series = Series::of(venue.info().id, &key.api_key);
+        let turn = turns.take(series).await;
+        let nonce = keys.next_nonce(key.item, series, clock().0).await?;
         (Some(turn), Some(nonce))
     } else {
         (None, None)
@@ -243,7 +244,7 @@ mod tests {
         ) -> Answering<'a, Result<ApiSecret, KeyError>> {
             panic!("the passphrase is not to be touched")
         }
-        fn next_nonce(&self, _: ItemId, _: u64) -> Answering<'_, Result<u64, KeyError>> {
+        fn next_nonce(&self, _: ItemId, _: Series, _: u64) -> Answering<'_, Result<u64, KeyError>> {
             panic!("no number is to be spent")
         }
         fn on_device<'a>(

@@ -77,7 +77,7 @@ struct Played {
     sent: Mutex<Vec<Outgoing>>,
     asked: Mutex<Vec<Question>>,
     over: Mutex<Vec<RequestId>>,
-    nonces: Mutex<std::collections::HashMap<ItemId, u64>>,
+    nonces: Mutex<std::collections::HashMap<Series, u64>>,
 }
 
 impl Keys for Played {
@@ -118,12 +118,17 @@ impl Keys for Played {
     ) -> Answering<'a, Result<ApiSecret, KeyError>> {
         Box::pin(async { Ok(ApiSecret::new("pass".into())) })
     }
-    fn next_nonce(&self, item: ItemId, floor: u64) -> Answering<'_, Result<u64, KeyError>> {
+    fn next_nonce(
+        &self,
+        _: ItemId,
+        series: Series,
+        floor: u64,
+    ) -> Answering<'_, Result<u64, KeyError>> {
         Box::pin(async move {
             self.story.tell("nonce");
             let mut last = self.nonces.lock().unwrap();
-            let next = last.get(&item).map_or(floor, |last| floor.max(last + 1));
-            last.insert(item, next);
+            let next = last.get(&series).map_or(floor, |last| floor.max(last + 1));
+            last.insert(series, next);
             Ok(next)
         })
     }
@@ -367,6 +372,7 @@ fn scene(change: impl FnOnce(&mut Played)) -> Scene {
         log.clone(),
         Arc::new(SystemClock),
         settings,
+        End::default(),
     );
     pipeline
         .set_policy(Policy::parse(RULES).unwrap(), &NoHistory)
@@ -448,13 +454,24 @@ impl Scene {
 
 // Kraken refuses a number that is not above the last one that came.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn numbers_of_a_key_reach_their_venue_in_their_order() {
+async fn numbers_of_a_key_reach_their_venue_in_their_order_whichever_item_it_is() {
     let scene = scene(|played| {
-        played.key = |_| Ok(kraken_handle());
+        // Two items, one key.
+        played.key = |class| {
+            let item = ItemId(Id::from_bytes([class as u8; 16]));
+            Ok(KeyHandle {
+                item,
+                ..kraken_handle()
+            })
+        };
         played.secret = || Ok(ApiSecret::new("c2VjcmV0".into()));
     });
-    let asked = (0..40).map(|_| {
-        let (pipeline, incoming) = (scene.pipeline.clone(), balance_at_kraken());
+    let asked = (0..40).map(|number| {
+        let incoming = match number % 2 {
+            0 => balance_at_kraken(),
+            _ => cancel_at_kraken(),
+        };
+        let pipeline = scene.pipeline.clone();
         tokio::spawn(async move { pipeline.handle(incoming).await.unwrap() })
     });
     for done in asked.collect::<Vec<_>>() {
@@ -502,6 +519,13 @@ fn kraken_handle() -> KeyHandle {
             encoding: Encoding::Base64,
         },
         ..handle(Signer::Secret, false)
+    }
+}
+
+fn cancel_at_kraken() -> Incoming {
+    Incoming {
+        venue: "kraken".into(),
+        ..incoming("POST", "/0/private/CancelOrder", "", "nonce=1&txid=O1")
     }
 }
 
@@ -972,4 +996,40 @@ async fn who_goes_away_while_a_person_is_asked_leaves_a_row() {
     );
     assert_eq!(*scene.played.over.lock().unwrap(), [request]);
     scene.nothing_was_signed();
+}
+
+#[tokio::test]
+async fn what_waits_for_a_person_is_refused_at_the_end_and_is_on_record() {
+    let scene = scene(|p| p.person = Person::Undecided);
+    let (pipeline, incoming) = (scene.pipeline.clone(), withdrawal());
+    let waiting = tokio::spawn(async move { pipeline.handle(incoming).await });
+    while scene.played.asked.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    scene.pipeline.end();
+    let why = waiting.await.unwrap().unwrap_err();
+    assert!(matches!(
+        why,
+        NotDone::NotSigned(NotSigned::Key(KeyError::Over))
+    ));
+    let rows = scene.rows();
+    assert_eq!(
+        (rows.len(), rows[0].kind, rows[0].decision),
+        (1, Kind::RequestRefused, Decision::Refused)
+    );
+    let event = rows[0].event.as_ref().unwrap();
+    let why = event.details.iter().find(|(name, _)| name == "why");
+    assert!(why.unwrap().1.contains("locked or opened anew"));
+    scene.nothing_was_signed();
+}
+
+#[tokio::test]
+async fn nothing_is_sent_after_the_end_whatever_a_rule_or_a_person_says() {
+    let scene = scene(|_| {});
+    scene.pipeline.end();
+    for incoming in [order("BTCUSDT", "0.1"), withdrawal()] {
+        let why = scene.pipeline.handle(incoming).await.unwrap_err();
+        assert_eq!(why.code(), Code::Locked);
+    }
+    assert!(scene.played.sent.lock().unwrap().is_empty());
 }

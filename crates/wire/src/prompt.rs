@@ -227,7 +227,7 @@ pub struct PromptClosed {
     /// Which.
     #[cfg_attr(test, ts(type = "string"))]
     pub prompt: PromptId,
-    /// `approved`, `allowed`, `refused`, `answered`, `timed-out`, `done`, `failed`.
+    /// `approved`, `allowed`, `refused`, `answered`, `timed-out`, `locked`, `done`, `failed`.
     pub outcome: String,
 }
 

@@ -335,7 +335,7 @@ export type Scope = "once" | "process" | "terminal";
 export type PromptClosed = {
 /** Which. */
 prompt: string,
-/** `approved`, `allowed`, `refused`, `answered`, `timed-out`, `done`, `failed`. */
+/** `approved`, `allowed`, `refused`, `answered`, `timed-out`, `locked`, `done`, `failed`. */
 outcome: string, };
 
 /** Something changed; ask again for what you show. */

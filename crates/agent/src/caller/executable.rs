@@ -17,6 +17,11 @@ use super::folder::Folder;
 
 /// What the kernel writes after the path of a file that has been removed or replaced.
 const DELETED: &str = " (deleted)";
+/// What runs scripts, without the number of its version.
+const INTERPRETERS: [&str; 18] = [
+    "ash", "bash", "bun", "busybox", "dash", "deno", "fish", "java", "ksh", "lua", "node", "perl",
+    "php", "pypy", "python", "ruby", "sh", "zsh",
+];
 /// Files whose hash is remembered.
 const MAX_HASHES: usize = 256;
 
@@ -145,11 +150,7 @@ impl Executable {
     /// own first line, so that no other option brings code of its own. A process can write what it likes there; whoever does
     /// that attacks.
     pub(crate) fn runs_script(&self, script: &Path, options: &[String]) -> bool {
-        let link = Path::new("/proc").join(self.pid.to_string());
-        let (Ok(arguments), Ok(folder)) = (
-            std::fs::read(link.join("cmdline")),
-            std::fs::read_link(link.join("cwd")),
-        ) else {
+        let Some((arguments, folder)) = self.arguments() else {
             return false;
         };
         let arguments: Vec<&[u8]> = arguments.split(|byte| *byte == 0).skip(1).collect();
@@ -167,6 +168,31 @@ impl Executable {
                 .zip(options)
                 .all(|(own, option)| *own == option.as_bytes());
         is_script(arguments.first()) || (has_options && is_script(arguments.get(options.len())))
+    }
+
+    /// Whether it is known to do by itself nothing but what a script says.
+    pub(crate) fn is_interpreter(&self) -> bool {
+        let name = self.file_name().unwrap_or_default();
+        // `python3.13`, `perl5.40.1`
+        let name = name.trim_end_matches(|end: char| end.is_ascii_digit() || end == '.');
+        INTERPRETERS.contains(&name)
+    }
+
+    /// The script that the process runs with this, as its arguments say it: the first one that is no option, where that is a
+    /// file.
+    pub(crate) fn script(&self) -> Option<PathBuf> {
+        let (arguments, folder) = self.arguments()?;
+        let mut arguments = arguments.split(|byte| *byte == 0).skip(1);
+        let script = arguments.find(|argument| !argument.starts_with(b"-"))?;
+        let path = std::fs::canonicalize(folder.join(OsStr::from_bytes(script))).ok()?;
+        path.is_file().then_some(path)
+    }
+
+    // The arguments of the process, each ended by a zero byte, and the folder that it is in.
+    fn arguments(&self) -> Option<(Vec<u8>, PathBuf)> {
+        let link = Path::new("/proc").join(self.pid.to_string());
+        let arguments = std::fs::read(link.join("cmdline")).ok()?;
+        Some((arguments, std::fs::read_link(link.join("cwd")).ok()?))
     }
 
     /// For a person.

@@ -16,6 +16,7 @@ mod process;
 use std::sync::Arc;
 
 use tokio::net::UnixStream;
+use touchkeep_core::text::visible;
 
 use self::{ancestors::Looked, installation::is_our_own, pin::Pin, process::unit};
 pub(crate) use self::{
@@ -171,6 +172,34 @@ impl Caller {
             (None, Some(unit)) => format!("unit {unit}"),
             (None, None) => String::new(),
         }
+    }
+
+    /// What its questions are counted under, for a person as well: its program, so that starting it anew does not begin the
+    /// count anew. Of what only runs scripts it is the script, or else the unit, because everybody runs the same one. Whoever is
+    /// at a terminal is counted there alone, so that nothing that runs elsewhere keeps him from asking.
+    pub(crate) fn counted_as(&self) -> String {
+        let Some(client) = &self.client else {
+            return "that cannot be seen".to_owned();
+        };
+        let executable = client.executable.as_ref();
+        let mut text = executable.map_or_else(|| client.name.clone(), Executable::shown);
+        let terminal = client.terminal();
+        if let Some(interpreter) = executable.filter(|one| one.is_interpreter()) {
+            match (interpreter.script(), self.unit()) {
+                (Some(script), _) => {
+                    text.push_str(&format!(" with {}", visible(&script.to_string_lossy())));
+                }
+                (None, Some(unit)) if terminal.is_none() => {
+                    text.push_str(&format!(" in {unit}"));
+                }
+                _ => {}
+            }
+        }
+        if let Some(terminal) = terminal {
+            let (name, session) = (&terminal.name, terminal.leader());
+            text.push_str(&format!(" in terminal {name} (session {session})"));
+        }
+        text
     }
 
     /// The client and its parents, outermost first, for a person.

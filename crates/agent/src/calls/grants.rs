@@ -22,6 +22,7 @@ use crate::{
     devices::blocking,
     failure,
     grants::{Ahead, GRANTS, Gate, Interpreter, ItemUse, may_be_remembered},
+    vault::worst_right,
 };
 
 /// Nothing is allowed ahead for longer.
@@ -252,7 +253,8 @@ fn items(agent: &Agent, names: &[String]) -> Result<Vec<Item>, Failure> {
     }
     let mut items: Vec<Item> = Vec::new();
     for name in names {
-        let item = open.item(name)?;
+        let mut item = open.item(name)?;
+        item.class = worst_right(&open.read(), &item);
         if items.iter().all(|known: &Item| known.id != item.id) {
             items.push(item);
         }

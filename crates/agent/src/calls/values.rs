@@ -21,7 +21,7 @@ use crate::{
     failure,
     grants::{Gate, ItemUse},
     ports::unseal,
-    vault::{Current, Open},
+    vault::{Current, Open, worst_right},
 };
 
 // As many as may be asked for are one answer, each byte of which JSON may write as six: its size is known before anything is
@@ -155,7 +155,11 @@ fn find(current: &Current, vault: &Unlocked, reference: Reference) -> Result<Fou
     let place = place(vault, item, &reference)?;
     Ok(Found {
         environment: vault.environment_name(item.environment),
-        item: item.clone(),
+        item: Item {
+            // Whose value leaves is asked about by all that the key may do.
+            class: worst_right(vault, item),
+            ..item.clone()
+        },
         place,
         reference,
     })

@@ -26,7 +26,7 @@ use super::{Channel, methods};
 use crate::{
     agent::{Agent, stopped},
     caller::Caller,
-    prompts,
+    prompts::{self, Asker},
 };
 
 /// A caller says hello within this, or is closed.
@@ -206,7 +206,17 @@ async fn answer(
     let other = meant.and_then(|meant| methods::is_for_another(&agent, &method, &meant));
     let answer = match other {
         Some(failure) => Err(failure),
-        None => methods::dispatch(&agent, &caller, channel, &method, params).await,
+        None => {
+            let done = methods::dispatch(&agent, &caller, channel, &method, params);
+            match channel {
+                Channel::Clients => {
+                    let asker = Asker::Program(Arc::clone(&caller));
+                    prompts::on_behalf_of(asker, done).await
+                }
+                // Who answers questions is not kept from asking.
+                Channel::FrontEnds => done.await,
+            }
+        }
     };
     if let Err(failure) = &answer {
         tracing::debug!(%method, code = ?failure.code, "a call failed");

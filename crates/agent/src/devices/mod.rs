@@ -310,14 +310,16 @@ impl Devices {
     ) -> Result<T, Failed> {
         let _asking = self.asking(&what).await;
         let session = self.pins.session();
-        let (mut device, secret, touch) = {
-            let _turn = self.quiet().await;
-            self.opened(&what, open).await?
-        };
-        let pad = secret == SecretDemand::PinPad;
-        // Nobody else waits while a person types, or does not.
-        let given = self.given(&what, secret).await?;
         let turn = self.quiet().await;
+        let (mut device, secret, touch) = self.opened(&what, open).await?;
+        let pad = secret == SecretDemand::PinPad;
+        let (given, turn) = if self.knows_pin(&what) {
+            (self.given(&what, secret).await?, turn)
+        } else {
+            // Nobody else waits while a person types, or does not.
+            drop(turn);
+            (self.given(&what, secret).await?, self.quiet().await)
+        };
         let working = self.unused().await;
         let kept = matches!(given, Given::Pin(_))
             .then(|| what.which.clone())
@@ -381,9 +383,19 @@ impl Devices {
         Ok(())
     }
 
-    // Uses of one device wait for each other's typing, so that a PIN that is about to be known is not asked for twice.
+    // Whether a use needs nobody to type, because what would be typed is kept.
+    fn knows_pin(&self, what: &Use) -> bool {
+        let which = what.which.as_ref();
+        !what.fresh && which.is_some_and(|which| self.pins.knows(which))
+    }
+
+    // Uses of one device wait for each other's typing, so that a PIN that is about to be known is not asked for twice. What
+    // needs no typing waits for nobody's.
     async fn asking(&self, what: &Use) -> Option<OwnedMutexGuard<()>> {
         let which = what.which.clone()?;
+        if self.knows_pin(what) {
+            return None;
+        }
         let of_device = {
             let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(asking.entry(which).or_default())
@@ -498,8 +510,14 @@ impl Devices {
                 "Nobody typed the PIN or passphrase in time.",
                 "Open the desktop, or run `touchkeep approve` in a terminal, and try again.",
             )),
+            Reply::Locked => Err(Failure::new(
+                Code::Locked,
+                "It was locked while the PIN or passphrase was waited for.",
+                "Nothing was done, and no try was spent. Unlock it, and try again.",
+            )),
             Reply::Absent => Err(prompts::absent()),
-            Reply::TooMany | Reply::Resting(_) => Err(too_many()),
+            Reply::Resting(left) => Err(prompts::resting(left)),
+            Reply::TooMany => Err(too_many()),
         }
     }
 

@@ -38,7 +38,7 @@ use crate::{
     caller::{Caller, Hashes, Held, Process},
     devices::blocking,
     failure,
-    prompts::{self, Prompts, Reply},
+    prompts::{self, Asker, Prompts, Reply},
     uptime::Uptime,
     vault::Current,
 };
@@ -210,7 +210,9 @@ impl Gate {
     ) -> Result<(How, Option<PromptId>), Failure> {
         let offered = asked.scopes.clone();
         let within = Duration::from_secs(agent.config().approval_seconds);
-        let (reply, prompt) = agent.prompts().asked(Question::Use(asked), within).await;
+        let asked = agent.prompts().asked(Question::Use(asked), within);
+        let asker = Asker::Program(Arc::new(caller.clone()));
+        let (reply, prompt) = prompts::on_behalf_of(asker, asked).await;
         let refusal = match reply {
             // The yes was to the program that was shown, and to no other that took its place meanwhile.
             Reply::Allowed(_) if caller.is_gone() => gone(),
@@ -223,8 +225,9 @@ impl Gate {
                 "Nobody answered whether this program may have the value.",
                 "Open the desktop, or run `touchkeep approve` in a terminal, and try again.",
             ),
+            Reply::Locked => failure::locked(),
             Reply::TooMany => crate::devices::too_many(),
-            Reply::Resting(left) => resting(left),
+            Reply::Resting(left) => prompts::resting(left),
             Reply::Absent => prompts::absent(),
             _ => Failure::new(
                 Code::Refused,
@@ -485,16 +488,5 @@ fn nobody_asked(caller: &Caller) -> Failure {
             "{who} may not have the value without a person's word, and nobody was to be asked."
         ),
         "Leave --no-interaction out, or allow the program ahead: touchkeep grant add",
-    )
-}
-
-fn resting(left: Duration) -> Failure {
-    Failure::new(
-        Code::TimedOut,
-        format!(
-            "Two questions of this program went unanswered, so it asks nobody for another {} seconds.",
-            left.as_secs().max(1)
-        ),
-        "Answer a later one, or allow the program ahead: touchkeep grant add",
     )
 }

@@ -19,7 +19,9 @@ use touchkeep_core::{
     Clock, Code, Id, PromptId, RequestId, SystemClock,
     text::{visible, visible_ascii},
 };
-use touchkeep_pipeline::{Answer, Answering, Approver, KeyHandle, Named, Question, Signer, Went};
+use touchkeep_pipeline::{
+    Answer, Answering, Approver, End, KeyHandle, Named, Question, Signer, Went,
+};
 use touchkeep_policy::Need;
 use touchkeep_vault::SecretPlace;
 use touchkeep_venue::Operation;
@@ -48,6 +50,7 @@ pub(super) struct People {
     agent: Weak<Agent>,
     current: Weak<Current>,
     log: Log,
+    end: End,
     // Questions that were answered with yes, until it is known how their requests went.
     allowed: Mutex<HashMap<RequestId, PromptId>>,
 }
@@ -59,13 +62,14 @@ enum Looked {
 }
 
 impl People {
-    pub(super) fn new(agent: &Arc<Agent>, current: &Arc<Current>, log: Log) -> Self {
+    pub(super) fn new(agent: &Arc<Agent>, current: &Arc<Current>, log: Log, end: End) -> Self {
         Self {
             prompts: agent.prompts().clone(),
             running: Arc::clone(agent.running()),
             agent: Arc::downgrade(agent),
             current: Arc::downgrade(current),
             log,
+            end,
             allowed: Mutex::default(),
         }
     }
@@ -147,7 +151,8 @@ impl Approver for People {
             }
             let asked = touchkeep_wire::Question::Approval(approval);
             let within = within.saturating_sub(SOONER);
-            let (reply, prompt) = self.prompts.asked(asked, within).await;
+            let asked = self.prompts.asked_until(asked, within, self.end.reached());
+            let (reply, prompt) = asked.await;
             if let (Some(prompt), Reply::Approved(_) | Reply::ApprovedFor(..)) = (prompt, &reply) {
                 self.allowed().insert(question.request, prompt);
             }
@@ -161,7 +166,7 @@ impl Approver for People {
                     digest_of(&digest).map_or(Answer::No, |digest| Answer::Yes { digest })
                 }
                 Reply::Refused | Reply::Secret(_) | Reply::Allowed(_) => Answer::No,
-                Reply::TimedOut | Reply::Absent => Answer::Nobody,
+                Reply::TimedOut | Reply::Locked | Reply::Absent => Answer::Nobody,
                 Reply::Resting(left) => {
                     tracing::warn!(
                         seconds = left.as_secs(),

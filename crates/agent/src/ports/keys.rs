@@ -8,7 +8,7 @@ use touchkeep_device::{
 };
 use touchkeep_locked::on_wiped_stack;
 use touchkeep_pipeline::{
-    Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Signer,
+    Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Series, Signer,
 };
 use touchkeep_policy::Need;
 use touchkeep_vault::{EnrolledDevice, Item, SealClass, SecretPlace, Unlocked};
@@ -180,8 +180,8 @@ impl Keys for VaultKeys {
     }
 
     fn make_ready<'a>(&'a self, question: &'a Question) -> Answering<'a, Result<(), KeyError>> {
-        Box::pin(async move {
-            self.running.is_for(question);
+        self.running.is_for(question);
+        Box::pin(self.running.asking(question.request, async move {
             let why = question.operation.sentence();
             match &question.key.signer {
                 Signer::Device { device, key, .. } => {
@@ -206,11 +206,11 @@ impl Keys for VaultKeys {
                 }
             }
             Ok(())
-        })
+        }))
     }
 
     fn consent<'a>(&'a self, question: &'a Question) -> Answering<'a, Result<Consent, KeyError>> {
-        Box::pin(async move {
+        Box::pin(self.running.asking(question.request, async move {
             let why = format!(
                 "{}, asked by {}",
                 question.operation.sentence(),
@@ -236,7 +236,7 @@ impl Keys for VaultKeys {
             consent_with(&self.devices, &device, why, opener, asked)
                 .await
                 .map_err(key_error)
-        })
+        }))
     }
 
     fn secret<'a>(
@@ -244,7 +244,7 @@ impl Keys for VaultKeys {
         request: RequestId,
         key: &'a KeyHandle,
     ) -> Answering<'a, Result<ApiSecret, KeyError>> {
-        Box::pin(async move {
+        Box::pin(self.running.asking(request, async move {
             match self.item(key.item)?.secret {
                 SecretPlace::Stored => {
                     let (_, open) = self.vault()?;
@@ -263,7 +263,7 @@ impl Keys for VaultKeys {
                     Err(KeyError::NoSecret(key.name.clone()))
                 }
             }
-        })
+        }))
     }
 
     fn passphrase<'a>(
@@ -271,7 +271,7 @@ impl Keys for VaultKeys {
         request: RequestId,
         key: &'a KeyHandle,
     ) -> Answering<'a, Result<ApiSecret, KeyError>> {
-        Box::pin(async move {
+        Box::pin(self.running.asking(request, async move {
             match self.item(key.item)?.place(PASSPHRASE) {
                 Some(SecretPlace::Stored) => {
                     let (_, open) = self.vault()?;
@@ -284,12 +284,17 @@ impl Keys for VaultKeys {
                 }
                 _ => Err(KeyError::NoSecret(key.name.clone())),
             }
-        })
+        }))
     }
 
-    fn next_nonce(&self, item: ItemId, floor: u64) -> Answering<'_, Result<u64, KeyError>> {
+    fn next_nonce(
+        &self,
+        item: ItemId,
+        series: Series,
+        floor: u64,
+    ) -> Answering<'_, Result<u64, KeyError>> {
         let agent = self.agent.upgrade();
-        Box::pin(async move { next_nonce(agent, item, floor).await })
+        Box::pin(async move { next_nonce(agent, (item, series), floor).await })
     }
 
     fn on_device<'a>(
@@ -298,7 +303,7 @@ impl Keys for VaultKeys {
         key: &'a KeyHandle,
         job: DeviceJob,
     ) -> Answering<'a, Result<Vec<u8>, KeyError>> {
-        Box::pin(async move {
+        Box::pin(self.running.asking(request, async move {
             let Signer::Device {
                 device, key: info, ..
             } = &key.signer
@@ -321,7 +326,7 @@ impl Keys for VaultKeys {
                     job(device.device(), auth).map_err(Failed::Device)
                 });
             signed.await.map_err(key_error)
-        })
+        }))
     }
 
     fn stays(&self, key: &KeyHandle) -> bool {
@@ -423,11 +428,11 @@ fn holds(device: &DeviceInfo, said: &KeyInfo) -> Result<(), DeviceError> {
 /// The next number of a key, written down first.
 pub(crate) async fn next_nonce(
     agent: Option<Arc<Agent>>,
-    item: ItemId,
+    (item, series): (ItemId, Series),
     floor: u64,
 ) -> Result<u64, KeyError> {
     let agent = agent.ok_or(KeyError::Locked)?;
-    blocking(move || agent.next_nonce(item, floor))
+    blocking(move || agent.state().next_nonce(item, series, floor))
         .await
         .map_err(|_| KeyError::NoNonce("the agent stops".into()))?
         .map_err(|error| KeyError::NoNonce(error.to_string()))

@@ -9,7 +9,10 @@ use std::{
 use touchkeep_core::{ApiSecret, ItemId, RequestId, text::visible};
 use touchkeep_pipeline::Question;
 
-use crate::caller::Caller;
+use crate::{
+    caller::Caller,
+    prompts::{self, Asker},
+};
 
 /// The requests.
 #[derive(Default)]
@@ -18,8 +21,15 @@ pub(crate) struct Running(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     peers: HashMap<RequestId, (SocketAddr, u16)>,
-    purposes: HashMap<RequestId, String>,
+    purposes: HashMap<RequestId, Purpose>,
     secrets: HashMap<RequestId, (ItemId, ApiSecret)>,
+}
+
+// What a request is for, and who asks.
+#[derive(Clone)]
+struct Purpose {
+    why: String,
+    client: String,
 }
 
 /// A request's place in front of the proxy; given up when this is dropped. What was recorded goes on without it.
@@ -44,7 +54,9 @@ impl Running {
             question.operation.sentence(),
             visible(&question.client.name)
         );
-        self.lock().purposes.insert(question.request, why);
+        let client = question.client.name.clone();
+        let purpose = Purpose { why, client };
+        self.lock().purposes.insert(question.request, purpose);
     }
 
     /// The process that asks, as far as it can be seen now. Blocks for some milliseconds.
@@ -58,8 +70,20 @@ impl Running {
     /// What a request is for.
     pub(super) fn why(&self, request: RequestId) -> String {
         let inner = self.lock();
-        let why = inner.purposes.get(&request).cloned();
+        let why = inner.purposes.get(&request).map(|one| one.why.clone());
         why.unwrap_or_else(|| "Sign a request".to_owned())
+    }
+
+    /// Does a part of a request whose questions are its client's.
+    pub(super) async fn asking<T>(&self, request: RequestId, part: impl Future<Output = T>) -> T {
+        let client = {
+            let inner = self.lock();
+            inner.purposes.get(&request).map(|one| one.client.clone())
+        };
+        match client {
+            Some(client) => prompts::on_behalf_of(Asker::Client(client), part).await,
+            None => part.await,
+        }
     }
 
     /// Keeps a secret that a passphrase has just opened as the consent to one request, for that request's signature alone.

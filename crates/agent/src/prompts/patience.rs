@@ -28,7 +28,50 @@ struct Count {
     last: Uptime,
 }
 
+/// How a question ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// With an answer, whichever.
+    Answered,
+    /// Nobody answered.
+    Unanswered,
+    /// In a way that says nothing of whether somebody is there.
+    Otherwise,
+}
+
+/// A question that waits. Given up by whoever asked, it counts as one that nobody answered: nobody asks without an end by
+/// hanging up in time.
+pub(super) struct Counted<'a> {
+    patience: &'a Patience,
+    asker: Option<String>,
+}
+
+impl Counted<'_> {
+    /// It ended by itself.
+    pub(super) fn ended(mut self, how: Ended) {
+        if let Some(asker) = self.asker.take() {
+            self.patience.ended(asker, how);
+        }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if let Some(asker) = self.asker.take() {
+            self.patience.ended(asker, Ended::Unanswered);
+        }
+    }
+}
+
 impl Patience {
+    /// Counts a question that is put to a person now, where a program asks it.
+    pub(super) const fn counts(&self, asker: Option<String>) -> Counted<'_> {
+        Counted {
+            patience: self,
+            asker,
+        }
+    }
+
     /// How much longer it rests.
     pub(super) fn rest(&self, asker: &str) -> Option<Duration> {
         let counts = self.lock();
@@ -63,13 +106,17 @@ impl Patience {
         self.lock().clear();
     }
 
-    /// A question of it ended. An answer, whichever, begins the count anew.
-    pub(super) fn ended(&self, asker: String, answered: bool) {
+    // An answer, whichever, begins the count anew.
+    fn ended(&self, asker: String, how: Ended) {
         let now = Uptime::now();
         let mut counts = self.lock();
-        if answered {
-            counts.remove(&asker);
-            return;
+        match how {
+            Ended::Answered => {
+                counts.remove(&asker);
+                return;
+            }
+            Ended::Otherwise => return,
+            Ended::Unanswered => {}
         }
         if counts.len() >= MAX_ASKERS {
             counts.retain(|_, count| now.since(count.last) < REST);
@@ -95,12 +142,16 @@ impl Patience {
 mod tests {
     use super::*;
 
+    fn unanswered(patience: &Patience) {
+        patience.counts(Some("a".into())).ended(Ended::Unanswered);
+    }
+
     #[test]
     fn two_unanswered_questions_bring_a_rest_to_that_program_alone() {
         let patience = Patience::default();
-        patience.ended("a".into(), false);
+        unanswered(&patience);
         assert_eq!(patience.rest("a"), None);
-        patience.ended("a".into(), false);
+        unanswered(&patience);
         assert!(patience.rest("a").is_some_and(|left| left <= REST));
         assert_eq!(patience.rest("b"), None);
     }
@@ -108,9 +159,22 @@ mod tests {
     #[test]
     fn an_answer_begins_the_count_anew() {
         let patience = Patience::default();
-        patience.ended("a".into(), false);
-        patience.ended("a".into(), true);
-        patience.ended("a".into(), false);
+        unanswered(&patience);
+        patience.counts(Some("a".into())).ended(Ended::Answered);
+        unanswered(&patience);
         assert_eq!(patience.rest("a"), None);
+    }
+
+    #[test]
+    fn one_that_was_given_up_counts_and_one_that_a_lock_ended_does_not() {
+        let patience = Patience::default();
+        for _ in 0..2 {
+            patience.counts(Some("a".into())).ended(Ended::Otherwise);
+        }
+        assert_eq!(patience.rest("a"), None);
+        for _ in 0..2 {
+            drop(patience.counts(Some("a".into())));
+        }
+        assert!(patience.rest("a").is_some());
     }
 }

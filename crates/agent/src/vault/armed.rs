@@ -5,20 +5,22 @@
 //! a passphrase or another key finds the vault locked.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, PoisonError, RwLock, Weak},
     time::Duration,
 };
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{ApiSecret, ItemId, RequestId, text::visible};
 use touchkeep_locked::{LockedBytes, on_wiped_stack};
-use touchkeep_pipeline::{Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question};
+use touchkeep_pipeline::{
+    Answering, Consent, DeviceJob, End, KeyError, KeyHandle, Keys, Question, Series,
+};
 use touchkeep_policy::Need;
-use touchkeep_vault::{SECRET_FIELD, SecretPlace};
+use touchkeep_vault::{Item, SECRET_FIELD, SecretPlace, Unlocked};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::{Armed as ArmedKeys, Failure};
 
-use super::{Current, Open, audit_identity, client::Client, policy_of};
+use super::{Current, Open, audit_identity, client::Client, policy_of, worst_right};
 use crate::{
     agent::Agent,
     consent,
@@ -31,7 +33,7 @@ use crate::{
 /// Keys are armed for no longer: three days, a long weekend.
 const MAX_SECONDS: u64 = 3 * 24 * 60 * 60;
 
-/// Armed keys, and the line that uses them. Dropping it wipes them.
+/// Armed keys, and the line that uses them, until [`Armed::end`].
 pub(crate) struct Armed {
     until: Uptime,
     clients: Arc<[Client]>,
@@ -42,7 +44,10 @@ pub(crate) struct Armed {
 
 struct Held {
     until: Uptime,
-    keys: Vec<Key>,
+    end: End,
+    // None once it has come.
+    keys: RwLock<Vec<Key>>,
+    names: Vec<String>,
     running: Arc<Running>,
     agent: Weak<Agent>,
 }
@@ -122,17 +127,18 @@ fn names(open: &Open) -> Vec<String> {
     let mut names: Vec<String> = vault
         .items()
         .into_iter()
-        .filter(|item| can_be_armed(item))
+        .filter(|item| can_be_armed(&vault, item))
         .map(|item| item.name.clone())
         .collect();
     names.sort();
     names
 }
 
-fn can_be_armed(item: &touchkeep_vault::Item) -> bool {
+// By the worst right that the key has under any name: what is armed must not move money.
+fn can_be_armed(vault: &Unlocked, item: &Item) -> bool {
     item.is_signing_key()
         && item.secret == SecretPlace::Stored
-        && matches!(item.class, KeyClass::Read | KeyClass::Trade)
+        && matches!(worst_right(vault, item), KeyClass::Read | KeyClass::Trade)
 }
 
 impl Armed {
@@ -152,7 +158,8 @@ impl Armed {
         let (keys, policy) = {
             let vault = open.read();
             let mut keys = Vec::new();
-            for item in vault.items().into_iter().filter(|item| can_be_armed(item)) {
+            let items = vault.items().into_iter();
+            for item in items.filter(|item| can_be_armed(&vault, item)) {
                 let locked = |field| {
                     // EXPOSE: to the locked copy. It is decrypted for this; what that leaves on the stack is wiped.
                     on_wiped_stack(|| {
@@ -177,13 +184,17 @@ impl Armed {
             }
             (keys, policy_of(&vault).0)
         };
+        let end = End::default();
         let holds = Arc::new(Held {
             until,
-            keys,
+            end: end.clone(),
+            names: keys.iter().map(|key| visible(&key.handle.name)).collect(),
+            keys: RwLock::new(keys),
             running: Arc::clone(agent.running()),
             agent: Arc::downgrade(agent),
         });
-        let pipeline = ports::line_with(agent, current, log, Arc::clone(&holds) as Arc<dyn Keys>);
+        let keys = Arc::clone(&holds) as Arc<dyn Keys>;
+        let pipeline = ports::line_with(agent, current, log, keys, end);
         // The sums of the policy's windows go on from the log.
         if let Err(error) = pipeline.set_policy(policy, &history) {
             tracing::error!(%error, "the log cannot be read, so no key outlives the lock");
@@ -215,17 +226,17 @@ impl Armed {
         &self.pipeline
     }
 
-    /// Records that they are armed no more, and forgets what the log was tagged with. Whoever still uses one ends with it.
+    /// Wipes the keys, and refuses what waits: nothing is signed with them from now on.
+    pub(crate) fn end(&self) {
+        self.pipeline.end();
+        self.holds.wipe();
+    }
+
+    /// Records that they are armed no more, and forgets what the log was tagged with. After [`Armed::end`].
     pub(crate) fn is_over(&self, why: &str) {
-        let names: Vec<String> = self
-            .holds
-            .keys
-            .iter()
-            .map(|key| visible(&key.handle.name))
-            .collect();
         let event = Event::new(Kind::Disarmed, Decision::Done).text(format!(
             "{} cannot be used any more. {why}",
-            names.join(", ")
+            self.holds.names.join(", ")
         ));
         if let Err(failure) = self.current.record(&event) {
             tracing::error!(what = failure.what, "disarming was not recorded");
@@ -243,16 +254,27 @@ impl Armed {
 }
 
 impl Held {
-    fn key(&self, wanted: impl Fn(&Key) -> bool) -> Result<&Key, KeyError> {
-        if Uptime::now() >= self.until {
+    // What is wanted of the one key that fits, while there is time.
+    fn of_key<T>(
+        &self,
+        wanted: impl Fn(&Key) -> bool,
+        take: impl FnOnce(&Key) -> Result<T, KeyError>,
+    ) -> Result<T, KeyError> {
+        if self.end.has_come() || Uptime::now() >= self.until {
             return Err(KeyError::Locked);
         }
-        let mut fitting = self.keys.iter().filter(|key| wanted(key));
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let mut fitting = keys.iter().filter(|key| wanted(key));
         match (fitting.next(), fitting.next()) {
-            (Some(key), None) => Ok(key),
+            (Some(key), None) => take(key),
             (Some(key), Some(_)) => Err(KeyError::Ambiguous(key.key_set.clone())),
             (None, _) => Err(KeyError::Locked),
         }
+    }
+
+    fn wipe(&self) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        drop(std::mem::take(&mut *keys));
     }
 }
 
@@ -265,19 +287,20 @@ fn text_of(held: &LockedBytes) -> Result<ApiSecret, KeyError> {
 impl Keys for Held {
     fn key_for(&self, venue: &str, key_set: &str, class: KeyClass) -> Result<KeyHandle, KeyError> {
         let of = |class: KeyClass| {
-            self.key(move |key| key.venue == venue && key.key_set == key_set && key.class == class)
+            let is_it =
+                |key: &Key| key.venue == venue && key.key_set == key_set && key.class == class;
+            self.of_key(is_it, |key| Ok(key.handle.clone()))
         };
-        let key = match of(class) {
+        match of(class) {
             // A key that may trade may look as well.
-            Err(KeyError::Locked) if class == KeyClass::Read => of(KeyClass::Trade)?,
-            found => found?,
-        };
-        Ok(key.handle.clone())
+            Err(KeyError::Locked) if class == KeyClass::Read => of(KeyClass::Trade),
+            found => found,
+        }
     }
 
     fn base_url(&self, venue: &str, key_set: &str) -> Result<Option<String>, KeyError> {
-        let mut of_set = self
-            .keys
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let mut of_set = keys
             .iter()
             .filter(|key| key.venue == venue && key.key_set == key_set);
         Ok(of_set.find_map(|key| key.handle.base_url.clone()))
@@ -304,8 +327,8 @@ impl Keys for Held {
         key: &'a KeyHandle,
     ) -> Answering<'a, Result<ApiSecret, KeyError>> {
         Box::pin(async move {
-            let held = self.key(|held| held.handle.item == key.item)?;
-            text_of(&held.secret)
+            let is_it = |held: &Key| held.handle.item == key.item;
+            self.of_key(is_it, |held| text_of(&held.secret))
         })
     }
 
@@ -315,14 +338,21 @@ impl Keys for Held {
         key: &'a KeyHandle,
     ) -> Answering<'a, Result<ApiSecret, KeyError>> {
         Box::pin(async move {
-            let held = self.key(|held| held.handle.item == key.item)?;
-            text_of(held.passphrase.as_ref().ok_or(KeyError::Locked)?)
+            let is_it = |held: &Key| held.handle.item == key.item;
+            self.of_key(is_it, |held| {
+                text_of(held.passphrase.as_ref().ok_or(KeyError::Locked)?)
+            })
         })
     }
 
-    fn next_nonce(&self, item: ItemId, floor: u64) -> Answering<'_, Result<u64, KeyError>> {
+    fn next_nonce(
+        &self,
+        item: ItemId,
+        series: Series,
+        floor: u64,
+    ) -> Answering<'_, Result<u64, KeyError>> {
         let agent = self.agent.upgrade();
-        Box::pin(async move { next_nonce(agent, item, floor).await })
+        Box::pin(async move { next_nonce(agent, (item, series), floor).await })
     }
 
     fn on_device<'a>(

@@ -454,7 +454,17 @@ fn put_in_force(
         identity,
     };
     let pipeline = ports::line(agent, current, log.clone());
-    let in_force = InForce::begin(&pipeline, &vault, &history)?;
+    // Before the log is read: what armed keys sign is in its sums, or is not signed.
+    let armed = agent.disarm();
+    let in_force = match InForce::begin(&pipeline, &vault, &history) {
+        Ok(in_force) => in_force,
+        Err(failure) => {
+            if let Some(armed) = armed {
+                armed.is_over("The vault was opened, and its log could not be read.");
+            }
+            return Err(failure);
+        }
+    };
     pipeline.remember(history.asked());
     let machine = agent.state().log(current.id());
     let mut ahead = Ahead::read_all(&vault);
@@ -465,14 +475,19 @@ fn put_in_force(
         device: by.device,
         pipeline,
         in_force,
-        armed: Mutex::new(agent.disarm().map(|armed| armed.until())),
+        armed: Mutex::new(armed.as_ref().map(|armed| armed.until())),
         used: AtomicU64::new(0),
         born: Uptime::now(),
     };
     drop(current.replace(Some(Arc::new(open))));
     // A lock ends the session first and closes then, so that one of the two sees the other.
     if agent.devices().session() != session {
-        drop(current.replace(None));
+        if let Some(open) = current.replace(None) {
+            open.pipeline.end();
+        }
+        if let Some(armed) = armed {
+            armed.is_over("It was locked while it was being opened.");
+        }
         agent.gate().forget();
         log.drop_tag_key();
         return Err(locked_meanwhile());
@@ -558,6 +573,7 @@ pub(crate) async fn lock(agent: &Arc<Agent>) -> Result<bool, Failure> {
 /// Locks: keys and PINs are wiped; armed ones as well, unless they outlive this. Whether anything was open.
 pub(crate) async fn lock_because(agent: &Arc<Agent>, because: Because) -> Result<bool, Failure> {
     agent.devices().forget();
+    agent.prompts().locked();
     if !because.spares_armed()
         && let Some(armed) = agent.disarm()
     {
@@ -569,7 +585,7 @@ pub(crate) async fn lock_because(agent: &Arc<Agent>, because: Because) -> Result
     let Some(open) = current.replace(None) else {
         return Ok(false);
     };
-    open.pipeline.forget_keys();
+    open.pipeline.end();
     agent.running().forget_secrets();
     agent.gate().forget();
     agent.flush_seen();

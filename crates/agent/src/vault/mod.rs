@@ -29,6 +29,7 @@ use touchkeep_policy::Policy;
 use touchkeep_vault::{
     AuditHead, EnrolledDevice, Item, Locked, ReadOnly, SealClass, Unlocked, VaultError,
 };
+use touchkeep_venue::KeyClass;
 use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 
 use crate::{devices::in_place, failure, uptime::Uptime};
@@ -325,6 +326,27 @@ impl Open {
 pub(crate) fn audit_identity(open: &Open) -> Result<Box<age::x25519::Identity>, Failure> {
     let identity = open.read().audit_identity();
     identity.map_err(|error| failure::vault(&error))
+}
+
+/// Other items with the API key of this one: whatever the venue lets one of them do, it lets all.
+pub(crate) fn same_key<'a>(vault: &'a Unlocked, item: &Item) -> Vec<&'a Item> {
+    let is_same = |other: &&Item| {
+        other.id != item.id
+            && other.is_signing_key()
+            && (&other.venue, &other.api_key) == (&item.venue, &item.api_key)
+    };
+    if !item.is_signing_key() || item.api_key.is_empty() {
+        return Vec::new();
+    }
+    let mut same: Vec<&Item> = vault.items().into_iter().filter(is_same).collect();
+    same.sort_by(|one, other| one.name.cmp(&other.name));
+    same
+}
+
+/// What the key of an item may do by the worst class that it has under any name.
+pub(crate) fn worst_right(vault: &Unlocked, item: &Item) -> KeyClass {
+    let others = same_key(vault, item).into_iter().map(|other| other.class);
+    others.fold(item.class, Ord::max)
 }
 
 /// The id in a log's origin line.

@@ -135,8 +135,8 @@ impl<U: Upstream> Parts<U> {
             kept: &self.kept,
             settings: self.settings,
         };
-        let signed = sign(recorded, private, &key, venue, means).await;
-        let Signed { outgoing, turn } = match signed {
+        let signed = self.unless_over(sign(recorded, private, &key, venue, means));
+        let Signed { outgoing, turn } = match signed.await {
             Ok(signed) => signed,
             Err(why) => {
                 let event = Event::new(Kind::Outcome, Decision::Failed);

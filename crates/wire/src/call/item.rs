@@ -285,6 +285,11 @@ pub struct ItemSummary {
     /// When it ends by itself at its venue or service.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub expires: Option<UnixMillis>,
+    /// Other items with the same API key at this venue: the rights of the key are those of all. Said where one item is added,
+    /// changed or looked at, and not in lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(skip))]
+    pub same_key: Vec<String>,
 }
 
 /// Everything of an item but its secrets.

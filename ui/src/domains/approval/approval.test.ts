@@ -35,7 +35,7 @@ describe('words', () => {
   });
 
   it('say how every question ended', () => {
-    for (const outcome of ['approved', 'allowed', 'refused', 'answered', 'timed-out', 'done', 'failed', 'new']) {
+    for (const outcome of ['approved', 'allowed', 'refused', 'answered', 'timed-out', 'locked', 'done', 'failed', 'new']) {
       expect(outcomeWords(outcome).title).toBeTruthy();
     }
   });

@@ -19,6 +19,7 @@ const OUTCOMES: Record<string, OutcomeWords> = {
   allowed: { title: 'Allowed', hint: 'It is in the timeline.', icon: 'check', tone: 'good' },
   refused: { title: 'Refused', hint: 'Nothing was signed or given out.', icon: 'cross', tone: 'bad' },
   'timed-out': { title: 'Refused: the time ran out', hint: 'Silence is a refusal. Nothing was signed or given out.', icon: 'clock', tone: 'bad' },
+  locked: { title: 'Refused: it was locked', hint: 'What waited when it was locked is refused. Nothing was signed or given out.', icon: 'lock', tone: 'bad' },
   gone: { title: 'The agent is gone', hint: 'What was not approved is refused. The timeline says what was signed.', icon: 'plug', tone: 'warn' },
   failed: { title: 'It failed', hint: 'The timeline says why.', icon: 'warn', tone: 'warn' },
 };

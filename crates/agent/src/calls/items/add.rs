@@ -15,7 +15,7 @@ use touchkeep_wire::{AddItem, CheckNewItem, Done, Failure, ItemSummary, NewSecre
 use super::{
     class_of,
     device_key::{RequestKey, make_key, put_key},
-    show::summary,
+    show::summary_of_one,
 };
 use crate::{
     agent::Agent,
@@ -75,7 +75,7 @@ pub(crate) async fn add(agent: &Arc<Agent>, mut call: AddItem) -> Result<ItemSum
             let item = vault.item(id);
             let item =
                 item.ok_or_else(|| failure::vault(&touchkeep_vault::VaultError::NotFound))?;
-            Ok(summary(vault, item))
+            Ok(summary_of_one(vault, item))
         })
     })
     .await?;

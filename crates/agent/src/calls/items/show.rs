@@ -6,7 +6,12 @@ use touchkeep_venue::KeyClass;
 use touchkeep_wire::{DeviceKey, ItemDetail, ItemSummary, PlainField, SecretField};
 
 use super::RequestKey;
-use crate::{calls::remind, ports::request_key, possible::name, vault::device_label};
+use crate::{
+    calls::remind,
+    ports::request_key,
+    possible::name,
+    vault::{device_label, same_key},
+};
 
 /// Characters of the API key that are shown at each end.
 const HINT: usize = 4;
@@ -33,6 +38,16 @@ pub(crate) fn summary(vault: &Unlocked, item: &Item) -> ItemSummary {
         created: item.created,
         due: remind::age(item).due_at(),
         expires: item.expires(),
+        same_key: Vec::new(),
+    }
+}
+
+/// The same of one item, with what else has its API key.
+pub(crate) fn summary_of_one(vault: &Unlocked, item: &Item) -> ItemSummary {
+    let same = same_key(vault, item);
+    ItemSummary {
+        same_key: same.iter().map(|other| other.name.clone()).collect(),
+        ..summary(vault, item)
     }
 }
 
@@ -53,7 +68,7 @@ pub(crate) fn detail(vault: &Unlocked, item: &Item) -> ItemDetail {
     };
     let versions = vault.versions(item.id).unwrap_or_default();
     ItemDetail {
-        summary: summary(vault, item),
+        summary: summary_of_one(vault, item),
         reference: reference(vault, item),
         fields: fields.collect(),
         secrets: secrets.collect(),

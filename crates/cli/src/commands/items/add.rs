@@ -9,6 +9,7 @@ use super::{
     Context, Done,
     list::place,
     secrets::{Wanted, read_all},
+    show::same_key,
 };
 use crate::args::{Add, Kind};
 
@@ -42,6 +43,9 @@ pub(in crate::commands) async fn add(context: &Context<'_>, args: Add) -> Done {
         };
         format!("Stored {} ({what}{place})", visible(&item.name))
     });
+    if let Some(warning) = same_key(&item) {
+        context.output.say(&warning);
+    }
     if unnamed {
         let name = visible(&item.name);
         context.output.say(&format!(

@@ -30,6 +30,9 @@ pub(super) async fn set_api_key(context: &Context<'_>, item: String, api_key: St
         let (name, venue) = (visible(&item.name), visible(&item.venue));
         format!("{name} is {} at {venue}", item.api_key_hint)
     });
+    if let Some(warning) = show::same_key(&item) {
+        context.output.say(&warning);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

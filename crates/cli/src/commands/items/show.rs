@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use touchkeep_core::{Clock, SystemClock, UnixMillis, text::visible, time};
-use touchkeep_wire::{DeviceKey, ItemDetail, ShowItem};
+use touchkeep_wire::{DeviceKey, ItemDetail, ItemSummary, ShowItem};
 
 use super::{
     Context, Done,
@@ -19,6 +19,18 @@ pub(in crate::commands) async fn show(context: &Context<'_>, item: String) -> Do
         .output
         .result(&item, |item| detail(context.output, item));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What it means that other items have the same API key.
+pub(super) fn same_key(item: &ItemSummary) -> Option<String> {
+    let others: Vec<String> = item.same_key.iter().map(|name| visible(name)).collect();
+    (!others.is_empty()).then(|| {
+        format!(
+            "{} has the same API key: to {} they are one key, and its rights are those of all of them, whatever the class here says. Make a key of its own for each use there.",
+            others.join(", "),
+            visible(&item.venue)
+        )
+    })
 }
 
 /// An item for people: one field a line, secrets masked.
@@ -43,6 +55,9 @@ pub(super) fn detail(output: Output, item: &ItemDetail) -> String {
     }
     if let Some(at) = summary.plaintext_seen {
         line("plaintext", format!("seen on {}: rotate it", day(at)));
+    }
+    if let Some(warning) = same_key(summary) {
+        line("same key", warning);
     }
     let now = SystemClock.now();
     line("age", age(summary, now));
