@@ -114,8 +114,8 @@ pub(crate) async fn find_token(
     token: &str,
 ) -> Result<Connected, Failure> {
     let path = PathBuf::from(module);
-    let known = agent.state().modules().into_iter();
-    let pinned = known.filter(|known| known.path == path).last();
+    let mut known = agent.state().modules().into_iter();
+    let pinned = known.find(|known| known.path == path);
     let file = pinned.unwrap_or_else(|| path.into());
     let module = Module::new(file, agent.configured_modules());
     let found = blocking(move || behind(module)).await??;
