@@ -413,9 +413,9 @@ fn a_pin_goes_to_the_token_that_it_was_typed_for_and_to_no_other_of_its_number()
     }
     assert_eq!((desk.pins_asked(), sent()), (before.0, before.1 + 4));
     // A PIN that one of them refuses is forgotten, and the other's is not.
-    let _locked = desk.home.json(&["lock"]);
+    desk.reopened("passphrase");
     types(&desk, tokens[0].1);
-    let _open = desk.home.json(&["unlock", "--device", &ids[0]]);
+    let _tried = desk.home.json(&["recover", "drill", "--device", &ids[0]]);
     let refused = desk.refused(&["recover", "drill", "--device", &ids[1]]);
     assert_eq!(refused["code"], "wrong-pin", "{refused}");
     let before = desk.pins_asked();
@@ -463,6 +463,8 @@ fn an_nss_database_is_enrolled_and_opens_the_vault_with_the_argument_that_it_wan
         .json_with(&[&args[..], &more].concat(), "a-secret");
     desk.reopened(id);
     assert_eq!(desk.home.json(&["device", "reseal"]), json!([]));
+    // What opened the vault is no way back.
+    desk.reopened("passphrase");
     let tried = desk.home.json(&["recover", "drill", "--device", id]);
     assert_eq!(tried["items"], 1, "{tried}");
 }
