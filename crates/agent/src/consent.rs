@@ -11,6 +11,7 @@ use age_core::{
     format::{FILE_KEY_BYTES, FileKey, Stanza},
     secrecy::ExposeSecret,
 };
+use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::Code;
 use touchkeep_device::{DeviceKind, KeyRef, Purpose, stanza};
 use touchkeep_pipeline::Consent;
@@ -19,10 +20,10 @@ use touchkeep_wire::Failure;
 
 use crate::{
     agent::Agent,
-    devices::{Devices, Failed, Opened},
+    devices::{Devices, Failed, Opened, blocking},
     failure,
     ports::{open_enrolled, use_of},
-    vault::device_label,
+    vault::{Current, device_label},
 };
 
 /// Something that only the device can open, and what is in it.
@@ -96,12 +97,34 @@ pub(crate) async fn consent_with(
     })
 }
 
-/// A touch, or the passphrase, of the device that unlocked the vault: for what a person does to the vault itself.
+/// A touch, or the passphrase, of the device that unlocked the vault: for what a person does to the vault itself, which is `kind` in
+/// the log. Anybody who runs as this user can ask for it, so that a no is on record too.
 ///
 /// # Errors
 /// When it was not given, or the vault is locked.
-pub(crate) async fn of_owner(agent: &Arc<Agent>, why: &str) -> Result<Consent, Failure> {
+pub(crate) async fn of_owner(
+    agent: &Arc<Agent>,
+    kind: Kind,
+    why: &str,
+) -> Result<Consent, Failure> {
     let current = agent.vault().ok_or_else(failure::locked)?;
+    let consent = asked_of_owner(agent, &current, why).await;
+    if consent.is_err() {
+        let refusal =
+            Event::new(kind, Decision::Refused).text(format!("{why}. It was not agreed to."));
+        let recorded = blocking(move || current.record(&refusal)).await?;
+        if let Err(error) = recorded {
+            tracing::error!(why = error.what, "a refusal was not recorded");
+        }
+    }
+    consent
+}
+
+async fn asked_of_owner(
+    agent: &Arc<Agent>,
+    current: &Current,
+    why: &str,
+) -> Result<Consent, Failure> {
     let open = current.open()?;
     let devices = current.devices();
     let device = devices.iter().find(|device| device.id == open.device);

@@ -209,6 +209,23 @@ async fn without_consent_nothing_is_changed() {
         );
         assert!(person.passphrases() > 0, "{who} was asked");
     }
+    // Whoever asked for it, somebody can see that it was asked for.
+    let refused = ListAudit {
+        before: None,
+        limit: 10,
+        filter: AuditFilter {
+            kinds: vec!["policy-changed".into()],
+            decisions: vec!["refused".into()],
+            ..Default::default()
+        },
+    };
+    let refused = desk.client.call(refused).await.unwrap().rows;
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    let what = refused[0].what.as_deref().unwrap();
+    assert!(
+        what.starts_with("Replace the policy: ") && what.ends_with(". It was not agreed to."),
+        "{what}"
+    );
     let person = Person::new(&desk.agent, yes).await;
     // A hundred rules that let something through each are more than one question can say.
     let rule = |n: u8| {

@@ -86,7 +86,7 @@ pub(crate) async fn restore(
         (opened, turn)
     } else {
         let (current, _) = open_vault(agent)?;
-        consent::of_owner(agent, &why).await?;
+        consent::of_owner(agent, Kind::Restored, &why).await?;
         (current, agent.lifecycle().await)
     };
     go_back(agent, current, path, number).await?;

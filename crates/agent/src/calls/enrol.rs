@@ -399,7 +399,11 @@ pub(crate) async fn accept_module(agent: &Arc<Agent>, path: String) -> Result<Do
             "Look at: touchkeep doctor",
         ));
     }
-    consent::of_owner(agent, &format!("Take {} as it is now", visible(&path))).await?;
+    let why = format!("Take the module {} as it is now", visible(&path));
+    consent::of_owner(agent, Kind::DeviceAdded, &why).await?;
+    let current = agent.vault().ok_or_else(failure::locked)?;
+    let event = Event::new(Kind::DeviceAdded, Decision::Touched).text(format!("{why}."));
+    blocking(move || current.record(&event)).await??;
     keep_module(agent, &path)?;
     Ok(Done {})
 }

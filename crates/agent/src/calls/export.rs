@@ -48,11 +48,7 @@ pub(crate) async fn export(agent: &Arc<Agent>, call: ExportItems) -> Result<Expo
     };
     let what = format!("Export the secrets of {count} items, {how}");
     let event = |decision, text: String| Event::new(Kind::SecretRevealed, decision).text(text);
-    if let Err(refused) = consent::of_owner(agent, &what).await {
-        let refusal = event(Decision::Refused, format!("{what}. It was not agreed to."));
-        let _recorded = blocking(move || current.record(&refusal)).await?;
-        return Err(refused);
-    }
+    consent::of_owner(agent, Kind::SecretRevealed, &what).await?;
     // A row for all of it, and one for each item, because a row is found by one item.
     let mut rows = vec![event(Decision::Touched, format!("{what}."))];
     let mut recorded = HashSet::new();

@@ -177,7 +177,7 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddGrant) -> Result<GrantSumma
     let (names, program) = (names.join(", "), visible(&path.to_string_lossy()));
     let days = call.seconds.div_ceil(24 * 60 * 60);
     let why = format!("Let {program} have {names} without asking, for {days} days");
-    consent::of_owner(agent, &why).await?;
+    consent::of_owner(agent, Kind::GrantGiven, &why).await?;
     let given = SystemClock.now();
     let machine = agent
         .state()

@@ -38,7 +38,12 @@ pub(crate) async fn set(agent: &Arc<Agent>, text: String) -> Result<Done, Failur
     let (was, was_text, _) = policy_of(&open.read());
     drop(open);
     let changes = was.differences(&policy).question().ok_or_else(too_much)?;
-    let consent = consent::of_owner(agent, &format!("Replace the policy: {changes}")).await?;
+    let consent = consent::of_owner(
+        agent,
+        Kind::PolicyChanged,
+        &format!("Replace the policy: {changes}"),
+    )
+    .await?;
     change(agent, move |agent| {
         let (current, open) = open_vault(agent)?;
         // A yes is to what was shown.

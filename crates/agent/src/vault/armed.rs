@@ -87,7 +87,7 @@ pub(crate) async fn arm(agent: &Arc<Agent>, seconds: u64) -> Result<ArmedKeys, F
     let shown = shown.join(", ");
     let minutes = seconds.div_ceil(60);
     let why = format!("Keep {shown} usable through idle and screen lock, for {minutes} min");
-    consent::of_owner(agent, &why).await?;
+    consent::of_owner(agent, Kind::Armed, &why).await?;
     let until = Uptime::now().after(Duration::from_secs(seconds));
     let open = current.open()?;
     let event = Event::new(Kind::Armed, Decision::Touched).text(format!(
