@@ -140,7 +140,8 @@ class Site(Port):
 
     def do_POST(self):
         asked = json.loads(self.body())
-        key, secret = secrets.token_urlsafe(13), secrets.token_urlsafe(27)
+        # As the exchange makes them: letters and digits, none of which begins an option.
+        key, secret = secrets.token_hex(9), secrets.token_hex(18)
         with LOCK:
             KEYS[key] = {"secret": secret, "permissions": asked["permissions"]}
         self.say({"api_key": key, "secret": secret})
