@@ -18,7 +18,7 @@ mod open;
 mod rig;
 mod save;
 
-use std::{env, path::Path};
+use std::{env, path::Path, process::Command};
 
 use rig::Place;
 
@@ -41,6 +41,8 @@ fn measure() {
     // Not the system's temporary folder, which may be memory: what is measured is the disk under the target folder.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let places = SIZES.map(|items| Place::new(folder.path(), items));
+    // What was just made is written first: the disk's own work is not to be measured.
+    assert!(Command::new("sync").status().unwrap().success());
     for place in &places {
         open::reading(place);
     }
