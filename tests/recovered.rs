@@ -198,19 +198,20 @@ fn said_with(home: &Home, args: &[&str], stdin: &str) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// A tracer beside the agent, that makes syncs of one folder fail for as long as it is there.
-struct Unsynced {
+/// A tracer beside the agent, that strikes at a call which is about one path for as long as it is there.
+struct Tracer {
     strace: Running,
     agent: u32,
 }
 
-impl Unsynced {
-    fn of(home: &Home, folder: &Path) -> Self {
+impl Tracer {
+    fn at(home: &Home, path: &Path, call: &str, effect: &str) -> Self {
         let agent = home.agent_pid();
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-o", "/dev/null", "-p", &agent.to_string()]);
-        command.arg("-P").arg(folder);
-        command.args(["-e", "trace=fsync", "-e", "inject=fsync:error=EIO"]);
+        command.arg("-P").arg(path);
+        command.args(["-e", &format!("trace={call}")]);
+        command.args(["-e", &format!("inject={call}:{effect}")]);
         command.stdout(Stdio::null());
         let this = Self {
             strace: Running::start(command),
@@ -230,7 +231,7 @@ impl Unsynced {
     }
 }
 
-impl Drop for Unsynced {
+impl Drop for Tracer {
     fn drop(&mut self) {
         let pid = self.strace.pid().to_string();
         let _gone = Command::new("kill").args(["-INT", &pid]).status();
@@ -403,6 +404,17 @@ fn what_was_told_to_have_failed_does_not_come_with_the_next_save() {
     let args = ["add", "n", "--kind", "note", "--secret-fd", "0"];
     assert!(!home.cli(&args).status.success());
     assert_eq!(desk.looks(), before);
+    // The log says that each was begun, and that it failed; of none that it was done.
+    let said = |kind: &str| -> Vec<Value> {
+        let page = home.json(&["audit", "list", "--kind", kind, "-n", "10"]);
+        page["rows"].as_array().unwrap().clone()
+    };
+    let begun = said("begun");
+    let edits = said("item-changed");
+    for (row, n) in edits.iter().zip(0..5) {
+        assert_eq!(row["decision"], "failed", "{n}: {row}");
+        assert!(begun.iter().any(|begun| begun["seq"] == row["of"]), "{row}");
+    }
     fs::remove_dir(&lock).unwrap();
 
     desk.note("v");
@@ -428,7 +440,8 @@ fn what_is_in_the_file_is_what_is_shown_where_a_save_failed_after_it_was_there()
     let desk = Desk::set();
     let home = &desk.home;
     desk.note("x");
-    let tracer = Unsynced::of(home, desk.vault.parent().unwrap());
+    let folder = desk.vault.parent().unwrap();
+    let tracer = Tracer::at(home, folder, "fsync", "error=EIO");
     let failed = desk.refused(&["edit", "x", "--name", "q"]);
     assert!(
         failed["what"].as_str().unwrap().contains("was written"),
@@ -447,6 +460,46 @@ fn what_is_in_the_file_is_what_is_shown_where_a_save_failed_after_it_was_there()
     desk.unlock();
     assert_eq!(desk.names(), ["q", "z"]);
     assert_eq!(home.json(&["history", "q"]), versions);
+}
+
+#[test]
+fn what_an_agent_was_at_when_it_died_is_known_where_the_file_says_so() {
+    let mut desk = Desk::set();
+    desk.note("x");
+    let lock = PathBuf::from(format!("{}.lock", desk.vault.display()));
+    let folder = desk.vault.parent().unwrap().to_owned();
+    let strikes = [
+        (
+            &lock,
+            "flock",
+            "q",
+            "x",
+            "unknown",
+            "look whether it is there",
+        ),
+        (&folder, "fsync", "q", "q", "done", "It was saved"),
+    ];
+    for (path, call, asked, is, decision, words) in strikes {
+        let tracer = Tracer::at(&desk.home, path, call, "signal=KILL");
+        let _cut = desk.home.cli(&["edit", "x", "--name", asked]);
+        drop(tracer);
+        // The next agent asks somebody else.
+        drop(desk.person.take());
+        desk.home.start_agent();
+        desk.person = Some(Person::sit_down(&desk.home.paths(), None));
+        desk.unlock();
+        assert_eq!(desk.names(), [is], "{call}");
+        let row = desk.newest("outcome");
+        assert_eq!(row["decision"], decision, "{call}: {row}");
+        assert!(
+            row["what"].as_str().unwrap().contains(words),
+            "{call}: {row}"
+        );
+        let begun = desk.newest("begun");
+        assert_eq!(begun["seq"], row["of"], "{call}");
+        assert_eq!(begun["item"], "x", "{call}");
+        assert_eq!(desk.home.json(&["audit", "verify"])["sound"], true);
+    }
 }
 
 #[test]

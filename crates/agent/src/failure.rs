@@ -114,6 +114,15 @@ pub(crate) fn record(error: &RecordError) -> Failure {
     )
 }
 
+/// It was done, and the log cannot say so.
+pub(crate) fn unrecorded(error: &RecordError) -> Failure {
+    Failure::new(
+        error.code(),
+        format!("It is done, but the log has only that it was begun: {error}."),
+        "Check the space and the permissions of the data folder; `touchkeep audit verify` says what is wrong with the log.",
+    )
+}
+
 pub(crate) fn open_log(error: &OpenError) -> Failure {
     Failure::new(
         error.code(),

@@ -98,10 +98,12 @@ words! {
         RequestRefused = "request-refused",
         /// A request could not be understood.
         RequestUnreadable = "request-unreadable",
-        /// Something is about to be done.
+        /// A request is about to be signed.
         Intent = "intent",
         /// How it went.
         Outcome = "outcome",
+        /// Something is about to be changed. A row of the kind of that says how it went.
+        Begun = "begun",
         /// Somebody was reminded of a key's age.
         Reminder = "reminder",
         /// The log was signed by a device.
@@ -182,6 +184,13 @@ pub struct Event {
     /// Further facts, as name and value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<(String, String)>,
+}
+
+impl Kind {
+    /// Whether it says that something is about to be done, so that another row is to say how that went.
+    pub(crate) const fn opens(self) -> bool {
+        matches!(self, Self::Intent | Self::Begun)
+    }
 }
 
 impl Event {

@@ -271,9 +271,13 @@ pub(crate) fn bitmap(row: &Row<'_>, column: usize) -> rusqlite::Result<Bitmap> {
 pub(crate) fn open_intents(db: &Connection) -> rusqlite::Result<BTreeSet<Seq>> {
     let mut blocks: BTreeMap<u64, Bitmap> = BTreeMap::new();
     let mut intents = db.prepare("SELECT block, rows FROM posting WHERE word = ?1")?;
-    let mut intents = intents.query([Word::Kind(Kind::Intent.as_str()).to_bytes()])?;
-    while let Some(row) = intents.next()? {
-        blocks.insert(row.get(0)?, bitmap(row, 1)?);
+    for kind in Kind::ALL.iter().filter(|kind| kind.opens()) {
+        let mut of_kind = intents.query([Word::Kind(kind.as_str()).to_bytes()])?;
+        while let Some(row) = of_kind.next()? {
+            let bits = bitmap(row, 1)?;
+            let block = blocks.entry(row.get(0)?).or_default();
+            *block = block.or(bits);
+        }
     }
     let mut closed =
         db.prepare("SELECT word, rows FROM posting WHERE word >= x'6f' AND word < x'70'")?;
@@ -325,7 +329,8 @@ pub(crate) fn follow_intents(
         db.prepare_cached("SELECT seq, kind, closes FROM row WHERE seq > ?1 ORDER BY seq")?;
     let mut rows = rows.query([size])?;
     while let Some(row) = rows.next()? {
-        if row.get_ref(1)?.as_str().ok() == Some(Kind::Intent.as_str()) {
+        let kind = row.get_ref(1)?.as_str().ok().and_then(Kind::of);
+        if kind.is_some_and(Kind::opens) {
             open.insert(row.get(0)?);
         }
         if let Some(closed) = row.get(2)? {

@@ -291,6 +291,22 @@ impl Log {
         }
     }
 
+    /// Records that something is about to be changed, in the words of what it will be. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// When it is not; then nothing may be changed.
+    pub fn record_begun(&self, event: &Event) -> Result<Seq, RecordError> {
+        self.append(&begun_of(event), None)
+    }
+
+    /// Records how that went, as the kind that it is. What was begun has one end.
+    ///
+    /// # Errors
+    /// When it is not recorded, `begun` is no such row, or has an end.
+    pub fn record_ended(&self, begun: Seq, event: &Event) -> Result<Seq, RecordError> {
+        self.append(event, Some(begun))
+    }
+
     /// Records how an intent went. An intent has one outcome.
     ///
     /// # Errors
@@ -371,7 +387,7 @@ impl Log {
         self.0.pen.head()
     }
 
-    /// Intents without an outcome, oldest first: what they stood for was done or not, nobody knows.
+    /// Rows of what was about to be done that no other row closes, oldest first: it was done or not, the log does not know.
     ///
     /// # Errors
     /// When the database cannot be read, or rows that were there are not.
@@ -462,7 +478,7 @@ impl Log {
         size.map_or(Ok(None), |size| checkpoint_upto(&reader, size))
     }
 
-    /// The row of an intent's outcome.
+    /// The row that says how what was about to be done went.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -563,6 +579,14 @@ fn intent_of(allowed: &Allowed, event: &Event) -> Event {
     event.text = allowed.operation().sentence();
     event.operation = Some(allowed.operation().clone());
     event
+}
+
+// What is written of a change before it is made.
+fn begun_of(event: &Event) -> Event {
+    let text = format!("Begun: {}", event.text);
+    let mut begun = event.clone().text(text).detail("kind", event.kind.as_str());
+    (begun.kind, begun.decision) = (Kind::Begun, Decision::Info);
+    begun
 }
 
 fn outcome_of(event: &Event) -> Event {

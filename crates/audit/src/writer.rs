@@ -247,7 +247,7 @@ impl Adding<'_> {
         let mut hashes = Vec::with_capacity(64);
         self.edge.push(leaf, |hash| hashes.extend_from_slice(hash));
         self.write(&clear, &hashes, &body).map_err(storage)?;
-        if draft.kind == Kind::Intent {
+        if draft.kind.opens() {
             self.opened.insert(clear.seq);
         }
         self.closed.extend(draft.closes);
@@ -291,11 +291,13 @@ impl Adding<'_> {
             .prepare_cached("SELECT kind FROM row WHERE seq = ?1")
             .and_then(|mut row| row.query_one([seq], |row| row.get(0)).optional())
             .map_err(storage)?;
-        Ok(Err(if kind.as_deref() == Some(Kind::Intent.as_str()) {
-            RecordError::AlreadyClosed(seq)
-        } else {
-            RecordError::NotAnIntent(seq)
-        }))
+        Ok(Err(
+            if kind.as_deref().and_then(Kind::of).is_some_and(Kind::opens) {
+                RecordError::AlreadyClosed(seq)
+            } else {
+                RecordError::NotAnIntent(seq)
+            },
+        ))
     }
 }
 

@@ -167,6 +167,50 @@ fn tasks_and_threads_and_what_nobody_waits_for_make_one_sound_log() {
 }
 
 #[test]
+fn what_was_begun_is_closed_once_by_a_row_of_its_own_kind_or_found_unfinished() {
+    let (world, log) = World::new();
+    let added = Event::new(Kind::ItemAdded, Decision::Done).text("Added x.");
+    let begun = log.record_begun(&added).unwrap();
+    assert_eq!(log.unfinished().unwrap(), [begun]);
+    let other = log.record(&added).unwrap();
+    let ended = log.record_ended(begun, &added).unwrap();
+    assert_eq!(log.outcome_of(begun).unwrap(), Some(ended));
+    let twice = log.record_ended(begun, &added);
+    assert!(matches!(twice, Err(RecordError::AlreadyClosed(seq)) if seq == begun));
+    let not_begun = log.record_ended(other, &added);
+    assert!(matches!(not_begun, Err(RecordError::NotAnIntent(seq)) if seq == other));
+
+    // Across blocks, where postings say what is open, beside requests in the same ones.
+    let left = log.record_begun(&added).unwrap();
+    let request = log.record(&intent()).unwrap();
+    for _ in 0..600 {
+        let _filler = log.record(&added).unwrap();
+    }
+    let late = log.record_begun(&added).unwrap();
+    assert_eq!(log.unfinished().unwrap(), [left, request, late]);
+    drop(log);
+    let log = world.open();
+    assert_eq!(log.unfinished().unwrap(), [left, request, late]);
+    let _ended = log.record_ended(left, &added).unwrap();
+    assert_eq!(log.unfinished().unwrap(), [request, late]);
+    let rows = log
+        .list(&Query::default(), Some(&world.identity))
+        .unwrap()
+        .rows;
+    let row = rows.iter().find(|row| row.seq == late).unwrap();
+    let event = row.event.as_ref().unwrap();
+    assert_eq!((row.kind, row.decision), (Kind::Begun, Decision::Info));
+    assert_eq!(event.text, "Begun: Added x.");
+    assert_eq!(
+        world.verify(None),
+        Found::Sound {
+            head: log.head(),
+            signed: 0
+        }
+    );
+}
+
+#[test]
 fn what_nobody_waits_for_is_written_all_the_same() {
     let (world, log) = World::new();
     let first = log.record(&intent()).unwrap();

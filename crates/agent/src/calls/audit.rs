@@ -154,7 +154,7 @@ pub(crate) async fn show(agent: &Arc<Agent>, seq: u64) -> Result<AuditDetail, Fa
         let row = page.rows.pop().filter(|row| row.seq == seq);
         let row = row.ok_or_else(|| no_row(log, seq))?;
         let outcome = match row.kind {
-            Kind::Intent => log.outcome_of(seq).map_err(read)?,
+            Kind::Intent | Kind::Begun => log.outcome_of(seq).map_err(read)?,
             _ => None,
         };
         let signed_at = log.checkpoint_from(seq).map_err(read)?;

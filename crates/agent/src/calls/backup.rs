@@ -106,14 +106,10 @@ async fn go_back(
     blocking(move || {
         let event = Event::new(Kind::Restored, Decision::Touched)
             .text(format!("Made backup {number} the vault again."));
-        current.record(&event)?;
-        let done = danger_restore(&path, &pins(agent.paths()), number);
-        if let Err(error) = &done {
-            let mut failed = event.text(format!("It was not done: {error}"));
-            failed.decision = Decision::Failed;
-            current.record(&failed)?;
-        }
-        done.map_err(|error| failure::vault(&error))
+        current.act(event, || {
+            let done = danger_restore(&path, &pins(agent.paths()), number);
+            done.map_err(|error| failure::vault(&error))
+        })
     })
     .await?
 }
@@ -130,11 +126,13 @@ pub(crate) async fn merge(agent: &Arc<Agent>, path: String) -> Result<Merged, Fa
     let changed = {
         let (agent, other) = (Arc::clone(agent), other.clone());
         change(&agent, move |agent| {
-            if let Some(current) = agent.vault().filter(|current| current.log().is_some()) {
-                let text = format!("Took in {}.", touchkeep_core::text::visible(&path));
-                current.record(&Event::new(Kind::Merged, Decision::Done).text(text))?;
-            }
-            merge_into(&vault_path, &other).map_err(|error| failure::vault(&error))
+            let merge = || merge_into(&vault_path, &other).map_err(|error| failure::vault(&error));
+            let current = agent.vault();
+            let Some(current) = current.filter(|current| current.log().is_some()) else {
+                return merge();
+            };
+            let text = format!("Took in {}.", touchkeep_core::text::visible(&path));
+            current.act(Event::new(Kind::Merged, Decision::Done).text(text), merge)
         })
         .await?
     };

@@ -197,9 +197,8 @@ pub(crate) async fn govern<T: Send + 'static>(
     event.device = signer.serial;
     change(agent, move |agent| {
         let (current, _) = open_vault(agent)?;
-        let audit = current.audit_head();
         current.change(event, |vault| {
-            let done = vault.enact(proposal, SystemClock.now(), audit);
+            let done = vault.enact(proposal, SystemClock.now(), current.audit_head());
             done.map_err(|error| failure::vault(&error))
         })
     })
@@ -403,7 +402,7 @@ pub(crate) async fn accept_module(agent: &Arc<Agent>, path: String) -> Result<Do
     consent::of_owner(agent, Kind::DeviceAdded, &why).await?;
     let current = agent.vault().ok_or_else(failure::locked)?;
     let event = Event::new(Kind::DeviceAdded, Decision::Touched).text(format!("{why}."));
-    blocking(move || current.record(&event)).await??;
-    keep_module(agent, &path)?;
+    let agent = Arc::clone(agent);
+    blocking(move || current.act(event, || keep_module(&agent, &path))).await??;
     Ok(Done {})
 }

@@ -35,9 +35,6 @@ pub(crate) async fn import(agent: &Arc<Agent>, call: ImportItems) -> Result<Impo
         ));
         let done = current.change(event, |vault| {
             let planned = plan(vault, &call)?;
-            // A row for each item beside that for all of them, because a row is found by one item.
-            let rows = rows(&planned, &call.source);
-            tokio::runtime::Handle::current().block_on(current.record_all(rows))?;
             let applied = apply(vault, &planned, &call);
             if applied.is_err() {
                 // One of them cannot be put, so none is.
@@ -46,6 +43,9 @@ pub(crate) async fn import(agent: &Arc<Agent>, call: ImportItems) -> Result<Impo
             applied.map(|()| planned)
         })?;
         read_back(&open.read(), &done, &call)?;
+        // A row for each item beside that for all of them, because a row is found by one item.
+        let rows = rows(&done, &call.source);
+        tokio::runtime::Handle::current().block_on(current.record_all(rows))?;
         Ok(report(&open.read(), &done))
     })
     .await?;

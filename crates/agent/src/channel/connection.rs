@@ -26,7 +26,7 @@ use super::{Channel, methods};
 use crate::{
     agent::{Agent, stopped},
     caller::Caller,
-    prompts::{self, Asker},
+    prompts::{self, Asker, Seat},
 };
 
 /// A caller says hello within this, or is closed.
@@ -83,21 +83,30 @@ pub(super) async fn serve(agent: Arc<Agent>, stream: UnixStream, channel: Channe
         to: Arc::new(Mutex::new(to)),
         longest: MAX_ANSWER_BYTES,
     };
-    if let Ok(Some(hello)) =
-        tokio::time::timeout(HELLO_TIMEOUT, greet(&agent, &mut from, &outbox)).await
-    {
+    let greeted = greet(&agent, channel, &mut from, &outbox);
+    if let Ok(Some((hello, seat))) = tokio::time::timeout(HELLO_TIMEOUT, greeted).await {
         tracing::debug!(
             ?channel,
             pid = caller.pid(),
             name = visible(&hello.name),
             "connected"
         );
+        let news = seat.map(|seat| tokio::spawn(tell(seat, outbox.clone())));
         converse(&agent, &caller, from, &outbox, (channel, hello)).await;
+        if let Some(news) = news {
+            news.abort();
+        }
     }
 }
 
-// Answers the greeting; what it says where both sides speak the same version.
-async fn greet(agent: &Agent, from: &mut OwnedReadHalf, outbox: &Outbox) -> Option<Hello> {
+// Answers the greeting; what it says where both sides speak the same version. Who answers questions has a seat by then: once it
+// was welcomed, it is there.
+async fn greet(
+    agent: &Agent,
+    channel: Channel,
+    from: &mut OwnedReadHalf,
+    outbox: &Outbox,
+) -> Option<(Hello, Option<Seat>)> {
     let Ok(Some(Message::Request(request))) = next(from, MAX_FRAME_BYTES).await else {
         return None;
     };
@@ -123,9 +132,13 @@ async fn greet(agent: &Agent, from: &mut OwnedReadHalf, outbox: &Outbox) -> Opti
         Ok(hello) => (None, Err(other_protocol(hello.protocol, &hello.name))),
         Err(failure) => (None, Err(failure)),
     };
+    let seat = hello
+        .as_ref()
+        .filter(|hello| channel == Channel::FrontEnds && !hello.unattended)
+        .map(|_| agent.prompts().seat());
     let answer = answer.and_then(|welcome| raw(&welcome));
     outbox.answer(id, answer).await.ok()?;
-    hello
+    hello.map(|hello| (hello, seat))
 }
 
 async fn converse(
@@ -139,8 +152,6 @@ async fn converse(
     let meant: Option<Arc<Path>> = hello.vault.map(|path| Path::new(&path).into());
     let mut stopping = agent.stopping();
     let mut calls = JoinSet::new();
-    let news = (channel == Channel::FrontEnds && !unattended)
-        .then(|| tokio::spawn(tell(Arc::clone(agent), outbox.clone())));
     loop {
         // A frame that is half read must not be dropped, so nothing but the end of the agent interrupts this.
         let message = tokio::select! {
@@ -187,9 +198,6 @@ async fn converse(
             calls.spawn(answer);
         }
     }
-    if let Some(news) = news {
-        news.abort();
-    }
 }
 
 async fn answer(
@@ -226,8 +234,7 @@ async fn answer(
 }
 
 // Everything that waits, and then everything that comes.
-async fn tell(agent: Arc<Agent>, outbox: Outbox) {
-    let mut seat = agent.prompts().seat();
+async fn tell(mut seat: Seat, outbox: Outbox) {
     for frame in std::mem::take(&mut seat.open) {
         if outbox.send(Zeroizing::new(frame.to_vec())).await.is_err() {
             return;
