@@ -1,15 +1,17 @@
 //! The way itself.
 
+mod carry;
 mod free;
 mod login;
 mod named;
 
+pub(crate) use carry::was_written;
 pub use login::{LoggedIn, LoginTurn};
 
 use std::{sync::Arc, time::Duration};
 
 use data_encoding::HEXLOWER;
-use touchkeep_audit::{Decision, Event, Kind, Log, RecordError, Seq};
+use touchkeep_audit::{Decision, Event, Kind, Log, Seq};
 use touchkeep_core::{ClientId, Clock, Code, Decimal, RequestId, UnixMillis, text::visible};
 use touchkeep_policy::{
     Allowed, Approval, ApprovedBy, Asked, Denied, How, Need, NeedsApproval, Past, Policy, Refusal,
@@ -19,12 +21,11 @@ use touchkeep_venue::{Decoded, Outgoing, Private, Request, Unreadable, Venue, ve
 
 use crate::{
     Answer, Approver, End, HistorySource, KeyError, KeyHandle, Keys, Named, NotDone, NotSigned,
-    Question, SendError, Upstream, Went,
+    Question, Upstream, Went,
     book::Book,
     kept::Kept,
-    outcome::{Left, Outcome},
+    outcome::Outcome,
     repeats::{Again, Repeats},
-    sign::{Means, Signed, sign},
     turns::Turns,
 };
 
@@ -527,98 +528,6 @@ impl<U: Upstream> Parts<U> {
             .await
     }
 
-    // Record, sign, send, record how it went.
-    async fn carry_out(
-        self: Arc<Self>,
-        allowed: Allowed,
-        read: Read,
-        tell: Option<Question>,
-    ) -> Result<Done<U::Response>, NotDone> {
-        let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
-        let recorded = match self.log.recording_intent(allowed, &intent).await {
-            Ok(recorded) => recorded,
-            Err(why) => return Err(read.ends(why.into()).into()),
-        };
-        let seq = recorded.seq();
-        let Read {
-            venue,
-            private,
-            key,
-            incoming,
-            lasts,
-            fate,
-            again: _,
-            named: _,
-            free: _,
-        } = read;
-        // Until the end of this function.
-        let _lasts = lasts;
-        let (origin, base_url) = (private.origin(), key.base_url.as_deref());
-        let now = || self.upstream.venue_time(origin, base_url, self.clock.now());
-        let means = Means {
-            keys: &*self.keys,
-            clock: &now,
-            turns: &self.turns,
-            kept: &self.kept,
-            settings: self.settings,
-        };
-        let signed = self.unless_over(sign(recorded, private, &key, venue, means));
-        let Signed { outgoing, turn } = match signed.await {
-            Ok(signed) => signed,
-            Err(why) => {
-                let event = Event::new(Kind::Outcome, unsigned(&why));
-                let event = event.text(format!("not signed: {why}"));
-                self.outcome(seq, event, &incoming, &key).await;
-                fate.is(Went::not_signed(&why));
-                return Err(why.into());
-            }
-        };
-        if let Some(question) = &tell {
-            self.approver.tell(question);
-        }
-        let sent = self.upstream.send(outgoing, key.base_url.clone()).await;
-        drop(turn);
-        match sent {
-            Ok(response) => {
-                let event = Event::new(Kind::Outcome, Decision::Unknown);
-                let outcome = Outcome::of(Left {
-                    log: self.log.clone(),
-                    keys: Arc::clone(&self.keys),
-                    event: by(event, &incoming).item(key.item, key.name.clone()),
-                    key,
-                    intent: seq,
-                    venue: incoming.venue,
-                    status: U::status(&response),
-                    fate,
-                });
-                Ok(Done {
-                    response,
-                    recorded: Some(seq),
-                    outcome: Some(outcome),
-                })
-            }
-            Err(why) => {
-                let text = visible(&why.to_string());
-                let (decision, went) = match why {
-                    SendError::NotSent(_) | SendError::NotTaken(_) => {
-                        (Decision::Failed, Went::NotSent(text.clone()))
-                    }
-                    SendError::Unknown(_) => (Decision::Unknown, Went::Unanswered(text.clone())),
-                };
-                let event = Event::new(Kind::Outcome, decision).text(text);
-                self.outcome(seq, event, &incoming, &key).await;
-                fate.is(went);
-                Err(why.into())
-            }
-        }
-    }
-
-    // On disk once this is done. Whoever reads the log from now on sees it.
-    async fn outcome(&self, intent: Seq, event: Event, incoming: &Incoming, key: &KeyHandle) {
-        let event = by(event, incoming).item(key.item, key.name.clone());
-        was_written(intent, self.log.recording_outcome(intent, &event).await);
-    }
-
     async fn denied(&self, read: &Read, denied: &Denied) -> NotSigned {
         let mut event =
             Event::new(Kind::RequestDenied, Decision::Denied).text(denied.operation().sentence());
@@ -647,22 +556,6 @@ impl<U: Upstream> Parts<U> {
         if let Err(why) = self.log.recording(&event).await {
             tracing::error!(%why, "a refusal was not recorded");
         }
-    }
-}
-
-impl From<SendError> for NotDone {
-    fn from(why: SendError) -> Self {
-        match why {
-            SendError::NotSent(text) => Self::NotSent(text),
-            SendError::NotTaken(text) => Self::NotTaken(text),
-            SendError::Unknown(text) => Self::Unknown(text),
-        }
-    }
-}
-
-pub(crate) fn was_written(intent: Seq, written: Result<Seq, RecordError>) {
-    if let Err(why) = written {
-        tracing::error!(intent, %why, "the outcome was not recorded");
     }
 }
 
@@ -700,14 +593,6 @@ const fn refusal_of(why: &KeyError) -> Refusal {
     match why {
         KeyError::TimedOut => Refusal::Deadline,
         _ => Refusal::Person,
-    }
-}
-
-// A touch, a PIN or a passphrase that did not come is a person's no, whatever was clicked before.
-const fn unsigned(why: &NotSigned) -> Decision {
-    match why.code() {
-        Code::Refused | Code::TimedOut | Code::NoTouch => Decision::Refused,
-        _ => Decision::Failed,
     }
 }
 

@@ -7,12 +7,8 @@ use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_policy::Allowed;
 use touchkeep_venue::{Decoded, Outgoing, Venue, stream::Guard};
 
-use super::{Fate, Incoming, Lasts, Parts, Pipeline, Read, about};
-use crate::{
-    NotDone, NotSigned, Question, Upstream, Went,
-    sign::{Means, Signed, sign},
-    turns::Turn,
-};
+use super::{Fate, Incoming, Lasts, Parts, Pipeline, Read, carry::Ready};
+use crate::{NotDone, NotSigned, Question, Upstream, Went, turns::Turn};
 
 /// What a login was signed for.
 pub enum LoggedIn<R> {
@@ -107,45 +103,15 @@ impl<U: Upstream> Parts<U> {
         tell: Option<Question>,
         asks: bool,
     ) -> Result<LoggedIn<U::Response>, NotDone> {
-        let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
-        let recorded = match self.log.recording_intent(allowed, &intent).await {
-            Ok(recorded) => recorded,
-            Err(why) => return Err(read.ends(why.into()).into()),
-        };
-        let seq = recorded.seq();
-        let Read {
-            venue,
-            private,
-            key,
+        let Ready {
+            seq,
+            outgoing,
+            turn,
             incoming,
-            lasts,
+            key,
             fate,
-            again: _,
-            named: _,
-            free: _,
-        } = read;
-        // Until the end of this function.
-        let _lasts = lasts;
-        let (origin, base_url) = (private.origin(), key.base_url.as_deref());
-        let now = || self.upstream.venue_time(origin, base_url, self.clock.now());
-        let means = Means {
-            keys: &*self.keys,
-            clock: &now,
-            turns: &self.turns,
-            kept: &self.kept,
-            settings: self.settings,
-        };
-        let signed = self.unless_over(sign(recorded, private, &key, venue, means));
-        let Signed { outgoing, turn } = match signed.await {
-            Ok(signed) => signed,
-            Err(why) => {
-                let event = Event::new(Kind::Outcome, Decision::Failed);
-                let event = event.text(format!("not signed: {why}"));
-                self.outcome(seq, event, &incoming, &key).await;
-                fate.is(Went::not_signed(&why));
-                return Err(why.into());
-            }
-        };
+            _lasts,
+        } = self.signed(allowed, read).await?;
         let (done, event) = if asks {
             self.ask(outgoing, key.base_url.clone()).await
         } else {

@@ -1,0 +1,170 @@
+//! What is done with a permission: recorded, signed, sent, and recorded how it went.
+
+use std::sync::Arc;
+
+use touchkeep_audit::{Decision, Event, Kind, RecordError, Seq};
+use touchkeep_core::{Code, text::visible};
+use touchkeep_policy::Allowed;
+use touchkeep_venue::Outgoing;
+
+use super::{Done, Fate, Incoming, Lasts, Parts, Read, about, by};
+use crate::{
+    KeyHandle, NotDone, NotSigned, Question, SendError, Upstream, Went,
+    outcome::{Left, Outcome},
+    sign::{Means, Signed, sign},
+    turns::Turn,
+};
+
+// What was recorded and signed, and is yet to be sent or handed over.
+pub(super) struct Ready {
+    pub(super) seq: Seq,
+    pub(super) outgoing: Outgoing,
+    pub(super) turn: Option<Turn>,
+    pub(super) incoming: Incoming,
+    pub(super) key: KeyHandle,
+    pub(super) fate: Fate,
+    // Until it is over.
+    pub(super) _lasts: Lasts,
+}
+
+impl<U: Upstream> Parts<U> {
+    // Records, then signs. What is not signed has that as its outcome.
+    pub(super) async fn signed(&self, allowed: Allowed, read: Read) -> Result<Ready, NotSigned> {
+        let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
+        let recorded = match self.log.recording_intent(allowed, &intent).await {
+            Ok(recorded) => recorded,
+            Err(why) => return Err(read.ends(why.into())),
+        };
+        let seq = recorded.seq();
+        let Read {
+            venue,
+            private,
+            key,
+            incoming,
+            lasts,
+            fate,
+            again: _,
+            named: _,
+            free: _,
+        } = read;
+        let (origin, base_url) = (private.origin(), key.base_url.as_deref());
+        let now = || self.upstream.venue_time(origin, base_url, self.clock.now());
+        let means = Means {
+            keys: &*self.keys,
+            clock: &now,
+            turns: &self.turns,
+            kept: &self.kept,
+            settings: self.settings,
+        };
+        let signed = self.unless_over(sign(recorded, private, &key, venue, means));
+        match signed.await {
+            Ok(Signed { outgoing, turn }) => Ok(Ready {
+                seq,
+                outgoing,
+                turn,
+                incoming,
+                key,
+                fate,
+                _lasts: lasts,
+            }),
+            Err(why) => {
+                let event = Event::new(Kind::Outcome, unsigned(&why));
+                let event = event.text(format!("not signed: {why}"));
+                self.outcome(seq, event, &incoming, &key).await;
+                fate.is(Went::not_signed(&why));
+                Err(why)
+            }
+        }
+    }
+
+    pub(super) async fn carry_out(
+        self: Arc<Self>,
+        allowed: Allowed,
+        read: Read,
+        tell: Option<Question>,
+    ) -> Result<Done<U::Response>, NotDone> {
+        let Ready {
+            seq,
+            outgoing,
+            turn,
+            incoming,
+            key,
+            fate,
+            _lasts,
+        } = self.signed(allowed, read).await?;
+        if let Some(question) = &tell {
+            self.approver.tell(question);
+        }
+        let sent = self.upstream.send(outgoing, key.base_url.clone()).await;
+        drop(turn);
+        match sent {
+            Ok(response) => {
+                let event = Event::new(Kind::Outcome, Decision::Unknown);
+                let outcome = Outcome::of(Left {
+                    log: self.log.clone(),
+                    keys: Arc::clone(&self.keys),
+                    event: by(event, &incoming).item(key.item, key.name.clone()),
+                    key,
+                    intent: seq,
+                    venue: incoming.venue,
+                    status: U::status(&response),
+                    fate,
+                });
+                Ok(Done {
+                    response,
+                    recorded: Some(seq),
+                    outcome: Some(outcome),
+                })
+            }
+            Err(why) => {
+                let text = visible(&why.to_string());
+                let (decision, went) = match why {
+                    SendError::NotSent(_) | SendError::NotTaken(_) => {
+                        (Decision::Failed, Went::NotSent(text.clone()))
+                    }
+                    SendError::Unknown(_) => (Decision::Unknown, Went::Unanswered(text.clone())),
+                };
+                let event = Event::new(Kind::Outcome, decision).text(text);
+                self.outcome(seq, event, &incoming, &key).await;
+                fate.is(went);
+                Err(why.into())
+            }
+        }
+    }
+
+    // On disk once this is done. Whoever reads the log from now on sees it.
+    pub(super) async fn outcome(
+        &self,
+        intent: Seq,
+        event: Event,
+        incoming: &Incoming,
+        key: &KeyHandle,
+    ) {
+        let event = by(event, incoming).item(key.item, key.name.clone());
+        was_written(intent, self.log.recording_outcome(intent, &event).await);
+    }
+}
+
+impl From<SendError> for NotDone {
+    fn from(why: SendError) -> Self {
+        match why {
+            SendError::NotSent(text) => Self::NotSent(text),
+            SendError::NotTaken(text) => Self::NotTaken(text),
+            SendError::Unknown(text) => Self::Unknown(text),
+        }
+    }
+}
+
+pub(crate) fn was_written(intent: Seq, written: Result<Seq, RecordError>) {
+    if let Err(why) = written {
+        tracing::error!(intent, %why, "the outcome was not recorded");
+    }
+}
+
+// A touch, a PIN or a passphrase that did not come is a person's no, whatever was clicked before.
+const fn unsigned(why: &NotSigned) -> Decision {
+    match why.code() {
+        Code::Refused | Code::TimedOut | Code::NoTouch => Decision::Refused,
+        _ => Decision::Failed,
+    }
+}
