@@ -13,7 +13,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use touchkeep_tests::{Card, Home, Mind, Person};
+use touchkeep_tests::{Card, Home, Mind, Person, wait_for};
 use touchkeep_wire::Question;
 
 /// A vault under a passphrase, and a card that is no part of it yet.
@@ -130,12 +130,16 @@ fn a_pcscd_that_does_not_answer_keeps_no_change_of_a_vault_waiting() {
     let inspect = ["device", "inspect", serial];
     let late = json!({ "do": "at", "apdu": 6, "then": "delay", "ms": 1500 });
     assert_eq!(desk.card.ask(&late)["ok"], true);
+    let arrived = || desk.card.ask(&json!({ "do": "state" }))["apdus"].as_u64();
+    let before = arrived().unwrap();
     let stopped = Pid::from_raw(desk.card.pcscd_pid()).unwrap();
     let limit = Duration::from_secs(20);
     std::thread::scope(|scope| {
         let inspecting = scope.spawn(|| (desk.refused(&inspect), Instant::now()));
         let begun = Instant::now();
-        std::thread::sleep(Duration::from_millis(800));
+        wait_for("the command that is answered late", || {
+            (arrived()? >= before + 6).then_some(())
+        });
         kill_process(stopped, Signal::STOP).unwrap();
         let args = ["add", "q", "--kind", "note", "--secret-fd", "0"];
         let _added = desk.home.json_with(&args, "a note");

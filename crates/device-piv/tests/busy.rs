@@ -212,13 +212,14 @@ fn a_pcscd_that_does_not_answer_is_given_up_and_used_again_once_it_does() {
         let before = card.verified();
         let late = r#"{"do":"at","apdu":6,"then":"delay","ms":1500}"#;
         assert_eq!(card.ask(late)["ok"], true);
-        let (begun, begins) = std::sync::mpsc::channel();
-        let inspecting = std::thread::spawn(move || {
-            begun.send(()).unwrap();
-            timed(|| inspect(serial, Trust::Yubico).map(drop))
-        });
-        begins.recv().unwrap();
-        std::thread::sleep(Duration::from_millis(700));
+        let arrived = || card.ask(r#"{"do":"state"}"#)["apdus"].as_u64().unwrap();
+        let sixth = arrived() + 6;
+        let inspecting =
+            std::thread::spawn(move || timed(|| inspect(serial, Trust::Yubico).map(drop)));
+        while arrived() < sixth {
+            assert!(!inspecting.is_finished(), "it was not answered late");
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let stopped = Stopped::pcscd(card);
         let refused = inspecting.join().unwrap();
         assert_eq!(refused.unwrap_err().to_string(), SAID);
