@@ -51,7 +51,7 @@ pub use operation::{KeyClass, Operation, OperationKind, Parameter, Side};
 pub use refusing::{Reason, refusal};
 pub use request::{Request, Unreadable};
 pub use saved::{Kept, NotKept, Saved, saved};
-pub use shown::Showing;
+pub use shown::{Showing, demo_header};
 pub use venue::{
     Algorithm, Counter, Encoding, PublicKeyForm, Scheme, SecretForm, SocketInfo, Transport,
     VenueInfo,

@@ -49,6 +49,17 @@ fn places(venue: &str) -> &'static [Place] {
     }
 }
 
+/// The header with which a request asks for the venue's demo account, where that has the address of the real one: with anything
+/// but `0`. No header goes on, so such a request would be carried out with real money.
+#[must_use]
+pub fn demo_header(venue: &str) -> Option<&'static str> {
+    match venue {
+        "bitget" => Some("paptrading"),
+        "okx" => Some("x-simulated-trading"),
+        _ => None,
+    }
+}
+
 /// What of a request can name a key.
 #[derive(Debug, Clone, Copy)]
 pub struct Showing<'a> {

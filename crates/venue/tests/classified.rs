@@ -338,12 +338,6 @@ const MILDER: &[(&str, &str, OperationKind, &str)] = &[
     ),
     (
         "deribit",
-        "GET private:list_api_keys",
-        OperationKind::Read,
-        "lists",
-    ),
-    (
-        "deribit",
         "GET private:get_cancel_on_disconnect",
         OperationKind::Read,
         "shows a setting",
@@ -653,6 +647,172 @@ fn no_sensitive_endpoint_of_ccxt_falls_into_a_milder_kind() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(used.len(), MILDER.len(), "an exception that is none");
     assert_eq!(seen, 984);
+}
+
+// What ccxt's map, and a look at the name, take for a look or an order.
+const MORE_THAN_ITS_NAME: [(&str, &str, &str, OperationKind); 24] = [
+    // Whoever has the answer executes the trade; the right to read is enough to get it.
+    (
+        "deribit",
+        "GET",
+        "/api/v2/private/verify_block_trade",
+        OperationKind::Transfer,
+    ),
+    // Trades outside the book, with a counterparty and at a price of the asker's choice.
+    (
+        "deribit",
+        "GET",
+        "/api/v2/private/execute_block_trade",
+        OperationKind::Transfer,
+    ),
+    (
+        "deribit",
+        "GET",
+        "/api/v2/private/approve_block_trade",
+        OperationKind::Transfer,
+    ),
+    (
+        "gemini",
+        "POST",
+        "/v1/clearing/new",
+        OperationKind::Transfer,
+    ),
+    (
+        "gemini",
+        "POST",
+        "/v1/clearing/confirm",
+        OperationKind::Transfer,
+    ),
+    (
+        "gemini",
+        "POST",
+        "/v1/clearing/broker/new",
+        OperationKind::Transfer,
+    ),
+    (
+        "binance",
+        "POST",
+        "/eapi/v1/block/order/create",
+        OperationKind::Transfer,
+    ),
+    (
+        "binance",
+        "PUT",
+        "/eapi/v1/block/order/create",
+        OperationKind::Transfer,
+    ),
+    (
+        "binance",
+        "POST",
+        "/eapi/v1/block/order/execute",
+        OperationKind::Transfer,
+    ),
+    // The answer holds what signs or orders past us.
+    (
+        "deribit",
+        "GET",
+        "/api/v2/private/list_api_keys",
+        OperationKind::KeyAdmin,
+    ),
+    (
+        "okx",
+        "POST",
+        "/api/v5/tradingBot/signal/create-signal",
+        OperationKind::KeyAdmin,
+    ),
+    (
+        "okx",
+        "GET",
+        "/api/v5/tradingBot/signal/signals",
+        OperationKind::KeyAdmin,
+    ),
+    // To another user.
+    (
+        "deribit",
+        "GET",
+        "/api/v2/private/submit_transfer_to_user",
+        OperationKind::Withdraw,
+    ),
+    (
+        "mexc",
+        "POST",
+        "/api/v3/capital/transfer/internal",
+        OperationKind::Withdraw,
+    ),
+    (
+        "bybit",
+        "POST",
+        "/v5/broker/award/distribute-award",
+        OperationKind::Withdraw,
+    ),
+    (
+        "binance",
+        "POST",
+        "/sapi/v1/mining/hash-transfer/config",
+        OperationKind::Withdraw,
+    ),
+    (
+        "gate",
+        "POST",
+        "/api/v4/withdrawals/push",
+        OperationKind::Withdraw,
+    ),
+    (
+        "bitget",
+        "POST",
+        "/api/spot/v1/wallet/withdrawal-inner",
+        OperationKind::Withdraw,
+    ),
+    // To a bank, and from one.
+    (
+        "coinbase",
+        "POST",
+        "/v2/accounts/1/sells",
+        OperationKind::Withdraw,
+    ),
+    (
+        "coinbase",
+        "POST",
+        "/v2/accounts/1/sells/2/commit",
+        OperationKind::Withdraw,
+    ),
+    (
+        "coinbase",
+        "POST",
+        "/v2/accounts/1/buys",
+        OperationKind::Transfer,
+    ),
+    (
+        "coinbase",
+        "POST",
+        "/v2/accounts/1/buys/2/commit",
+        OperationKind::Transfer,
+    ),
+    // ccxt has it as a GET.
+    (
+        "bybit",
+        "GET",
+        "/v5/user/del-submember",
+        OperationKind::KeyAdmin,
+    ),
+    (
+        "bybit",
+        "POST",
+        "/v5/user/del-submember",
+        OperationKind::KeyAdmin,
+    ),
+];
+
+#[test]
+fn what_gives_money_or_rights_to_somebody_else_is_no_look_and_no_order() {
+    for (venue, method, path, kind) in MORE_THAN_ITS_NAME {
+        match at(venue).decode(&request(method, path, "", "", "")) {
+            Ok(Decoded::Private(private)) => {
+                assert_eq!(private.operation().kind, kind, "{venue} {method} {path}");
+            }
+            other => panic!("{venue} {path}: {other:?}"),
+        }
+    }
 }
 
 #[test]

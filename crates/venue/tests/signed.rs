@@ -326,7 +326,7 @@ fn every_kind_of_key_gets_its_signature_in_its_form() {
             "bybit" => ("GET", "/v5/user/query-api", "", ""),
             "coinbase" => ("GET", "/api/v3/brokerage/key_permissions", "", ""),
             "coinbaseexchange" => ("GET", "/accounts", "", ""),
-            "deribit" => ("GET", "/api/v2/private/list_api_keys", "", ""),
+            "deribit" => ("GET", "/api/v2/private/get_positions", "", ""),
             "gate" => ("GET", "/api/v4/account/detail", "", ""),
             "htx" => ("GET", "/v2/user/api-key", "", ""),
             "krakenfutures" => ("GET", "/derivatives/api/v3/accounts", "", ""),

@@ -712,6 +712,35 @@ fn withdrawals_are_read_in_full() {
     }
 }
 
+// Bitfinex takes an invoice of Lightning in place of amount and address, which are then not looked at.
+#[test]
+fn an_address_beside_an_invoice_is_no_destination() {
+    let bitfinex = |more: &str| {
+        let body = format!("{{\"wallet\":\"exchange\",\"method\":\"lnx\",\"amount\":\"1\"{more}}}");
+        post("/v2/auth/w/withdraw", &body)
+    };
+    let (address, invoice) = (",\"address\":\"1abc\"", ",\"invoice\":\"lnbc1\"");
+    let why = refused("bitfinex", &bitfinex(&format!("{address}{invoice}")));
+    assert!(matches!(why, Unreadable::Either(..)), "{why:?}");
+    let paid = operation("bitfinex", &bitfinex(invoice));
+    assert_eq!(paid.destination.as_deref(), Some("lnbc1"));
+    assert_eq!(paid.amount, None, "the invoice says how much");
+    let sent = operation("bitfinex", &bitfinex(address));
+    assert!(sent.amount.is_some() && sent.destination.as_deref() == Some("1abc"));
+    // Nor is one of its two names of an account a decoy for the other.
+    let moved = |more: &str| {
+        let body = format!(
+            "{{\"from\":\"exchange\",\"to\":\"exchange\",\"currency\":\"UST\",\"amount\":\"1\"{more}}}"
+        );
+        post("/v2/auth/w/transfer", &body)
+    };
+    let to_user = operation("bitfinex", &moved(",\"user_id_dst\":7"));
+    assert_eq!(to_user.destination_tag.as_deref(), Some("7"));
+    let both = moved(",\"user_id_dst\":7,\"email_dst\":\"a@b.c\"");
+    let why = refused("bitfinex", &both);
+    assert!(matches!(why, Unreadable::Either(..)), "{why:?}");
+}
+
 #[test]
 fn orders_are_read_in_full() {
     let said = [

@@ -14,8 +14,8 @@ use hyper::{
     HeaderMap, Response,
     body::{Body, Frame, Incoming, SizeHint},
     header::{
-        CONNECTION, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
-        TRANSFER_ENCODING, UPGRADE,
+        ALT_SVC, CONNECTION, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE,
+        TRAILER, TRANSFER_ENCODING, UPGRADE,
     },
 };
 use touchkeep_pipeline::Outcome;
@@ -26,8 +26,10 @@ const PART_TIMEOUT: Duration = Duration::from_secs(30);
 /// A body that goes to a bot.
 pub(crate) type Answer = BoxBody<Bytes, Box<dyn Error + Send + Sync>>;
 
-// Headers of one connection and not of the answer (RFC 9110, 7.6.1), and cookies, which no key-signed API has.
-const NOT_PASSED_ON: [HeaderName; 9] = [
+// Headers of one connection and not of the answer (RFC 9110, 7.6.1), where else the venue is to be had (RFC 7838), and cookies,
+// which no key-signed API has.
+const NOT_PASSED_ON: [HeaderName; 10] = [
+    ALT_SVC,
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     PROXY_AUTHENTICATE,
@@ -208,7 +210,10 @@ fn strip(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in named.iter().chain(&NOT_PASSED_ON) {
+    // What the venue lets web pages do there, this proxy does not.
+    let of_pages = |name: &&HeaderName| name.as_str().starts_with("access-control-");
+    let of_pages: Vec<HeaderName> = headers.keys().filter(of_pages).cloned().collect();
+    for name in named.iter().chain(&of_pages).chain(&NOT_PASSED_ON) {
         headers.remove(name);
     }
 }
@@ -250,6 +255,9 @@ mod tests {
             ("x-hop", "1"),
             ("transfer-encoding", "chunked"),
             ("set-cookie", "a=b"),
+            ("alt-svc", "h3=\":443\""),
+            ("access-control-allow-origin", "*"),
+            ("access-control-expose-headers", "x-hop"),
             ("x-mbx-used-weight", "5"),
         ] {
             headers.insert(HeaderName::from_static(name), value.parse().unwrap());

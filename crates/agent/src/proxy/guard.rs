@@ -7,7 +7,7 @@ use hyper::{
     header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, ORIGIN},
     http::request::Parts,
 };
-use touchkeep_venue::Showing;
+use touchkeep_venue::{Showing, demo_header};
 
 use super::{MAX_HEAD_BYTES, refusal::Refusal};
 
@@ -45,7 +45,22 @@ pub(super) fn check(head: &Parts, port: u16) -> Result<Addressed<'_>, Refusal> {
     if !known.contains(&head.method) {
         return Err(Refusal::Method);
     }
-    split(head.uri.path())
+    let addressed = split(head.uri.path())?;
+    is_for_real(head, addressed.venue)?;
+    Ok(addressed)
+}
+
+// What is meant for play money is not done with real money. Libraries of both venues say `0` where they mean the real account.
+fn is_for_real(head: &Parts, venue: &str) -> Result<(), Refusal> {
+    let Some(name) = demo_header(venue) else {
+        return Ok(());
+    };
+    let mut said = head.headers.get_all(name).iter();
+    if said.all(|value| value.as_bytes() == b"0") {
+        Ok(())
+    } else {
+        Err(Refusal::Demo(name))
+    }
 }
 
 /// The venue that is meant, whatever else is wrong with the request: its errors have that venue's shape.
@@ -281,6 +296,22 @@ mod tests {
                 Refusal::Browser
             );
         }
+    }
+
+    #[test]
+    fn what_is_meant_for_play_money_is_refused() {
+        let asked = |venue: &str, name: &str, value: &str| {
+            let path = format!("/{venue}/a");
+            let head = head("GET", &path, &[OURS, (name, value)]);
+            check(&head, 8080).map(|_| ())
+        };
+        let (of_okx, of_bitget) = ("x-simulated-trading", "paptrading");
+        assert_eq!(asked("okx", of_okx, "1"), Err(Refusal::Demo(of_okx)));
+        assert_eq!(asked("okx", of_okx, "true"), Err(Refusal::Demo(of_okx)));
+        assert_eq!(asked("okx", of_okx, "0"), Ok(()));
+        let bitget = asked("bitget", "PAPTRADING", "1");
+        assert_eq!(bitget, Err(Refusal::Demo(of_bitget)));
+        assert_eq!(asked("binance", of_okx, "1"), Ok(()), "it means nothing");
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(crate) enum Refusal {
     UnknownToken,
     /// The client has as many connections as one may have.
     NoSeat,
+    /// This header asks for the venue's demo account.
+    Demo(&'static str),
     /// The body is longer than what is read, or did not come in time.
     Body,
     /// The vault is locked.
@@ -48,6 +50,7 @@ impl Refusal {
             Self::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Path => StatusCode::NOT_FOUND,
+            Self::Demo(_) => StatusCode::BAD_REQUEST,
             Self::Token | Self::UnknownToken => StatusCode::UNAUTHORIZED,
             Self::Body => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoSeat => StatusCode::SERVICE_UNAVAILABLE,
@@ -71,7 +74,9 @@ impl Refusal {
             Self::Token | Self::UnknownToken => Reason::Key,
             Self::Locked | Self::NoSeat => Reason::Unavailable,
             Self::StateUnknown(_) => Reason::Unknown,
-            Self::Head | Self::Method | Self::Path | Self::Body => Reason::Malformed,
+            Self::Head | Self::Method | Self::Path | Self::Demo(_) | Self::Body => {
+                Reason::Malformed
+            }
             Self::Host | Self::Browser => Reason::Denied,
             Self::Decided(code, _) => match code {
                 Code::Unreadable | Code::Invalid | Code::NotFound | Code::Ambiguous => {
@@ -103,6 +108,9 @@ impl Refusal {
                     .into()
             }
             Self::NoSeat => "this client has too many connections open; use them again".into(),
+            Self::Demo(name) => format!(
+                "{name} asks for the venue's demo account, and here it would be real money; switch the demo mode off, or use the demo without Touchkeep"
+            ),
             Self::Body => "the body is too long, or did not come in time".into(),
             Self::Locked => "the vault is locked; run: touchkeep unlock".into(),
             Self::Decided(_, why) => why.clone(),

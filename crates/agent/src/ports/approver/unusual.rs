@@ -1,6 +1,6 @@
 //! What is unusual about a request: what a person should stop at.
 
-use touchkeep_audit::{Log, Row};
+use touchkeep_audit::{Decision, Log, Query, Row};
 use touchkeep_core::{
     ItemId,
     text::{has_lookalikes, visible},
@@ -33,7 +33,7 @@ pub(super) fn of(
     unusual.extend(question.limits.iter().filter_map(limits::beyond));
     let own = rows_of(question, current, log);
     let all = match operation.destination {
-        Some(_) => rows(current, log),
+        Some(_) => list(current, log, &agreed_to()),
         None => Vec::new(),
     };
     unusual.extend(destination(operation, &all));
@@ -100,7 +100,7 @@ pub(super) fn kept_before(
     item: ItemId,
     operation: &Operation,
 ) -> Option<String> {
-    let mut query = intents(LOOKS_BACK);
+    let mut query = agreed_to();
     query.item = Some(item);
     let rows = list(current, log, &query);
     // Of whatever asset: venues have several names for one.
@@ -197,9 +197,12 @@ const fn noun(kind: OperationKind) -> &'static str {
     }
 }
 
-// The newest requests that were let through. What cannot be read is not there, so that more is unusual.
-fn rows(current: &Current, log: &Log) -> Vec<Row> {
-    list(current, log, &intents(LOOKS_BACK))
+// The newest requests that a person has said yes to. Money goes nowhere without that, and what a rule lets through, a bot could
+// ask for until nothing else is among the newest. What cannot be read is not there, so that more is unusual.
+fn agreed_to() -> Query {
+    let mut query = intents(LOOKS_BACK);
+    query.decisions = vec![Decision::Approved, Decision::Touched];
+    query
 }
 
 fn rows_of(question: &Question, current: &Current, log: &Log) -> Vec<Row> {
@@ -208,7 +211,7 @@ fn rows_of(question: &Question, current: &Current, log: &Log) -> Vec<Row> {
     list(current, log, &query)
 }
 
-fn list(current: &Current, log: &Log, query: &touchkeep_audit::Query) -> Vec<Row> {
+fn list(current: &Current, log: &Log, query: &Query) -> Vec<Row> {
     let Some(open) = current.peek() else {
         return Vec::new();
     };
@@ -224,9 +227,54 @@ fn operation_of(row: &Row) -> Option<&Operation> {
 
 #[cfg(test)]
 mod tests {
+    use touchkeep_audit::{Event, Kind};
+    use touchkeep_core::{RequestId, UnixMillis};
+    use touchkeep_policy::{Approval, ApprovedBy, Asked, History, Policy, Verdict};
     use touchkeep_venue::{Decoded, Request, venue};
 
     use super::*;
+
+    fn record(log: &Log, kind: OperationKind) {
+        let rules = "[[rule]]\nname = \"looks\"\nkinds = [\"read\"]\naction = \"allow\"\n\
+                     [[rule]]\nname = \"money\"\nkinds = [\"withdraw\"]\naction = \"touch\"";
+        let asked = Asked {
+            request: RequestId::random(),
+            digest: [0; 32],
+            client: "bot".into(),
+            key_set: "main".into(),
+            operation: Operation::new(kind, "kraken", "POST", "/x", "x"),
+            now: UnixMillis(0),
+        };
+        let yes = Approval {
+            digest: [0; 32],
+            by: ApprovedBy::KeyTouch,
+        };
+        let policy = Policy::parse(rules).unwrap();
+        let allowed = match policy.decide(asked, &History::default()) {
+            Verdict::Allow(allowed) => allowed,
+            Verdict::Ask(question) => question.approve(yes).unwrap(),
+            other => panic!("{other:?}"),
+        };
+        let event = Event::new(Kind::Intent, Decision::Allowed);
+        drop(log.record_intent(allowed, &event).unwrap());
+    }
+
+    // Each request for a withdrawal looks up with the key that would sign what the name of the address means, and is recorded so.
+    #[test]
+    fn what_a_person_agreed_to_is_found_below_all_that_a_bot_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = age::x25519::Identity::generate();
+        let recipient = identity.to_public().to_string();
+        let log = Log::create(&folder.path().join("a.sqlite"), "vault", &recipient).unwrap();
+        record(&log, OperationKind::Withdraw);
+        for _ in 0..=LOOKS_BACK {
+            record(&log, OperationKind::Read);
+        }
+        let found = log.list(&agreed_to(), Some(&identity)).unwrap().rows;
+        let kinds: Vec<_> = found.iter().filter_map(operation_of).collect();
+        assert_eq!(kinds.len(), 1);
+        assert_eq!(kinds[0].kind, OperationKind::Withdraw);
+    }
 
     #[test]
     fn an_order_that_borrows_is_unusual() {
