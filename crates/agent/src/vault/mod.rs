@@ -1,8 +1,9 @@
 //! The vault that this agent looks after: its file, its audit log, and what is open of it.
 //!
-//! Read in this order: [`Current`], [`Open`], [`lifecycle`] (made, opened, locked), [`in_force`] (what follows the vault),
-//! [`choose`], [`client`], [`checkpoint`], [`rescue`].
+//! Read in this order: [`Current`], [`Open`], [`lifecycle`] (made, opened, locked), [`acts`] (what is done, and its rows),
+//! [`in_force`] (what follows the vault), [`choose`], [`client`], [`checkpoint`], [`rescue`].
 
+mod acts;
 mod armed;
 mod checkpoint;
 mod choose;
@@ -20,7 +21,7 @@ use std::{
     },
 };
 
-use touchkeep_audit::{Decision, Event, Kind, Log, OpenError, Query, Seq};
+use touchkeep_audit::{Event, Kind, Log, OpenError, Seq};
 use touchkeep_client::Paths;
 use touchkeep_container::Hash;
 use touchkeep_core::{Clock, DeviceId, Id, SystemClock, VaultId};
@@ -95,7 +96,7 @@ impl Current {
         };
         match Log::open_locked(&current.log_path, &current.id.to_string()) {
             Ok(log) => {
-                close_unfinished(&log, locked)?;
+                acts::close_unfinished(&log, locked)?;
                 let _ = current.log.set(log);
             }
             Err(OpenError::NotFound(_)) => {}
@@ -175,72 +176,6 @@ impl Current {
     fn replace(&self, with: Option<Arc<Open>>) -> Option<Arc<Open>> {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut open, with)
-    }
-
-    /// Does what `event` says, between a row that it was begun and one that says how it went; all of it blocks.
-    ///
-    /// # Errors
-    /// When the first row cannot be written, and nothing was done; when it failed; when it was done, and the log cannot say so.
-    pub(crate) fn act<T>(
-        &self,
-        event: Event,
-        act: impl FnOnce() -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let log = self.log().ok_or_else(failure::locked)?;
-        let begun = log
-            .record_begun(&event)
-            .map_err(|error| failure::record(&error))?;
-        let done = act();
-        let ended = match &done {
-            Ok(_) => event,
-            Err(failure) => failed(event, format!("It was not done: {}", failure.what)),
-        };
-        end(log, begun, &ended, done)
-    }
-
-    /// Records that `event` was begun, changes the vault, saves it and records how that went; all of it blocks. Of what is not
-    /// done nothing stays pending: what was told to have failed must not come with the next save.
-    ///
-    /// # Errors
-    /// When the vault is locked, the change cannot be made or saved, or the log cannot be written: before, and nothing was
-    /// changed, or after.
-    pub(crate) fn change<T>(
-        &self,
-        event: Event,
-        change: impl FnOnce(&mut Unlocked) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let open = self.open()?;
-        let mut vault = open.write();
-        let log = self.log().ok_or_else(failure::locked)?;
-        let begun = log
-            .record_begun(&event)
-            .map_err(|error| failure::record(&error))?;
-        let before = vault.as_locked().container().heads();
-        let done = change(&mut vault).and_then(|done| {
-            self.save(&mut vault)?;
-            Ok(done)
-        });
-        if done.is_err() {
-            vault.discard();
-        }
-        let followed = self.follow(&open, &vault, event.kind);
-        let kind = event.kind;
-        let ended = match &done {
-            Ok(_) => event,
-            Err(failure) if vault.as_locked().container().heads() == before => {
-                failed(event, format!("It was not done: {}", failure.what))
-            }
-            Err(failure) => {
-                let text = format!("It was done, but not as it should be: {}", failure.what);
-                failed(event, text)
-            }
-        };
-        let done = end(log, begun, &ended, done);
-        // It is saved; that its policy is not in force is told to who sets one.
-        match kind {
-            Kind::PolicyChanged if done.is_ok() => followed.and(done),
-            _ => done,
-        }
     }
 
     /// The head of the log, as commits state it.
@@ -477,66 +412,4 @@ pub(crate) fn pins(paths: &Paths) -> PathBuf {
 
 fn log_path(paths: &Paths, id: VaultId) -> PathBuf {
     paths.data.join(format!("audit-{id}.sqlite"))
-}
-
-fn failed(event: Event, text: String) -> Event {
-    let mut event = event.text(text);
-    event.decision = Decision::Failed;
-    event
-}
-
-// The row that says how it went. That it cannot be written is told where all else went well.
-fn end<T>(log: &Log, begun: Seq, ended: &Event, done: Result<T, Failure>) -> Result<T, Failure> {
-    match (log.record_ended(begun, ended), done) {
-        (Err(error), Ok(_)) => Err(failure::unrecorded(&error)),
-        (Err(error), Err(failure)) => {
-            tracing::warn!(begun, %error, "the log cannot say that it failed");
-            Err(failure)
-        }
-        (Ok(_), done) => done,
-    }
-}
-
-fn kind_of(log: &Log, seq: Seq) -> Result<Option<Kind>, Failure> {
-    let one = Query {
-        limit: 1,
-        before: Some(seq + 1),
-        ..Query::default()
-    };
-    let page = log.list(&one, None);
-    let mut page = page.map_err(|error| failure::read_log(&error))?;
-    let row = page.rows.pop().filter(|row| row.seq == seq);
-    Ok(row.map(|row| row.kind))
-}
-
-// An earlier agent ended between record and outcome: nobody knows whether the venue has it. Of a change of the vault it can be
-// known: the commit that was made of it states a log that has the intent already.
-fn close_unfinished(log: &Log, vault: &Locked) -> Result<(), Failure> {
-    let unfinished = log.unfinished().map_err(|error| failure::record(&error))?;
-    if unfinished.is_empty() {
-        return Ok(());
-    }
-    let seen = log_id(log.origin()).and_then(|id| checkpoint::seen_heads(vault).remove(&id));
-    let stated = seen.map_or(0, |head| head.size);
-    for seq in unfinished {
-        let (decision, text) = match kind_of(log, seq)? {
-            Some(Kind::Begun) if stated >= seq => (
-                Decision::Done,
-                "It was saved; the agent ended before it could say so.",
-            ),
-            Some(Kind::Begun) => (
-                Decision::Unknown,
-                "The agent ended while it was at it: look whether it is there.",
-            ),
-            _ => (
-                Decision::Unknown,
-                "State unknown: the agent ended between record and answer.",
-            ),
-        };
-        let event = Event::new(Kind::Outcome, decision).text(text);
-        log.record_outcome(seq, &event)
-            .map_err(|error| failure::record(&error))?;
-        tracing::warn!(seq, %decision, "something was recorded and never finished");
-    }
-    Ok(())
 }
