@@ -992,6 +992,12 @@ fn a_list_of_some_rows_says_of_how_many_and_a_file_of_rows_is_done() {
     let file = desk.home.path("rows.bundle").display().to_string();
     let done = desk.run(&["audit", "export", "--format", "bundle", "-o", &file]);
     assert_eq!(done, json!({ "file": file, "rows": 2 }));
+    let again = desk.fails(&["audit", "export", "-o", &file]);
+    assert_eq!(
+        again,
+        (2, "invalid".to_owned()),
+        "a file that is there stays"
+    );
     let verified = desk
         .home
         .touchkeep()
@@ -1002,6 +1008,45 @@ fn a_list_of_some_rows_says_of_how_many_and_a_file_of_rows_is_done() {
     assert!(
         verified.starts_with("Sound: 2 rows, all signed\n"),
         "{verified}"
+    );
+}
+
+#[test]
+fn a_result_that_could_not_be_written_is_no_success() {
+    let desk = Desk::set();
+    let ends = |args: &[&str], to: &str| {
+        let mut verb = desk.home.touchkeep();
+        verb.args(args).stdin(Stdio::null()).stderr(Stdio::piped());
+        verb.stdout(std::fs::OpenOptions::new().write(true).open(to).unwrap());
+        let done = verb.output().unwrap();
+        let said = String::from_utf8(done.stderr).unwrap();
+        (done.status.code(), said)
+    };
+    for args in [
+        &["policy", "show"][..],
+        &["audit", "checkpoint"],
+        &["list", "--json"],
+        &["status"],
+        &["completions", "bash"],
+        &["audit", "export"],
+    ] {
+        let (code, said) = ends(args, "/dev/full");
+        assert_eq!(code, Some(1), "{args:?}: {said}");
+        assert!(said.contains("No space left on device"), "{args:?}: {said}");
+        assert_eq!(ends(args, "/dev/null").0, Some(0), "{args:?}");
+    }
+    // Whoever has read enough is no failure.
+    let mut verb = desk.home.touchkeep();
+    verb.arg("policy")
+        .arg("show")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut verb = verb.spawn().unwrap();
+    drop(verb.stdout.take());
+    let done = verb.wait_with_output().unwrap();
+    assert_eq!(
+        (done.status.code(), done.stderr.as_slice()),
+        (Some(0), &b""[..])
     );
 }
 

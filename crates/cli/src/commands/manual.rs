@@ -6,6 +6,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use touchkeep_client::Connection;
 use touchkeep_core::{Code, text::visible};
+use touchkeep_values::write_out;
 use touchkeep_wire::{Failure, ItemFilter};
 
 use super::{Done, items::all};
@@ -33,8 +34,7 @@ pub(super) fn completions(shell: Shell) -> Done {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "touchkeep", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
-    // A closed pipe (`| head`) is no error.
-    let _closed = std::io::stdout().write_all(with_items(shell, script).as_bytes());
+    write_out(with_items(shell, script).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
