@@ -676,6 +676,19 @@ E_SECRET=     blank before
 }
 
 #[test]
+fn where_no_export_can_be_made_nobody_is_asked_to_agree_to_one() {
+    let (home, person) = desk();
+    let asked = person.was_asked().len();
+    let recipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    let done = home.cli(&["export", "/nonexistent/items.age", "-r", recipient]);
+    assert_eq!(done.status.code(), Some(2));
+    let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let what = &said["error"]["what"];
+    assert_eq!(what, "no file can be made in /nonexistent", "{said}");
+    assert_eq!(person.was_asked().len(), asked);
+}
+
+#[test]
 fn an_export_in_the_clear_needs_a_typed_word_a_consent_and_leaves_a_row() {
     let (home, person) = desk();
     let file = source(
