@@ -859,6 +859,16 @@ fn a_mistyped_passphrase_is_asked_for_again_three_times_in_all() {
 }
 
 #[test]
+fn whoever_waits_for_requests_hears_that_the_agent_has_gone() {
+    let mut desk = Desk::with_a_passphrase("");
+    drop(desk.person.take());
+    let mut terminal = Terminal::open(&desk.home, 80);
+    desk.home.kill_agent();
+    terminal.until("the agent went away");
+    assert_eq!(terminal.ends_with(), Some(1));
+}
+
+#[test]
 fn a_mistyped_pin_is_asked_for_with_its_tries_and_never_for_the_last_one() {
     let mut desk = Desk::with_a_card("");
     drop(desk.person.take());

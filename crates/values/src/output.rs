@@ -65,7 +65,8 @@ impl Output {
     /// To the standard streams, as a document where `json` says so.
     #[must_use]
     pub fn new(json: bool) -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let wanted =
+            std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !layout::is_dumb();
         Self {
             json,
             is_beside: false,

@@ -66,11 +66,12 @@ fn with_items(shell: Shell, script: String) -> String {
 
 const BASH: &str = r#"
 _touchkeep_items() {
-    local word="${COMP_WORDS[COMP_CWORD]}" name
+    local word="${COMP_WORDS[COMP_CWORD]}" name quoted
     if [[ $COMP_CWORD -eq 2 && $word != -* && ${COMP_WORDS[1]} =~ ^(VERBS)$ ]]; then
         COMPREPLY=()
         while IFS= read -r name; do
-            [[ $name == "$word"* ]] && COMPREPLY+=("$(printf %q "$name")")
+            quoted=$(printf %q "$name")
+            [[ $name == "$word"* || $quoted == "$word"* ]] && COMPREPLY+=("$quoted")
         done < <(touchkeep items-for-completion 2>/dev/null)
     else
         _touchkeep "$@"
@@ -86,7 +87,7 @@ complete -c touchkeep -n "__fish_seen_subcommand_from VERBS" -f -a "(touchkeep i
 const ZSH: &str = r#"
 _touchkeep_items() {
     local -a names
-    names=("${(@f)$(touchkeep items-for-completion 2>/dev/null)}")
+    names=(${(f)"$(touchkeep items-for-completion 2>/dev/null)"})
     compadd -a names
 }
 "#;
