@@ -837,18 +837,35 @@ fn a_mistyped_passphrase_is_asked_for_again_three_times_in_all() {
     let mut terminal = Terminal::run(&desk.home, 80, "unlock");
     terminal.answers_secret(question, 1, "correct horse battery staple");
     assert_eq!(terminal.ends_with(), Some(0));
-    // What a program asks for is as good.
+    // What a program asks for is as good, and whether it may have that is asked once.
     let read = "read tk://prod/money/secret";
     let mut terminal = Terminal::run(&desk.home, 80, read);
     terminal.until("Question 1");
-    std::thread::sleep(Duration::from_millis(900));
-    terminal.types("once\r");
+    terminal.answers("once\r");
     terminal.answers_secret(question, 1, "wrong");
-    terminal.until("Question 2");
-    std::thread::sleep(Duration::from_millis(900));
-    terminal.types("once\r");
     terminal.answers_secret(question, 2, "correct horse battery staple");
     assert_eq!(terminal.ends_with(), Some(0));
+    assert_eq!(terminal.times("Question "), 2, "it came and was answered");
+    // That yes is used up: the next program is asked about, and one whose person gives up has nothing for the next either.
+    for (number, typed) in [(2, ["wrong"; 3]), (3, ["wrong"; 3])] {
+        let mut terminal = Terminal::run(&desk.home, 80, read);
+        terminal.until(&format!("Question {number}"));
+        terminal.answers("once\r");
+        for (at, wrong) in typed.iter().enumerate() {
+            terminal.answers_secret(question, at + 1, wrong);
+        }
+        assert_eq!(terminal.ends_with(), Some(1));
+    }
+}
+
+#[test]
+fn whoever_waits_for_requests_hears_that_the_agent_has_gone() {
+    let mut desk = Desk::with_a_passphrase("");
+    drop(desk.person.take());
+    let mut terminal = Terminal::open(&desk.home, 80);
+    desk.home.kill_agent();
+    terminal.until("the agent went away");
+    assert_eq!(terminal.ends_with(), Some(1));
 }
 
 #[test]

@@ -720,6 +720,17 @@ fn completions_know_items_only_while_the_vault_is_open() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&said.stdout), "openai\n");
+    // With a blank in it, as it is typed.
+    desk.add("my key", "api-key", "sk-2", &[]);
+    let ask = ask.replace("show op)", "show 'my\\ k')");
+    let said = Command::new("bash")
+        .args(["-c", &ask, "bash"])
+        .args([&script, folder])
+        .envs(desk.home.environment())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "my\\ key\n");
+    let _gone = desk.run(&["rm", "my key", "--yes"]);
     // And as fish and zsh do, verbs of both levels and items.
     let [fish, zsh] = ["fish", "zsh"].map(|shell| Shell::with(&desk.home, shell));
     assert_eq!(fish.completes("touchkeep set-a"), "set-api-key");
@@ -736,6 +747,13 @@ fn completions_know_items_only_while_the_vault_is_open() {
     assert_eq!(fish.completes("touchkeep show op"), "");
     assert_eq!(fish.completes("touchkeep set-a"), "set-api-key");
     assert_eq!(names(&desk), "");
+    // Nothing is no name: zsh would complete an empty word.
+    let ask = "compdef() {}; compadd() { print $#names }; source $1; _touchkeep_items";
+    let said = zsh.run(
+        "zsh",
+        &["-f", "-c", ask, "zsh", zsh.script.to_str().unwrap()],
+    );
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "0\n");
 }
 
 #[test]
@@ -992,6 +1010,12 @@ fn a_list_of_some_rows_says_of_how_many_and_a_file_of_rows_is_done() {
     let file = desk.home.path("rows.bundle").display().to_string();
     let done = desk.run(&["audit", "export", "--format", "bundle", "-o", &file]);
     assert_eq!(done, json!({ "file": file, "rows": 2 }));
+    let again = desk.fails(&["audit", "export", "-o", &file]);
+    assert_eq!(
+        again,
+        (2, "invalid".to_owned()),
+        "a file that is there stays"
+    );
     let verified = desk
         .home
         .touchkeep()
@@ -1002,6 +1026,45 @@ fn a_list_of_some_rows_says_of_how_many_and_a_file_of_rows_is_done() {
     assert!(
         verified.starts_with("Sound: 2 rows, all signed\n"),
         "{verified}"
+    );
+}
+
+#[test]
+fn a_result_that_could_not_be_written_is_no_success() {
+    let desk = Desk::set();
+    let ends = |args: &[&str], to: &str| {
+        let mut verb = desk.home.touchkeep();
+        verb.args(args).stdin(Stdio::null()).stderr(Stdio::piped());
+        verb.stdout(std::fs::OpenOptions::new().write(true).open(to).unwrap());
+        let done = verb.output().unwrap();
+        let said = String::from_utf8(done.stderr).unwrap();
+        (done.status.code(), said)
+    };
+    for args in [
+        &["policy", "show"][..],
+        &["audit", "checkpoint"],
+        &["list", "--json"],
+        &["status"],
+        &["completions", "bash"],
+        &["audit", "export"],
+    ] {
+        let (code, said) = ends(args, "/dev/full");
+        assert_eq!(code, Some(1), "{args:?}: {said}");
+        assert!(said.contains("No space left on device"), "{args:?}: {said}");
+        assert_eq!(ends(args, "/dev/null").0, Some(0), "{args:?}");
+    }
+    // Whoever has read enough is no failure.
+    let mut verb = desk.home.touchkeep();
+    verb.arg("policy")
+        .arg("show")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut verb = verb.spawn().unwrap();
+    drop(verb.stdout.take());
+    let done = verb.wait_with_output().unwrap();
+    assert_eq!(
+        (done.status.code(), done.stderr.as_slice()),
+        (Some(0), &b""[..])
     );
 }
 
@@ -1118,14 +1181,16 @@ fn a_policy_is_checked_explained_and_edited() {
     }
 }
 
+const COLOURFUL: &str = "xterm-256color";
+
 // In a terminal of its own, so that colours are wanted.
-fn on_a_terminal(home: &Home, args: &[&str], no_color: &str) -> String {
+fn on_a_terminal(home: &Home, args: &[&str], no_color: &str, term: &str) -> String {
     let line = [&["exec", "$TK"], args].concat().join(" ");
     let done = Command::new("script")
         .args(["-qec", &line, "/dev/null"])
         .envs(home.environment())
         .env("TK", home.touchkeep().get_program())
-        .env("TERM", "xterm-256color")
+        .env("TERM", term)
         .env("NO_COLOR", no_color)
         .output()
         .unwrap();
@@ -1173,13 +1238,19 @@ fn colours_are_for_terminals_that_want_them() {
         let piped = desk.home.touchkeep().args(verb).output().unwrap();
         let plain = [piped.stdout, piped.stderr].concat();
         assert!(!plain.contains(&0x1b), "{verb:?} into a pipe");
-        let shown = on_a_terminal(&desk.home, verb, "1");
+        let shown = on_a_terminal(&desk.home, verb, "1", COLOURFUL);
         assert!(
             !shown.is_empty() && !shown.contains('\u{1b}'),
             "{verb:?}: {shown:?}"
         );
-        coloured += usize::from(on_a_terminal(&desk.home, verb, "").contains("\u{1b}["));
+        let shown = on_a_terminal(&desk.home, verb, "", COLOURFUL);
+        coloured += usize::from(shown.contains("\u{1b}["));
     }
+    let dumb = on_a_terminal(&desk.home, &["status"], "", "dumb");
+    assert!(
+        dumb.contains("open") && !dumb.contains('\u{1b}'),
+        "{dumb:?}"
+    );
     assert!(coloured > 8, "{coloured} use colours where nobody minds");
 }
 
@@ -1266,6 +1337,20 @@ fn nothing_is_done_with_another_vault_than_the_one_that_is_meant() {
     let removed = desk.fails(&["rm", "openai"]);
     assert_eq!(removed, refused);
     assert_eq!(desk.run(&["status"])["path"], *here);
+
+    // A name that was mistyped, and a file that is no vault, lock nothing.
+    std::fs::write(&there, "no vault").unwrap();
+    assert_eq!(
+        desk.fails(&["unlock", "/nonexistent"]),
+        (2, "no-vault".to_owned())
+    );
+    assert_eq!(desk.fails(&["unlock", &there]), (4, "damaged".to_owned()));
+    std::fs::remove_file(&there).unwrap();
+    let status = desk.run(&["status"]);
+    assert_eq!(
+        (&status["path"], &status["unlocked"]),
+        (&json!(here), &json!(true))
+    );
 
     // It is the one that is made, and the one that is opened.
     desk.run(&["init", "--practice", "--work-factor", "10"]);

@@ -309,6 +309,33 @@ fn cron_has_next_to_nothing() {
 }
 
 #[test]
+fn a_yes_to_what_a_manager_of_units_has_started_is_for_once() {
+    let desk = Desk::set_up();
+    desk.person.as_ref().unwrap().mind.lock().unwrap().allows = touchkeep_wire::Scope::Once;
+    // As `ExecStart=touchkeep read …` in a unit of systemd's manager of this user: our own command is its child.
+    let manager = desk.folder("bin").join("systemd");
+    fs::copy("/bin/bash", &manager).unwrap();
+    let units = format!(
+        "'{0}' read {REFERENCE}; '{0}' read {REFERENCE}; :",
+        binary("touchkeep").display()
+    );
+    let mut started = desk.bare("exec setsid --wait $MANAGER -c \"$UNITS\"");
+    started.env("MANAGER", &manager).env("UNITS", units);
+    assert_eq!(done(started), SECRET.repeat(2));
+    let asked = desk.person.as_ref().unwrap().uses();
+    assert_eq!(asked.len(), 2, "one unit's yes is not the other's");
+    for asked in asked {
+        assert_eq!(asked.client, "systemd");
+        assert_eq!(asked.scopes, [touchkeep_wire::Scope::Once]);
+        let why = asked
+            .unusual
+            .iter()
+            .find(|why| why.contains("only be for once"));
+        assert!(why.is_some(), "{:?}", asked.unusual);
+    }
+}
+
+#[test]
 fn in_tmux_each_pane_gets_values_and_shows_none() {
     let desk = Desk::set_up();
     let socket = desk.home.path("tmux");

@@ -676,6 +676,19 @@ E_SECRET=     blank before
 }
 
 #[test]
+fn where_no_export_can_be_made_nobody_is_asked_to_agree_to_one() {
+    let (home, person) = desk();
+    let asked = person.was_asked().len();
+    let recipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    let done = home.cli(&["export", "/nonexistent/items.age", "-r", recipient]);
+    assert_eq!(done.status.code(), Some(2));
+    let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let what = &said["error"]["what"];
+    assert_eq!(what, "no file can be made in /nonexistent", "{said}");
+    assert_eq!(person.was_asked().len(), asked);
+}
+
+#[test]
 fn an_export_in_the_clear_needs_a_typed_word_a_consent_and_leaves_a_row() {
     let (home, person) = desk();
     let file = source(
@@ -778,6 +791,69 @@ fn a_large_database_comes_in_as_one_commit_and_goes_out_again() {
             assert!(item.contains(&format!("\"{value}-{number}\"")), "{item}");
         }
         assert!(item.contains(&format!("n\\nend of {number}\"")), "{item}");
+    }
+}
+
+#[test]
+fn a_file_in_which_nothing_was_found_is_not_deleted() {
+    let (home, _person) = desk();
+    for (format, text) in [
+        (
+            "keepass-xml",
+            "<passwords><p>canary-password</p></passwords>",
+        ),
+        ("bitwarden", "{\"secrets\": [\"canary-password\"]}"),
+        ("ccxt", "[\"canary-password\"]"),
+        ("env", "# canary-password\n"),
+        ("aws", ""),
+    ] {
+        let file = source(&home, "other", text);
+        let args = [
+            "import",
+            &file,
+            "--format",
+            format,
+            "--yes",
+            "--delete-source",
+        ];
+        let done = home.cli(&args);
+        assert_eq!(done.status.code(), Some(1), "{format}: {done:?}");
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let what = said["error"]["what"].as_str().unwrap();
+        assert_eq!(
+            what,
+            format!("nothing was found in it that the format {format} has")
+        );
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    }
+}
+
+#[test]
+fn what_a_second_column_of_one_name_says_is_kept_and_text_in_another_encoding_is_called_that() {
+    let (home, _person) = desk();
+    let text = "Title,Username,Password,Password\r\nmail,me,canary-first,canary-second\r\n";
+    let file = source(&home, "twice.csv", text);
+    let done = import(&home, &file, &["--delete-source"]);
+    assert_eq!(actions(&done), [("mail", "add")]);
+    assert!(!Path::new(&file).exists());
+    let contents = contents(&home, "all.age");
+    assert_eq!(value(&contents, "mail", "secret"), "canary-first");
+    assert_eq!(value(&contents, "mail", "password"), "canary-second");
+    // As PowerShell writes it.
+    let wide: Vec<u8> = "\u{feff}A_TOKEN=canary\r\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let file = source(&home, "wide.env", "");
+    fs::write(&file, wide).unwrap();
+    for more in [&[][..], &["--format", "env"]] {
+        let done = home.cli(&[&["import", &file], more].concat());
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let what = said["error"]["what"].as_str().unwrap();
+        assert!(
+            what.ends_with("the file is text in UTF-16, and only UTF-8 is read"),
+            "{said}"
+        );
     }
 }
 

@@ -95,6 +95,51 @@ fn a_key_that_ends_is_said_in_time_and_once() {
     let wanted = format!("{}T00:00:00Z, in 12 d", day("12 days"));
     assert!(shown.contains(&wanted), "{shown}");
 
+    // Two ways to see at once that one is over.
+    let _late = home.json_with(
+        &[
+            "add",
+            "old",
+            "--kind",
+            "api-key",
+            "--secret-fd",
+            "0",
+            "--age-days",
+            "91",
+            "--rotate-after-days",
+            "90",
+        ],
+        "x",
+    );
+    let status = home.json(&["status"]);
+    assert_eq!(
+        status["late"],
+        serde_json::json!({"expired": 1, "overdue": 1})
+    );
+    let late = "1 key has expired, 1 key is older than its rule says.";
+    let shown = lines(&home, &["status"]).join("\n");
+    assert!(
+        shown.contains(&format!("late   {late} Which: touchkeep remind")),
+        "{shown}"
+    );
+    let doctor = home.cli(&["doctor"]);
+    let doctor: serde_json::Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    let findings = doctor.get("findings").unwrap().as_array().unwrap();
+    let found = findings
+        .iter()
+        .find(|finding| finding["id"] == "vault.keys")
+        .unwrap();
+    assert_eq!(
+        (found["level"].as_str(), found["what"].as_str()),
+        (Some("warning"), Some(late))
+    );
+    let _gone = home.json(&["rm", "old", "--yes"]);
+    let status = home.json(&["status"]);
+    assert_eq!(
+        status["late"],
+        serde_json::json!({"expired": 1, "overdue": 0})
+    );
+
     let _raised = home.json(&["remind", "--now"]);
     let said = dunst.history();
     for words in ["soon expires in 12 days", "over expired 3 days ago"] {

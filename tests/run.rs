@@ -295,6 +295,25 @@ fn mounts_end_with_the_program() {
         &["sh", "-c", once],
     );
     assert_eq!(out(&output), format!("{}\ngone\n", SECRET.len()));
+    // A file of ours beside it stands in no variable's way, and no variable has two files.
+    let lock = ["--quiet", "--mount", "lock=tk://prod/trade/secret"];
+    let output = desk.run(&lock, &["sh", "-c", "wc -c <\"$lock\""]);
+    assert_eq!(
+        out(&output),
+        format!("{}\n", SECRET.len()),
+        "{}",
+        err(&output)
+    );
+    let asked = desk.person.uses().len();
+    let twice = [&lock[..], &lock[1..]].concat();
+    let output = desk.run(&twice, &["true"]);
+    assert_eq!(output.status.code(), Some(125));
+    assert!(
+        err(&output).contains("lock is mounted twice"),
+        "{}",
+        err(&output)
+    );
+    assert_eq!(desk.person.uses().len(), asked, "before anybody is asked");
 }
 
 #[test]

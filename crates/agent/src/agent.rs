@@ -17,10 +17,10 @@ use touchkeep_core::{
 use touchkeep_device_pkcs11::ModuleFile;
 use touchkeep_pipeline::{Client as Asker, Incoming, KeyError, NotDone, NotSigned};
 use touchkeep_venue::{Decoded, Operation};
-use touchkeep_wire::Status;
+use touchkeep_wire::{LateKeys, Status};
 
 use crate::{
-    calls::webhook::Refused,
+    calls::{remind, webhook::Refused},
     config::Config,
     deliveries::Deliveries,
     desktop::Desktop,
@@ -374,10 +374,17 @@ impl Agent {
                 .or_else(|| self.watching.unseen())
                 .or_else(|| self.watching.missing()),
             attention: self.used_elsewhere.attention(Uptime::now()),
+            late: self.late_keys(),
             waiting: u32::try_from(self.prompts.list().len()).unwrap_or(u32::MAX),
             resting: self.prompts.resting(),
             version: self.version().to_owned(),
         }
+    }
+
+    /// How many keys' time is over; none while it is locked.
+    pub(crate) fn late_keys(&self) -> Option<LateKeys> {
+        let open = self.vault()?.peek()?;
+        Some(remind::late(&open.read()))
     }
 
     /// Who has this token, before anything else is read of a request.

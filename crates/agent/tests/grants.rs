@@ -159,6 +159,33 @@ async fn once_is_once_and_a_lock_ends_what_was_remembered() {
     let _person = Person::new(&agent, allowing(Scope::Process)).await;
     assert_eq!(asker.ask("ask bot").await, "allowed");
     assert_eq!(asker.ask("quietly bot").await, "allowed");
+    // The log says what was given for later by each yes.
+    let page = ListAudit {
+        before: None,
+        limit: 50,
+        filter: AuditFilter {
+            kinds: vec!["grant-given".into()],
+            decisions: vec!["approved".into(), "allowed".into()],
+            ..Default::default()
+        },
+    };
+    let rows = client.call(page).await.unwrap().rows;
+    let said: Vec<_> = rows
+        .iter()
+        .map(|row| row.what.as_deref().unwrap())
+        .collect();
+    for (said, given) in said.iter().zip([
+        "It has that already.",
+        "Given to that process, for 60 min.",
+        "A yes for this once gives nothing for later.",
+        "A yes for this once gives nothing for later.",
+    ]) {
+        assert!(
+            said.ends_with(&format!("to use it later. {given}")),
+            "{said}"
+        );
+    }
+    assert_eq!(said.len(), 4);
     client.call(LockVault {}).await.unwrap();
     assert_eq!(asker.ask("quietly bot").await, "Locked");
     client

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         .and_then(|()| hide_memory())
         .and_then(|()| commands::run(cli, output))
     {
-        Ok(code) => code,
+        Ok(code) => output::ends_with(code),
         Err(failure) => {
             output.failure(&failure);
             ExitCode::from(failure.code.exit_code())

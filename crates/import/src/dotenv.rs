@@ -67,7 +67,8 @@ pub(crate) fn is_variable(line: &str) -> bool {
 fn split(line: &str) -> Option<(&str, usize)> {
     let trimmed = line.trim_start();
     let body = trimmed
-        .strip_prefix("export ")
+        .strip_prefix("export")
+        .filter(|after| after.starts_with([' ', '\t']))
         .unwrap_or(trimmed)
         .trim_start();
     let equals = body.find('=')?;
@@ -142,7 +143,16 @@ fn value(source: &str, begin: usize) -> Result<Found, &'static str> {
         Some('#') => Err(
             "Its value begins with a #, which can be read in two ways, so it stays in the file.",
         ),
-        _ => Ok(bare(source, start)),
+        _ => {
+            let found = bare(source, start);
+            // `run` ends a line there, and others do not.
+            match found.value.contains('\r') {
+                true => Err(
+                    "A carriage return stands in its value, which can be read in two ways, so it stays in the file.",
+                ),
+                false => Ok(found),
+            }
+        }
     }
 }
 
@@ -458,6 +468,17 @@ mod tests {
         assert_eq!(import.items.len(), 1);
         assert_eq!(*import.items[0].field("secret").unwrap().value, "#hunter22");
         assert_eq!(import.rows.len(), 3);
+    }
+
+    #[test]
+    fn lines_are_those_that_run_reads() {
+        let import =
+            read(b"export\tA_TOKEN=abcdefgh\r\nB_TOKEN=abcdefgh\rC_TOKEN=ijklmnop\n").unwrap();
+        assert_eq!(import.items.len(), 1);
+        assert_eq!(*import.items[0].field("secret").unwrap().value, "abcdefgh");
+        let left = &import.rows[1];
+        assert_eq!(left.place, "line 2");
+        assert!(left.outcome.as_ref().unwrap_err().loses, "{left:?}");
     }
 
     #[test]

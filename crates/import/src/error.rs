@@ -27,6 +27,9 @@ pub enum ImportError {
         /// What was found or missed.
         what: &'static str,
     },
+    /// Text that is not in UTF-8.
+    #[error("the file is text in UTF-16, and only UTF-8 is read")]
+    Utf16,
     /// More than is read.
     #[error("{what} is more than the {limit} that are read")]
     TooLarge {
@@ -57,6 +60,7 @@ impl ImportError {
             Self::UnknownFormat => "Say which it is: --format",
             Self::Malformed { .. } => "Mend that line, or say another --format.",
             Self::Damaged { .. } => "Export it again, or say another --format.",
+            Self::Utf16 => "Have what wrote it write UTF-8, or save it as that in an editor.",
             Self::TooLarge { .. } => {
                 "Divide it where it comes from (one group, folder or vault at a time), and import those files."
             }

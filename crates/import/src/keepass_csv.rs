@@ -1,9 +1,10 @@
-//! KeePassXC's CSV, of the old columns and of the new ones. Columns that are not known become fields.
+//! KeePassXC's CSV, of the old columns and of the new ones. Columns that are not known become fields, and so do those whose name
+//! stands a second time: no cell takes another's place.
 
 use touchkeep_core::time::from_rfc3339;
 
 use crate::{
-    csv,
+    csv::{self, Record},
     error::ImportError,
     login::{Entry, item},
     model::{Format, Import},
@@ -31,7 +32,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Import, ImportError> {
         line: 1,
         what: "the names of the columns are missing",
     })?;
-    let columns: Vec<String> = head.cells.iter().map(|cell| cell.to_string()).collect();
+    let columns = columns(&head);
     let mut import = Import::new(Format::KeepassCsv);
     for record in records {
         let place = format!("line {}", record.line);
@@ -45,8 +46,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Import, ImportError> {
             continue;
         }
         let mut entry = Entry::default();
-        for (column, cell) in columns.iter().zip(&record.cells) {
-            match folded(column).as_str() {
+        for ((column, means), cell) in columns.iter().zip(&record.cells) {
+            match means.as_str() {
                 "group" => entry.groups = cell.split('/').skip(1).map(str::to_owned).collect(),
                 "title" => entry.title = cell.to_string(),
                 "username" => entry.user = cell.clone(),
@@ -63,4 +64,41 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Import, ImportError> {
         import.item(place, item(entry));
     }
     Ok(import)
+}
+
+// What each column is called, and what that means: nothing, where it means what an earlier one does.
+fn columns(head: &Record) -> Vec<(String, String)> {
+    let mut columns: Vec<(String, String)> = Vec::with_capacity(head.cells.len());
+    for cell in &head.cells {
+        let means = folded(cell);
+        let is_first = columns.iter().all(|(_, known)| *known != means);
+        columns.push((
+            cell.to_string(),
+            if is_first { means } else { String::new() },
+        ));
+    }
+    columns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_that_stands_twice_takes_no_value_from_the_first() {
+        let source = "Title,Username,Password,Password,pass word\nx,me,first,second,third\n";
+        let import = read(source.as_bytes()).unwrap();
+        let fields: Vec<_> = import.items[0]
+            .fields
+            .iter()
+            .map(|field| (field.name.as_str(), field.value.as_str()))
+            .collect();
+        let wanted = [
+            ("secret", "first"),
+            ("username", "me"),
+            ("password", "second"),
+            ("pass-word", "third"),
+        ];
+        assert_eq!(fields, wanted);
+    }
 }

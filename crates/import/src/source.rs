@@ -9,13 +9,16 @@ use crate::{
 /// Text of a source: UTF-8, with or without a byte order mark.
 ///
 /// # Errors
-/// When it is too long, or no UTF-8.
+/// When it is too long, or no UTF-8. UTF-16, which Windows likes to write, is known by its mark and called that.
 pub(crate) fn text(bytes: &[u8], format: Format) -> Result<&str, ImportError> {
     if bytes.len() > MAX_TEXT_BYTES {
         return Err(ImportError::TooLarge {
             what: "a file of this many bytes",
             limit: MAX_TEXT_BYTES,
         });
+    }
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(ImportError::Utf16);
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     std::str::from_utf8(bytes).map_err(|error| ImportError::Malformed {
@@ -68,14 +71,14 @@ pub fn detect(bytes: &[u8]) -> Option<Format> {
         .then_some(Format::Dotenv)
 }
 
-/// Why no format was seen: what is too long to be looked at is not called unknown.
+/// Why no format was seen: what is too long to be looked at, or cannot be, is not called unknown.
 pub(crate) fn why_unknown(bytes: &[u8]) -> ImportError {
     let looked = text(bytes, Format::Dotenv).and_then(|text| match text.trim_start() {
         start if start.starts_with('{') => json::parse(text, Format::Ccxt).map(drop),
         _ => Ok(()),
     });
     match looked {
-        Err(error @ ImportError::TooLarge { .. }) => error,
+        Err(error @ (ImportError::TooLarge { .. } | ImportError::Utf16)) => error,
         _ => ImportError::UnknownFormat,
     }
 }

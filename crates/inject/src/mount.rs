@@ -21,7 +21,8 @@ use zeroize::Zeroizing;
 use crate::sys::out_of_reach;
 
 const FOLDER: &str = "touchkeep-mounts";
-const LOCK: &str = "lock";
+/// No variable is called so, and a mount is called as its variable.
+const LOCK: &str = ".lock";
 /// statfs(2): the type of tmpfs.
 const TMPFS: i64 = 0x0102_1994;
 /// statfs(2): the type of ramfs.

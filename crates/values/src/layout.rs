@@ -9,6 +9,12 @@ const LEAST_WIDTH: usize = 40;
 /// A last column narrower than this goes on at the left instead.
 const LEAST_COLUMN: usize = 8;
 
+/// Whether the terminal is one that shows escape sequences as they are (`TERM=dumb`), as Emacs' shell does.
+#[must_use]
+pub fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
 /// The columns of the terminal behind `stream`; nothing where there is none.
 #[must_use]
 pub fn width(stream: impl AsFd) -> Option<usize> {

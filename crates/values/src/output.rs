@@ -1,11 +1,28 @@
 //! Data on stdout, talk on stderr; JSON where asked; colour only where somebody sees it.
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::{
+    io::{self, IsTerminal, Write, stderr, stdout},
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use serde::Serialize;
+use touchkeep_core::Code;
 use touchkeep_wire::Failure;
 
 use crate::layout;
+
+// A result was not written, whole or in part.
+static UNWRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// How a verb ends that came to this end: not as done, where what it had to say did not get out.
+#[must_use]
+pub fn ends_with(code: ExitCode) -> ExitCode {
+    match UNWRITTEN.load(Ordering::Relaxed) {
+        true => ExitCode::from(Code::System.exit_code()),
+        false => code,
+    }
+}
 
 /// Where results go.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +65,8 @@ impl Output {
     /// To the standard streams, as a document where `json` says so.
     #[must_use]
     pub fn new(json: bool) -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let wanted =
+            std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !layout::is_dumb();
         Self {
             json,
             is_beside: false,
@@ -109,9 +127,23 @@ impl Output {
         if self.is_beside {
             self.say(text.trim_end());
         } else {
-            // A closed pipe (`| head`) is no error.
-            let _closed = writeln!(stdout(), "{}", text.trim_end());
+            let written = writeln!(stdout(), "{}", text.trim_end());
+            self.was_written(written.and_then(|()| stdout().flush()));
         }
+    }
+
+    // A closed pipe (`| head`) is no error; a full disk is one, because a script would go on with half of it.
+    fn was_written(self, written: io::Result<()>) {
+        let Err(error) = written else { return };
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return;
+        }
+        UNWRITTEN.store(true, Ordering::Relaxed);
+        self.beside().failure(&Failure::new(
+            Code::System,
+            format!("standard output cannot be written: {error}."),
+            "What was to be done is done all the same: touchkeep audit list. Make room, and have it shown again.",
+        ));
     }
 
     /// A table for standard output, whose head stands back.

@@ -74,6 +74,7 @@ fn prepare(args: Run, global: Global, output: Output) -> Result<Prepared, Failur
         .iter()
         .map(|text| Mount::parse(text))
         .collect::<Result<Vec<_>, _>>()?;
+    each_once(&mounts)?;
     let in_environment = variables
         .values()
         .filter(|value| is_reference(value))
@@ -272,6 +273,22 @@ impl Mount {
             reference: reference.to_owned(),
             reads,
         })
+    }
+}
+
+// One variable holds one path.
+fn each_once(mounts: &[Mount]) -> Result<(), Failure> {
+    let is_again = |(at, mount): &(usize, &Mount)| {
+        let mut before = mounts.iter().take(*at);
+        before.any(|other| other.name == mount.name)
+    };
+    match mounts.iter().enumerate().find(is_again) {
+        None => Ok(()),
+        Some((_, again)) => Err(Failure::new(
+            Code::Invalid,
+            format!("{} is mounted twice", again.name),
+            "Give each value a variable of its own.",
+        )),
     }
 }
 

@@ -50,6 +50,7 @@ fn types() -> String {
     writeln!(out, "export type Code = (typeof CODES)[number];").unwrap();
     declare::<crate::Failure>(&mut out);
     declare::<crate::Status>(&mut out);
+    declare::<crate::LateKeys>(&mut out);
     declare::<crate::Attention>(&mut out);
     declare::<crate::Resting>(&mut out);
     declare::<crate::VaultSummary>(&mut out);

@@ -266,6 +266,7 @@ function status(scene: Scene, unlocked: boolean): Status {
     note: null,
     waiting: scene === 'open' ? 1 : 0,
     attention: scene === 'shared' ? [SHARED] : [],
+    late: unlocked ? { expired: 0, overdue: 1 } : null,
     resting: [],
     version: '0.1.0',
   };

@@ -59,12 +59,21 @@ armed: number | null,
 note: string | null,
 /** What a person should look into: keys that somebody else uses too. */
 attention: Array<Attention>,
+/** Keys whose time is over; none while it is locked. */
+late: LateKeys | null,
 /** Prompts that wait for a person. */
 waiting: number,
 /** Who asks nobody for a while, because its last questions went unanswered. */
 resting: Array<Resting>,
 /** The agent's version. */
 version: string, };
+
+/** How many keys' time is over. */
+export type LateKeys = {
+/** They have ended at their venue or service. */
+expired: number,
+/** They are older than their rule says, and have not ended. */
+overdue: number, };
 
 /** Something that a person should look into. */
 export type Attention = {

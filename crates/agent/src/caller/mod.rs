@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tokio::net::UnixStream;
 use touchkeep_core::text::visible;
 
-use self::{ancestors::Looked, installation::is_our_own, pin::Pin, process::unit};
+use self::{ancestors::Looked, installation::is_our_own, pin::Pin, process::unit as unit_of};
 pub(crate) use self::{
     executable::{Executable, Hashes},
     held::Held,
@@ -41,6 +41,8 @@ pub(crate) struct Caller {
     unit: Option<String>,
     /// Nobody can say which of several processes it is.
     shared: bool,
+    /// The client starts programs of others, too.
+    starts_others: bool,
     pin: Option<Arc<Pin>>,
     /// Of the client, where that can be had.
     client_pin: Option<Arc<Pin>>,
@@ -77,24 +79,33 @@ impl Caller {
 
     // Whoever only passes on what another asks for is not the client.
     fn pinned(pid: i32, pin: Pin, passes_on: impl Fn(&Process) -> bool) -> Self {
-        let (chain, unit) = family(pid, &passes_on);
+        let (family, passed_on) = family(pid, &passes_on);
         // What was read is of the process that asks only if that still lives: until then its number is nobody else's.
         if !pin.lives() {
             return Self::unknown();
         }
-        let at = chain.iter().position(|one| !passes_on(one));
-        let client = at.and_then(|at| chain.get(at)).cloned();
+        let asker = family.first();
+        let unit = asker.and_then(|one| unit_of(&one.folder));
+        let client = passed_on.and_then(|at| family.get(at));
+        let starts_others = client.is_some_and(|one| starts_units(one, unit.as_deref()));
+        let asker = asker.map(|one| one.process.clone());
+        let client = client.map(|one| one.process.clone());
         let pin = Arc::new(pin);
         Self {
-            asker: chain.first().cloned(),
-            client_pin: match at {
+            asker,
+            client_pin: match passed_on {
                 Some(0) => Some(Arc::clone(&pin)),
                 _ => client.as_ref().and_then(held).map(Arc::new),
             },
             client,
-            chain: chain.into_iter().skip(at.unwrap_or(0)).collect(),
+            chain: family
+                .into_iter()
+                .skip(passed_on.unwrap_or(0))
+                .map(|one| one.process)
+                .collect(),
             unit,
             shared: false,
+            starts_others,
             pin: Some(pin),
         }
     }
@@ -107,6 +118,7 @@ impl Caller {
             chain: Vec::new(),
             unit: None,
             shared: false,
+            starts_others: false,
             pin: None,
             client_pin: None,
         }
@@ -128,6 +140,18 @@ impl Caller {
                     None => client.is_unchanged(),
                 });
         is_there.then_some(client)
+    }
+
+    /// Whether another connection is of the same process as this one, for the same client, and both still run what they ran.
+    pub(crate) fn is_asker_of(&self, other: &Self) -> bool {
+        let same = |one: &Option<Process>, other: &Option<Process>| match (one, other) {
+            (Some(one), Some(other)) => one.is_same_program(other),
+            _ => false,
+        };
+        // In this order: while it lives its number is nobody else's, and it lived when the other was looked at.
+        same(&self.asker, &other.asker)
+            && same(&self.client, &other.client)
+            && self.client().is_some()
     }
 
     /// Whether the process that connected still runs, whatever program it became.
@@ -158,6 +182,12 @@ impl Caller {
     /// Whether several processes may be it.
     pub(crate) const fn is_shared(&self) -> bool {
         self.shared
+    }
+
+    /// Whether what it is runs programs for others as well, each in a unit of its own: what is allowed to that process is allowed
+    /// to all of them.
+    pub(crate) const fn starts_others(&self) -> bool {
+        self.starts_others
     }
 
     /// What it was seen to be, for a person: it may be gone by now.
@@ -220,9 +250,21 @@ fn is_held_and_same(process: &Process, pin: &Pin) -> bool {
     process.runs_the_same() && pin.lives()
 }
 
-// A process and its parents, innermost first, and the unit of the first. Whoever passes on, and the client after it, are looked
-// at now.
-fn family(pid: i32, passes_on: impl Fn(&Process) -> bool) -> (Vec<Process>, Option<String>) {
+/// What starts units, and takes in processes whose parent has ended.
+const MANAGER: &str = "systemd";
+
+// Whether the client is a manager of units, which are programs of whoever wrote them: by its name, or because it is itself in
+// another unit than what it started. In a terminal that is a person, who has moved one program into a scope.
+fn starts_units(client: &Looked, unit: Option<&str>) -> bool {
+    let executable = client.process.executable.as_ref();
+    let is_in_another = || unit.is_some() && unit_of(&client.folder).as_deref() != unit;
+    executable.and_then(Executable::file_name).as_deref() == Some(MANAGER)
+        || (client.process.terminal().is_none() && is_in_another())
+}
+
+// A process and its parents, innermost first, and where in it the client is. Whoever passes on, and the client after it, are
+// looked at now.
+fn family(pid: i32, passes_on: impl Fn(&Process) -> bool) -> (Vec<Looked>, Option<usize>) {
     let (family, is_whole) = parents(pid, &passes_on);
     let family = if is_whole {
         family
@@ -231,8 +273,8 @@ fn family(pid: i32, passes_on: impl Fn(&Process) -> bool) -> (Vec<Process>, Opti
         ancestors::forget();
         parents(pid, &passes_on).0
     };
-    let unit = family.first().and_then(|one| unit(&one.folder));
-    (family.into_iter().map(|one| one.process).collect(), unit)
+    let client = family.iter().position(|one| !passes_on(&one.process));
+    (family, client)
 }
 
 // Up to the first one that there is, or to where the line breaks off.
@@ -381,6 +423,36 @@ mod tests {
     }
 
     #[test]
+    fn what_starts_units_is_known_by_its_name_and_by_its_own_unit() {
+        let copied = tempfile::tempdir().unwrap();
+        let manager = copied.path().join("systemd");
+        std::fs::copy("/bin/sleep", &manager).unwrap();
+        // Without a terminal, as what a manager has started.
+        let starts = |program: &std::path::Path, unit: Option<&str>| {
+            let mut child = std::process::Command::new("setsid")
+                .arg(program)
+                .arg("600")
+                .spawn()
+                .unwrap();
+            let pid = i32::try_from(child.id()).unwrap();
+            let name = program.file_name().unwrap().to_str().unwrap();
+            while Process::look(pid).is_none_or(|one| one.name != name) {
+                std::thread::yield_now();
+            }
+            let found = starts_units(&Looked::now(pid).unwrap(), unit);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            found
+        };
+        let own = Looked::now(std::process::id().cast_signed()).unwrap();
+        let own = unit_of(&own.folder);
+        let sleep = std::path::Path::new("/bin/sleep");
+        assert!(starts(&manager, own.as_deref()));
+        assert!(starts(sleep, Some("of-another.service")));
+        assert!(!starts(sleep, own.as_deref()));
+    }
+
+    #[test]
     fn a_process_that_is_gone_has_no_family() {
         assert!(family(i32::MAX, |_| false).0.is_empty());
     }
@@ -390,7 +462,8 @@ mod tests {
         let mut pair = shell_with_child();
         let names = |child| {
             let (family, _) = family(child, |_| false);
-            family.into_iter().map(|one| one.name).collect::<Vec<_>>()
+            let names = family.into_iter().map(|one| one.process.name);
+            names.collect::<Vec<_>>()
         };
         assert_eq!(names(pair.child)[..2], ["sleep", "sh"]);
         pair.shell_becomes_another();
@@ -403,7 +476,8 @@ mod tests {
         let shell = pair.shell();
         let pids = |child| {
             let (family, _) = family(child, |_| false);
-            family.into_iter().map(|one| one.pid).collect::<Vec<_>>()
+            let pids = family.into_iter().map(|one| one.process.pid);
+            pids.collect::<Vec<_>>()
         };
         assert_eq!(pids(pair.child)[1], shell);
         pair.shell.kill().and_then(|()| pair.shell.wait()).unwrap();

@@ -23,7 +23,7 @@ use std::{
 
 use touchkeep_client::Paths;
 use touchkeep_device::DeviceKind;
-use touchkeep_wire::{Diagnosis, Failure, Finding};
+use touchkeep_wire::{Diagnosis, Failure, Finding, LateKeys};
 
 use self::{bounded::Look, places::VaultView, sandbox::Sandbox};
 pub use self::{finding::Id, pcscd::pcscd_socket};
@@ -61,6 +61,8 @@ struct Running {
     config: Config,
     /// What is not heard of the session.
     unheard: Option<String>,
+    /// Keys whose time is over; none while the vault is locked.
+    late: Option<LateKeys>,
 }
 
 /// The call.
@@ -99,6 +101,7 @@ impl Ground {
             running: Some(Running {
                 config: agent.config().clone(),
                 unheard: agent.watching().missing(),
+                late: agent.late_keys(),
             }),
             leave,
         }
@@ -175,6 +178,8 @@ fn examine(ground: &Ground) -> Diagnosis {
     findings.extend(places::folders(&ground.paths));
     let (seen, vault) = vault.wait().unwrap_or_else(slow_vault);
     findings.extend(seen);
+    let late = ground.running.as_ref().and_then(|running| running.late);
+    findings.extend(late.map(places::keys));
     findings.extend(devices(ground, vault.unwrap_or_default(), &sandbox));
     findings.push(machine::memory());
     findings.extend(machine::user());

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{Clock, SystemClock};
+use touchkeep_core::{Clock, SystemClock, UnixMillis};
 use touchkeep_rotation::{Due, Expiry, KeyAge, Reminder, next_expiry_reminder, next_reminder};
-use touchkeep_vault::Item;
-use touchkeep_wire::{Failure, KeyAge as Shown};
+use touchkeep_vault::{Item, Unlocked};
+use touchkeep_wire::{Failure, KeyAge as Shown, LateKeys};
 
 use super::look_at_vault;
 use crate::{agent::Agent, devices::blocking, failure, notify};
@@ -32,6 +32,27 @@ pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<Shown>, Failure> {
         (first.is_none(), first)
     });
     Ok(ages)
+}
+
+/// How many keys have expired, and how many are older than their rule says.
+pub(crate) fn late(vault: &Unlocked) -> LateKeys {
+    let now = SystemClock.now();
+    let is_over = |at: Option<UnixMillis>| at.is_some_and(|at| at <= now);
+    let mut late = LateKeys {
+        expired: 0,
+        overdue: 0,
+    };
+    for item in vault.items() {
+        if item.trashed.is_some() {
+            continue;
+        }
+        if is_over(item.expires()) {
+            late.expired += 1;
+        } else if is_over(age(item).due_at()) {
+            late.overdue += 1;
+        }
+    }
+    late
 }
 
 /// What somebody is reminded of.

@@ -54,11 +54,19 @@ pub(crate) async fn read(
     }
     let uses: Vec<_> = found.iter().map(Found::as_use).collect();
     let admitted = Gate::admit(agent, caller, &uses, call.purpose, !call.no_interaction).await?;
-    let values = admitted.went(read_all(agent, (&current, &open), &found).await)?;
+    let values = read_all(agent, (&current, &open), &found).await;
+    if values.as_ref().is_err_and(is_mistyped) {
+        admitted.mistyped(agent.gate(), caller, &uses, call.purpose);
+    }
+    let values = admitted.went(values)?;
     Ok(ReadOut {
         values,
         hints: agent.config().hints,
     })
+}
+
+fn is_mistyped(failure: &Failure) -> bool {
+    matches!(failure.code, Code::WrongPin | Code::WrongPassphrase)
 }
 
 async fn read_all(

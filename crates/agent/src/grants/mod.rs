@@ -7,13 +7,15 @@
 //!
 //! Requests of bots are another matter, with the same end: `requests` (a yes that holds for a time), `like` (for what).
 //!
-//! Read in this order: [`Gate::admit`], `rule` (what covers what), `ahead` (kept in the vault), `question` (what is shown).
+//! Read in this order: [`Gate::admit`], `rule` (what covers what), `ahead` (kept in the vault), `question` (what is shown),
+//! `unspent` (a yes that is not used up by a mistyped PIN).
 
 mod ahead;
 mod like;
 mod question;
 mod requests;
 mod rule;
+mod unspent;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -26,12 +28,15 @@ use touchkeep_vault::{Item, ItemKind, SecretPlace};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::{Failure, Purpose, Question, Scope};
 
-use self::rule::{Covered, Grant, Holder, Remembered};
 pub(crate) use self::{
     ahead::{Ahead, Interpreter, SETTING as GRANTS},
     like::Like,
     question::unusual_of,
     requests::{RequestGrant, RequestGrants, offer},
+};
+use self::{
+    rule::{Covered, Grant, Holder, Remembered},
+    unspent::Unspent,
 };
 use crate::{
     agent::Agent,
@@ -95,6 +100,8 @@ fn moves_money(item: &Item) -> bool {
 #[must_use = "values may leave for whom this was made, and for nobody else"]
 pub(crate) struct Admitted {
     by: String,
+    // By a person's yes that counts once.
+    is_once: bool,
     // The question that a person has answered for it.
     asked: Option<(Prompts, PromptId)>,
 }
@@ -103,6 +110,19 @@ impl Admitted {
     /// Why it was let through, in words.
     pub(crate) fn by(&self) -> &str {
         &self.by
+    }
+
+    /// Nothing left, because of what a person typed for it: a yes for once is kept for the same call, made again at once.
+    pub(crate) fn mistyped(
+        &self,
+        gate: &Gate,
+        caller: &Caller,
+        uses: &[ItemUse],
+        purpose: Purpose,
+    ) {
+        if self.is_once {
+            gate.unspent.keep(caller, uses, purpose);
+        }
     }
 
     /// Tells whoever was asked how it went.
@@ -136,6 +156,7 @@ pub(crate) struct Gate {
     ahead: Mutex<Arc<[Ahead]>>,
     hashes: Hashes,
     requests: RequestGrants,
+    unspent: Unspent,
 }
 
 impl Gate {
@@ -175,6 +196,7 @@ impl Gate {
                     refused(&current, (caller, uses, purpose), Decision::Denied, why).await,
                 );
             }
+            Covered::No if agent.gate().unspent.take(caller, uses, purpose) => (How::Again, None),
             Covered::No => {
                 let asked = question::about(caller, uses, purpose, agent, &current);
                 Self::ask(agent, &current, caller, uses, purpose, asked).await?
@@ -182,6 +204,7 @@ impl Gate {
         };
         let admitted = Admitted {
             by: how.words(),
+            is_once: matches!(how, How::Once | How::Again),
             asked: prompt.map(|prompt| (agent.prompts().clone(), prompt)),
         };
         // A lock that came in between has ended everything.
@@ -190,7 +213,8 @@ impl Gate {
         }
         let by = &admitted.by;
         if purpose != Purpose::Verify || !matches!(how, How::By(_)) {
-            let rows = rows(caller, uses, purpose, how.decision()).into_iter();
+            let given = how.given(purpose, agent.config().grant());
+            let rows = rows(caller, uses, purpose, how.decision(), given).into_iter();
             let rows = rows.map(|row| row.detail("allowed by", by)).collect();
             if let Err(failure) = current.record_all(rows).await {
                 return admitted.went(Err(failure));
@@ -325,6 +349,7 @@ impl Gate {
     /// Forgets every answer; what was allowed ahead stays in the vault, and counts once that is open again.
     pub(crate) fn forget(&self) {
         self.remembered().clear();
+        self.unspent.forget();
         self.requests.forget();
         *self.lock_ahead() = Arc::default();
     }
@@ -380,6 +405,8 @@ impl Gate {
 enum How {
     By(String),
     Once,
+    // Once, for a call that came to nothing because of what was typed for it, and is made again.
+    Again,
     Remembered(Id, Scope),
 }
 
@@ -387,14 +414,28 @@ impl How {
     const fn decision(&self) -> Decision {
         match self {
             Self::By(_) => Decision::Allowed,
-            Self::Once | Self::Remembered(..) => Decision::Approved,
+            Self::Once | Self::Again | Self::Remembered(..) => Decision::Approved,
         }
+    }
+
+    // Where nothing leaves now, what is kept of the answer for later.
+    fn given(&self, purpose: Purpose, grant: Duration) -> Option<String> {
+        let minutes = grant.as_secs().div_ceil(60);
+        (purpose == Purpose::Later).then(|| match self {
+            Self::By(_) => "It has that already".to_owned(),
+            Self::Once | Self::Again => "A yes for this once gives nothing for later".to_owned(),
+            Self::Remembered(_, Scope::Terminal) => {
+                format!("Given to its terminal, for {minutes} min")
+            }
+            Self::Remembered(..) => format!("Given to that process, for {minutes} min"),
+        })
     }
 
     fn words(&self) -> String {
         match self {
             Self::By(by) => by.clone(),
             Self::Once => "a person, this once".to_owned(),
+            Self::Again => "a person, this once, before something else was mistyped".to_owned(),
             Self::Remembered(id, Scope::Terminal) => {
                 format!("a person, for this terminal (grant {id})")
             }
@@ -410,7 +451,7 @@ async fn refused(
     decision: Decision,
     why: Failure,
 ) -> Failure {
-    let rows = rows(caller, uses, purpose, decision).into_iter();
+    let rows = rows(caller, uses, purpose, decision, None).into_iter();
     let rows = rows
         .map(|row| row.detail("why", why.what.clone()))
         .collect();
@@ -421,7 +462,13 @@ async fn refused(
 }
 
 // A row for each item, because a row is found by one item.
-fn rows(caller: &Caller, uses: &[ItemUse], purpose: Purpose, decision: Decision) -> Vec<Event> {
+fn rows(
+    caller: &Caller,
+    uses: &[ItemUse],
+    purpose: Purpose,
+    decision: Decision,
+    given: Option<String>,
+) -> Vec<Event> {
     let mut items: Vec<ItemId> = Vec::new();
     for one in uses {
         if !items.contains(&one.item) {
@@ -436,17 +483,24 @@ fn rows(caller: &Caller, uses: &[ItemUse], purpose: Purpose, decision: Decision)
     };
     items
         .iter()
-        .map(|item| row(caller, &of(item), purpose, decision))
+        .map(|item| row(caller, &of(item), purpose, decision, given.as_deref()))
         .collect()
 }
 
-fn row(caller: &Caller, uses: &[ItemUse], purpose: Purpose, decision: Decision) -> Event {
+fn row(
+    caller: &Caller,
+    uses: &[ItemUse],
+    purpose: Purpose,
+    decision: Decision,
+    given: Option<&str>,
+) -> Event {
     let client = caller
         .client()
         .map_or_else(|| "An unknown program".to_owned(), |one| one.line());
     let values: Vec<String> = uses.iter().map(question::value).collect();
+    let given = given.map(|given| format!(" {given}.")).unwrap_or_default();
     let text = format!(
-        "{client} asked for {} {}.",
+        "{client} asked for {} {}.{given}",
         values.join(", "),
         purpose.words()
     );

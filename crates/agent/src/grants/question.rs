@@ -28,7 +28,7 @@ pub(super) fn about(
     let terminal = caller.terminal();
     let mut scopes = vec![Scope::Once];
     if purpose != Purpose::Export && !uses.iter().any(|one| one.each_time) && client.is_some() {
-        scopes.push(Scope::Process);
+        scopes.extend((!caller.starts_others()).then_some(Scope::Process));
         scopes.extend(terminal.map(|_| Scope::Terminal));
     }
     UseRequest {
@@ -79,6 +79,12 @@ fn unusual(caller: &Caller, uses: &[ItemUse]) -> Vec<String> {
     let mut unusual = unusual_of(caller);
     if uses.iter().any(|one| one.each_time) {
         unusual.push("sealed, or of a key that may move money: asked for each time".to_owned());
+    }
+    if caller.starts_others() {
+        unusual.push(
+            "what started it starts the units of everybody here: a yes for that process would be one for all of them, so it can only be for once"
+                .to_owned(),
+        );
     }
     if caller
         .client()

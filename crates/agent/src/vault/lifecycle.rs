@@ -20,7 +20,7 @@ use super::{
     choose::{Chosen, Wanted, choose, find, find_token},
     device_label,
     in_force::InForce,
-    recovery,
+    look_at, recovery,
 };
 use crate::{
     agent::Agent,
@@ -272,6 +272,9 @@ pub(crate) async fn unlock(
     }
     // What is armed of this very vault goes on until that is open again.
     let same = agent.vault().is_some_and(|current| current.path() == path);
+    if !same {
+        look_at(agent, &path).await?;
+    }
     lock_because(
         agent,
         if same {
@@ -362,6 +365,7 @@ pub(crate) async fn unlock_with_kit(
 ) -> Result<VaultSummary, Failure> {
     let _turn = agent.lifecycle().await;
     let path = path.map_or_else(|| agent.vault_path(), PathBuf::from);
+    look_at(agent, &path).await?;
     lock(agent).await?;
     let session = agent.devices().session();
     let opened = blocking({

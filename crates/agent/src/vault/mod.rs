@@ -33,7 +33,12 @@ use touchkeep_vault::{
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 
-use crate::{devices::in_place, failure, uptime::Uptime};
+use crate::{
+    agent::Agent,
+    devices::{blocking, in_place},
+    failure,
+    uptime::Uptime,
+};
 
 pub(crate) use self::armed::{Armed, arm};
 pub(crate) use self::checkpoint::{DeviceSigner, keys as checkpoint_keys};
@@ -399,6 +404,12 @@ pub(crate) fn device_summary(device: &EnrolledDevice) -> DeviceSummary {
         },
         retired: device.retired,
     }
+}
+
+/// Looks whether there is a vault. A name that was mistyped, or a file that is none, is no reason to lock what is open.
+async fn look_at(agent: &Arc<Agent>, path: &Path) -> Result<(), Failure> {
+    let (agent, path) = (Arc::clone(agent), path.to_owned());
+    blocking(move || read(&path, agent.paths()).map(drop)).await?
 }
 
 fn read(path: &Path, paths: &Paths) -> Result<Locked, Failure> {

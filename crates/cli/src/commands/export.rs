@@ -28,6 +28,7 @@ pub(super) async fn export(context: &Context<'_>, args: Export) -> Done {
     if args.file.symlink_metadata().is_ok() {
         return Err(exists(&args.file));
     }
+    is_place(&args.file)?;
     context.check_open().await?;
     let form = form(context, &args)?;
     let call = ExportItems {
@@ -54,6 +55,25 @@ fn exists(file: &Path) -> Failure {
         what,
         "Choose another name: an export never writes over a file.",
     )
+}
+
+// Whoever has typed a passphrase twice, and agreed, is not to hear then that there is no such folder.
+fn is_place(file: &Path) -> Result<(), Failure> {
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if folder.is_dir() && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::Invalid,
+        format!(
+            "no file can be made in {}",
+            visible(&folder.to_string_lossy())
+        ),
+        "Name a place in a folder of yours.",
+    ))
 }
 
 fn form(context: &Context<'_>, args: &Export) -> Result<ExportForm, Failure> {

@@ -6,6 +6,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use touchkeep_client::Connection;
 use touchkeep_core::{Code, text::visible};
+use touchkeep_values::write_out;
 use touchkeep_wire::{Failure, ItemFilter};
 
 use super::{Done, items::all};
@@ -33,8 +34,7 @@ pub(super) fn completions(shell: Shell) -> Done {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "touchkeep", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
-    // A closed pipe (`| head`) is no error.
-    let _closed = std::io::stdout().write_all(with_items(shell, script).as_bytes());
+    write_out(with_items(shell, script).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -66,11 +66,12 @@ fn with_items(shell: Shell, script: String) -> String {
 
 const BASH: &str = r#"
 _touchkeep_items() {
-    local word="${COMP_WORDS[COMP_CWORD]}" name
+    local word="${COMP_WORDS[COMP_CWORD]}" name quoted
     if [[ $COMP_CWORD -eq 2 && $word != -* && ${COMP_WORDS[1]} =~ ^(VERBS)$ ]]; then
         COMPREPLY=()
         while IFS= read -r name; do
-            [[ $name == "$word"* ]] && COMPREPLY+=("$(printf %q "$name")")
+            quoted=$(printf %q "$name")
+            [[ $name == "$word"* || $quoted == "$word"* ]] && COMPREPLY+=("$quoted")
         done < <(touchkeep items-for-completion 2>/dev/null)
     else
         _touchkeep "$@"
@@ -86,7 +87,7 @@ complete -c touchkeep -n "__fish_seen_subcommand_from VERBS" -f -a "(touchkeep i
 const ZSH: &str = r#"
 _touchkeep_items() {
     local -a names
-    names=("${(@f)$(touchkeep items-for-completion 2>/dev/null)}")
+    names=(${(f)"$(touchkeep items-for-completion 2>/dev/null)"})
     compadd -a names
 }
 "#;

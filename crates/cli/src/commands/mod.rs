@@ -233,6 +233,13 @@ async fn approve(context: &Context<'_>, once: bool) -> Done {
         why_not = front_end::answer_everything(answers, events, context.output, once) => Some(why_not),
         _ended = tokio::signal::ctrl_c() => None,
     };
+    if ended == Some(Some(Code::Unreachable)) && !once {
+        return Err(Failure::new(
+            Code::Unreachable,
+            "the agent went away",
+            "What waited was refused. Start it with any command, as in: touchkeep status",
+        ));
+    }
     let approved = ended.map(|why_not| why_not.is_none());
     let said = serde_json::json!({ "approved": approved });
     context.output.result(&said, |_| String::new());

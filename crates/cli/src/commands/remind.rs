@@ -68,6 +68,17 @@ fn counted(days: i64) -> String {
     format!("{days} day{}", if days == 1 { "" } else { "s" })
 }
 
+/// As many names as are read.
+const NAMED: usize = 10;
+
+fn first_of(names: &[String]) -> String {
+    let first = names.get(..NAMED).unwrap_or(names).join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first}, and {more} more that `touchkeep list` marks"),
+    }
+}
+
 // Their age says nothing of them: whoever could read the file that they came from may have them.
 async fn seen_in_plaintext(context: &Context<'_>) -> Result<(), Failure> {
     let filter = ItemFilter::default();
@@ -80,8 +91,23 @@ async fn seen_in_plaintext(context: &Context<'_>) -> Result<(), Failure> {
     if !names.is_empty() {
         context.output.say(&format!(
             "Was in plaintext, rotate: {}\nOnce that is done: touchkeep edit ITEM --unset plaintext-seen",
-            names.join(", ")
+            first_of(&names)
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_import_fills_no_screen_with_names() {
+        let names: Vec<String> = (0..12).map(|number| number.to_string()).collect();
+        assert_eq!(first_of(&names[..10]), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9");
+        assert_eq!(
+            first_of(&names),
+            "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and 2 more that `touchkeep list` marks"
+        );
+    }
 }

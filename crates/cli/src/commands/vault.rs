@@ -8,8 +8,8 @@ use std::{
 use touchkeep_client::vault::meant;
 use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{
-    ArmTradeKeys, Armed, CreateVault, Failure, GetStatus, ListDevices, LockAll, LockVault,
-    NewDevice, Status, UnlockVault, VaultSummary,
+    ArmTradeKeys, Armed, CreateVault, Failure, GetStatus, LateKeys, ListDevices, LockAll,
+    LockVault, NewDevice, Status, UnlockVault, VaultSummary,
 };
 
 use super::{Context, Done, device::class_hint, grants::time_left, recover};
@@ -221,6 +221,14 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
                 format!("\n{look}   {}\n       {}", visible(&one.what), visible(&one.fix))
             })
             .collect();
+        let late = status
+            .late
+            .and_then(LateKeys::words)
+            .map(|late| {
+                let look = output.out(Style::Warn, "late");
+                format!("\n{look}   {late} Which: touchkeep remind")
+            })
+            .unwrap_or_default();
         let resting: String = status
             .resting
             .iter()
@@ -232,7 +240,7 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
                 )
             })
             .collect();
-        format!("{state}{proxy}{armed}{note}{attention}{resting}{waiting}{next}")
+        format!("{state}{proxy}{armed}{note}{late}{attention}{resting}{waiting}{next}")
     });
     Ok(ExitCode::SUCCESS)
 }

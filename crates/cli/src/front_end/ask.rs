@@ -1,6 +1,7 @@
 //! One question on the terminal.
 
 use std::{
+    cell::Cell,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -14,6 +15,7 @@ use super::{
     words::{Place, choices, choices_use, describe, describe_use, scope_word},
 };
 use crate::{
+    layout,
     output::Output,
     terminal::{Echo, Line, Terminal},
 };
@@ -203,9 +205,10 @@ fn ask_approval(
     terminal.write(&describe(approval, Some(place), output));
     terminal.write(&choices(approval, place.behind, output));
     terminal.settle(INPUT_GUARD);
+    let drawn = CountDown::default();
     let label = |terminal: &Terminal, typed: usize| {
         around.typing.store(typed > 0, Ordering::Relaxed);
-        if typed == 0 {
+        if typed == 0 && drawn.may_draw() {
             let more = match around.behind.load(Ordering::Relaxed) {
                 0 => String::new(),
                 n => format!(", {n} more wait: {NEXT}"),
@@ -231,10 +234,21 @@ fn ask_approval(
     }
 }
 
+// Whether the line was drawn: a dumb terminal cannot draw it again in its place.
+#[derive(Default)]
+struct CountDown(Cell<bool>);
+
+impl CountDown {
+    fn may_draw(&self) -> bool {
+        !self.0.replace(true) || !layout::is_dumb()
+    }
+}
+
 // The line on which the answer is typed. Short, because it is drawn again in its place.
 fn count_down(terminal: &Terminal, until: Instant, more: &str) {
     let left = until.saturating_duration_since(Instant::now()).as_secs();
-    terminal.write(&format!("\r\x1b[K  ({left} s left{more}) > "));
+    let again = if layout::is_dumb() { "" } else { "\r\x1b[K" };
+    terminal.write(&format!("{again}  ({left} s left{more}) > "));
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -272,9 +286,10 @@ fn ask_use(
     terminal.write(&describe_use(request, Some(place), output));
     terminal.write(&choices_use(request, output));
     terminal.settle(INPUT_GUARD);
+    let drawn = CountDown::default();
     let label = |terminal: &Terminal, typed: usize| {
         around.typing.store(typed > 0, Ordering::Relaxed);
-        if typed == 0 {
+        if typed == 0 && drawn.may_draw() {
             count_down(terminal, until, "");
         }
     };

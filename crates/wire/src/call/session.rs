@@ -60,12 +60,24 @@ pub struct Status {
     pub note: Option<String>,
     /// What a person should look into: keys that somebody else uses too.
     pub attention: Vec<Attention>,
+    /// Keys whose time is over; none while it is locked.
+    pub late: Option<LateKeys>,
     /// Prompts that wait for a person.
     pub waiting: u32,
     /// Who asks nobody for a while, because its last questions went unanswered.
     pub resting: Vec<Resting>,
     /// The agent's version.
     pub version: String,
+}
+
+/// How many keys' time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct LateKeys {
+    /// They have ended at their venue or service.
+    pub expired: u32,
+    /// They are older than their rule says, and have not ended.
+    pub overdue: u32,
 }
 
 /// Something that a person should look into.
@@ -112,6 +124,26 @@ pub enum Level {
     Warning,
     /// Something does not work, or must not stay so.
     Problem,
+}
+
+impl LateKeys {
+    /// In a sentence; none where no key is late.
+    #[must_use]
+    pub fn words(self) -> Option<String> {
+        let keys = |count: u32, one: &str, more: &str| match count {
+            0 => None,
+            1 => Some(format!("1 key {one}")),
+            count => Some(format!("{count} keys {more}")),
+        };
+        let expired = keys(self.expired, "has expired", "have expired");
+        let overdue = keys(
+            self.overdue,
+            "is older than its rule says",
+            "are older than their rules say",
+        );
+        let parts: Vec<String> = expired.into_iter().chain(overdue).collect();
+        (!parts.is_empty()).then(|| format!("{}.", parts.join(", ")))
+    }
 }
 
 impl Finding {

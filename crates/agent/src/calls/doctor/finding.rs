@@ -44,6 +44,8 @@ ids! {
     VaultFile = "vault.file",
     /// Who may read and write it.
     VaultMode = "vault.mode",
+    /// Whether keys have expired, or are older than their rule says.
+    VaultKeys = "vault.keys",
     /// Whether something that opens it is connected.
     VaultDevice = "vault.device",
     /// Whether devices could be looked at at all.

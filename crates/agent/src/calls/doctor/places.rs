@@ -10,7 +10,7 @@ use touchkeep_client::{FolderError, Paths, folder};
 use touchkeep_core::text::visible;
 use touchkeep_device::DeviceKind;
 use touchkeep_vault::{EnrolledDevice, Locked};
-use touchkeep_wire::Finding;
+use touchkeep_wire::{Finding, LateKeys};
 
 use super::{Ground, finding::Id};
 use crate::{
@@ -223,6 +223,20 @@ fn mode(meta: &fs::Metadata, shown: &str) -> Finding {
         Id::VaultMode.ok("The vault file is yours alone.")
     };
     finding.fact("mode", format!("{mode:03o}"))
+}
+
+/// Keys of the open vault whose time is over.
+pub(super) fn keys(late: LateKeys) -> Finding {
+    let finding = match late.words() {
+        None => Id::VaultKeys.ok("No key has expired, and none is older than its rule says."),
+        Some(what) => Id::VaultKeys.warning(
+            what,
+            "See which: touchkeep remind. Make new ones at their venues, and take those over: touchkeep edit NAME --secret",
+        ),
+    };
+    finding
+        .fact("expired", late.expired)
+        .fact("overdue", late.overdue)
 }
 
 /// Whether something that opens the vault is connected. `there` are the serial numbers that were seen.

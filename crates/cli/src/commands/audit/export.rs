@@ -333,6 +333,10 @@ fn cannot_write(path: Option<&Path>, error: &std::io::Error) -> Failure {
         || "standard output".to_owned(),
         |path| path.display().to_string(),
     );
+    if error.kind() == std::io::ErrorKind::AlreadyExists {
+        let fix = "Choose another name: what is there may be somebody's evidence, and is never written over.";
+        return unusable(format!("{path} is there already."), fix);
+    }
     Failure::new(
         Code::System,
         format!("{path} cannot be written: {error}."),

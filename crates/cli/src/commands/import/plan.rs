@@ -181,6 +181,16 @@ impl Plan {
                 "Its entries are encrypted; remove the folder yourself.",
             ));
         }
+        if self.source.import.rows.is_empty() {
+            return Err(Failure::new(
+                Code::Refused,
+                format!(
+                    "nothing was found in it that the format {} has",
+                    self.source.import.format.word()
+                ),
+                "It may be of another format: --format. To be rid of it all the same, delete it yourself.",
+            ));
+        }
         let losses = self.losses();
         let Some(first) = losses.first() else {
             return Ok(());
