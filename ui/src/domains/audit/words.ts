@@ -33,6 +33,7 @@ export function decisionWords(decision: string): DecisionWords {
 const KINDS: Record<string, string> = {
   intent: 'Request, before it is sent',
   outcome: 'How a request went',
+  begun: 'Change begun',
   'request-denied': 'Request denied by a rule',
   'request-refused': 'Request refused by a person',
   'request-unreadable': 'Request not understood',
