@@ -27,6 +27,10 @@ struct Driver {
 
 impl Driver {
     fn start(home: &Home, screen: &Screen) -> Self {
+        Self::start_with(home, screen, &[])
+    }
+
+    fn start_with(home: &Home, screen: &Screen, more: &[(&str, &str)]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -43,6 +47,7 @@ impl Driver {
             .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
             .env("NO_AT_BRIDGE", "1")
             .env_remove("WAYLAND_DISPLAY")
+            .envs(more.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -102,6 +107,18 @@ async fn text(client: &Client, css: &str) -> String {
     tokio::time::timeout(PATIENCE, find)
         .await
         .unwrap_or_else(|_| panic!("nothing at {css}"))
+}
+
+async fn enabled(client: &Client, css: &str) {
+    let look = async {
+        while !matches!(client.find(Locator::Css(css)).await, Ok(found) if found.is_enabled().await.unwrap_or(false))
+        {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, look)
+        .await
+        .unwrap_or_else(|_| panic!("{css} was not enabled"));
 }
 
 async fn click(client: &Client, css: &str) {
@@ -264,6 +281,7 @@ fn a_withdrawal_is_read_approved_and_touched_in_the_window_and_stands_in_its_tim
         );
         let facts = text(&window, &id("facts")).await;
         assert!(facts.contains("that are free there"), "{facts}");
+        enabled(&window, &id("approve")).await;
         photograph(&screen, "approval");
         assert!(
             venue.received("/withdraw/apply").is_empty(),
@@ -278,6 +296,8 @@ fn a_withdrawal_is_read_approved_and_touched_in_the_window_and_stands_in_its_tim
         );
         let touched = card.ask(&json!({ "do": "touch", "wait_ms": 10_000 }));
         assert_eq!(touched["ok"], true, "{touched}");
+        let went = text(&window, "[data-testid=outcome][data-went=done]").await;
+        assert!(went.contains("The venue did it"), "{went}");
         let (status, answer) = tokio::task::spawn_blocking(|| withdrawal.join().unwrap())
             .await
             .unwrap();
@@ -403,4 +423,52 @@ fn a_first_use_of_a_value_is_read_and_allowed_in_the_window_for_one_process() {
     let decisions: Vec<_> = rows["rows"].as_array().unwrap().iter().collect();
     let decisions: Vec<_> = decisions.iter().map(|row| &row["decision"]).collect();
     assert_eq!(decisions, ["refused", "allowed", "approved"]);
+}
+
+// The agent has another vault at first, and the dialog is typed into by a keyboard.
+#[test]
+fn the_vault_that_a_variable_names_is_unlocked_in_the_window() {
+    let screen = Screen::on();
+    let home = Home::new(None);
+    let path = |name: &str| home.path(name).display().to_string();
+    let (meant, other) = (path("meant.touchkeep"), path("other.touchkeep"));
+    {
+        let _person = Person::sit_down(&home.paths(), None);
+        for vault in [&meant, &other] {
+            let init = ["init", "--practice", "--work-factor", "10", "--path", vault];
+            let _made = home.json(&init);
+            let _locked = home.json(&["lock"]);
+        }
+    }
+    let driver = Driver::start_with(&home, &screen, &[("TOUCHKEEP_VAULT", &meant)]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let window = tokio::time::timeout(PATIENCE, driver.open()).await.unwrap();
+        let _ready = text(&window, "body[data-ready=true]").await;
+        assert!(text(&window, &id("meant")).await.contains(&meant));
+        click(&window, &id("unlock-meant")).await;
+        screen.type_into("Touchkeep: Passphrase", "not this one");
+        let trouble = text(&window, &id("trouble")).await;
+        assert!(trouble.contains("passphrase"), "{trouble}");
+
+        // It is the agent's now. Escape is a refusal.
+        click(&window, &id("unlock")).await;
+        screen.focus("Touchkeep: Passphrase");
+        screen.press("Escape");
+        let refused = async {
+            while !text(&window, &id("trouble")).await.contains("refused") {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, refused).await.unwrap();
+
+        click(&window, &id("unlock")).await;
+        screen.type_into("Touchkeep: Passphrase", "correct horse battery staple");
+        let state = text(&window, "[data-testid=vault-state][data-unlocked=true]").await;
+        assert!(state.contains("meant.touchkeep"), "{state}");
+        assert!(window.find(Locator::Css(&id("meant"))).await.is_err());
+    });
+    let status = home.json(&["status"]);
+    assert_eq!(status["vault"]["path"], Value::from(meant), "{status}");
+    assert_eq!(status["unlocked"], true, "{status}");
 }

@@ -281,7 +281,8 @@ fn a_vault_for_hardware_only_opens_with_no_passphrase() {
     assert_eq!(opened["items"], 1);
     assert!(desk.person.was_asked().iter().all(|prompt| !matches!(
         prompt.question,
-        touchkeep_wire::Question::Passphrase { .. } | touchkeep_wire::Question::NewPassphrase {}
+        touchkeep_wire::Question::Passphrase { .. }
+            | touchkeep_wire::Question::NewPassphrase { .. }
     )));
 }
 

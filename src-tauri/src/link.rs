@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::Serialize;
@@ -15,7 +15,7 @@ use touchkeep_client::{
     Connection, Event, FrontEnd, Paths, front_end::Events, installed, start_on_demand,
 };
 use touchkeep_core::PromptId;
-use touchkeep_wire::{Answer, Call, Prompt, PromptClosed};
+use touchkeep_wire::{Answer, Call, Prompt, PromptClosed, PromptWent};
 
 use crate::{
     questions::{Questions, has_window},
@@ -121,17 +121,26 @@ impl Link {
     }
 
     fn closed(&self, closed: &PromptClosed) {
-        let stays = self.questions().closed(closed.prompt, &closed.outcome);
+        let now = Instant::now();
+        let stays = self.questions().closed(closed.prompt, &closed.outcome, now);
         match stays {
             Some(stays) => windows::question_closed(&self.app, closed, stays),
             None => secret_dialog::close(&self.app, closed.prompt),
         }
     }
 
+    fn went(&self, went: &PromptWent) {
+        let is_done = went.code.is_none();
+        let stays = self.questions().went(went.prompt, is_done, Instant::now());
+        if let Some(stays) = stays {
+            windows::question_went(&self.app, went, stays);
+        }
+    }
+
     // What was asked is refused by the agent's end; the pages say that it is gone.
     async fn lost(&self) {
         *self.connection.lock().await = None;
-        let gone = self.questions().take_all();
+        let gone = self.questions().take_all(Instant::now());
         for prompt in gone {
             let closed = PromptClosed {
                 prompt,
@@ -181,6 +190,7 @@ async fn listen(app: AppHandle, mut events: Events) {
         match event {
             Event::Open(prompt) => link.opened(*prompt),
             Event::Close(closed) => link.closed(&closed),
+            Event::Went(went) => link.went(&went),
             _ => {}
         }
         link.changed();

@@ -12,14 +12,20 @@ pub(crate) const GUARD: Duration = Duration::from_millis(600);
 
 /// How long an outcome stays to be read.
 const OUTCOME_STAYS: Duration = Duration::from_millis(1600);
-/// How long the window waits for the device's turn after an approval that leads to a touch.
-const TOUCH_COMES: Duration = Duration::from_secs(8);
+/// How long the window waits for what follows a yes: the device's turn, and how it went.
+const MORE_COMES: Duration = Duration::from_secs(15);
+/// How long it stays to be read that it was not done, or not known to be: nobody expects that.
+const BAD_NEWS_STAYS: Duration = Duration::from_secs(8);
 
 /// The questions for the approval window. Touches come first, since a device waits; then the oldest.
 #[derive(Debug, Default)]
 pub(crate) struct Questions {
     open: Vec<Prompt>,
     shown: Option<(PromptId, Instant)>,
+    /// What was answered with yes, until it is known how it went.
+    allowed: Vec<PromptId>,
+    /// What is shown stays until then.
+    stays: Option<Instant>,
 }
 
 /// What the approval window shows now.
@@ -56,20 +62,53 @@ impl Questions {
     }
 
     /// A question is closed. Says for how long its outcome stays, where it was one of these.
-    pub(crate) fn closed(&mut self, id: PromptId, outcome: &str) -> Option<Duration> {
+    pub(crate) fn closed(&mut self, id: PromptId, outcome: &str, now: Instant) -> Option<Duration> {
         let at = self.open.iter().position(|open| open.id == id)?;
-        let closed = self.open.remove(at);
-        match closed.question {
-            Question::Approval(approval) if approval.touch && outcome == "approved" => {
-                Some(TOUCH_COMES)
-            }
-            _ => Some(OUTCOME_STAYS),
+        self.open.remove(at);
+        if self.shown.is_none_or(|(shown, _)| shown != id) {
+            // It was over before the page had it: there is nothing to be read.
+            return Some(Duration::ZERO);
         }
+        if matches!(outcome, "approved" | "allowed") {
+            self.allowed.push(id);
+        }
+        let stays = match self.allowed.is_empty() {
+            true => OUTCOME_STAYS,
+            false => MORE_COMES,
+        };
+        Some(self.stay(stays, now))
+    }
+
+    /// It is known how it went with what was answered with yes. Says for how long that stays, where it was one of these.
+    pub(crate) fn went(&mut self, id: PromptId, is_done: bool, now: Instant) -> Option<Duration> {
+        let at = self.allowed.iter().position(|allowed| *allowed == id)?;
+        self.allowed.remove(at);
+        let stays = match is_done {
+            true => OUTCOME_STAYS,
+            false => BAD_NEWS_STAYS,
+        };
+        Some(self.stay(stays, now))
+    }
+
+    fn stay(&mut self, stays: Duration, now: Instant) -> Duration {
+        self.stays = now.checked_add(stays);
+        stays
+    }
+
+    /// Whether nothing is asked, and what was to be read has been there for long enough. Then nothing more is waited for.
+    pub(crate) fn may_leave(&mut self, now: Instant) -> bool {
+        let may = self.open.is_empty() && self.stays.is_none_or(|until| until <= now);
+        if may {
+            self.allowed.clear();
+        }
+        may
     }
 
     /// Every question at once, when the agent goes away.
-    pub(crate) fn take_all(&mut self) -> Vec<PromptId> {
+    pub(crate) fn take_all(&mut self, now: Instant) -> Vec<PromptId> {
         self.shown = None;
+        self.allowed.clear();
+        self.stay(OUTCOME_STAYS, now);
         self.open.drain(..).map(|prompt| prompt.id).collect()
     }
 
@@ -204,7 +243,7 @@ mod tests {
             questions.may_approve(asked.id, start + GUARD),
             Err(NotYet::NotShown)
         );
-        questions.closed(between.id, "done");
+        questions.closed(between.id, "done", start + GUARD);
         questions.look(start + GUARD);
         assert_eq!(
             questions.may_approve(asked.id, start + GUARD),
@@ -222,20 +261,65 @@ mod tests {
         let mut order = vec![];
         while let Some(current) = questions.look(now) {
             order.push((current.prompt.id, current.behind));
-            questions.closed(current.prompt.id, "refused");
+            questions.closed(current.prompt.id, "refused", now);
         }
         assert_eq!(order, [(device.id, 2), (first.id, 1), (second.id, 0)]);
     }
 
     #[test]
-    fn the_window_waits_for_the_touch_that_follows() {
-        let mut questions = Questions::default();
-        let (one, other) = (approval(true), approval(true));
+    fn what_was_over_before_it_was_shown_keeps_no_window() {
+        let (mut questions, start) = (Questions::default(), Instant::now());
+        let (shown, quick) = (approval(false), touch());
+        questions.opened(quick.clone());
+        assert_eq!(
+            questions.closed(quick.id, "done", start),
+            Some(Duration::ZERO)
+        );
+        assert!(questions.may_leave(start));
+        // What is read meanwhile stays.
+        questions.opened(shown.clone());
+        questions.look(start);
+        questions.closed(shown.id, "refused", start);
+        questions.opened(quick.clone());
+        questions.closed(quick.id, "done", start);
+        assert!(!questions.may_leave(start));
+        assert!(questions.may_leave(start + OUTCOME_STAYS));
+    }
+
+    #[test]
+    fn the_window_waits_for_what_follows_a_yes() {
+        let (mut questions, start) = (Questions::default(), Instant::now());
+        let (one, between, other) = (approval(true), touch(), approval(true));
         questions.opened(one.clone());
+        questions.look(start);
+        assert!(!questions.may_leave(start));
+        assert_eq!(
+            questions.closed(one.id, "approved", start),
+            Some(MORE_COMES)
+        );
+        assert_eq!(questions.closed(one.id, "approved", start), None);
+        questions.opened(between.clone());
+        questions.look(start);
+        let touched = start + Duration::from_secs(14);
+        // Not for as long as a device takes alone: the venue's answer comes after it.
+        assert_eq!(
+            questions.closed(between.id, "done", touched),
+            Some(MORE_COMES)
+        );
+        assert!(!questions.may_leave(start + MORE_COMES));
+        let known = touched + Duration::from_secs(1);
+        assert_eq!(questions.went(one.id, false, known), Some(BAD_NEWS_STAYS));
+        assert_eq!(questions.went(one.id, true, known), None);
+        assert!(!questions.may_leave(known + OUTCOME_STAYS));
+        assert!(questions.may_leave(known + BAD_NEWS_STAYS));
         questions.opened(other.clone());
-        assert_eq!(questions.closed(one.id, "approved"), Some(TOUCH_COMES));
-        assert_eq!(questions.closed(one.id, "approved"), None);
-        assert_eq!(questions.take_all(), [other.id]);
+        questions.look(known);
+        assert_eq!(
+            questions.closed(other.id, "refused", known),
+            Some(OUTCOME_STAYS)
+        );
+        questions.opened(one.clone());
+        assert_eq!(questions.take_all(known), [one.id]);
         assert!(questions.is_empty() && questions.shown().is_none());
     }
 }

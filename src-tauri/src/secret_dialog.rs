@@ -1,39 +1,31 @@
 //! Asking for a PIN or a passphrase in a native dialog. What is typed goes from the entry to the agent; no web view, no
 //! clipboard and no log sees it.
+//!
+//! Read in this order: this file, `form` (what is said and asked for), `fields` (what is typed).
 
-use std::{cell::RefCell, collections::HashMap};
+mod fields;
+mod form;
 
-use gtk::{glib::Propagation, prelude::*};
+use std::{cell::RefCell, collections::HashMap, time::Duration};
+
+use gtk::{
+    glib::{ControlFlow, Propagation},
+    prelude::*,
+};
 use tauri::{AppHandle, Manager};
-use touchkeep_core::PromptId;
-use touchkeep_wire::{Answer, Prompt, Question, SecretText};
+use touchkeep_core::{Clock, PromptId, SystemClock, UnixMillis};
+use touchkeep_wire::{Answer, Prompt};
 
+use self::{
+    fields::Fields,
+    form::{Form, form},
+};
 use crate::link::Link;
 
-/// What a dialog says and asks for.
-#[derive(Debug, PartialEq, Eq)]
-struct Form {
-    title: String,
-    /// What for, in bold.
-    heading: String,
-    text: String,
-    label: &'static str,
-    /// Typed twice, because it is new.
-    twice: bool,
-    /// This is the last try, which wants a word of its own.
-    last_try: bool,
-    digits: bool,
-}
-
-/// The parts that are read again while a person types.
-#[derive(Clone)]
-struct Fields {
-    first: gtk::Entry,
-    second: Option<gtk::Entry>,
-    last_try: Option<gtk::CheckButton>,
-    hint: gtk::Label,
-    ok: gtk::Button,
-}
+/// What is said of a question is this high at most; the rest of it scrolls, so that no dialog is higher than its screen.
+const SAID_HEIGHT: i32 = 260;
+/// Characters in a line of it.
+const LINE: i32 = 52;
 
 thread_local! {
     // GTK belongs to the main thread, and so do its dialogs.
@@ -55,9 +47,10 @@ pub(crate) fn open(app: &AppHandle, prompt: Prompt) {
         if OPEN.with_borrow(|open| open.contains_key(&prompt.id)) {
             return;
         }
-        let window = build(&handle, prompt.id, &form);
+        let (window, fields) = build(&handle, &prompt, &form);
         OPEN.with_borrow_mut(|open| open.insert(prompt.id, window.clone()));
         window.show_all();
+        fields.begin();
         window.present();
     });
 }
@@ -87,108 +80,26 @@ pub(crate) fn present(app: &AppHandle) {
 }
 
 fn forget(app: &AppHandle, prompt: PromptId) {
+    if take_down(prompt) {
+        leave(app);
+    }
+}
+
+// Whether it was there.
+fn take_down(prompt: PromptId) -> bool {
     let window = OPEN.with_borrow_mut(|open| open.remove(&prompt));
-    let Some(window) = window else {
-        return;
-    };
-    // What was typed and not sent is wiped with its entry, see `take`.
-    window.close();
+    // What was typed and not sent is wiped with its entry, see `fields`.
+    window.map(|window| window.close()).is_some()
+}
+
+// Without a window nothing is left to do.
+fn leave(app: &AppHandle) {
     if !any_open() && app.webview_windows().is_empty() {
         app.exit(0);
     }
 }
 
-fn form(question: &Question) -> Option<Form> {
-    let form = match question {
-        Question::Pin {
-            device,
-            why,
-            tries_left,
-        } => Form {
-            title: "PIN".to_owned(),
-            heading: why.clone(),
-            text: pin_text(device, *tries_left),
-            label: "PIN",
-            twice: false,
-            last_try: *tries_left == Some(1),
-            digits: true,
-        },
-        Question::Puk {
-            device,
-            why,
-            tries_left,
-        } => Form {
-            title: "PUK".to_owned(),
-            heading: why.clone(),
-            text: puk_text(device, *tries_left),
-            label: "PUK",
-            twice: false,
-            last_try: *tries_left == Some(1),
-            digits: true,
-        },
-        Question::NewPin { device, which } => Form {
-            title: format!("New {which}"),
-            heading: format!("Choose a new {which}"),
-            text: format!("For {device}: 6 to 8 characters. Write it down where your key is not."),
-            label: "New",
-            twice: true,
-            last_try: false,
-            digits: true,
-        },
-        Question::Passphrase { why } => Form {
-            title: "Passphrase".to_owned(),
-            heading: why.clone(),
-            text: String::new(),
-            label: "Passphrase",
-            twice: false,
-            last_try: false,
-            digits: false,
-        },
-        Question::Words { device, why } => Form {
-            title: "Words of the recovery kit".to_owned(),
-            heading: why.clone(),
-            text: format!("{device}: its 24 words, with a blank between them."),
-            label: "Words",
-            twice: false,
-            last_try: false,
-            digits: false,
-        },
-        Question::NewPassphrase {} => Form {
-            title: "New passphrase".to_owned(),
-            heading: "Choose a passphrase for the vault".to_owned(),
-            text: "Whoever has the file and the passphrase has everything in it: \
-                   take five or more random words."
-                .to_owned(),
-            label: "Passphrase",
-            twice: true,
-            last_try: false,
-            digits: false,
-        },
-        Question::Approval(_) | Question::Use(_) | Question::Touch { .. } => return None,
-    };
-    Some(form)
-}
-
-fn puk_text(device: &str, tries_left: Option<u8>) -> String {
-    let tries = match tries_left {
-        None => String::new(),
-        Some(1) => "\nOne try is left. A wrong PUK leaves only a reset, which destroys its keys."
-            .to_owned(),
-        Some(tries) => format!("\n{tries} tries are left."),
-    };
-    format!("{device}{tries}")
-}
-
-fn pin_text(device: &str, tries_left: Option<u8>) -> String {
-    let tries = match tries_left {
-        None => String::new(),
-        Some(1) => "\nOne try is left. A wrong PIN blocks the device.".to_owned(),
-        Some(tries) => format!("\n{tries} tries are left."),
-    };
-    format!("{device}{tries}")
-}
-
-fn build(app: &AppHandle, prompt: PromptId, form: &Form) -> gtk::Window {
+fn build(app: &AppHandle, prompt: &Prompt, form: &Form) -> (gtk::Window, Fields) {
     let window = gtk::Window::new(gtk::WindowType::Toplevel);
     window.set_title(&format!("Touchkeep: {}", form.title));
     window.set_type_hint(gtk::gdk::WindowTypeHint::Dialog);
@@ -197,18 +108,24 @@ fn build(app: &AppHandle, prompt: PromptId, form: &Form) -> gtk::Window {
     window.set_resizable(false);
     window.set_default_size(440, -1);
     let cancel = gtk::Button::with_label("Cancel");
-    let fields = lay_out(&window, form, &cancel);
-    fields.check();
-    fields.connect(app, prompt);
+    let fields = lay_out(&window, prompt, form, &cancel);
+    let id = prompt.id;
+    fields.connect({
+        let app = app.clone();
+        move |value| {
+            take_down(id);
+            answer(&app, id, Answer::Secret { value });
+        }
+    });
     cancel.connect_clicked({
         let app = app.clone();
-        move |_| refuse(&app, prompt)
+        move |_| refuse(&app, id)
     });
     window.connect_key_press_event({
         let app = app.clone();
         move |_, event| {
             if event.keyval() == gtk::gdk::keys::constants::Escape {
-                refuse(&app, prompt);
+                refuse(&app, id);
                 return Propagation::Stop;
             }
             Propagation::Proceed
@@ -218,173 +135,103 @@ fn build(app: &AppHandle, prompt: PromptId, form: &Form) -> gtk::Window {
         let app = app.clone();
         move |_, _| {
             // Closed by the window manager: a refusal, unless it is us who close it.
-            let ours = OPEN.with_borrow_mut(|open| open.remove(&prompt)).is_none();
+            let ours = OPEN.with_borrow_mut(|open| open.remove(&id)).is_none();
             if !ours {
-                answer(&app, prompt, Answer::Refuse {});
+                answer(&app, id, Answer::Refuse {});
             }
             Propagation::Proceed
         }
     });
-    window
+    (window, fields)
 }
 
-fn lay_out(window: &gtk::Window, form: &Form, cancel: &gtk::Button) -> Fields {
+fn lay_out(window: &gtk::Window, prompt: &Prompt, form: &Form, cancel: &gtk::Button) -> Fields {
     let column = gtk::Box::new(gtk::Orientation::Vertical, 12);
     column.set_border_width(20);
-    let heading = paragraph(&form.heading);
-    heading.set_attributes(Some(&bold()));
-    column.add(&heading);
+    column.add(&said(form));
+    // What is to be typed is never scrolled away.
     if !form.text.is_empty() {
         column.add(&paragraph(&form.text));
     }
-    let first = entry(form, form.label, &column);
-    let second = form.twice.then(|| entry(form, "Again", &column));
-    let last_try = form.last_try.then(|| {
-        let check = gtk::CheckButton::with_label("Use the last try");
-        column.add(&check);
-        check
-    });
-    let hint = gtk::Label::new(None);
-    hint.set_xalign(0.0);
-    if form.twice {
-        column.add(&hint);
+    if let Some(last_try) = form.last_try {
+        let last_try = paragraph(last_try);
+        last_try.set_attributes(Some(&bold(1.0)));
+        column.add(&last_try);
     }
-    let ok = gtk::Button::with_label("OK");
-    ok.style_context().add_class("suggested-action");
-    let buttons = gtk::ButtonBox::new(gtk::Orientation::Horizontal);
-    buttons.set_layout(gtk::ButtonBoxStyle::End);
-    buttons.set_spacing(8);
+    let fields = Fields::new(form, &column);
+    let buttons = gtk::Box::new(gtk::Orientation::Horizontal, 8);
+    buttons.pack_start(&time_left(prompt), true, true, 0);
     buttons.add(cancel);
-    buttons.add(&ok);
+    buttons.add(fields.ok());
     column.add(&buttons);
     window.add(&column);
-    Fields {
-        first,
-        second,
-        last_try,
-        hint,
-        ok,
+    fields
+}
+
+// What it is for.
+fn said(form: &Form) -> gtk::Widget {
+    let lines = gtk::Box::new(gtk::Orientation::Vertical, 8);
+    let heading = paragraph(&form.heading);
+    heading.set_attributes(Some(&bold(1.15)));
+    lines.add(&heading);
+    for detail in &form.details {
+        lines.add(&paragraph(&format!("\u{2022} {detail}")));
     }
+    if !form.is_long() {
+        return lines.upcast();
+    }
+    let scrolled = gtk::ScrolledWindow::new(gtk::Adjustment::NONE, gtk::Adjustment::NONE);
+    scrolled.set_policy(gtk::PolicyType::Never, gtk::PolicyType::Automatic);
+    scrolled.set_propagate_natural_height(true);
+    scrolled.set_max_content_height(SAID_HEIGHT);
+    // That there is more below is seen without a pointer over it, and reached by the keyboard.
+    scrolled.set_overlay_scrolling(false);
+    scrolled.set_can_focus(true);
+    scrolled.add(&lines);
+    scrolled.upcast()
+}
+
+// How long it waits, because it is gone after that.
+fn time_left(prompt: &Prompt) -> gtk::Label {
+    let label = gtk::Label::new(None);
+    label.set_xalign(0.0);
+    let (id, deadline, shown) = (prompt.id, prompt.deadline, label.clone());
+    let show = move || shown.set_text(&closes_in(deadline, SystemClock.now()));
+    show();
+    gtk::glib::timeout_add_local(Duration::from_secs(1), move || {
+        if !OPEN.with_borrow(|open| open.contains_key(&id)) {
+            return ControlFlow::Break;
+        }
+        show();
+        ControlFlow::Continue
+    });
+    label
+}
+
+fn closes_in(deadline: UnixMillis, now: UnixMillis) -> String {
+    let seconds = deadline.since(now).div_ceil(1000);
+    format!("Closes in {}:{:02}", seconds / 60, seconds % 60)
 }
 
 fn paragraph(text: &str) -> gtk::Label {
     let label = gtk::Label::new(Some(text));
     label.set_line_wrap(true);
     label.set_line_wrap_mode(gtk::pango::WrapMode::WordChar);
-    label.set_max_width_chars(48);
+    label.set_max_width_chars(LINE);
     label.set_xalign(0.0);
     label
 }
 
-fn bold() -> gtk::pango::AttrList {
+fn bold(scale: f64) -> gtk::pango::AttrList {
     let attributes = gtk::pango::AttrList::new();
     attributes.insert(gtk::pango::AttrInt::new_weight(gtk::pango::Weight::Bold));
-    attributes.insert(gtk::pango::AttrFloat::new_scale(1.15));
+    attributes.insert(gtk::pango::AttrFloat::new_scale(scale));
     attributes
 }
 
-fn entry(form: &Form, label: &str, column: &gtk::Box) -> gtk::Entry {
-    let row = gtk::Box::new(gtk::Orientation::Horizontal, 12);
-    let name = gtk::Label::new(Some(label));
-    name.set_width_chars(11);
-    name.set_xalign(0.0);
-    let entry = gtk::Entry::new();
-    entry.set_visibility(false);
-    entry.set_input_purpose(if form.digits {
-        gtk::InputPurpose::Pin
-    } else {
-        gtk::InputPurpose::Password
-    });
-    entry.set_hexpand(true);
-    name.set_mnemonic_widget(Some(&entry));
-    row.add(&name);
-    row.add(&entry);
-    column.add(&row);
-    entry
-}
-
-impl Fields {
-    fn connect(&self, app: &AppHandle, prompt: PromptId) {
-        for entry in [Some(&self.first), self.second.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            entry.connect_changed({
-                let fields = self.clone();
-                move |_| fields.check()
-            });
-            entry.connect_activate({
-                let fields = self.clone();
-                move |_| {
-                    if fields.ok.is_sensitive() {
-                        fields.ok.clicked();
-                    }
-                }
-            });
-        }
-        if let Some(last_try) = &self.last_try {
-            last_try.connect_toggled({
-                let fields = self.clone();
-                move |_| fields.check()
-            });
-        }
-        self.ok.connect_clicked({
-            let (app, fields) = (app.clone(), self.clone());
-            move |_| {
-                let value = take(&fields.first);
-                if let Some(second) = &fields.second {
-                    second.set_text("");
-                }
-                answer(&app, prompt, Answer::Secret { value });
-                forget(&app, prompt);
-            }
-        });
-    }
-
-    fn check(&self) {
-        let typed = self.first.text_length() > 0;
-        let same = self
-            .second
-            .as_ref()
-            .is_none_or(|second| same_text(&self.first, second));
-        let meant = self.last_try.as_ref().is_none_or(|check| check.is_active());
-        let started = self
-            .second
-            .as_ref()
-            .is_some_and(|second| second.text_length() > 0);
-        self.hint.set_text(if started && !same {
-            "The two differ."
-        } else {
-            ""
-        });
-        self.ok.set_sensitive(typed && same && meant);
-    }
-}
-
-// One character at a time: `Entry::text` would leave a whole copy in memory that nobody wipes. GTK's own buffer is wiped
-// when its text is replaced (gtkentrybuffer.c, trash_area).
-fn take(entry: &gtk::Entry) -> SecretText {
-    // No character is longer than four bytes, so the text is written once, into one place.
-    let length = i32::from(entry.text_length());
-    let mut text = String::with_capacity(usize::from(entry.text_length()) * 4);
-    for at in 0..length {
-        if let Some(character) = entry.chars(at, at + 1) {
-            text.push_str(&character);
-        }
-    }
-    entry.set_text("");
-    SecretText::new(text)
-}
-
-fn same_text(first: &gtk::Entry, second: &gtk::Entry) -> bool {
-    let length = first.text_length();
-    length == second.text_length()
-        && (0..i32::from(length)).all(|at| first.chars(at, at + 1) == second.chars(at, at + 1))
-}
-
 fn refuse(app: &AppHandle, prompt: PromptId) {
+    take_down(prompt);
     answer(app, prompt, Answer::Refuse {});
-    forget(app, prompt);
 }
 
 fn answer(app: &AppHandle, prompt: PromptId, answer: Answer) {
@@ -392,6 +239,9 @@ fn answer(app: &AppHandle, prompt: PromptId, answer: Answer) {
     tauri::async_runtime::spawn(async move {
         // Where the agent does not take it, the question is closed already; what follows is asked anew.
         let _ = app.state::<Link>().answer(prompt, answer).await;
+        // Only now: an end before would lose it.
+        let handle = app.clone();
+        let _ = app.run_on_main_thread(move || leave(&handle));
     });
 }
 
@@ -400,35 +250,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_try_wants_a_word_of_its_own() {
-        let pin = |tries_left| {
-            form(&Question::Pin {
-                device: "YubiKey 1".into(),
-                why: "Unlock the vault".into(),
-                tries_left,
-            })
-            .unwrap()
-        };
-        assert!(pin(Some(1)).last_try && pin(Some(1)).text.contains("One try is left"));
-        assert!(!pin(Some(3)).last_try && pin(Some(3)).text.contains("3 tries are left"));
-        assert_eq!(
-            (pin(None).heading.as_str(), pin(None).text.as_str()),
-            ("Unlock the vault", "YubiKey 1")
-        );
-    }
-
-    #[test]
-    fn what_is_new_is_typed_twice() {
-        let new_pin = Question::NewPin {
-            device: "YubiKey 1".into(),
-            which: "PUK".into(),
-        };
-        assert!(form(&new_pin).unwrap().twice && form(&new_pin).unwrap().heading.contains("PUK"));
-        assert!(form(&Question::NewPassphrase {}).unwrap().twice);
-        assert!(
-            !form(&Question::Passphrase { why: "w".into() })
-                .unwrap()
-                .twice
-        );
+    fn the_time_that_is_left_is_rounded_up_and_ends_at_none() {
+        for (now, said) in [
+            (0, "Closes in 2:00"),
+            (60_001, "Closes in 1:00"),
+            (119_999, "Closes in 0:01"),
+            (200_000, "Closes in 0:00"),
+        ] {
+            assert_eq!(closes_in(UnixMillis(120_000), UnixMillis(now)), said);
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! The two windows: the main one, and the one that asks.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tauri::{AppHandle, Emitter, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent};
-use touchkeep_wire::{Answer, PromptClosed};
+use touchkeep_wire::{Answer, PromptClosed, PromptWent};
 
 use crate::link::Link;
 
@@ -40,10 +40,20 @@ pub(crate) fn show_question(app: &AppHandle) {
 /// Tells the approval window how a question ended, and closes it once that was read and nothing more is asked.
 pub(crate) fn question_closed(app: &AppHandle, closed: &PromptClosed, stays: Duration) {
     let _ = app.emit_to(APPROVAL, "prompt-closed", closed);
+    leave_after(app, stays);
+}
+
+/// Tells the approval window how it went with what was answered with yes, and closes it once that was read.
+pub(crate) fn question_went(app: &AppHandle, went: &PromptWent, stays: Duration) {
+    let _ = app.emit_to(APPROVAL, "prompt-went", went);
+    leave_after(app, stays);
+}
+
+fn leave_after(app: &AppHandle, stays: Duration) {
     let app = app.clone();
     tauri::async_runtime::spawn(async move {
         tokio::time::sleep(stays).await;
-        if app.state::<Link>().questions().is_empty()
+        if app.state::<Link>().questions().may_leave(Instant::now())
             && let Some(window) = app.get_webview_window(APPROVAL)
         {
             let _ = window.destroy();

@@ -192,7 +192,7 @@ async fn answer(
                     mind.new_pin
                 }),
             },
-            Question::Passphrase { .. } | Question::NewPassphrase {} => Answer::Secret {
+            Question::Passphrase { .. } | Question::NewPassphrase { .. } => Answer::Secret {
                 value: SecretText::new(mind.passphrase),
             },
             Question::Words { .. } if mind.words.is_empty() => Answer::Refuse {},

@@ -50,6 +50,33 @@ impl Screen {
             .unwrap();
         assert!(done.success());
     }
+
+    /// Types into the window with this title as a person would, and presses Enter.
+    pub fn type_into(&self, title: &str, text: &str) {
+        self.focus(title);
+        self.xdotool(&["type", "--delay", "40", text]);
+        self.press("Return");
+    }
+
+    /// Waits for the window with this title, and gives it the focus: there is no window manager that would.
+    pub fn focus(&self, title: &str) {
+        let find = ["search", "--sync", "--onlyvisible", "--name", title];
+        self.xdotool(&[&find[..], &["windowfocus", "--sync"]].concat());
+    }
+
+    /// Presses a key in the window that has the focus.
+    pub fn press(&self, key: &str) {
+        self.xdotool(&["key", key]);
+    }
+
+    fn xdotool(&self, args: &[&str]) {
+        let done = Command::new("xdotool")
+            .args(args)
+            .env("DISPLAY", &self.display)
+            .status()
+            .unwrap();
+        assert!(done.success(), "xdotool {args:?}");
+    }
 }
 
 /// A D-Bus session bus.

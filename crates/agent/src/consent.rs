@@ -110,6 +110,7 @@ pub(crate) async fn of_owner(
     let current = agent.vault().ok_or_else(failure::locked)?;
     let consent = asked_of_owner(agent, &current, why).await;
     if consent.is_err() {
+        let why = why.replace('\n', "; ");
         let refusal =
             Event::new(kind, Decision::Refused).text(format!("{why}. It was not agreed to."));
         let recorded = blocking(move || current.record(&refusal)).await?;

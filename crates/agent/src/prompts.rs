@@ -375,6 +375,7 @@ impl Shown {
         if (&mut self.refused).await.is_err() {
             std::future::pending::<()>().await;
         }
+        self.open.outcome = "refused";
     }
 
     /// Says that it came to nothing.

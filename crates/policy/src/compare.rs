@@ -2,7 +2,7 @@
 
 mod details;
 
-use std::{collections::HashMap, fmt::Write};
+use std::collections::HashMap;
 
 use touchkeep_venue::OperationKind;
 
@@ -54,7 +54,19 @@ impl Differences {
     /// In one line: `2 rules added, 1 changed; trade: approve becomes allow`.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let mut parts = Vec::new();
+        self.parts().join("; ")
+    }
+
+    /// The same, a part on each line, where it is short enough to be consented to. Names are visible, so that none makes a
+    /// line of its own.
+    #[must_use]
+    pub fn question(&self) -> Option<String> {
+        Some(self.parts().join("\n")).filter(|text| text.len() <= MOST_ASKED)
+    }
+
+    // How many rules first, then what becomes of each kind, then what is another in each rule.
+    fn parts(&self) -> Vec<String> {
+        let mut counts = Vec::new();
         for (names, what) in [
             (&self.added, "added"),
             (&self.removed, "removed"),
@@ -62,43 +74,34 @@ impl Differences {
         ] {
             match names.len() {
                 0 => {}
-                1 => parts.push(format!("1 rule {what}")),
-                many => parts.push(format!("{many} rules {what}")),
+                1 => counts.push(format!("1 rule {what}")),
+                many => counts.push(format!("{many} rules {what}")),
             }
         }
         if self.reordered {
-            parts.push("rules in another order".to_owned());
+            counts.push("rules in another order".to_owned());
         }
-        let mut text = if parts.is_empty() {
+        let mut parts = vec![if counts.is_empty() {
             "no rule is another".to_owned()
         } else {
-            parts.join(", ")
-        };
+            counts.join(", ")
+        }];
         for change in &self.kinds {
             let KindChange {
                 kind,
                 before,
                 after,
             } = change;
-            let _ = write!(
-                text,
-                "; {kind}: the mildest was {before} and becomes {after}"
-            );
+            parts.push(format!(
+                "{kind}: the mildest was {before} and becomes {after}"
+            ));
         }
         let said = self.milder + MOST_DETAILS;
-        for detail in self.details.iter().take(said) {
-            let _ = write!(text, "; {detail}");
-        }
+        parts.extend(self.details.iter().take(said).cloned());
         if let more @ 1.. = self.details.len().saturating_sub(said) {
-            let _ = write!(text, "; and {more} more, none of which lets more through");
+            parts.push(format!("and {more} more, none of which lets more through"));
         }
-        text
-    }
-
-    /// The same, where it is short enough to be consented to.
-    #[must_use]
-    pub fn question(&self) -> Option<String> {
-        Some(self.sentence()).filter(|text| text.len() <= MOST_ASKED)
+        parts
     }
 }
 

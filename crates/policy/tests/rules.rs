@@ -557,8 +557,8 @@ fn what_lets_more_through_is_said_first_and_all_of_it() {
     let asked = changes.question().unwrap();
     assert!(
         asked.starts_with(
-            "7 rules changed; \"small\": max_amount was 0.01 and becomes 1000; \
-             \"small\": window_hours was 24 and becomes 1; \"a0\": max_amount was 5 and becomes 1"
+            "7 rules changed\n\"small\": max_amount was 0.01 and becomes 1000\n\
+             \"small\": window_hours was 24 and becomes 1\n\"a0\": max_amount was 5 and becomes 1"
         ),
         "{asked}"
     );

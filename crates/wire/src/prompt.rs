@@ -49,7 +49,7 @@ pub enum Question {
     Touch {
         /// Which device.
         device: String,
-        /// What for, in a sentence.
+        /// What for, in a sentence; what that means in full follows on lines of their own.
         why: String,
         /// The PIN is to be typed at the device.
         #[serde(default)]
@@ -59,7 +59,7 @@ pub enum Question {
     Pin {
         /// Which device.
         device: String,
-        /// What for.
+        /// What for, as of [`Question::Touch`].
         why: String,
         /// Tries left, where the device says so.
         tries_left: Option<u8>,
@@ -68,7 +68,7 @@ pub enum Question {
     Puk {
         /// Which device.
         device: String,
-        /// What for.
+        /// What for, as of [`Question::Touch`].
         why: String,
         /// Tries left.
         tries_left: Option<u8>,
@@ -82,16 +82,20 @@ pub enum Question {
     },
     /// The passphrase of a software device. [`Answer::Secret`].
     Passphrase {
-        /// What for.
+        /// What for, as of [`Question::Touch`].
         why: String,
     },
     /// A passphrase for a new software device. [`Answer::Secret`].
-    NewPassphrase {},
+    NewPassphrase {
+        /// So many characters it has at least.
+        #[serde(default)]
+        least: u32,
+    },
     /// The words of the recovery kit that opened the vault, typed anew for each consent. [`Answer::Secret`].
     Words {
         /// Which kit.
         device: String,
-        /// What for.
+        /// What for, as of [`Question::Touch`].
         why: String,
     },
 }
@@ -233,10 +237,13 @@ pub struct PromptClosed {
 
 /// How it went with what a person allowed; said once the question is closed, of a yes alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct PromptWent {
     /// Which.
+    #[cfg_attr(test, ts(type = "string"))]
     pub prompt: PromptId,
     /// Why it was not done, or not known to be; none where it was done.
+    #[cfg_attr(test, ts(type = "Code | null"))]
     pub code: Option<Code>,
     /// What happened, in a sentence.
     pub what: String,

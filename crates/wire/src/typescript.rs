@@ -67,6 +67,7 @@ fn types() -> String {
     declare::<crate::UseRequest>(&mut out);
     declare::<crate::Scope>(&mut out);
     declare::<crate::PromptClosed>(&mut out);
+    declare::<crate::PromptWent>(&mut out);
     declare::<crate::Changed>(&mut out);
     tidy(&out)
 }

@@ -1,6 +1,8 @@
 //! What the main window may ask for. It takes no path, no secret and no answer.
 
-use serde::Deserialize;
+use std::{fs::canonicalize, path::Path};
+
+use serde::{Deserialize, Serialize};
 use tauri::{AppHandle, State};
 use touchkeep_core::Code;
 use touchkeep_wire::{
@@ -19,9 +21,26 @@ pub(crate) struct AuditQuery {
     kinds: Vec<String>,
 }
 
+/// How things are, and which other vault than the agent's this window was started for, if it was.
+#[derive(Debug, Serialize)]
+pub(crate) struct WindowStatus {
+    #[serde(flatten)]
+    status: Status,
+    meant: Option<String>,
+}
+
 #[tauri::command]
-pub(crate) async fn status(link: State<'_, Link>) -> Result<Status, Trouble> {
-    link.call(GetStatus {}).await
+pub(crate) async fn status(link: State<'_, Link>) -> Result<WindowStatus, Trouble> {
+    let status = link.call(GetStatus {}).await?;
+    let place = |path: &Path| canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let agents = status
+        .vault
+        .as_ref()
+        .map(|vault| place(Path::new(&vault.path)));
+    let meant = touchkeep_client::vault::meant()
+        .filter(|meant| agents.as_ref() != Some(&place(meant)))
+        .map(|meant| meant.to_string_lossy().into_owned());
+    Ok(WindowStatus { status, meant })
 }
 
 #[tauri::command]

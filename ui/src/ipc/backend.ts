@@ -8,9 +8,14 @@ import type {
   ItemSummary,
   KeyAge,
   Prompt,
-  PromptClosed, Scope,
+  PromptClosed,
+  PromptWent,
+  Scope,
   Status,
 } from './types';
+
+/** How things are, and which other vault than the agent's this window was started for, if it was. */
+export type WindowStatus = Status & { meant: string | null };
 
 /** Why a command came to nothing. */
 export interface Trouble {
@@ -35,7 +40,7 @@ export interface AuditQuery {
 
 /** What the main window may do. It cannot answer a question. */
 export interface MainBackend {
-  status(): Promise<Status>;
+  status(): Promise<WindowStatus>;
   /** Starts the agent where none runs. */
   startAgent(): Promise<void>;
   unlock(): Promise<void>;
@@ -71,6 +76,8 @@ export interface ApprovalBackend {
   /** There is a new question, or one fewer. */
   onPrompt(handler: () => void): Promise<() => void>;
   onClosed(handler: (closed: PromptClosed) => void): Promise<() => void>;
+  /** It is known how it went with what was answered with yes. */
+  onWent(handler: (went: PromptWent) => void): Promise<() => void>;
 }
 
 /** Whatever a rejected command threw, as a Trouble. */

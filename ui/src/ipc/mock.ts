@@ -1,13 +1,13 @@
 // A backend without an agent, for component tests and for looking at the pages in an ordinary browser:
 // `npm run preview:mock`, then `/?scene=locked` or `/approval.html?scene=withdraw`. No production build contains it.
 
-import type { ApprovalBackend, AuditQuery, CurrentPrompt, MainBackend, News, Trouble } from './backend';
-import type { Approval, AuditPage, AuditRow, ItemSummary, KeyAge, Prompt, PromptClosed, Scope, Status, UseRequest } from './types';
+import type { ApprovalBackend, AuditQuery, CurrentPrompt, MainBackend, News, Trouble, WindowStatus } from './backend';
+import type { Approval, AuditPage, AuditRow, ItemSummary, KeyAge, Prompt, PromptClosed, PromptWent, Scope, UseRequest } from './types';
 
 const DAY = 86_400_000;
 
 /** The scenes of the main window. */
-export type Scene = 'open' | 'many' | 'locked' | 'no-vault' | 'no-agent' | 'empty' | 'damaged' | 'shared';
+export type Scene = 'open' | 'many' | 'locked' | 'no-vault' | 'no-agent' | 'empty' | 'damaged' | 'shared' | 'meant' | 'meant-alone';
 
 /** A main window's backend that plays a scene. */
 export function mockMain(scene: Scene, now: number): MainBackend {
@@ -57,6 +57,7 @@ export class MockApproval implements ApprovalBackend {
   #queue: Prompt[];
   #prompt = new Set<() => void>();
   #closed = new Set<(closed: PromptClosed) => void>();
+  #went = new Set<(went: PromptWent) => void>();
 
   constructor(queue: Prompt[]) {
     this.#queue = queue;
@@ -93,6 +94,16 @@ export class MockApproval implements ApprovalBackend {
   async onClosed(handler: (closed: PromptClosed) => void): Promise<() => void> {
     this.#closed.add(handler);
     return () => this.#closed.delete(handler);
+  }
+
+  async onWent(handler: (went: PromptWent) => void): Promise<() => void> {
+    this.#went.add(handler);
+    return () => this.#went.delete(handler);
+  }
+
+  /** The agent says how it went with what was allowed. */
+  went(went: PromptWent): void {
+    this.#went.forEach((handler) => handler(went));
   }
 
   /** The agent asks something more. A touch comes first. */
@@ -145,6 +156,15 @@ export function withdrawal(now: number, over: Partial<Approval> = {}): Prompt {
     },
   };
 }
+
+/** What a touch may be for: a sentence, and what it means in full. */
+export const POLICY_CHANGE = [
+  'Replace the policy: 1 rule added, 2 rules changed',
+  'withdraw: the mildest was touch and becomes approve',
+  '"small orders": max_notional was 500 and becomes 25000',
+  '"cold": destinations also "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq" network "BTC"',
+  '"night" is new and says allow for trade (clients "grid-bot"; symbols "BTCUSDT", "ETHUSDT"; hours 22:00-06:00)',
+].join('\n');
 
 /** The device waits for a finger. */
 export function touchPrompt(now: number, why: string): Prompt {
@@ -219,6 +239,8 @@ export function questions(scene: string, now: number): Prompt[] {
       return [useOfValues(now)];
     case 'touch':
       return [touchPrompt(now, 'Unlock the vault')];
+    case 'policy':
+      return [touchPrompt(now, POLICY_CHANGE)];
     case 'none':
       return [];
     default:
@@ -243,7 +265,7 @@ const SHARED = {
     'Give each machine a key of its own.',
 };
 
-function status(scene: Scene, unlocked: boolean): Status {
+function status(scene: Scene, unlocked: boolean): WindowStatus {
   const path = '/home/kim/.local/share/touchkeep/vault.touchkeep';
   const vault = {
     id: 'gaytemzugu3doobzmfrggzdfmy',
@@ -258,7 +280,7 @@ function status(scene: Scene, unlocked: boolean): Status {
     rehearsed: unlocked ? true : null,
   };
   return {
-    vault: scene === 'no-vault' ? null : vault,
+    vault: scene === 'no-vault' || (scene === 'meant-alone' && !unlocked) ? null : vault,
     path,
     unlocked,
     proxy: 'http://127.0.0.1:43117',
@@ -269,6 +291,7 @@ function status(scene: Scene, unlocked: boolean): Status {
     late: unlocked ? { expired: 0, overdue: 1 } : null,
     resting: [],
     version: '0.1.0',
+    meant: scene === 'meant' || (scene === 'meant-alone' && !unlocked) ? '/home/kim/team.touchkeep' : null,
   };
 }
 
@@ -323,7 +346,8 @@ const EVENTS: [kind: string, decision: string, what: string, client: string | nu
   ['outcome', 'failed', 'Cancel order 8812 on Binance: the venue answered 503', 'grid-bot', 'main-trade'],
   ['intent', 'approved', 'Cancel order 8812 on Binance', 'hedger', 'hedge-trade'],
   ['unlocked', 'info', 'Opened the vault with YubiKey 5 (practice).', null, null],
-  ['client-added', 'info', 'Let grid-bot use the key set main.', null, null],
+  ['client-added', 'done', 'grid-bot may use the key set main.', 'grid-bot', null],
+  ['begun', 'info', 'Begun: grid-bot may use the key set main.', 'grid-bot', null],
 ];
 
 function rows(now: number): AuditRow[] {
@@ -338,7 +362,7 @@ function rows(now: number): AuditRow[] {
       what,
       client,
       item,
-      of: kind === 'outcome' ? seq - 1 : null,
+      of: kind === 'outcome' || kind === 'client-added' ? seq - 1 : null,
       details: client !== null ? [['Request', 'POST /api/v3/order'], ['Rule', 'orders up to 500 USDT: allow'], ['Digest', ROOT]] : [],
       leaf: ROOT.slice(seq % 7) + ROOT.slice(0, seq % 7),
     };

@@ -3,12 +3,12 @@
 import { invoke } from '@tauri-apps/api/core';
 import { listen } from '@tauri-apps/api/event';
 
-import type { ApprovalBackend, CurrentPrompt, MainBackend, News } from './backend';
-import type { AuditPage, AuditVerdict, ItemSummary, KeyAge, PromptClosed, Status } from './types';
+import type { ApprovalBackend, CurrentPrompt, MainBackend, News, WindowStatus } from './backend';
+import type { AuditPage, AuditVerdict, ItemSummary, KeyAge, PromptClosed, PromptWent } from './types';
 
 /** The main window's commands. */
 export const mainBackend: MainBackend = {
-  status: () => invoke<Status>('status'),
+  status: () => invoke<WindowStatus>('status'),
   startAgent: () => invoke<void>('start_agent'),
   unlock: () => invoke<void>('unlock'),
   lock: () => invoke<void>('lock'),
@@ -29,4 +29,5 @@ export const approvalBackend: ApprovalBackend = {
   refuse: (prompt) => invoke<void>('refuse', { prompt }),
   onPrompt: (handler) => listen('prompt', () => handler()),
   onClosed: (handler) => listen<PromptClosed>('prompt-closed', (event) => handler(event.payload)),
+  onWent: (handler) => listen<PromptWent>('prompt-went', (event) => handler(event.payload)),
 };

@@ -238,19 +238,19 @@ question: Question, };
 export type Question = { "kind": "approval" } & Approval | { "kind": "use" } & UseRequest | { "kind": "touch",
 /** Which device. */
 device: string,
-/** What for, in a sentence. */
+/** What for, in a sentence; what that means in full follows on lines of their own. */
 why: string,
 /** The PIN is to be typed at the device. */
 pad: boolean, } | { "kind": "pin",
 /** Which device. */
 device: string,
-/** What for. */
+/** What for, as of [`Question::Touch`]. */
 why: string,
 /** Tries left, where the device says so. */
 tries_left: number | null, } | { "kind": "puk",
 /** Which device. */
 device: string,
-/** What for. */
+/** What for, as of [`Question::Touch`]. */
 why: string,
 /** Tries left. */
 tries_left: number | null, } | { "kind": "new-pin",
@@ -258,11 +258,13 @@ tries_left: number | null, } | { "kind": "new-pin",
 device: string,
 /** `PIN` or `PUK`. */
 which: string, } | { "kind": "passphrase",
-/** What for. */
-why: string, } | { "kind": "new-passphrase", } | { "kind": "words",
+/** What for, as of [`Question::Touch`]. */
+why: string, } | { "kind": "new-passphrase",
+/** So many characters it has at least. */
+least: number, } | { "kind": "words",
 /** Which kit. */
 device: string,
-/** What for. */
+/** What for, as of [`Question::Touch`]. */
 why: string, };
 
 /** A request that wants a person's word. */
@@ -346,6 +348,15 @@ export type PromptClosed = {
 prompt: string,
 /** `approved`, `allowed`, `refused`, `answered`, `timed-out`, `locked`, `done`, `failed`. */
 outcome: string, };
+
+/** How it went with what a person allowed; said once the question is closed, of a yes alone. */
+export type PromptWent = {
+/** Which. */
+prompt: string,
+/** Why it was not done, or not known to be; none where it was done. */
+code: Code | null,
+/** What happened, in a sentence. */
+what: string, };
 
 /** Something changed; ask again for what you show. */
 export type Changed = {

@@ -1,6 +1,6 @@
 import { flushSync, mount, unmount } from 'svelte';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { MockApproval, questions, touchPrompt, useOfValues, withdrawal } from '../ipc/mock';
+import { MockApproval, POLICY_CHANGE, questions, touchPrompt, useOfValues, withdrawal } from '../ipc/mock';
 import ApprovalWindow from './ApprovalWindow.svelte';
 
 const GUARD_MS = 600;
@@ -113,6 +113,44 @@ describe('approval window', () => {
     backend.close('done');
     await settle();
     expect(find('outcome')?.dataset.outcome).toBe('done');
+  });
+
+  it('says how it went, once the venue has answered', async () => {
+    const backend = new MockApproval(questions('withdraw', Date.now()));
+    await show(backend);
+    await settle(GUARD_MS);
+    button('approve').click();
+    await settle();
+    backend.close('done');
+    await settle();
+    expect(find('outcome')?.textContent).toContain('Touched');
+    expect(find('outcome')?.dataset.went).toBeUndefined();
+    backend.went({ prompt: 'another', code: null, what: 'x' });
+    await settle(5000);
+    expect(find('outcome')?.textContent).toContain('Touched');
+    backend.went({ prompt: 'p1', code: 'denied', what: 'Signed and sent. The venue refused it: -4026 too little.' });
+    await settle();
+    expect(find('outcome')?.dataset.went).toBe('denied');
+    expect(find('outcome')?.textContent).toContain('Not done');
+    expect(find('outcome')?.textContent).toContain('-4026 too little');
+  });
+
+  it('says of a refusal nothing that is to come', async () => {
+    const backend = new MockApproval(questions('withdraw', Date.now()));
+    await show(backend);
+    press('Escape');
+    await settle();
+    expect(find('outcome')?.textContent).not.toContain('in a moment');
+  });
+
+  it('lists what a touch means in full, where that is more than a sentence', async () => {
+    await show(new MockApproval(questions('policy', Date.now())));
+    expect(find('touch-why')?.textContent).toBe('Replace the policy: 1 rule added, 2 rules changed');
+    const lines = [...(find('touch-details')?.querySelectorAll('li') ?? [])].map((line) => line.textContent);
+    expect(lines).toEqual(POLICY_CHANGE.split('\n').slice(1));
+    void unmount(window!);
+    await show(new MockApproval(questions('touch', Date.now())));
+    expect(find('touch-details')).toBeNull();
   });
 
   it('says where a PIN is to be typed that the token asks for itself', async () => {

@@ -127,6 +127,23 @@ describe('main window', () => {
     expect(find('verdict')?.textContent).toContain('row #41');
   });
 
+  it('unlocks the vault that it was started for, where the agent has another or none', async () => {
+    await show('meant');
+    expect(find('meant')?.textContent).toContain('/home/kim/team.touchkeep');
+    (find('unlock-meant') as HTMLButtonElement).click();
+    await settle();
+    expect(find('rail-vault')?.dataset.unlocked).toBe('true');
+    void unmount(window!);
+    document.body.replaceChildren();
+    await show('meant-alone');
+    expect(find('no-vault')).toBeNull();
+    expect(find('locked')?.textContent).toContain('/home/kim/team.touchkeep');
+    (find('unlock') as HTMLButtonElement).click();
+    await settle();
+    expect(find('vault-state')?.dataset.unlocked).toBe('true');
+    expect(find('meant')).toBeNull();
+  });
+
   it('says what to do without an agent, a vault or keys', async () => {
     await show('no-agent');
     expect(find('no-agent')?.textContent).toContain('touchkeep agent');

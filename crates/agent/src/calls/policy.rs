@@ -37,11 +37,13 @@ pub(crate) async fn set(agent: &Arc<Agent>, text: String) -> Result<Done, Failur
     let (_, open) = open_vault(agent)?;
     let (was, was_text, _) = policy_of(&open.read());
     drop(open);
-    let changes = was.differences(&policy).question().ok_or_else(too_much)?;
+    let changes = was.differences(&policy);
+    let asked = changes.question().ok_or_else(too_much)?;
+    let changes = changes.sentence();
     let consent = consent::of_owner(
         agent,
         Kind::PolicyChanged,
-        &format!("Replace the policy: {changes}"),
+        &format!("Replace the policy: {asked}"),
     )
     .await?;
     change(agent, move |agent| {

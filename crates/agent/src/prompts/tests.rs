@@ -70,6 +70,31 @@ async fn an_answer_of_another_kind_leaves_the_question_open() {
 }
 
 #[tokio::test]
+async fn a_touch_that_nobody_wants_to_give_is_not_said_to_be_done() {
+    let prompts = prompts();
+    let mut news = prompts.seat().news.resubscribe();
+    let touch = Question::Touch {
+        device: "d".into(),
+        why: "w".into(),
+        pad: false,
+    };
+    let mut shown = prompts.show(touch, LATE).unwrap();
+    let id = first(&prompts).await;
+    prompts.answer(id, Answer::Refuse {}).unwrap();
+    shown.refused().await;
+    drop(shown);
+    let said = std::iter::from_fn(|| news.try_recv().ok());
+    let said: Vec<String> = said
+        .map(|it| String::from_utf8_lossy(&it).into_owned())
+        .filter(|it| it.contains(PROMPT_CLOSE))
+        .collect();
+    assert!(
+        said.len() == 1 && said[0].contains("\"refused\""),
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_yes_is_to_one_question_and_not_to_its_twin() {
     let prompts = prompts();
     let approval = || {

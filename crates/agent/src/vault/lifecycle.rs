@@ -35,7 +35,7 @@ use crate::{
 pub(crate) const MIN_WORK_FACTOR: u8 = 18;
 
 /// The shortest passphrase outside of practice, where it is all that keeps a vault shut: NIST SP 800-63B-4, 3.1.1.2.
-const MIN_PASSPHRASE_CHARS: usize = 15;
+const MIN_PASSPHRASE_CHARS: u32 = 15;
 
 /// Makes a vault, and leaves it open.
 pub(crate) async fn create(
@@ -131,11 +131,13 @@ pub(crate) async fn new_passphrase(
     agent: &Arc<Agent>,
     practice: bool,
 ) -> Result<Passphrase, Failure> {
-    let typed = agent.devices().ask_new(Question::NewPassphrase {}).await?;
+    let least = if practice { 1 } else { MIN_PASSPHRASE_CHARS };
+    let question = Question::NewPassphrase { least };
+    let typed = agent.devices().ask_new(question).await?;
     let passphrase = Passphrase::new(typed);
     // EXPOSE: to be counted.
-    let chars = passphrase.expose().chars().count();
-    if chars >= if practice { 1 } else { MIN_PASSPHRASE_CHARS } {
+    let chars = u32::try_from(passphrase.expose().chars().count()).unwrap_or(u32::MAX);
+    if chars >= least {
         return Ok(passphrase);
     }
     Err(failure::invalid(

@@ -244,7 +244,7 @@ pub fn yes(question: &Question) -> Option<Answer> {
         Question::Approval(approval) => Some(Answer::Approve {
             digest: approval.digest.clone(),
         }),
-        Question::Passphrase { .. } | Question::NewPassphrase {} => typed(PASSPHRASE),
+        Question::Passphrase { .. } | Question::NewPassphrase { .. } => typed(PASSPHRASE),
         Question::Use(_) => Some(Answer::Allow { scope: Scope::Once }),
         _ => None,
     }

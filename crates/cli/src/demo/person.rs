@@ -166,7 +166,9 @@ async fn by_itself(
         Question::NewPin { which, .. } if which == "PUK" => ("chooses a PUK", secret(AUTO_PUK)),
         Question::NewPin { .. } => ("chooses a PIN", secret(AUTO_PIN)),
         Question::Puk { .. } => ("types the PUK", secret(AUTO_PUK)),
-        Question::Passphrase { .. } | Question::NewPassphrase {} | Question::Words { .. } => return,
+        Question::Passphrase { .. } | Question::NewPassphrase { .. } | Question::Words { .. } => {
+            return;
+        }
     };
     output.say(&pressed(output, what));
     if let Err(error) = answers.answer(prompt.id, answer).await {

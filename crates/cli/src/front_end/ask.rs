@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     desk::Around,
-    words::{Place, choices, choices_use, describe, describe_use, scope_word},
+    words::{Place, choices, choices_use, describe, describe_use, in_full, scope_word},
 };
 use crate::{
     layout,
@@ -87,26 +87,20 @@ fn ask_secret_of(
             device,
             why,
             tries_left,
-        } => format!(
-            "{}: PIN of {}{}: ",
-            visible(why),
-            visible(device),
-            left(tries_left)
+        } => purpose(
+            why,
+            &format!("PIN of {}{}: ", visible(device), left(tries_left)),
         ),
         Question::Puk {
             device,
             why,
             tries_left,
-        } => format!(
-            "{}: PUK of {}{}: ",
-            visible(why),
-            visible(device),
-            left(tries_left)
+        } => purpose(
+            why,
+            &format!("PUK of {}{}: ", visible(device), left(tries_left)),
         ),
-        Question::Passphrase { why } => format!("{}: passphrase: ", visible(why)),
-        Question::Words { device, why } => {
-            format!("{}: words of {}: ", visible(why), visible(device))
-        }
+        Question::Passphrase { why } => purpose(why, "passphrase: "),
+        Question::Words { device, why } => purpose(why, &format!("words of {}: ", visible(device))),
         Question::NewPin { device, which } => {
             let label = format!(
                 "New {} for {}, 6 to 8 characters: ",
@@ -116,12 +110,24 @@ fn ask_secret_of(
             let fits = |typed: &str| pin_fits(which, typed);
             return ask_twice(terminal, &label, fits, stop, until);
         }
-        Question::NewPassphrase {} => {
-            return ask_twice(terminal, "New passphrase: ", |_| Ok(()), stop, until);
+        Question::NewPassphrase { least } => {
+            let label = match least {
+                0 | 1 => "New passphrase: ".to_owned(),
+                least => format!("New passphrase, {least} characters or more: "),
+            };
+            let fits = |typed: &str| is_long_enough(*least, typed);
+            return ask_twice(terminal, &label, fits, stop, until);
         }
         Question::Touch { .. } | Question::Approval(_) | Question::Use(_) => return None,
     };
     ask_secret(terminal, &label, stop, until)
+}
+
+// What for, and what is to be typed: on one line, or below what it means in full.
+fn purpose(why: &str, asked: &str) -> String {
+    let all = in_full(why);
+    let between = if why.contains('\n') { "\n" } else { ": " };
+    format!("{all}{between}{asked}")
 }
 
 fn ask_secret(
@@ -150,6 +156,18 @@ fn pin_fits(which: &str, typed: &str) -> Result<(), String> {
     let which = visible(which);
     Err(format!(
         "A {which} has 6 to 8 letters, digits and signs, none of them accented. Choose another."
+    ))
+}
+
+// Before it is typed a second time, as the agent counts.
+fn is_long_enough(least: u32, typed: &str) -> Result<(), String> {
+    let short = match typed.chars().count() {
+        0 => "An empty passphrase keeps nobody out.".to_owned(),
+        chars if chars < least as usize => format!("It has fewer than {least} characters."),
+        _ => return Ok(()),
+    };
+    Err(format!(
+        "{short} Choose five words that nobody has put together before."
     ))
 }
 
@@ -345,6 +363,28 @@ mod tests {
         for other in ["approve 10", "approve 05", "approve 5 5", "approve 5m"] {
             assert_eq!(meant(other, &approval), Meant::Refuse, "{other:?}");
         }
+    }
+
+    #[test]
+    fn what_a_change_means_stands_above_what_is_typed_for_it() {
+        let short = purpose("Unlock the vault", "passphrase: ");
+        assert_eq!(short, "Unlock the vault: passphrase: ");
+        let full = purpose(
+            "Replace it: 2 rules changed\na: \u{202e}b\nc",
+            "passphrase: ",
+        );
+        assert_eq!(
+            full,
+            "Replace it: 2 rules changed\n  - a: \\u{202e}b\n  - c\npassphrase: "
+        );
+    }
+
+    #[test]
+    fn a_new_passphrase_is_long_enough_before_it_is_typed_again() {
+        assert!(is_long_enough(15, "fifteen letters").is_ok());
+        assert!(is_long_enough(1, "x").is_ok() && is_long_enough(1, "").is_err());
+        let why = is_long_enough(15, "fifteen letter").unwrap_err();
+        assert!(why.contains("fewer than 15"), "{why}");
     }
 
     #[test]

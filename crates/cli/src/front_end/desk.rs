@@ -17,6 +17,7 @@ use super::{
     Answering,
     ask::{Said, ask},
     is_request,
+    words::in_full,
 };
 use crate::{
     layout,
@@ -80,7 +81,7 @@ impl Desk {
             return;
         }
         if let Question::Touch { device, why, pad } = &prompt.question {
-            let (device, why) = (visible(device), visible(why));
+            let (device, why) = (visible(device), in_full(why));
             self.output.say(&match pad {
                 true => format!(
                     "{} at {device}: {why}",

@@ -245,6 +245,12 @@ pub(crate) fn choices_use(request: &UseRequest, output: Output) -> String {
     page.text
 }
 
+/// What something is for, and below it what that means in full.
+pub(crate) fn in_full(why: &str) -> String {
+    let lines: Vec<String> = why.lines().map(visible).collect();
+    lines.join("\n  - ")
+}
+
 /// The word that gives so much.
 pub(crate) const fn scope_word(scope: Scope) -> &'static str {
     match scope {

@@ -1,6 +1,6 @@
 // What the approval window calls things.
 
-import type { Scope } from '../../ipc/types';
+import type { PromptWent, Scope } from '../../ipc/types';
 import type { IconName } from '../../shared/icons';
 import type { Tone } from '../../shared/tone';
 
@@ -19,7 +19,7 @@ const OUTCOMES: Record<string, OutcomeWords> = {
   allowed: { title: 'Allowed', hint: 'It is in the timeline.', icon: 'check', tone: 'good' },
   refused: { title: 'Refused', hint: 'Nothing was signed or given out.', icon: 'cross', tone: 'bad' },
   'timed-out': { title: 'Refused: the time ran out', hint: 'Silence is a refusal. Nothing was signed or given out.', icon: 'clock', tone: 'bad' },
-  locked: { title: 'Refused: it was locked', hint: 'What waited when it was locked is refused. Nothing was signed or given out.', icon: 'lock', tone: 'bad' },
+  locked: { title: 'Refused: the vault was locked', hint: 'What waits at a lock ends with it. Nothing was signed or given out.', icon: 'lock', tone: 'bad' },
   gone: { title: 'The agent is gone', hint: 'What was not approved is refused. The timeline says what was signed.', icon: 'plug', tone: 'warn' },
   failed: { title: 'It failed', hint: 'The timeline says why.', icon: 'warn', tone: 'warn' },
 };
@@ -27,6 +27,20 @@ const OUTCOMES: Record<string, OutcomeWords> = {
 /** How a question ended. */
 export function outcomeWords(outcome: string): OutcomeWords {
   return OUTCOMES[outcome] ?? { title: `Closed: ${outcome}`, hint: 'The timeline says why.', icon: 'info', tone: 'plain' };
+}
+
+/** The same of a yes, until it is known how it went: a touch alone is not the end of it. */
+export function outcomeSoFar(outcome: string): OutcomeWords {
+  const said = outcomeWords(outcome);
+  if (said.tone !== 'good') return said;
+  return { ...said, title: outcome === 'done' ? 'Touched' : said.title, hint: 'How it goes is said here in a moment.' };
+}
+
+/** How it went with what was answered with yes. */
+export function wentWords(went: PromptWent): OutcomeWords {
+  if (went.code === null) return { title: 'Done', hint: went.what, icon: 'check', tone: 'good' };
+  const title = went.code === 'unreachable' ? 'Not known to be done' : 'Not done';
+  return { title, hint: went.what, icon: 'warn', tone: 'warn' };
 }
 
 const OPERATIONS: Record<string, string> = {
@@ -50,7 +64,7 @@ export function isDangerous(operation: string): boolean {
   return !['read', 'trade', 'cancel', 'leverage'].includes(operation);
 }
 
-const SCOPES: Record<Scope, string> = { once: 'This once', process: 'This process', terminal: 'This terminal' };
+const SCOPES: Record<Scope, string> = { once: 'Allow once', process: 'Allow this process', terminal: 'Allow this terminal' };
 
 /** How much a yes is. */
 export function scopeWords(scope: Scope): string {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AuditRow } from '../../ipc/types';
-import { byDay, bySeq, filtered, firstSigned, hasOlder, join, sentence } from './timeline';
+import { byDay, bySeq, ended, filtered, firstSigned, hasOlder, isOver, join, sentence } from './timeline';
 import { decisionWords, DECISION_NAMES, KIND_NAMES, kindWords } from './words';
 
 const now = new Date('2026-11-22T12:00:00').getTime();
@@ -63,9 +63,19 @@ describe('timeline', () => {
   it('says what a row is about', () => {
     expect(sentence(row(1, { what: 'Buy 1 BTC', kind: 'intent' }))).toBe('Buy 1 BTC');
     expect(sentence(row(1, { what: '', kind: 'locked' }))).toBe('Vault locked');
+    expect(sentence(row(1, { what: 'It was asked for.', kind: 'locked' }))).toBe('Vault locked. It was asked for.');
     const outcome = row(2, { what: '', kind: 'outcome', of: 1 });
     expect(sentence(outcome)).toBe('How a request went');
     expect(sentence(outcome, bySeq([outcome, row(1, { what: 'Buy 1 BTC' })]).get(1))).toBe('Buy 1 BTC');
+  });
+
+  it('lets the row that a change was begun step back only where another says how it went', () => {
+    const begun = row(1, { kind: 'begun', decision: 'info', what: 'Begun: Stored the key trade.' });
+    const done = row(2, { kind: 'item-added', decision: 'done', what: 'Stored the key trade.', of: 1 });
+    const request = row(3, { kind: 'intent' });
+    const ends = ended([row(4, { kind: 'outcome', of: 3 }), request, done, begun]);
+    expect([begun, done, request].map((one) => isOver(one, ends))).toEqual([true, false, false]);
+    expect(isOver(begun, ended([begun]))).toBe(false);
   });
 
   it('says that a row is encrypted while the vault is locked', () => {

@@ -34,6 +34,16 @@ export function bySeq(rows: AuditRow[]): ReadonlyMap<number, AuditRow> {
   return new Map(rows.map((row) => [row.seq, row]));
 }
 
+/** What these rows say how it went of: numbers of rows. */
+export function ended(rows: Iterable<AuditRow>): ReadonlySet<number> {
+  return new Set([...rows].flatMap((row) => (row.of === null ? [] : [row.of])));
+}
+
+/** Whether a row only says that a change was begun, and how it went stands in another. Alone it says that nobody knows. */
+export function isOver(row: AuditRow, ends: ReadonlySet<number>): boolean {
+  return row.kind === 'begun' && ends.has(row.seq);
+}
+
 /** Only the rows with one of these decisions; all where none is chosen. */
 export function filtered(rows: AuditRow[], decisions: ReadonlySet<string>): AuditRow[] {
   return decisions.size === 0 ? rows : rows.filter((row) => decisions.has(row.decision));
@@ -50,6 +60,9 @@ export function hasOlder(page: AuditPage, limit: number): boolean {
   return last !== undefined && last.seq > 1 && page.rows.length >= limit;
 }
 
+// What their rows say is only why.
+const REASONED: ReadonlySet<string> = new Set(['locked', 'disarmed']);
+
 /**
  * What a row says. While the vault is locked only its kind can be read. An outcome without words of its own says those of
  * its intent, where that is among the rows at hand.
@@ -58,5 +71,5 @@ export function sentence(row: AuditRow, intent?: AuditRow): string {
   const kind = kindWords(row.kind);
   if (row.what === null) return `${kind} (encrypted)`;
   if (row.what === '') return intent?.what || kind;
-  return row.what;
+  return REASONED.has(row.kind) ? `${kind}. ${row.what}` : row.what;
 }
