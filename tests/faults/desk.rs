@@ -64,9 +64,9 @@ impl Act {
         }
     }
 
-    /// What an order costs: no two cost the same.
+    /// What an order costs: no two of a few thousand cost the same, and none is what the market gives.
     pub(crate) fn price(self, number: u64) -> String {
-        (10_000 + number).to_string()
+        (10_000 + number % 20_000).to_string()
     }
 
     fn mark(self, number: u64) -> String {
@@ -229,6 +229,19 @@ impl Desk {
             self.port(),
             body.len(),
         )
+    }
+
+    /// Cancels all orders of the bot: what they held is free again.
+    pub(crate) fn cancel_all(&self) {
+        let port = self.port();
+        let request = format!(
+            "DELETE /binance/api/v3/openOrders?symbol=BTCUSDT&timestamp=1&signature=0 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\
+             Connection: close\r\nX-MBX-APIKEY: {}\r\n\r\n",
+            self.token
+        );
+        let (status, said) = say(port, &request).unwrap();
+        let has_none = status == 400 && said.contains("-2011");
+        assert!(status == 200 || has_none, "{status}: {said}");
     }
 
     /// How often that has arrived, as the venue has it, and how often it was carried out.

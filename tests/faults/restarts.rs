@@ -41,6 +41,7 @@ fn an_agent_that_is_killed_under_load_is_back_soon_and_has_lost_nothing() {
         desk.call(GetStatus {}).unwrap();
         let took = begun.elapsed();
         desk.come_back();
+        desk.cancel_all();
         let rows = intents_after(&desk, seen);
         seen = rows.iter().map(|row| row.seq).max().unwrap_or(seen);
         answered_in_all += answered.len();
