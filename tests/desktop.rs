@@ -472,3 +472,40 @@ fn the_vault_that_a_variable_names_is_unlocked_in_the_window() {
     assert_eq!(status["vault"]["path"], Value::from(meant), "{status}");
     assert_eq!(status["unlocked"], true, "{status}");
 }
+
+#[test]
+fn a_long_question_has_a_dialog_within_the_screen_and_escape_refuses_it() {
+    let screen = Screen::on();
+    let home = Home::new(None);
+    {
+        let _person = Person::sit_down(&home.paths(), None);
+        let path = home.path("v.touchkeep").display().to_string();
+        let init = ["init", "--practice", "--work-factor", "10", "--path", &path];
+        let _made = home.json(&init);
+    }
+    let rule = |n: u32| {
+        format!(
+            "[[rule]]\nname = \"rule {n}\"\nkinds = [\"trade\"]\nsymbols = [\"COIN{n}USDT\"]\nmax_amount = \"{n}\"\naction = \"allow\"\n"
+        )
+    };
+    let policy = home.path("policy.toml");
+    std::fs::write(&policy, (1..=40).map(rule).collect::<String>()).unwrap();
+    let driver = Driver::start(&home, &screen);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let window = runtime.block_on(async {
+        let window = tokio::time::timeout(PATIENCE, driver.open()).await.unwrap();
+        let _ready = text(&window, "body[data-ready=true]").await;
+        window
+    });
+    let refused = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| home.cli(&["policy", "set", policy.to_str().unwrap()]));
+        let height = screen.height_of("Touchkeep: Passphrase");
+        assert!((200..700).contains(&height), "{height}");
+        screen.focus("Touchkeep: Passphrase");
+        screen.press("Escape");
+        asked.join().unwrap()
+    });
+    let said: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(said["error"]["code"], "refused", "{said}");
+    drop(window);
+}

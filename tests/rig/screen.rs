@@ -54,28 +54,38 @@ impl Screen {
     /// Types into the window with this title as a person would, and presses Enter.
     pub fn type_into(&self, title: &str, text: &str) {
         self.focus(title);
-        self.xdotool(&["type", "--delay", "40", text]);
+        let _said = self.xdotool(&["type", "--delay", "40", text]);
         self.press("Return");
     }
 
     /// Waits for the window with this title, and gives it the focus: there is no window manager that would.
     pub fn focus(&self, title: &str) {
         let find = ["search", "--sync", "--onlyvisible", "--name", title];
-        self.xdotool(&[&find[..], &["windowfocus", "--sync"]].concat());
+        let _said = self.xdotool(&[&find[..], &["windowfocus", "--sync"]].concat());
     }
 
     /// Presses a key in the window that has the focus.
     pub fn press(&self, key: &str) {
-        self.xdotool(&["key", key]);
+        let _said = self.xdotool(&["key", key]);
     }
 
-    fn xdotool(&self, args: &[&str]) {
+    /// Waits for the window with this title, and says how high it is.
+    #[must_use]
+    pub fn height_of(&self, title: &str) -> u32 {
+        let find = ["search", "--sync", "--onlyvisible", "--name", title];
+        let said = self.xdotool(&[&find[..], &["getwindowgeometry", "--shell"]].concat());
+        let height = said.lines().find_map(|line| line.strip_prefix("HEIGHT="));
+        height.unwrap().parse().unwrap()
+    }
+
+    fn xdotool(&self, args: &[&str]) -> String {
         let done = Command::new("xdotool")
             .args(args)
             .env("DISPLAY", &self.display)
-            .status()
+            .output()
             .unwrap();
-        assert!(done.success(), "xdotool {args:?}");
+        assert!(done.status.success(), "xdotool {args:?}");
+        String::from_utf8(done.stdout).unwrap()
     }
 }
 

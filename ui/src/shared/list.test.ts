@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { step } from './list';
+import { scrollStep, step } from './list';
 
 describe('moving through a list', () => {
   it('goes down and up with arrows and with j and k', () => {
@@ -19,5 +19,15 @@ describe('moving through a list', () => {
   it('leaves other keys and empty lists alone', () => {
     expect(step('a', 0, 3)).toBeNull();
     expect(step('j', -1, 0)).toBeNull();
+  });
+});
+
+describe('scrolling a text', () => {
+  it('goes by lines, by pages with a line kept, and to both ends', () => {
+    expect(['ArrowDown', 'ArrowUp', 'PageDown', 'PageUp', 'Home', 'End'].map((key) => scrollStep(key, 480, 2000))).toEqual([48, -48, 432, -432, -2000, 2000]);
+  });
+
+  it('leaves to others what answers or approves', () => {
+    for (const key of ['Enter', ' ', 'Escape', 'Tab', 'a']) expect(scrollStep(key, 480, 2000)).toBeNull();
   });
 });

@@ -153,6 +153,24 @@ describe('approval window', () => {
     expect(find('touch-details')).toBeNull();
   });
 
+  it('scrolls what is asked with the keyboard, which answers nothing', async () => {
+    for (const [scene, id] of [
+      ['hostile', 'question'],
+      ['policy', 'touch'],
+    ] as const) {
+      const backend = new MockApproval(questions(scene, Date.now()));
+      await show(backend);
+      press('PageDown');
+      press('ArrowDown');
+      expect(find(id)?.scrollTop).toBeGreaterThan(48);
+      press('ArrowUp');
+      await settle(GUARD_MS);
+      expect(backend.answers).toEqual([]);
+      void unmount(window!);
+    }
+    window = undefined;
+  });
+
   it('says where a PIN is to be typed that the token asks for itself', async () => {
     const prompt = touchPrompt(Date.now(), 'Unlock the vault');
     const question = { kind: 'touch' as const, device: 'token', why: 'Unlock the vault', pad: true };

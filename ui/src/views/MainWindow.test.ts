@@ -130,6 +130,8 @@ describe('main window', () => {
   it('unlocks the vault that it was started for, where the agent has another or none', async () => {
     await show('meant');
     expect(find('meant')?.textContent).toContain('/home/kim/team.touchkeep');
+    // What unlocks another vault does not stand beside the agent's.
+    expect(find('unlock')).toBeNull();
     (find('unlock-meant') as HTMLButtonElement).click();
     await settle();
     expect(find('rail-vault')?.dataset.unlocked).toBe('true');
