@@ -1,6 +1,6 @@
 //! Finding and opening devices that are connected.
 
-use touchkeep_core::Code;
+use touchkeep_core::{Code, text::visible};
 use touchkeep_device::{
     Device, DeviceError, DeviceKind, KeyRef, PaperKit, Provision, Purpose, SecretDemand,
     SoftwareDevice,
@@ -350,7 +350,9 @@ impl Connected {
     pub(crate) fn label(&self) -> String {
         match self {
             Self::Piv { serial, firmware } => format!("YubiKey {firmware} ({serial})"),
-            Self::Pkcs11 { choice, .. } => format!("{} ({})", choice.label, choice.serial),
+            Self::Pkcs11 { choice, .. } => {
+                format!("{} ({})", visible(&choice.label), visible(&choice.serial))
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use touchkeep_core::{ApiSecret, Code, DeviceId, ItemId, RequestId};
+use touchkeep_core::{ApiSecret, Code, DeviceId, ItemId, RequestId, text::visible};
 use touchkeep_device::{
     DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose, TouchPolicy,
 };
@@ -214,7 +214,7 @@ impl Keys for VaultKeys {
             let why = format!(
                 "{}, asked by {}",
                 question.operation.sentence(),
-                question.client.name
+                visible(&question.client.name)
             );
             // Opening the sealed secret with a passphrase is the consent; it is typed once and not twice.
             if self.item(question.key.item)?.secret == SecretPlace::Sealed {
