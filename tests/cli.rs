@@ -970,6 +970,33 @@ fn a_secret_of_several_lines_is_not_cut_to_its_first_and_no_shell_gets_the_rest(
 }
 
 #[test]
+fn whatever_ends_a_question_leaves_the_terminal_as_it_was() {
+    let desk = Desk::set();
+    let program = binary("touchkeep").display().to_string();
+    for (signal, verb) in [("TERM", "add x --kind api-key"), ("HUP", "rm openai")] {
+        desk.add("openai", "api-key", "sk-1", &[]);
+        let line =
+            format!("timeout --foreground -s {signal} 5 {program} {verb}; echo ended $?; stty -a");
+        let mut terminal = Command::new("script");
+        terminal
+            .args(["-qfec", &line, "/dev/null"])
+            .envs(desk.home.environment())
+            .stdin(Stdio::piped());
+        let done = terminal.output().unwrap();
+        let shown = String::from_utf8_lossy(&done.stdout);
+        let (asked, after) = shown
+            .split_once("ended 124")
+            .unwrap_or_else(|| panic!("{shown}"));
+        assert!(asked.contains(": "), "it came to the question: {asked}");
+        for mode in ["icanon", "echo", "isig"] {
+            let mut modes = after.split_whitespace();
+            assert!(modes.any(|it| it == mode), "{signal}: {after}");
+        }
+        desk.run(&["rm", "openai", "--forever", "--yes"]);
+    }
+}
+
+#[test]
 fn what_is_copied_from_a_terminal_has_its_own_lines_and_the_rest_is_broken_well() {
     let desk = Desk::set();
     let policy = desk.run(&["policy", "show"]);
@@ -1066,6 +1093,41 @@ fn a_result_that_could_not_be_written_is_no_success() {
         (done.status.code(), done.stderr.as_slice()),
         (Some(0), &b""[..])
     );
+}
+
+#[test]
+fn a_home_that_cannot_be_is_not_passed_over_for_the_usual_one() {
+    let desk = Desk::set();
+    let elsewhere = desk.home.path("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let long = elsewhere.join("x".repeat(120)).display().to_string();
+    for (named, what, fix) in [
+        (
+            "demo",
+            "TOUCHKEEP_HOME is no absolute path",
+            "by its whole path",
+        ),
+        (&long, "must be shorter than SUN_LEN", "Name a shorter one"),
+    ] {
+        for args in [&["status"][..], &["read", "tk://prod/openai/secret"]] {
+            let mut verb = desk.home.touchkeep();
+            verb.args(args).current_dir(&elsewhere);
+            verb.env("TOUCHKEEP_HOME", named).env("HOME", &elsewhere);
+            for name in [
+                "XDG_RUNTIME_DIR",
+                "XDG_DATA_HOME",
+                "XDG_STATE_HOME",
+                "XDG_CONFIG_HOME",
+            ] {
+                verb.env_remove(name);
+            }
+            let done = verb.output().unwrap();
+            let said = String::from_utf8(done.stderr).unwrap();
+            assert_eq!(done.status.code(), Some(1), "{said}");
+            assert!(said.contains(what) && said.contains(fix), "{said}");
+        }
+    }
+    assert!(!elsewhere.join(".local").exists() && !elsewhere.join("demo").exists());
 }
 
 #[test]

@@ -24,7 +24,7 @@ use touchkeep_client::CallError;
 use touchkeep_core::Code;
 use touchkeep_wire::{
     AddGrant, AddItem, Answer, AskGrant, AuditFilter, ListAudit, ListGrants, LockVault, NewSecret,
-    Question, RevokeGrant, Scope, SecretText, UnlockVault, UseRequest,
+    Purpose, Question, ReadValues, RevokeGrant, Scope, SecretText, UnlockVault, UseRequest,
 };
 
 fn uses(person: &Person) -> Vec<UseRequest> {
@@ -196,6 +196,61 @@ async fn once_is_once_and_a_lock_ends_what_was_remembered() {
         .await
         .unwrap();
     assert_eq!(asker.ask("quietly bot").await, "NotPermitted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_leaves_for_what_the_log_says_of_it_and_for_nothing_else() {
+    let agent = Agent::start().await;
+    let client = agent.client().await;
+    let _person = Person::new(&agent, allowing(Scope::Process)).await;
+    vault_with(&client, &agent, &[("bot", "trade", false)]).await;
+    let ask = AskGrant {
+        items: vec!["bot".into()],
+        no_interaction: false,
+    };
+    client.call(ask).await.unwrap();
+    let rows = async || {
+        let newest = ListAudit {
+            before: None,
+            limit: 1,
+            filter: AuditFilter::default(),
+        };
+        let page = client.call(newest).await.unwrap();
+        (page.size, page.rows[0].kind.clone())
+    };
+    let (before, _) = rows().await;
+    let read = async |purpose| {
+        let call = ReadValues {
+            references: vec!["tk://prod/bot/secret".into()],
+            purpose,
+            no_interaction: true,
+        };
+        client.call(call).await
+    };
+    // What is said to check a delivery with it, or to have it later, is no reading.
+    for purpose in [Purpose::Verify, Purpose::Later] {
+        let refused = read(purpose).await;
+        assert!(
+            matches!(refused, Err(CallError::Failed(failure)) if failure.code == Code::Invalid),
+            "{purpose:?}"
+        );
+    }
+    assert_eq!(rows().await.0, before);
+    for (at, purpose) in [
+        Purpose::Read,
+        Purpose::Run,
+        Purpose::Inject,
+        Purpose::Mount,
+        Purpose::Helper,
+        Purpose::Copy,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(read(purpose).await.unwrap().values.len(), 1);
+        let row = (before + 1 + at as u64, "secret-revealed".to_owned());
+        assert_eq!(rows().await, row, "{purpose:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

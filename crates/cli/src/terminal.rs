@@ -7,7 +7,11 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Write},
     os::fd::AsFd,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, Once, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -18,6 +22,7 @@ use rustix::{
         tcsetattr,
     },
 };
+use tokio::signal::unix::{SignalKind, signal};
 use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{Failure, wiped};
 use zeroize::Zeroizing;
@@ -187,7 +192,7 @@ impl Terminal {
 
     /// Waits until the terminal's person does nothing for a moment, so that a key pressed for something else is not an answer.
     pub(crate) fn settle(&self, guard: Duration) {
-        std::thread::sleep(guard);
+        thread::sleep(guard);
         let _gone = tcflush(&self.file, QueueSelector::IFlush);
     }
 }
@@ -234,9 +239,54 @@ struct Raw<'a> {
     before: Termios,
 }
 
+// How the terminal was before a line is read; none while none is.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+fn set_before(before: Option<Termios>) {
+    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = before;
+}
+
+/// Whoever ends this program while a line is read (`timeout`, a closed window) finds the terminal as it was. Ctrl-C is a key
+/// then, and none of these.
+fn put_back_at_the_end() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        let watching = thread::Builder::new().name("signals".into());
+        // Without it the terminal stays as a signal leaves it, and nothing else is worse.
+        let _watching = watching.spawn(|| {
+            if let Ok(signal) = ended_by() {
+                let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+                if let (Some(before), Ok(terminal)) = (&*before, Terminal::open()) {
+                    let _gone = tcsetattr(terminal.file.as_fd(), OptionalActions::Now, before);
+                }
+                std::process::exit(128 + signal.as_raw_value());
+            }
+        });
+    });
+}
+
+// Waits for a signal that ends this program.
+fn ended_by() -> io::Result<SignalKind> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    runtime.block_on(async {
+        let mut term = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut quit = signal(SignalKind::quit())?;
+        Ok(tokio::select! {
+            _ = term.recv() => SignalKind::terminate(),
+            _ = hangup.recv() => SignalKind::hangup(),
+            _ = quit.recv() => SignalKind::quit(),
+        })
+    })
+}
+
 impl<'a> Raw<'a> {
     fn enter(file: &'a File) -> io::Result<Self> {
         let before = tcgetattr(file.as_fd())?;
+        set_before(Some(before.clone()));
+        put_back_at_the_end();
         let mut raw = before.clone();
         raw.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
         raw.special_codes[SpecialCodeIndex::VMIN] = 1;
@@ -251,5 +301,6 @@ impl Drop for Raw<'_> {
         // Not by TCSAFLUSH: that waits until a terminal that somebody has stopped shows everything.
         let _gone = tcflush(self.file, QueueSelector::IFlush);
         let _gone = tcsetattr(self.file.as_fd(), OptionalActions::Now, &self.before);
+        set_before(None);
     }
 }

@@ -89,6 +89,12 @@ impl ConnectError {
                 format!("{self}."),
                 "Stop the agent and start it again: touchkeep agent stop",
             ),
+            // The kernel takes 108 bytes (unix(7)).
+            Self::Io(error) if error.kind() == io::ErrorKind::InvalidInput => Failure::new(
+                Code::System,
+                format!("{self}."),
+                "The folder of the sockets has too long a path. Name a shorter one: XDG_RUNTIME_DIR, or TOUCHKEEP_HOME for everything.",
+            ),
             Self::Io(_) => Failure::new(
                 Code::System,
                 format!("{self}."),

@@ -19,17 +19,25 @@ pub struct Paths {
     pub config: PathBuf,
 }
 
-/// Neither `TOUCHKEEP_HOME` nor `HOME` says where to keep things.
+/// Nothing says where to keep things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("neither TOUCHKEEP_HOME nor HOME is an absolute path")]
-pub struct NoHome;
+#[non_exhaustive]
+pub enum NoHome {
+    /// Neither variable is an absolute path.
+    #[error("neither HOME nor TOUCHKEEP_HOME says where to keep things")]
+    Nowhere,
+    /// Whoever names a folder of its own for everything does not mean the usual one.
+    #[error("TOUCHKEEP_HOME is no absolute path, so it is not known which folder is meant")]
+    Relative,
+}
 
 impl Paths {
     /// Finds the places. `lookup` reads one variable of the environment; `owned` says whether a folder exists and is
     /// `uid`'s own.
     ///
     /// # Why
-    /// The XDG Base Directory Specification 0.8 says that a relative path in one of its variables is to be ignored.
+    /// The XDG Base Directory Specification 0.8 says that a relative path in one of its variables is to be ignored. `TOUCHKEEP_HOME`
+    /// is ours, and it would be another vault that is used.
     ///
     /// # Errors
     /// When there is no home.
@@ -43,13 +51,17 @@ impl Paths {
                 .map(PathBuf::from)
                 .filter(|path| path.is_absolute())
         };
-        if let Some(home) = absolute(HOME_VARIABLE) {
-            return Ok(Self::below(&home));
+        let named = lookup(HOME_VARIABLE).filter(|home| !home.is_empty());
+        if let Some(home) = named.map(PathBuf::from) {
+            return match home.is_absolute() {
+                true => Ok(Self::below(&home)),
+                false => Err(NoHome::Relative),
+            };
         }
         let base = |name: &str, below_home: &str| {
             absolute(name)
                 .or_else(|| absolute("HOME").map(|home| home.join(below_home)))
-                .ok_or(NoHome)
+                .ok_or(NoHome::Nowhere)
         };
         let login = PathBuf::from(format!("/run/user/{uid}"));
         let run = match absolute("XDG_RUNTIME_DIR") {
@@ -170,7 +182,11 @@ mod tests {
 
     #[test]
     fn without_a_home_nothing_is_guessed() {
-        assert_eq!(find(&[], false), Err(NoHome));
-        assert_eq!(find(&[("HOME", "here")], false), Err(NoHome));
+        assert_eq!(find(&[], false), Err(NoHome::Nowhere));
+        assert_eq!(find(&[("HOME", "here")], false), Err(NoHome::Nowhere));
+        let relative = [("HOME", "/home/z"), ("TOUCHKEEP_HOME", "demo")];
+        assert_eq!(find(&relative, false), Err(NoHome::Relative));
+        let empty = [("HOME", "/home/z"), ("TOUCHKEEP_HOME", "")];
+        assert!(find(&empty, false).is_ok());
     }
 }

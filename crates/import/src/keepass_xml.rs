@@ -161,6 +161,13 @@ impl Walk<'_> {
                     text.as_str().clone_into(group);
                 }
             }
+            // They are somebody's words, and no entry has a place for them.
+            ("Group", "Notes") if !text.trim().is_empty() => {
+                let place = format!("line {}", self.line());
+                let group = self.groups.last().cloned().unwrap_or_default();
+                let words = "The notes of a group are not imported.";
+                self.import.left(place, &group, words, true);
+            }
             (_, "Group") => drop(self.groups.pop()),
             ("String", "Key") => text.as_str().clone_into(&mut self.key),
             ("String", "Value") => {
@@ -337,6 +344,25 @@ mod tests {
                 .count(),
             2
         );
+    }
+
+    #[test]
+    fn the_notes_of_a_group_are_said_to_stay_behind() {
+        let noted = FILE.replace(
+            "<Name>Bots</Name>",
+            "<Name>Bots</Name><Notes>hunter2</Notes>",
+        );
+        let import = read(noted.as_bytes()).unwrap();
+        let [notes, entry] = &import.rows[..] else {
+            panic!("{:?}", import.rows)
+        };
+        assert_eq!(
+            (notes.place.as_str(), notes.label.as_str()),
+            ("line 2", "Bots")
+        );
+        assert!(notes.outcome.as_ref().unwrap_err().loses && entry.outcome.is_ok());
+        let empty = FILE.replace("<Name>Bots</Name>", "<Name>Bots</Name><Notes/>");
+        assert_eq!(read(empty.as_bytes()).unwrap().rows.len(), 1);
     }
 
     #[test]

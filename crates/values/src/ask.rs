@@ -10,7 +10,7 @@ use std::{
 };
 
 use touchkeep_client::{
-    ConnectError, Paths,
+    ConnectError, NoHome, Paths,
     blocking::{self, AskError},
     installed, start_without_runtime,
 };
@@ -97,12 +97,12 @@ fn asked<C: Call>(call: &C, slow: impl Fn()) -> Result<C::Result, Failure> {
 /// # Errors
 /// When nothing says so.
 pub fn paths() -> Result<Paths, Failure> {
-    Paths::from_environment().map_err(|_| {
-        Failure::new(
-            Code::System,
-            "neither HOME nor TOUCHKEEP_HOME says where to keep things",
-            "Set HOME.",
-        )
+    Paths::from_environment().map_err(|why| {
+        let fix = match why {
+            NoHome::Relative => "Name it by its whole path, or unset TOUCHKEEP_HOME.",
+            _ => "Set HOME.",
+        };
+        Failure::new(Code::System, why.to_string(), fix)
     })
 }
 

@@ -44,6 +44,13 @@ pub(crate) async fn read(
             "Ask in several calls.",
         ));
     }
+    // The question and the log would say of a value that leaves that it does not, and the log of some nothing at all.
+    if !call.purpose.is_reading() {
+        return Err(failure::invalid(
+            "No value is read out for that purpose.",
+            "Say what it is for: touchkeep read, run, inject or credential do.",
+        ));
+    }
     let (current, open) = open_vault(agent)?;
     let found = find_all(&current, &open, &call.references)?;
     if found.is_empty() {

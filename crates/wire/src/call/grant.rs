@@ -56,6 +56,12 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// Whether a value leaves the agent for it, at once and to who asks: what [`crate::ReadValues`] may say.
+    #[must_use]
+    pub const fn is_reading(self) -> bool {
+        !matches!(self, Self::Later | Self::Verify)
+    }
+
     /// In words, after "asked for ...".
     #[must_use]
     pub const fn words(self) -> &'static str {

@@ -10,7 +10,7 @@ calls! {
     ReadValues = "item.values" -> ReadOut {
         /// `tk://environment/item/field`, at most [`MAX_REFERENCES`].
         references: Vec<String>,
-        /// What for.
+        /// What for; one for which a value is read ([`Purpose::is_reading`]).
         purpose: Purpose,
         /// Fail where a person would have to be asked.
         no_interaction: bool,
