@@ -171,6 +171,12 @@ impl Small {
     }
 
     fn plus(self, other: Self) -> Option<Self> {
+        // Mostly one of two sums is nothing.
+        match (self.units, other.units) {
+            (0, _) => return Some(other),
+            (_, 0) => return Some(self),
+            _ => {}
+        }
         let (a, b, places) = self.aligned(other)?;
         let units = a.checked_add(b)?;
         Some(Self { units, places }.stripped())

@@ -7,7 +7,7 @@
 mod tally;
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
 };
 
@@ -56,6 +56,8 @@ pub struct Seen<'a> {
     class: Option<&'a Class>,
     // Where in the class the group was that was looked for last: they are mostly asked for in their order.
     near: Cell<usize>,
+    // The amount of the group that was asked for last: rules that count alike ask for it one after the other.
+    last: RefCell<Option<(u32, Option<Decimal>)>>,
 }
 
 #[derive(Debug)]
@@ -191,6 +193,7 @@ impl Windows {
             market,
             class: class.and_then(|class| self.classes.get(*class as usize)),
             near: Cell::new(0),
+            last: RefCell::new(None),
         }
     }
 
@@ -341,12 +344,20 @@ impl Before for Seen<'_> {
     }
 
     fn amount(&self, rule: usize) -> Option<Decimal> {
-        self.money(rule, |places, tally| {
+        let (number, _) = self.windows.tally.group(rule)?;
+        if let Some((of, amount)) = &*self.last.borrow()
+            && *of == number
+        {
+            return amount.clone();
+        }
+        let amount = self.money(rule, |places, tally| {
             Some(match (places.own, tally.sum(places.any)?) {
                 (None, any) => any,
                 (own, any) => tally.sum(own)?.plus(&any),
             })
-        })
+        });
+        *self.last.borrow_mut() = Some((number, amount.clone()));
+        amount
     }
 
     fn notional(&self, rule: usize) -> Option<Decimal> {
