@@ -1400,6 +1400,12 @@ fn nothing_is_done_with_another_vault_than_the_one_that_is_meant() {
     assert_eq!(removed, refused);
     assert_eq!(desk.run(&["status"])["path"], *here);
 
+    // By another path it is the same, and open: nobody is asked, and nothing ends.
+    let asked = desk.person.was_asked().len();
+    desk.run(&["unlock", &link]);
+    assert_eq!(desk.person.was_asked().len(), asked);
+    assert_eq!(desk.run(&["status"])["path"], *here);
+
     // A name that was mistyped, and a file that is no vault, lock nothing.
     std::fs::write(&there, "no vault").unwrap();
     assert_eq!(

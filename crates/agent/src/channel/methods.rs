@@ -1,6 +1,6 @@
 //! Which call goes where. A method that is not in the table of its channel does not exist there.
 
-use std::{fs, future::Future, path::Path, sync::Arc};
+use std::{future::Future, path::Path, sync::Arc};
 
 use serde_json::value::RawValue;
 use touchkeep_core::{Code, text::visible};
@@ -65,8 +65,7 @@ pub(super) fn is_for_another(agent: &Agent, method: &str, meant: &Path) -> Optio
         return None;
     }
     let ours = agent.vault_path();
-    let place = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if place(&ours) == place(meant) {
+    if vault::is_same_file(&ours, meant) {
         return None;
     }
     let (ours, meant) = (ours.display().to_string(), meant.display().to_string());

@@ -20,7 +20,7 @@ use super::{
     choose::{Chosen, Wanted, choose, find, find_token},
     device_label,
     in_force::InForce,
-    look_at, recovery,
+    is_same_file, look_at, recovery,
 };
 use crate::{
     agent::Agent,
@@ -267,13 +267,14 @@ pub(crate) async fn unlock(
         Some(path) => PathBuf::from(path),
         None => agent.vault_path(),
     };
-    if let Some(current) = agent.vault().filter(|current| current.path() == path)
-        && current.peek().is_some()
-    {
+    let here = agent
+        .vault()
+        .filter(|current| is_same_file(current.path(), &path));
+    // What is armed of this very vault goes on until that is open again.
+    let same = here.is_some();
+    if let Some(current) = here.filter(|current| current.peek().is_some()) {
         return Ok(current.summary());
     }
-    // What is armed of this very vault goes on until that is open again.
-    let same = agent.vault().is_some_and(|current| current.path() == path);
     if !same {
         look_at(agent, &path).await?;
     }

@@ -14,6 +14,7 @@ pub(crate) mod recovery;
 mod rescue;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -404,6 +405,12 @@ pub(crate) fn device_summary(device: &EnrolledDevice) -> DeviceSummary {
         },
         retired: device.retired,
     }
+}
+
+/// Whether two paths lead to one file, by links or not.
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    one == other || place(one) == place(other)
 }
 
 /// Looks whether there is a vault. A name that was mistyped, or a file that is none, is no reason to lock what is open.
