@@ -530,6 +530,7 @@ fn a_futures_stop_that_closes_a_whole_position_is_no_small_purchase() {
         query: b"symbol=XRPUSDT&side=BUY&type=STOP_MARKET&stopPrice=1&closePosition=true&quoteOrderQty=1".to_vec(),
         content_type: None,
         body: Vec::new(),
+        expires: None,
     };
     let Decoded::Private(private) = Binance.decode(&request).unwrap() else {
         panic!("public");

@@ -181,6 +181,7 @@ fn a_batch_is_over_every_limit_and_meant_by_every_market() {
             .replace(']', "%5D")
             .replace(':', "%3A")
             .into(),
+        expires: None,
     };
     let Decoded::Private(private) = Binance.decode(&request).unwrap() else {
         panic!("public");

@@ -3,11 +3,14 @@
 
 use std::borrow::Cow;
 
+use touchkeep_core::UnixMillis;
+
 use crate::{
     Decoded, Json, Operation, OperationKind, Outgoing, Parameter, Private, Request, Unreadable,
     beside,
-    dialect::{Body, Slot, with_query},
+    dialect::{Body, Expiry, Slot, with_query},
     form,
+    operation::expiry_name,
     said::{Said, walk},
     table::{Endpoint, Meaning, Table},
 };
@@ -93,7 +96,24 @@ impl Manner {
         let unknown = Endpoint::unknown();
         let (endpoint, places) = found.unwrap_or((unknown, Vec::new()));
         let operation = self.operation(endpoint, request, method, &query, &body, &places)?;
-        Ok(self.private(operation, origin, query, body, &endpoint.tag))
+        let expires = self.expires(request)?;
+        let private = self.private(operation, origin, query, body, &endpoint.tag, expires);
+        Ok(Decoded::Private(Box::new(private)))
+    }
+
+    // In the one form that goes on as it came.
+    fn expires(&self, request: &Request) -> Result<Option<Expiry>, Unreadable> {
+        let (Some(header), Some(said)) = (&self.table.about.expiry_header, &request.expires) else {
+            return Ok(None);
+        };
+        let at: Option<u64> = said.parse().ok();
+        match at.filter(|at| at.to_string() == *said) {
+            Some(at) => Ok(Some(Expiry {
+                header,
+                at: UnixMillis(at),
+            })),
+            None => Err(Unreadable::Number(header.clone())),
+        }
     }
 
     fn row_of<'a>(&self, request: &'a Request, body: &Given) -> Result<Cow<'a, str>, Unreadable> {
@@ -289,7 +309,8 @@ impl Manner {
         query: Vec<Parameter>,
         body: Given,
         tag: &'static str,
-    ) -> Decoded {
+        expires: Option<Expiry>,
+    ) -> Private {
         let said = &mut operation.parameters;
         said.reserve(query.len() + body.len());
         let query = self.slots(query, said);
@@ -300,13 +321,19 @@ impl Manner {
                 Body::Json(json)
             }
         };
-        Decoded::Private(Box::new(Private {
+        // Shown and recorded like what is in the request, behind all of it: the slots are places among these.
+        said.extend(expires.map(|Expiry { header, at }| Parameter {
+            name: expiry_name(header),
+            value: at.0.to_string(),
+        }));
+        Private {
             operation,
             origin,
             query,
             body,
             tag,
-        }))
+            expires,
+        }
     }
 
     // What the client gave goes to what is said; what is ours leaves a place.

@@ -15,6 +15,8 @@ pub struct Request {
     pub content_type: Option<String>,
     /// The raw body.
     pub body: Vec<u8>,
+    /// What stands in the venue's [`crate::VenueInfo::expiry_header`], where there is such a header.
+    pub expires: Option<String>,
 }
 
 /// Why a request was refused unread: it is broken, or two readers could read it differently. No variant quotes a value.

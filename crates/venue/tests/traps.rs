@@ -1339,7 +1339,7 @@ proptest! {
         kind in prop_oneof![Just(Some(JSON.to_owned())), Just(Some(FORM.to_owned())), prop::option::of("\\PC{0,20}")],
     ) {
         let info = &venues()[which];
-        let request = Request { method, path, query, content_type: kind, body };
+        let request = Request { method, path, query, content_type: kind, body, expires: None };
         if let Ok(Decoded::Private(private)) = at(info.id).decode(&request) {
             let credential = Credential { key: "k", algorithm: info.schemes[0].algorithm, passphrase: Some("p") };
             let _ = at(info.id).draft(&private, &credential, &moment(7));
