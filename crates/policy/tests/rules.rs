@@ -311,6 +311,11 @@ fn what_is_strange_is_found_and_nothing_else() {
         ),
         (
             "kinds = [\"read\"]\naction = \"allow\"",
+            "venues = [\"bitfinex\"]\nsymbols = [\"tDUSK:USD\"]\naction = \"deny\"",
+            None,
+        ),
+        (
+            "kinds = [\"read\"]\naction = \"allow\"",
             "hours = \"22:00-06:00\"\naction = \"deny\"",
             Some(Strange::TimedGuard),
         ),

@@ -11,7 +11,7 @@ use crate::{
     dialect::{Body, Expiry, Slot, with_query},
     form,
     operation::expiry_name,
-    said::{Said, walk},
+    said::{Said, matches_anyhow, walk},
     table::{Endpoint, Meaning, Table},
 };
 
@@ -95,10 +95,22 @@ impl Manner {
         self.query_is_covered(&query, request, method)?;
         let unknown = Endpoint::unknown();
         let (endpoint, places) = found.unwrap_or((unknown, Vec::new()));
+        self.markets_are_named(&query, &body)?;
         let operation = self.operation(endpoint, request, method, &query, &body, &places)?;
         let expires = self.expires(request)?;
         let private = self.private(operation, origin, query, body, &endpoint.tag, expires);
         Ok(Decoded::Private(Box::new(private)))
+    }
+
+    fn markets_are_named(&self, query: &[Parameter], body: &Given) -> Result<(), Unreadable> {
+        let numbers = &self.table.about.numbers_markets;
+        match numbers
+            .iter()
+            .find(|name| body.any_name(query, |said| matches_anyhow(said, name)))
+        {
+            Some(name) => Err(Unreadable::Numbered(name.clone())),
+            None => Ok(()),
+        }
     }
 
     // In the one form that goes on as it came.
@@ -299,7 +311,7 @@ impl Manner {
             };
             said.describe(&mut operation)?;
         }
-        Ok(operation)
+        Ok(operation.with_one_name_each())
     }
 
     fn private(
@@ -374,6 +386,26 @@ impl Given {
             Self::Form(form) => form.len(),
             Self::Json(_) => 0,
         }
+    }
+
+    /// Whether a parameter in a query or in this has such a name, however deep.
+    pub(crate) fn any_name(&self, query: &[Parameter], fits: impl Fn(&str) -> bool) -> bool {
+        let of = |parameters: &[Parameter]| parameters.iter().any(|p| fits(&p.name));
+        of(query)
+            || match self {
+                Self::Form(form) => of(form),
+                Self::Json(json) => any_member(json, &fits),
+            }
+    }
+}
+
+fn any_member(json: &Json, fits: &impl Fn(&str) -> bool) -> bool {
+    match json {
+        Json::Members(members) => members
+            .iter()
+            .any(|(name, value)| fits(name) || any_member(value, fits)),
+        Json::List(values) => values.iter().any(|value| any_member(value, fits)),
+        _ => false,
     }
 }
 

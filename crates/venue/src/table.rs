@@ -68,6 +68,9 @@ pub(crate) struct About {
     /// Whether paths may end in `/`.
     #[serde(default)]
     pub(crate) trailing_slash: bool,
+    /// Parameters that name a market a second time, and count before its name.
+    #[serde(default)]
+    pub(crate) numbers_markets: Vec<String>,
     /// Parameters of orders that neither size nor multiply one nor add another to it; with any other the amount of an order
     /// is not said. In lists of orders, the names in each.
     #[serde(default)]
