@@ -92,6 +92,7 @@ fn order() -> Request {
         query: Vec::new(),
         content_type: Some("application/x-www-form-urlencoded".into()),
         body: b"symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&timestamp=1&signature=00".to_vec(),
+        expires: None,
     }
 }
 

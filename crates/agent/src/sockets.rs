@@ -99,6 +99,7 @@ impl Agent {
                 query: Vec::new(),
                 content_type: None,
                 body: asked.body(),
+                expires: None,
             },
         };
         let done = pipeline.login(guard, incoming).await;

@@ -10,8 +10,10 @@
 
 mod common;
 
-use common::{Agent, Person, Venue, add_bot, http, key_of, place, practice_vault, yes};
-use touchkeep_wire::{NewSecret, SecretText, SetPolicy};
+use common::{
+    Agent, Person, Venue, add_bot, http, key_of, now_ms, place, practice_vault, undecided, yes,
+};
+use touchkeep_wire::{Answer, NewSecret, Question, SecretText, SetPolicy};
 
 const READS: &str = "[[rule]]\nname = \"reads\"\nkinds = [\"read\"]\naction = \"allow\"\n";
 const TRADES: &str =
@@ -20,6 +22,7 @@ const TRADES: &str =
 /// A bot at a venue of which it has two keys, under these rules.
 struct Desk {
     _agent: Agent,
+    owner: Person,
     venue: Venue,
     port: u16,
     token: String,
@@ -28,15 +31,23 @@ struct Desk {
 
 impl Desk {
     async fn of(id: &'static str, rules: &str) -> Self {
+        Self::with(id, rules, yes).await
+    }
+
+    async fn with(
+        id: &'static str,
+        rules: &str,
+        person: impl Fn(&Question) -> Option<Answer> + Send + 'static,
+    ) -> Self {
         let agent = Agent::start().await;
         let client = agent.client().await;
         practice_vault(&agent, &client).await;
-        let owner = Person::new(&agent, yes).await;
+        let owner = Person::new(&agent, person).await;
         let venue = Venue::start("not looked at here", true).await;
         for class in ["trade", "move-money"] {
             let key = format!("{class}-api-key-0123456789");
             let mut add = key_of(id, class, &key, &venue.url, "c2VjcmV0");
-            if id != "deribit" {
+            if !["deribit", "gate"].contains(&id) {
                 let value = SecretText::new("words".into());
                 add = add.secret("passphrase", NewSecret::Stored { value });
             }
@@ -45,11 +56,11 @@ impl Desk {
         let text = rules.into();
         client.call(SetPolicy { text }).await.unwrap();
         let bot = add_bot(&client).await;
-        drop(owner);
         Self {
             port: place(&bot.base_url()).0,
             token: bot.token.into_inner(),
             _agent: agent,
+            owner,
             venue,
             id,
         }
@@ -134,4 +145,79 @@ async fn an_order_for_a_demo_account_is_placed_in_no_other() {
             "{answer}"
         );
     }
+}
+
+// An order that waited for a person would else be placed at a price of long ago.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_ends_when_its_header_says_so() {
+    let orders = [
+        (
+            "okx",
+            "expTime",
+            "/api/v5/trade/order",
+            r#"{"instId":"BTC-USDT","tdMode":"cash","side":"buy","ordType":"limit","sz":"1","px":"2"}"#,
+        ),
+        (
+            "gate",
+            "X-Gate-Exptime",
+            "/api/v4/spot/orders",
+            r#"{"currency_pair":"BTC_USDT","side":"buy","type":"limit","amount":"1","price":"2"}"#,
+        ),
+    ];
+    for (venue, header, path, order) in orders {
+        let desk = Desk::of(venue, TRADES).await;
+        let past = format!("{header}: {}\r\n", now_ms() - 1);
+        let (status, answer) = desk.ask("POST", path, &past, order).await;
+        assert_eq!(status, 403, "{answer}");
+        assert!(answer.contains("has passed"), "{answer}");
+        for strange in ["0x10", "", "1e15", "9999999999999.5", "09999999999999"] {
+            let strange = format!("{header}: {strange}\r\n");
+            let (status, answer) = desk.ask("POST", path, &strange, order).await;
+            assert_eq!(status, 400, "{strange}: {answer}");
+            assert!(answer.contains("not a plain decimal number"), "{answer}");
+        }
+        let twice = format!("{header}: 9999999999999\r\n{header}: 1\r\n");
+        let (status, answer) = desk.ask("POST", path, &twice, order).await;
+        assert_eq!(status, 400, "{answer}");
+        assert!(desk.got().is_empty(), "{venue}: {:?}", desk.got());
+        let later = (now_ms() + 60_000).to_string();
+        let given = format!("{header}: {later}\r\n");
+        let (status, answer) = desk.ask("POST", path, &given, order).await;
+        assert_eq!(
+            (status, desk.got()),
+            (200, vec![path.to_owned()]),
+            "{answer}"
+        );
+        let got = desk.venue.got();
+        let passed = got.iter().find(|got| got.path == path).unwrap();
+        let name = header.to_ascii_lowercase();
+        assert!(
+            passed.headers.contains(&(name, later)),
+            "{:?}",
+            passed.headers
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_about_an_order_ends_with_the_order() {
+    let rules = TRADES.replace("allow", "approve");
+    let desk = Desk::with("okx", &rules, undecided).await;
+    let order =
+        r#"{"instId":"BTC-USDT","tdMode":"cash","side":"buy","ordType":"limit","sz":"1","px":"2"}"#;
+    let until = format!("expTime: {}\r\n", now_ms() + 3_000);
+    let asked = std::time::Instant::now();
+    let (status, answer) = desk.ask("POST", "/api/v5/trade/order", &until, order).await;
+    assert_eq!(status, 403, "{answer}");
+    assert!(
+        asked.elapsed().as_secs() < 15,
+        "not the time that a person has"
+    );
+    let approvals = desk.owner.approvals();
+    let shown = &approvals[0].facts;
+    assert!(
+        shown.iter().any(|(_, value)| value.contains("expTime")),
+        "{shown:?}"
+    );
+    assert!(desk.got().is_empty(), "{:?}", desk.got());
 }

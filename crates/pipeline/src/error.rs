@@ -48,6 +48,11 @@ pub enum NotSigned {
     /// Nobody answered in time.
     #[error("nobody approved it in time")]
     TimedOut,
+    /// The request itself says until when it is to be carried out, and that is over.
+    #[error(
+        "the time until which it was to be carried out has passed; send it anew with a later one"
+    )]
+    Expired,
     /// What was approved is not this request.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
@@ -166,7 +171,7 @@ impl NotSigned {
             Self::Unreadable(why) => why.code(),
             Self::Denied { .. } => Code::Denied,
             Self::Refused | Self::Mismatch(_) | Self::Moved { .. } => Code::Refused,
-            Self::TimedOut => Code::TimedOut,
+            Self::TimedOut | Self::Expired => Code::TimedOut,
             Self::Key(why) => why.code(),
             Self::Audit(why) => why.code(),
             Self::Unsignable(_) => Code::Invalid,

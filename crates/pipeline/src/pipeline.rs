@@ -1,6 +1,7 @@
 //! The way itself.
 
 mod carry;
+mod expiry;
 mod free;
 mod login;
 mod named;
@@ -280,6 +281,9 @@ impl<U: Upstream> Pipeline<U> {
             lasts,
             fate,
         };
+        if let Err(why) = self.in_time(&read).await {
+            return Err(read.ends(why).into());
+        }
         if let Err(why) = self.looks_up(&mut read).await {
             return Err(read.ends(why).into());
         }
@@ -413,7 +417,7 @@ impl<U: Upstream> Pipeline<U> {
             return Err(why.into());
         }
         let question = &Question {
-            deadline: self.deadline(),
+            deadline: self.deadline(read),
             ..question.clone()
         };
         let (digest, grant) = match self.0.answer(question).await {
@@ -479,7 +483,7 @@ impl<U: Upstream> Pipeline<U> {
             digest: *digest,
             rule: rule.to_owned(),
             need,
-            deadline: self.deadline(),
+            deadline: self.deadline(read),
             again: read.again,
             limits: Vec::new(),
             named: read.named.clone(),
@@ -496,11 +500,6 @@ impl<U: Upstream> Pipeline<U> {
             operation: read.private.operation().clone(),
             now: self.0.clock.now(),
         }
-    }
-
-    fn deadline(&self) -> UnixMillis {
-        let now = self.0.clock.now();
-        now.plus_ms(self.0.settings.approval_ms)
     }
 }
 
@@ -522,7 +521,8 @@ impl<U: Upstream> Parts<U> {
     }
 
     async fn answer(&self, question: &Question) -> Result<Answer, KeyError> {
-        let within = Duration::from_millis(self.settings.approval_ms);
+        let left = question.deadline.0.saturating_sub(self.clock.now().0);
+        let within = Duration::from_millis(left.min(self.settings.approval_ms));
         let asked = tokio::time::timeout(within, self.approver.ask(question));
         self.unless_over(async { Ok(asked.await.unwrap_or(Answer::Nobody)) })
             .await

@@ -90,6 +90,9 @@ pub(crate) async fn sign(
         nonce,
         unique: random(counter)?,
     };
+    if private.expires().is_some_and(|until| until < moment.now) {
+        return Err(NotSigned::Expired);
+    }
     let credential = Credential {
         key: &key.api_key,
         algorithm: key.scheme.algorithm,
@@ -266,6 +269,7 @@ mod tests {
             query: query.into(),
             content_type: None,
             body: Vec::new(),
+            expires: None,
         };
         match Binance.decode(&request) {
             Ok(Decoded::Private(private)) => *private,

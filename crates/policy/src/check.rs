@@ -259,20 +259,20 @@ const SMALL_LETTERS: [&str; 6] = [
 ];
 
 fn spelling(rule: &Rule) -> Vec<Found> {
-    let small = |venue: &str| {
+    let meant = |venue: &str| {
         let venues = rule.venues.as_ref();
         venues.is_some_and(|names| names.iter().any(|name| glob(name, venue)))
     };
-    let is_small = SMALL_LETTERS.into_iter().any(small);
+    let is_small = SMALL_LETTERS.into_iter().any(meant);
     let mut found = Vec::new();
     for name in rule.symbols.iter().chain(&rule.assets).flatten() {
         let problem = if name.chars().any(char::is_whitespace) {
             "has a blank in it"
         } else if !is_small && name.chars().any(|c| c.is_ascii_lowercase()) {
             "has small letters, which these venues do not write"
-        } else if name.contains('/') && !small("kraken") {
+        } else if name.contains('/') && !meant("kraken") && !meant("revolutx") {
             "is how ccxt writes a market; the venue's own name is meant, such as BTCUSDT or BTC-USDT"
-        } else if name.contains(':') {
+        } else if name.contains(':') && !meant("bitfinex") {
             "is how ccxt writes a contract; the venue's own name is meant"
         } else {
             continue;

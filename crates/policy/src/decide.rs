@@ -10,10 +10,13 @@
 //! A rule outside its hours is as good as not there: it neither fits nor leaves a floor.
 
 use touchkeep_core::{Decimal, RequestId, UnixMillis};
-use touchkeep_venue::{Operation, OperationKind};
+use touchkeep_venue::{Operation, OperationKind, asset_names, market_names};
 
 use crate::{
-    Action, Before, Need, Policy, Rule, Verdict, history::notional, names::fits, rule::Destination,
+    Action, Before, Need, Policy, Rule, Verdict,
+    history::notional,
+    names::{fits, has},
+    rule::Destination,
     verdict::Subject,
 };
 
@@ -196,14 +199,34 @@ pub(crate) fn stand_of(rule: &Rule, said: &Said<'_>, place: usize, before: &impl
     if let Some((_, why)) = names.into_iter().find(|(fits, _)| !fits) {
         return Stand::Not(why);
     }
-    let is_listed = |list: &Option<Vec<String>>, value: &Option<String>| {
-        value.as_deref().is_none_or(|value| fits(list, value))
-    };
     let listed = [
-        is_listed(&rule.symbols, &operation.symbol),
-        is_listed(&rule.assets, &operation.asset),
+        is_listed(
+            &rule.symbols,
+            &operation.symbol,
+            &operation.venue,
+            market_names,
+        ),
+        is_listed(
+            &rule.assets,
+            &operation.asset,
+            &operation.venue,
+            asset_names,
+        ),
     ];
     stand_by_rest(rule, said, listed, place, before)
+}
+
+// A list that is not there has all, as does what the request does not say.
+pub(crate) fn is_listed(
+    list: &Option<Vec<String>>,
+    value: &Option<String>,
+    venue: &str,
+    names: fn(&str, &str) -> Vec<String>,
+) -> bool {
+    match (list, value) {
+        (Some(list), Some(value)) => has(list, value, &names(venue, value)),
+        _ => true,
+    }
 }
 
 // The same for a rule of which the index says that it has the names that the request says.

@@ -7,8 +7,9 @@ use touchkeep_venue::Private;
 const DOMAIN: &[u8] = b"touchkeep request digest v1";
 
 /// SHA-256 over venue, method, path, query, body and the key that signs. Each part stands behind its length as 8 bytes
-/// big-endian, the domain too, so that no two requests have the same encoding. Time, window and signature are not in it:
-/// they are put in when it is signed, and a person's yes may come later.
+/// big-endian, the domain too, so that no two requests have the same encoding; behind them, where a header says it, until
+/// when it may be carried out, in milliseconds as 8 bytes. Time, window and signature are not in it: they are put in when it
+/// is signed, and a person's yes may come later.
 #[must_use]
 pub fn request_digest(private: &Private, key: ItemId) -> [u8; 32] {
     let operation = private.operation();
@@ -25,6 +26,9 @@ pub fn request_digest(private: &Private, key: ItemId) -> [u8; 32] {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }
+    if let Some(until) = private.expires() {
+        context.update(&until.0.to_be_bytes());
+    }
     let mut digest = [0; 32];
     digest.copy_from_slice(context.finish().as_ref());
     digest
@@ -33,7 +37,7 @@ pub fn request_digest(private: &Private, key: ItemId) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use touchkeep_core::Id;
-    use touchkeep_venue::{Decoded, Request, Venue, binance::Binance};
+    use touchkeep_venue::{Decoded, Request, Venue, binance::Binance, venue};
 
     use super::*;
 
@@ -44,6 +48,7 @@ mod tests {
             query: query.into(),
             content_type: Some("application/x-www-form-urlencoded".into()),
             body: body.into(),
+            expires: None,
         };
         let Decoded::Private(private) = Binance.decode(&request).unwrap() else {
             panic!("public");
@@ -77,6 +82,30 @@ mod tests {
         ] {
             assert_ne!(one, other);
         }
+    }
+
+    #[test]
+    fn until_when_it_may_be_carried_out_counts() {
+        let ending = |expires: Option<&str>| {
+            let request = Request {
+                method: "POST".into(),
+                path: "/api/v4/spot/orders".into(),
+                query: Vec::new(),
+                content_type: Some("application/json".into()),
+                body: br#"{"currency_pair":"BTC_USDT"}"#.to_vec(),
+                expires: expires.map(str::to_owned),
+            };
+            match venue("gate").unwrap().decode(&request).unwrap() {
+                Decoded::Private(private) => {
+                    request_digest(&private, ItemId(Id::from_bytes([7; 16])))
+                }
+                Decoded::Public(_) => panic!("public"),
+            }
+        };
+        let one = ending(Some("1800000000000"));
+        assert_eq!(one, ending(Some("1800000000000")));
+        assert_ne!(one, ending(Some("1800000000001")));
+        assert_ne!(one, ending(None));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use touchkeep_core::{Decimal, RequestId, UnixMillis, time::DAY_MS};
-use touchkeep_venue::{Operation, OperationKind};
+use touchkeep_venue::{Operation, OperationKind, naming};
 
 use crate::{Asked, Policy, Rule};
 
@@ -61,8 +61,15 @@ impl Past {
             venue: operation.venue.clone(),
             key_set: key_set.to_owned(),
             kind: operation.kind,
-            symbol: operation.symbol.clone(),
-            asset: operation.asset.clone(),
+            // Rows of before names were brought to one have others.
+            symbol: operation
+                .symbol
+                .as_deref()
+                .map(|name| naming::market(&operation.venue, name)),
+            asset: operation
+                .asset
+                .as_deref()
+                .map(|name| naming::asset(&operation.venue, name)),
             // So much of what nobody knows is as good as not said: it would count as that much of everything.
             amount: operation.amount.clone().filter(|amount| {
                 !amount.is_negative() && (operation.symbol.is_some() || operation.asset.is_some())

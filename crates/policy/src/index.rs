@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use touchkeep_venue::{Operation, OperationKind};
+use touchkeep_venue::{Operation, OperationKind, asset_names, market_names};
 
 use crate::{Past, Rule, decide::moves, decide::trades, names::glob};
 
@@ -59,11 +59,13 @@ impl Index {
         };
         let mut found = self.by_asker(asked.kind, client, &asked.venue, key_set);
         found.and(&match &asked.symbol {
-            Some(symbol) => self.symbols.with(symbol),
+            Some(symbol) => self
+                .symbols
+                .with(symbol, &market_names(&asked.venue, symbol)),
             None => unsaid(trades(asked.kind), &self.symbols),
         });
         found.and(&match &asked.asset {
-            Some(asset) => self.assets.with(asset),
+            Some(asset) => self.assets.with(asset, &asset_names(&asked.venue, asset)),
             None => unsaid(moves(asked.kind), &self.assets),
         });
         found
@@ -73,19 +75,19 @@ impl Index {
     pub(crate) fn counting(&self, act: &Past) -> Bits {
         let mut found = self.by_asker(act.kind, &act.client, &act.venue, &act.key_set);
         if let Some(symbol) = &act.symbol {
-            found.and(&self.symbols.with(symbol));
+            found.and(&self.symbols.with(symbol, &market_names(&act.venue, symbol)));
         }
         if let Some(asset) = &act.asset {
-            found.and(&self.assets.with(asset));
+            found.and(&self.assets.with(asset, &asset_names(&act.venue, asset)));
         }
         found
     }
 
     fn by_asker(&self, kind: OperationKind, client: &str, venue: &str, key_set: &str) -> Bits {
         let mut found = self.kinds.get(&kind).cloned().unwrap_or_default();
-        found.and(&self.clients.with(client));
-        found.and(&self.venues.with(venue));
-        found.and(&self.key_sets.with(key_set));
+        found.and(&self.clients.with(client, &[]));
+        found.and(&self.venues.with(venue, &[]));
+        found.and(&self.key_sets.with(key_set, &[]));
         found
     }
 }
@@ -120,14 +122,17 @@ impl Field {
         field
     }
 
-    fn with(&self, name: &str) -> Bits {
+    // `others`: all its names, where it has several.
+    fn with(&self, name: &str, others: &[String]) -> Bits {
         let mut found = self.any.clone();
-        if let Some(bits) = self.exact.get(name) {
-            found.or(bits);
-        }
-        for (pattern, bits) in &self.patterns {
-            if glob(pattern, name) {
+        for name in std::iter::once(name).chain(others.iter().map(String::as_str)) {
+            if let Some(bits) = self.exact.get(name) {
                 found.or(bits);
+            }
+            for (pattern, bits) in &self.patterns {
+                if glob(pattern, name) {
+                    found.or(bits);
+                }
             }
         }
         found

@@ -10,7 +10,13 @@ pub(crate) fn fits(list: &Option<Vec<String>>, value: &str) -> bool {
     list.as_ref().is_none_or(|list| any_fits(list, value))
 }
 
-pub(crate) fn any_fits(list: &[String], value: &str) -> bool {
+/// Whether a list of a rule has what a request says, under any of its names at the venue: `names` are those, or none where
+/// it has but one.
+pub(crate) fn has(list: &[String], value: &str, names: &[String]) -> bool {
+    any_fits(list, value) || names.iter().any(|name| any_fits(list, name))
+}
+
+fn any_fits(list: &[String], value: &str) -> bool {
     list.iter().any(|pattern| glob(pattern, value))
 }
 

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 use touchkeep_core::{Decimal, UnixMillis, time::DAY_MS};
-use touchkeep_venue::OperationKind;
+use touchkeep_venue::{OperationKind, asset_names, market_names};
 
 use crate::{
     Past,
+    decide::is_listed,
     history::MINUTE_MS,
     hours::{Day, Hours, UtcOffset, is_at},
     index::Index,
-    names::{any_fits, fits},
+    names::fits,
 };
 
 /// Bytes that a policy may have.
@@ -349,16 +350,12 @@ impl Rule {
 
     // Whether an earlier request counts against this rule's limits. Where it did not say its market or asset, it counts.
     pub(crate) fn counts(&self, act: &Past) -> bool {
-        let maybe = |list: &Option<Vec<String>>, value: &Option<String>| match (list, value) {
-            (Some(list), Some(value)) => any_fits(list, value),
-            _ => true,
-        };
         fits(&self.clients, &act.client)
             && fits(&self.venues, &act.venue)
             && fits(&self.key_sets, &act.key_set)
             && self.has_kind(act.kind)
-            && maybe(&self.symbols, &act.symbol)
-            && maybe(&self.assets, &act.asset)
+            && is_listed(&self.symbols, &act.symbol, &act.venue, market_names)
+            && is_listed(&self.assets, &act.asset, &act.venue, asset_names)
     }
 
     pub(crate) fn has_kind(&self, kind: OperationKind) -> bool {

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use touchkeep_core::{Decimal, DeviceId, RequestId, UnixMillis};
 use touchkeep_policy::{
     Approval, ApprovedBy, Asked, DenyReason, History, How, Mismatch, Need, Past, Policy, Refusal,
-    Verdict,
+    Verdict, Windows,
 };
 use touchkeep_venue::{Decoded, Operation, OperationKind, Request, Side, Venue, binance::Binance};
 
@@ -530,10 +530,77 @@ fn a_futures_stop_that_closes_a_whole_position_is_no_small_purchase() {
         query: b"symbol=XRPUSDT&side=BUY&type=STOP_MARKET&stopPrice=1&closePosition=true&quoteOrderQty=1".to_vec(),
         content_type: None,
         body: Vec::new(),
+        expires: None,
     };
     let Decoded::Private(private) = Binance.decode(&request).unwrap() else {
         panic!("public");
     };
     let verdict = says(&Policy::starting(), private.operation().clone(), &[]);
     assert_eq!(verdict, ("approve", "other trades".into()));
+}
+
+fn at_kraken(symbol: &str, amount: &str) -> Operation {
+    let mut operation = Operation::new(OperationKind::Trade, "kraken", "POST", "/x", "x");
+    operation.symbol = Some(symbol.into());
+    operation.side = Some(Side::Buy);
+    operation.amount = Some(d(amount));
+    operation.with_one_name_each()
+}
+
+const SPELLINGS: [&str; 5] = ["XBTUSD", "XXBTZUSD", "XBT/USD", "BTC/USD", "BTCUSD"];
+
+#[test]
+fn a_rule_meets_a_market_under_all_its_names() {
+    for listed in SPELLINGS.into_iter().chain(["XXBT*", "*/USD", "XBT*"]) {
+        let policy = rules(&format!(
+            "[[rule]]\nname = \"not this\"\nkinds = [\"trade\"]\nsymbols = [\"{listed}\"]\naction = \"deny\"\n\
+             [[rule]]\nname = \"others\"\nkinds = [\"trade\"]\naction = \"allow\"\n"
+        ));
+        for written in SPELLINGS {
+            let (verdict, rule) = says(&policy, at_kraken(written, "1"), &[]);
+            assert_eq!(
+                (verdict, rule.as_str()),
+                ("deny", "not this"),
+                "{listed} {written}"
+            );
+        }
+        let (verdict, _) = says(&policy, at_kraken("XBTEUR", "1"), &[]);
+        let all = listed.starts_with('X') && listed.ends_with('*');
+        assert_eq!(verdict, if all { "deny" } else { "allow" }, "{listed}");
+    }
+    let deny = "[[rule]]\nname = \"a\"\nkinds = [\"withdraw\"]\nassets = [\"ZUSD\"]\naction = \"deny\"\n\
+        [[rule]]\nname = \"b\"\nkinds = [\"withdraw\"]\naction = \"touch\"\n";
+    let mut withdrawal = Operation::new(OperationKind::Withdraw, "kraken", "POST", "/x", "x");
+    withdrawal.asset = Some("USD".into());
+    assert_eq!(says(&rules(deny), withdrawal, &[]).0, "deny");
+}
+
+#[test]
+fn all_names_of_a_market_share_its_window() {
+    let policy = rules(
+        "[[rule]]\nname = \"small\"\nkinds = [\"trade\"]\nsymbols = [\"XBT/USD\"]\nwindow_amount = \"1\"\n\
+         window_hours = 24\naction = \"allow\"\n",
+    );
+    // As an older version of the program has it on record.
+    let mut before = at_kraken("XXBTZUSD", "0.6");
+    before.symbol = Some("XXBTZUSD".into());
+    let past = Past::of(&asked(before));
+    for written in SPELLINGS {
+        let some = std::slice::from_ref(&past);
+        assert_eq!(
+            says(&policy, at_kraken(written, "0.4"), some).0,
+            "allow",
+            "{written}"
+        );
+        assert_eq!(
+            says(&policy, at_kraken(written, "0.5"), some).0,
+            "deny",
+            "{written}"
+        );
+    }
+    let mut windows = Windows::new(&policy, vec![past], UnixMillis(0), NOW);
+    windows.turn(&policy, NOW);
+    let asked = asked(at_kraken("BTC/USD", "0.5"));
+    let verdict = policy.decide(asked.clone(), &windows.seen(&asked));
+    assert_eq!(word(&verdict), "deny");
 }

@@ -181,6 +181,7 @@ fn a_batch_is_over_every_limit_and_meant_by_every_market() {
             .replace(']', "%5D")
             .replace(':', "%3A")
             .into(),
+        expires: None,
     };
     let Decoded::Private(private) = Binance.decode(&request).unwrap() else {
         panic!("public");
@@ -306,6 +307,11 @@ fn what_is_strange_is_found_and_nothing_else() {
         (
             "kinds = [\"read\"]\naction = \"allow\"",
             "venues = [\"bitstamp\"]\nsymbols = [\"btcusd\"]\naction = \"deny\"",
+            None,
+        ),
+        (
+            "kinds = [\"read\"]\naction = \"allow\"",
+            "venues = [\"bitfinex\"]\nsymbols = [\"tDUSK:USD\"]\naction = \"deny\"",
             None,
         ),
         (

@@ -70,6 +70,7 @@ impl Balance {
             query: self.of.query.replace("{asset}", &self.asset).into_bytes(),
             content_type: None,
             body: Vec::new(),
+            expires: None,
         }
     }
 

@@ -184,6 +184,7 @@ mod tests {
                     query: Vec::new(),
                     content_type: None,
                     body: Vec::new(),
+                    expires: None,
                 };
                 let decoded = crate::venue(venue.id).unwrap().decode(&request);
                 matches!(decoded, Ok(crate::Decoded::Public(out)) if out.origin == origin)

@@ -117,6 +117,14 @@ pub struct Private {
     pub(crate) body: Body,
     // What the signer needs of the endpoint's row.
     pub(crate) tag: &'static str,
+    pub(crate) expires: Option<Expiry>,
+}
+
+// Until when the venue may take it, and the header that says so there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Expiry {
+    pub(crate) header: &'static str,
+    pub(crate) at: UnixMillis,
 }
 
 // A parameter, by its place among those of the operation, so that what is shown and what is sent are one; or the place where
@@ -146,6 +154,13 @@ impl Private {
     #[must_use]
     pub const fn origin(&self) -> &'static str {
         self.origin
+    }
+
+    /// Until when, by the venue's clock, it is to be carried out; none where it does not say in a header. What it says of that
+    /// in its parameters is the venue's to look at.
+    #[must_use]
+    pub fn expires(&self) -> Option<UnixMillis> {
+        self.expires.map(|expiry| expiry.at)
     }
 
     /// The query as it will be sent, but for time, window and signature. What a digest and a judgement are over.

@@ -5,7 +5,7 @@ use touchkeep_core::{UnixMillis, time::rfc3339};
 use crate::{
     Algorithm, CannotSign, Credential, Json, Moment, Parameter, Part, Place, Private, Scheme,
     ToSign,
-    dialect::{Body, Slot, with_query},
+    dialect::{Body, Expiry, Slot, with_query},
     form,
     reading::MAX_WINDOW_MS,
 };
@@ -169,6 +169,9 @@ impl Private {
         let typed = headers.iter().any(|(name, _)| *name == "Content-Type");
         if !body.is_empty() && !typed {
             headers.push(("Content-Type", self.content_type().to_owned()));
+        }
+        if let Some(Expiry { header, at }) = self.expires {
+            headers.push((header, at.0.to_string()));
         }
         ToSign {
             method: self.operation.method.clone(),

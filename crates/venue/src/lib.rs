@@ -29,6 +29,7 @@ pub mod dummy;
 pub mod form;
 pub mod json;
 pub mod logins;
+pub mod naming;
 pub mod operation;
 mod reading;
 pub mod refusing;
@@ -47,7 +48,8 @@ pub use dialect::{
     CannotSign, Credential, Decoded, Moment, Outgoing, Part, Place, Private, ToSign, Venue,
 };
 pub use json::Json;
-pub use operation::{KeyClass, Operation, OperationKind, Parameter, Side};
+pub use naming::{asset_names, market_names};
+pub use operation::{KeyClass, Operation, OperationKind, Parameter, Side, expiry_name};
 pub use refusing::{Reason, refusal};
 pub use request::{Request, Unreadable};
 pub use saved::{Kept, NotKept, Saved, saved};

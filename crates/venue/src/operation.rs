@@ -169,6 +169,12 @@ pub struct Parameter {
     pub value: String,
 }
 
+/// The name under which [`Operation::parameters`] has what a header says of its end.
+#[must_use]
+pub fn expiry_name(header: &str) -> String {
+    format!("header {header}")
+}
+
 impl Operation {
     /// An operation without particulars.
     #[must_use]

@@ -3,12 +3,15 @@
 
 use std::borrow::Cow;
 
+use touchkeep_core::UnixMillis;
+
 use crate::{
     Decoded, Json, Operation, OperationKind, Outgoing, Parameter, Private, Request, Unreadable,
     beside,
-    dialect::{Body, Slot, with_query},
+    dialect::{Body, Expiry, Slot, with_query},
     form,
-    said::{Said, walk},
+    operation::expiry_name,
+    said::{Said, matches_anyhow, walk},
     table::{Endpoint, Meaning, Table},
 };
 
@@ -92,8 +95,37 @@ impl Manner {
         self.query_is_covered(&query, request, method)?;
         let unknown = Endpoint::unknown();
         let (endpoint, places) = found.unwrap_or((unknown, Vec::new()));
+        self.markets_are_named(&query, &body)?;
         let operation = self.operation(endpoint, request, method, &query, &body, &places)?;
-        Ok(self.private(operation, origin, query, body, &endpoint.tag))
+        let expires = self.expires(request)?;
+        let private = self.private(operation, origin, query, body, &endpoint.tag, expires);
+        Ok(Decoded::Private(Box::new(private)))
+    }
+
+    fn markets_are_named(&self, query: &[Parameter], body: &Given) -> Result<(), Unreadable> {
+        let numbers = &self.table.about.numbers_markets;
+        match numbers
+            .iter()
+            .find(|name| body.any_name(query, |said| matches_anyhow(said, name)))
+        {
+            Some(name) => Err(Unreadable::Numbered(name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    // In the one form that goes on as it came.
+    fn expires(&self, request: &Request) -> Result<Option<Expiry>, Unreadable> {
+        let (Some(header), Some(said)) = (&self.table.about.expiry_header, &request.expires) else {
+            return Ok(None);
+        };
+        let at: Option<u64> = said.parse().ok();
+        match at.filter(|at| at.to_string() == *said) {
+            Some(at) => Ok(Some(Expiry {
+                header,
+                at: UnixMillis(at),
+            })),
+            None => Err(Unreadable::Number(header.clone())),
+        }
     }
 
     fn row_of<'a>(&self, request: &'a Request, body: &Given) -> Result<Cow<'a, str>, Unreadable> {
@@ -279,7 +311,7 @@ impl Manner {
             };
             said.describe(&mut operation)?;
         }
-        Ok(operation)
+        Ok(operation.with_one_name_each())
     }
 
     fn private(
@@ -289,7 +321,8 @@ impl Manner {
         query: Vec<Parameter>,
         body: Given,
         tag: &'static str,
-    ) -> Decoded {
+        expires: Option<Expiry>,
+    ) -> Private {
         let said = &mut operation.parameters;
         said.reserve(query.len() + body.len());
         let query = self.slots(query, said);
@@ -300,13 +333,19 @@ impl Manner {
                 Body::Json(json)
             }
         };
-        Decoded::Private(Box::new(Private {
+        // Shown and recorded like what is in the request, behind all of it: the slots are places among these.
+        said.extend(expires.map(|Expiry { header, at }| Parameter {
+            name: expiry_name(header),
+            value: at.0.to_string(),
+        }));
+        Private {
             operation,
             origin,
             query,
             body,
             tag,
-        }))
+            expires,
+        }
     }
 
     // What the client gave goes to what is said; what is ours leaves a place.
@@ -347,6 +386,26 @@ impl Given {
             Self::Form(form) => form.len(),
             Self::Json(_) => 0,
         }
+    }
+
+    /// Whether a parameter in a query or in this has such a name, however deep.
+    pub(crate) fn any_name(&self, query: &[Parameter], fits: impl Fn(&str) -> bool) -> bool {
+        let of = |parameters: &[Parameter]| parameters.iter().any(|p| fits(&p.name));
+        of(query)
+            || match self {
+                Self::Form(form) => of(form),
+                Self::Json(json) => any_member(json, &fits),
+            }
+    }
+}
+
+fn any_member(json: &Json, fits: &impl Fn(&str) -> bool) -> bool {
+    match json {
+        Json::Members(members) => members
+            .iter()
+            .any(|(name, value)| fits(name) || any_member(value, fits)),
+        Json::List(values) => values.iter().any(|value| any_member(value, fits)),
+        _ => false,
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Request {
     pub content_type: Option<String>,
     /// The raw body.
     pub body: Vec<u8>,
+    /// What stands in the venue's [`crate::VenueInfo::expiry_header`], where there is such a header.
+    pub expires: Option<String>,
 }
 
 /// Why a request was refused unread: it is broken, or two readers could read it differently. No variant quotes a value.
@@ -87,6 +89,9 @@ pub enum Unreadable {
     /// Empty, not one of the words that it may be, or the name of an asset or a market not in its one spelling.
     #[error("the parameter {0} has no meaning that we know")]
     Value(String),
+    /// The market by its number, which counts before its name: no rule knows which that is.
+    #[error("the parameter {0} names the market by a number; send its name alone")]
+    Numbered(String),
     /// An endpoint that is not served, and why.
     #[error("{0}")]
     NotServed(String),

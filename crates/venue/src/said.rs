@@ -306,22 +306,7 @@ impl Said<'_> {
     }
 
     fn any_name(&self, fits: impl Fn(&str) -> bool) -> bool {
-        let of = |parameters: &[Parameter]| parameters.iter().any(|p| fits(&p.name));
-        of(self.query)
-            || match self.body {
-                Given::Form(form) => of(form),
-                Given::Json(json) => any_member(json, &fits),
-            }
-    }
-}
-
-fn any_member(json: &Json, fits: &impl Fn(&str) -> bool) -> bool {
-    match json {
-        Json::Members(members) => members
-            .iter()
-            .any(|(name, value)| fits(name) || any_member(value, fits)),
-        Json::List(values) => values.iter().any(|value| any_member(value, fits)),
-        _ => false,
+        self.body.any_name(self.query, fits)
     }
 }
 

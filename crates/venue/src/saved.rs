@@ -63,6 +63,7 @@ impl Saved {
             query: Vec::new(),
             content_type: Some(FORM.into()),
             body,
+            expires: None,
         }
     }
 
@@ -143,6 +144,7 @@ mod tests {
             query: Vec::new(),
             content_type: Some(kind.into()),
             body: body.into(),
+            expires: None,
         };
         match venue("kraken").unwrap().decode(&request) {
             Ok(Decoded::Private(read)) => (request, read.operation().clone()),

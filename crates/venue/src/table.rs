@@ -53,6 +53,9 @@ pub(crate) struct About {
     /// How far a request's time may be from the venue's, in milliseconds, where that is known.
     #[serde(default)]
     pub(crate) time_window_ms: Option<u32>,
+    /// The header with which a request says until when the venue may take it, in milliseconds.
+    #[serde(default)]
+    pub(crate) expiry_header: Option<String>,
     /// The words of a buy; one that ends in `*` is a beginning.
     #[serde(default)]
     pub(crate) buy: Vec<String>,
@@ -65,6 +68,9 @@ pub(crate) struct About {
     /// Whether paths may end in `/`.
     #[serde(default)]
     pub(crate) trailing_slash: bool,
+    /// Parameters that name a market a second time, and count before its name.
+    #[serde(default)]
+    pub(crate) numbers_markets: Vec<String>,
     /// Parameters of orders that neither size nor multiply one nor add another to it; with any other the amount of an order
     /// is not said. In lists of orders, the names in each.
     #[serde(default)]

@@ -189,6 +189,8 @@ pub struct VenueInfo {
     /// The header in which clients may send the parameters as base64 of JSON. Whoever takes the request in hands them over
     /// as its body.
     pub payload_header: Option<&'static str>,
+    /// The header with which a request says until when the venue may take it, in milliseconds of its time.
+    pub expiry_header: Option<&'static str>,
     /// How many endpoints are in the table.
     pub endpoints: usize,
     /// When the data was last gone through.
@@ -235,6 +237,7 @@ impl Facts {
             passphrase: self.passphrase,
             time_window_ms: about.time_window_ms,
             payload_header: self.payload_header,
+            expiry_header: about.expiry_header.as_deref(),
             endpoints: table.len(),
             data_date: &about.date,
             source: &about.source,

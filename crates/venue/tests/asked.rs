@@ -18,7 +18,7 @@ use std::{
 use common::{as_bot, at};
 use serde_json::Value;
 use touchkeep_core::Decimal;
-use touchkeep_venue::{Decoded, Operation, OperationKind, Side};
+use touchkeep_venue::{Decoded, Operation, OperationKind, Side, naming};
 
 const ASKER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ccxt_asks.py");
 const SEED: &str = "20261127";
@@ -130,8 +130,11 @@ impl Asked {
         };
         let text = |name| self.text(name).map(str::to_owned);
         let is_order = op.kind == OperationKind::Trade;
-        compared("symbol", text("symbol"), op.symbol.clone());
-        compared("asset", text("asset"), op.asset.clone());
+        // ccxt writes `XXBTZUSD` at Kraken.
+        let market = text("symbol").map(|name| naming::market(&self.venue, &name));
+        let asset = text("asset").map(|name| naming::asset(&self.venue, &name));
+        compared("symbol", market, op.symbol.clone());
+        compared("asset", asset, op.asset.clone());
         let side = op.side.map(|side| match side {
             Side::Buy => "buy".to_owned(),
             Side::Sell => "sell".to_owned(),

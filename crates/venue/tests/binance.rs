@@ -26,6 +26,7 @@ fn request(method: &str, path: &str, query: &str, body: &str) -> Request {
         query: query.into(),
         content_type: (!body.is_empty()).then(|| FORM.into()),
         body: body.into(),
+        expires: None,
     }
 }
 
@@ -652,7 +653,7 @@ proptest! {
         body in prop::collection::vec(any::<u8>(), 0..60),
         content_type in prop::option::of("\\PC{0,40}"),
     ) {
-        let _ = Binance.decode(&Request { method, path, query, content_type, body });
+        let _ = Binance.decode(&Request { method, path, query, content_type, body, expires: None });
     }
 
     #[test]

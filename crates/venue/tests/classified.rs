@@ -650,7 +650,7 @@ fn no_sensitive_endpoint_of_ccxt_falls_into_a_milder_kind() {
 }
 
 // What ccxt's map, and a look at the name, take for a look or an order.
-const MORE_THAN_ITS_NAME: [(&str, &str, &str, OperationKind); 24] = [
+const MORE_THAN_ITS_NAME: [(&str, &str, &str, OperationKind); 29] = [
     // Whoever has the answer executes the trade; the right to read is enough to get it.
     (
         "deribit",
@@ -787,6 +787,39 @@ const MORE_THAN_ITS_NAME: [(&str, &str, &str, OperationKind); 24] = [
         "POST",
         "/v2/accounts/1/buys/2/commit",
         OperationKind::Transfer,
+    ),
+    // It lends what is there, for a day at least.
+    (
+        "okx",
+        "POST",
+        "/api/v5/account/set-auto-earn",
+        OperationKind::Transfer,
+    ),
+    // Somebody else decides what it trades.
+    (
+        "okx",
+        "POST",
+        "/api/v5/tradingBot/grid/copy-order-algo",
+        OperationKind::Transfer,
+    ),
+    // Another account, and at Bybit for good.
+    (
+        "bybit",
+        "POST",
+        "/v5/account/upgrade-to-uta",
+        OperationKind::KeyAdmin,
+    ),
+    (
+        "bitget",
+        "POST",
+        "/api/v2/spot/account/upgrade",
+        OperationKind::KeyAdmin,
+    ),
+    (
+        "bitget",
+        "POST",
+        "/api/v3/account/switch",
+        OperationKind::KeyAdmin,
     ),
     // ccxt has it as a GET.
     (

@@ -478,6 +478,7 @@ fn request(path: &str, asked: &LoginAsked) -> Request {
         query: Vec::new(),
         content_type: None,
         body: asked.body(),
+        expires: None,
     }
 }
 

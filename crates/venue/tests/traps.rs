@@ -1155,6 +1155,70 @@ fn one_url_is_read_by_the_type_of_its_action() {
     }
 }
 
+// Each spelling would have a window of its own, and pass a list that has another.
+#[test]
+fn a_market_has_one_name_and_is_sent_as_it_was_written() {
+    for (written, sent) in [
+        ("XBTUSD", "XBTUSD"),
+        ("XXBTZUSD", "XXBTZUSD"),
+        ("XBT%2FUSD", "XBT%2FUSD"),
+        ("BTC%2FUSD", "BTC%2FUSD"),
+        ("BTCUSD", "BTCUSD"),
+    ] {
+        let body = format!("ordertype=limit&pair={written}&price=2&type=buy&volume=1");
+        let read = private(at("kraken"), &form("/0/private/AddOrder", &body));
+        let said = read.operation();
+        assert_eq!(said.symbol.as_deref(), Some("XBTUSD"), "{written}");
+        assert_eq!(said.sentence(), "Place order buy 1 XBTUSD at 2 on Kraken");
+        let shown = said.parameters.iter().find(|p| p.name == "pair").unwrap();
+        assert_eq!(shown.value, written.replace("%2F", "/"));
+        let body = String::from_utf8(read.judged_body()).unwrap();
+        assert!(body.contains(&format!("pair={sent}&")), "{body}");
+    }
+    for (asset, one) in [
+        ("XXBT", "XBT"),
+        ("BTC", "XBT"),
+        ("ZUSD", "USD"),
+        ("XTZ", "XTZ"),
+    ] {
+        let body = format!("asset={asset}&key=cold&amount=0.50");
+        let said = operation("kraken", &form("/0/private/Withdraw", &body));
+        assert_eq!(said.asset.as_deref(), Some(one));
+    }
+    let order = r#"{"symbol":"tBTC:USD","type":"EXCHANGE LIMIT","amount":"1","price":"2"}"#;
+    let said = operation("bitfinex", &post("/v2/auth/w/order/submit", order));
+    assert_eq!(said.symbol.as_deref(), Some("tBTCUSD"));
+}
+
+// The number counts before the name beside it, so that a rule about the name would be passed.
+#[test]
+fn a_market_by_its_number_is_refused_at_okx() {
+    let order = r#"{"instId":"BTC-USDT","tdMode":"cash","side":"buy","ordType":"limit","sz":"1","px":"2"@}"#;
+    let with = |more: &str| order.replace('@', more);
+    let read = operation("okx", &post("/api/v5/trade/order", &with("")));
+    assert_eq!(read.symbol.as_deref(), Some("BTC-USDT"));
+    for more in [
+        r#","instIdCode":7"#,
+        r#","instIdCode":"7""#,
+        r#","INSTIDCODE":7"#,
+    ] {
+        let one = post("/api/v5/trade/order", &with(more));
+        let several = post(
+            "/api/v5/trade/batch-orders",
+            &format!("[{},{}]", with(""), with(more)),
+        );
+        for request in [one, several] {
+            assert_eq!(
+                refused("okx", &request),
+                Unreadable::Numbered("instIdCode".into())
+            );
+        }
+    }
+    let nested = with(r#","attachAlgoOrds":[{"tpTriggerPx":"3","instIdCode":7}]"#);
+    refused("okx", &post("/api/v5/trade/order", &nested));
+    refused("okx", &get("/api/v5/trade/order", "instIdCode=7&ordId=1"));
+}
+
 #[test]
 fn sides_that_are_no_words_of_the_venue_are_refused() {
     for (venue, request, name) in [
@@ -1339,7 +1403,7 @@ proptest! {
         kind in prop_oneof![Just(Some(JSON.to_owned())), Just(Some(FORM.to_owned())), prop::option::of("\\PC{0,20}")],
     ) {
         let info = &venues()[which];
-        let request = Request { method, path, query, content_type: kind, body };
+        let request = Request { method, path, query, content_type: kind, body, expires: None };
         if let Ok(Decoded::Private(private)) = at(info.id).decode(&request) {
             let credential = Credential { key: "k", algorithm: info.schemes[0].algorithm, passphrase: Some("p") };
             let _ = at(info.id).draft(&private, &credential, &moment(7));

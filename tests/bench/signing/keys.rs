@@ -112,6 +112,7 @@ fn es256() -> Key {
             query: Vec::new(),
             content_type: None,
             body: Vec::new(),
+            expires: None,
         },
         secret: pem(der.as_ref()),
         bare: Box::new(move |message| _ = black_box(pair.sign(&random, message).unwrap())),

@@ -7,7 +7,7 @@
 //! changed - a market order in place of a limit, a margin loan - is another request.
 
 use touchkeep_core::{Decimal, text::visible};
-use touchkeep_venue::{Operation, OperationKind, Side};
+use touchkeep_venue::{Operation, OperationKind, Side, expiry_name, venue};
 
 /// Names longer than this are not put into words; nobody would read them.
 const MAX_NAME: usize = 64;
@@ -156,6 +156,8 @@ fn parameters(operation: &Operation) -> Vec<(String, Value)> {
         fact.as_ref()
             .is_some_and(|fact| value.parse().as_ref() == Ok(fact))
     };
+    let until = venue(&operation.venue).and_then(|venue| venue.info().expiry_header);
+    let until = until.map(expiry_name);
     let mut said: Vec<Value> = Vec::new();
     let mut once = |value: Value| {
         let new = !said.contains(&value);
@@ -175,6 +177,9 @@ fn parameters(operation: &Operation) -> Vec<(String, Value)> {
                 once(Value::Price)
             } else if operation.client_id.as_deref() == Some(value) {
                 once(Value::Own)
+            } else if until.as_deref() == Some(name) {
+                // One that is sent later ends later.
+                Some(Value::Any)
             } else {
                 None
             };
@@ -199,6 +204,7 @@ mod tests {
             query: String::new().into(),
             content_type: Some("application/x-www-form-urlencoded".into()),
             body: body.into(),
+            expires: None,
         };
         match venue("binance").unwrap().decode(&request).unwrap() {
             Decoded::Private(private) => private.operation().clone(),
@@ -230,6 +236,31 @@ mod tests {
         let own = |id: &str| order(&format!("{BUY}&newClientOrderId={id}"));
         assert!(Like::of(&own("a")).unwrap().covers(&own("b")));
         assert!(!like.covers(&own("a")), "a parameter that was not there");
+    }
+
+    #[test]
+    fn one_that_ends_later_by_its_header_is_like_it() {
+        let ending = |expires: Option<&str>, price: &str| {
+            let request = Request {
+                method: "POST".into(),
+                path: "/api/v4/spot/orders".into(),
+                query: Vec::new(),
+                content_type: Some("application/json".into()),
+                body: format!(
+                    r#"{{"currency_pair":"BTC_USDT","side":"buy","type":"limit","amount":"1","price":"{price}"}}"#
+                )
+                .into(),
+                expires: expires.map(str::to_owned),
+            };
+            match venue("gate").unwrap().decode(&request).unwrap() {
+                Decoded::Private(private) => private.operation().clone(),
+                Decoded::Public(_) => panic!("public"),
+            }
+        };
+        let like = Like::of(&ending(Some("1800000000000"), "2")).unwrap();
+        assert!(like.covers(&ending(Some("1800000005000"), "2")));
+        assert!(!like.covers(&ending(Some("1800000005000"), "3")));
+        assert!(!like.covers(&ending(None, "2")), "one without an end");
     }
 
     #[test]

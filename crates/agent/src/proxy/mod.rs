@@ -195,6 +195,7 @@ async fn read(
         sits(agent, seat, &token)?;
     }
     let (content_type, body) = content(&head, addressed.venue, body)?;
+    let expires = expires(&head, addressed.venue);
     Ok(Asked {
         venue: addressed.venue.to_owned(),
         token,
@@ -204,6 +205,7 @@ async fn read(
             query: head.uri.query().unwrap_or_default().as_bytes().to_vec(),
             content_type,
             body,
+            expires,
         },
         peer: from.peer,
         port: from.port,
@@ -233,6 +235,15 @@ fn content(head: &Parts, venue: &str, body: Bytes) -> Result<(Option<String>, Ve
         return Ok((Some("application/json".to_owned()), payload));
     }
     Ok((text(CONTENT_TYPE.as_str())?, body.into()))
+}
+
+// All that is said of its end: two that say so are read as neither.
+fn expires(head: &Parts, venue: &str) -> Option<String> {
+    let name = touchkeep_venue::venue(venue)?.info().expiry_header?;
+    let said = head.headers.get_all(name).iter();
+    let said = said.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let said: Vec<_> = said.collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 async fn read_body(body: Incoming) -> Result<Bytes, Refusal> {

@@ -275,6 +275,8 @@ pub struct Got {
     pub api_key: String,
     pub signature: String,
     pub signed: bool,
+    /// Names in small letters, and values.
+    pub headers: Vec<(String, String)>,
 }
 
 /// A venue of the test's own, that checks signatures by itself and remembers what it got.
@@ -394,7 +396,12 @@ async fn read(request: Request<Incoming>, secret: &str) -> Got {
             .get(name)
             .map(|value| value.to_str().unwrap().to_owned())
     };
+    let all_headers = head.headers.iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        (name.to_string(), value)
+    });
     Got {
+        headers: all_headers.collect(),
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
         parameters: parameters.to_owned(),

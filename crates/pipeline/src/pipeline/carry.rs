@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind, RecordError, Seq};
-use touchkeep_core::{Code, text::visible};
+use touchkeep_core::{Code, UnixMillis, text::visible};
 use touchkeep_policy::Allowed;
 use touchkeep_venue::Outgoing;
 
@@ -28,6 +28,12 @@ pub(super) struct Ready {
 }
 
 impl<U: Upstream> Parts<U> {
+    // The time at the venue's server.
+    pub(super) fn venue_time(&self, origin: &str, key: &KeyHandle) -> UnixMillis {
+        let base_url = key.base_url.as_deref();
+        self.upstream.venue_time(origin, base_url, self.clock.now())
+    }
+
     // Records, then signs. What is not signed has that as its outcome.
     pub(super) async fn signed(&self, allowed: Allowed, read: Read) -> Result<Ready, NotSigned> {
         let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
@@ -47,8 +53,8 @@ impl<U: Upstream> Parts<U> {
             named: _,
             free: _,
         } = read;
-        let (origin, base_url) = (private.origin(), key.base_url.as_deref());
-        let now = || self.upstream.venue_time(origin, base_url, self.clock.now());
+        let origin = private.origin();
+        let now = || self.venue_time(origin, &key);
         let means = Means {
             keys: &*self.keys,
             clock: &now,

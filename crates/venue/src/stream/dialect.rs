@@ -295,6 +295,7 @@ pub(crate) fn token_request(venue: &dyn Venue, path: &str, asked: &Asked<'_>) ->
         query: Vec::new(),
         content_type: None,
         body: Vec::new(),
+        expires: None,
     };
     match venue.decode(&request) {
         Ok(Decoded::Private(token)) => venue.draft(&token, asked.credential, asked.moment),

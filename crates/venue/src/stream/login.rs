@@ -59,6 +59,7 @@ impl Venue for Login {
             origin: self.0.clock(),
             query: Vec::new(),
             body,
+            expires: None,
             tag: "",
         })))
     }

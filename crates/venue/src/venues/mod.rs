@@ -152,6 +152,7 @@ mod tests {
                 query: b"pair=XBTUSD".to_vec(),
                 content_type: None,
                 body: Vec::new(),
+                expires: None,
             };
             let Ok(Decoded::Public(out)) = venue.decode(&request) else {
                 panic!("{path}");

@@ -33,6 +33,7 @@ pub(crate) fn request(method: &str, path: &str, query: &str, body: &str, kind: &
         query: query.into(),
         content_type: (!body.is_empty()).then(|| kind.into()),
         body: body.into(),
+        expires: None,
     }
 }
 

@@ -141,7 +141,7 @@ fn asked_of(request: DescribedRequest) -> Result<Asked, Failure> {
         digest: [0; 32],
         client: request.client,
         key_set: request.key_set,
-        operation,
+        operation: operation.with_one_name_each(),
         now: request.at.unwrap_or_else(|| SystemClock.now()),
     })
 }

@@ -134,7 +134,7 @@ pub(super) fn recorded_of(row: &Row) -> Option<Recorded> {
             digest: [0; 32],
             client: event.client_name.clone()?,
             key_set: key_set.1.clone(),
-            operation,
+            operation: operation.with_one_name_each(),
             now: row.time,
         },
         then,

@@ -205,6 +205,7 @@ mod tests {
                 .to_vec(),
             content_type: None,
             body: Vec::new(),
+            expires: None,
         };
         let Ok(Decoded::Private(private)) = venue("binance").unwrap().decode(&request) else {
             panic!("an order is private");

@@ -288,6 +288,7 @@ mod tests {
                 query: query.into_bytes(),
                 content_type: None,
                 body: Vec::new(),
+                expires: None,
             };
             match venue("binance").unwrap().decode(&request) {
                 Ok(Decoded::Private(private)) => borrows(private.operation()),
