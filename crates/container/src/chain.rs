@@ -4,15 +4,20 @@
 //! Two machines that do not know of each other can both add a link: then the chain has two ends, and no commit can be made
 //! until an admin joins them. A joining link goes on from one end and names the other; of the other branch holds only what
 //! the joining link states again, so that nothing of it comes into force that an admin did not sign for knowingly.
+//!
+//! Whose rights ended in one branch gives up neither that nor the branch: what he signs beside it, however old the link that it
+//! goes on from, may not stand in one file with it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
+use touchkeep_core::{DeviceId, UserId};
+
 use crate::{
     hash::Hash,
-    membership::{Membership, MembershipError},
+    membership::{Membership, MembershipError, Signers},
     name::MemberName,
 };
 
@@ -25,6 +30,7 @@ struct Link {
     state: Arc<Membership>,
     // The one that it goes on from first.
     before: Vec<Hash>,
+    signers: Signers,
 }
 
 /// All links.
@@ -44,6 +50,7 @@ impl Chain {
         let link = Link {
             state: Arc::clone(&state),
             before: Vec::new(),
+            signers: Signers::new(),
         };
         Ok(Self {
             links: BTreeMap::from([(state.head, link)]),
@@ -59,21 +66,21 @@ impl Chain {
         if self.links.len() > MAX_LINKS {
             return Err(MembershipError::Place);
         }
-        let (state, before) = self.read(bytes)?;
-        let state = Arc::new(state);
-        let link = Link {
-            state: Arc::clone(&state),
-            before,
-        };
+        let link = self.read(bytes)?;
+        let state = Arc::clone(&link.state);
         self.links.insert(state.head, link);
         Ok(state)
     }
 
-    fn read(&self, bytes: &[u8]) -> Result<(Membership, Vec<Hash>), MembershipError> {
+    fn read(&self, bytes: &[u8]) -> Result<Link, MembershipError> {
         let previous = crate::link::previous_of(bytes)?;
         let before = self.get(previous).ok_or(MembershipError::Place)?;
-        let (state, change) = before.next(bytes)?;
-        let mut named = vec![previous];
+        let (state, change, signers) = before.next_signed(bytes)?;
+        let mut link = Link {
+            state: Arc::new(state),
+            before: vec![previous],
+            signers,
+        };
         let mut highest = before.number;
         for joined in change.joined {
             let other = self.get(joined).ok_or(MembershipError::Place)?;
@@ -81,12 +88,73 @@ impl Chain {
             if self.reach(previous).contains(&joined) || self.reach(joined).contains(&previous) {
                 return Err(MembershipError::Place);
             }
+            let own = self.reach(previous);
+            self.may_stand_beside(
+                own.iter()
+                    .filter_map(|hash| self.links.get(hash))
+                    .chain([&link]),
+                joined,
+            )?;
+            if !have_same_keys(before, other) {
+                return Err(MembershipError::Place);
+            }
             highest = highest.max(other.number);
-            named.push(joined);
+            link.before.push(joined);
         }
         (Some(change.number) == highest.checked_add(1))
-            .then_some((state, named))
+            .then_some(link)
             .ok_or(MembershipError::Place)
+    }
+
+    /// Whether the branches that end here may stand in one file.
+    ///
+    /// # Errors
+    /// One took away the right to sign a link of another one.
+    pub(crate) fn check_ends(&self) -> Result<(), MembershipError> {
+        let ends = self.ends();
+        for one in &ends {
+            let links = self.reach(one.head);
+            for other in ends.iter().filter(|other| other.head != one.head) {
+                let links = links.iter().filter_map(|hash| self.links.get(hash));
+                self.may_stand_beside(links, other.head)?;
+            }
+        }
+        Ok(())
+    }
+
+    // Whether of these links those that another branch does not have are signed by enough who have lost nothing there.
+    fn may_stand_beside<'a>(
+        &'a self,
+        links: impl Iterator<Item = &'a Link>,
+        other: Hash,
+    ) -> Result<(), MembershipError> {
+        let known = self.reach(other);
+        let other = self.get(other).ok_or(MembershipError::Place)?;
+        let mut own = links.filter(|link| !known.contains(&link.state.head));
+        let were_admins: BTreeSet<UserId> = known
+            .iter()
+            .filter_map(|hash| self.get(*hash))
+            .flat_map(Membership::admins)
+            .collect();
+        let is_retired = |device: &DeviceId| other.devices.get(device).is_some_and(|it| it.retired);
+        let may_sign = |device: &DeviceId, user: UserId| {
+            let is_admin = other.is_admin(user) || !were_admins.contains(&user);
+            is_admin && !is_retired(device)
+        };
+        let enough = |link: &Link| {
+            let before = link.before.first().and_then(|hash| self.get(*hash));
+            let admins: BTreeSet<UserId> = link
+                .signers
+                .iter()
+                .filter(|(device, user)| {
+                    before.is_some_and(|it| it.is_admin(**user)) && may_sign(device, **user)
+                })
+                .map(|(_, user)| *user)
+                .collect();
+            let needed = before.map_or(1, |it| it.threshold).max(other.threshold);
+            u32::try_from(admins.len()).unwrap_or(u32::MAX) >= needed
+        };
+        own.all(enough).then_some(()).ok_or(MembershipError::Lapsed)
     }
 
     /// What the chain says up to a link.
@@ -178,9 +246,18 @@ impl Chain {
     }
 }
 
+/// Whether two branches have the same keys for each environment that both know. Where one has a key that the other has not,
+/// whichever of them held would close what the other wrote.
+pub(crate) fn have_same_keys(one: &Membership, other: &Membership) -> bool {
+    one.environments.iter().all(|(id, here)| {
+        let there = other.environments.get(id);
+        there.is_none_or(|there| here.recipients == there.recipients)
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use touchkeep_core::{UnixMillis, UserId};
+    use touchkeep_core::UnixMillis;
 
     use super::*;
     use crate::{link::Change, statement::Statement, testing::World};

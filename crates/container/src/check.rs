@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    chain::Chain,
+    chain::{Chain, have_same_keys},
     commit::{Commit, MAX_PARENTS},
     container::{Container, ContainerError, Member},
     hash::Hash,
@@ -46,12 +46,13 @@ impl Container {
             self.check_writer(head, &reached)?;
             links.extend(self.check_head(head)?);
         }
-        if !have_same_keys(&ends) {
+        if !all_have_same_keys(&ends) {
             return Err(ContainerError::Rekeyed);
         }
         if links.len() != self.chain.len() {
             return Err(MembershipError::Place.into());
         }
+        self.chain.check_ends()?;
         self.check_members()?;
         let mut members = self.members.values();
         members.try_for_each(|member| check_owner(member, &ends))
@@ -114,20 +115,10 @@ impl Container {
     }
 }
 
-// Where one branch has a key of an environment that another has not, whichever of them held would close what the other wrote.
-fn have_same_keys(ends: &[&Membership]) -> bool {
+fn all_have_same_keys(ends: &[&Membership]) -> bool {
     ends.iter().enumerate().all(|(at, one)| {
-        let others = ends.iter().skip(at + 1);
-        let mut known = others.flat_map(|other| {
-            other
-                .environments
-                .iter()
-                .map(|(id, it)| (id, &it.recipients))
-        });
-        known.all(|(id, recipients)| {
-            let here = one.environments.get(id);
-            here.is_none_or(|here| here.recipients == *recipients)
-        })
+        let mut others = ends.iter().skip(at + 1);
+        others.all(|other| have_same_keys(one, other))
     })
 }
 

@@ -41,6 +41,11 @@ pub enum MembershipError {
     /// It retires a device, or takes an environment away from somebody, and lets old keys open what is written from then on.
     #[error("a membership note takes somebody's access away without new keys")]
     Exposed,
+    /// It is in a branch beside one that took the right to sign it away.
+    #[error(
+        "a membership note is by somebody who may not sign any more, or with a device that was retired"
+    )]
+    Lapsed,
     /// It would leave too few admins with a device to sign the next link.
     #[error("a membership note would leave the vault without enough admins who can sign")]
     Ungoverned,
@@ -104,6 +109,9 @@ impl Environment {
         self.recipients.last().map(String::as_str)
     }
 }
+
+/// Devices that signed a link, and whose they are.
+pub(crate) type Signers = BTreeMap<DeviceId, UserId>;
 
 /// What the chain says up to one of its links.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,12 +194,22 @@ impl Membership {
     /// Not the next link of this chain, not signed by enough admins' devices, or in contradiction to what was said. Whether the
     /// branches that it joins are there is the chain's to say.
     pub fn next(&self, bytes: &[u8]) -> Result<(Self, Change), MembershipError> {
+        let (next, change, _) = self.next_signed(bytes)?;
+        Ok((next, change))
+    }
+
+    /// The same, with the devices in use that signed it.
+    pub(crate) fn next_signed(
+        &self,
+        bytes: &[u8],
+    ) -> Result<(Self, Change, Signers), MembershipError> {
         let note = canonical_note(bytes)?;
         let change = Change::parse(&note.text)?;
         if change.vault != self.vault || change.previous != self.head {
             return Err(MembershipError::Place);
         }
-        let signers = self.signers(&note)?;
+        let signed = self.signers(&note)?;
+        let signers: BTreeSet<_> = signed.values().copied().collect();
         let admins = signers.iter().filter(|user| self.is_admin(**user)).count();
         if u32::try_from(admins).unwrap_or(u32::MAX) < self.threshold {
             return Err(NoteError::Unsigned.into());
@@ -209,7 +227,7 @@ impl Membership {
         }
         // No admin acts in another's name: keys and devices of a user are certified by a device of his, and those of a new one by the
         // device that he brings.
-        let newcomers = next.signers(&note)?;
+        let newcomers: BTreeSet<_> = next.signers(&note)?.into_values().collect();
         let is_new = |user: &UserId| !self.users.contains_key(user);
         let certified = |user| signers.contains(user) || (is_new(user) && newcomers.contains(user));
         for (at, statement) in change.statements.iter().enumerate() {
@@ -226,7 +244,7 @@ impl Membership {
             return Err(MembershipError::Exposed);
         }
         next.is_governable()
-            .then_some((next, change))
+            .then_some((next, change, signed))
             .ok_or(MembershipError::Ungoverned)
     }
 
@@ -249,6 +267,12 @@ impl Membership {
         self.users.get(&user)?.role
     }
 
+    /// Who is admin.
+    pub(crate) fn admins(&self) -> impl Iterator<Item = UserId> {
+        let users = self.users.keys().copied();
+        users.filter(|user| self.is_admin(*user))
+    }
+
     /// The devices of a user that are in use.
     pub fn devices_of(&self, user: UserId) -> impl Iterator<Item = (&DeviceId, &EnrolledDevice)> {
         self.devices
@@ -256,19 +280,19 @@ impl Membership {
             .filter(move |(_, device)| device.user == user && !device.retired)
     }
 
-    fn is_admin(&self, user: UserId) -> bool {
+    pub(crate) fn is_admin(&self, user: UserId) -> bool {
         self.role(user) == Some(Role::Admin)
     }
 
-    // The users whose devices signed. A wrong signature in the name of a known key spoils the note.
-    fn signers(&self, note: &Note) -> Result<BTreeSet<UserId>, NoteError> {
-        let mut signers = BTreeSet::new();
+    // The devices in use that signed. A wrong signature in the name of a known key spoils the note.
+    fn signers(&self, note: &Note) -> Result<Signers, NoteError> {
+        let mut signers = Signers::new();
         for (id, device) in &self.devices {
             let Some(key) = self.device_verify_key(*id) else {
                 continue;
             };
             match note.verify(&key) {
-                Ok(()) if !device.retired => drop(signers.insert(device.user)),
+                Ok(()) if !device.retired => drop(signers.insert(*id, device.user)),
                 Ok(()) | Err(NoteError::Unsigned) => {}
                 Err(forged) => return Err(forged),
             }

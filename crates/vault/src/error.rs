@@ -167,6 +167,7 @@ impl From<ContainerError> for VaultError {
         match error {
             ContainerError::Membership(MembershipError::TooNew) => Self::TooNew,
             ContainerError::Membership(MembershipError::Ungoverned) => Self::LastDevice,
+            ContainerError::Membership(MembershipError::Lapsed) => Self::Lapsed,
             ContainerError::Forked => Self::Forked,
             ContainerError::Lapsed(_) => Self::Lapsed,
             ContainerError::Rekeyed => Self::Rekeyed,

@@ -456,3 +456,143 @@ fn a_file_with_more_heads_than_a_commit_can_name_is_refused() {
         1
     );
 }
+
+// A link, signed by this world's device.
+fn signed(
+    signer: &World,
+    before: &Membership,
+    (number, joined): (u32, Vec<Hash>),
+    statements: Vec<crate::Statement>,
+) -> Vec<u8> {
+    let change = crate::link::Change {
+        vault: before.vault,
+        number,
+        previous: before.head,
+        joined,
+        time: UnixMillis(9),
+        statements,
+    };
+    signer.sign(change.to_text()).into_bytes()
+}
+
+fn after(
+    container: &Container,
+    links: Vec<Vec<u8>>,
+    (author, key): (UserId, &World),
+) -> Result<Container, ContainerError> {
+    let mut new = key.new_commit(9, vec![]);
+    new.author = author;
+    new.links = links;
+    container.commit(new, key.author_sign())
+}
+
+// What states the device of another world as one of this user.
+fn device_of(other: &World, user: UserId) -> Vec<crate::Statement> {
+    let key = other.membership().devices[&other.device].keys[0].clone();
+    vec![
+        crate::Statement::Device {
+            id: other.device,
+            user,
+            kind: crate::words::DeviceKind::Software,
+            serial: None,
+        },
+        crate::Statement::Key(other.device, key),
+    ]
+}
+
+fn author_of(world: &World, user: UserId) -> crate::Statement {
+    let key = world.membership().users[&world.user].author.unwrap();
+    crate::Statement::Author(user, key)
+}
+
+// The vault whose first device was retired by its second one, as it was before that and as it is after.
+fn with_a_retired_device(world: &World, spare: &World) -> (Container, Container) {
+    use crate::Statement::{EnvironmentRecipient, Retired, UserRecipient};
+    let (user, common) = (world.user, world.container());
+    let link = signed(
+        world,
+        common.membership(),
+        (2, vec![]),
+        device_of(spare, user),
+    );
+    let before = after(&common, vec![link], (user, world)).unwrap();
+    let statements = vec![
+        Retired(world.device),
+        author_of(spare, user),
+        UserRecipient(user, "age1new".into()),
+        EnvironmentRecipient(world.environment, 2, "age1new".into()),
+    ];
+    let link = signed(spare, before.membership(), (3, vec![]), statements);
+    let retired = after(&before, vec![link], (user, spare)).unwrap();
+    (before, retired)
+}
+
+fn newcomer() -> Vec<crate::Statement> {
+    vec![crate::Statement::User(UserId::random())]
+}
+
+const LAPSED: ContainerError = ContainerError::Membership(MembershipError::Lapsed);
+
+// With the finder of a lost device the branch goes on where it was not retired yet, and joins the other one, of which nothing would hold.
+#[test]
+fn a_retired_device_does_not_join_its_retirement_away() {
+    let [world, spare] = [World::new(), World::new()];
+    let (before, retired) = with_a_retired_device(&world, &spare);
+    let members = before.membership();
+    let beside = signed(&world, members, (3, vec![]), newcomer());
+    let (next, _) = members.next(&beside).unwrap();
+    let joined = vec![retired.membership().head];
+    let join = signed(&world, &next, (4, joined), newcomer());
+    let refused = after(&retired, vec![beside, join], (world.user, &world));
+    assert_eq!(refused.unwrap_err(), LAPSED);
+}
+
+// At genesis there is no environment yet of which the other branch could have other keys.
+#[test]
+fn a_retired_device_does_not_begin_again_at_genesis() {
+    let [world, spare, other] = [World::new(), World::new(), World::new()];
+    let (_, retired) = with_a_retired_device(&world, &spare);
+    let user = world.user;
+    let founded = Membership::found(&world.genesis()).unwrap();
+    let statements = vec![
+        author_of(&other, user),
+        crate::Statement::Environment(other.environment),
+        crate::Statement::Grant(other.environment, user),
+    ];
+    let mut first = other.new_commit(9, vec![]);
+    first.author = user;
+    first.links = vec![signed(&world, &founded, (1, vec![]), statements)];
+    let hostile = Container::found(world.genesis(), first, other.author_sign()).unwrap();
+    for merged in [retired.merge(&hostile), hostile.merge(&retired)] {
+        assert_eq!(merged.unwrap_err(), LAPSED);
+    }
+}
+
+// Under a new key no end of the chain knows him as somebody who wrote before.
+#[test]
+fn who_is_admin_no_more_does_not_go_on_from_an_old_link_under_a_new_key() {
+    let [world, other, fresh] = [World::new(), World::new(), World::new()];
+    let (common, second) = (world.container(), other.user);
+    let mut statements = vec![crate::Statement::User(second)];
+    statements.extend(device_of(&other, second));
+    statements.push(crate::Statement::Role(second, crate::words::Role::Admin));
+    let link = signed(&world, common.membership(), (2, vec![]), statements);
+    let before = after(&common, vec![link], (world.user, &world)).unwrap();
+    let reader = vec![crate::Statement::Role(second, crate::words::Role::Reader)];
+    let demoted = signed(&world, before.membership(), (3, vec![]), reader);
+    let demoted = after(&before, vec![demoted], (world.user, &world)).unwrap();
+    let link = signed(
+        &other,
+        before.membership(),
+        (3, vec![]),
+        vec![author_of(&fresh, second)],
+    );
+    let beside = after(&before, vec![link], (second, &fresh)).unwrap();
+    for merged in [demoted.merge(&beside), beside.merge(&demoted)] {
+        assert_eq!(merged.unwrap_err(), LAPSED);
+    }
+    // An admin who is one in both may have changed something beside it.
+    let link = signed(&world, before.membership(), (3, vec![]), newcomer());
+    let beside = after(&before, vec![link], (world.user, &world)).unwrap();
+    assert!(demoted.merge(&beside).unwrap().is_forked());
+}

@@ -226,6 +226,8 @@ class Applying:
             admins = {before.devices[s].user for s in signers & old}
             admins = {user for user in admins if before.roles[user] == "admin"}
             need(len(admins) >= before.threshold, "not signed by enough admins")
+            self.link.signers = {(s, before.devices[s].user) for s in signers & old if before.devices[s].user in admins}
+            self.link.needs = before.threshold
         return m
 
 
@@ -255,6 +257,8 @@ class Chain:
         for end in self.ends:
             for id, recipients in self.at[end].environments.items():
                 need(stated.setdefault(id, recipients) == recipients, "branches with other keys of an environment")
+            for other in self.ends:
+                self.check_beside(end, other)
 
     def add(self, link):
         if link.genesis:
@@ -268,6 +272,24 @@ class Chain:
             need(join not in self.reach[link.prev] and link.prev not in self.reach[join], "join of the own line")
         self.reach[link.hash] = {link.hash}.union(*(self.reach[h] for h in named))
         self.at[link.hash] = Applying(link, self.at[link.prev]).check_signatures()
+        for join in link.joins:
+            self.check_beside(link.hash, join, self.reach[link.prev] | {link.hash})
+            own, other = (self.at[h].environments for h in (link.prev, join))
+            need(all(own[e] == other[e] for e in own if e in other), "join of a branch with other keys of an environment")
+
+    def check_beside(self, one, other, links=None):
+        """No link of a branch that another one lacks is signed by who has lost the right to in that one."""
+        there = self.at[other]
+        were_admins = {user for h in self.reach[other] for user, role in self.at[h].roles.items() if role == "admin"}
+        for hash in (links or self.reach[one]) - self.reach[other]:
+            link = self.links[hash]
+            may = {
+                user
+                for device, user in link.signers
+                if (there.roles.get(user) == "admin" or user not in were_admins)
+                and not (device in there.devices and there.devices[device].retired)
+            }
+            need(len(may) >= max(link.needs, there.threshold), "a link beside the end of its signers' rights")
 
     def file_names(self, end):
         return {"genesis" if l.genesis else f"m/{l.number}-{h}": h for h, l in self.links.items() if h in self.reach[end]}
