@@ -123,6 +123,23 @@ fn what_a_killed_save_left_is_swept_by_the_next() {
     assert!(!left.exists() && others.exists());
 }
 
+// It has keys in memory while it waits.
+#[test]
+fn a_save_does_not_wait_for_ever_for_who_holds_the_lock() {
+    let place = Place::new();
+    let mut vault = place.create(false);
+    vault.put(item(vault.environment(), "x")).unwrap();
+    let held = fs::File::open(place.folder.path().join("team.vault.lock")).unwrap();
+    held.lock().unwrap();
+    let before = fs::read(&place.path).unwrap();
+    let refused = vault.save(NOW, AuditHead::empty()).err().unwrap();
+    assert!(matches!(refused, VaultError::Busy(_)), "{refused}");
+    assert_eq!(fs::read(&place.path).unwrap(), before);
+    drop(held);
+    save(&mut vault);
+    assert_eq!(place.unlock().items().len(), 1);
+}
+
 #[test]
 fn another_vault_in_the_file_is_not_merged_into_this_one() {
     let [place, other] = [Place::new(), Place::new()];
