@@ -204,13 +204,11 @@ impl Unlocked {
             // What cannot be opened is not taken over in part.
             self.opened = Opened::of(user, bundle, &merged)?;
             self.locked.devices = enrolled::all(&merged);
-            self.locked.container = merged;
-            self.locked.read_only = None;
+            self.locked.follow(merged);
             self.show_saved();
             return Ok(());
         }
-        self.locked.container = merged;
-        self.locked.read_only = None;
+        self.locked.follow(merged);
         let gone = gone_parts(&mine, &self.opened);
         let own = mine.heads().first().copied();
         for environment in self.opened.environments.values_mut() {
