@@ -95,6 +95,10 @@ fn a_fork_is_told_in_words_before_it_is_joined_and_what_is_given_up_opens_nothin
     there.add("there");
     let merged = here.home.json(&["merge", there.vault.to_str().unwrap()]);
     assert_eq!(merged["changed"], true);
+    // At once, and not after the next unlock: until then everything is by hand.
+    let status = here.home.json(&["status"]);
+    let why = status["vault"]["read_only"].as_str().unwrap_or_default();
+    assert!(why.contains("device join"), "{status}");
     let open = here.unlock();
     assert!(
         open["read_only"].as_str().unwrap().contains("device join"),

@@ -12,6 +12,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -468,19 +469,29 @@ fn what_an_agent_was_at_when_it_died_is_known_where_the_file_says_so() {
     desk.note("x");
     let lock = PathBuf::from(format!("{}.lock", desk.vault.display()));
     let folder = desk.vault.parent().unwrap().to_owned();
+    // The first lock is only waited for; with the second one it saves.
     let strikes = [
         (
             &lock,
             "flock",
+            "signal=KILL:when=2",
             "q",
             "x",
             "unknown",
             "look whether it is there",
         ),
-        (&folder, "fsync", "q", "q", "done", "It was saved"),
+        (
+            &folder,
+            "fsync",
+            "signal=KILL",
+            "q",
+            "q",
+            "done",
+            "It was saved",
+        ),
     ];
-    for (path, call, asked, is, decision, words) in strikes {
-        let tracer = Tracer::at(&desk.home, path, call, "signal=KILL");
+    for (path, call, effect, asked, is, decision, words) in strikes {
+        let tracer = Tracer::at(&desk.home, path, call, effect);
         let _cut = desk.home.cli(&["edit", "x", "--name", asked]);
         drop(tracer);
         // The next agent asks somebody else.
@@ -602,4 +613,32 @@ fn what_another_copy_denied_and_revoked_is_in_force_when_it_is_merged() {
         desk.unlock();
     }
     assert_eq!((revoked.order(), late.order()), (401, 401));
+}
+
+// Another program was stopped in the middle of a save, or whoever can open the lock does not let go of it.
+#[test]
+fn a_file_that_another_program_holds_keeps_nobody_from_looking_or_locking() {
+    let desk = Desk::set();
+    desk.note("x");
+    let lock = desk.vault.with_file_name("v.touchkeep.lock");
+    let held = fs::File::open(&lock).unwrap();
+    held.lock().unwrap();
+    let add = ["add", "y", "--kind", "note", "--secret-fd", "0"];
+    let said = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| said_with(&desk.home, &add, "text"));
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(!waiting.is_finished(), "it waits for a while");
+        let asked = Instant::now();
+        assert_eq!(desk.names(), ["x"]);
+        let _locked = desk.home.json(&["lock"]);
+        let status = desk.home.json(&["status"]);
+        assert!(asked.elapsed() < Duration::from_secs(5), "{status}");
+        waiting.join().unwrap()
+    });
+    assert!(said.contains("does not let go of it"), "{said}");
+    assert!(said.contains("Nothing was changed"), "{said}");
+    drop(held);
+    let _open = desk.unlock();
+    desk.note("y");
+    assert_eq!(desk.names(), ["x", "y"]);
 }

@@ -49,6 +49,9 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         VaultError::Written(_) => {
             "Look at what is there before you do it again, and check the disk, the space and the permissions of that place."
         }
+        VaultError::Busy(_) => {
+            "Nothing was changed. Find who holds it (fuser -v FILE), end or continue that program, and try again."
+        }
         VaultError::TooNew => "Update Touchkeep.",
         VaultError::ReadOnly => {
             "Take the newer copy in: touchkeep merge PATH; or go back on purpose: touchkeep backup restore"

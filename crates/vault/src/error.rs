@@ -34,6 +34,9 @@ pub enum VaultError {
         /// Why not.
         source: io::Error,
     },
+    /// Somebody else has held the lock beside the vault for longer than a save takes. Nothing was written.
+    #[error("another program holds {0:?}, and does not let go of it")]
+    Busy(PathBuf),
     /// What failed came after the file was replaced: the change is in it, and whether it outlives a loss of power is not known.
     #[error("the vault was written, but then: {0}")]
     Written(#[source] Box<Self>),
@@ -136,6 +139,7 @@ impl VaultError {
             Self::Exists(_) => Code::VaultExists,
             Self::NotAFile { .. }
             | Self::Io { .. }
+            | Self::Busy(_)
             | Self::Written(_)
             | Self::Encrypt(_)
             | Self::Memory(_) => Code::System,

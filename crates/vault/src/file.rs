@@ -10,6 +10,8 @@ use std::{
     os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -33,6 +35,13 @@ const SHARE_BYTES: usize = LARGE_PAGE_BYTES / 4;
 
 /// What part of the memory for a file may stay unused, for large pages.
 const MAX_UNUSED: usize = 8;
+
+/// How long somebody else may hold the lock: many saves of a large vault. Who holds it for longer was stopped in the middle, or
+/// does not save, and whoever waits has keys in memory.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a lock is asked for that somebody else has.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 const TEMPORARY_SUFFIX: &str = ".tmp";
 
@@ -129,7 +138,16 @@ pub(crate) fn backup_path(path: &Path, number: u32) -> Result<PathBuf, VaultErro
     Ok(path.with_file_name(format!("{name}.{number}")))
 }
 
-/// Holds the lock of a file; others wait.
+/// Waits until nobody else writes to the vault at this path. Whoever has it open does so before he takes it to change it, so that
+/// it can be looked at and locked meanwhile.
+///
+/// # Errors
+/// [`VaultError::Busy`] when somebody else held the lock all the time; or there can be no lock.
+pub fn wait_for_others(path: &Path) -> Result<(), VaultError> {
+    Lock::take(path).map(drop)
+}
+
+/// Holds the lock of a file; others wait, but not for ever.
 pub(crate) struct Lock<'a> {
     path: &'a Path,
     folder: PathBuf,
@@ -138,7 +156,7 @@ pub(crate) struct Lock<'a> {
 }
 
 impl<'a> Lock<'a> {
-    /// Waits for the lock beside `path`.
+    /// Waits for the lock beside `path`, as long as a save may take.
     pub(crate) fn take(path: &'a Path) -> Result<Self, VaultError> {
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or(VaultError::Invalid("a path without a name in UTF-8"))?;
@@ -314,6 +332,7 @@ impl<'a> Lock<'a> {
 fn hold(path: &Path) -> Result<File, VaultError> {
     let flags =
         OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let until = Instant::now() + PATIENCE;
     loop {
         let file = match rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR) {
             Ok(fd) => File::from(fd),
@@ -322,11 +341,22 @@ fn hold(path: &Path) -> Result<File, VaultError> {
             Err(errno) => return Err(failed("lock", path)(errno.into())),
         };
         plain(&file, path)?;
-        rustix::fs::flock(&file, FlockOperation::LockExclusive)
-            .map_err(|errno| failed("lock", path)(errno.into()))?;
+        lock_by(&file, until, path)?;
         // Somebody who removed it while we waited let the next one in.
         if file.metadata().map_err(failed("look at", path))?.nlink() > 0 {
             return Ok(file);
+        }
+    }
+}
+
+fn lock_by(file: &File, until: Instant, path: &Path) -> Result<(), VaultError> {
+    loop {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
+                thread::sleep(LOOK_AGAIN);
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(VaultError::Busy(path.into())),
+            locked => return locked.map_err(|errno| failed("lock", path)(errno.into())),
         }
     }
 }

@@ -48,7 +48,7 @@ pub use branches::{Branch, BranchLink, Undone};
 pub use create::{NewDevice, NewVault, create, create_pinned, environment_name, user_name};
 pub use enrolled::{EnrolledDevice, SealClass};
 pub use error::VaultError;
-pub use file::BACKUPS;
+pub use file::{BACKUPS, wait_for_others};
 pub use fold::MAX_SEGMENTS;
 pub use govern::{Newcomer, Proposal, Retired};
 pub use hand::Hand;

@@ -66,10 +66,16 @@ impl Locked {
             pins,
             id: container.id(),
             devices: enrolled::all(&container),
-            read_only: container.is_forked().then_some(ReadOnly::Forked),
+            read_only: forked(&container),
             container,
             stamp: None,
         }
+    }
+
+    /// What is in the file by now. Another copy that was taken in may tell another story of the members.
+    pub(crate) fn follow(&mut self, container: Container) {
+        self.read_only = forked(&container);
+        self.container = container;
     }
 
     /// The vault's id, the same in every copy.
@@ -215,6 +221,10 @@ impl Locked {
         let opened = Opened::of(user, bundle, &self.container)?;
         Ok(Unlocked::of(self, opened))
     }
+}
+
+fn forked(container: &Container) -> Option<ReadOnly> {
+    container.is_forked().then_some(ReadOnly::Forked)
 }
 
 // The bundle is the one whose public halves the chain states: nobody can put another in its place.

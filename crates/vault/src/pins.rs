@@ -58,13 +58,16 @@ pub(crate) fn danger_forget(pins: &Path, container: &Container) -> Result<(), Va
     lock.overwrite(seen.to_text().as_bytes())
 }
 
-/// Remembers where a vault is, and its heads.
+/// Remembers where a vault is, and its heads. Of those that were seen before, one stays that this copy does not have: two programs
+/// that save one after the other may come here the other way round.
 pub(crate) fn remember(pins: &Path, path: &Path, container: &Container) -> Result<(), VaultError> {
     let id = container.id();
     let lock = Lock::take(pins)?;
     let seen = read(pins)?;
     let mut new = seen.clone();
-    new.heads.retain(|(vault, _)| *vault != id);
+    let history = container.history();
+    new.heads
+        .retain(|(vault, head)| *vault != id || !history.knows(*head));
     new.heads
         .extend(container.heads().into_iter().map(|head| (id, head)));
     new.heads.sort_unstable();
@@ -118,4 +121,44 @@ fn read(pins: &Path) -> Result<Seen, VaultError> {
         }
     }
     Ok(seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use touchkeep_container::AuditHead;
+    use touchkeep_core::{Passphrase, UnixMillis};
+
+    use super::*;
+    use crate::{NewDevice, NewVault, create};
+
+    // Of two programs that save one after the other, the first may be the second to tell what it has seen.
+    #[test]
+    fn a_newer_head_is_not_forgotten_for_an_older_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, pins] = ["vault", "heads"].map(|name| folder.path().join(name));
+        let passphrase = Passphrase::new("correct horse".into());
+        let device = NewDevice::Software {
+            passphrase: &passphrase,
+            work_factor: 10,
+        };
+        let new = NewVault {
+            user_name: "me".into(),
+            environment_name: "prod".into(),
+            practice: true,
+            device,
+            now: UnixMillis(1),
+        };
+        let mut vault = create(&path, new).unwrap();
+        let older = vault.locked.container.clone();
+        vault.set_setting("x", "1").unwrap();
+        vault.save(UnixMillis(2), AuditHead::empty()).unwrap();
+        let newer = &vault.locked.container;
+        remember(&pins, &path, newer).unwrap();
+        remember(&pins, &path, &older).unwrap();
+        let behind = Some(ReadOnly::Behind);
+        assert_eq!(against(&pins, &path, &older).unwrap(), behind);
+        assert_eq!(against(&pins, &path, newer).unwrap(), None);
+        remember(&pins, &path, newer).unwrap();
+        assert_eq!(read(&pins).unwrap().heads.len(), 1);
+    }
 }

@@ -112,6 +112,12 @@ impl Unlocked {
         if joins {
             merged = self.joined(&merged, now, audit, keys, &sign)?;
         }
+        // What cannot be opened is not written over what can.
+        let changes = merged.chain() != self.locked.container.chain();
+        let opened = match theirs.is_some() || joins || changes || bundle.is_some() {
+            true => Some(Opened::of(self.opened.user, keys.again()?, &merged)?),
+            false => None,
+        };
         let is_new = match &theirs {
             Some(_) => !lock.holds(&archive(&merged)?)?,
             None => merged.heads() != self.locked.container.heads(),
@@ -125,7 +131,7 @@ impl Unlocked {
             true => VaultError::Written(Box::new(error)),
             false => error,
         };
-        self.take_over(mine, merged, new_parts, bundle, theirs.is_some() || joins)
+        self.take_over(mine, merged, new_parts, opened)
             .map_err(written)?;
         // Not before memory has what the file has: by its stamp alone the next save would take the file for what is in memory.
         self.locked.stamp = replaced.as_ref().ok().copied().flatten();
@@ -191,26 +197,16 @@ impl Unlocked {
         mine: Container,
         merged: Container,
         new_parts: Vec<NewPart>,
-        bundle: Option<Bundle>,
-        is_joined: bool,
+        opened: Option<Opened>,
     ) -> Result<(), VaultError> {
-        let chain_changed = merged.chain() != self.locked.container.chain();
-        if is_joined || chain_changed || bundle.is_some() {
-            let user = self.opened.user;
-            let bundle = match bundle {
-                Some(bundle) => bundle,
-                None => self.opened.bundle.again()?,
-            };
-            // What cannot be opened is not taken over in part.
-            self.opened = Opened::of(user, bundle, &merged)?;
+        if let Some(opened) = opened {
+            self.opened = opened;
             self.locked.devices = enrolled::all(&merged);
-            self.locked.container = merged;
-            self.locked.read_only = None;
+            self.locked.follow(merged);
             self.show_saved();
             return Ok(());
         }
-        self.locked.container = merged;
-        self.locked.read_only = None;
+        self.locked.follow(merged);
         let gone = gone_parts(&mine, &self.opened);
         let own = mine.heads().first().copied();
         for environment in self.opened.environments.values_mut() {

@@ -16,7 +16,8 @@ use std::{
     process::Command,
 };
 
-use common::{NOW, Place, item, save};
+use common::{NOW, Place, item, save, write_by_another_program};
+use touchkeep_container::{HybridClock, op::Edit};
 use touchkeep_vault::{AuditHead, BACKUPS, Locked, VaultError};
 
 #[test]
@@ -121,6 +122,47 @@ fn what_a_killed_save_left_is_swept_by_the_next() {
     vault.put(item(vault.environment(), "x")).unwrap();
     save(&mut vault);
     assert!(!left.exists() && others.exists());
+}
+
+// A member's program that does not keep our rules has written a part that nobody can read.
+#[test]
+fn what_cannot_be_opened_is_not_written_over_what_can() {
+    let place = Place::new();
+    let mut vault = place.create(false);
+    let sound = fs::read(&place.path).unwrap();
+    let at = HybridClock {
+        ms: NOW.0 + 1,
+        count: 0,
+    };
+    let edit = Edit::Set(vec![("NO KEY", None)]);
+    write_by_another_program(&place, &vault, at, &edit);
+    let unreadable = fs::read(&place.path).unwrap();
+    vault.put(item(vault.environment(), "x")).unwrap();
+    let refused = vault.save(NOW, AuditHead::empty()).err().unwrap();
+    assert!(matches!(refused, VaultError::Content { .. }), "{refused}");
+    assert_eq!(fs::read(&place.path).unwrap(), unreadable);
+    assert!(!place.names().contains(&"team.vault.1".to_owned()));
+    // What was changed is not lost, either.
+    fs::write(&place.path, sound).unwrap();
+    save(&mut vault);
+    assert_eq!(place.unlock().items().len(), 1);
+}
+
+// It has keys in memory while it waits.
+#[test]
+fn a_save_does_not_wait_for_ever_for_who_holds_the_lock() {
+    let place = Place::new();
+    let mut vault = place.create(false);
+    vault.put(item(vault.environment(), "x")).unwrap();
+    let held = fs::File::open(place.folder.path().join("team.vault.lock")).unwrap();
+    held.lock().unwrap();
+    let before = fs::read(&place.path).unwrap();
+    let refused = vault.save(NOW, AuditHead::empty()).err().unwrap();
+    assert!(matches!(refused, VaultError::Busy(_)), "{refused}");
+    assert_eq!(fs::read(&place.path).unwrap(), before);
+    drop(held);
+    save(&mut vault);
+    assert_eq!(place.unlock().items().len(), 1);
 }
 
 #[test]

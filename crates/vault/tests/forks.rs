@@ -63,6 +63,29 @@ fn a_membership_that_went_on_in_two_ways_is_read_only_until_an_admin_joins_it() 
     assert!(!merge_into(&place.path, &elsewhere.path).unwrap());
 }
 
+#[test]
+fn an_open_vault_that_takes_in_another_branch_is_read_only_at_once() {
+    let place = Place::new();
+    let mut here = place.create(false);
+    let elsewhere = Place::new();
+    fs::copy(&place.path, &elsewhere.path).unwrap();
+    let mut there = elsewhere.unlock();
+    for vault in [&mut here, &mut there] {
+        enrolled(vault, &mut Card::new());
+    }
+    fs::copy(&elsewhere.path, &place.path).unwrap();
+    put_main(&mut here, "key", "value");
+    assert_eq!(here.read_only(), Some(ReadOnly::Forked));
+    here.set_setting("x", "1").unwrap();
+    assert!(matches!(
+        here.save(NOW, NO_AUDIT()),
+        Err(VaultError::Forked)
+    ));
+    here.discard();
+    with_founder(&mut here, |vault, hand| vault.join(hand, NOW, NO_AUDIT())).unwrap();
+    assert_eq!((here.read_only(), names(&here).len()), (None, 1));
+}
+
 // To how many keys the members of a name are encrypted, as their headers say.
 fn recipients(vault: &Unlocked, name: &str) -> usize {
     let container = vault.as_locked().container();

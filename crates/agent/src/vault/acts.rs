@@ -1,7 +1,7 @@
 //! What is done to the vault stands between two rows of its log: that it was begun, and how it went.
 
 use touchkeep_audit::{Decision, Event, Kind, Log, Query, Row, Seq};
-use touchkeep_vault::{Locked, Unlocked};
+use touchkeep_vault::{Locked, Unlocked, VaultError};
 use touchkeep_wire::Failure;
 
 use super::{Current, log_id};
@@ -40,6 +40,7 @@ impl Current {
         event: Event,
         change: impl FnOnce(&mut Unlocked) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        self.wait_for_others()?;
         let open = self.open()?;
         let mut vault = open.write();
         let log = self.log().ok_or_else(failure::locked)?;
@@ -71,6 +72,20 @@ impl Current {
         match kind {
             Kind::PolicyChanged if done.is_ok() => followed.and(done),
             _ => done,
+        }
+    }
+}
+
+impl Current {
+    /// Waits for who else writes to the file. Until then the vault is not taken: it can be looked at, and locked.
+    ///
+    /// # Errors
+    /// Somebody else does not let go of it.
+    pub(super) fn wait_for_others(&self) -> Result<(), Failure> {
+        match touchkeep_vault::wait_for_others(self.path()) {
+            Err(error @ VaultError::Busy(_)) => Err(failure::vault(&error)),
+            // Whatever else is in the way is in that of the save, which tells it.
+            _ => Ok(()),
         }
     }
 }

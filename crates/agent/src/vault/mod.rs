@@ -200,6 +200,7 @@ impl Current {
     /// # Errors
     /// When it is locked, or could not be saved.
     pub(crate) fn save_now(&self) -> Result<(), Failure> {
+        self.wait_for_others()?;
         let open = self.open()?;
         let mut vault = open.write();
         let saved = self.save(&mut vault);

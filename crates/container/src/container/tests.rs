@@ -460,7 +460,7 @@ fn a_file_with_more_heads_than_a_commit_can_name_is_refused() {
 // A link, signed by this world's device.
 fn signed(
     signer: &World,
-    before: &crate::Membership,
+    before: &Membership,
     (number, joined): (u32, Vec<Hash>),
     statements: Vec<crate::Statement>,
 ) -> Vec<u8> {
@@ -531,8 +531,7 @@ fn newcomer() -> Vec<crate::Statement> {
     vec![crate::Statement::User(UserId::random())]
 }
 
-const LAPSED: ContainerError =
-    ContainerError::Membership(crate::membership::MembershipError::Lapsed);
+const LAPSED: ContainerError = ContainerError::Membership(MembershipError::Lapsed);
 
 // With the finder of a lost device the branch goes on where it was not retired yet, and joins the other one, of which nothing would hold.
 #[test]
@@ -554,7 +553,7 @@ fn a_retired_device_does_not_begin_again_at_genesis() {
     let [world, spare, other] = [World::new(), World::new(), World::new()];
     let (_, retired) = with_a_retired_device(&world, &spare);
     let user = world.user;
-    let founded = crate::Membership::found(&world.genesis()).unwrap();
+    let founded = Membership::found(&world.genesis()).unwrap();
     let statements = vec![
         author_of(&other, user),
         crate::Statement::Environment(other.environment),
