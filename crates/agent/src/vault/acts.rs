@@ -74,9 +74,7 @@ impl Current {
             _ => done,
         }
     }
-}
 
-impl Current {
     /// Waits for who else writes to the file. Until then the vault is not taken: it can be looked at, and locked.
     ///
     /// # Errors
