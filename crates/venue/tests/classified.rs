@@ -650,7 +650,7 @@ fn no_sensitive_endpoint_of_ccxt_falls_into_a_milder_kind() {
 }
 
 // What ccxt's map, and a look at the name, take for a look or an order.
-const MORE_THAN_ITS_NAME: [(&str, &str, &str, OperationKind); 29] = [
+const MORE_THAN_ITS_NAME: [(&str, &str, &str, OperationKind); 32] = [
     // Whoever has the answer executes the trade; the right to read is enough to get it.
     (
         "deribit",
@@ -669,6 +669,24 @@ const MORE_THAN_ITS_NAME: [(&str, &str, &str, OperationKind); 29] = [
         "deribit",
         "GET",
         "/api/v2/private/approve_block_trade",
+        OperationKind::Transfer,
+    ),
+    (
+        "okx",
+        "POST",
+        "/api/v5/rfq/execute-quote",
+        OperationKind::Transfer,
+    ),
+    (
+        "okx",
+        "POST",
+        "/api/v5/rfq/create-quote",
+        OperationKind::Transfer,
+    ),
+    (
+        "backpack",
+        "POST",
+        "/api/v1/rfq/accept",
         OperationKind::Transfer,
     ),
     (
