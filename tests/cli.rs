@@ -1031,12 +1031,12 @@ fn a_list_of_some_rows_says_of_how_many_and_a_file_of_rows_is_done() {
         .unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(
-        listed.contains("\n1 of 2 rows, signed up to row 1, 1 not yet"),
+        listed.contains("\n2 of 3 rows, signed up to row 1, 2 not yet"),
         "{listed}"
     );
     let file = desk.home.path("rows.bundle").display().to_string();
     let done = desk.run(&["audit", "export", "--format", "bundle", "-o", &file]);
-    assert_eq!(done, json!({ "file": file, "rows": 2 }));
+    assert_eq!(done, json!({ "file": file, "rows": 3 }));
     let again = desk.fails(&["audit", "export", "-o", &file]);
     assert_eq!(
         again,
@@ -1051,7 +1051,7 @@ fn a_list_of_some_rows_says_of_how_many_and_a_file_of_rows_is_done() {
         .unwrap();
     let verified = String::from_utf8(verified.stdout).unwrap();
     assert!(
-        verified.starts_with("Sound: 2 rows, all signed\n"),
+        verified.starts_with("Sound: 3 rows, all signed\n"),
         "{verified}"
     );
 }
