@@ -129,6 +129,9 @@ fn render_page(page: &AuditPage, filter: &Filter, output: Output) -> String {
     lines.join("\n")
 }
 
+/// What a row says that has no reason with it.
+const LOCKED: &str = "Locked the vault.";
+
 /// A row on one line.
 pub(crate) fn render_row(row: &AuditRow, output: Output) -> String {
     let style = match row.decision.as_str() {
@@ -136,10 +139,13 @@ pub(crate) fn render_row(row: &AuditRow, output: Output) -> String {
         "touched" | "approved" | "allowed" => Style::Good,
         _ => Style::Quiet,
     };
-    let what = row.what.as_deref().map_or_else(
-        || format!("{} (locked: what it says is hidden)", row.kind),
-        visible,
-    );
+    let what = match row.what.as_deref() {
+        None => format!("{} (locked: what it says is hidden)", row.kind),
+        // These say why alone.
+        Some(why) if row.kind == "locked" && why != LOCKED => format!("{LOCKED} {}", visible(why)),
+        Some(why) if row.kind == "disarmed" => format!("Disarmed the trade keys. {}", visible(why)),
+        Some(what) => visible(what),
+    };
     let client = row
         .client
         .as_deref()
@@ -229,4 +235,38 @@ fn about(signed: &AuditCheckpoint) -> String {
 
 fn unusable(what: String, fix: &str) -> Failure {
     Failure::new(Code::Invalid, what, fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use touchkeep_core::UnixMillis;
+
+    use super::*;
+
+    #[test]
+    fn a_row_that_says_why_alone_is_told_with_what_happened() {
+        let told = |kind: &str, what: &str| {
+            let row = AuditRow {
+                seq: 1,
+                time: UnixMillis(0),
+                kind: kind.into(),
+                decision: "done".into(),
+                what: Some(what.into()),
+                client: None,
+                item: None,
+                of: None,
+                details: Vec::new(),
+                leaf: String::new(),
+            };
+            render_row(&row, Output::new(true))
+        };
+        let row = told("locked", "Nobody used it for long.");
+        assert!(
+            row.ends_with("Locked the vault. Nobody used it for long."),
+            "{row}"
+        );
+        assert!(told("locked", LOCKED).ends_with("done      Locked the vault."));
+        assert!(told("disarmed", "So.").ends_with("Disarmed the trade keys. So."));
+        assert!(told("unlocked", "So.").ends_with("done      So."));
+    }
 }
