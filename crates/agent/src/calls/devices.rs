@@ -9,6 +9,7 @@ use touchkeep_device::{DeviceKind, Purpose, attestation::Trust};
 use touchkeep_device_piv::{
     Holds, Inspection, Keeping, PinState, PivDevice, SlotReport as CardSlot,
 };
+use touchkeep_locked::on_small_wiped_stack;
 use touchkeep_wire::{
     CardReport, ChangePin, ConnectedDevice, Done, Failure, KeyAttestation, PinReport, Question,
     SlotReport, UnblockPin,
@@ -363,7 +364,9 @@ async fn new_secret(agent: &Arc<Agent>, label: &str, which: &str) -> Result<Pin,
         which: which.to_owned(),
     };
     let new = Pin::new(agent.devices().ask_new(question).await?);
-    match touchkeep_device_piv::may_become(which == "PUK", &new) {
+    // To compare it leaves it on the stack, eight bytes at a time.
+    let allowed = on_small_wiped_stack(|| touchkeep_device_piv::may_become(which == "PUK", &new));
+    match allowed {
         Ok(()) => Ok(new),
         Err(touchkeep_device::DeviceError::FactoryPin) => Err(failure::invalid(
             format!("That is the {which} of the factory, which everybody knows."),

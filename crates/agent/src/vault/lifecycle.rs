@@ -10,6 +10,7 @@ use touchkeep_audit::{Decision, Event, Kind, Log, OpenError};
 use touchkeep_container::note::VerifyKey;
 use touchkeep_core::{Clock, Code, DeviceId, Id, Passphrase, SystemClock};
 use touchkeep_device::{Auth, DeviceKind, Purpose};
+use touchkeep_locked::on_small_wiped_stack;
 use touchkeep_vault::{Locked, NewDevice, NewVault, Unlocked, VaultError};
 use touchkeep_wire::{
     CreateVault, Failure, NewDevice as WantedDevice, Question, SecretText, VaultSummary,
@@ -136,7 +137,8 @@ pub(crate) async fn new_passphrase(
     let typed = agent.devices().ask_new(question).await?;
     let passphrase = Passphrase::new(typed);
     // EXPOSE: to be counted.
-    let chars = u32::try_from(passphrase.expose().chars().count()).unwrap_or(u32::MAX);
+    let chars = on_small_wiped_stack(|| passphrase.expose().chars().count());
+    let chars = u32::try_from(chars).unwrap_or(u32::MAX);
     if chars >= least {
         return Ok(passphrase);
     }
