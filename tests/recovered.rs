@@ -626,7 +626,12 @@ fn a_file_that_another_program_holds_keeps_nobody_from_looking_or_locking() {
     let add = ["add", "y", "--kind", "note", "--secret-fd", "0"];
     let said = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| said_with(&desk.home, &add, "text"));
-        std::thread::sleep(Duration::from_secs(2));
+        let fds = format!("/proc/{}/fd", desk.home.agent_pid());
+        wait_for("the agent to wait for the lock", || {
+            let mut fds = fs::read_dir(&fds).unwrap().flatten();
+            fds.any(|fd| fs::read_link(fd.path()).is_ok_and(|file| file == lock))
+                .then_some(())
+        });
         assert!(!waiting.is_finished(), "it waits for a while");
         let asked = Instant::now();
         assert_eq!(desk.names(), ["x"]);
