@@ -12,14 +12,35 @@ use serde::Deserialize;
 
 use crate::{Json, Parameter, reading::Given, said::Said, table::About};
 
-/// A parameter, and which of its values is meant: `name` any, `name=a,b` these, `name!a,b` all but these. In a name that is a
-/// path one part may be `*`: any member.
+/// The path of a parameter, in which one part may be `*`: any member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Path {
+    /// As the data writes it.
+    pub(crate) name: String,
+    // So that nobody looks for a star in each name for each parameter of each request.
+    has_star: bool,
+}
+
+impl From<&str> for Path {
+    fn from(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            has_star: name.contains('*'),
+        }
+    }
+}
+
+impl Path {
+    fn is(&self, path: &str) -> bool {
+        self.name == path || (self.has_star && fits(&self.name, path))
+    }
+}
+
+/// A parameter, and which of its values is meant: `name` any, `name=a,b` these, `name!a,b` all but these.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub(crate) struct Known {
-    name: String,
-    // So that nobody looks for a star in each name for each parameter of each request.
-    has_star: bool,
+    at: Path,
     words: Option<(bool, Vec<String>)>,
 }
 
@@ -33,8 +54,7 @@ impl From<String> for Known {
             None => (said.as_str(), None),
         };
         Self {
-            name: name.to_owned(),
-            has_star: name.contains('*'),
+            at: Path::from(name),
             words,
         }
     }
@@ -42,14 +62,13 @@ impl From<String> for Known {
 
 impl Known {
     fn has(&self, path: &str, value: &str) -> bool {
-        let is_at = self.name == path || (self.has_star && is_at(&self.name, path));
-        is_at && self.means(value)
+        self.at.is(path) && self.means(value)
     }
 
     // Wherever it stands and in whatever case: where a venue does not read it, nothing is lost by a look at it.
     fn has_anywhere(&self, path: &str, value: &str) -> bool {
         let last = path.rsplit('.').next().unwrap_or(path);
-        last.eq_ignore_ascii_case(&self.name) && self.means(value)
+        last.eq_ignore_ascii_case(&self.at.name) && self.means(value)
     }
 
     fn means(&self, value: &str) -> bool {
@@ -92,7 +111,7 @@ pub(crate) fn is_known(said: &Said<'_>) -> bool {
         let inner = list.and_then(|list| path.strip_prefix(list));
         let inner = inner.unwrap_or(path);
         let mut beside = said.table.about.beside.iter();
-        shape.paths.iter().any(|read| is_at(read, path))
+        shape.paths.iter().any(|read| read.is(path))
             || beside.any(|known| known.has(inner, value))
             || OF_CCXT.contains(&inner)
             || shape.moves_price(inner)
@@ -144,10 +163,7 @@ fn each_value(json: &Json, path: &mut String, holds: &impl Fn(&str, &str) -> boo
     }
 }
 
-fn is_at(pattern: &str, path: &str) -> bool {
-    if pattern == path {
-        return true;
-    }
+fn fits(pattern: &str, path: &str) -> bool {
     let (mut parts, mut of) = (pattern.split('.'), path.split('.'));
     loop {
         match (parts.next(), of.next()) {

@@ -223,8 +223,12 @@ pub(crate) fn raw(parameters: &[(&str, &str)]) -> String {
 
 /// The first two parts of a token (RFC 7515), without blanks.
 pub(crate) fn token(header: &Json, claims: &Json) -> String {
-    let part = |json: &Json| data_encoding::BASE64URL_NOPAD.encode(json.to_text().as_bytes());
-    format!("{}.{}", part(header), part(claims))
+    let (header, claims) = (header.to_text(), claims.to_text());
+    let mut out = String::with_capacity((header.len() + claims.len()) * 4 / 3 + 8);
+    data_encoding::BASE64URL_NOPAD.encode_append(header.as_bytes(), &mut out);
+    out.push('.');
+    data_encoding::BASE64URL_NOPAD.encode_append(claims.as_bytes(), &mut out);
+    out
 }
 
 /// Members of a JSON text of ours.

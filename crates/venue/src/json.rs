@@ -11,6 +11,8 @@ use crate::{Parameter, Unreadable, form::MAX_BYTES};
 pub const MAX_DEPTH: usize = 16;
 /// Values that one text may have.
 pub const MAX_VALUES: usize = 4096;
+/// What most texts fit into.
+const USUAL_BYTES: usize = 256;
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +57,7 @@ impl Json {
     /// The one form.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut out = String::new();
+        let mut out = String::with_capacity(USUAL_BYTES);
         self.write(&mut out);
         out
     }
@@ -152,12 +154,16 @@ impl Json {
 // There are no control characters: none is read, and none is put in by us.
 fn write_text(text: &str, out: &mut String) {
     out.push('"');
-    for c in text.chars() {
-        if matches!(c, '"' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|b| matches!(b, b'"' | b'\\')) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        out.push('\\');
+        let (special, after) = special.split_at(1);
+        out.push_str(special);
+        rest = after;
     }
+    out.push_str(rest);
     out.push('"');
 }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::{
     OperationKind, PublicKeyForm,
-    beside::Known,
+    beside::{Known, Path},
     said::{EACH, matches_anyhow},
 };
 
@@ -157,7 +157,7 @@ pub(crate) struct Shape {
     pub(crate) names: Vec<String>,
     /// The same in full.
     #[serde(skip)]
-    pub(crate) paths: Vec<String>,
+    pub(crate) paths: Vec<Path>,
 }
 
 /// In place of a shape: the endpoint's parameters are known, and none says any of it in one number or word.
@@ -370,7 +370,7 @@ impl Shape {
 
     fn shared(mut self) -> Arc<Self> {
         self.paths = self.paths();
-        let last = |path: &String| path.rsplit('.').next().map(str::to_owned);
+        let last = |path: &Path| path.name.rsplit('.').next().map(str::to_owned);
         self.names = self.paths.iter().filter_map(last).collect();
         Arc::new(self)
     }
@@ -389,7 +389,7 @@ impl Shape {
         moves.any(|word| matches_anyhow(name, word))
     }
 
-    fn paths(&self) -> Vec<String> {
+    fn paths(&self) -> Vec<Path> {
         let whens = [&self.amount_when, &self.quote_when, &self.price_when];
         let whens = whens.into_iter().flatten();
         let whens = whens.flat_map(|when| when.split('|'));
@@ -413,7 +413,7 @@ impl Shape {
         .flat_map(|name| name.split('|'))
         .filter(|name| !name.starts_with(['=', '{']))
         .chain(whens)
-        .map(str::to_owned)
+        .map(Path::from)
         .collect()
     }
 }
