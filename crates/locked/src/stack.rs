@@ -8,8 +8,11 @@ const STACK_BYTES: usize = match cfg!(debug_assertions) {
     false => 256 * 1024,
 };
 
-/// More than what a signature takes of a key that was read before; a quarter of the wiping.
-const SMALL_STACK_BYTES: usize = 64 * 1024;
+/// What [`on_small_wiped_stack`] wipes: twice what a signature takes of a key that was read before, and a quarter of the wiping.
+pub const SMALL_STACK_BYTES: usize = match cfg!(debug_assertions) {
+    true => 128 * 1024,
+    false => 64 * 1024,
+};
 
 /// Runs something that handles secrets, and wipes the stack that it has used, also when it panics. What it returns should
 /// hold secrets on the heap or in [`crate::LockedBytes`], because that moves over the caller's stack.
@@ -18,7 +21,7 @@ pub fn on_wiped_stack<T>(run: impl FnOnce() -> T) -> T {
     apart(run)
 }
 
-/// The same for what takes no more than 64 KiB of it: one signature of the crypto provider.
+/// The same for what takes no more than [`SMALL_STACK_BYTES`] of it: one signature of the crypto provider.
 pub fn on_small_wiped_stack<T>(run: impl FnOnce() -> T) -> T {
     let _wipe = Wipe::<SMALL_STACK_BYTES>;
     apart(run)

@@ -210,3 +210,60 @@ fn ed25519(bytes: &[u8]) -> Option<Ed25519KeyPair> {
     let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
     (public.is_empty() || pair.public_key().as_ref() == public).then_some(pair)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, hint::black_box, os::unix::fs::FileExt};
+
+    use aws_lc_rs::{
+        encoding::{AsDer, Pkcs8V1Der},
+        rsa::KeySize,
+    };
+    use touchkeep_locked::SMALL_STACK_BYTES;
+
+    use super::*;
+
+    const LOOKED_AT: usize = 128 * 1024;
+
+    // How many bytes of the stack below it something leaves other than zero.
+    #[inline(never)]
+    fn depth_of(run: impl FnOnce()) -> usize {
+        let here = 0_u8;
+        let top = (&raw const here).addr();
+        let memory = File::open("/proc/self/mem").unwrap();
+        let mut below = vec![0; LOOKED_AT];
+        on_wiped_stack(|| ());
+        apart(run);
+        memory
+            .read_exact_at(&mut below, (top - LOOKED_AT) as u64)
+            .unwrap();
+        LOOKED_AT - below.iter().position(|byte| *byte != 0).unwrap()
+    }
+
+    #[inline(never)]
+    fn apart(run: impl FnOnce()) {
+        run();
+    }
+
+    #[test]
+    fn a_signature_takes_half_at_most_of_the_stack_that_is_wiped_after_it() {
+        let random = SystemRandom::new();
+        let ed25519 = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
+        let p256 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let [rsa2048, rsa4096] = [KeySize::Rsa2048, KeySize::Rsa4096].map(|size| {
+            let key = RsaKeyPair::generate(size).unwrap();
+            AsDer::<Pkcs8V1Der<'_>>::as_der(&key).unwrap()
+        });
+        for der in [
+            ed25519.as_ref(),
+            p256.as_ref(),
+            rsa2048.as_ref(),
+            rsa4096.as_ref(),
+        ] {
+            let key = in_der(&PrivateKeyDer::Pkcs8(der.into())).unwrap();
+            let depth = depth_of(|| drop(black_box(key.sign(&[7; 500]))));
+            // It does leave something there, or this would see nothing.
+            assert!((1024..SMALL_STACK_BYTES / 2).contains(&depth), "{depth}");
+        }
+    }
+}
