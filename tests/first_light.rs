@@ -348,4 +348,6 @@ fn the_demo_tells_its_story_to_the_end() {
     ] {
         assert!(told.contains(part), "{part:?} is missing in:\n{told}");
     }
+    // What is escaped here was meant to be seen: nothing in the story is hostile.
+    assert!(!told.contains("\\u{"), "{told}");
 }

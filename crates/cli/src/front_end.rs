@@ -25,7 +25,7 @@ use self::desk::Desk;
 pub(crate) use self::{
     ask::{Said, ask},
     desk::Around,
-    words::describe,
+    words::{describe, in_full},
 };
 use crate::output::Output;
 

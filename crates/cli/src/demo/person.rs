@@ -150,10 +150,10 @@ async fn by_itself(
             }
         }
         Question::Touch { why, .. } => {
-            output.say(&pressed(
-                output,
-                &format!("touches the key whenever it blinks ({})", visible(&why)),
-            ));
+            // The lines after it are the details of a change, which the story need not tell.
+            let why = visible(why.lines().next().unwrap_or_default());
+            let what = format!("touches the key whenever it blinks ({why})");
+            output.say(&pressed(output, &what));
             // Several keys may be made or used under one question: it is over when the agent says so.
             while !closed.load(Ordering::Relaxed) {
                 touch(card, output).await;
@@ -184,7 +184,10 @@ async fn by_hand(
     output: Output,
 ) {
     if let Question::Touch { why, .. } = &prompt.question {
-        output.say(&format!("  Touch the practice key: {}.", visible(why)));
+        output.say(&format!(
+            "  Touch the practice key: {}",
+            front_end::in_full(why)
+        ));
         while blinks(card, &closed).await {
             let stop = Arc::clone(&closed);
             let asked = tokio::task::spawn_blocking(move || {
