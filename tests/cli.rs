@@ -9,8 +9,12 @@
 )]
 
 use std::{
+    io::{Read, Write},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -423,7 +427,7 @@ fn with_stdin(command: &mut Command, text: &str) -> Output {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    std::io::Write::write_all(&mut stdin, text.as_bytes()).unwrap();
+    Write::write_all(&mut stdin, text.as_bytes()).unwrap();
     drop(stdin);
     child.wait_with_output().unwrap()
 }
@@ -914,13 +918,13 @@ fn an_agent_that_a_command_started_holds_nothing_of_what_the_command_had_open() 
         .args(["-n", &lock, "true"])
         .status()
         .unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
-    let _reading = std::thread::spawn(move || {
+    let (tell, told) = mpsc::channel();
+    let _reading = thread::spawn(move || {
         let mut rest = Vec::new();
-        let _gone = std::io::Read::read_to_end(&mut pipe, &mut rest);
+        let _gone = Read::read_to_end(&mut pipe, &mut rest);
         let _ended = tell.send(());
     });
-    let ended = told.recv_timeout(std::time::Duration::from_secs(5));
+    let ended = told.recv_timeout(Duration::from_secs(5));
     let still = home.json(&["status"])["pid"].clone();
     let _stopped = home.cli(&["agent", "stop"]);
     assert_eq!(pid, still, "one agent all the time");
@@ -944,17 +948,33 @@ fn a_secret_of_several_lines_is_not_cut_to_its_first_and_no_shell_gets_the_rest(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut terminal = terminal.spawn().unwrap();
-    let mut keys = terminal.stdin.take().unwrap();
+    let mut keys = terminal.stdin.take();
     let mut screen = terminal.stdout.take().unwrap();
     let (mut shown, mut byte) = (String::new(), [0; 1]);
-    let mut pasted = false;
-    while std::io::Read::read(&mut screen, &mut byte).is_ok_and(|count| count == 1) {
+    let mut typing = None;
+    while screen.read(&mut byte).is_ok_and(|count| count == 1) {
         shown.push(byte[0].into());
-        if !pasted && shown.ends_with("of pasted: ") {
-            // The question is shown before what was typed earlier is thrown away.
-            std::thread::sleep(std::time::Duration::from_millis(500));
-            std::io::Write::write_all(&mut keys, b"first-line\rsecond-line\rthird-line\r").unwrap();
-            pasted = true;
+        if shown.ends_with("of pasted: ")
+            && let Some(mut keys) = keys.take()
+        {
+            // The question is shown before what was typed earlier is thrown away: so a letter at a time, until one is taken.
+            let (taken, is_taken) = mpsc::channel();
+            let typist = thread::spawn(move || {
+                let wait = Duration::from_millis(50);
+                while is_taken.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    keys.write_all(b"f").unwrap();
+                }
+                let rest = b"irst-line\rsecond-line\rthird-line\r";
+                keys.write_all(rest).unwrap();
+                keys
+            });
+            typing = Some((taken, typist));
+        }
+        // A dot, byte by byte.
+        if let Some((taken, _)) = &typing
+            && shown.ends_with("\u{e2}\u{80}\u{a2}")
+        {
+            let _once = taken.send(());
         }
     }
     let _ended = terminal.wait().unwrap();
@@ -962,6 +982,7 @@ fn a_secret_of_several_lines_is_not_cut_to_its_first_and_no_shell_gets_the_rest(
         shown.contains("--secret-fd") && shown.contains("status 2"),
         "{shown}"
     );
+    let _keys = typing.unwrap().1.join().unwrap();
     assert!(
         shown.contains("next: <>") && !shown.contains("-line"),
         "the rest went on: {shown}"
