@@ -1085,6 +1085,7 @@ fn a_result_that_could_not_be_written_is_no_success() {
         verb.args(args).stdin(Stdio::null()).stderr(Stdio::piped());
         verb.stdout(std::fs::OpenOptions::new().write(true).open(to).unwrap());
         let done = verb.output().unwrap();
+    desk.add("x", "login", "pw", &["--field", "username=u"]);
         let said = String::from_utf8(done.stderr).unwrap();
         (done.status.code(), said)
     };
@@ -1106,6 +1107,40 @@ fn a_result_that_could_not_be_written_is_no_success() {
     verb.arg("policy")
         .arg("show")
         .stdout(Stdio::piped())
+    // A stream that was closed, and what node and Python open for an output that nobody wants.
+    let shell = |line: &str| {
+        let program = binary("touchkeep").display().to_string();
+        let mut shell = Command::new("bash");
+        shell
+            .args(["-c", &format!("T={program}; {line}")])
+            .envs(desk.home.environment())
+            .stdin(Stdio::null());
+        let done = shell.output().unwrap();
+        (
+            done.status.code(),
+            String::from_utf8(done.stderr).unwrap() + &String::from_utf8(done.stdout).unwrap(),
+        )
+    };
+    for verb in [
+        "list",
+        "list --json",
+        "status",
+        "completions bash",
+        "audit export",
+        "help add",
+        "--help",
+        "--version",
+        "read tk://prod/x/username",
+    ] {
+        let (code, said) = shell(&format!("$T {verb} >&-"));
+        assert_eq!(code, Some(1), "{verb}: {said}");
+        assert!(said.contains("Bad file descriptor"), "{verb}: {said}");
+        let unwanted = shell(&format!("$T {verb} 1<>/dev/null"));
+        assert_eq!(unwanted, (Some(0), String::new()), "{verb}");
+    }
+    // What has nothing to say there has lost nothing.
+    assert_eq!(shell("$T lock >&-").0, Some(0));
+    desk.run(&["unlock"]);
         .stderr(Stdio::piped());
     let mut verb = verb.spawn().unwrap();
     drop(verb.stdout.take());
