@@ -383,12 +383,18 @@ const fn read_only_words(why: ReadOnly) -> &'static str {
     }
 }
 
-/// Whether a person means this device: by its id, its serial number, or as what there is mostly one of.
+/// Whether a person means this device: by its id, its serial number, as what there is mostly one of, or as it was named when it
+/// was enrolled.
+    let is_numbered = |number: &str| device.serial.as_deref() == Some(number);
 pub(crate) fn is_called(device: &EnrolledDevice, name: &str) -> bool {
     device.id.to_string() == name
-        || device.serial.as_deref() == Some(name)
-        || (device.kind == DeviceKind::Kit && (name == "kit" || name == device.id.mark()))
-        || (name == "passphrase" && device.kind == DeviceKind::Software)
+        || is_numbered(name)
+        || match device.kind {
+            DeviceKind::Kit => name == "kit" || name == device.id.mark(),
+            DeviceKind::Software => matches!(name, "passphrase" | "software"),
+            DeviceKind::Piv => name.strip_prefix("piv:").is_some_and(is_numbered),
+            DeviceKind::Pkcs11 => false,
+        }
 }
 
 pub(crate) fn device_summary(device: &EnrolledDevice) -> DeviceSummary {

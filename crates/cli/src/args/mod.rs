@@ -108,7 +108,7 @@ pub(crate) enum Verb {
     Unlock {
         /// The vault file; the one used last where absent.
         path: Option<PathBuf>,
-        /// Which of its devices: a serial number, an id, or `passphrase`.
+        /// Which of its devices: a serial number, an id, a token's label, or `passphrase`.
         #[arg(long)]
         device: Option<String>,
         /// Then keep trade keys usable through idle and screen lock for this long, as `arm` does.
