@@ -499,6 +499,11 @@ fn each_exit_code_says_what_it_is_for() {
         (2, "not-found".into()),
         "before anybody is asked"
     );
+    assert_eq!(
+        desk.fails(&["backup", "restore", "9"]),
+        (2, "not-found".into()),
+        "nor is a word asked for"
+    );
     for misused in [
         &["list", "--no-such-flag"][..],
         &["list", "-n", "0"],
