@@ -982,12 +982,12 @@ fn a_secret_of_several_lines_is_not_cut_to_its_first_and_no_shell_gets_the_rest(
             let _once = taken.send(());
         }
     }
+    let _keys = typing.unwrap().1.join().unwrap();
     let _ended = terminal.wait().unwrap();
     assert!(
         shown.contains("--secret-fd") && shown.contains("status 2"),
         "{shown}"
     );
-    let _keys = typing.unwrap().1.join().unwrap();
     assert!(
         shown.contains("next: <>") && !shown.contains("-line"),
         "the rest went on: {shown}"
@@ -1085,12 +1085,12 @@ fn a_list_of_some_rows_says_of_how_many_and_a_file_of_rows_is_done() {
 #[test]
 fn a_result_that_could_not_be_written_is_no_success() {
     let desk = Desk::set();
+    desk.add("x", "login", "pw", &["--field", "username=u"]);
     let ends = |args: &[&str], to: &str| {
         let mut verb = desk.home.touchkeep();
         verb.args(args).stdin(Stdio::null()).stderr(Stdio::piped());
         verb.stdout(std::fs::OpenOptions::new().write(true).open(to).unwrap());
         let done = verb.output().unwrap();
-    desk.add("x", "login", "pw", &["--field", "username=u"]);
         let said = String::from_utf8(done.stderr).unwrap();
         (done.status.code(), said)
     };
@@ -1107,11 +1107,6 @@ fn a_result_that_could_not_be_written_is_no_success() {
         assert!(said.contains("No space left on device"), "{args:?}: {said}");
         assert_eq!(ends(args, "/dev/null").0, Some(0), "{args:?}");
     }
-    // Whoever has read enough is no failure.
-    let mut verb = desk.home.touchkeep();
-    verb.arg("policy")
-        .arg("show")
-        .stdout(Stdio::piped())
     // A stream that was closed, and what node and Python open for an output that nobody wants.
     let shell = |line: &str| {
         let program = binary("touchkeep").display().to_string();
@@ -1146,6 +1141,11 @@ fn a_result_that_could_not_be_written_is_no_success() {
     // What has nothing to say there has lost nothing.
     assert_eq!(shell("$T lock >&-").0, Some(0));
     desk.run(&["unlock"]);
+    // Whoever has read enough is no failure.
+    let mut verb = desk.home.touchkeep();
+    verb.arg("policy")
+        .arg("show")
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut verb = verb.spawn().unwrap();
     drop(verb.stdout.take());
@@ -1202,6 +1202,109 @@ fn an_item_that_is_not_there_is_named() {
         .unwrap();
     let said = String::from_utf8(shown.stderr).unwrap();
     assert!(said.contains("There is no item \"opanai\"."), "{said}");
+    assert!(said.contains("Look at: touchkeep list"), "{said}");
+}
+
+#[test]
+fn what_is_written_in_another_way_is_offered_and_not_taken() {
+    let desk = Desk::set();
+    desk.add("Trade", "api-key", "sk-1", &[]);
+    desk.add("Transfers", "api-key", "sk-2", &[]);
+    desk.add("thrown", "api-key", "sk-3", &[]);
+    desk.run(&["rm", "thrown", "--yes"]);
+    let fix = |args: &[&str]| {
+        let said = desk.home.cli(args).stdout;
+        let said: Value = serde_json::from_slice(&said).unwrap();
+        let error = &said["error"];
+        assert_eq!(error["code"], "not-found", "{args:?}: {said}");
+        format!("{} {}", error["what"], error["fix"]).replace('\\', "")
+    };
+    for args in [
+        &["show", "trade"][..],
+        &["edit", "trade", "--set", "owner=x"],
+        &["rm", "trade", "--yes"],
+        &["history", "trade"],
+        &["set-api-key", "trade", "k"],
+    ] {
+        let said = fix(args);
+        assert!(said.contains("Did you mean \"Trade\"?"), "{args:?}: {said}");
+    }
+    let said = fix(&["show", "tra"]);
+    assert!(
+        said.contains("Did you mean \"Trade\" or \"Transfers\"?"),
+        "{said}"
+    );
+    // What is in the trash is offered there alone.
+    assert!(!fix(&["show", "throwm"]).contains("Did you mean"));
+    assert!(!fix(&["show", "thrwn"]).contains("Did you mean"));
+    let said = fix(&["restore", "Thrown"]);
+    assert!(said.contains("Did you mean \"thrown\"?"), "{said}");
+    let said = fix(&["read", "tk://prod/trde/secret"]);
+    assert!(
+        said.contains("no item \"trde\"; did you mean \"Trade\"?"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_item_whose_name_is_taken_comes_out_of_the_trash_under_another() {
+    let desk = Desk::set();
+    let key = ["--venue", "binance", "--api-key", "k", "--class", "read"];
+    let add = || desk.add("trade", "exchange-key", "s", &key);
+    let first = add()["id"].as_str().unwrap().to_owned();
+    desk.run(&["rm", "trade", "--yes"]);
+    add();
+    let refused = |args: &[&str]| {
+        let said: Value = serde_json::from_slice(&desk.home.cli(args).stdout).unwrap();
+        assert_eq!(said["error"]["code"], "ambiguous", "{args:?}: {said}");
+        said["error"]["fix"].as_str().unwrap().to_owned()
+    };
+    let fix = refused(&["restore", "trade"]);
+    assert!(
+        fix.contains(&format!("touchkeep restore {first} --as NAME")),
+        "{fix}"
+    );
+    // What is said works, step by step.
+    let fix = refused(&["restore", &first, "--as", "before"]);
+    let set = format!("touchkeep edit {first} --set key-set=NAME");
+    assert!(fix.contains(&set), "{fix}");
+    desk.run(&["edit", &first, "--set", "key-set=old"]);
+    let back = desk.run(&["restore", &first, "--as", "before"]);
+    assert_eq!(
+        (&back["name"], &back["trashed"], &back["id"]),
+        (&json!("before"), &Value::Null, &json!(first))
+    );
+    assert_eq!(desk.run(&["trash"]), json!([]));
+    let rows = desk.run(&["audit", "list"]).to_string();
+    assert!(
+        rows.contains("Took trade out of the trash as before."),
+        "{rows}"
+    );
+    // A version that was called as another is now.
+    let fix = refused(&["history", "before", "--restore", "1", "--yes"]);
+    assert!(fix.contains("--name NAME"), "{fix}");
+}
+
+#[test]
+fn a_name_has_no_blank_at_its_ends_and_one_of_before_keeps_it() {
+    let desk = Desk::set();
+    desk.add("rpc", "api-key", "k", &[]);
+    for name in ["rpc ", " rpc", "rpc\u{a0}", " "] {
+        let add = ["add", name, "--kind", "api-key", "--secret-fd", "0"];
+        assert_eq!(desk.fails(&add), (2, "invalid".into()), "{name:?}");
+        let edit = ["edit", "rpc", "--name", name];
+        assert_eq!(desk.fails(&edit), (2, "invalid".into()), "{name:?}");
+    }
+    // As an older version let it be called: it comes back as it was, and is edited as it is.
+    let export = desk.home.path("before.json");
+    let item = json!({"id": "i", "environment": "prod", "name": "old ", "kind": "api-key", "note": "", "tags": [],
+        "fields": [{"name": "secret", "secret": true, "value": "k"}]});
+    let text = json!({"format": "touchkeep-export", "version": 1, "exported": 3, "items": [item]});
+    std::fs::write(&export, text.to_string()).unwrap();
+    desk.run(&["import", export.to_str().unwrap(), "--yes"]);
+    assert_eq!(desk.run(&["show", "old "])["summary"]["name"], "old ");
+    desk.run(&["edit", "old ", "--set", "owner=ada"]);
+    desk.run(&["edit", "old ", "--name", "old"]);
 }
 
 #[test]

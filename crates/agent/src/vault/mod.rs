@@ -36,6 +36,7 @@ use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 
 use crate::{
     agent::Agent,
+    calls::items,
     devices::{blocking, in_place},
     failure,
     uptime::Uptime,
@@ -250,16 +251,14 @@ impl Open {
     /// The item that a person means by a name or an id.
     pub(crate) fn item(&self, name_or_id: &str) -> Result<Item, Failure> {
         let vault = self.read();
-        if let Some(item) = crate::calls::items::referred(&vault, name_or_id) {
+        if let Some(item) = items::referred(&vault, name_or_id) {
             return item.cloned();
         }
         let by_id = name_or_id.parse().ok().and_then(|id| vault.item(id));
         match by_id {
             Some(item) => Ok(item.clone()),
             None => vault.find(name_or_id).map_err(|error| match error {
-                VaultError::NotFound => {
-                    failure::not_found("item", name_or_id, "Look at: touchkeep list")
-                }
+                VaultError::NotFound => items::no_item(&vault, name_or_id),
                 other => failure::vault(&other),
             }),
         }
@@ -385,8 +384,8 @@ const fn read_only_words(why: ReadOnly) -> &'static str {
 
 /// Whether a person means this device: by its id, its serial number, as what there is mostly one of, or as it was named when it
 /// was enrolled.
-    let is_numbered = |number: &str| device.serial.as_deref() == Some(number);
 pub(crate) fn is_called(device: &EnrolledDevice, name: &str) -> bool {
+    let is_numbered = |number: &str| device.serial.as_deref() == Some(number);
     device.id.to_string() == name
         || is_numbered(name)
         || match device.kind {

@@ -215,10 +215,15 @@ pub(crate) enum Verb {
     )]
     Trash,
     /// Take an item out of the trash.
-    #[command(after_help = "Examples:\n  touchkeep restore trade")]
+    #[command(
+        after_help = "Examples:\n  touchkeep restore trade\n  touchkeep restore trade --as 'old trade'      where another item is called so by now"
+    )]
     Restore {
         /// Name or id.
         item: String,
+        /// Give it another name.
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<String>,
     },
     /// Who changed an item, when and what; and back to an earlier version. Never shows values.
     #[command(
