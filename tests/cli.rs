@@ -9,8 +9,12 @@
 )]
 
 use std::{
+    io::{Read, Write},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -423,7 +427,7 @@ fn with_stdin(command: &mut Command, text: &str) -> Output {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    std::io::Write::write_all(&mut stdin, text.as_bytes()).unwrap();
+    Write::write_all(&mut stdin, text.as_bytes()).unwrap();
     drop(stdin);
     child.wait_with_output().unwrap()
 }
@@ -494,6 +498,11 @@ fn each_exit_code_says_what_it_is_for() {
         desk.fails(&["backup", "restore", "9", "--yes"]),
         (2, "not-found".into()),
         "before anybody is asked"
+    );
+    assert_eq!(
+        desk.fails(&["backup", "restore", "9"]),
+        (2, "not-found".into()),
+        "nor is a word asked for"
     );
     for misused in [
         &["list", "--no-such-flag"][..],
@@ -914,13 +923,13 @@ fn an_agent_that_a_command_started_holds_nothing_of_what_the_command_had_open() 
         .args(["-n", &lock, "true"])
         .status()
         .unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
-    let _reading = std::thread::spawn(move || {
+    let (tell, told) = mpsc::channel();
+    let _reading = thread::spawn(move || {
         let mut rest = Vec::new();
-        let _gone = std::io::Read::read_to_end(&mut pipe, &mut rest);
+        let _gone = Read::read_to_end(&mut pipe, &mut rest);
         let _ended = tell.send(());
     });
-    let ended = told.recv_timeout(std::time::Duration::from_secs(5));
+    let ended = told.recv_timeout(Duration::from_secs(5));
     let still = home.json(&["status"])["pid"].clone();
     let _stopped = home.cli(&["agent", "stop"]);
     assert_eq!(pid, still, "one agent all the time");
@@ -944,19 +953,36 @@ fn a_secret_of_several_lines_is_not_cut_to_its_first_and_no_shell_gets_the_rest(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut terminal = terminal.spawn().unwrap();
-    let mut keys = terminal.stdin.take().unwrap();
+    let mut keys = terminal.stdin.take();
     let mut screen = terminal.stdout.take().unwrap();
     let (mut shown, mut byte) = (String::new(), [0; 1]);
-    let mut pasted = false;
-    while std::io::Read::read(&mut screen, &mut byte).is_ok_and(|count| count == 1) {
+    let mut typing = None;
+    while screen.read(&mut byte).is_ok_and(|count| count == 1) {
         shown.push(byte[0].into());
-        if !pasted && shown.ends_with("of pasted: ") {
-            // The question is shown before what was typed earlier is thrown away.
-            std::thread::sleep(std::time::Duration::from_millis(500));
-            std::io::Write::write_all(&mut keys, b"first-line\rsecond-line\rthird-line\r").unwrap();
-            pasted = true;
+        if shown.ends_with("of pasted: ")
+            && let Some(mut keys) = keys.take()
+        {
+            // The question is shown before what was typed earlier is thrown away: so a letter at a time, until one is taken.
+            let (taken, is_taken) = mpsc::channel();
+            let typist = thread::spawn(move || {
+                let wait = Duration::from_millis(50);
+                while is_taken.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    keys.write_all(b"f").unwrap();
+                }
+                let rest = b"irst-line\rsecond-line\rthird-line\r";
+                keys.write_all(rest).unwrap();
+                keys
+            });
+            typing = Some((taken, typist));
+        }
+        // A dot, byte by byte.
+        if let Some((taken, _)) = &typing
+            && shown.ends_with("\u{e2}\u{80}\u{a2}")
+        {
+            let _once = taken.send(());
         }
     }
+    let _keys = typing.unwrap().1.join().unwrap();
     let _ended = terminal.wait().unwrap();
     assert!(
         shown.contains("--secret-fd") && shown.contains("status 2"),
@@ -1059,6 +1085,7 @@ fn a_list_of_some_rows_says_of_how_many_and_a_file_of_rows_is_done() {
 #[test]
 fn a_result_that_could_not_be_written_is_no_success() {
     let desk = Desk::set();
+    desk.add("x", "login", "pw", &["--field", "username=u"]);
     let ends = |args: &[&str], to: &str| {
         let mut verb = desk.home.touchkeep();
         verb.args(args).stdin(Stdio::null()).stderr(Stdio::piped());
@@ -1080,6 +1107,40 @@ fn a_result_that_could_not_be_written_is_no_success() {
         assert!(said.contains("No space left on device"), "{args:?}: {said}");
         assert_eq!(ends(args, "/dev/null").0, Some(0), "{args:?}");
     }
+    // A stream that was closed, and what node and Python open for an output that nobody wants.
+    let shell = |line: &str| {
+        let program = binary("touchkeep").display().to_string();
+        let mut shell = Command::new("bash");
+        shell
+            .args(["-c", &format!("T={program}; {line}")])
+            .envs(desk.home.environment())
+            .stdin(Stdio::null());
+        let done = shell.output().unwrap();
+        (
+            done.status.code(),
+            String::from_utf8(done.stderr).unwrap() + &String::from_utf8(done.stdout).unwrap(),
+        )
+    };
+    for verb in [
+        "list",
+        "list --json",
+        "status",
+        "completions bash",
+        "audit export",
+        "help add",
+        "--help",
+        "--version",
+        "read tk://prod/x/username",
+    ] {
+        let (code, said) = shell(&format!("$T {verb} >&-"));
+        assert_eq!(code, Some(1), "{verb}: {said}");
+        assert!(said.contains("Bad file descriptor"), "{verb}: {said}");
+        let unwanted = shell(&format!("$T {verb} 1<>/dev/null"));
+        assert_eq!(unwanted, (Some(0), String::new()), "{verb}");
+    }
+    // What has nothing to say there has lost nothing.
+    assert_eq!(shell("$T lock >&-").0, Some(0));
+    desk.run(&["unlock"]);
     // Whoever has read enough is no failure.
     let mut verb = desk.home.touchkeep();
     verb.arg("policy")
@@ -1141,6 +1202,109 @@ fn an_item_that_is_not_there_is_named() {
         .unwrap();
     let said = String::from_utf8(shown.stderr).unwrap();
     assert!(said.contains("There is no item \"opanai\"."), "{said}");
+    assert!(said.contains("Look at: touchkeep list"), "{said}");
+}
+
+#[test]
+fn what_is_written_in_another_way_is_offered_and_not_taken() {
+    let desk = Desk::set();
+    desk.add("Trade", "api-key", "sk-1", &[]);
+    desk.add("Transfers", "api-key", "sk-2", &[]);
+    desk.add("thrown", "api-key", "sk-3", &[]);
+    desk.run(&["rm", "thrown", "--yes"]);
+    let fix = |args: &[&str]| {
+        let said = desk.home.cli(args).stdout;
+        let said: Value = serde_json::from_slice(&said).unwrap();
+        let error = &said["error"];
+        assert_eq!(error["code"], "not-found", "{args:?}: {said}");
+        format!("{} {}", error["what"], error["fix"]).replace('\\', "")
+    };
+    for args in [
+        &["show", "trade"][..],
+        &["edit", "trade", "--set", "owner=x"],
+        &["rm", "trade", "--yes"],
+        &["history", "trade"],
+        &["set-api-key", "trade", "k"],
+    ] {
+        let said = fix(args);
+        assert!(said.contains("Did you mean \"Trade\"?"), "{args:?}: {said}");
+    }
+    let said = fix(&["show", "tra"]);
+    assert!(
+        said.contains("Did you mean \"Trade\" or \"Transfers\"?"),
+        "{said}"
+    );
+    // What is in the trash is offered there alone.
+    assert!(!fix(&["show", "throwm"]).contains("Did you mean"));
+    assert!(!fix(&["show", "thrwn"]).contains("Did you mean"));
+    let said = fix(&["restore", "Thrown"]);
+    assert!(said.contains("Did you mean \"thrown\"?"), "{said}");
+    let said = fix(&["read", "tk://prod/trde/secret"]);
+    assert!(
+        said.contains("no item \"trde\"; did you mean \"Trade\"?"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_item_whose_name_is_taken_comes_out_of_the_trash_under_another() {
+    let desk = Desk::set();
+    let key = ["--venue", "binance", "--api-key", "k", "--class", "read"];
+    let add = || desk.add("trade", "exchange-key", "s", &key);
+    let first = add()["id"].as_str().unwrap().to_owned();
+    desk.run(&["rm", "trade", "--yes"]);
+    add();
+    let refused = |args: &[&str]| {
+        let said: Value = serde_json::from_slice(&desk.home.cli(args).stdout).unwrap();
+        assert_eq!(said["error"]["code"], "ambiguous", "{args:?}: {said}");
+        said["error"]["fix"].as_str().unwrap().to_owned()
+    };
+    let fix = refused(&["restore", "trade"]);
+    assert!(
+        fix.contains(&format!("touchkeep restore {first} --as NAME")),
+        "{fix}"
+    );
+    // What is said works, step by step.
+    let fix = refused(&["restore", &first, "--as", "before"]);
+    let set = format!("touchkeep edit {first} --set key-set=NAME");
+    assert!(fix.contains(&set), "{fix}");
+    desk.run(&["edit", &first, "--set", "key-set=old"]);
+    let back = desk.run(&["restore", &first, "--as", "before"]);
+    assert_eq!(
+        (&back["name"], &back["trashed"], &back["id"]),
+        (&json!("before"), &Value::Null, &json!(first))
+    );
+    assert_eq!(desk.run(&["trash"]), json!([]));
+    let rows = desk.run(&["audit", "list"]).to_string();
+    assert!(
+        rows.contains("Took trade out of the trash as before."),
+        "{rows}"
+    );
+    // A version that was called as another is now.
+    let fix = refused(&["history", "before", "--restore", "1", "--yes"]);
+    assert!(fix.contains("--name NAME"), "{fix}");
+}
+
+#[test]
+fn a_name_has_no_blank_at_its_ends_and_one_of_before_keeps_it() {
+    let desk = Desk::set();
+    desk.add("rpc", "api-key", "k", &[]);
+    for name in ["rpc ", " rpc", "rpc\u{a0}", " "] {
+        let add = ["add", name, "--kind", "api-key", "--secret-fd", "0"];
+        assert_eq!(desk.fails(&add), (2, "invalid".into()), "{name:?}");
+        let edit = ["edit", "rpc", "--name", name];
+        assert_eq!(desk.fails(&edit), (2, "invalid".into()), "{name:?}");
+    }
+    // As an older version let it be called: it comes back as it was, and is edited as it is.
+    let export = desk.home.path("before.json");
+    let item = json!({"id": "i", "environment": "prod", "name": "old ", "kind": "api-key", "note": "", "tags": [],
+        "fields": [{"name": "secret", "secret": true, "value": "k"}]});
+    let text = json!({"format": "touchkeep-export", "version": 1, "exported": 3, "items": [item]});
+    std::fs::write(&export, text.to_string()).unwrap();
+    desk.run(&["import", export.to_str().unwrap(), "--yes"]);
+    assert_eq!(desk.run(&["show", "old "])["summary"]["name"], "old ");
+    desk.run(&["edit", "old ", "--set", "owner=ada"]);
+    desk.run(&["edit", "old ", "--name", "old"]);
 }
 
 #[test]

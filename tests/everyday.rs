@@ -520,11 +520,24 @@ fn git_merges_two_branches_of_a_vault_and_its_diff_shows_no_value() {
         "{diff}"
     );
     assert!(!diff.contains("prod/"), "{diff}");
-    fs::write(repository.folder.join("bad.touchkeep"), "no vault").unwrap();
-    assert_ne!(
-        repository.shell("$T git show bad.touchkeep").status.code(),
-        Some(0)
+    // A version that cannot be read stands in the history, which goes on.
+    let whole = fs::read(&desk.vault).unwrap();
+    fs::write(&desk.vault, &whole[..whole.len() - 700]).unwrap();
+    repository.take_in(&desk.vault);
+    fs::write(&desk.vault, &whole).unwrap();
+    repository.take_in(&desk.vault);
+    let history = repository.git("log -p -m");
+    let said = "-# touchkeep: The vault is damaged or not authentic: ";
+    assert!(
+        history.contains(said) && history.contains(&said.replacen('-', "+", 1)),
+        "{history}"
     );
+    assert!(history.contains("+prod/one") || history.contains("+commits: "));
+    fs::write(repository.folder.join("bad.touchkeep"), "no vault").unwrap();
+    let scripted = repository.shell("$T git show bad.touchkeep --json");
+    assert_eq!(scripted.status.code(), Some(4), "{}", out(&scripted));
+    let missing = repository.shell("$T git show missing.touchkeep");
+    assert_eq!(missing.status.code(), Some(1), "{}", err(&missing));
 }
 
 #[test]

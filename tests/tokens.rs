@@ -174,6 +174,50 @@ fn an_updated_module_is_refused_with_the_reason_until_its_owner_accepts_it() {
 }
 
 #[test]
+fn a_token_is_named_by_its_label_and_as_it_was_when_it_was_enrolled() {
+    let desk = Desk::new();
+    desk.init();
+    let enrolled = desk.enroll(&desk.module, TOKEN)["device"].clone();
+    let whole = format!("pkcs11:{}:{TOKEN}", desk.module.display());
+    for name in [TOKEN, whole.as_str(), enrolled["id"].as_str().unwrap()] {
+        let before = desk.pins_asked();
+        let open = desk.reopened(name);
+        assert_eq!(open["locked"], Value::Null, "{name}: {open}");
+        assert_eq!(desk.pins_asked(), before + 1, "{name}: by the token");
+    }
+    let before = desk.pins_asked();
+    assert_eq!(desk.reopened("software")["locked"], Value::Null);
+    assert_eq!(desk.pins_asked(), before);
+    // Another token of the module is none of the vault's.
+    run(
+        "softhsm2-util",
+        &[
+            "--init-token",
+            "--free",
+            "--label",
+            "other",
+            "--so-pin",
+            "12345678",
+            "--pin",
+            PIN,
+        ],
+        &[("SOFTHSM2_CONF", &desk.config)],
+    );
+    let _locked = desk.home.json(&["lock"]);
+    for name in ["other", "nobody", "pkcs11:/x:other"] {
+        let refused = desk.refused(&["unlock", "--device", name]);
+        assert_eq!(refused["code"], "no-device", "{name}: {refused}");
+        assert!(refused["fix"].to_string().contains("label"), "{refused}");
+    }
+    assert_eq!(desk.pins_asked(), before);
+    // One whose module was changed is not said to be missing.
+    replace(&desk.module);
+    let refused = desk.refused(&["unlock", "--device", TOKEN]);
+    let what = refused["what"].to_string();
+    assert!(what.contains("is not the PKCS#11 module"), "{refused}");
+}
+
+#[test]
 fn an_enrolment_or_a_new_vault_does_not_go_round_the_pin_of_a_module() {
     let desk = Desk::new();
     desk.init();

@@ -138,7 +138,7 @@ async fn one_process_does_not_take_every_connection() {
     let script = r#"
 use IO::Socket::UNIX;
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
-my $body = '{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":5,"name":"other"}}';
+my $body = '{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":6,"name":"other"}}';
 syswrite($s, pack("N", length $body) . $body);
 print sysread($s, my $answer, 100) ? "answered" : "closed";
 "#;

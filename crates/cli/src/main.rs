@@ -32,7 +32,7 @@ use std::{
 
 use touchkeep_client::installed;
 use touchkeep_core::Code;
-use touchkeep_values::{args::is_run, hide_memory, layout, output};
+use touchkeep_values::{args::is_run, closed, hide_memory, layout, output};
 use touchkeep_wire::Failure;
 
 use crate::{args::Cli, output::Output};
@@ -72,20 +72,25 @@ fn typed(words: impl Iterator<Item = OsString>) -> (Vec<OsString>, Option<String
 
 // `run` says with 125 whatever is not the program's own status.
 fn misused(error: &clap::Error, typed: &[OsString]) -> ExitCode {
+    if error.exit_code() == 0 {
+        let shown = closed::check_open().and_then(|()| error.print());
+        Output::new(false).was_written(shown);
+        return output::ends_with(ExitCode::SUCCESS);
+    }
     let _closed = error.print();
     let mut own = typed.iter().take_while(|word| *word != "--");
-    if error.exit_code() != 0 && own.any(|word| word == "--json") {
+    if own.any(|word| word == "--json") {
         let text = error.render().to_string();
         let what = text.lines().next().unwrap_or_default();
         let what = what.trim_start_matches("error: ").trim_end_matches(':');
         let failure = Failure::new(Code::Invalid, what, "See: touchkeep help");
         let _closed = writeln!(stdout(), "{}", serde_json::json!({ "error": failure }));
     }
-    match error.exit_code() {
-        0 => ExitCode::SUCCESS,
-        _ if is_run(typed) => ExitCode::from(touchkeep_inject::program::FAILED),
-        _ => ExitCode::from(Code::Invalid.exit_code()),
-    }
+    ExitCode::from(if is_run(typed) {
+        touchkeep_inject::program::FAILED
+    } else {
+        Code::Invalid.exit_code()
+    })
 }
 
 #[cfg(test)]

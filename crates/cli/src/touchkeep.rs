@@ -15,7 +15,11 @@ use touchkeep_client::installed;
 use touchkeep_core::Code;
 use touchkeep_inject::program;
 use touchkeep_locked::WipingAllocator;
-use touchkeep_values::{args, hide_memory, output::Output, perform};
+use touchkeep_values::{
+    args, closed, hide_memory,
+    output::{self, Output},
+    perform,
+};
 use touchkeep_wire::Failure;
 
 /// Freed memory holds no values.
@@ -25,14 +29,7 @@ static MEMORY: WipingAllocator = WipingAllocator;
 fn main() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().collect();
     if is_question_for_version(&typed) {
-        // A closed pipe is no error.
-        let _closed = writeln!(
-            io::stdout(),
-            "{} {}",
-            installed::COMMAND,
-            env!("CARGO_PKG_VERSION")
-        );
-        return ExitCode::SUCCESS;
+        return say_version();
     }
     let Some((global, verb)) = args::quick(&typed) else {
         return not_done(&typed, &become_the_other(&typed));
@@ -49,6 +46,15 @@ fn main() -> ExitCode {
 
 fn is_question_for_version(typed: &[OsString]) -> bool {
     matches!(typed, [_, one] if one == "--version" || one == "-V")
+}
+
+fn say_version() -> ExitCode {
+    let written = closed::check_open().and_then(|()| {
+        let version = env!("CARGO_PKG_VERSION");
+        writeln!(io::stdout(), "{} {version}", installed::COMMAND)
+    });
+    Output::new(false).was_written(written);
+    output::ends_with(ExitCode::SUCCESS)
 }
 
 // Before anything was understood of it.
@@ -68,6 +74,7 @@ fn become_the_other(typed: &[OsString]) -> Failure {
         Ok(program) => program,
         Err(failure) => return failure,
     };
+    closed::hand_over();
     let by = format!("{}{}", installed::HANDED_OVER, env!("CARGO_PKG_VERSION"));
     let error = Command::new(&program)
         .arg0(installed::COMMAND)

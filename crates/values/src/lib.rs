@@ -19,6 +19,7 @@
 
 pub mod args;
 pub mod ask;
+pub mod closed;
 mod credential;
 pub mod layout;
 pub mod output;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use touchkeep_core::Code;
 use touchkeep_wire::Failure;
 
-use crate::layout;
+use crate::{closed, layout};
 
 // A result was not written, whole or in part.
 static UNWRITTEN: AtomicBool = AtomicBool::new(false);
@@ -127,13 +127,16 @@ impl Output {
         if self.is_beside {
             self.say(text.trim_end());
         } else {
-            let written = writeln!(stdout(), "{}", text.trim_end());
-            self.was_written(written.and_then(|()| stdout().flush()));
+            self.was_written(closed::check_open().and_then(|()| {
+                writeln!(stdout(), "{}", text.trim_end())?;
+                stdout().flush()
+            }));
         }
     }
 
-    // A closed pipe (`| head`) is no error; a full disk is one, because a script would go on with half of it.
-    fn was_written(self, written: io::Result<()>) {
+    /// Has the verb end with an error where what it had to say did not get out, and says so. A closed pipe (`| head`) is no
+    /// error; a full disk is one, because a script would go on with half of it.
+    pub fn was_written(self, written: io::Result<()>) {
         let Err(error) = written else { return };
         if error.kind() == io::ErrorKind::BrokenPipe {
             return;
@@ -142,7 +145,7 @@ impl Output {
         self.beside().failure(&Failure::new(
             Code::System,
             format!("standard output cannot be written: {error}."),
-            "What was to be done is done all the same: touchkeep audit list. Make room, and have it shown again.",
+            "What was to be done is done all the same: touchkeep audit list. Open it, or make room, and have it shown again.",
         ));
     }
 

@@ -3,15 +3,13 @@
 use std::{
     collections::HashMap,
     io::{self, IsTerminal, Write},
-    os::unix::fs::MetadataExt,
     path::Path,
 };
 
-use rustix::fs::OFlags;
 use touchkeep_core::Code;
 use touchkeep_wire::{Failure, Purpose, ReadOut, ReadValue, ReadValues};
 
-use crate::{args::Global, ask::call_once};
+use crate::{args::Global, ask::call_once, closed};
 
 /// The values that references name, each asked for once.
 pub(crate) struct Values {
@@ -82,13 +80,9 @@ pub fn write_out(bytes: &[u8]) -> Result<(), Failure> {
             "Open it, or write to a file: --out",
         )
     };
-    if was_closed() {
-        return Err(failed(io::Error::from_raw_os_error(
-            rustix::io::Errno::BADF.raw_os_error(),
-        )));
-    }
     let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
+    let written = closed::check_open().and_then(|()| out.write_all(bytes));
+    match written.and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error)),
         _ => Ok(()),
     }
@@ -96,14 +90,6 @@ pub fn write_out(bytes: &[u8]) -> Result<(), Failure> {
 
 pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()
-}
-
-// A program that starts with standard output closed is given /dev/null, open for reading too; nobody else does that.
-fn was_closed() -> bool {
-    let null = std::fs::metadata("/dev/null").map(|meta| meta.rdev());
-    let ours = rustix::fs::fstat(io::stdout()).map(|stat| stat.st_rdev);
-    let is_null = matches!((null, ours), (Ok(null), Ok(ours)) if null == ours);
-    is_null && rustix::fs::fcntl_getfl(io::stdout()).is_ok_and(|flags| flags.contains(OFlags::RDWR))
 }
 
 /// Whether a file may be written there; asked before anybody is asked for a value.

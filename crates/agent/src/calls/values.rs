@@ -14,7 +14,7 @@ use touchkeep_wire::{
     Failure, MAX_ANSWER_BYTES, MAX_REFERENCES, ReadOut, ReadValue, ReadValues, SecretText,
 };
 
-use super::open_vault;
+use super::{items::meant, open_vault};
 use crate::{
     agent::Agent,
     caller::Caller,
@@ -158,7 +158,7 @@ fn find(current: &Current, vault: &Unlocked, reference: Reference) -> Result<Fou
         VaultError::NoEnvironment => {
             format!("no environment {:?}", visible(&reference.environment))
         }
-        VaultError::NotFound => format!("no item {:?}", visible(&reference.item)),
+        VaultError::NotFound => no_item(vault, &reference.item),
         VaultError::Ambiguous(ids) => ambiguous(&ids),
         VaultError::AmbiguousEnvironment(ids) => ambiguous(&ids),
         other => other.to_string(),
@@ -178,6 +178,14 @@ fn find(current: &Current, vault: &Unlocked, reference: Reference) -> Result<Fou
         place,
         reference,
     })
+}
+
+fn no_item(vault: &Unlocked, name: &str) -> String {
+    let meant = match meant(vault, name, false).join(" or ") {
+        names if names.is_empty() => names,
+        names => format!("; did you mean {names}?"),
+    };
+    format!("no item {:?}{meant}", visible(name))
 }
 
 fn ambiguous(ids: &[impl ToString]) -> String {

@@ -214,7 +214,10 @@ pub(super) async fn dispatch(
         EditItem::METHOD => call(params, |edit| items::edit(agent, edit)).await,
         TrashItem::METHOD => call(params, |TrashItem { item }| items::trash(agent, item)).await,
         RestoreItem::METHOD => {
-            call(params, |RestoreItem { item }| items::restore(agent, item)).await
+            call(params, |RestoreItem { item, name }| {
+                items::restore(agent, item, name)
+            })
+            .await
         }
         ListVersions::METHOD => {
             call(params, |ListVersions { item }| async move {

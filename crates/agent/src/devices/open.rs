@@ -347,6 +347,11 @@ impl Connected {
         }
     }
 
+    /// Whether it is a token that calls itself so.
+    pub(crate) fn is_labelled(&self, label: &str) -> bool {
+        matches!(self, Self::Pkcs11 { choice, .. } if choice.label == label)
+    }
+
     pub(crate) fn label(&self) -> String {
         match self {
             Self::Piv { serial, firmware } => format!("YubiKey {firmware} ({serial})"),

@@ -45,6 +45,9 @@ pub(super) async fn choose(
         .filter(|device| wanted.is_none_or(|wanted| is_called(device, wanted)))
         .cloned()
         .collect();
+    if let (Some(name), true) = (wanted, candidates.is_empty()) {
+        return by_label(agent, current, name).await;
+    }
     let is_at_hand =
         |device: &EnrolledDevice| matches!(device.kind, DeviceKind::Software | DeviceKind::Kit);
     candidates.sort_by_key(is_at_hand);
@@ -88,6 +91,57 @@ pub(super) async fn choose(
     ))
 }
 
+// The vault's token that calls itself so, now that it is connected: the vault keeps its number alone.
+async fn by_label(
+    agent: &Arc<Agent>,
+    current: &Arc<Current>,
+    name: &str,
+) -> Result<Chosen, Failure> {
+    let mut tokens = current.devices().to_vec();
+    tokens.retain(|device| device.kind == DeviceKind::Pkcs11 && !device.retired);
+    let (modules, label) = (agent.modules(), label_in(name).to_owned());
+    let (mut found, missed) = blocking(move || {
+        if tokens.is_empty() {
+            return (Vec::new(), None);
+        }
+        let there = connected(&modules);
+        let place = |device: EnrolledDevice| {
+            let found = known(&there, &device).filter(|found| found.is_labelled(&label))?;
+            Some((device, Some(found)))
+        };
+        let found: Vec<Chosen> = tokens.into_iter().filter_map(place).collect();
+        let missed = found.is_empty().then(|| why_missed(&modules)).flatten();
+        (found, missed)
+    })
+    .await?;
+    match (found.pop(), &found[..]) {
+        (Some(only), []) => Ok(only),
+        (Some(last), others) => {
+            let ids = others.iter().chain([&last]).map(|(it, _)| it.id.to_string());
+            Err(Failure::new(
+                Code::Ambiguous,
+                "Several of the vault's tokens are called so.",
+                format!(
+                    "Use the id of the one that is meant: {}",
+                    ids.collect::<Vec<_>>().join(", ")
+                ),
+            ))
+        }
+        (None, _) => Err(missed.unwrap_or_else(|| Failure::new(
+            Code::NoDevice,
+            "The vault knows no such device, and no token of it that is connected is called so.",
+            "Use a serial number, an id, a token's label, or passphrase; `touchkeep device list` shows what is seen.",
+        ))),
+    }
+}
+
+// The label in what `init` takes, `pkcs11:MODULE:TOKEN`, or a label.
+fn label_in(name: &str) -> &str {
+    let whole = name.strip_prefix("pkcs11:");
+    let whole = whole.and_then(|rest| rest.split_once(':'));
+    whole.map_or(name, |(_, label)| label)
+}
+
 /// The connected device with this serial number.
 pub(crate) async fn find(
     agent: &Arc<Agent>,
@@ -121,7 +175,7 @@ pub(crate) async fn find_token(
     let found = blocking(move || behind(module)).await??;
     found
         .into_iter()
-        .find(|device| matches!(device, Connected::Pkcs11 { choice, .. } if choice.label == token))
+        .find(|device| device.is_labelled(token))
         .ok_or_else(|| no_device(DeviceKind::Pkcs11, token))
 }
 

@@ -36,6 +36,7 @@ use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 
 use crate::{
     agent::Agent,
+    calls::items,
     devices::{blocking, in_place},
     failure,
     uptime::Uptime,
@@ -250,16 +251,14 @@ impl Open {
     /// The item that a person means by a name or an id.
     pub(crate) fn item(&self, name_or_id: &str) -> Result<Item, Failure> {
         let vault = self.read();
-        if let Some(item) = crate::calls::items::referred(&vault, name_or_id) {
+        if let Some(item) = items::referred(&vault, name_or_id) {
             return item.cloned();
         }
         let by_id = name_or_id.parse().ok().and_then(|id| vault.item(id));
         match by_id {
             Some(item) => Ok(item.clone()),
             None => vault.find(name_or_id).map_err(|error| match error {
-                VaultError::NotFound => {
-                    failure::not_found("item", name_or_id, "Look at: touchkeep list")
-                }
+                VaultError::NotFound => items::no_item(&vault, name_or_id),
                 other => failure::vault(&other),
             }),
         }
@@ -383,12 +382,18 @@ const fn read_only_words(why: ReadOnly) -> &'static str {
     }
 }
 
-/// Whether a person means this device: by its id, its serial number, or as what there is mostly one of.
+/// Whether a person means this device: by its id, its serial number, as what there is mostly one of, or as it was named when it
+/// was enrolled.
 pub(crate) fn is_called(device: &EnrolledDevice, name: &str) -> bool {
+    let is_numbered = |number: &str| device.serial.as_deref() == Some(number);
     device.id.to_string() == name
-        || device.serial.as_deref() == Some(name)
-        || (device.kind == DeviceKind::Kit && (name == "kit" || name == device.id.mark()))
-        || (name == "passphrase" && device.kind == DeviceKind::Software)
+        || is_numbered(name)
+        || match device.kind {
+            DeviceKind::Kit => name == "kit" || name == device.id.mark(),
+            DeviceKind::Software => matches!(name, "passphrase" | "software"),
+            DeviceKind::Piv => name.strip_prefix("piv:").is_some_and(is_numbered),
+            DeviceKind::Pkcs11 => false,
+        }
 }
 
 pub(crate) fn device_summary(device: &EnrolledDevice) -> DeviceSummary {

@@ -108,7 +108,7 @@ pub(crate) enum Verb {
     Unlock {
         /// The vault file; the one used last where absent.
         path: Option<PathBuf>,
-        /// Which of its devices: a serial number, an id, or `passphrase`.
+        /// Which of its devices: a serial number, an id, a token's label, or `passphrase`.
         #[arg(long)]
         device: Option<String>,
         /// Then keep trade keys usable through idle and screen lock for this long, as `arm` does.
@@ -215,10 +215,15 @@ pub(crate) enum Verb {
     )]
     Trash,
     /// Take an item out of the trash.
-    #[command(after_help = "Examples:\n  touchkeep restore trade")]
+    #[command(
+        after_help = "Examples:\n  touchkeep restore trade\n  touchkeep restore trade --as 'old trade'      where another item is called so by now"
+    )]
     Restore {
         /// Name or id.
         item: String,
+        /// Give it another name.
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<String>,
     },
     /// Who changed an item, when and what; and back to an earlier version. Never shows values.
     #[command(

@@ -3,7 +3,9 @@
 use std::{path::Path, process::ExitCode};
 
 use touchkeep_core::{Code, text::visible, time::rfc3339};
-use touchkeep_wire::{BackupSummary, GetStatus, ListBackups, MergeCopy, Merged, RestoreBackup};
+use touchkeep_wire::{
+    BackupSummary, Failure, GetStatus, ListBackups, MergeCopy, Merged, RestoreBackup,
+};
 
 use super::{Context, Done, vault::absolute};
 use crate::{args::Backup, output::Style, terminal};
@@ -17,7 +19,7 @@ pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
                 if found.is_empty() {
                     return "There is no older copy yet: each save keeps the one before it.".into();
                 }
-                let rows: Vec<_> = found.iter().map(row).collect();
+                let rows: Vec<_> = found.iter().map(|backup| row(backup).to_vec()).collect();
                 let head = [
                     "NUMBER",
                     "LAST CHANGE",
@@ -39,6 +41,7 @@ pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
             yes,
         } => {
             if !yes {
+                say_what_it_is(context, number).await?;
                 context.output.say(
                     "What was changed since that copy is gone from the vault (the present file becomes the newest copy).\n\
                      Other machines that have seen the newer one will say that this one is older.",
@@ -62,7 +65,24 @@ pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
     }
 }
 
-fn row(backup: &BackupSummary) -> Vec<String> {
+// So that nobody is asked about a copy that is not there, or not as he thinks.
+async fn say_what_it_is(context: &Context<'_>, number: u32) -> Result<(), Failure> {
+    let found = context.call(ListBackups {}).await?;
+    let Some(backup) = found.iter().find(|backup| backup.number == number) else {
+        return Err(Failure::new(
+            Code::NotFound,
+            format!("There is no older copy \"{number}\"."),
+            "Look at: touchkeep backup list",
+        ));
+    };
+    let [_, newest, _, holds, back] = row(backup);
+    context.output.say(&format!(
+        "Copy {number}: last change {newest}; {holds}; it would bring back {back}."
+    ));
+    Ok(())
+}
+
+fn row(backup: &BackupSummary) -> [String; 5] {
     let holds = match (&backup.problem, backup.items) {
         (Some(problem), _) => problem.clone(),
         (None, Some(items)) => format!("{items} items, opened"),
@@ -74,7 +94,7 @@ fn row(backup: &BackupSummary) -> Vec<String> {
         n => format!("{n} changes"),
     };
     let time = |at| Option::map_or(at, "-".to_owned(), rfc3339);
-    vec![
+    [
         backup.number.to_string(),
         time(backup.newest),
         time(backup.replaced),

@@ -140,10 +140,21 @@ fn show(path: &Path, output: Output) -> Done {
             items,
             counts: BTreeMap::new(),
         },
-        None => Shown {
-            locked: true,
-            items: Vec::new(),
-            counts: touchkeep_agent::count_copy(path)?.into_iter().collect(),
+        None => match touchkeep_agent::count_copy(path) {
+            Ok(counts) => Shown {
+                locked: true,
+                items: Vec::new(),
+                counts: counts.into_iter().collect(),
+            },
+            // A history goes on after a version that is damaged or no vault; git would end at a failure.
+            Err(failure)
+                if !output.is_json() && matches!(failure.code, Code::Damaged | Code::TooNew) =>
+            {
+                let line = format!("# touchkeep: {}\n", failure.what.replace('\n', " "));
+                write_out(line.as_bytes())?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            Err(failure) => return Err(failure),
         },
     };
     if output.is_json() {

@@ -133,7 +133,7 @@ async fn talk(verb: Verb, global: Global, output: Output) -> Done {
             };
             items::list(&context, args).await
         }
-        Verb::Restore { item } => items::restore(&context, item).await,
+        Verb::Restore { item, name } => items::restore(&context, item, name).await,
         Verb::History { item, restore, yes } => items::history(&context, item, restore, yes).await,
         Verb::Env(verb) => env::env(&context, verb).await,
         Verb::SetApiKey { item, api_key } => items::set_api_key(&context, item, api_key).await,

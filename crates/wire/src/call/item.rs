@@ -88,6 +88,8 @@ calls! {
     RestoreItem = "item.restore" -> ItemSummary {
         /// Name or id.
         item: String,
+        /// What it is called from now on, where its name is taken.
+        name: Option<String>,
     }
     /// The versions of an item, the newest first, without values.
     ListVersions = "item.versions" -> Vec<ItemVersion> {

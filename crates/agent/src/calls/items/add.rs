@@ -124,6 +124,7 @@ fn kind_of(word: &str) -> Result<ItemKind, Failure> {
 }
 
 fn new_item(agent: &Arc<Agent>, kind: ItemKind, call: &AddItem) -> Result<Item, Failure> {
+    check_name(&call.name)?;
     let (_, open) = open_vault(agent)?;
     let vault = open.read();
     let environment = match &call.environment {
@@ -330,8 +331,32 @@ pub(super) fn settle_method(item: &mut Item, secret: Option<&Secret>) -> Result<
     Ok(())
 }
 
+/// Whether an item may be called so from now on. What is seen nowhere tells no two names apart, and is lost where a name is typed.
+pub(super) fn check_name(name: &str) -> Result<(), Failure> {
+    if name.trim() == name {
+        return Ok(());
+    }
+    Err(failure::invalid(
+        format!("The name {:?} begins or ends with a blank.", visible(name)),
+        format!("Leave that out: {:?}.", visible(name.trim())),
+    ))
+}
+
 /// Whether nobody else has its name, or its place in a key set.
 pub(super) fn check_free(vault: &Unlocked, item: &Item) -> Result<(), Failure> {
+    check_free_or(vault, item, |_| "Choose another name.".to_owned())
+}
+
+/// The same, with what can be done where the other item has its name.
+pub(super) fn check_free_or(
+    vault: &Unlocked,
+    item: &Item,
+    renaming: impl FnOnce(&Item) -> String,
+) -> Result<(), Failure> {
+    // What is in the trash stands in nobody's way.
+    if item.trashed.is_some() {
+        return Ok(());
+    }
     let others = vault.items().into_iter();
     let mut others = others.filter(|other| other.id != item.id && other.trashed.is_none());
     let taken = |other: &&Item| other.environment == item.environment && other.name == item.name;
@@ -348,7 +373,7 @@ pub(super) fn check_free(vault: &Unlocked, item: &Item) -> Result<(), Failure> {
         return Err(Failure::new(
             Code::Ambiguous,
             format!("There is an item {:?} already.", visible(&item.name)),
-            "Choose another name.",
+            renaming(other),
         ));
     }
     Err(Failure::new(
@@ -358,7 +383,13 @@ pub(super) fn check_free(vault: &Unlocked, item: &Item) -> Result<(), Failure> {
             visible(&item.key_set),
             visible(&other.name)
         ),
-        "Remove that one first, or use another key set.",
+        match vault.item(item.id) {
+            Some(_) => format!(
+                "Remove that one first, or put this one into another key set: touchkeep edit {} --set key-set=NAME",
+                item.id
+            ),
+            None => "Remove that one first, or use another key set.".to_owned(),
+        },
     ))
 }
 

@@ -8,7 +8,11 @@ use touchkeep_vault::{Item, Unlocked, VaultError};
 use touchkeep_wire::{CheckEdit, Done, EditItem, Failure, ItemDetail, ItemSummary, ItemVersion};
 
 use super::{
-    add::{Secret, check_free, check_secret_field, kept, put_secret, set_fields, settle_method},
+    add::{
+        Secret, check_free, check_free_or, check_name, check_secret_field, kept, put_secret,
+        set_fields, settle_method,
+    },
+    meant::none_in_trash,
     show::detail,
 };
 use crate::{
@@ -72,6 +76,7 @@ pub(crate) fn check_edit(agent: &Arc<Agent>, mut call: CheckEdit) -> Result<Done
 
 fn with_changes(mut item: Item, call: &mut EditItem) -> Result<Item, Failure> {
     if let Some(name) = call.name.take() {
+        check_name(&name)?;
         item.name = name;
     }
     item.tags.extend(std::mem::take(&mut call.add_tags));
@@ -205,12 +210,27 @@ pub(crate) async fn trash(agent: &Arc<Agent>, name: String) -> Result<ItemSummar
     Ok(changed.await?.summary)
 }
 
-pub(crate) async fn restore(agent: &Arc<Agent>, name: String) -> Result<ItemSummary, Failure> {
+pub(crate) async fn restore(
+    agent: &Arc<Agent>,
+    name: String,
+    new_name: Option<String>,
+) -> Result<ItemSummary, Failure> {
     let item = trashed(agent, &name)?;
-    let text = format!("Took {} out of the trash.", visible(&item.name));
+    let mut text = format!("Took {} out of the trash", visible(&item.name));
+    if let Some(new_name) = &new_name {
+        check_name(new_name)?;
+        text.push_str(&format!(" as {}", visible(new_name)));
+    }
+    text.push('.');
     let changed = changing(agent, item, text, |vault, mut item| {
         item.trashed = None;
-        check_free(vault, &item)?;
+        item.name = new_name.unwrap_or(item.name);
+        check_free_or(vault, &item, |_| {
+            format!(
+                "Take it back under another name: touchkeep restore {} --as NAME",
+                item.id
+            )
+        })?;
         vault.put(item).map_err(|error| failure::vault(&error))
     });
     Ok(changed.await?.summary)
@@ -233,11 +253,7 @@ fn trashed(agent: &Arc<Agent>, name: &str) -> Result<Item, Failure> {
             let ids = found.iter().map(|item| item.id).collect();
             Err(failure::vault(&VaultError::Ambiguous(ids)))
         }
-        (None, _) => Err(failure::not_found(
-            "item in the trash",
-            name,
-            "Look at: touchkeep trash",
-        )),
+        (None, _) => Err(none_in_trash(&vault, name)),
     }
 }
 
@@ -298,7 +314,12 @@ pub(crate) async fn restore_version(
         let earlier = earlier.map_err(|error| failure::vault(&error))?;
         // Before anything is put back.
         if earlier.trashed.is_none() {
-            check_free(vault, &earlier)?;
+            check_free_or(vault, &earlier, |other| {
+                format!(
+                    "That is what it was called then. Give the other one another name first: touchkeep edit {} --name NAME",
+                    other.id
+                )
+            })?;
         }
         let restored = vault.restore_version(item.id, version);
         restored.map_err(|error| failure::vault(&error)).map(drop)

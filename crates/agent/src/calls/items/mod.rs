@@ -3,6 +3,7 @@
 mod add;
 mod device_key;
 mod edit;
+mod meant;
 mod public_key;
 mod show;
 
@@ -21,6 +22,7 @@ pub(crate) use device_key::RequestKey;
 pub(crate) use edit::{
     check_edit, edit, remove, restore, restore_version, set_api_key, trash, versions,
 };
+pub(crate) use meant::{meant, no_item};
 pub(crate) use public_key::{public_key, word_of as form_word};
 pub(crate) use show::summary;
 

@@ -10,6 +10,7 @@ use std::{
 
 use touchkeep_agent::bundle_end;
 use touchkeep_core::{Code, time::rfc3339};
+use touchkeep_values::closed::check_open;
 use touchkeep_wire::{AuditRow, BeginBundle, BundleRows, CheckpointAudit, Failure, ListAudit};
 
 use super::{Context, Done, PAGE, filter, unusable};
@@ -268,7 +269,10 @@ struct Target {
 impl Target {
     fn new(path: Option<&Path>) -> Result<Self, Failure> {
         let to: Box<dyn Write> = match path {
-            None => Box::new(stdout().lock()),
+            None => {
+                check_open().map_err(|error| cannot_write(None, &error))?;
+                Box::new(stdout().lock())
+            }
             Some(path) => Box::new(
                 OpenOptions::new()
                     .write(true)

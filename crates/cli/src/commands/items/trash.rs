@@ -39,8 +39,12 @@ pub(in crate::commands) async fn remove(
     Ok(ExitCode::SUCCESS)
 }
 
-pub(in crate::commands) async fn restore(context: &Context<'_>, item: String) -> Done {
-    let item = context.call_asking(RestoreItem { item }).await?;
+pub(in crate::commands) async fn restore(
+    context: &Context<'_>,
+    item: String,
+    name: Option<String>,
+) -> Done {
+    let item = context.call_asking(RestoreItem { item, name }).await?;
     context
         .output
         .result(&item, |item| format!("{} is back.", visible(&item.name)));
