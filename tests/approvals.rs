@@ -511,7 +511,11 @@ fn two_unanswered_questions_bring_a_rest_that_a_person_sees_and_ends() {
     let status = desk.home.json(&["status"]);
     assert_eq!(status["resting"][0]["asker"], "client grid-bot", "{status}");
     let begun = Instant::now();
-    assert_ne!(desk.order("quantity=0.03"), 200);
+    let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&price=20000&quantity=0.03";
+    let (status, answer) = desk.send("/api/v3/order", order);
+    assert_eq!(status, 403);
+    assert!(answer.contains("nobody was asked"), "{answer}");
+    assert!(answer.contains("touchkeep approve ends that"), "{answer}");
     assert!(
         begun.elapsed() < Duration::from_millis(900),
         "nobody is asked meanwhile"

@@ -110,7 +110,7 @@ fn a_client_goes_no_further_than_it_is_bound() {
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[0], "{}", "{said}");
     assert!(
-        lines[1].contains("may not do anything of the kind cancel"),
+        lines[1].contains("may not do anything of the kind cancel; one that may: touchkeep proxy add NAME --kind cancel"),
         "{said}"
     );
     assert!(lines[2].contains("not let in to mexc"), "{said}");

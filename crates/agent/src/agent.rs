@@ -519,7 +519,7 @@ pub(crate) fn modules_of(state: &State, config: &Config) -> Vec<Module> {
 
 pub(crate) fn refusal_of(why: &NotDone) -> Refusal {
     match why {
-        NotDone::Unknown(_) => Refusal::StateUnknown(why.to_string()),
+        NotDone::Unknown(why) => Refusal::StateUnknown(why.clone()),
         // It may be open again by now.
         NotDone::NotSigned(NotSigned::Key(KeyError::Over)) => {
             Refusal::Decided(why.code(), why.to_string())

@@ -101,7 +101,10 @@ async fn a_bot_that_may_read_agrees_to_no_block_trade() {
         .ask("GET", "/api/v2/private/list_api_keys", "", "")
         .await;
     assert_eq!(status, 400, "{answer}");
-    assert!(answer.contains("no key of the class KeyAdmin"), "{answer}");
+    assert!(
+        answer.contains("no key of the class key-admin at "),
+        "{answer}"
+    );
     assert!(desk.got().is_empty(), "{:?}", desk.got());
     let look = "/api/v2/private/get_positions";
     let (status, answer) = desk.ask("GET", look, "", "").await;

@@ -445,6 +445,10 @@ async fn what_no_rule_knows_is_denied() {
     )
     .await;
     assert_eq!(status, 403, "{answer}");
+    let row = desk.rows(&["request-denied"]).await[0].seq;
+    let why = "denied by default: no rule allows it, and what it does is not known";
+    let fix = format!("why: touchkeep policy explain {row}");
+    assert!(answer.contains(&format!("{why}; {fix}")), "{answer}");
     let (status, answer) = bot(
         &desk.base,
         &desk.token,

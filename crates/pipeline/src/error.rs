@@ -1,10 +1,10 @@
 //! Why a request was not done, sorted by what a person can do about it.
 
-use touchkeep_audit::RecordError;
+use touchkeep_audit::{RecordError, Seq};
 use touchkeep_core::Code;
 use touchkeep_device::DeviceError;
 use touchkeep_policy::{DenyReason, Mismatch};
-use touchkeep_venue::{CannotSign, KeyClass, Unreadable};
+use touchkeep_venue::{CannotSign, KeyClass, OperationKind, Unreadable};
 
 /// A request did not come to an answer of the venue.
 #[derive(Debug, thiserror::Error)]
@@ -35,19 +35,28 @@ pub enum NotSigned {
     #[error("the request cannot be read: {0}")]
     Unreadable(#[from] Unreadable),
     /// The rules deny it.
-    #[error("denied by {}", .rule.as_deref().map_or_else(|| "default: no rule allows it".to_owned(), |r| format!("the rule {r:?}")))]
+    #[error("{}", denied(.rule.as_deref(), *.kind, *.row))]
     Denied {
         /// Which one; none where no rule says anything else.
         rule: Option<String>,
         /// Why.
         reason: DenyReason,
+        /// What it would have done.
+        kind: OperationKind,
+        /// The row that says so; none where it could not be written.
+        row: Option<Seq>,
     },
     /// A person refused.
     #[error("a person refused it")]
     Refused,
     /// Nobody answered in time.
-    #[error("nobody approved it in time")]
+    #[error(
+        "nobody approved it in time; questions are answered in the desktop, or by touchkeep approve"
+    )]
     TimedOut,
+    /// No person was asked, and why not.
+    #[error("nobody was asked to approve it: {0}")]
+    Unasked(Unasked),
     /// The request itself says until when it is to be carried out, and that is over.
     #[error(
         "the time until which it was to be carried out has passed; send it anew with a later one"
@@ -85,6 +94,24 @@ pub enum NotSigned {
     Interrupted,
 }
 
+/// Why no person was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unasked {
+    /// Nobody answered what this client asked last.
+    #[error(
+        "the last questions of this client went unanswered, so it asks nobody for another {seconds} seconds; touchkeep approve ends that at once"
+    )]
+    Resting {
+        /// How much longer.
+        seconds: u64,
+    },
+    /// As many questions are open as may be.
+    #[error(
+        "as many of its questions as may wait are open already; send it again once they are answered"
+    )]
+    TooMany,
+}
+
 /// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -98,7 +125,9 @@ pub enum KeyError {
     )]
     Over,
     /// The key set has no key of this class.
-    #[error("the key set {key_set:?} has no key of the class {class:?} at {venue}")]
+    #[error(
+        "the key set {key_set:?} has no key of the class {class} at {venue}, which this needs; its keys: touchkeep list"
+    )]
     NoKey {
         /// The venue.
         venue: String,
@@ -151,6 +180,20 @@ pub enum SendError {
     Unknown(String),
 }
 
+// What a trader reads in the log of a bot: who said no, and where it stands why.
+fn denied(rule: Option<&str>, kind: OperationKind, row: Option<Seq>) -> String {
+    let by = rule.map_or_else(
+        || "default: no rule allows it".to_owned(),
+        |rule| format!("the rule {rule:?}"),
+    );
+    let unknown = match kind {
+        OperationKind::Unknown => ", and what it does is not known",
+        _ => "",
+    };
+    let why = row.map(|row| format!("; why: touchkeep policy explain {row}"));
+    format!("denied by {by}{unknown}{}", why.unwrap_or_default())
+}
+
 impl NotDone {
     /// The stable code.
     #[must_use]
@@ -171,7 +214,7 @@ impl NotSigned {
             Self::Unreadable(why) => why.code(),
             Self::Denied { .. } => Code::Denied,
             Self::Refused | Self::Mismatch(_) | Self::Moved { .. } => Code::Refused,
-            Self::TimedOut | Self::Expired => Code::TimedOut,
+            Self::TimedOut | Self::Unasked(_) | Self::Expired => Code::TimedOut,
             Self::Key(why) => why.code(),
             Self::Audit(why) => why.code(),
             Self::Unsignable(_) => Code::Invalid,

@@ -31,7 +31,7 @@ mod sign;
 mod turns;
 
 pub use end::End;
-pub use error::{KeyError, NotDone, NotSigned, SendError};
+pub use error::{KeyError, NotDone, NotSigned, SendError, Unasked};
 pub use outcome::Outcome;
 pub use pipeline::{
     Client, Done, Incoming, KEY_SET, LoggedIn, LoginTurn, Pipeline, SAVED_ADDRESS, Settings,

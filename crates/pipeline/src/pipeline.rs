@@ -435,6 +435,12 @@ impl<U: Upstream> Pipeline<U> {
                     .await;
                 return Err(NotSigned::TimedOut);
             }
+            Ok(Answer::Unasked(why)) => {
+                self.0
+                    .refused(read, asks, Refusal::Deadline, &why.to_string())
+                    .await;
+                return Err(NotSigned::Unasked(why));
+            }
             Err(why) => {
                 self.0
                     .refused(read, asks, Refusal::Deadline, &why.to_string())
@@ -533,10 +539,12 @@ impl<U: Upstream> Parts<U> {
             Event::new(Kind::RequestDenied, Decision::Denied).text(denied.operation().sentence());
         event.rule = denied.rule().map(ToOwned::to_owned);
         event.operation = Some(denied.operation().clone());
-        self.note(about(event, read)).await;
+        let row = self.note(about(event, read)).await;
         NotSigned::Denied {
             rule: denied.rule().map(ToOwned::to_owned),
             reason: denied.reason(),
+            kind: denied.operation().kind,
+            row,
         }
     }
 
@@ -551,11 +559,12 @@ impl<U: Upstream> Parts<U> {
         self.note(about(event, read)).await;
     }
 
-    // Records what was not done. When that cannot be recorded it is still not done.
-    async fn note(&self, event: Event) {
-        if let Err(why) = self.log.recording(&event).await {
-            tracing::error!(%why, "a refusal was not recorded");
-        }
+    // Records what was not done, in which row. When that cannot be recorded it is still not done.
+    async fn note(&self, event: Event) -> Option<Seq> {
+        let recorded = self.log.recording(&event).await;
+        recorded
+            .inspect_err(|why| tracing::error!(%why, "a refusal was not recorded"))
+            .ok()
     }
 }
 

@@ -8,7 +8,7 @@ use touchkeep_device::{Auth, Device, DeviceError, KeyInfo};
 use touchkeep_policy::{ApprovedBy, Doubt, Limit, Need, Past};
 use touchkeep_venue::{KeyClass, Operation, Outgoing, Scheme};
 
-use crate::{Again, Client, KeyError, NotSigned, SendError, Series};
+use crate::{Again, Client, KeyError, NotSigned, SendError, Series, Unasked};
 
 /// What a port answers, later.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -136,6 +136,8 @@ pub enum Answer {
     No,
     /// Nothing until the deadline, or nobody was there.
     Nobody,
+    /// It was put to nobody.
+    Unasked(Unasked),
 }
 
 /// How a request went.

@@ -92,9 +92,30 @@ impl Json {
     /// Every value that holds no others, under the path to it: `orders[0].price`.
     #[must_use]
     pub fn flat(&self) -> Vec<Parameter> {
+        self.flat_under(String::new())
+    }
+
+    /// The same under a name: `json.orders[0].price`.
+    pub(crate) fn flat_under(&self, name: String) -> Vec<Parameter> {
         let mut out = Vec::new();
-        self.flatten(String::new(), &mut out);
+        self.flatten(name, &mut out);
         out
+    }
+
+    /// The list or members that a text is, as some venues have orders in a form; none where it is neither.
+    ///
+    /// # Errors
+    /// When it is, and could be read in two ways.
+    pub(crate) fn within(text: &str) -> Result<Option<Self>, Unreadable> {
+        if !text.trim_start().starts_with(['[', '{']) {
+            return Ok(None);
+        }
+        match Self::read(text.as_bytes()) {
+            Ok(json) => Ok(Some(json)),
+            // No JSON, for nobody: a text that begins like it.
+            Err(Unreadable::Json) => Ok(None),
+            Err(why) => Err(why),
+        }
     }
 
     fn flatten(&self, name: String, out: &mut Vec<Parameter>) {
@@ -422,6 +443,27 @@ mod tests {
             flat,
             [("a[0].b", "1"), ("a[1]", "x"), ("c", "{}"), ("d", "null")]
         );
+    }
+
+    #[test]
+    fn a_list_or_members_within_a_text_are_read_as_strictly() {
+        for text in ["", "1", "\"a\"", "[grid] 5", "{curly", "[1,]"] {
+            assert_eq!(Json::within(text), Ok(None), "{text}");
+        }
+        let flat = Json::within(" [{\"a\":1},{\"a\":2}]").unwrap().unwrap();
+        let flat = flat.flat_under("orders".into());
+        let flat: Vec<_> = flat
+            .iter()
+            .map(|p| (p.name.as_str(), p.value.as_str()))
+            .collect();
+        assert_eq!(flat, [("orders[0].a", "1"), ("orders[1].a", "2")]);
+        for (text, why) in [
+            ("[{\"a\":1,\"a\":2}]", Unreadable::Twice("a".into())),
+            ("{\"a\":1,\"A\":2}", Unreadable::Twice("A".into())),
+            ("[\"\\n\"]", Unreadable::Control),
+        ] {
+            assert_eq!(Json::within(text), Err(why), "{text}");
+        }
     }
 
     proptest! {

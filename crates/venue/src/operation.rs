@@ -8,6 +8,8 @@ use touchkeep_core::{
     text::{visible, visible_ascii},
 };
 
+use crate::Json;
+
 /// What an operation does. Ordered by danger; what is not understood is the most dangerous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -42,6 +44,25 @@ pub enum KeyClass {
     MoveMoney,
     /// May administer keys.
     KeyAdmin,
+}
+
+impl KeyClass {
+    /// The word for it on the command line and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Trade => "trade",
+            Self::MoveMoney => "move-money",
+            Self::KeyAdmin => "key-admin",
+        }
+    }
+}
+
+impl fmt::Display for KeyClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// Which side of a trade.
@@ -167,6 +188,17 @@ pub struct Parameter {
     pub name: String,
     /// Its value, as the venue will read it.
     pub value: String,
+}
+
+impl Parameter {
+    /// What it says, piece by piece: where the value is a list or members in JSON, each value under its path; else itself.
+    #[must_use]
+    pub fn pieces(&self) -> Vec<Self> {
+        match Json::within(&self.value) {
+            Ok(Some(json)) => json.flat_under(self.name.clone()),
+            Ok(None) | Err(_) => vec![self.clone()],
+        }
+    }
 }
 
 /// The name under which [`Operation::parameters`] has what a header says of its end.

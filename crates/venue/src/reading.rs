@@ -96,6 +96,7 @@ impl Manner {
         let unknown = Endpoint::unknown();
         let (endpoint, places) = found.unwrap_or((unknown, Vec::new()));
         self.markets_are_named(&query, &body)?;
+        texts_are_plain(&query, &body)?;
         let operation = self.operation(endpoint, request, method, &query, &body, &places)?;
         let expires = self.expires(request)?;
         let private = self.private(operation, origin, query, body, &endpoint.tag, expires);
@@ -396,6 +397,31 @@ impl Given {
                 Self::Form(form) => of(form),
                 Self::Json(json) => any_member(json, &fits),
             }
+    }
+}
+
+// A list or members in the text of a parameter are read as strictly as those in a body.
+fn texts_are_plain(query: &[Parameter], body: &Given) -> Result<(), Unreadable> {
+    let of = |parameters: &[Parameter]| {
+        let mut values = parameters.iter().map(|parameter| &parameter.value);
+        values.try_for_each(|value| Json::within(value).map(|_| ()))
+    };
+    of(query)?;
+    match body {
+        Given::Form(form) => of(form),
+        Given::Json(json) => texts_within_are_plain(json),
+    }
+}
+
+fn texts_within_are_plain(json: &Json) -> Result<(), Unreadable> {
+    match json {
+        Json::Text(text) => Json::within(text).map(|_| ()),
+        Json::List(values) => values.iter().try_for_each(texts_within_are_plain),
+        Json::Members(members) => {
+            let mut values = members.iter().map(|(_, value)| value);
+            values.try_for_each(texts_within_are_plain)
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) => Ok(()),
     }
 }
 

@@ -284,6 +284,40 @@ fn repeated_members_and_other_case_are_refused_in_json() {
     }
 }
 
+#[test]
+fn repeated_members_are_refused_in_json_that_stands_in_a_parameter() {
+    let order = "{%22symbol%22:%22BTCUSDT%22,%22quantity%22:%220.001%22,%22quantity%22:%229%22}";
+    let order = order.replace('{', "%7B").replace('}', "%7D");
+    let list = format!("batchOrders=[{order}]");
+    let quotes = "quotes=[%7B%22amount%22:1,%22Amount%22:9%7D]";
+    for (venue, request) in [
+        ("binance", form("/fapi/v1/batchOrders", &list)),
+        (
+            "binance",
+            request("PUT", "/dapi/v1/batchOrders", &list, "", ""),
+        ),
+        (
+            "mexc",
+            request("POST", "/api/v3/batchOrders", &list, "", ""),
+        ),
+        (
+            "krakenfutures",
+            form(
+                "/derivatives/api/v3/batchorder",
+                &format!("json=%7B%22batchOrder%22:[{order}]%7D"),
+            ),
+        ),
+        ("deribit", get("/api/v2/private/mass_quote", quotes)),
+        (
+            "okx",
+            post("/api/v5/trade/order", r#"{"tag":"{\"a\":1,\"a\":2}"}"#),
+        ),
+    ] {
+        let why = refused(venue, &request);
+        assert!(matches!(why, Unreadable::Twice(_)), "{venue}: {why:?}");
+    }
+}
+
 // As python-okx sends an order: every parameter, the unset ones empty.
 #[test]
 fn an_empty_text_in_json_says_nothing_and_is_shown() {

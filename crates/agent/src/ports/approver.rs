@@ -20,7 +20,7 @@ use touchkeep_core::{
     text::{visible, visible_ascii},
 };
 use touchkeep_pipeline::{
-    Answer, Answering, Approver, End, KeyHandle, Named, Question, Signer, Went,
+    Answer, Answering, Approver, End, KeyHandle, Named, Question, Signer, Unasked, Went,
 };
 use touchkeep_policy::Need;
 use touchkeep_vault::SecretPlace;
@@ -173,13 +173,15 @@ impl Approver for People {
                         client = visible(&question.client.name),
                         "a request was not put to anybody, because its client's last two went unanswered"
                     );
-                    Answer::Nobody
+                    Answer::Unasked(Unasked::Resting {
+                        seconds: left.as_secs().max(1),
+                    })
                 }
                 Reply::TooMany => {
                     tracing::warn!(
                         "a request was not put to anybody, because too many wait already"
                     );
-                    Answer::Nobody
+                    Answer::Unasked(Unasked::TooMany)
                 }
             }
         })

@@ -44,13 +44,14 @@ pub(super) enum Ended {
 pub(super) struct Counted<'a> {
     patience: &'a Patience,
     asker: Option<String>,
+    began: Uptime,
 }
 
 impl Counted<'_> {
     /// It ended by itself.
     pub(super) fn ended(mut self, how: Ended) {
         if let Some(asker) = self.asker.take() {
-            self.patience.ended(asker, how);
+            self.patience.ended(asker, self.began, how);
         }
     }
 }
@@ -58,17 +59,18 @@ impl Counted<'_> {
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         if let Some(asker) = self.asker.take() {
-            self.patience.ended(asker, Ended::Unanswered);
+            self.patience.ended(asker, self.began, Ended::Unanswered);
         }
     }
 }
 
 impl Patience {
     /// Counts a question that is put to a person now, where a program asks it.
-    pub(super) const fn counts(&self, asker: Option<String>) -> Counted<'_> {
+    pub(super) fn counts(&self, asker: Option<String>) -> Counted<'_> {
         Counted {
             patience: self,
             asker,
+            began: Uptime::now(),
         }
     }
 
@@ -107,17 +109,18 @@ impl Patience {
     }
 
     // An answer, whichever, begins the count anew.
-    fn ended(&self, asker: String, how: Ended) {
-        let now = Uptime::now();
-        let mut counts = self.lock();
+    fn ended(&self, asker: String, began: Uptime, how: Ended) {
         match how {
             Ended::Answered => {
-                counts.remove(&asker);
-                return;
+                self.lock().remove(&asker);
             }
-            Ended::Otherwise => return,
-            Ended::Unanswered => {}
+            Ended::Unanswered => self.unanswered(asker, began, Uptime::now()),
+            Ended::Otherwise => {}
         }
+    }
+
+    fn unanswered(&self, asker: String, began: Uptime, now: Uptime) {
+        let mut counts = self.lock();
         if counts.len() >= MAX_ASKERS {
             counts.retain(|_, count| now.since(count.last) < REST);
         }
@@ -125,8 +128,8 @@ impl Patience {
             unanswered: 0,
             last: now,
         });
-        // Whoever has rested begins anew.
-        if now.since(count.last) >= REST {
+        // Whoever had rested before it asked begins anew. The time that its question was open is no rest: it may be longer.
+        if began.since(count.last) >= REST {
             count.unanswered = 0;
         }
         count.unanswered += 1;
@@ -154,6 +157,20 @@ mod tests {
         unanswered(&patience);
         assert!(patience.rest("a").is_some_and(|left| left <= REST));
         assert_eq!(patience.rest("b"), None);
+    }
+
+    #[test]
+    fn questions_that_are_open_for_longer_than_a_rest_bring_one_all_the_same() {
+        let patience = Patience::default();
+        let second = |second| Uptime::now().after(Duration::from_secs(second));
+        patience.unanswered("a".into(), second(0), second(120));
+        assert_eq!(patience.rest("a"), None);
+        // It asks again five seconds later, and waits as long.
+        patience.unanswered("a".into(), second(125), second(245));
+        assert!(patience.rest("a").is_some());
+        // Who has rested begins anew.
+        patience.unanswered("a".into(), second(306), second(426));
+        assert_eq!(patience.rest("a"), None);
     }
 
     #[test]

@@ -127,11 +127,14 @@ impl Client {
             return Some("this client hands over webhooks, and has no keys".to_owned());
         }
         if !self.venues.is_empty() && !self.venues.iter().any(|known| known == venue) {
-            return Some(format!("this client is not let in to {}", visible(venue)));
+            return Some(format!(
+                "this client is not let in to {0}; one that is: touchkeep proxy add NAME --venue {0}",
+                visible(venue)
+            ));
         }
         let kind = kind.filter(|kind| !self.kinds.is_empty() && !self.kinds.contains(kind))?;
         Some(format!(
-            "this client may not do anything of the kind {kind}"
+            "this client may not do anything of the kind {kind}; one that may: touchkeep proxy add NAME --kind {kind}"
         ))
     }
 

@@ -154,7 +154,7 @@ pub(super) fn class_of(word: &str) -> Result<KeyClass, Failure> {
         KeyClass::KeyAdmin,
     ]
     .into_iter()
-    .find(|class| show::class_word(*class) == word)
+    .find(|class| class.as_str() == word)
     .ok_or_else(|| {
         failure::not_found(
             "class of keys",

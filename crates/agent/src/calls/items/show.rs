@@ -2,7 +2,6 @@
 
 use touchkeep_core::{DeviceId, Reference, text::visible};
 use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked};
-use touchkeep_venue::KeyClass;
 use touchkeep_wire::{DeviceKey, ItemDetail, ItemSummary, PlainField, SecretField};
 
 use super::RequestKey;
@@ -29,7 +28,7 @@ pub(crate) fn summary(vault: &Unlocked, item: &Item) -> ItemSummary {
         venue: item.venue.clone(),
         key_set: item.key_set.clone(),
         class: if is_exchange {
-            class_word(item.class).to_owned()
+            item.class.to_string()
         } else {
             String::new()
         },
@@ -133,15 +132,6 @@ fn hint(api_key: &str) -> String {
     let first: String = api_key.chars().take(HINT).collect();
     let last: String = api_key.chars().skip(count - HINT).collect();
     visible(&first) + "…" + &visible(&last)
-}
-
-pub(super) const fn class_word(class: KeyClass) -> &'static str {
-    match class {
-        KeyClass::Read => "read",
-        KeyClass::Trade => "trade",
-        KeyClass::MoveMoney => "move-money",
-        KeyClass::KeyAdmin => "key-admin",
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a request says, as a person is shown it: made visible, in order, and within bounds.
 
 use touchkeep_core::text::{visible, visible_ascii};
-use touchkeep_venue::Operation;
+use touchkeep_venue::{Operation, Parameter};
 
 /// Characters of one value that are shown. No address, tag or id of any venue is as long.
 const MAX_VALUE: usize = 300;
@@ -132,6 +132,7 @@ fn all(operation: &Operation) -> Vec<(String, String)> {
         .parameters
         .iter()
         .filter(|parameter| !is_said(&parameter.name, &parameter.value))
+        .flat_map(Parameter::pieces)
         .map(|parameter| {
             // Under a name of ours: one of theirs could pass for it.
             let (name, value) = (visible(&parameter.name), visible(&parameter.value));
@@ -142,7 +143,7 @@ fn all(operation: &Operation) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use touchkeep_venue::{Decoded, OperationKind, Parameter, Request, venue};
+    use touchkeep_venue::{Decoded, OperationKind, Request, venue};
 
     use super::*;
 
@@ -223,6 +224,34 @@ mod tests {
             !sent.iter().any(|one| one.starts_with("symbol")),
             "{sent:?}"
         );
+    }
+
+    // Binance has the orders as a text in a form.
+    #[test]
+    fn each_of_several_orders_is_shown_whole() {
+        let order = |n: u32| {
+            format!(
+                "{{\"symbol\":\"BTCUSDT\",\"side\":\"BUY\",\"type\":\"LIMIT\",\"quantity\":\"0.00{n}\",\"price\":\"20000\",\"timeInForce\":\"GTC\"}}"
+            )
+        };
+        let orders: Vec<String> = (1..=5).map(order).collect();
+        let request = Request {
+            method: "POST".into(),
+            path: "/fapi/v1/batchOrders".into(),
+            query: Vec::new(),
+            content_type: Some("application/x-www-form-urlencoded".into()),
+            body: format!("batchOrders=[{}]", orders.join(",")).into_bytes(),
+            expires: None,
+        };
+        let Ok(Decoded::Private(private)) = venue("binance").unwrap().decode(&request) else {
+            panic!("orders are private");
+        };
+        let (facts, whole) = of(private.operation());
+        assert!(whole, "{facts:?}");
+        for n in 0..5 {
+            let shown = format!("batchOrders[{n}].quantity = 0.00{}", n + 1);
+            assert!(facts.iter().any(|(_, value)| *value == shown), "{facts:?}");
+        }
     }
 
     #[test]
