@@ -17,13 +17,17 @@ pub const SMALL_STACK_BYTES: usize = match cfg!(debug_assertions) {
 /// Runs something that handles secrets, and wipes the stack that it has used, also when it panics. What it returns should
 /// hold secrets on the heap or in [`crate::LockedBytes`], because that moves over the caller's stack.
 pub fn on_wiped_stack<T>(run: impl FnOnce() -> T) -> T {
-    let _wipe = Wipe::<STACK_BYTES>;
-    apart(run)
+    on_stack_wiped_of::<STACK_BYTES, _>(run)
 }
 
 /// The same for what takes no more than [`SMALL_STACK_BYTES`] of it: one signature of the crypto provider.
 pub fn on_small_wiped_stack<T>(run: impl FnOnce() -> T) -> T {
-    let _wipe = Wipe::<SMALL_STACK_BYTES>;
+    on_stack_wiped_of::<SMALL_STACK_BYTES, _>(run)
+}
+
+/// The same for what takes no more than so many bytes of it, which a test sees.
+pub fn on_stack_wiped_of<const BYTES: usize, T>(run: impl FnOnce() -> T) -> T {
+    let _wipe = Wipe::<BYTES>;
     apart(run)
 }
 

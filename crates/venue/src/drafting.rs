@@ -3,8 +3,7 @@
 use touchkeep_core::{UnixMillis, time::rfc3339};
 
 use crate::{
-    Algorithm, CannotSign, Credential, Json, Moment, Parameter, Part, Place, Private, Scheme,
-    ToSign,
+    CannotSign, Credential, Json, Moment, Parameter, Part, Place, Private, Scheme, ToSign,
     dialect::{Body, Expiry, Slot, with_query},
     form,
     reading::MAX_WINDOW_MS,
@@ -221,16 +220,6 @@ pub(crate) fn raw(parameters: &[(&str, &str)]) -> String {
     pairs.join("&")
 }
 
-/// The first two parts of a token (RFC 7515), without blanks.
-pub(crate) fn token(header: &Json, claims: &Json) -> String {
-    let (header, claims) = (header.to_text(), claims.to_text());
-    let mut out = String::with_capacity((header.len() + claims.len()) * 4 / 3 + 8);
-    data_encoding::BASE64URL_NOPAD.encode_append(header.as_bytes(), &mut out);
-    out.push('.');
-    data_encoding::BASE64URL_NOPAD.encode_append(claims.as_bytes(), &mut out);
-    out
-}
-
 /// Members of a JSON text of ours.
 pub(crate) fn members<const N: usize>(members: [(&str, Json); N]) -> Json {
     Json::Members(members.map(|(name, value)| (name.to_owned(), value)).into())
@@ -244,17 +233,4 @@ pub(crate) fn text(text: impl Into<String>) -> Json {
 /// A number in a JSON text of ours.
 pub(crate) fn number(number: u64) -> Json {
     Json::Number(number.to_string())
-}
-
-/// The name of an algorithm in the header of a token (RFC 7518).
-pub(crate) const fn token_algorithm(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::HmacSha256 => "HS256",
-        Algorithm::HmacSha384 => "HS384",
-        Algorithm::HmacSha512 => "HS512",
-        Algorithm::RsaPkcs1Sha256 => "RS256",
-        Algorithm::Ed25519 => "EdDSA",
-        Algorithm::EcdsaP256Sha256 => "ES256",
-        Algorithm::Secp256k1Digest => "ES256K",
-    }
 }

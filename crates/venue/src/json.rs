@@ -173,7 +173,7 @@ impl Json {
 }
 
 // There are no control characters: none is read, and none is put in by us.
-fn write_text(text: &str, out: &mut String) {
+pub(crate) fn write_text(text: &str, out: &mut String) {
     out.push('"');
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|b| matches!(b, b'"' | b'\\')) {

@@ -39,6 +39,7 @@ pub mod saved;
 pub mod shown;
 pub mod stream;
 mod table;
+mod token;
 pub mod venue;
 mod venues;
 

@@ -7,16 +7,13 @@
 pub(crate) mod socket;
 
 use crate::{
-    Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
-    SecretForm, ToSign, Unreadable, Venue, VenueInfo,
+    Algorithm, CannotSign, Counter, Credential, Decoded, Encoding, Moment, Place, Private, Request,
+    Scheme, SecretForm, ToSign, Unreadable, Venue, VenueInfo,
     drafting::scheme_of,
     reading::Manner,
     table::{Table, table},
+    token::{Claim, token},
     venue::{Facts, WITH_SOCKETS},
-};
-use crate::{
-    Counter, Json,
-    drafting::{members, number, text, token, token_algorithm},
 };
 
 const TOKEN_LIFE_S: u64 = 120;
@@ -74,41 +71,49 @@ impl Venue for Coinbase {
         if scheme.algorithm == Algorithm::HmacSha256 {
             return Ok(old_key(private, scheme, credential, moment));
         }
-        let claims = claims(private, scheme, credential.key, moment);
-        let header = members([
-            ("alg", text(token_algorithm(scheme.algorithm))),
-            ("typ", text("JWT")),
-            ("kid", text(credential.key)),
-            ("nonce", text(moment.random_hex()?)),
-        ]);
-        let payload = token(&header, &claims);
+        let payload = payload(private, scheme.algorithm, credential.key, moment)?;
         let place = Place::Header("Authorization", format!("Bearer {payload}."), String::new());
         Ok(private.as_given(Vec::new(), vec![scheme.part(payload, place)]))
     }
 }
 
-fn claims(private: &Private, scheme: Scheme, key: &str, moment: &Moment) -> Json {
+fn payload(
+    private: &Private,
+    algorithm: Algorithm,
+    key: &str,
+    moment: &Moment,
+) -> Result<String, CannotSign> {
     let host = private.origin.trim_start_matches("https://");
-    let uri = text(format!("{} {host}{}", private.method(), private.path()));
+    let uri = [private.method(), " ", host, private.path()].concat();
     let now = moment.now.0 / 1000;
-    match scheme.algorithm {
-        Algorithm::Ed25519 => members([
-            ("aud", Json::List(vec![text("cdp_service")])),
-            ("iss", text("cdp")),
-            ("nbf", number(now)),
-            ("exp", number(now + TOKEN_LIFE_S)),
-            ("sub", text(key)),
-            ("iat", number(now)),
-            ("uris", Json::List(vec![uri])),
-        ]),
-        _ => members([
-            ("sub", text(key)),
-            ("iss", text("cdp")),
-            ("nbf", number(now)),
-            ("exp", number(now + TOKEN_LIFE_S)),
-            ("uri", uri),
-        ]),
-    }
+    let nonce = moment.random_hex()?;
+    let more = [("kid", Claim::Text(key)), ("nonce", Claim::Text(&nonce))];
+    Ok(match algorithm {
+        Algorithm::Ed25519 => token(
+            algorithm,
+            &more,
+            &[
+                ("aud", Claim::Texts(&["cdp_service"])),
+                ("iss", Claim::Text("cdp")),
+                ("nbf", Claim::Number(now)),
+                ("exp", Claim::Number(now + TOKEN_LIFE_S)),
+                ("sub", Claim::Text(key)),
+                ("iat", Claim::Number(now)),
+                ("uris", Claim::Texts(&[&uri])),
+            ],
+        ),
+        _ => token(
+            algorithm,
+            &more,
+            &[
+                ("sub", Claim::Text(key)),
+                ("iss", Claim::Text("cdp")),
+                ("nbf", Claim::Number(now)),
+                ("exp", Claim::Number(now + TOKEN_LIFE_S)),
+                ("uri", Claim::Text(&uri)),
+            ],
+        ),
+    })
 }
 
 // Of a GET, v2 wants the query in, and v3 wants it out.

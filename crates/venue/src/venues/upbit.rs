@@ -7,17 +7,13 @@
 pub(crate) mod socket;
 
 use crate::{
-    Algorithm, CannotSign, Credential, Decoded, Encoding, Moment, Place, Private, Request, Scheme,
-    SecretForm, ToSign, Unreadable, Venue, VenueInfo,
-    drafting::scheme_of,
-    reading::Manner,
+    Algorithm, CannotSign, Counter, Credential, Decoded, Encoding, Json, Moment, Place, Private,
+    Request, Scheme, SecretForm, ToSign, Unreadable, Venue, VenueInfo,
+    drafting::{raw, scheme_of},
+    reading::{Manner, Query},
     table::{Table, table},
+    token::{Claim, token},
     venue::{Facts, WITH_SOCKETS},
-};
-use crate::{
-    Counter, Json,
-    drafting::{members, raw, text, token, token_algorithm},
-    reading::Query,
 };
 use aws_lc_rs::digest::{SHA512, digest};
 
@@ -66,25 +62,22 @@ impl Venue for Upbit {
         moment: &Moment,
     ) -> Result<ToSign, CannotSign> {
         let scheme = scheme_of(SCHEMES, credential)?;
+        let nonce = moment.uuid()?;
         let mut claims = vec![
-            ("access_key".to_owned(), text(credential.key)),
-            ("nonce".to_owned(), text(moment.uuid()?)),
+            ("access_key", Claim::Text(credential.key)),
+            ("nonce", Claim::Text(&nonce)),
         ];
         let said = match private.json() {
             None => raw(&private.given_query()),
             Some(_) => raw(&flat(private.members()?)?),
         };
+        let hash = digest(&SHA512, said.as_bytes());
+        let hash = data_encoding::HEXLOWER.encode(hash.as_ref());
         if !said.is_empty() {
-            let hash = digest(&SHA512, said.as_bytes());
-            let hash = data_encoding::HEXLOWER.encode(hash.as_ref());
-            claims.push(("query_hash".to_owned(), text(hash)));
-            claims.push(("query_hash_alg".to_owned(), text("SHA512")));
+            claims.push(("query_hash", Claim::Text(&hash)));
+            claims.push(("query_hash_alg", Claim::Text("SHA512")));
         }
-        let header = members([
-            ("alg", text(token_algorithm(scheme.algorithm))),
-            ("typ", text("JWT")),
-        ]);
-        let payload = token(&header, &Json::Members(claims));
+        let payload = token(scheme.algorithm, &[], &claims);
         let place = Place::Header("Authorization", format!("Bearer {payload}."), String::new());
         Ok(private.as_given(Vec::new(), vec![scheme.part(payload, place)]))
     }

@@ -6,7 +6,7 @@
 
 use crate::{
     Algorithm, Json, Place, Venue,
-    drafting::{members, number, text, token, token_algorithm},
+    drafting::{members, text},
     stream::{
         Drafted,
         dialect::{
@@ -14,6 +14,7 @@ use crate::{
             with,
         },
     },
+    token::{Claim, token},
 };
 
 /// Those that tell something of an account.
@@ -78,19 +79,17 @@ impl Dialect for Coinbase {
             return Ok(asked.signs(payload, vec![asked.key(), ("timestamp", time)]));
         }
         let now = moment.now.0 / 1000;
-        let claims = members([
-            ("sub", text(key)),
-            ("iss", text("cdp")),
-            ("nbf", number(now)),
-            ("exp", number(now + super::TOKEN_LIFE_S)),
-        ]);
-        let header = members([
-            ("alg", text(token_algorithm(asked.scheme.algorithm))),
-            ("typ", text("JWT")),
-            ("kid", text(key)),
-            ("nonce", text(moment.random_hex()?)),
-        ]);
-        let payload = token(&header, &claims);
+        let nonce = moment.random_hex()?;
+        let payload = token(
+            asked.scheme.algorithm,
+            &[("kid", Claim::Text(key)), ("nonce", Claim::Text(&nonce))],
+            &[
+                ("sub", Claim::Text(key)),
+                ("iss", Claim::Text("cdp")),
+                ("nbf", Claim::Number(now)),
+                ("exp", Claim::Number(now + super::TOKEN_LIFE_S)),
+            ],
+        );
         let place = Place::Header("jwt", format!("{payload}."), String::new());
         Ok(asked.part(asked.scheme.part(payload, place), Vec::new()))
     }

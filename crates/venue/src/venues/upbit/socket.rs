@@ -5,11 +5,12 @@
 
 use crate::{
     Json, Venue,
-    drafting::{members, text, token, token_algorithm},
+    drafting::{members, text},
     stream::{
         Drafted, Entrance,
         dialect::{Asked, Dialect, Heard, LoginAsked, Values, has_only},
     },
+    token::{Claim, token},
 };
 
 /// What a part of a subscription may hold.
@@ -72,15 +73,12 @@ impl Dialect for Upbit {
     }
 
     fn draft(&self, asked: &Asked<'_>) -> Drafted {
-        let header = members([
-            ("alg", text(token_algorithm(asked.scheme.algorithm))),
-            ("typ", text("JWT")),
-        ]);
-        let claims = members([
-            ("access_key", text(asked.credential.key)),
-            ("nonce", text(asked.moment.uuid()?)),
-        ]);
-        let payload = token(&header, &claims);
+        let nonce = asked.moment.uuid()?;
+        let claims = [
+            ("access_key", Claim::Text(asked.credential.key)),
+            ("nonce", Claim::Text(&nonce)),
+        ];
+        let payload = token(asked.scheme.algorithm, &[], &claims);
         Ok(asked.signs(payload.clone(), vec![("payload", payload)]))
     }
 
