@@ -51,8 +51,6 @@ pub(crate) fn meant(vault: &Unlocked, name: &str, trashed: bool) -> Vec<String> 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn what_was_meant_is_asked_and_not_taken() {
         let offered = |names: &[&str]| {
