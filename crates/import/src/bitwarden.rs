@@ -54,6 +54,27 @@ fn plain(root: &Node, source: &str) -> Result<Import, ImportError> {
     Ok(import)
 }
 
+// What is read elsewhere, and what is about Bitwarden alone.
+const KNOWN: [&str; 17] = [
+    "archivedDate",
+    "attachments",
+    "collectionIds",
+    "creationDate",
+    "deletedDate",
+    "favorite",
+    "folderId",
+    "id",
+    "key",
+    "name",
+    "notes",
+    "organizationId",
+    "passwordHistory",
+    "reprompt",
+    "revisionDate",
+    "secureNote",
+    "type",
+];
+
 fn one(root: &Node, node: &Node, source: &str) -> Built {
     let mut entry = Entry {
         title: node.text("name").to_owned(),
@@ -65,10 +86,13 @@ fn one(root: &Node, node: &Node, source: &str) -> Built {
     for (part, value) in node.members() {
         match part.as_str() {
             "login" => login(&mut entry, value, source),
-            "sshKey" => ssh(&mut entry, value),
+            "sshKey" => ssh(&mut entry, value, source),
             "card" | "identity" => parts(&mut entry, value, source),
             "fields" => fields(&mut entry, value, source),
-            _ => {}
+            known if KNOWN.contains(&known) || matches!(value.json, Json::Bool(_)) => {}
+            // A kind of item that is newer than this program: whatever it has is kept, because nobody here knows what it is worth.
+            _ if !value.members().is_empty() => parts(&mut entry, value, source),
+            _ => entry.custom.extend(other(part, value, source)),
         }
     }
     let older = node
@@ -135,38 +159,44 @@ fn login(entry: &mut Entry, node: &Node, source: &str) {
                     }
                 }
             }
-            "passwordRevisionDate" | "fido2Credentials"
-                if value.json == Json::Array(Vec::new()) => {}
             "passwordRevisionDate" => {}
-            _ => entry.custom.extend(
-                value
-                    .as_value(source)
-                    .map(|value| (part.clone(), true, value)),
-            ),
+            _ => entry.custom.extend(other(part, value, source)),
         }
     }
 }
 
-fn ssh(entry: &mut Entry, node: &Node) {
-    entry.private_key = text(node.text("privateKey"));
-    entry
-        .custom
-        .push(("public key".to_owned(), false, text(node.text("publicKey"))));
-    entry.custom.push((
-        "fingerprint".to_owned(),
-        false,
-        text(node.text("keyFingerprint")),
-    ));
+fn ssh(entry: &mut Entry, node: &Node, source: &str) {
+    for (part, value) in node.members() {
+        let shown = |label: &str| {
+            (
+                label.to_owned(),
+                false,
+                text(value.str().unwrap_or_default()),
+            )
+        };
+        match part.as_str() {
+            "privateKey" => entry.private_key = value.as_value(source).unwrap_or_default(),
+            "publicKey" => entry.custom.push(shown("public key")),
+            "keyFingerprint" => entry.custom.push(shown("fingerprint")),
+            _ => entry.custom.extend(other(part, value, source)),
+        }
+    }
 }
 
 fn parts(entry: &mut Entry, node: &Node, source: &str) {
     for (part, value) in node.members() {
-        entry.custom.extend(
-            value
-                .as_value(source)
-                .map(|value| (part.clone(), true, value)),
-        );
+        entry.custom.extend(other(part, value, source));
     }
+}
+
+// Hidden, because nobody has said that it is not secret; an empty list is nothing.
+fn other(part: &str, value: &Node, source: &str) -> Option<(String, bool, Text)> {
+    let value = match value.json {
+        Json::Array(ref values) if values.is_empty() => None,
+        Json::Object(ref members) if members.is_empty() => None,
+        _ => value.as_value(source),
+    };
+    value.map(|value| (part.to_owned(), true, value))
 }
 
 // Hidden ones and text alike: what somebody typed into a password manager is secret until he says otherwise.

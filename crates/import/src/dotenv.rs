@@ -380,6 +380,7 @@ const SECRET_WORDS: &[&str] = &[
     "WEBHOOK",
     "DSN",
     "AUTH",
+    "AUTHORIZATION",
     "SALT",
     "SIGNING",
     "PASS",
@@ -387,8 +388,19 @@ const SECRET_WORDS: &[&str] = &[
     "OTP",
 ];
 
-// A name that speaks of a secret, an address with a password in it, or a long text that no word is.
+// What is called a secret, or a long text that no word is.
 fn looks_secret(name: &str, value: &str) -> bool {
+    let random = value.len() >= 20
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'_' | b'-'))
+        && value.bytes().any(|b| b.is_ascii_digit())
+        && value.bytes().any(|b| b.is_ascii_alphabetic());
+    is_called_secret(name, value) || random
+}
+
+/// Whether a name speaks of a secret, or a value says itself that it is one: an address with a password in it, a private key.
+pub(crate) fn is_called_secret(name: &str, value: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     let mut words = upper.split(['_', '.', '-']);
     let flag = value.len() < 6 || value.parse::<f64>().is_ok();
@@ -399,13 +411,7 @@ fn looks_secret(name: &str, value: &str) -> bool {
                 .is_some_and(|(user, _)| user.contains(':'))
         })
     });
-    let random = value.len() >= 20
-        && value
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'_' | b'-'))
-        && value.bytes().any(|b| b.is_ascii_digit())
-        && value.bytes().any(|b| b.is_ascii_alphabetic());
-    named || address || random || value.contains("PRIVATE KEY-----")
+    named || address || value.contains("PRIVATE KEY-----")
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! freqtrade's `config.json`: JSON with comments and trailing commas. Its secrets become items, its settings stay there.
 
+use std::collections::BTreeSet;
+
 use crate::{
+    dotenv::is_called_secret,
     error::ImportError,
     json::{self, Json, Node},
     model::{Built, Format, Import, Kind},
@@ -80,15 +83,59 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Import, ImportError> {
             _ => {}
         }
     }
-    let sections = ["exchange", "telegram", "discord", "webhook", "api_server"];
-    let settings = root
-        .members()
-        .iter()
-        .filter(|(name, _)| !sections.contains(&name.as_str()))
-        .count();
-    let words = format!("{settings} settings of the bot are no secrets; they stay in the file.");
-    import.left("file".to_owned(), "settings", &words, true);
+    let mut settings = Built::new(&format!("{bot} settings"), Kind::Note);
+    settings.proposal.tags.push("freqtrade".to_owned());
+    others(&mut settings, "", "", &root, &taken(&import));
+    if !settings.proposal.fields.is_empty() {
+        import.item("file".to_owned(), settings);
+    }
+    let words = "The bot's settings that are no secrets by name and value stay in the file.";
+    import.left("file".to_owned(), "settings", words, true);
     Ok(import)
+}
+
+// Where the values stand that became fields.
+fn taken(import: &Import) -> BTreeSet<usize> {
+    let fields = import.items.iter().flat_map(|item| &item.fields);
+    let spans = fields.filter_map(|field| field.span.as_ref());
+    spans.map(|span| span.start).collect()
+}
+
+// Whatever is called a secret elsewhere: new versions have new sections, and strategies settings of their own.
+fn others(built: &mut Built, path: &str, name: &str, node: &Node, taken: &BTreeSet<usize>) {
+    match &node.json {
+        Json::String(text) if is_called_secret(&in_words(name), text) => {
+            if !taken.contains(&node.span.start) {
+                add(built, path, true, node);
+            }
+        }
+        Json::Array(values) => {
+            for value in values {
+                others(built, path, name, value, taken);
+            }
+        }
+        _ => {
+            for (name, value) in node.members() {
+                let path = match path {
+                    "" => name.clone(),
+                    path => format!("{path}-{name}"),
+                };
+                others(built, &path, name, value, taken);
+            }
+        }
+    }
+}
+
+// `apiKey` is as good as `api_key`.
+fn in_words(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 4);
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && words.ends_with(|c: char| c.is_ascii_lowercase()) {
+            words.push('_');
+        }
+        words.push(c);
+    }
+    words
 }
 
 fn exchange(root: &Node, node: &Node) -> Built {
@@ -168,6 +215,40 @@ fn add(built: &mut Built, label: &str, secret: bool, value: &Node) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_called_a_secret_is_taken_wherever_it_stands() {
+        let source = r#"{"strategy": "NostalgiaForInfinityX5", "db_url": "postgresql://bot:pw@host/db", "coingecko": {"apiKey": "cg-1234"},
+            "exchange": {"name": "kraken", "key": "k-12345", "secret": "s-12345", "pair_whitelist": ["KEY/USDT"],
+                "ccxt_async_config": {"aiohttp_proxy": "http://u:p@host"}},
+            "webhook": {"url": "https://hook", "entry": {"Authorization": "Bearer x"}},
+            "external_message_consumer": {"producers": [{"name": "a", "ws_token": "t-12345"}, {"name": "b", "ws_token": "tk://prod/b/secret"}]}}"#;
+        let import = read(source.as_bytes()).unwrap();
+        let settings = import.items.last().unwrap();
+        assert_eq!(settings.name, "freqtrade settings");
+        let fields = settings.fields.iter();
+        let fields: Vec<_> = fields
+            .map(|f| (f.name.as_str(), f.secret, f.value.as_str()))
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                ("db_url", true, "postgresql://bot:pw@host/db"),
+                ("coingecko-apikey", true, "cg-1234"),
+                (
+                    "exchange-ccxt_async_config-aiohttp_proxy",
+                    true,
+                    "http://u:p@host"
+                ),
+                ("webhook-entry-authorization", true, "Bearer x"),
+                (
+                    "external_message_consumer-producers-ws_token",
+                    true,
+                    "t-12345"
+                ),
+            ]
+        );
+    }
 
     #[test]
     fn secrets_become_items_and_settings_stay() {

@@ -123,6 +123,7 @@ fn one(import: &mut Import, files: &mut BTreeSet<String>, vault: &str, node: &No
     }
     login_fields(&mut entry, details, source);
     sections(&mut entry, details, source);
+    others(&mut entry, details, source);
     urls(&mut entry, overview);
     history(&mut entry, details);
     // An API credential's secret is its credential, and its user name the public half.
@@ -139,6 +140,32 @@ fn one(import: &mut Import, files: &mut BTreeSet<String>, vault: &str, node: &No
         );
     }
     import.item(format!("item {}", import.rows.len() + 1), built);
+}
+
+// What is read elsewhere.
+const KNOWN: [&str; 6] = [
+    "documentAttributes",
+    "loginFields",
+    "notesPlain",
+    "password",
+    "passwordHistory",
+    "sections",
+];
+
+// What newer versions write of an item beside that is kept, because nobody here knows what it is worth.
+fn others(entry: &mut Entry, details: &Node, source: &str) {
+    for (name, value) in details.members() {
+        let is_empty = value.members().is_empty() && value.values().is_empty();
+        let is_text = matches!(value.json, Json::String(_) | Json::Number(_));
+        if KNOWN.contains(&name.as_str()) || (is_empty && !is_text) {
+            continue;
+        }
+        entry.custom.extend(
+            value
+                .as_value(source)
+                .map(|value| (name.clone(), true, value)),
+        );
+    }
 }
 
 fn login_fields(entry: &mut Entry, details: &Node, source: &str) {
@@ -195,7 +222,8 @@ fn sections(entry: &mut Entry, details: &Node, source: &str) {
             "totp" if entry.totp.is_empty() => {
                 entry.totp = value.as_value(source).unwrap_or_default()
             }
-            "sshKey" => {
+            // A second one stays a field, whole.
+            "sshKey" if entry.private_key.is_empty() => {
                 entry.private_key = text(value.text("privateKey"));
                 if let Some(known) = value.get("metadata") {
                     let public = text(known.text("publicKey"));

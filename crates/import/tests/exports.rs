@@ -110,7 +110,21 @@ fn bitwarden_plain_and_with_a_password_say_the_same() {
     let kinds: Vec<_> = plain.items.iter().map(|item| item.kind).collect();
     assert_eq!(
         kinds,
-        [Kind::ExchangeKey, Kind::Note, Kind::SshKey, Kind::Note]
+        [
+            Kind::ExchangeKey,
+            Kind::Note,
+            Kind::SshKey,
+            Kind::Note,
+            Kind::Note
+        ]
+    );
+    assert_eq!(
+        fields(&plain.items[4]),
+        [
+            ("hint", true, "canary-hint"),
+            ("accountnumber", true, "canary-account"),
+            ("limits", true, "{\"daily\": \"canary-limit\"}"),
+        ]
     );
     for name in ["pbkdf2.json", "argon2.json"] {
         let bytes = file(folder.path(), name);
@@ -176,10 +190,13 @@ fn a_1pux_archive_becomes_items_and_its_files_are_named() {
                 true,
                 "{\"street\": \"canary-street\", \"city\": \"x\"}"
             ),
+            ("passkey", true, "{\"privateKey\": \"canary-passkey\"}"),
             ("older-passwords", true, "canary-older"),
             ("notes", true, "canary-note"),
         ]
     );
+    let second = ("older-key", true, "{\"privateKey\": \"canary-second\"}");
+    assert!(fields(&import.items[2]).contains(&second));
     assert_eq!(
         fields(&import.items[1]),
         [

@@ -33,6 +33,9 @@ VAULT = {
         {"id": "2", "type": 2, "name": "Words", "notes": "canary-note", "secureNote": {"type": 0}},
         {"id": "3", "type": 5, "name": "host", "notes": None, "sshKey": {"privateKey": "canary-ssh", "publicKey": "ssh-ed25519 A", "keyFingerprint": "SHA256:x"}},
         {"id": "4", "type": 3, "name": "Card", "notes": None, "card": {"number": "canary-card", "code": None}},
+        # Kinds and parts of a version that is newer than the reader.
+        {"id": "5", "type": 99, "name": "Bank", "notes": None, "login": None, "edit": True, "hint": "canary-hint",
+         "bankAccount": {"accountNumber": "canary-account", "limits": {"daily": "canary-limit"}, "cards": []}},
     ],
 }
 
@@ -81,11 +84,12 @@ def one_pux(path):
                  field("one-time password", "totp", "AAAA"), field("pin", "concealed", "canary-pin"), field("since", "date", 1600000000),
                  field("home", "address", {"street": "canary-street", "city": "x"}),
                  field("contract", "file", {"fileName": "contract.pem", "documentId": "d2", "decryptedSize": 3})]}],
-             "passwordHistory": [{"value": "canary-older", "time": 1}]}
+             "passwordHistory": [{"value": "canary-older", "time": 1}], "passkey": {"privateKey": "canary-passkey"}, "links": []}
     credential = {"loginFields": [], "notesPlain": "", "sections": [{"title": "", "name": "", "fields": [
         {"title": "username", "id": "username", "value": {"string": "canary-key"}}, {"title": "credential", "id": "credential", "value": {"concealed": "canary-secret"}}]}]}
     ssh = {"sections": [{"title": "", "name": "", "fields": [field("private key", "sshKey", {
-        "privateKey": "canary-ssh", "metadata": {"privateKey": "canary-ssh", "publicKey": "ssh-ed25519 A", "fingerprint": "SHA256:x", "keyType": {"t": "ed25519"}}})]}]}
+        "privateKey": "canary-ssh", "metadata": {"privateKey": "canary-ssh", "publicKey": "ssh-ed25519 A", "fingerprint": "SHA256:x", "keyType": {"t": "ed25519"}}}),
+        field("older key", "sshKey", {"privateKey": "canary-second"})]}]}
     document = {"documentAttributes": {"fileName": "plan.pdf", "documentId": "d1", "decryptedSize": 3}}
     items = [item("001", "Shop", login, url="https://shop.example", tags=["t"]), item("112", "Binance bot", credential, state="archived"),
              item("114", "host", ssh), item("003", "Note", {"notesPlain": "canary-text"}), item("006", "Plan", document)]

@@ -76,8 +76,12 @@ async fn say_what_it_is(context: &Context<'_>, number: u32) -> Result<(), Failur
         ));
     };
     let [_, newest, _, holds, back] = row(backup);
+    let back = match backup.missing {
+        0 => "nothing that the vault has not".to_owned(),
+        _ => format!("{back} that the vault has not"),
+    };
     context.output.say(&format!(
-        "Copy {number}: last change {newest}; {holds}; it would bring back {back}."
+        "Copy {number}: last change {newest}; {holds}; it has {back}."
     ));
     Ok(())
 }
