@@ -435,7 +435,7 @@ impl Agent {
         let client = self
             .client_of(clients, &asked.token)
             .ok_or(Refusal::UnknownToken)?;
-        self.stays_within(&client, &asked).await?;
+        self.stays_within(&client, &asked, pipeline).await?;
         self.signs_here()?;
         let request = RequestId::random();
         let _seat = self.running.begin(request, asked.peer, asked.port);
@@ -467,7 +467,12 @@ impl Agent {
     }
 
     // What a client is bound to comes before what a policy says of it.
-    async fn stays_within(&self, client: &Client, asked: &Asked) -> Result<(), Refusal> {
+    async fn stays_within(
+        &self,
+        client: &Client,
+        asked: &Asked,
+        pipeline: &Line,
+    ) -> Result<(), Refusal> {
         if client.is_bound_to_nothing() {
             return Ok(());
         }
@@ -487,12 +492,7 @@ impl Agent {
             .client(client.id, visible(&client.name))
             .detail("why", &*why);
         event.operation = operation.cloned();
-        if let Some(current) = self.vault() {
-            let recording = tokio::task::spawn_blocking(move || current.record(&event));
-            if let Ok(Err(failure)) = recording.await {
-                tracing::error!(what = failure.what, "a refusal was not recorded");
-            }
-        }
+        pipeline.note_refusal(client.id, event).await;
         Err(Refusal::Decided(Code::Denied, why))
     }
 

@@ -118,8 +118,10 @@ impl Agent {
 
     /// Records that something was asked for over a socket which is not done there.
     pub(crate) async fn refused_over(&self, socket: &Socket, word: &str) {
-        let asker = self.with_client(socket, |client, _| Ok((client.id, client.name.clone())));
-        let mut event = Event::new(Kind::RequestDenied, Decision::Denied)
+        let asker = self.with_client(socket, |client, pipeline| {
+            Ok((client.id, client.name.clone(), pipeline.clone()))
+        });
+        let event = Event::new(Kind::RequestDenied, Decision::Denied)
             .text(format!(
                 "{} over the socket {} at {}",
                 visible(word),
@@ -127,9 +129,17 @@ impl Agent {
                 visible(&socket.venue)
             ))
             .detail("why", "only data is asked for over a socket");
-        if let Ok((id, name)) = asker {
-            event = event.client(id, visible(&name));
+        match asker {
+            Ok((id, name, pipeline)) => {
+                let event = event.client(id, visible(&name));
+                pipeline.note_refusal(id, event).await;
+            }
+            // It was let in a moment ago.
+            Err(_) => self.record(event).await,
         }
+    }
+
+    async fn record(&self, event: Event) {
         let Some(current) = self.vault() else {
             return;
         };

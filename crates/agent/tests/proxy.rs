@@ -513,6 +513,8 @@ async fn loopback_is_hostile_ground() {
         status == 403 && !answer.to_lowercase().contains("access-control"),
         "{answer}"
     );
+    let twice = format!("{host}{token}Content-Type: a/b\r\nContent-Type: c/d\r\n");
+    assert_eq!(ask(&target, &twice).await, 400);
     let long = format!("{host}{token}X-Long: {}\r\n", "a".repeat(100_000));
     assert_eq!(ask(&target, &long).await, 431);
     assert!(desk.venue.got().is_empty());

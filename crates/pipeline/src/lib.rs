@@ -27,6 +27,7 @@ pub mod pipeline;
 pub mod ports;
 pub mod private_key;
 mod repeats;
+mod seldom;
 mod sign;
 mod turns;
 

@@ -5,21 +5,22 @@ mod expiry;
 mod free;
 mod login;
 mod named;
+mod refused;
 
 pub(crate) use carry::was_written;
 pub use login::{LoggedIn, LoginTurn};
 
 use std::{sync::Arc, time::Duration};
 
-use data_encoding::HEXLOWER;
 use touchkeep_audit::{Decision, Event, Kind, Log, Seq};
 use touchkeep_core::{ClientId, Clock, Code, Decimal, RequestId, UnixMillis, text::visible};
 use touchkeep_policy::{
-    Allowed, Approval, ApprovedBy, Asked, Denied, How, Need, NeedsApproval, Past, Policy, Refusal,
-    Verdict, request_digest,
+    Allowed, Approval, ApprovedBy, Asked, How, Need, NeedsApproval, Past, Policy, Refusal, Verdict,
+    request_digest,
 };
 use touchkeep_venue::{Decoded, Outgoing, Private, Request, Unreadable, Venue, venue};
 
+use self::refused::gone;
 use crate::{
     Answer, Approver, End, HistorySource, KeyError, KeyHandle, Keys, Named, NotDone, NotSigned,
     Question, Upstream, Went,
@@ -27,6 +28,7 @@ use crate::{
     kept::Kept,
     outcome::Outcome,
     repeats::{Again, Repeats},
+    seldom::Seldom,
     turns::Turns,
 };
 
@@ -110,6 +112,7 @@ struct Parts<U> {
     end: End,
     book: Book,
     repeats: Repeats,
+    seldom: Seldom,
     turns: Turns,
     kept: Kept,
 }
@@ -230,6 +233,7 @@ impl<U: Upstream> Pipeline<U> {
             end,
             book: Book::new(),
             repeats: Repeats::default(),
+            seldom: Seldom::default(),
             turns: Turns::default(),
             kept: Kept::default(),
         }))
@@ -330,7 +334,8 @@ impl<U: Upstream> Pipeline<U> {
             visible(&incoming.venue)
         );
         let event = Event::new(Kind::RequestUnreadable, Decision::Denied).text(what);
-        self.0.note(by(event, incoming)).await;
+        self.note_refusal(incoming.client.id, by(event, incoming))
+            .await;
         why.into()
     }
 
@@ -347,9 +352,16 @@ impl<U: Upstream> Pipeline<U> {
                 .text(operation.sentence())
                 .detail("why", visible(&why.to_string()));
             event.operation = Some(operation.clone());
-            self.0.note(by(event, incoming)).await;
+            self.note_refusal(incoming.client.id, by(event, incoming))
+                .await;
         }
         why.into()
+    }
+
+    /// Records something that a client was refused without anybody being asked, in which row. So many an hour of a client
+    /// have a row; the next one says how many had none.
+    pub async fn note_refusal(&self, client: ClientId, event: Event) -> Option<Seq> {
+        self.0.note_refusal(client, event).await
     }
 
     /// Ends it: what waits is refused, nothing is signed from now on, and the private keys that stayed are wiped.
@@ -412,8 +424,7 @@ impl<U: Upstream> Pipeline<U> {
     ) -> Result<Allowed, NotSigned> {
         let ready = self.0.unless_over(self.0.keys.make_ready(question));
         if let Err(why) = ready.await {
-            let refusal = refusal_of(&why);
-            self.0.refused(read, asks, refusal, &why.to_string()).await;
+            self.0.unready(read, asks, &why).await;
             return Err(why.into());
         }
         let question = &Question {
@@ -436,9 +447,7 @@ impl<U: Upstream> Pipeline<U> {
                 return Err(NotSigned::TimedOut);
             }
             Ok(Answer::Unasked(why)) => {
-                self.0
-                    .refused(read, asks, Refusal::Deadline, &why.to_string())
-                    .await;
+                self.0.unasked(read, asks, &why.to_string()).await;
                 return Err(NotSigned::Unasked(why));
             }
             Err(why) => {
@@ -533,39 +542,6 @@ impl<U: Upstream> Parts<U> {
         self.unless_over(async { Ok(asked.await.unwrap_or(Answer::Nobody)) })
             .await
     }
-
-    async fn denied(&self, read: &Read, denied: &Denied) -> NotSigned {
-        let mut event =
-            Event::new(Kind::RequestDenied, Decision::Denied).text(denied.operation().sentence());
-        event.rule = denied.rule().map(ToOwned::to_owned);
-        event.operation = Some(denied.operation().clone());
-        let row = self.note(about(event, read)).await;
-        NotSigned::Denied {
-            rule: denied.rule().map(ToOwned::to_owned),
-            reason: denied.reason(),
-            kind: denied.operation().kind,
-            row,
-        }
-    }
-
-    async fn refused(&self, read: &Read, asks: NeedsApproval, refusal: Refusal, why: &str) {
-        let denied = asks.refuse(refusal);
-        let mut event = Event::new(Kind::RequestRefused, Decision::Refused)
-            .text(denied.operation().sentence())
-            .detail("why", why);
-        event.rule = denied.rule().map(ToOwned::to_owned);
-        event.digest = Some(HEXLOWER.encode(denied.digest()));
-        event.operation = Some(denied.operation().clone());
-        self.note(about(event, read)).await;
-    }
-
-    // Records what was not done, in which row. When that cannot be recorded it is still not done.
-    async fn note(&self, event: Event) -> Option<Seq> {
-        let recorded = self.log.recording(&event).await;
-        recorded
-            .inspect_err(|why| tracing::error!(%why, "a refusal was not recorded"))
-            .ok()
-    }
 }
 
 fn by(mut event: Event, incoming: &Incoming) -> Event {
@@ -585,17 +561,6 @@ fn about(event: Event, read: &Read) -> Event {
         None => event,
         Some(again) => event.detail("again", again.to_string()),
     }
-}
-
-fn gone(read: &Read, rule: &str, digest: &[u8; 32]) -> Event {
-    let operation = read.private.operation();
-    let mut event = Event::new(Kind::RequestRefused, Decision::Refused)
-        .text(operation.sentence())
-        .detail("why", "the client went away before it was decided");
-    event.rule = Some(rule.to_owned());
-    event.digest = Some(HEXLOWER.encode(digest));
-    event.operation = Some(operation.clone());
-    about(event, read)
 }
 
 const fn refusal_of(why: &KeyError) -> Refusal {

@@ -776,6 +776,32 @@ async fn a_key_with_another_purpose_signs_no_request() {
     }
 }
 
+// A bot that asks without end for what it may not have does not fill the disk.
+#[tokio::test]
+async fn refusals_without_end_leave_so_many_rows_an_hour() {
+    let scene = scene(|played| played.person = Person::No);
+    let rows = || scene.log.head().size;
+    let unknown = || incoming("POST", "/sapi/v1/what/ever", "", "");
+    let mut last = String::new();
+    for _ in 0..1_020 {
+        let why = scene.pipeline.handle(unknown()).await.unwrap_err();
+        assert_eq!(why.code(), Code::Denied);
+        last = why.to_string();
+    }
+    assert_eq!(rows(), 1_000);
+    assert!(!last.contains("explain"), "there is no row for it: {last}");
+    // Refusals of what moves no money are counted apart.
+    for _ in 0..1_020 {
+        let unreadable = incoming("GET", "/api/v3/../x", "", "");
+        assert!(scene.pipeline.handle(unreadable).await.is_err());
+    }
+    assert_eq!(rows(), 2_000);
+    // What a person was asked always has its row.
+    assert!(scene.pipeline.handle(withdrawal()).await.is_err());
+    assert_eq!(rows(), 2_001);
+    scene.nothing_was_signed();
+}
+
 #[tokio::test]
 async fn what_cannot_be_recorded_is_not_signed() {
     for request in [read(), order("LTCBTC", "1"), withdrawal()] {

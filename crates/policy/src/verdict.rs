@@ -3,8 +3,8 @@
 //! Nobody else can make an [`Allowed`]:
 //! ```compile_fail,E0451
 //! use touchkeep_policy::{Allowed, How};
-//! fn forge(digest: [u8; 32]) -> Allowed {
-//!     Allowed { subject: digest, rule: String::new(), how: How::Rule }
+//! fn forge(allowed: Allowed) -> Allowed {
+//!     Allowed { how: How::Rule, ..allowed }
 //! }
 //! ```
 //! and nobody can use one twice:

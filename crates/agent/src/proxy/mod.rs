@@ -223,15 +223,15 @@ fn content(head: &Parts, venue: &str, body: Bytes) -> Result<(Option<String>, Ve
     let text = |name: &str| {
         let mut given = head.headers.get_all(name).iter();
         match (given.next(), given.next()) {
-            (Some(value), None) => Ok(Some(value.to_str().map_err(|_| Refusal::Path)?.to_owned())),
+            (Some(value), None) => Ok(Some(value.to_str().map_err(|_| Refusal::Header)?.to_owned())),
             (None, _) => Ok(None),
-            (Some(_), Some(_)) => Err(Refusal::Path),
+            (Some(_), Some(_)) => Err(Refusal::Header),
         }
     };
     let header = touchkeep_venue::venue(venue).and_then(|venue| venue.info().payload_header);
     if let Some(payload) = header.map(text).transpose()?.flatten() {
         let payload = data_encoding::BASE64.decode(payload.as_bytes());
-        let payload = payload.map_err(|_| Refusal::Path)?;
+        let payload = payload.map_err(|_| Refusal::Header)?;
         return Ok((Some("application/json".to_owned()), payload));
     }
     Ok((text(CONTENT_TYPE.as_str())?, body.into()))

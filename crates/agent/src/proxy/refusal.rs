@@ -24,6 +24,8 @@ pub(crate) enum Refusal {
     Method,
     /// A path that is not `/<venue>/…` in plain characters.
     Path,
+    /// A header that says what the body is, or has the parameters: there twice, or not to be read.
+    Header,
     /// No token, or two.
     Token,
     /// A token that nobody has (any more).
@@ -50,7 +52,7 @@ impl Refusal {
             Self::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Path => StatusCode::NOT_FOUND,
-            Self::Demo(_) => StatusCode::BAD_REQUEST,
+            Self::Header | Self::Demo(_) => StatusCode::BAD_REQUEST,
             Self::Token | Self::UnknownToken => StatusCode::UNAUTHORIZED,
             Self::Body => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoSeat => StatusCode::SERVICE_UNAVAILABLE,
@@ -74,9 +76,12 @@ impl Refusal {
             Self::Token | Self::UnknownToken => Reason::Key,
             Self::Locked | Self::NoSeat => Reason::Unavailable,
             Self::StateUnknown(_) => Reason::Unknown,
-            Self::Head | Self::Method | Self::Path | Self::Demo(_) | Self::Body => {
-                Reason::Malformed
-            }
+            Self::Head
+            | Self::Method
+            | Self::Path
+            | Self::Header
+            | Self::Demo(_)
+            | Self::Body => Reason::Malformed,
             Self::Host | Self::Browser => Reason::Denied,
             Self::Decided(code, _) => match code {
                 Code::Unreadable | Code::Invalid | Code::NotFound | Code::Ambiguous => {
@@ -99,6 +104,10 @@ impl Refusal {
             Self::Head => "address and headers are too long".into(),
             Self::Method => "only GET, POST, PUT, PATCH and DELETE are served".into(),
             Self::Path => "the address must be /<venue>/<path>, in plain characters".into(),
+            Self::Header => {
+                "the header with the content's type or with the parameters is there twice, or cannot be read"
+                    .into()
+            }
             Self::Token => {
                 "the request must show one client token: as the API key, or in X-Touchkeep-Token"
                     .into()

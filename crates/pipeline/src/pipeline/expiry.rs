@@ -20,7 +20,8 @@ impl<U: Upstream> Pipeline<U> {
             .text(operation.sentence())
             .detail("why", NotSigned::Expired.to_string());
         event.operation = Some(operation.clone());
-        self.0.note(about(event, read)).await;
+        let client = read.incoming.client.id;
+        self.note_refusal(client, about(event, read)).await;
         Err(NotSigned::Expired)
     }
 

@@ -1,0 +1,89 @@
+//! What is recorded of what was not done.
+
+use data_encoding::HEXLOWER;
+use touchkeep_audit::{Decision, Event, Kind, Seq};
+use touchkeep_core::ClientId;
+use touchkeep_policy::{Denied, NeedsApproval, Refusal};
+
+use super::{Parts, Read, about};
+use crate::{KeyError, NotSigned, Upstream};
+
+impl<U: Upstream> Parts<U> {
+    pub(super) async fn denied(&self, read: &Read, denied: &Denied) -> NotSigned {
+        let mut event =
+            Event::new(Kind::RequestDenied, Decision::Denied).text(denied.operation().sentence());
+        event.rule = denied.rule().map(ToOwned::to_owned);
+        event.operation = Some(denied.operation().clone());
+        let client = read.incoming.client.id;
+        let row = self.note_refusal(client, about(event, read)).await;
+        NotSigned::Denied {
+            rule: denied.rule().map(ToOwned::to_owned),
+            reason: denied.reason(),
+            kind: denied.operation().kind,
+            row,
+        }
+    }
+
+    pub(super) async fn refused(
+        &self,
+        read: &Read,
+        asks: NeedsApproval,
+        refusal: Refusal,
+        why: &str,
+    ) {
+        self.note(refused(read, asks, refusal, why)).await;
+    }
+
+    // One that was put to nobody.
+    pub(super) async fn unasked(&self, read: &Read, asks: NeedsApproval, why: &str) {
+        let event = refused(read, asks, Refusal::Deadline, why);
+        self.note_refusal(read.incoming.client.id, event).await;
+    }
+
+    // One whose key could not be made ready: by a person's word, or because it is not there.
+    pub(super) async fn unready(&self, read: &Read, asks: NeedsApproval, why: &KeyError) {
+        match why {
+            KeyError::Refused | KeyError::TimedOut => {
+                let refusal = super::refusal_of(why);
+                self.refused(read, asks, refusal, &why.to_string()).await;
+            }
+            _ => self.unasked(read, asks, &why.to_string()).await,
+        }
+    }
+
+    pub(super) async fn note_refusal(&self, client: ClientId, event: Event) -> Option<Seq> {
+        let event = self.seldom.row(client, event, self.clock.now())?;
+        self.note(event).await
+    }
+
+    // Records what was not done, in which row. When that cannot be recorded it is still not done.
+    pub(super) async fn note(&self, event: Event) -> Option<Seq> {
+        let recorded = self.log.recording(&event).await;
+        recorded
+            .inspect_err(|why| tracing::error!(%why, "a refusal was not recorded"))
+            .ok()
+    }
+}
+
+fn refused(read: &Read, asks: NeedsApproval, refusal: Refusal, why: &str) -> Event {
+    let denied = asks.refuse(refusal);
+    let mut event = Event::new(Kind::RequestRefused, Decision::Refused)
+        .text(denied.operation().sentence())
+        .detail("why", why);
+    event.rule = denied.rule().map(ToOwned::to_owned);
+    event.digest = Some(HEXLOWER.encode(denied.digest()));
+    event.operation = Some(denied.operation().clone());
+    about(event, read)
+}
+
+/// Of one whose asker went away while a person was asked.
+pub(super) fn gone(read: &Read, rule: &str, digest: &[u8; 32]) -> Event {
+    let operation = read.private.operation();
+    let mut event = Event::new(Kind::RequestRefused, Decision::Refused)
+        .text(operation.sentence())
+        .detail("why", "the client went away before it was decided");
+    event.rule = Some(rule.to_owned());
+    event.digest = Some(HEXLOWER.encode(digest));
+    event.operation = Some(operation.clone());
+    about(event, read)
+}
