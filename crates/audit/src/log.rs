@@ -1,32 +1,33 @@
 //! The log: opened once by the agent, shared by all its threads.
 
+mod opening;
+mod signed;
+
 use std::{
-    fs,
     future::Future,
-    io::ErrorKind,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use data_encoding::HEXLOWER;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use touchkeep_container::note::VerifyKey;
-use touchkeep_core::{Clock, Id, SystemClock};
+use touchkeep_core::Id;
 use touchkeep_policy::{Allowed, ApprovedBy, How};
 
+use self::signed::{checkpoint_upto, checkpoints_before};
 use crate::{
     bundle,
-    checkpoint::{self, Checkpoint, CheckpointSigner, ORIGIN_PREFIX},
-    error::{CheckpointError, OpenError, ReadError, RecordError},
+    checkpoint::Checkpoint,
+    error::{ReadError, RecordError},
     event::{Decision, Event, Kind},
     index,
     list::{self, Page, Query, Times},
     pen::{Appending, Pen},
     row::{Seq, UNKNOWN_TAG},
-    schema::{self, APPLICATION_ID, CreateError, Description, VERSION},
+    schema::{self, Description},
     seal::TagKey,
-    tree::{Frontier, Head, extends, prove_consistency},
-    walk::{Damage, Sessions, Stop, What, blame, is_damage, walk},
+    tree::{Head, extends, prove_consistency},
     writer::{Draft, Writer},
 };
 
@@ -85,123 +86,6 @@ impl Recorded {
 }
 
 impl Log {
-    /// Makes an empty log of the vault with this id, whose bodies `recipient` (`age1…`, X25519) can read.
-    ///
-    /// # Errors
-    /// When there is a file already, the id or the recipient is none, or the file cannot be made.
-    pub fn create(path: &Path, vault: &str, recipient: &str) -> Result<Self, OpenError> {
-        Self::create_at(path, vault, recipient, Arc::new(SystemClock))
-    }
-
-    /// [`Log::create`] with another clock.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn create_at(
-        path: &Path,
-        vault: &str,
-        recipient: &str,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, OpenError> {
-        let parsed = parse_recipient(recipient)?;
-        let prefix = origin_prefix(vault)?;
-        let (tag_key, file) = TagKey::generate(&parsed).map_err(|_| OpenError::Encryption)?;
-        let description = Description {
-            origin: format!("{prefix}{}", Id::random()),
-            recipient: recipient.to_owned(),
-            tag_key: file,
-        };
-        let db = schema::create(path, &description).map_err(|error| match error {
-            CreateError::File(error) if error.kind() == ErrorKind::AlreadyExists => {
-                OpenError::Exists(path.to_owned())
-            }
-            CreateError::File(error) => OpenError::File(error),
-            CreateError::Database(error) => storage(error),
-        })?;
-        Self::start(
-            db,
-            path,
-            description,
-            parsed,
-            Frontier::default(),
-            Some(tag_key),
-            clock,
-        )
-    }
-
-    /// Opens the log of the vault with this id, encrypted to `recipient`, and checks the rows since the last checkpoint.
-    ///
-    /// # Errors
-    /// When there is none, it is another vault's, newer than this program, or not as it was left.
-    pub fn open(path: &Path, vault: &str, recipient: &str) -> Result<Self, OpenError> {
-        Self::open_at(path, vault, Some(recipient), Arc::new(SystemClock))
-    }
-
-    /// Opens the log while the vault is locked: it is encrypted to the recipient that it names itself. Compare
-    /// [`Log::recipient`] with the vault's as soon as that is open.
-    ///
-    /// # Errors
-    /// As [`Log::open`].
-    pub fn open_locked(path: &Path, vault: &str) -> Result<Self, OpenError> {
-        Self::open_at(path, vault, None, Arc::new(SystemClock))
-    }
-
-    /// [`Log::open`] and [`Log::open_locked`] with another clock.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn open_at(
-        path: &Path,
-        vault: &str,
-        recipient: Option<&str>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, OpenError> {
-        let prefix = origin_prefix(vault)?;
-        if !fs::exists(path).map_err(OpenError::File)? {
-            return Err(OpenError::NotFound(path.to_owned()));
-        }
-        let db = open_ours(path)?;
-        let description = Description::load(&db).map_err(damaged)?;
-        let other = recipient.is_some_and(|expected| expected != description.recipient);
-        if other || !description.origin.starts_with(&prefix) {
-            return Err(OpenError::OtherVault);
-        }
-        let parsed = parse_recipient(&description.recipient)?;
-        let edge = check_tail(&db, &description)?;
-        Self::start(db, path, description, parsed, edge, None, clock)
-    }
-
-    fn start(
-        db: Connection,
-        path: &Path,
-        description: Description,
-        recipient: age::x25519::Recipient,
-        edge: Frontier,
-        tag_key: Option<TagKey>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, OpenError> {
-        let path = fs::canonicalize(path).map_err(OpenError::File)?;
-        let reader = schema::open_to_read(&path).map_err(storage)?;
-        let signed = last_checkpoint(&reader).map_err(storage)?;
-        let description = Arc::new(description);
-        let writer =
-            Writer::new(db, &path, Arc::clone(&description), recipient, edge).map_err(|error| {
-                match error {
-                    RecordError::Storage(error) => OpenError::Storage(error),
-                    _ => OpenError::NotFound(path.clone()),
-                }
-            })?;
-        Ok(Self(Arc::new(Shared {
-            path,
-            description,
-            reader: Mutex::new(reader),
-            times: Mutex::default(),
-            pen: Pen::new(writer, clock).map_err(OpenError::File)?,
-            signed: Mutex::new(signed.map(|checkpoint| checkpoint.head)),
-            tag_key: RwLock::new(tag_key),
-        })))
-    }
-
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -412,72 +296,6 @@ impl Log {
         list::list(&self.reader(), times, description, query, identity)
     }
 
-    /// The newest checkpoint.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn last_checkpoint(&self) -> Result<Option<Checkpoint>, ReadError> {
-        Ok(last_checkpoint(&self.reader())?)
-    }
-
-    /// Has the head signed and stores that, after proving that it continues the checkpoint before.
-    ///
-    /// # Errors
-    /// When it does not, the key cannot sign, or the note cannot be stored.
-    pub fn checkpoint(&self, signer: &dyn CheckpointSigner) -> Result<Checkpoint, CheckpointError> {
-        self.settle();
-        let (head, stored) = {
-            let writer = self.writer();
-            (writer.head(), last_checkpoint(writer.db())?)
-        };
-        let signed = *self.0.signed.lock().unwrap_or_else(PoisonError::into_inner);
-        let earlier = [signed, stored.map(|checkpoint| checkpoint.head)];
-        for before in earlier.into_iter().flatten() {
-            self.prove_continues(&before, &head)?;
-        }
-        let made =
-            checkpoint::sign(self.origin(), head, signer).map_err(CheckpointError::Signer)?;
-        self.writer().db().execute(
-            "INSERT INTO checkpoint (size, note) VALUES (?1, ?2)",
-            (head.size, &made.note),
-        )?;
-        *self.0.signed.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
-        Ok(made)
-    }
-
-    fn prove_continues(&self, before: &Head, head: &Head) -> Result<(), CheckpointError> {
-        let reader = self.reader();
-        let proof = prove_consistency(before.size, head.size, |level, index| {
-            schema::node(&reader, level, index)
-        })?;
-        extends(before, head, &proof)
-            .then_some(())
-            .ok_or(CheckpointError::Inconsistent {
-                signed: before.size,
-            })
-    }
-
-    /// The newest checkpoint of fewer rows.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn checkpoint_before(&self, size: u64) -> Result<Option<Checkpoint>, ReadError> {
-        checkpoint_upto(&self.reader(), size.saturating_sub(1))
-    }
-
-    /// The smallest checkpoint that covers row `seq`.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn checkpoint_from(&self, seq: Seq) -> Result<Option<Checkpoint>, ReadError> {
-        let reader = self.reader();
-        let size: Option<u64> = reader
-            .prepare_cached("SELECT size FROM checkpoint WHERE size >= ?1 ORDER BY size LIMIT 1")?
-            .query_one([seq], |row| row.get(0))
-            .optional()?;
-        size.map_or(Ok(None), |size| checkpoint_upto(&reader, size))
-    }
-
     /// The row that says how what was about to be done went.
     ///
     /// # Errors
@@ -593,118 +411,4 @@ fn outcome_of(event: &Event) -> Event {
     let mut event = event.clone();
     event.kind = Kind::Outcome;
     event
-}
-
-fn parse_recipient(recipient: &str) -> Result<age::x25519::Recipient, OpenError> {
-    recipient.parse().map_err(|_| OpenError::Invalid)
-}
-
-fn origin_prefix(vault: &str) -> Result<String, OpenError> {
-    let is_id = !vault.is_empty() && vault.bytes().all(|b| b.is_ascii_alphanumeric());
-    is_id
-        .then(|| format!("{ORIGIN_PREFIX}{vault}/"))
-        .ok_or(OpenError::Invalid)
-}
-
-fn open_ours(path: &Path) -> Result<Connection, OpenError> {
-    // Reads before it writes: the file of another program is not to be changed, not even its journal mode.
-    let peek = schema::open_to_read(path).map_err(damaged)?;
-    match schema::format(&peek).map_err(damaged)? {
-        (APPLICATION_ID, VERSION) => {}
-        (APPLICATION_ID, found) if found > VERSION => return Err(OpenError::TooNew { found }),
-        _ => return Err(OpenError::NotALog(path.to_owned())),
-    }
-    let db = schema::open(path).map_err(damaged)?;
-    if !schema::is_ours(&db).map_err(damaged)? {
-        return Err(OpenError::Damaged(Damage::of_file(What::Schema)));
-    }
-    Ok(db)
-}
-
-// Whatever was signed last must be the beginning of what is there; the rows after it must fit the tree.
-fn check_tail(db: &Connection, description: &Description) -> Result<Frontier, OpenError> {
-    let last = last_checkpoint(db).map_err(damaged)?;
-    let signed = last.map_or(
-        Head {
-            size: 0,
-            root: Frontier::default().head().root,
-        },
-        |last| last.head,
-    );
-    let size = schema::size(db).map_err(damaged)?;
-    if size < signed.size {
-        let cut = What::Cut {
-            expected: signed.size,
-        };
-        return Err(OpenError::Damaged(Damage::at(size + 1, cut)));
-    }
-    let edge = Frontier::load(signed.size, |level, index| schema::node(db, level, index))
-        .map_err(damaged)?;
-    if edge.head() != signed {
-        let rewritten = What::Rewritten { last: signed.size };
-        return Err(OpenError::Damaged(Damage::at(1, rewritten)));
-    }
-    let sessions = Sessions::load(db, description).map_err(damaged)?;
-    walk(db, &sessions, edge).map_err(|stop| match stop {
-        Stop::Damaged(damage) => OpenError::Damaged(damage),
-        Stop::Failed(error) => storage(error),
-    })
-}
-
-// A stored checkpoint that is none counts as damage.
-fn last_checkpoint(db: &Connection) -> rusqlite::Result<Option<Checkpoint>> {
-    let note: Option<String> = db
-        .prepare_cached("SELECT note FROM checkpoint ORDER BY size DESC, id DESC LIMIT 1")?
-        .query_one([], |row| row.get(0))
-        .optional()?;
-    note.map(|note| Checkpoint::parse(&note))
-        .transpose()
-        .map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(
-                0,
-                rusqlite::types::Type::Text,
-                Box::new(error),
-            )
-        })
-}
-
-fn checkpoint_upto(db: &Connection, size: u64) -> Result<Option<Checkpoint>, ReadError> {
-    let note: Option<String> = db
-        .prepare_cached(
-            "SELECT note FROM checkpoint WHERE size <= ?1 ORDER BY size DESC, id DESC LIMIT 1",
-        )?
-        .query_one([size], |row| row.get(0))
-        .optional()?;
-    let read = |note: String| Checkpoint::parse(&note).map_err(|_| ReadError::Damaged(size));
-    note.map(read).transpose()
-}
-
-/// Earlier checkpoints that go with a bundle at most.
-const EARLIER: u32 = 1000;
-
-// One of each size is enough.
-fn checkpoints_before(db: &Connection, size: u64) -> Result<Vec<Checkpoint>, ReadError> {
-    let mut notes = db.prepare(
-        "SELECT note, max(id) FROM checkpoint WHERE size < ?1 GROUP BY size ORDER BY size DESC LIMIT ?2",
-    )?;
-    let mut notes: Vec<String> = notes
-        .query_map((size, EARLIER), |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    notes.reverse();
-    let read = |note: &String| Checkpoint::parse(note).map_err(|_| ReadError::Damaged(size));
-    notes.iter().map(read).collect()
-}
-
-fn storage(error: rusqlite::Error) -> OpenError {
-    OpenError::Storage(Arc::new(error))
-}
-
-fn damaged(error: rusqlite::Error) -> OpenError {
-    if !is_damage(&error) {
-        return storage(error);
-    }
-    match blame(error, None) {
-        Stop::Damaged(damage) => OpenError::Damaged(damage),
-        Stop::Failed(error) => storage(error),
-    }
 }
