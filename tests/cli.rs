@@ -11,7 +11,7 @@
 use std::{
     io::{Read, Write},
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
@@ -938,6 +938,46 @@ fn an_agent_that_a_command_started_holds_nothing_of_what_the_command_had_open() 
 }
 
 #[test]
+fn what_is_typed_as_soon_as_a_question_is_there_is_read_and_not_shown() {
+    let desk = Desk::set();
+    // Each call that changes the terminal takes its time, so that nobody is quick enough by luck.
+    let slow = "timeout --foreground 30 strace -f -qq -o /dev/null -e trace=ioctl -e inject=ioctl:delay_enter=50000";
+    let line = format!(
+        "{slow} {} add typed --kind api-key",
+        binary("touchkeep").display()
+    );
+    let mut terminal = Command::new("script");
+    terminal
+        .args(["-qfec", &line, "/dev/null"])
+        .envs(desk.home.environment())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut terminal = terminal.spawn().unwrap();
+    let shown = answers(&mut terminal, "of typed: ", b"canary-typed\r");
+    assert!(terminal.wait().unwrap().success(), "{shown}");
+    assert!(
+        shown.contains("Stored typed") && !shown.contains("canary"),
+        "{shown}"
+    );
+    assert_eq!(desk.run(&["list"])[0]["name"], "typed");
+}
+
+// What a terminal shows until its end, where somebody answers its question at once.
+fn answers(terminal: &mut Child, question: &str, answer: &[u8]) -> String {
+    let mut keys = terminal.stdin.take().unwrap();
+    let mut screen = terminal.stdout.take().unwrap();
+    let (mut shown, mut byte) = (String::new(), [0; 1]);
+    while screen.read(&mut byte).is_ok_and(|count| count == 1) {
+        // A letter for a byte.
+        shown.push(byte[0].into());
+        if shown.ends_with(question) {
+            keys.write_all(answer).unwrap();
+        }
+    }
+    shown
+}
+
+#[test]
 fn a_secret_of_several_lines_is_not_cut_to_its_first_and_no_shell_gets_the_rest() {
     let desk = Desk::set();
     let add = format!(
@@ -953,36 +993,11 @@ fn a_secret_of_several_lines_is_not_cut_to_its_first_and_no_shell_gets_the_rest(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut terminal = terminal.spawn().unwrap();
-    let mut keys = terminal.stdin.take();
-    let mut screen = terminal.stdout.take().unwrap();
-    let (mut shown, mut byte) = (String::new(), [0; 1]);
-    let mut typing = None;
-    while screen.read(&mut byte).is_ok_and(|count| count == 1) {
-        shown.push(byte[0].into());
-        if shown.ends_with("of pasted: ")
-            && let Some(mut keys) = keys.take()
-        {
-            // The question is shown before what was typed earlier is thrown away: so a letter at a time, until one is taken.
-            let (taken, is_taken) = mpsc::channel();
-            let typist = thread::spawn(move || {
-                let wait = Duration::from_millis(50);
-                while is_taken.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    keys.write_all(b"f").unwrap();
-                }
-                let rest = b"irst-line\rsecond-line\rthird-line\r";
-                keys.write_all(rest).unwrap();
-                keys
-            });
-            typing = Some((taken, typist));
-        }
-        // A dot, byte by byte.
-        if let Some((taken, _)) = &typing
-            && shown.ends_with("\u{e2}\u{80}\u{a2}")
-        {
-            let _once = taken.send(());
-        }
-    }
-    let _keys = typing.unwrap().1.join().unwrap();
+    let shown = answers(
+        &mut terminal,
+        "of pasted: ",
+        b"first-line\rsecond-line\rthird-line\r",
+    );
     let _ended = terminal.wait().unwrap();
     assert!(
         shown.contains("--secret-fd") && shown.contains("status 2"),

@@ -98,9 +98,10 @@ impl Terminal {
         self.write(&folded.replace('\n', "\r\n"));
     }
 
-    /// Reads a line. `stop` and `until` end it; `tick` is called about once a second and may redraw.
+    /// Asks, and reads a line. `stop` and `until` end it; `tick` is called at once and then about four times a second, and may redraw.
     pub(crate) fn read_line(
         &self,
+        question: &str,
         echo: Echo,
         stop: &AtomicBool,
         until: Option<Instant>,
@@ -109,6 +110,9 @@ impl Terminal {
         let _raw = Raw::enter(&self.file)?;
         // What was typed before the question was shown is no answer to it.
         tcflush(&self.file, QueueSelector::IFlush)?;
+        // And not before that: whoever answers quickly, as a program does, would be seen by a terminal that still echoes, and not heard.
+        self.ask(question);
+        tick(self, 0);
         let mut line = Zeroizing::new(Vec::with_capacity(256));
         let mut ended = loop {
             if stop.load(Ordering::Relaxed) || until.is_some_and(|end| Instant::now() >= end) {
@@ -205,8 +209,14 @@ pub(crate) fn confirm(global: &Global, question: &str, word: &str) -> Result<(),
     let word = &visible(word);
     let typed = !global.no_interaction
         && Terminal::open().is_ok_and(|terminal| {
-            terminal.ask(&format!("{question} Type {word} to go on: "));
-            let line = terminal.read_line(Echo::Shown, &AtomicBool::new(false), None, |_, _| {});
+            let question = format!("{question} Type {word} to go on: ");
+            let line = terminal.read_line(
+                &question,
+                Echo::Shown,
+                &AtomicBool::new(false),
+                None,
+                |_, _| {},
+            );
             matches!(line, Ok(Line::Typed(typed)) if *typed == *word)
         });
     if typed {

@@ -62,8 +62,13 @@ fn terminal(context: &Context<'_>, option: &str) -> Result<Terminal, Failure> {
 }
 
 fn typed(terminal: &Terminal, question: &str) -> Result<SecretText, Failure> {
-    terminal.write(question);
-    match terminal.read_line(Echo::DotsWhole, &AtomicBool::new(false), None, |_, _| {}) {
+    match terminal.read_line(
+        question,
+        Echo::DotsWhole,
+        &AtomicBool::new(false),
+        None,
+        |_, _| {},
+    ) {
         Ok(Line::Typed(mut text)) if !text.is_empty() => {
             Ok(SecretText::new(std::mem::take(&mut *text)))
         }

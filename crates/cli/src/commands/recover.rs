@@ -264,8 +264,7 @@ fn show(kit: &Kit) -> Result<Option<()>, Failure> {
 
 fn wait_for_enter(label: &str) -> Result<Option<()>, Failure> {
     let terminal = Terminal::open().map_err(|_| needs_a_person("Run it at a terminal."))?;
-    terminal.ask(label);
-    let line = terminal.read_line(Echo::Dots, &AtomicBool::new(false), None, |_, _| {});
+    let line = terminal.read_line(label, Echo::Dots, &AtomicBool::new(false), None, |_, _| {});
     match line {
         Ok(Line::Typed(_)) => Ok(Some(())),
         _ => Ok(None),
@@ -283,11 +282,17 @@ fn typed_words(label: &str, wrong: Option<&Failure>) -> Result<Option<SecretText
     let mut words = Zeroizing::new(String::with_capacity(1024));
     loop {
         // Twelve words fit on a line, so it may take two.
-        terminal.write(&match words.split_whitespace().count() {
+        let question = match words.split_whitespace().count() {
             0 => "  ".to_owned(),
             so_far => format!("  {so_far} of {WORDS}, go on: "),
-        });
-        let line = terminal.read_line(Echo::Shown, &AtomicBool::new(false), None, |_, _| {});
+        };
+        let line = terminal.read_line(
+            &question,
+            Echo::Shown,
+            &AtomicBool::new(false),
+            None,
+            |_, _| {},
+        );
         match line {
             Ok(Line::Typed(line)) => {
                 words.push_str(&line);

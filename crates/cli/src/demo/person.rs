@@ -192,8 +192,10 @@ async fn by_hand(
             let stop = Arc::clone(&closed);
             let asked = tokio::task::spawn_blocking(move || {
                 let terminal = Terminal::open().ok()?;
-                terminal.write("  It blinks: press Enter to touch it. ");
-                terminal.read_line(Echo::Shown, &stop, None, |_, _| {}).ok()
+                let question = "  It blinks: press Enter to touch it. ";
+                terminal
+                    .read_line(question, Echo::Shown, &stop, None, |_, _| {})
+                    .ok()
             });
             match asked.await {
                 Ok(Some(Line::Typed(_))) => touch(card, output).await,

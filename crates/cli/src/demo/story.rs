@@ -354,9 +354,11 @@ fn act(stage: &Stage, output: Output, number: u8, title: &str, words: &str) -> R
     if !stage.is_auto()
         && let Ok(terminal) = Terminal::open()
     {
-        terminal.write("  Enter goes on, Esc ends the demo. ");
+        let question = "  Enter goes on, Esc ends the demo. ";
         let never = std::sync::atomic::AtomicBool::new(false);
-        if let Ok(Line::Cancelled) = terminal.read_line(Echo::Dots, &never, None, |_, _| {}) {
+        if let Ok(Line::Cancelled) =
+            terminal.read_line(question, Echo::Dots, &never, None, |_, _| {})
+        {
             return Err(Failure::new(
                 Code::Refused,
                 "the demo was ended before its end",

@@ -136,9 +136,8 @@ fn ask_secret(
     stop: &AtomicBool,
     until: Instant,
 ) -> Option<Answer> {
-    terminal.ask(label);
     match terminal
-        .read_line(Echo::Dots, stop, Some(until), |_, _| {})
+        .read_line(label, Echo::Dots, stop, Some(until), |_, _| {})
         .ok()?
     {
         Line::Typed(value) => Some(secret(value)),
@@ -180,9 +179,8 @@ fn ask_twice(
 ) -> Option<Answer> {
     loop {
         let read = |label: &str| {
-            terminal.ask(label);
             terminal
-                .read_line(Echo::Dots, stop, Some(until), |_, _| {})
+                .read_line(label, Echo::Dots, stop, Some(until), |_, _| {})
                 .ok()
         };
         let (first, again) = match read(label)? {
@@ -234,8 +232,7 @@ fn ask_approval(
             count_down(terminal, until, &more);
         }
     };
-    label(terminal, 0);
-    let line = terminal.read_line(Echo::Shown, stop, Some(until), label);
+    let line = terminal.read_line("", Echo::Shown, stop, Some(until), label);
     let digest = || approval.digest.clone();
     match line {
         Ok(Line::Typed(typed)) => match meant(&typed, approval) {
@@ -311,9 +308,8 @@ fn ask_use(
             count_down(terminal, until, "");
         }
     };
-    label(terminal, 0);
     match terminal
-        .read_line(Echo::Shown, stop, Some(until), label)
+        .read_line("", Echo::Shown, stop, Some(until), label)
         .ok()?
     {
         Line::Typed(typed) => {

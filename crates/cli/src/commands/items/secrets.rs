@@ -99,8 +99,13 @@ fn ask(context: &Context<'_>, question: &str) -> Result<Zeroizing<String>, Failu
     }
     let terminal =
         Terminal::open().map_err(|_| nobody("there is no terminal to ask for the secret"))?;
-    terminal.ask(question);
-    match terminal.read_line(Echo::DotsWhole, &AtomicBool::new(false), None, |_, _| {}) {
+    match terminal.read_line(
+        question,
+        Echo::DotsWhole,
+        &AtomicBool::new(false),
+        None,
+        |_, _| {},
+    ) {
         Ok(Line::Typed(text)) => Ok(text),
         Ok(Line::Several) => Err(nobody(
             "what was pasted has several lines, and a terminal takes one; nothing was stored",
