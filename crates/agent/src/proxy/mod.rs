@@ -223,7 +223,9 @@ fn content(head: &Parts, venue: &str, body: Bytes) -> Result<(Option<String>, Ve
     let text = |name: &str| {
         let mut given = head.headers.get_all(name).iter();
         match (given.next(), given.next()) {
-            (Some(value), None) => Ok(Some(value.to_str().map_err(|_| Refusal::Header)?.to_owned())),
+            (Some(value), None) => Ok(Some(
+                value.to_str().map_err(|_| Refusal::Header)?.to_owned(),
+            )),
             (None, _) => Ok(None),
             (Some(_), Some(_)) => Err(Refusal::Header),
         }

@@ -76,12 +76,9 @@ impl Refusal {
             Self::Token | Self::UnknownToken => Reason::Key,
             Self::Locked | Self::NoSeat => Reason::Unavailable,
             Self::StateUnknown(_) => Reason::Unknown,
-            Self::Head
-            | Self::Method
-            | Self::Path
-            | Self::Header
-            | Self::Demo(_)
-            | Self::Body => Reason::Malformed,
+            Self::Head | Self::Method | Self::Path | Self::Header | Self::Demo(_) | Self::Body => {
+                Reason::Malformed
+            }
             Self::Host | Self::Browser => Reason::Denied,
             Self::Decided(code, _) => match code {
                 Code::Unreadable | Code::Invalid | Code::NotFound | Code::Ambiguous => {
