@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Command, thread};
 
-use touchkeep_tests::Home;
+use touchkeep_tests::{Home, wait_for};
 use touchkeep_wire::GetStatus;
 
 use crate::{
@@ -147,6 +147,28 @@ fn a_clock_that_jumps_brings_no_number_back_and_no_time_that_the_venue_refuses()
             .then_some(())
             .ok_or_else(|| "not sound".into()),
     );
+}
+
+// What was measured may be wrong: a slow exchange, a machine that stood still. The venue says so, and is asked again.
+#[test]
+fn a_venue_whose_clock_is_no_longer_what_was_measured_is_measured_anew() {
+    let desk = Desk::set(Home::new(None));
+    let status = |number| desk.ask(Act::Order, number).unwrap();
+    assert_eq!(status(0).0, 200);
+    wait_for("the time to be measured", || {
+        (!desk.venue.received("/api/v3/time").is_empty()).then_some(())
+    });
+    for (round, skew) in [(1, 20_000), (2, -20_000)] {
+        desk.venue.skew(skew);
+        let (refused, body) = status(round * 100);
+        assert_eq!((refused, body.contains("-1021")), (400, true), "{body}");
+        let mut number = round * 100;
+        wait_for("orders to be taken again", || {
+            number += 1;
+            thread::sleep(std::time::Duration::from_millis(200));
+            (status(number).0 == 200).then_some(())
+        });
+    }
 }
 
 // Another machine, as the venue sees it: ccxt with the same key, whose numbers are nanoseconds.

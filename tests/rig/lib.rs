@@ -247,6 +247,11 @@ impl Venue {
             .collect()
     }
 
+    /// Sets its clock ahead of this machine's, or behind.
+    pub fn skew(&self, ms: i64) {
+        let _set = self.control("PUT", "/clock", &serde_json::json!({ "skew_ms": ms }));
+    }
+
     /// Tells it to misbehave.
     pub fn fault(&self, fault: &Value) {
         let _done = self.control("POST", "/faults", fault);

@@ -113,6 +113,12 @@ impl touchkeep_pipeline::Upstream for Venues {
         self.0.clocks().time(server, now, Uptime::now())
     }
 
+    fn clock_refused(&self, origin: &str, base_url: Option<&str>) {
+        let server = base_url.unwrap_or(origin);
+        self.0.clocks().doubt(server);
+        self.0.measure(origin, server);
+    }
+
     fn status(response: &Self::Response) -> u16 {
         response.status().as_u16()
     }

@@ -43,28 +43,22 @@ pub(crate) struct Socket {
 
 impl Agent {
     /// Lets a client open a socket: the practice venue's address in place of the venue's own, where there is one.
-    pub(crate) fn opens(&self, socket: &Socket) -> Result<Option<String>, Refusal> {
+    pub(crate) async fn opens(&self, socket: &Socket) -> Result<Option<String>, Refusal> {
         let _working = self.works();
-        self.with_client(socket, |client, pipeline| {
-            if let Some(why) = client.is_beyond(&socket.venue, None) {
-                return Err(Refusal::Decided(Code::Denied, why));
-            }
-            let base = pipeline.base_url(&socket.venue, &client.key_set);
-            self.saw(client.id);
-            base.map_err(|why| refusal_of(&why.into()))
-        })
+        let (client, pipeline) = self.client_and_line(socket)?;
+        stays_within(socket, None, &client, &pipeline).await?;
+        let base = pipeline.base_url(&socket.venue, &client.key_set);
+        self.saw(client.id);
+        base.map_err(|why| refusal_of(&why.into()))
     }
 
     /// The name of the key that would log in over a socket.
-    pub(crate) fn name_of_key(&self, socket: &Socket) -> Result<Values, Refusal> {
-        self.with_client(socket, |client, pipeline| {
-            if let Some(why) = client.is_beyond(&socket.venue, Some(OperationKind::Read)) {
-                return Err(Refusal::Decided(Code::Denied, why));
-            }
-            let name = pipeline.name_of_key(&socket.venue, &client.key_set);
-            name.map(|name| Values::of_key(&name))
-                .map_err(|why| refusal_of(&why.into()))
-        })
+    pub(crate) async fn name_of_key(&self, socket: &Socket) -> Result<Values, Refusal> {
+        let (client, pipeline) = self.client_and_line(socket)?;
+        stays_within(socket, Some(OperationKind::Read), &client, &pipeline).await?;
+        let name = pipeline.name_of_key(&socket.venue, &client.key_set);
+        name.map(|name| Values::of_key(&name))
+            .map_err(|why| refusal_of(&why.into()))
     }
 
     /// Takes the login of a socket to its signature, or to the token that the venue gives for it.
@@ -75,12 +69,8 @@ impl Agent {
         asked: &LoginAsked,
     ) -> Result<Ours, Refusal> {
         let _working = self.works();
-        let (client, pipeline) = self.with_client(socket, |client, pipeline| {
-            Ok((client.clone(), pipeline.clone()))
-        })?;
-        if let Some(why) = client.is_beyond(&socket.venue, Some(OperationKind::Read)) {
-            return Err(Refusal::Decided(Code::Denied, why));
-        }
+        let (client, pipeline) = self.client_and_line(socket)?;
+        stays_within(socket, Some(OperationKind::Read), &client, &pipeline).await?;
         let request = RequestId::random();
         let _seat = self.running().begin(request, socket.peer, socket.port);
         self.signs_here()?;
@@ -118,9 +108,6 @@ impl Agent {
 
     /// Records that something was asked for over a socket which is not done there.
     pub(crate) async fn refused_over(&self, socket: &Socket, word: &str) {
-        let asker = self.with_client(socket, |client, pipeline| {
-            Ok((client.id, client.name.clone(), pipeline.clone()))
-        });
         let event = Event::new(Kind::RequestDenied, Decision::Denied)
             .text(format!(
                 "{} over the socket {} at {}",
@@ -129,10 +116,10 @@ impl Agent {
                 visible(&socket.venue)
             ))
             .detail("why", "only data is asked for over a socket");
-        match asker {
-            Ok((id, name, pipeline)) => {
-                let event = event.client(id, visible(&name));
-                pipeline.note_refusal(id, event).await;
+        match self.client_and_line(socket) {
+            Ok((client, pipeline)) => {
+                let event = event.client(client.id, visible(&client.name));
+                pipeline.note_refusal(client.id, event).await;
             }
             // It was let in a moment ago.
             Err(_) => self.record(event).await,
@@ -149,21 +136,39 @@ impl Agent {
         }
     }
 
-    fn with_client<T>(
-        &self,
-        socket: &Socket,
-        then: impl FnOnce(&Client, &Line) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
-        let unknown = || Refusal::UnknownToken;
+    fn client_and_line(&self, socket: &Socket) -> Result<(Client, Line), Refusal> {
+        let of = |clients: &[Client], line: &Line| {
+            let client = self.client_of(clients, &socket.token);
+            client.map(|client| (client, line.clone()))
+        };
         let current = self.vault().ok_or(Refusal::Locked)?;
-        if let Some(open) = current.peek() {
-            let client = self.client_of(&open.clients(), &socket.token);
-            return then(&client.ok_or_else(unknown)?, &open.pipeline);
-        }
-        let armed = self.armed().ok_or(Refusal::Locked)?;
-        let client = self.client_of(armed.clients(), &socket.token);
-        then(&client.ok_or_else(unknown)?, armed.pipeline())
+        let found = if let Some(open) = current.peek() {
+            of(&open.clients(), &open.pipeline)
+        } else {
+            let armed = self.armed().ok_or(Refusal::Locked)?;
+            of(armed.clients(), armed.pipeline())
+        };
+        found.ok_or(Refusal::UnknownToken)
     }
+}
+
+// What a client is bound to holds for sockets, too, and what it is not let in to is on record.
+async fn stays_within(
+    socket: &Socket,
+    kind: Option<OperationKind>,
+    client: &Client,
+    pipeline: &Line,
+) -> Result<(), Refusal> {
+    let Some(why) = client.is_beyond(&socket.venue, kind) else {
+        return Ok(());
+    };
+    let (path, venue) = (visible(&socket.path), visible(&socket.venue));
+    let event = Event::new(Kind::RequestDenied, Decision::Denied)
+        .text(format!("The socket {path} at {venue}"))
+        .client(client.id, visible(&client.name))
+        .detail("why", &*why);
+    pipeline.note_refusal(client.id, event).await;
+    Err(Refusal::Decided(Code::Denied, why))
 }
 
 // What the venue answers a request for a token with. Its own words on why there is none stay in the log.

@@ -200,6 +200,32 @@ async fn a_login_that_no_rule_allows_is_refused_in_the_venues_shape() {
 }
 
 #[tokio::test]
+async fn what_a_client_is_bound_to_holds_for_sockets_and_is_recorded() {
+    let desk = Desk::new("okx").await;
+    let bind = async |venues: &[&str], kinds: &[&str]| {
+        let _owner = Person::new(&desk._agent, yes).await;
+        let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
+        let bind = BindClient {
+            client: "bot".into(),
+            venues: words(venues),
+            kinds: words(kinds),
+        };
+        desk.client.call(bind).await.unwrap();
+    };
+    let login = r#"{"op":"login","args":[{"apiKey":"dummy","passphrase":"x","timestamp":"1","sign":"dummy"}]}"#;
+    bind(&[], &["trade"]).await;
+    let answers = desk.say("/ws/v5/private", &[login]).await;
+    let refusal = answers[0]["data"].as_str().unwrap();
+    assert!(refusal.contains("of the kind read"), "{refusal}");
+    assert_eq!(desk.rows("request-denied").await.len(), 1);
+    bind(&["kraken"], &["trade"]).await;
+    let answers = desk.say("/ws/v5/public", &["x"]).await;
+    assert_eq!(answers[0]["refused"], 403, "{answers:?}");
+    assert_eq!(desk.rows("request-denied").await.len(), 2);
+    assert!(desk.rows("intent").await.is_empty());
+}
+
+#[tokio::test]
 async fn public_streams_pass_as_they_are_and_others_do_not_open() {
     let mut desk = Desk::new("binance").await;
     let answers = desk.say("/ws/btcusdt@trade", &["anything"]).await;

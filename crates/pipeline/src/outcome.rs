@@ -28,6 +28,8 @@ pub(crate) struct Left {
     pub(crate) venue: String,
     pub(crate) status: u16,
     pub(crate) fate: Fate,
+    /// What is to be done where the venue says that the time was not its own.
+    pub(crate) clock_refused: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Outcome {
@@ -67,6 +69,9 @@ impl Left {
         let said = answered(&self.venue, self.status, body.as_deref());
         if said.nonce {
             self.keys.nonce_refused(&self.key, &self.venue);
+        }
+        if said.clock {
+            (self.clock_refused)();
         }
         let mut event = said_of(self.event, &said);
         self.fate.is(Went::Answered {
@@ -119,6 +124,7 @@ mod tests {
                 meaning,
                 reason: reason.map(str::to_owned),
                 nonce: false,
+                clock: false,
             };
             let event = said_of(Event::new(Kind::Outcome, Decision::Done), &answered);
             (event.decision, event.text)

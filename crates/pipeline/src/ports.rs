@@ -319,6 +319,9 @@ pub trait Upstream: Send + Sync + 'static {
     /// The venue's time: ours, corrected by what was seen of its clock.
     fn venue_time(&self, origin: &str, base_url: Option<&str>, now: UnixMillis) -> UnixMillis;
 
+    /// The venue refused a request because its time was not the venue's own: what was seen of its clock is not true any more.
+    fn clock_refused(&self, _origin: &str, _base_url: Option<&str>) {}
+
     /// The HTTP status of an answer.
     fn status(response: &Self::Response) -> u16;
 

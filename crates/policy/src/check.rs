@@ -1,7 +1,7 @@
 //! What is strange about a policy that can be read: rules that nothing reaches, that nothing fits, that let through what an
 //! earlier one limits, and names that no venue has.
 
-use touchkeep_venue::{OperationKind, venues};
+use touchkeep_venue::{OperationKind, Side, venues};
 
 use crate::{Action, Policy, Rule, decide::moves, names::glob};
 
@@ -116,9 +116,20 @@ fn always_decides(one: &Rule, other: &Rule) -> bool {
         && covers(&one.clients, &other.clients)
         && covers(&one.venues, &other.venues)
         && covers(&one.key_sets, &other.key_sets)
+        && covers_sides(one, other)
         && covers(&one.symbols, &other.symbols)
         && covers(&one.assets, &other.assets)
         && (one.destinations.is_none() || one.destinations == other.destinations)
+}
+
+// A side that is not said may be meant by a rule that names one.
+fn covers_sides(one: &Rule, other: &Rule) -> bool {
+    one.sides.is_none()
+        || (other.action <= one.action
+            && other
+                .sides
+                .as_ref()
+                .is_some_and(|sides| sides.iter().all(|side| one.has_side(*side))))
 }
 
 // Whether everything that fits the other list fits the one.
@@ -148,6 +159,11 @@ fn never_fits(rule: &Rule) -> Vec<Found> {
     never(
         rule.destinations.is_some() && !kinds().any(moves),
         "never fits: its kinds have no destination",
+    );
+    never(
+        rule.sides.is_some()
+            && !kinds().any(|kind| matches!(kind, OperationKind::Trade | OperationKind::Unknown)),
+        "never fits: its kinds have no side",
     );
     let most = [
         (&rule.max_amount, &rule.window_amount, "amount"),
@@ -215,6 +231,10 @@ fn meet(one: &Rule, other: &Rule) -> bool {
         && lists_meet(&one.clients, &other.clients)
         && lists_meet(&one.venues, &other.venues)
         && lists_meet(&one.key_sets, &other.key_sets)
+        && (one.sides.is_none()
+            || [Side::Buy, Side::Sell]
+                .into_iter()
+                .any(|side| one.has_side(side) && other.has_side(side)))
         && lists_meet(&one.symbols, &other.symbols)
         && lists_meet(&one.assets, &other.assets)
 }

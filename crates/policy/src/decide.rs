@@ -61,6 +61,8 @@ pub enum Misfit {
     KeySet,
     /// Not at this time.
     Hours,
+    /// Another side, or nothing that has one.
+    Side,
     /// Another market.
     Symbol,
     /// Another asset.
@@ -72,6 +74,8 @@ pub enum Misfit {
 /// Why a rule that may be meant does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
+    /// The request does not say its side.
+    SideUnsaid,
     /// The request does not say its market.
     SymbolUnsaid,
     /// The request does not say its asset.
@@ -247,6 +251,7 @@ fn stand_by_rest(
     }
     let operation = &said.asked.operation;
     let particulars = [
+        on_side(rule, operation),
         one_of(
             &rule.symbols,
             operation.symbol.is_some().then_some(symbol_is_listed),
@@ -261,7 +266,7 @@ fn stand_by_rest(
         ),
         goes_to(rule, operation),
     ];
-    if particulars != [Stand::Fits; 3] {
+    if particulars != [Stand::Fits; 4] {
         let is_not = |stand: &&Stand| matches!(stand, Stand::Not(_));
         let is_doubted = |stand: &&Stand| matches!(stand, Stand::Floor(_));
         let stand = particulars.iter().find(is_not);
@@ -287,6 +292,19 @@ const fn one_of(
         (None, _, _) | (Some(_), Some(true), _) => Stand::Fits,
         (Some(_), None, Some(doubt)) => Stand::Floor(doubt),
         (Some(_), _, _) => Stand::Not(other),
+    }
+}
+
+fn on_side(rule: &Rule, operation: &Operation) -> Stand {
+    let may_have_one = matches!(
+        operation.kind,
+        OperationKind::Trade | OperationKind::Unknown
+    );
+    match (&rule.sides, operation.side) {
+        (None, _) => Stand::Fits,
+        (Some(_), Some(side)) if rule.has_side(side) => Stand::Fits,
+        (Some(_), None) if may_have_one => Stand::Floor(Doubt::SideUnsaid),
+        (Some(_), _) => Stand::Not(Misfit::Side),
     }
 }
 

@@ -138,6 +138,7 @@ impl Misfit {
             Self::Venue => "another venue",
             Self::KeySet => "another key set",
             Self::Hours => "outside its hours and days",
+            Self::Side => "another side",
             Self::Symbol => "another market",
             Self::Asset => "another asset",
             Self::Destination => "another destination, tag or network",
@@ -150,6 +151,7 @@ impl Doubt {
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
+            Self::SideUnsaid => "the request does not say its side",
             Self::SymbolUnsaid => "the request does not say its market",
             Self::AssetUnsaid => "the request does not say its asset",
             Self::DestinationUnsaid => "the request does not say where the money goes",

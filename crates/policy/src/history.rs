@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use touchkeep_core::{Decimal, RequestId, UnixMillis, time::DAY_MS};
-use touchkeep_venue::{Operation, OperationKind, naming};
+use touchkeep_venue::{Operation, OperationKind, Side, naming};
 
 use crate::{Asked, Policy, Rule};
 
@@ -25,6 +25,8 @@ pub struct Past {
     pub key_set: String,
     /// What it did.
     pub kind: OperationKind,
+    /// On which side.
+    pub side: Option<Side>,
     /// On which market.
     pub symbol: Option<String>,
     /// With which asset.
@@ -61,6 +63,7 @@ impl Past {
             venue: operation.venue.clone(),
             key_set: key_set.to_owned(),
             kind: operation.kind,
+            side: operation.side,
             // Rows of before names were brought to one have others.
             symbol: operation
                 .symbol
@@ -83,7 +86,7 @@ impl Past {
 /// has no such bound, because it is filled at any better price.
 #[must_use]
 pub fn notional(operation: &Operation) -> Option<Decimal> {
-    let bought = operation.side == Some(touchkeep_venue::Side::Buy);
+    let bought = operation.side == Some(Side::Buy);
     let worth = match (&operation.quote_amount, &operation.amount, &operation.price) {
         (Some(quote), _, _) => quote.clone(),
         (None, Some(amount), Some(price)) if bought => amount.times(price),

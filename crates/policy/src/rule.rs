@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 use touchkeep_core::{Decimal, UnixMillis, time::DAY_MS};
-use touchkeep_venue::{OperationKind, asset_names, market_names};
+use touchkeep_venue::{OperationKind, Side, asset_names, market_names};
 
 use crate::{
     Past,
@@ -104,6 +104,8 @@ pub struct Rule {
     pub key_sets: Option<Vec<String>>,
     /// Kinds of operations.
     pub kinds: Option<Vec<OperationKind>>,
+    /// Which sides of a trade.
+    pub sides: Option<Vec<Side>>,
     /// Markets.
     pub symbols: Option<Vec<String>>,
     /// Assets. No `*`.
@@ -348,12 +350,25 @@ impl Rule {
             .map_or(unless_said, |per| per.contains(&Per::KeySet))
     }
 
+    /// Whether it is for one of these sides, where it names any.
+    pub(crate) fn has_side(&self, side: Side) -> bool {
+        self.sides
+            .as_ref()
+            .is_none_or(|sides| sides.contains(&side))
+    }
+
+    // Whether an earlier request of that side counts: one that did not say its side may have been of either.
+    pub(crate) fn may_count(&self, side: Option<Side>) -> bool {
+        side.is_none_or(|side| self.has_side(side))
+    }
+
     // Whether an earlier request counts against this rule's limits. Where it did not say its market or asset, it counts.
     pub(crate) fn counts(&self, act: &Past) -> bool {
         fits(&self.clients, &act.client)
             && fits(&self.venues, &act.venue)
             && fits(&self.key_sets, &act.key_set)
             && self.has_kind(act.kind)
+            && self.may_count(act.side)
             && is_listed(&self.symbols, &act.symbol, &act.venue, market_names)
             && is_listed(&self.assets, &act.asset, &act.venue, asset_names)
     }
@@ -412,6 +427,7 @@ impl Rule {
             (
                 lists.into_iter().flatten().any(hollow)
                     || self.kinds.as_ref().is_some_and(Vec::is_empty)
+                    || self.sides.as_ref().is_some_and(Vec::is_empty)
                     || self.destinations.as_ref().is_some_and(Vec::is_empty),
                 "an empty list or name fits nothing; leave the field out to fit everything",
             ),
@@ -518,6 +534,8 @@ mod tests {
             "window_amount = \"1\"\nsymbols = [\"A\"]\nwindow_hours = 745",
             "requests_per_minute = 0",
             "symbols = []",
+            "sides = []",
+            "sides = [\"both\"]",
             "clients = [\"\"]",
             "assets = [\"*\"]",
             "colour = \"red\"",

@@ -12,7 +12,7 @@ use std::{
 };
 
 use touchkeep_core::{Decimal, RequestId, UnixMillis};
-use touchkeep_venue::OperationKind;
+use touchkeep_venue::{OperationKind, Side};
 
 use self::tally::{ANY_MARKET, Asker, Group, Numbered, Places, TOGETHER, Tally, Uses};
 use crate::{
@@ -73,6 +73,7 @@ struct Act {
 #[derive(Debug)]
 struct Class {
     kind: OperationKind,
+    side: Option<Side>,
     client: String,
     venue: String,
     key_set: String,
@@ -81,7 +82,7 @@ struct Class {
     uses: Uses,
 }
 
-// Kind, client, key set with its venue, market.
+// What is done, client, key set with its venue, market.
 type ClassName = (u32, u32, u32, u32);
 
 // One length of window.
@@ -184,7 +185,8 @@ impl Windows {
             [&asked.client, &operation.venue, &asked.key_set],
             (&operation.symbol, &operation.asset),
         );
-        let name = (|| Some((operation.kind as u32, client?, key_set?, market?)))();
+        let done = done(operation.kind, operation.side);
+        let name = (|| Some((done, client?, key_set?, market?)))();
         let class = name.and_then(|name| self.by_name.get(&name));
         Seen {
             windows: self,
@@ -211,6 +213,7 @@ impl Windows {
                 venue: class.venue.clone(),
                 key_set: class.key_set.clone(),
                 kind: class.kind,
+                side: class.side,
                 symbol: class.symbol.clone(),
                 asset: class.asset.clone(),
                 amount: act.amount,
@@ -301,14 +304,18 @@ impl Windows {
     fn class_of(&mut self, policy: &Policy, act: &Past) -> Option<u32> {
         let names = [&act.client, &act.venue, &act.key_set];
         let market = (&act.symbol, &act.asset);
-        let kind = act.kind as u32;
+        let done = done(act.kind, act.side);
         if let [Some(client), Some(key_set), Some(market)] = self.names.known(names, market)
-            && let Some(class) = self.by_name.get(&(kind, client, key_set, market))
+            && let Some(class) = self.by_name.get(&(done, client, key_set, market))
         {
             return Some(*class);
         }
         let counting = policy.index()?.counting(act);
-        let looks_back = |rule: &usize| self.tally.looks_back(*rule);
+        let of_side = |rule: &usize| {
+            let rule = policy.rules().get(*rule);
+            rule.is_some_and(|rule| rule.may_count(act.side))
+        };
+        let looks_back = |rule: &usize| self.tally.looks_back(*rule) && of_side(rule);
         let counting: Vec<usize> = counting.places().filter(looks_back).collect();
         if counting.is_empty() {
             return None;
@@ -319,9 +326,10 @@ impl Windows {
             .tally
             .uses(counting.into_iter(), asker, market, self.spans.len());
         let class = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
-        self.by_name.insert((kind, client, key_set, market), class);
+        self.by_name.insert((done, client, key_set, market), class);
         self.classes.push(Class {
             kind: act.kind,
+            side: act.side,
             client: act.client.clone(),
             venue: act.venue.clone(),
             key_set: act.key_set.clone(),
@@ -435,6 +443,16 @@ impl Seen<'_> {
             if key_set { self.key_set? } else { TOGETHER },
         ))
     }
+}
+
+// Kind and side in one number.
+const fn done(kind: OperationKind, side: Option<Side>) -> u32 {
+    let side = match side {
+        None => 0,
+        Some(Side::Buy) => 1,
+        Some(Side::Sell) => 2,
+    };
+    kind as u32 * 3 + side
 }
 
 fn count(tally: &mut Tally, classes: &[Class], act: &Act, span: usize, adds: bool) {

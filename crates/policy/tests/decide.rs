@@ -243,6 +243,71 @@ fn past(hours_ago: u64, symbol: &str, amount: Option<&str>) -> Past {
 }
 
 #[test]
+fn a_rule_for_one_side_is_for_that_alone_and_its_window_holds_nothing_of_the_other() {
+    let policy = rules(
+        r#"
+        [[rule]]
+        name = "purchases"
+        kinds = ["trade", "cancel"]
+        sides = ["buy"]
+        symbols = ["*USDT"]
+        window_notional = "100"
+        window_hours = 24
+        action = "allow"
+        [[rule]]
+        name = "sales"
+        kinds = ["trade"]
+        sides = ["sell"]
+        action = "approve"
+        [[rule]]
+        name = "else"
+        kinds = ["trade", "cancel"]
+        action = "notify"
+        "#,
+    );
+    let of = |side: Option<Side>, amount: &str| {
+        let mut operation = trade("ETHUSDT", Some(amount));
+        operation.side = side;
+        operation.price = "10".parse().ok();
+        operation
+    };
+    let past = |side, amount| {
+        let mut past = Past::of(&asked(of(side, amount)));
+        past.at = UnixMillis(NOW.0 - 60_000);
+        past
+    };
+    let sold = past(Some(Side::Sell), "1");
+    let bought = past(Some(Side::Buy), "9");
+    let either = past(None, "1");
+    for (before, operation, verdict) in [
+        (vec![], of(Some(Side::Buy), "10"), ("allow", "purchases")),
+        // A sale does not say what it brings in, and a window of purchases does not ask.
+        (
+            vec![sold.clone()],
+            of(Some(Side::Buy), "10"),
+            ("allow", "purchases"),
+        ),
+        (
+            vec![sold, bought.clone()],
+            of(Some(Side::Buy), "1"),
+            ("allow", "purchases"),
+        ),
+        (vec![bought], of(Some(Side::Buy), "1.1"), ("notify", "else")),
+        (vec![either], of(Some(Side::Buy), "1"), ("notify", "else")),
+        (vec![], of(Some(Side::Sell), "1"), ("approve", "sales")),
+        // It may be a sale.
+        (vec![], of(None, "1"), ("approve", "sales")),
+    ] {
+        let sentence = operation.sentence();
+        let (action, rule) = says(&policy, operation, &before);
+        assert_eq!((action, rule.as_str()), verdict, "{sentence}");
+    }
+    let mut cancel = trade("ETHUSDT", None);
+    (cancel.kind, cancel.side) = (OperationKind::Cancel, None);
+    assert_eq!(says(&policy, cancel, &[]).1, "else", "it has no side");
+}
+
+#[test]
 fn a_window_holds_exactly_its_limit() {
     let policy = rules(
         r#"

@@ -227,6 +227,26 @@ fn what_is_strange_is_found_and_nothing_else() {
             "kinds = [\"trade\"]\nsymbols = [\"BTC*USDT\"]\naction = \"allow\"",
             Some(Strange::Unreachable),
         ),
+        (
+            "kinds = [\"trade\"]\naction = \"approve\"",
+            "kinds = [\"trade\"]\nsides = [\"sell\"]\naction = \"allow\"",
+            Some(Strange::Unreachable),
+        ),
+        (
+            "kinds = [\"trade\"]\nsides = [\"buy\"]\naction = \"approve\"",
+            "kinds = [\"trade\"]\nsides = [\"buy\", \"sell\"]\naction = \"approve\"",
+            None,
+        ),
+        (
+            "kinds = [\"trade\"]\naction = \"notify\"",
+            "kinds = [\"cancel\"]\nsides = [\"buy\"]\naction = \"allow\"",
+            Some(Strange::NeverFits),
+        ),
+        (
+            limited,
+            "kinds = [\"trade\"]\nsides = [\"buy\"]\naction = \"allow\"",
+            Some(Strange::Widens),
+        ),
         // A batch says no market, so the second one is its floor.
         (
             "kinds = [\"trade\"]\nsymbols = [\"*USDT\"]\naction = \"approve\"",
@@ -611,6 +631,18 @@ fn lists_orders_and_times_are_said_by_their_values() {
     assert_eq!(milder(&both, &btc), (vec![no_longer], vec![]));
     let denied = "\"r\": assets also \"ETH\"".to_owned();
     assert_eq!(milder(&btc, &both), (vec![], vec![denied]));
+    let sides = |sides: &str, limit: &str| {
+        rules(&format!(
+            "[[rule]]\nname = \"r\"\nkinds = [\"trade\"]\n{sides}\n{limit}\naction = \"allow\""
+        ))
+    };
+    let fewer = "\"r\": sides was any and becomes buy".to_owned();
+    let (both, bought) = (sides("", ""), sides("sides = [\"buy\"]", ""));
+    assert_eq!(milder(&both, &bought), (vec![], vec![fewer.clone()]));
+    // What it no longer counts leaves room.
+    let limit = "requests_per_day = 9";
+    let (both, bought) = (sides("", limit), sides("sides = [\"buy\"]", limit));
+    assert_eq!(milder(&both, &bought), (vec![fewer], vec![]));
     let at = |hours: &str| {
         rule(
             &format!("hours = \"{hours}\"\ndays = [\"mon\", \"sun\"]\nutc_offset = \"-05:30\""),
@@ -823,6 +855,23 @@ fn the_policies_to_begin_with_let_through_what_they_say() {
         says(&rules(&own), &asked(withdrawal("bc1qhomf"), MONDAY_8), &[]),
         Deny
     );
+}
+
+// What a sale brings in is not known, which is no reason to ask about purchases for a day.
+#[test]
+fn after_a_sale_a_small_purchase_goes_by_rule_as_before() {
+    let trade = |side: Side| {
+        let mut trade = order("ETHUSDT", "0.02");
+        (trade.side, trade.price) = (Some(side), "2000".parse().ok());
+        trade
+    };
+    let now = UnixMillis(1_700_000_000_000);
+    let sold = Past::of(&asked(trade(Side::Sell), now));
+    for text in [Starting::Trader.text(false), Policy::starting_text()] {
+        let bought = asked(trade(Side::Buy), now);
+        let past = std::slice::from_ref(&sold);
+        assert_eq!(says(&rules(text), &bought, past), Action::Allow);
+    }
 }
 
 #[test]

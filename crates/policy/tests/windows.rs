@@ -47,6 +47,16 @@ requests_per_day = 9
 action = "notify"
 
 [[rule]]
+name = "by quote, purchases"
+sides = ["buy"]
+kinds = ["trade"]
+symbols = ["*USDT"]
+window_notional = "70"
+window_hours = 2
+requests_per_day = 8
+action = "notify"
+
+[[rule]]
 name = "by key set"
 venues = ["binance"]
 key_sets = ["main", "second"]
@@ -100,27 +110,35 @@ fn any_asked() -> impl Strategy<Value = Asked> {
         ]),
         prop::option::weighted(0.9, (0..60u32, 0..4usize)),
         prop::option::of(1..9u32),
+        prop::sample::select(vec![
+            Some(Side::Buy),
+            Some(Side::Buy),
+            Some(Side::Sell),
+            None,
+        ]),
     )
-        .prop_map(|(kind, client, key_set, venue, symbol, amount, price)| {
-            let mut operation = Operation::new(kind, venue, "POST", "/x", "x");
-            operation.side = Some(Side::Buy);
-            operation.amount =
-                amount.map(|(n, zeros)| format!("0.{}{n}", "0".repeat(zeros)).parse().unwrap());
-            operation.price = price.map(|n| n.to_string().parse().unwrap());
-            if kind == OperationKind::Withdraw {
-                operation.asset = symbol.map(|_| "BTC".into());
-            } else {
-                operation.symbol = symbol.map(Into::into);
-            }
-            Asked {
-                request: RequestId::random(),
-                digest: [0; 32],
-                client: client.into(),
-                key_set: key_set.into(),
-                operation,
-                now: NOW,
-            }
-        })
+        .prop_map(
+            |(kind, client, key_set, venue, symbol, amount, price, side)| {
+                let mut operation = Operation::new(kind, venue, "POST", "/x", "x");
+                operation.side = side.filter(|_| kind == OperationKind::Trade);
+                operation.amount =
+                    amount.map(|(n, zeros)| format!("0.{}{n}", "0".repeat(zeros)).parse().unwrap());
+                operation.price = price.map(|n| n.to_string().parse().unwrap());
+                if kind == OperationKind::Withdraw {
+                    operation.asset = symbol.map(|_| "BTC".into());
+                } else {
+                    operation.symbol = symbol.map(Into::into);
+                }
+                Asked {
+                    request: RequestId::random(),
+                    digest: [0; 32],
+                    client: client.into(),
+                    key_set: key_set.into(),
+                    operation,
+                    now: NOW,
+                }
+            },
+        )
 }
 
 // Mostly forward a little; at times far forward, or back.

@@ -37,6 +37,8 @@ pub struct Answered {
     pub reason: Option<String>,
     /// The venue had seen a higher number from this key.
     pub nonce: bool,
+    /// The time that was sent is not the venue's.
+    pub clock: bool,
 }
 
 /// Reads an answer. Without a body, or with one that is not JSON or could be read in two ways, the status alone counts.
@@ -49,6 +51,7 @@ pub fn answered(venue: &str, status: u16, body: Option<&[u8]>) -> Answered {
             meaning: by_status,
             reason: None,
             nonce: false,
+            clock: false,
         };
     };
     signs.judge(by_status, status, &json)
@@ -76,6 +79,8 @@ struct Signs {
     unknown: Vec<String>,
     #[serde(default)]
     nonce: Vec<String>,
+    #[serde(default)]
+    clock: Vec<String>,
     #[serde(default)]
     at_500: bool,
     each: Option<Each>,
@@ -132,6 +137,7 @@ impl Signs {
         };
         Answered {
             nonce: meaning == Meaning::Refused && says(&self.nonce),
+            clock: meaning == Meaning::Refused && says(&self.clock),
             meaning,
             reason,
         }
@@ -300,6 +306,17 @@ mod tests {
         let busy = r#"{"retCode":10016,"retMsg":"Server error."}"#;
         assert_eq!(read("binance", 400, timeout).meaning, Meaning::Unknown);
         assert_eq!(read("bybit", 200, busy).meaning, Meaning::Unknown);
+    }
+
+    #[test]
+    fn a_time_that_is_not_the_venues_is_known_for_that() {
+        let late =
+            r#"{"code":-1021,"msg":"Timestamp for this request is outside of the recvWindow."}"#;
+        assert!(read("binance", 400, late).clock);
+        let expired = r#"{"retCode":10002,"retMsg":"invalid request, please check your server timestamp or recv_window param."}"#;
+        assert!(read("bybit", 200, expired).clock);
+        let other = r#"{"code":-1022,"msg":"Signature for this request is not valid."}"#;
+        assert!(!read("binance", 400, other).clock);
     }
 
     #[test]

@@ -75,6 +75,17 @@ pub enum Side {
     Sell,
 }
 
+impl Side {
+    /// The word for it in rules.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Buy => "buy",
+            Self::Sell => "sell",
+        }
+    }
+}
+
 impl OperationKind {
     /// All kinds, mildest first.
     pub const ALL: [Self; 8] = [
@@ -247,13 +258,7 @@ impl Operation {
     pub fn sentence(&self) -> String {
         let mut words = vec![capitalised(&visible(&self.endpoint))];
         if let Some(side) = self.side {
-            words.push(
-                match side {
-                    Side::Buy => "buy",
-                    Side::Sell => "sell",
-                }
-                .to_owned(),
-            );
+            words.push(side.as_str().to_owned());
         }
         words.extend(self.amount.as_ref().map(ToString::to_string));
         words.extend(self.asset.as_deref().map(visible).map(quoted));

@@ -2,8 +2,8 @@
 //! public time endpoint where it has one, else from the `Date` of its answers.
 //!
 //! A measured time goes on with a clock that nobody can set, so that a change of the machine's own time does not reach a
-//! venue. It never goes back by little. A venue that differs by minutes is not followed: then one of the two clocks is wrong,
-//! and a person is told.
+//! venue. It never goes back by little. One that the venue contradicts is measured anew. A venue that differs by minutes is not
+//! followed: then one of the two clocks is wrong, and a person is told.
 
 use std::{
     collections::HashMap,
@@ -20,6 +20,8 @@ use crate::uptime::Uptime;
 const REFRESH: Duration = Duration::from_secs(5 * 60);
 /// One that failed, after this.
 const AGAIN: Duration = Duration::from_secs(30);
+/// One that the venue has contradicted, after this.
+const SOON: Duration = Duration::from_secs(5);
 /// A difference above this is not followed.
 const WILD_MS: u64 = 5 * 60 * 1000;
 /// A measurement over a slower exchange than this says too little.
@@ -37,6 +39,8 @@ pub(crate) struct Clocks(Mutex<HashMap<String, Known>>);
 struct Known {
     measured: Option<Measured>,
     asked: Option<Uptime>,
+    // The venue has refused a time that went by this measurement.
+    doubted: bool,
     // How far the venue is off, in seconds, where it is not followed.
     wild: Option<u64>,
     last: Option<UnixMillis>,
@@ -81,11 +85,23 @@ impl Clocks {
         }
         let known = all.entry(server.to_owned()).or_default();
         let old = |since: Option<Uptime>, than| since.is_none_or(|since| at.since(since) > than);
-        let due = old(known.asked, AGAIN) && old(known.measured.map(|m| m.at), REFRESH);
+        let due = if known.doubted {
+            old(known.asked, SOON)
+        } else {
+            old(known.asked, AGAIN) && old(known.measured.map(|m| m.at), REFRESH)
+        };
         if due {
             known.asked = Some(at);
         }
         due
+    }
+
+    /// A server has refused a time: what was measured is not to be gone by any longer than it must.
+    pub(crate) fn doubt(&self, server: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get_mut(server) {
+            known.doubted = true;
+        }
     }
 
     /// Takes in what a server said.
@@ -109,6 +125,7 @@ impl Clocks {
         let Some(known) = all.get_mut(server) else {
             return;
         };
+        let doubted = std::mem::take(&mut known.doubted);
         if off > WILD_MS {
             if known.wild.is_none() {
                 tracing::warn!(
@@ -127,9 +144,10 @@ impl Clocks {
             at: exchange.sent.1,
             within_ms: most.since(least),
         };
-        let better = known
-            .measured
-            .is_none_or(|old| new.within_ms <= old.within_ms || new.at.since(old.at) > REFRESH);
+        let better = doubted
+            || known
+                .measured
+                .is_none_or(|old| new.within_ms <= old.within_ms || new.at.since(old.at) > REFRESH);
         if better {
             known.measured = Some(new);
         }
@@ -181,6 +199,24 @@ mod tests {
 
     fn time(clocks: &Clocks, at: Uptime, now: u64) -> u64 {
         clocks.time("v", UnixMillis(now), at).0
+    }
+
+    // A measurement over a slow exchange may be wrong by seconds; so is one of before the machine stood still.
+    #[test]
+    fn a_measurement_that_the_venue_contradicts_is_made_anew_soon_and_counts() {
+        let (clocks, at) = (Clocks::default(), Uptime::now());
+        told(&clocks, at, NOW, NOW + 4_000, 1, 10);
+        let later = |seconds| at.after(Duration::from_secs(seconds));
+        assert!(!clocks.is_to_be_asked("v", later(6)));
+        clocks.doubt("v");
+        assert!(!clocks.is_to_be_asked("v", later(4)), "not at each refusal");
+        assert!(clocks.is_to_be_asked("v", later(6)));
+        told(&clocks, later(6), NOW + 6_000, NOW + 6_000, 1_000, 10);
+        assert_eq!(time(&clocks, later(12), NOW + 12_000), NOW + 12_000);
+        assert!(
+            !clocks.is_to_be_asked("v", later(18)),
+            "it is believed again"
+        );
     }
 
     #[test]

@@ -167,7 +167,7 @@ async fn answer(
     let venue = guard::venue_of(&head).to_owned();
     // A bot that hangs up drops this: what was not recorded yet is then not done, what was is finished by the pipeline.
     let decided = match read(&agent, head, body, from, &seat).await {
-        Ok(asked) => match socket::without_token(&agent, &asked) {
+        Ok(asked) => match socket::without_token(&agent, &asked).await {
             Some(answer) => answer,
             None => agent.request(asked).await,
         },

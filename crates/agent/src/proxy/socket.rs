@@ -36,7 +36,7 @@ pub(super) fn is_asked_for<B>(request: &Request<B>) -> bool {
 
 /// The answer to a client that asks over REST for the token of a socket; none where it asks for something else. It gets no
 /// token, only what lets it open a socket here.
-pub(super) fn without_token(
+pub(super) async fn without_token(
     agent: &Agent,
     asked: &Asked,
 ) -> Option<Result<Response<Answer>, Refusal>> {
@@ -57,7 +57,7 @@ pub(super) fn without_token(
         response.headers_mut().insert(CONTENT_TYPE, json);
         response
     };
-    Some(agent.opens(&socket).map(answer))
+    Some(agent.opens(&socket).await.map(answer))
 }
 
 /// Opens one, and serves it from then on.
@@ -94,7 +94,7 @@ async fn begin(
         peer: from.peer,
         port: from.port,
     };
-    let base = agent.opens(&socket)?;
+    let base = agent.opens(&socket).await?;
     let mut asked = to_send(head, &going, base.as_deref())?;
     let query = head.uri.query().unwrap_or_default();
     let turn = enter(&agent, &socket, &going, query, base.is_some(), &mut asked).await?;

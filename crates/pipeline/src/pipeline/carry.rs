@@ -101,7 +101,8 @@ impl<U: Upstream> Parts<U> {
         if let Some(question) = &tell {
             self.approver.tell(question);
         }
-        let sent = self.upstream.send(outgoing, key.base_url.clone()).await;
+        let (origin, base_url) = (outgoing.origin, key.base_url.clone());
+        let sent = self.upstream.send(outgoing, base_url.clone()).await;
         drop(turn);
         match sent {
             Ok(response) => {
@@ -115,6 +116,9 @@ impl<U: Upstream> Parts<U> {
                     venue: incoming.venue,
                     status: U::status(&response),
                     fate,
+                    clock_refused: Box::new(move || {
+                        self.upstream.clock_refused(origin, base_url.as_deref());
+                    }),
                 });
                 Ok(Done {
                     response,

@@ -1,12 +1,12 @@
 //! What is another in each rule, in words, and whether it could let more through.
 //!
-//! A change is milder unless it surely is none: a limit that is lower, a list of an `allow` that is shorter. What leaves a rule
+//! A change is milder unless it surely is none: a limit that is lower, a list of an `allow` that is shorter and counts nothing. What leaves a rule
 //! of another action goes on to the rules below, which may let it through.
 
 use std::collections::HashMap;
 
 use touchkeep_core::{Decimal, text::visible};
-use touchkeep_venue::OperationKind;
+use touchkeep_venue::{OperationKind, Side};
 
 use crate::{Action, Policy, Rule, rule::Destination};
 
@@ -107,8 +107,9 @@ fn changed(name: &str, was: &Rule, is: &Rule) -> Vec<Detail> {
     for ((field, before), (_, after)) in lists(was).into_iter().zip(lists(is)) {
         if before != after {
             let (more, fewer) = apart(&before, &after);
-            let is_milder =
-                (more && is.action != Action::Deny) || (fewer && was.action != Action::Allow);
+            // A shorter list counts less in the rule's windows, so that more may fit.
+            let fits_more = was.action != Action::Allow || is.reach_ms() > 0;
+            let is_milder = (more && is.action != Action::Deny) || (fewer && fits_more);
             say(is_milder, other_list(field, before, after));
         }
     }
@@ -167,8 +168,15 @@ fn kinds(rule: &Rule) -> Option<Vec<String>> {
     rule.kinds.is_some().then(|| kinds.collect())
 }
 
+fn sides(rule: &Rule) -> Option<Vec<String>> {
+    let sides = [Side::Buy, Side::Sell].into_iter();
+    let sides = sides.filter(|side| rule.has_side(*side));
+    let sides = sides.map(|side| side.as_str().to_owned());
+    rule.sides.is_some().then(|| sides.collect())
+}
+
 // Lists of which each entry stands for itself; absent means anything.
-fn lists(rule: &Rule) -> [(&'static str, Option<Vec<String>>); 7] {
+fn lists(rule: &Rule) -> [(&'static str, Option<Vec<String>>); 8] {
     let names = |list: &Option<Vec<String>>| {
         let list = list.as_deref();
         list.map(|list| list.iter().map(|name| quoted(name)).collect())
@@ -179,6 +187,7 @@ fn lists(rule: &Rule) -> [(&'static str, Option<Vec<String>>); 7] {
         ("clients", names(&rule.clients)),
         ("venues", names(&rule.venues)),
         ("key_sets", names(&rule.key_sets)),
+        ("sides", sides(rule)),
         ("symbols", names(&rule.symbols)),
         ("assets", names(&rule.assets)),
         (

@@ -7,7 +7,7 @@ use std::{
 };
 
 use touchkeep_core::{Decimal, time::DAY_MS};
-use touchkeep_venue::OperationKind;
+use touchkeep_venue::{OperationKind, Side};
 
 use super::Span;
 use crate::{Rule, history::MINUTE_MS};
@@ -72,6 +72,7 @@ struct OfSpan {
 #[derive(PartialEq, Eq, Hash)]
 struct Alike<'a> {
     kinds: &'a Option<Vec<OperationKind>>,
+    sides: &'a Option<Vec<Side>>,
     names: [&'a Option<Vec<String>>; 5],
     per: [bool; 4],
     window_ms: u64,
@@ -291,6 +292,7 @@ impl<'a> Alike<'a> {
     fn of(rule: &'a Rule) -> Self {
         Self {
             kinds: &rule.kinds,
+            sides: &rule.sides,
             names: [
                 &rule.clients,
                 &rule.venues,

@@ -68,13 +68,7 @@ fn all(operation: &Operation) -> Vec<(String, String)> {
     let text = |value: &Option<String>| value.as_deref().map(visible);
     let plain = |value: &Option<String>| value.as_deref().map(visible_ascii);
     let number = |value: &Option<touchkeep_core::Decimal>| value.as_ref().map(ToString::to_string);
-    let side = operation.side.map(|side| {
-        match side {
-            touchkeep_venue::Side::Buy => "buy",
-            touchkeep_venue::Side::Sell => "sell",
-        }
-        .to_owned()
-    });
+    let side = operation.side.map(|side| side.as_str().to_owned());
     let amount = match (&operation.amount, &operation.asset) {
         (Some(amount), Some(asset)) => Some(format!("{amount} {}", visible(asset))),
         (amount, _) => number(amount),

@@ -178,7 +178,7 @@ impl Relay {
     }
 
     async fn name(&mut self, text: &Utf8Bytes, asked: &LoginAsked) -> Option<()> {
-        let named = match self.agent.name_of_key(&self.socket) {
+        let named = match self.agent.name_of_key(&self.socket).await {
             Ok(key) => self.guard.message(asked, &key).ok_or(UNWRITTEN.to_owned()),
             Err(refusal) => Err(refusal.words()),
         };
