@@ -1,9 +1,10 @@
-//! The same again: requests that come twice, numbers after an older state was put back, and clocks that jump: S-01, S-02, S-04.
+//! The same again: requests that come twice or all at once, numbers after an older state was put back, and clocks that jump:
+//! S-01, S-02, S-04, S-06.
 
-use std::{fs, path::PathBuf, process::Command, thread};
+use std::{fs, path::PathBuf, process::Command, sync::Barrier, thread};
 
 use touchkeep_tests::{Home, wait_for};
-use touchkeep_wire::GetStatus;
+use touchkeep_wire::{AddClient, GetStatus, SetPolicy};
 
 use crate::{
     desk::{Act, Desk},
@@ -169,6 +170,59 @@ fn a_venue_whose_clock_is_no_longer_what_was_measured_is_measured_anew() {
             (status(number).0 == 200).then_some(())
         });
     }
+}
+
+const TEN_ORDERS: &str = r#"
+[[rule]]
+name = "ten orders"
+kinds = ["trade"]
+symbols = ["BTCUSDT"]
+window_amount = "0.01"
+window_hours = 24
+action = "allow"
+"#;
+
+// Each a client of its own, at the proxy, for orders of 0.001.
+#[test]
+fn sixty_four_bots_at_once_never_exceed_a_limit_together() {
+    let mut tally = Tally::new(
+        "S-06",
+        "64 bots at once against a limit that has room for ten",
+    );
+    let desk = Desk::set(Home::new(None));
+    let text = TEN_ORDERS.to_owned();
+    desk.call(SetPolicy { text }).unwrap();
+    let tokens = (0..64).map(|bot| {
+        let (name, key_set) = (format!("bot-{bot}"), "main".to_owned());
+        let added = desk.call(AddClient { name, key_set }).unwrap();
+        added.token.into_inner()
+    });
+    let tokens: Vec<String> = tokens.collect();
+    let port = desk.port();
+    let all_at_once = Barrier::new(tokens.len());
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let asks: Vec<_> = (0..)
+            .zip(&tokens)
+            .map(|(number, token)| {
+                let order = desk.written_for(Act::Order, number, token);
+                let all_at_once = &all_at_once;
+                scope.spawn(move || {
+                    all_at_once.wait();
+                    crate::desk::say(port, &order).unwrap().0
+                })
+            })
+            .collect();
+        asks.into_iter().map(|ask| ask.join().unwrap()).collect()
+    });
+    let placed = statuses.iter().filter(|status| **status == 200).count();
+    let denied = statuses.iter().filter(|status| **status == 403).count();
+    let arrived = desk.venue.received("/api/v3/order");
+    let held = ((placed, denied) == (10, 54)
+        && arrived.len() == 10
+        && arrived.iter().all(|row| row["accepted"] == true))
+    .then_some(())
+    .ok_or_else(|| format!("{statuses:?}, arrived: {arrived:?}"));
+    tally.tried(|| "at once".into(), held);
 }
 
 // Another machine, as the venue sees it: ccxt with the same key, whose numbers are nanoseconds.

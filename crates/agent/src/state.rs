@@ -248,6 +248,8 @@ fn sql_time(at: UnixMillis) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -345,33 +347,55 @@ mod tests {
         );
     }
 
+    // Where this test's own processes draw.
+    const RACE_AT: &str = "TOUCHKEEP_RACE_AT";
+
+    fn drawn(path: &Path) -> Vec<u64> {
+        let state = State::open(path).unwrap();
+        let (item, series) = (ItemId::random(), Series::of("kraken", "key"));
+        let drawn = (0..10).map(|_| state.next_nonce(item, series, 1_000).unwrap());
+        let drawn: Vec<u64> = drawn.collect();
+        assert!(drawn.is_sorted_by(|a, b| a < b));
+        drawn
+    }
+
+    // Ten threads and ten processes, a connection and an item each.
     #[test]
     fn no_two_of_many_at_once_get_the_same_number() {
+        if let Some(path) = std::env::var_os(RACE_AT) {
+            for number in drawn(Path::new(&path)) {
+                println!("drawn {number}");
+            }
+            return;
+        }
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.sqlite");
-        let series = Series::of("kraken", "key");
-        // A connection each, as processes have them, and an item each.
-        let threads: Vec<_> = (0..10)
-            .map(|_| {
-                let state = State::open(&path).unwrap();
-                std::thread::spawn(move || {
-                    let item = ItemId::random();
-                    let drawn: Vec<u64> = (0..20)
-                        .map(|_| state.next_nonce(item, series, 1_000).unwrap())
-                        .collect();
-                    assert!(drawn.is_sorted_by(|a, b| a < b));
-                    drawn
-                })
-            })
-            .collect();
-        let drawn = threads
+        drop(State::open(&path).unwrap());
+        let this = "state::tests::no_two_of_many_at_once_get_the_same_number";
+        let processes = (0..10).map(|_| {
+            let mut process = Command::new(std::env::current_exe().unwrap());
+            process.args(["--exact", this, "--nocapture"]);
+            process.env(RACE_AT, &path).stdout(Stdio::piped());
+            process.spawn().unwrap()
+        });
+        let processes: Vec<_> = processes.collect();
+        let threads = (0..10).map(|_| {
+            let path = path.clone();
+            std::thread::spawn(move || drawn(&path))
+        });
+        let threads: Vec<_> = threads.collect();
+        let mut all: Vec<u64> = threads
             .into_iter()
-            .flat_map(|thread| thread.join().unwrap());
-        let drawn: std::collections::BTreeSet<u64> = drawn.collect();
-        assert_eq!(
-            drawn.into_iter().collect::<Vec<_>>(),
-            (1_000..1_200).collect::<Vec<_>>()
-        );
+            .flat_map(|thread| thread.join().unwrap())
+            .collect();
+        for process in processes {
+            let said = process.wait_with_output().unwrap();
+            let said = String::from_utf8(said.stdout).unwrap();
+            let numbers = said.lines().filter_map(|line| line.strip_prefix("drawn "));
+            all.extend(numbers.map(|number| number.parse::<u64>().unwrap()));
+        }
+        all.sort_unstable();
+        assert_eq!(all, (1_000..1_200).collect::<Vec<_>>());
     }
 
     #[test]

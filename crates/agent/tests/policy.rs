@@ -478,6 +478,27 @@ async fn what_happened_is_explained_and_tried_under_another_policy() {
         .find(|limit| limit.field == "window_amount")
         .unwrap();
     assert_eq!(limit.so_far.as_deref(), Some("0.7"));
+    // Without a key nobody is asked, and no rule either.
+    let path = "/sapi/v1/sub-account/virtualSubAccount";
+    assert_ne!(desk.send("POST", path, "subAccountString=x").await, 200);
+    let filter = AuditFilter {
+        kinds: vec!["request-refused".into()],
+        ..AuditFilter::default()
+    };
+    let page = ListAudit {
+        before: None,
+        limit: 1,
+        filter,
+    };
+    let row = desk.client.call(page).await.unwrap().rows[0].seq;
+    let unjudged = desk.client.call(explain(None, None, Some(row))).await;
+    let Err(CallError::Failed(failure)) = unjudged else {
+        panic!("{unjudged:?}")
+    };
+    assert!(
+        failure.what.contains("has no key of the class key-admin"),
+        "{failure:?}"
+    );
     let no_request = desk.client.call(explain(None, None, Some(1))).await;
     assert!(
         matches!(no_request, Err(CallError::Failed(failure)) if failure.code == Code::NotFound)

@@ -458,9 +458,13 @@ async fn what_no_rule_knows_is_denied() {
     )
     .await;
     assert_eq!(status, 400, "{answer}");
+    let small = "symbol=btcusdt&side=BUY&type=MARKET&quantity=0.001";
+    let (status, answer) = bot(&desk.base, &desk.token, "POST", "/api/v3/order", small).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(answer.contains("write it as the venue does"), "{answer}");
     assert!(desk.venue.got().is_empty());
     assert_eq!(desk.rows(&["request-denied"]).await.len(), 1);
-    assert_eq!(desk.rows(&["request-unreadable"]).await.len(), 1);
+    assert_eq!(desk.rows(&["request-unreadable"]).await.len(), 2);
 }
 
 #[tokio::test]

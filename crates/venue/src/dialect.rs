@@ -83,7 +83,9 @@ pub struct Moment {
 #[non_exhaustive]
 pub enum CannotSign {
     /// The venue has no keys of this kind.
-    #[error("the venue takes no signature of this kind")]
+    #[error(
+        "the venue takes no signature of this kind of key for it; touchkeep venue list has the kinds of its keys"
+    )]
     Algorithm,
     /// It counts the requests of a key.
     #[error("the venue wants the next number of the key")]
@@ -92,7 +94,9 @@ pub enum CannotSign {
     #[error("the venue wants a random value in each request")]
     NoUnique,
     /// It wants a passphrase with each request.
-    #[error("the venue wants the passphrase of the key")]
+    #[error(
+        "the venue wants the passphrase of the key, and none is stored: touchkeep edit NAME --secret-field passphrase"
+    )]
     NoPassphrase,
     /// A key or passphrase that no header can carry.
     #[error("the key or its passphrase has characters that no header can carry")]

@@ -87,7 +87,9 @@ pub enum Unreadable {
     #[error("the parameter {0} is not a plain decimal number")]
     Number(String),
     /// Empty, not one of the words that it may be, or the name of an asset or a market not in its one spelling.
-    #[error("the parameter {0} has no meaning that we know")]
+    #[error(
+        "what the parameter {0} says is not understood; write it as the venue does, capitals included"
+    )]
     Value(String),
     /// The market by its number, which counts before its name: no rule knows which that is.
     #[error("the parameter {0} names the market by a number; send its name alone")]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use touchkeep_audit::Query;
-use touchkeep_core::{Clock, Decimal, RequestId, SystemClock, UnixMillis};
+use touchkeep_audit::{Kind, Query, Row};
+use touchkeep_core::{Clock, Code, Decimal, RequestId, SystemClock, UnixMillis, text::visible};
 use touchkeep_policy::{Action, Asked, Explanation, History, Policy, Recorded, Stand};
 use touchkeep_venue::{Operation, OperationKind, Side};
 use touchkeep_wire::{
@@ -104,10 +104,25 @@ fn on_record(history: Option<&LogHistory>, seq: u64) -> Result<Recorded, Failure
     let page = page.map_err(|error| failure::read_log(&error))?;
     let row = page.rows.into_iter().find(|row| row.seq == seq);
     row.as_ref().and_then(recorded_of).ok_or_else(|| {
-        failure::not_found(
-            "request in row",
-            &seq.to_string(),
-            "Rows of requests: touchkeep audit list --kind intent --kind request-denied --kind request-refused",
+        row.as_ref().and_then(unjudged).unwrap_or_else(|| {
+            failure::not_found(
+                "request in row",
+                &seq.to_string(),
+                "Rows of requests: touchkeep audit list --kind intent --kind request-denied --kind request-refused",
+            )
+        })
+    })
+}
+
+// One that was refused before any rule was looked at.
+fn unjudged(row: &Row) -> Option<Failure> {
+    let details = &row.event.as_ref()?.details;
+    let (_, why) = details.iter().find(|(name, _)| name == "why")?;
+    matches!(row.kind, Kind::RequestDenied | Kind::RequestRefused).then(|| {
+        Failure::new(
+            Code::NotFound,
+            format!("No rule was asked about row {}: {}.", row.seq, visible(why)),
+            "Rules are asked about what a client is let in to and the vault has a key for.",
         )
     })
 }
