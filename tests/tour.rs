@@ -101,7 +101,8 @@ impl Room {
             answers: VecDeque::new(),
             words: String::new(),
         };
-        let shell = "PS1='[\\#:$?] ' exec bash --norc --noprofile";
+        // A shell that is hung up on writes nothing where the folder goes away.
+        let shell = "HISTFILE= PS1='[\\#:$?] ' exec bash --norc --noprofile";
         room.tmux(&[
             "new-session",
             "-d",
