@@ -1172,6 +1172,33 @@ fn a_result_that_could_not_be_written_is_no_success() {
 }
 
 #[test]
+fn with_few_open_files_it_works_or_says_why() {
+    let desk = Desk::set();
+    let program = binary("touchkeep").display().to_string();
+    for (verb, enough) in [("status", 12), ("list", 12), ("agent", 0)] {
+        for limit in 4..=14 {
+            let mut shell = Command::new("bash");
+            let line = format!("ulimit -n {limit}; exec {program} {verb}");
+            shell.args(["-c", &line]).stdin(Stdio::null());
+            let done = shell.envs(desk.home.environment()).output().unwrap();
+            let said = String::from_utf8(done.stderr).unwrap();
+            let code = done.status.code();
+            let clear = said.contains("Too many open files")
+                || said.contains("error while loading")
+                || said.contains("another agent runs already");
+            assert!(
+                code == Some(0) || (matches!(code, Some(1 | 127)) && clear),
+                "{verb}, {limit}: {code:?} {said}"
+            );
+            assert!(
+                enough == 0 || limit < enough || code == Some(0),
+                "{verb}, {limit}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_home_that_cannot_be_is_not_passed_over_for_the_usual_one() {
     let desk = Desk::set();
     let elsewhere = desk.home.path("elsewhere");
