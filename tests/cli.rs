@@ -1328,10 +1328,12 @@ fn an_item_whose_name_is_taken_comes_out_of_the_trash_under_another() {
 }
 
 #[test]
-fn a_name_has_no_blank_at_its_ends_and_one_of_before_keeps_it() {
+fn a_name_is_one_that_can_be_said_and_one_of_before_keeps_it() {
     let desk = Desk::set();
     desk.add("rpc", "api-key", "k", &[]);
-    for name in ["rpc ", " rpc", "rpc\u{a0}", " "] {
+    let long = "n".repeat(1025);
+    // Blanks at its ends, what is read as a reference, what no list has room for.
+    for name in ["rpc ", " rpc", "rpc\u{a0}", " ", "tk://prod/rpc", &long] {
         let add = ["add", name, "--kind", "api-key", "--secret-fd", "0"];
         assert_eq!(desk.fails(&add), (2, "invalid".into()), "{name:?}");
         let edit = ["edit", "rpc", "--name", name];
@@ -1341,9 +1343,14 @@ fn a_name_has_no_blank_at_its_ends_and_one_of_before_keeps_it() {
     let export = desk.home.path("before.json");
     let item = json!({"id": "i", "environment": "prod", "name": "old ", "kind": "api-key", "note": "", "tags": [],
         "fields": [{"name": "secret", "secret": true, "value": "k"}]});
-    let text = json!({"format": "touchkeep-export", "version": 1, "exported": 3, "items": [item]});
+    let mut unsaid = item.clone();
+    unsaid["name"] = json!(long);
+    let items = [item, unsaid];
+    let text = json!({"format": "touchkeep-export", "version": 1, "exported": 3, "items": items});
     std::fs::write(&export, text.to_string()).unwrap();
-    desk.run(&["import", export.to_str().unwrap(), "--yes"]);
+    let map = format!("{long}.name=short");
+    desk.run(&["import", export.to_str().unwrap(), "--yes", "--map", &map]);
+    desk.run(&["show", "short"]);
     assert_eq!(desk.run(&["show", "old "])["summary"]["name"], "old ");
     desk.run(&["edit", "old ", "--set", "owner=ada"]);
     desk.run(&["edit", "old ", "--name", "old"]);

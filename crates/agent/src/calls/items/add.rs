@@ -9,7 +9,7 @@ use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{
     ApiSecret, Clock, Code, DeviceId, ItemId, SystemClock, reference::is_field_name, text::visible,
 };
-use touchkeep_vault::{FieldType, Item, ItemKind, SecretPlace, Unlocked, one_time};
+use touchkeep_vault::{FieldType, Item, ItemKind, MAX_NAME_BYTES, SecretPlace, Unlocked, one_time};
 use touchkeep_wire::{AddItem, CheckNewItem, Done, Failure, ItemSummary, NewSecret, SecretText};
 
 use super::{
@@ -333,6 +333,18 @@ pub(super) fn settle_method(item: &mut Item, secret: Option<&Secret>) -> Result<
 
 /// Whether an item may be called so from now on. What is seen nowhere tells no two names apart, and is lost where a name is typed.
 pub(super) fn check_name(name: &str) -> Result<(), Failure> {
+    if name.starts_with(touchkeep_core::reference::SCHEME) {
+        return Err(failure::invalid(
+            format!("The name {:?} begins as a reference does.", visible(name)),
+            "Give it another one: wherever an item is named, that would be read as a reference.",
+        ));
+    }
+    if name.len() > MAX_NAME_BYTES {
+        return Err(failure::invalid(
+            format!("The name is longer than {MAX_NAME_BYTES} bytes."),
+            "Give it a short one, and put the rest into a note.",
+        ));
+    }
     if name.trim() == name {
         return Ok(());
     }
