@@ -330,7 +330,13 @@ fn a_secret_is_whole_and_from_a_descriptor_of_the_callers_own() {
     assert_eq!(desk.run(&["list"]), json!([]));
     let (code, why) = shell("--secret-fd 3 --field-fd passphrase=4 3<\"$SMALL\" 4<\"$SMALL\"");
     assert_eq!(code, Some(0), "{why}");
-    for field in ["passphrase=hunter22", "refresh-token=hunter22"] {
+    for field in [
+        "passphrase=hunter22",
+        "refresh-token=hunter22",
+        "access_token=hunter22",
+        "client-secret=hunter22",
+        "token=hunter22",
+    ] {
         let (code, why) = shell(&format!("--secret-fd 3 --field {field} 3<\"$SMALL\""));
         assert!(
             code == Some(2) && why.contains("never given as an argument"),

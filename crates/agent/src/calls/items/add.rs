@@ -26,13 +26,21 @@ use crate::{
 };
 
 /// What is a secret by its name. As a plain field it would come from an argument, and be shown in lists.
-const SECRET_NAMES: [&str; 6] = [
+const SECRET_NAMES: [&str; 14] = [
     "access-token",
+    "api-secret",
+    "auth-token",
+    "bearer-token",
+    "client-secret",
+    "mnemonic",
     "passphrase",
     "password",
+    "pin",
     "private-key",
     "refresh-token",
+    "secret-key",
     "session-token",
+    "token",
 ];
 
 /// Where a secret of an item comes to be.
@@ -179,7 +187,7 @@ pub(super) fn set_fields(item: &mut Item, fields: BTreeMap<String, String>) -> R
             "api-key" => item.api_key = value,
             name if !Item::may_be_called(name) => return Err(no_field(name)),
             name if item.secrets.contains_key(name)
-                || (SECRET_NAMES.contains(&name) && !item.fields.contains_key(name)) =>
+                || (is_secret_by_name(name) && !item.fields.contains_key(name)) =>
             {
                 return Err(failure::invalid(
                     format!(
@@ -195,6 +203,10 @@ pub(super) fn set_fields(item: &mut Item, fields: BTreeMap<String, String>) -> R
         }
     }
     Ok(())
+}
+
+fn is_secret_by_name(name: &str) -> bool {
+    SECRET_NAMES.contains(&name.replace('_', "-").as_str())
 }
 
 // The form in which a field's text is stored.
