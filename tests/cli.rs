@@ -330,7 +330,13 @@ fn a_secret_is_whole_and_from_a_descriptor_of_the_callers_own() {
     assert_eq!(desk.run(&["list"]), json!([]));
     let (code, why) = shell("--secret-fd 3 --field-fd passphrase=4 3<\"$SMALL\" 4<\"$SMALL\"");
     assert_eq!(code, Some(0), "{why}");
-    for field in ["passphrase=hunter22", "refresh-token=hunter22"] {
+    for field in [
+        "passphrase=hunter22",
+        "refresh-token=hunter22",
+        "access_token=hunter22",
+        "client-secret=hunter22",
+        "token=hunter22",
+    ] {
         let (code, why) = shell(&format!("--secret-fd 3 --field {field} 3<\"$SMALL\""));
         assert!(
             code == Some(2) && why.contains("never given as an argument"),
@@ -1172,6 +1178,33 @@ fn a_result_that_could_not_be_written_is_no_success() {
 }
 
 #[test]
+fn with_few_open_files_it_works_or_says_why() {
+    let desk = Desk::set();
+    let program = binary("touchkeep").display().to_string();
+    for (verb, enough) in [("status", 12), ("list", 12), ("agent", 0)] {
+        for limit in 4..=14 {
+            let mut shell = Command::new("bash");
+            let line = format!("ulimit -n {limit}; exec {program} {verb}");
+            shell.args(["-c", &line]).stdin(Stdio::null());
+            let done = shell.envs(desk.home.environment()).output().unwrap();
+            let said = String::from_utf8(done.stderr).unwrap();
+            let code = done.status.code();
+            let clear = said.contains("Too many open files")
+                || said.contains("error while loading")
+                || said.contains("another agent runs already");
+            assert!(
+                code == Some(0) || (matches!(code, Some(1 | 127)) && clear),
+                "{verb}, {limit}: {code:?} {said}"
+            );
+            assert!(
+                enough == 0 || limit < enough || code == Some(0),
+                "{verb}, {limit}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_home_that_cannot_be_is_not_passed_over_for_the_usual_one() {
     let desk = Desk::set();
     let elsewhere = desk.home.path("elsewhere");
@@ -1301,10 +1334,12 @@ fn an_item_whose_name_is_taken_comes_out_of_the_trash_under_another() {
 }
 
 #[test]
-fn a_name_has_no_blank_at_its_ends_and_one_of_before_keeps_it() {
+fn a_name_is_one_that_can_be_said_and_one_of_before_keeps_it() {
     let desk = Desk::set();
     desk.add("rpc", "api-key", "k", &[]);
-    for name in ["rpc ", " rpc", "rpc\u{a0}", " "] {
+    let long = "n".repeat(1025);
+    // Blanks at its ends, what is read as a reference, what no list has room for.
+    for name in ["rpc ", " rpc", "rpc\u{a0}", " ", "tk://prod/rpc", &long] {
         let add = ["add", name, "--kind", "api-key", "--secret-fd", "0"];
         assert_eq!(desk.fails(&add), (2, "invalid".into()), "{name:?}");
         let edit = ["edit", "rpc", "--name", name];
@@ -1314,9 +1349,14 @@ fn a_name_has_no_blank_at_its_ends_and_one_of_before_keeps_it() {
     let export = desk.home.path("before.json");
     let item = json!({"id": "i", "environment": "prod", "name": "old ", "kind": "api-key", "note": "", "tags": [],
         "fields": [{"name": "secret", "secret": true, "value": "k"}]});
-    let text = json!({"format": "touchkeep-export", "version": 1, "exported": 3, "items": [item]});
+    let mut unsaid = item.clone();
+    unsaid["name"] = json!(long);
+    let items = [item, unsaid];
+    let text = json!({"format": "touchkeep-export", "version": 1, "exported": 3, "items": items});
     std::fs::write(&export, text.to_string()).unwrap();
-    desk.run(&["import", export.to_str().unwrap(), "--yes"]);
+    let map = format!("{long}.name=short");
+    desk.run(&["import", export.to_str().unwrap(), "--yes", "--map", &map]);
+    desk.run(&["show", "short"]);
     assert_eq!(desk.run(&["show", "old "])["summary"]["name"], "old ");
     desk.run(&["edit", "old ", "--set", "owner=ada"]);
     desk.run(&["edit", "old ", "--name", "old"]);

@@ -167,6 +167,7 @@ pub fn run(options: &Options) -> Result<(), AgentError> {
         };
     };
     let config = Config::read(&options.paths.config)?;
+    touchkeep_client::descriptors::check().map_err(AgentError::Start)?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()

@@ -285,8 +285,8 @@ async fn a_screen_saver_locks_unless_that_is_switched_off() {
     let bus = Bus::with_logind();
     let agent = bus.agent("").await;
     let (client, _person) = open_vault(&agent).await;
-    for interface in ["org.freedesktop.ScreenSaver", "org.gnome.ScreenSaver"] {
-        bus.screen_saver(interface);
+    for desktop in ["freedesktop", "gnome", "cinnamon", "mate", "xfce"] {
+        bus.screen_saver(&format!("org.{desktop}.ScreenSaver"));
         locked(&client).await;
         assert_eq!(why(&client).await, "The screen was locked.");
     }
@@ -539,7 +539,7 @@ async fn armed_trade_keys_outlive_the_screen_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn sleep_and_the_end_of_their_time_end_armed_keys() {
+async fn sleep_a_user_switch_and_the_end_of_their_time_end_armed_keys() {
     let bus = Bus::with_logind();
     let agent = bus.agent("").await;
     let (client, _person) = open_vault(&agent).await;
@@ -555,13 +555,22 @@ async fn sleep_and_the_end_of_their_time_end_armed_keys() {
     );
     bus.until(false).await;
     assert_eq!(grid.order().await, 503);
-    client
-        .call(UnlockVault {
-            path: None,
-            device: None,
-        })
-        .await
-        .unwrap();
+    let unlock = async || {
+        client
+            .call(UnlockVault {
+                path: None,
+                device: None,
+            })
+            .await
+            .unwrap()
+    };
+    unlock().await;
+    client.call(ArmTradeKeys { seconds: 600 }).await.unwrap();
+    bus.changed("own", "Active", "False");
+    locked(&client).await;
+    assert_eq!(grid.order().await, 503);
+    assert!(client.call(GetStatus {}).await.unwrap().armed.is_none());
+    assert_eq!(why(&client).await, "Another user took the seat.");
     client.call(ArmTradeKeys { seconds: 3 }).await.unwrap();
     let until = Instant::now() + Duration::from_secs(3);
     client.call(LockVault {}).await.unwrap();
@@ -569,13 +578,7 @@ async fn sleep_and_the_end_of_their_time_end_armed_keys() {
     tokio::time::sleep_until(until.into()).await;
     assert_eq!(grid.order().await, 503);
     assert!(client.call(GetStatus {}).await.unwrap().armed.is_none());
-    client
-        .call(UnlockVault {
-            path: None,
-            device: None,
-        })
-        .await
-        .unwrap();
+    unlock().await;
     let call = ArmTradeKeys {
         seconds: 4 * 24 * 60 * 60,
     };

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use touchkeep_client::{Connection, FrontEnd, Paths, installed, start_on_demand};
+use touchkeep_client::{Connection, FrontEnd, Paths, descriptors, installed, start_on_demand};
 use touchkeep_core::Code;
 use touchkeep_values::ask::paths;
 use touchkeep_wire::{Call, Failure, Welcome, wiped};
@@ -159,9 +159,12 @@ fn went_away() -> Failure {
 
 /// What waits for the agent.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
+    descriptors::check()
+        .and_then(|()| {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+        })
         .map_err(|error| Failure::new(
                 Code::System,
                 format!("cannot begin: {error}"),

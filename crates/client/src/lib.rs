@@ -5,7 +5,7 @@
 //! socket of his own there would be handed PINs.
 //!
 //! Read in this order: [`paths`], [`folder`], [`installed`], [`connection`], [`front_end`], [`start`],
-//! [`blocking`], [`vault`].
+//! [`blocking`], [`vault`], [`descriptors`].
 
 #![cfg_attr(
     test,
@@ -20,6 +20,7 @@
 
 pub mod blocking;
 pub mod connection;
+pub mod descriptors;
 pub mod folder;
 pub mod frames;
 pub mod front_end;

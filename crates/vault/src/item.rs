@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 
 /// Bytes that one field may have.
 pub const MAX_FIELD_BYTES: usize = 64 << 10;
+/// Bytes that a name may have which is given from now on; a field has room for those of before.
+pub const MAX_NAME_BYTES: usize = 1 << 10;
 /// Plain fields of one item beside those that have a place of their own, and secret ones beside the chief secret.
 pub const MAX_EXTRA_FIELDS: usize = 48;
 /// Tags of one item.

@@ -53,8 +53,8 @@ pub use fold::MAX_SEGMENTS;
 pub use govern::{Newcomer, Proposal, Retired};
 pub use hand::Hand;
 pub use item::{
-    AuthMethod, FurtherSecret, Item, ItemKind, MAX_EXTRA_FIELDS, MAX_FIELD_BYTES, MAX_TAGS,
-    SecretPlace,
+    AuthMethod, FurtherSecret, Item, ItemKind, MAX_EXTRA_FIELDS, MAX_FIELD_BYTES, MAX_NAME_BYTES,
+    MAX_TAGS, SecretPlace,
 };
 pub use locked::Locked;
 pub use pins::ReadOnly;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use touchkeep_core::{ApiSecret, Clock, EnvironmentId, SystemClock, text::visible};
+use touchkeep_core::{
+    ApiSecret, Clock, EnvironmentId, SystemClock, reference::SCHEME, text::visible,
+};
 use touchkeep_vault::{
-    AuthMethod, FieldType, Item, ItemKind, MAX_EXTRA_FIELDS, MAX_FIELD_BYTES, MAX_TAGS,
-    SecretPlace, one_time,
+    AuthMethod, FieldType, Item, ItemKind, MAX_EXTRA_FIELDS, MAX_FIELD_BYTES, MAX_NAME_BYTES,
+    MAX_TAGS, SecretPlace, one_time,
 };
 use touchkeep_wire::{ImportItems, KeptField, NewImport};
 
@@ -45,6 +47,11 @@ fn has_plain(item: &Item, new: &NewImport, name: &str, value: &str) -> bool {
 pub(super) fn check(new: &NewImport) -> Result<(), String> {
     if new.name.trim().is_empty() || new.name.chars().any(char::is_control) {
         return Err("Its name cannot be printed: --map 'ITEM.name=NAME'.".to_owned());
+    }
+    if new.name.len() > MAX_NAME_BYTES || new.name.starts_with(SCHEME) {
+        return Err(format!(
+            "Its name is longer than {MAX_NAME_BYTES} bytes, or begins as a reference does: --map 'ITEM.name=NAME'."
+        ));
     }
     let kind = ItemKind::of_word(&new.kind).ok_or("It is of a kind that is not known here.")?;
     let is_word = |tag: &String| {

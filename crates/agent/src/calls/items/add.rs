@@ -9,7 +9,7 @@ use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{
     ApiSecret, Clock, Code, DeviceId, ItemId, SystemClock, reference::is_field_name, text::visible,
 };
-use touchkeep_vault::{FieldType, Item, ItemKind, SecretPlace, Unlocked, one_time};
+use touchkeep_vault::{FieldType, Item, ItemKind, MAX_NAME_BYTES, SecretPlace, Unlocked, one_time};
 use touchkeep_wire::{AddItem, CheckNewItem, Done, Failure, ItemSummary, NewSecret, SecretText};
 
 use super::{
@@ -26,13 +26,21 @@ use crate::{
 };
 
 /// What is a secret by its name. As a plain field it would come from an argument, and be shown in lists.
-const SECRET_NAMES: [&str; 6] = [
+const SECRET_NAMES: [&str; 14] = [
     "access-token",
+    "api-secret",
+    "auth-token",
+    "bearer-token",
+    "client-secret",
+    "mnemonic",
     "passphrase",
     "password",
+    "pin",
     "private-key",
     "refresh-token",
+    "secret-key",
     "session-token",
+    "token",
 ];
 
 /// Where a secret of an item comes to be.
@@ -179,7 +187,7 @@ pub(super) fn set_fields(item: &mut Item, fields: BTreeMap<String, String>) -> R
             "api-key" => item.api_key = value,
             name if !Item::may_be_called(name) => return Err(no_field(name)),
             name if item.secrets.contains_key(name)
-                || (SECRET_NAMES.contains(&name) && !item.fields.contains_key(name)) =>
+                || (is_secret_by_name(name) && !item.fields.contains_key(name)) =>
             {
                 return Err(failure::invalid(
                     format!(
@@ -195,6 +203,10 @@ pub(super) fn set_fields(item: &mut Item, fields: BTreeMap<String, String>) -> R
         }
     }
     Ok(())
+}
+
+fn is_secret_by_name(name: &str) -> bool {
+    SECRET_NAMES.contains(&name.replace('_', "-").as_str())
 }
 
 // The form in which a field's text is stored.
@@ -333,6 +345,18 @@ pub(super) fn settle_method(item: &mut Item, secret: Option<&Secret>) -> Result<
 
 /// Whether an item may be called so from now on. What is seen nowhere tells no two names apart, and is lost where a name is typed.
 pub(super) fn check_name(name: &str) -> Result<(), Failure> {
+    if name.starts_with(touchkeep_core::reference::SCHEME) {
+        return Err(failure::invalid(
+            format!("The name {:?} begins as a reference does.", visible(name)),
+            "Give it another one: wherever an item is named, that would be read as a reference.",
+        ));
+    }
+    if name.len() > MAX_NAME_BYTES {
+        return Err(failure::invalid(
+            format!("The name is longer than {MAX_NAME_BYTES} bytes."),
+            "Give it a short one, and put the rest into a note.",
+        ));
+    }
     if name.trim() == name {
         return Ok(());
     }
