@@ -122,6 +122,33 @@ async fn a_flood_of_connections_leaves_room_when_it_is_over() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_finds_no_place_waits_for_one() {
+    let agent = Agent::start().await;
+    let socket = agent.paths.agent_socket();
+    let mut held = Vec::new();
+    for _ in 0..32 {
+        held.push(Connection::connect(&socket, "greedy").await.unwrap());
+    }
+    // Both ways of asking.
+    let late = tokio::spawn({
+        let socket = socket.clone();
+        async move {
+            let late = Connection::connect(&socket, "late").await.unwrap();
+            late.call(GetStatus {}).await.unwrap()
+        }
+    });
+    let asked = tokio::task::spawn_blocking(move || {
+        let patience = common::PATIENCE;
+        touchkeep_client::blocking::ask(&socket, "late", &GetStatus {}, patience, || {})
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!late.is_finished() && !asked.is_finished());
+    drop(held);
+    late.await.unwrap();
+    asked.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn one_process_does_not_take_every_connection() {
     let agent = Agent::start().await;
@@ -130,7 +157,13 @@ async fn one_process_does_not_take_every_connection() {
     for _ in 0..80 {
         match Connection::connect(&socket, "greedy").await {
             Ok(connection) => held.push(connection),
-            Err(_) => break,
+            Err(error) => {
+                assert_eq!(
+                    error.failure().fix,
+                    "Nothing was done. Try again when other commands have ended."
+                );
+                break;
+            }
         }
     }
     assert_eq!(held.len(), 32);

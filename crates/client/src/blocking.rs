@@ -4,6 +4,7 @@ use std::{
     io::{self, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
+    thread,
     time::Duration,
 };
 
@@ -23,6 +24,7 @@ use crate::{
         CallError, ConnectError, check_folder, check_owner, frame_of, other_protocol, parse,
         too_long,
     },
+    turn::Turn,
     vault,
 };
 
@@ -53,7 +55,6 @@ pub fn ask<C: Call>(
     patience: Duration,
     slow: impl FnOnce(),
 ) -> Result<C::Result, AskError> {
-    let mut stream = connect(socket)?;
     let hello = Hello {
         protocol: PROTOCOL,
         name: name.to_owned(),
@@ -74,23 +75,49 @@ pub fn ask<C: Call>(
         );
         frames.extend_from_slice(&frame);
     }
-    stream.write_all(&frames).map_err(|_| CallError::Gone)?;
-    let welcome = receive(&mut stream).map_err(|_| ConnectError::NoGreeting)?;
-    match parse::<Welcome>(welcome) {
-        Ok(welcome) if welcome.protocol == PROTOCOL => {}
-        Ok(welcome) => {
-            return Err(
-                ConnectError::Refused(other_protocol(welcome.protocol, &welcome.version)).into(),
-            );
+    let mut turn = Turn::wait();
+    let mut stream = loop {
+        match greeted(socket, &frames) {
+            Err(AskError::Connect(ConnectError::Full)) if let Some(pause) = turn.pause() => {
+                thread::sleep(pause);
+            }
+            greeted => break greeted?,
         }
-        Err(CallError::Failed(failure)) => return Err(ConnectError::Refused(failure).into()),
-        Err(_) => return Err(ConnectError::NoGreeting.into()),
-    }
+    };
     if !comes_within(&stream, patience) {
         slow();
     }
     let answer = receive(&mut stream).map_err(|_| CallError::Gone)?;
     Ok(parse(answer)?)
+}
+
+// Where the agent hangs up before it has answered the greeting, it has not looked at the call either.
+fn greeted(socket: &Path, frames: &[u8]) -> Result<UnixStream, AskError> {
+    let mut stream = connect(socket)?;
+    let hung_up = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe
+        )
+    };
+    stream.write_all(frames).map_err(|error| match error {
+        error if hung_up(&error) => AskError::Connect(ConnectError::Full),
+        _ => AskError::Call(CallError::Gone),
+    })?;
+    let welcome = receive(&mut stream).map_err(|error| match error {
+        error if hung_up(&error) => ConnectError::Full,
+        _ => ConnectError::NoGreeting,
+    })?;
+    match parse::<Welcome>(welcome) {
+        Ok(welcome) if welcome.protocol == PROTOCOL => Ok(stream),
+        Ok(welcome) => {
+            Err(ConnectError::Refused(other_protocol(welcome.protocol, &welcome.version)).into())
+        }
+        Err(CallError::Failed(failure)) => Err(ConnectError::Refused(failure).into()),
+        Err(_) => Err(ConnectError::NoGreeting.into()),
+    }
 }
 
 pub(crate) fn connect(socket: &Path) -> Result<UnixStream, ConnectError> {

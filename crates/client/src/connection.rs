@@ -30,7 +30,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     folder::{self, FolderError},
-    frames, vault,
+    frames,
+    turn::Turn,
+    vault,
 };
 
 /// How long the agent may take to say hello.
@@ -59,6 +61,9 @@ pub enum ConnectError {
     /// The agent speaks another version of the protocol, or does not let us in.
     #[error(transparent)]
     Refused(Failure),
+    /// It hung up before it was greeted, for as long as that was tried: it has as many connections as it takes.
+    #[error("the agent has as many connections as it takes")]
+    Full,
     /// It did not answer, or not in our language.
     #[error("the agent did not answer the greeting")]
     NoGreeting,
@@ -84,6 +89,11 @@ impl ConnectError {
                 "Somebody else's program answers in your place: find out whose it is before you type a PIN.",
             ),
             Self::Refused(failure) => failure.clone(),
+            Self::Full => Failure::new(
+                Code::Unreachable,
+                "The agent has as many connections as it takes.",
+                "Nothing was done. Try again when other commands have ended.",
+            ),
             Self::NoGreeting => Failure::new(
                 Code::Unreachable,
                 format!("{self}."),
@@ -173,6 +183,23 @@ impl Connection {
 
     pub(crate) async fn open(
         socket: &Path,
+        caller: (&str, bool),
+        longest_frame: usize,
+    ) -> Result<(Self, mpsc::Receiver<Notification>), ConnectError> {
+        let mut turn = Turn::wait();
+        loop {
+            match Self::open_now(socket, caller, longest_frame).await {
+                Err(ConnectError::Full) => match turn.pause() {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return Err(ConnectError::Full),
+                },
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn open_now(
+        socket: &Path,
         (name, unattended): (&str, bool),
         longest_frame: usize,
     ) -> Result<(Self, mpsc::Receiver<Notification>), ConnectError> {
@@ -242,6 +269,7 @@ impl Connection {
                 &welcome.version,
             ))),
             Ok(Err(CallError::Failed(failure))) => Err(ConnectError::Refused(failure)),
+            Ok(Err(CallError::Gone)) => Err(ConnectError::Full),
             Ok(Err(_)) | Err(_) => Err(ConnectError::NoGreeting),
         }
     }

@@ -27,6 +27,7 @@ pub mod front_end;
 pub mod installed;
 pub mod paths;
 pub mod start;
+mod turn;
 pub mod vault;
 
 pub use connection::{CallError, ConnectError, Connection};
