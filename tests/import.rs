@@ -381,12 +381,22 @@ fn a_store_of_passage_is_read_with_the_users_own_age() {
             .arg(&entry),
         "canary-one\nsecond line\n",
     );
+    // What is not taken is named, and why, in age's own words.
+    fs::write(store.join("broken.age"), "no age file").unwrap();
+    std::os::unix::fs::symlink(&entry, store.join("linked.age")).unwrap();
+    std::os::unix::fs::symlink(store.join("exchanges"), store.join("folder")).unwrap();
     let done = import(
         &home,
         store.to_str().unwrap(),
         &["-i", key.to_str().unwrap()],
     );
     assert_eq!(actions(&done), [("gate", "add")]);
+    let rows = done["rows"].to_string();
+    assert!(
+        rows.contains("age: ") && !rows.contains("report unexpected"),
+        "{rows}"
+    );
+    assert_eq!(rows.matches("It is a link").count(), 2, "{rows}");
     let contents = contents(&home, "all.age");
     assert_eq!(value(&contents, "gate", "secret"), "canary-one");
     assert_eq!(contents["items"][0]["tags"], json!(["exchanges"]));

@@ -250,19 +250,21 @@ pub(super) fn output_of(mut command: Command, name: &str) -> Result<Zeroizing<Ve
     let said = listening.join().unwrap_or_default();
     match read {
         Some(Ok(bytes)) if ended.success() => Ok(bytes),
-        _ => {
-            let last = said
-                .lines()
-                .map(str::trim)
-                .rfind(|line| !line.is_empty())
-                .unwrap_or("it failed");
-            Err(Failure::new(
-                Code::Unreadable,
-                format!("{name}: {}", visible(last)),
-                "Decrypt it by hand first to see why.",
-            ))
-        }
+        _ => Err(Failure::new(
+            Code::Unreadable,
+            format!("{name}: {}", visible(complaint(&said))),
+            "Decrypt it by hand first to see why.",
+        )),
     }
+}
+
+// What went wrong, of all that was said: age calls it an error and asks for a report below, gpg says it last.
+fn complaint(said: &str) -> &str {
+    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let error = lines
+        .clone()
+        .find_map(|line| line.split_once("error: ").map(|(_, why)| why));
+    error.or_else(|| lines.next_back()).unwrap_or("it failed")
 }
 
 /// Whether all of it goes to the agent at once: it is one commit or none.

@@ -57,7 +57,7 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Fai
     }
     for entry in std::fs::read_dir(folder).map_err(unable)? {
         let entry = entry.map_err(unable)?;
-        // A link may lead anywhere, and `.git` and `.extensions` hold no entries.
+        // `.git` and `.extensions` hold no entries.
         let kind = entry.file_type().map_err(unable)?;
         let path = entry.path();
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
@@ -65,7 +65,7 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Fai
         }
         if kind.is_dir() {
             walk(&path, depth + 1, files)?;
-        } else if kind.is_file() && is_entry(&path) {
+        } else if is_entry(&path) || (kind.is_symlink() && path.is_dir()) {
             files.push(path);
         }
     }
@@ -79,9 +79,18 @@ fn is_entry(path: &Path) -> bool {
 
 fn entry(folder: &Path, file: &Path, identity: Option<&Path>) -> StoreEntry {
     let path = file.strip_prefix(folder).unwrap_or(file).with_extension("");
+    // What is no file may lead anywhere, or never end.
+    let text = match file.symlink_metadata() {
+        Ok(found) if found.is_file() => decrypted(file, identity),
+        Ok(_) => Err(
+            "It is a link or no file at all, which is not followed. Put the file itself there."
+                .into(),
+        ),
+        Err(error) => Err(error.to_string()),
+    };
     StoreEntry {
         path: visible(&path.to_string_lossy()),
-        text: decrypted(file, identity),
+        text,
     }
 }
 
