@@ -1350,12 +1350,16 @@ fn a_name_is_one_that_can_be_said_and_one_of_before_keeps_it() {
     let item = json!({"id": "i", "environment": "prod", "name": "old ", "kind": "api-key", "note": "", "tags": [],
         "fields": [{"name": "secret", "secret": true, "value": "k"}]});
     let mut unsaid = item.clone();
+    let long = "n".repeat(8193);
     unsaid["name"] = json!(long);
     let items = [item, unsaid];
     let text = json!({"format": "touchkeep-export", "version": 1, "exported": 3, "items": items});
     std::fs::write(&export, text.to_string()).unwrap();
+    let import = ["import", export.to_str().unwrap(), "--yes"];
+    let report = desk.run(&import).to_string();
+    assert!(report.contains("longer than 8192 bytes"), "{report}");
     let map = format!("{long}.name=short");
-    desk.run(&["import", export.to_str().unwrap(), "--yes", "--map", &map]);
+    desk.run(&[&import[..], &["--map", &map]].concat());
     desk.run(&["show", "short"]);
     assert_eq!(desk.run(&["show", "old "])["summary"]["name"], "old ");
     desk.run(&["edit", "old ", "--set", "owner=ada"]);

@@ -18,6 +18,9 @@ const CHIEF: &str = "secret";
 /// Bytes of a value beside the word that stands before it in the file.
 const MAX_VALUE_BYTES: usize = MAX_FIELD_BYTES - 16;
 
+/// What somebody called it elsewhere is kept at more than the length of a name that is given here, but for what no row of the log holds.
+const MAX_IMPORTED_NAME: usize = 8 * MAX_NAME_BYTES;
+
 /// Whether an item has all of a proposal that is not hidden.
 pub(super) fn holds_shown(item: &Item, new: &NewImport) -> bool {
     let mut shown = new.fields.iter().filter(|field| !field.secret);
@@ -48,9 +51,9 @@ pub(super) fn check(new: &NewImport) -> Result<(), String> {
     if new.name.trim().is_empty() || new.name.chars().any(char::is_control) {
         return Err("Its name cannot be printed: --map 'ITEM.name=NAME'.".to_owned());
     }
-    if new.name.len() > MAX_NAME_BYTES || new.name.starts_with(SCHEME) {
+    if new.name.len() > MAX_IMPORTED_NAME || new.name.starts_with(SCHEME) {
         return Err(format!(
-            "Its name is longer than {MAX_NAME_BYTES} bytes, or begins as a reference does: --map 'ITEM.name=NAME'."
+            "Its name is longer than {MAX_IMPORTED_NAME} bytes, or begins as a reference does: --map 'ITEM.name=NAME'."
         ));
     }
     let kind = ItemKind::of_word(&new.kind).ok_or("It is of a kind that is not known here.")?;
