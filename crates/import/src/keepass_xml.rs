@@ -22,7 +22,7 @@ struct Raw {
     strings: Vec<(String, Text)>,
     tags: String,
     created: String,
-    files: usize,
+    files: Vec<String>,
     older: Vec<Raw>,
     line: usize,
     expires: String,
@@ -194,7 +194,11 @@ impl Walk<'_> {
                     }
                 });
             }
-            ("Entry", "Binary") => self.set(|entry| entry.files += 1),
+            ("Binary", "Key") => self.set(|entry| {
+                if entry.files.len() <= MAX_FIELDS {
+                    entry.files.push(text.as_str().to_owned());
+                }
+            }),
             (_, "Entry") => self.close(),
             _ => {}
         }
@@ -246,11 +250,8 @@ impl Walk<'_> {
                 .push(("expires".to_owned(), false, Zeroizing::new(raw.expires)));
         }
         let mut built = item(entry);
-        if raw.files > 0 {
-            built.remark(
-                format!("{} attached files are not imported.", raw.files),
-                true,
-            );
+        for file in &raw.files {
+            built.remark(format!("The file {file:?} is not imported."), true);
         }
         if lost {
             built.remark(
@@ -275,6 +276,10 @@ fn older(raw: &Raw) -> Text {
 
 // Whether an older version has something besides its password that the present one has not.
 fn lost_in(raw: &Raw) -> bool {
+    let mut files = raw.older.iter().flat_map(|old| &old.files);
+    if files.any(|file| !raw.files.contains(file)) {
+        return true;
+    }
     let strings = raw.older.iter().flat_map(|old| &old.strings);
     let mut others = strings.filter(|(key, value)| key != "Password" && !value.is_empty());
     others.any(|(key, value)| string(raw, key) != value.as_str())
@@ -336,14 +341,21 @@ mod tests {
                 ("older-passwords", true, "older")
             ]
         );
-        assert_eq!(
-            import.rows[0]
-                .remarks
-                .iter()
-                .filter(|remark| remark.loses)
-                .count(),
-            2
-        );
+        let lost = |import: &Import| {
+            let remarks = import.rows[0].remarks.iter();
+            let lost = remarks.filter(|remark| remark.loses);
+            lost.map(|remark| remark.words.clone()).collect::<Vec<_>>()
+        };
+        let older = "Of its older versions the passwords are kept, and nothing else.";
+        assert_eq!(lost(&import), ["The file \"f\" is not imported.", older]);
+        // A file of an older version alone is lost, too.
+        let file = "<Binary><Key>f</Key><Value Ref=\"0\"/></Binary>\n";
+        let once = FILE
+            .replace(file, "")
+            .replace("<Value>Old</Value>", "<Value>Kraken</Value>");
+        assert_eq!(lost(&read(once.as_bytes()).unwrap()), [""; 0]);
+        let once = once.replace("<History><Entry>", &format!("<History><Entry>{file}"));
+        assert_eq!(lost(&read(once.as_bytes()).unwrap()), [older]);
     }
 
     #[test]
