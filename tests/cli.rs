@@ -1287,6 +1287,8 @@ fn what_is_written_in_another_way_is_offered_and_not_taken() {
     assert!(!fix(&["show", "thrwn"]).contains("Did you mean"));
     let said = fix(&["restore", "Thrown"]);
     assert!(said.contains("Did you mean \"thrown\"?"), "{said}");
+    let said = fix(&["read", "tk://prod/Trade/sekret"]);
+    assert!(said.contains("touchkeep show ITEM"), "{said}");
     let said = fix(&["read", "tk://prod/trde/secret"]);
     assert!(
         said.contains("no item \"trde\"; did you mean \"Trade\"?"),

@@ -137,7 +137,7 @@ fn find_all(current: &Current, open: &Open, references: &[String]) -> Result<Vec
     Err(Failure::new(
         Code::NotFound,
         what,
-        "Look at the names of items: touchkeep list",
+        "Look at the names of items, and at what one of them has: touchkeep list, touchkeep show ITEM",
     ))
 }
 
