@@ -241,3 +241,39 @@ fn a_card_that_attests_another_key_than_it_has_opens_no_vault() {
     ]);
     assert!(!std::path::Path::new(&of_a_new_vault).exists());
 }
+
+// Its maker's keys are public: whoever has them can have a key attested that he has copies of.
+#[test]
+fn a_card_of_the_practice_opens_no_real_vault() {
+    let card = Card::insert();
+    let home = Home::new(Some(&card.pcscd));
+    let _person = Person::sit_down(&home.paths(), Some(&card.control));
+    let _changed = home.json(&["device", "set-pin", &card.serial]);
+    let device = format!("piv:{}", card.serial);
+    let refused = |args: &[&str]| {
+        let done = home.cli(args);
+        assert!(!done.status.success(), "{args:?}");
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let what = said["error"]["what"].as_str().unwrap();
+        assert!(
+            what.contains("does not vouch") && what.contains("practice card"),
+            "{said}"
+        );
+        assert_eq!(said["error"]["code"], "not-permitted");
+    };
+    let path = home.path("real.touchkeep").display().to_string();
+    let init = ["init", "--recovery", "later", "--path", &path];
+    refused(&[&init[..], &["--device", &device]].concat());
+    assert!(!std::path::Path::new(&path).exists());
+
+    let _made = home.json(&init);
+    refused(&["device", "enroll", &device]);
+    let devices = home.json(&["status"])["vault"]["devices"].clone();
+    let kinds: Vec<_> = devices
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["kind"])
+        .collect();
+    assert_eq!(kinds, ["software"]);
+}
