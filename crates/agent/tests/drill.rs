@@ -131,7 +131,7 @@ fn sealed(vault: &mut Unlocked, name: &str) -> ItemId {
 fn said_to_be_sealed_to(path: &Path, vault: &Unlocked, id: ItemId, device: DeviceId) {
     let to: age::x25519::Recipient = vault.audit_recipient().parse().unwrap();
     let at = HybridClock {
-        ms: u64::try_from(NOW.0).unwrap() + 60_000,
+        ms: NOW.0 + 60_000,
         count: 0,
     };
     let device = device.to_string();
