@@ -195,3 +195,85 @@ fn a_practice_card_is_called_that_where_no_vault_practises() {
         "{seen}"
     );
 }
+
+// No YubiKey says of one key what is so of another: this one does, of its seal key.
+#[test]
+fn a_card_that_attests_another_key_than_it_has_opens_no_vault() {
+    let desk = Desk::set();
+    let (home, serial) = (&desk.home, &desk.card.serial);
+    let device = format!("piv:{serial}");
+    let says_of_83_what_is_so_of_82 = || {
+        let order = json!({
+            "do": "at", "apdu": 1, "ins": "f9", "times": 100, "then": "instead", "hex": "00f9820000",
+        });
+        assert_eq!(desk.card.ask(&order)["ok"], true);
+    };
+    let is_refused = |args: &[&str]| {
+        says_of_83_what_is_so_of_82();
+        let refused = desk.refused(args);
+        let what = refused["what"].as_str().unwrap();
+        assert!(
+            what.contains("not so") && what.contains("slot 83"),
+            "{refused}"
+        );
+        assert_ne!(refused["fix"], "", "{refused}");
+    };
+    is_refused(&["device", "enroll", &device]);
+    let is_enrolled = || {
+        let devices = home.json(&["status"])["vault"]["devices"].clone();
+        devices.to_string().contains(serial.as_str())
+    };
+    assert!(!is_enrolled());
+
+    // Its keys are good, and so it is enrolled once it tells the truth.
+    assert_eq!(desk.card.ask(&json!({ "do": "at", "apdu": 0 }))["ok"], true);
+    let _enrolled = home.json(&["device", "enroll", &device]);
+    assert!(is_enrolled());
+
+    let of_a_new_vault = home.path("second.touchkeep").display().to_string();
+    is_refused(&[
+        "init",
+        "--practice",
+        "--path",
+        &of_a_new_vault,
+        "--device",
+        &device,
+    ]);
+    assert!(!std::path::Path::new(&of_a_new_vault).exists());
+}
+
+// Its maker's keys are public: whoever has them can have a key attested that he has copies of.
+#[test]
+fn a_card_of_the_practice_opens_no_real_vault() {
+    let card = Card::insert();
+    let home = Home::new(Some(&card.pcscd));
+    let _person = Person::sit_down(&home.paths(), Some(&card.control));
+    let _changed = home.json(&["device", "set-pin", &card.serial]);
+    let device = format!("piv:{}", card.serial);
+    let refused = |args: &[&str]| {
+        let done = home.cli(args);
+        assert!(!done.status.success(), "{args:?}");
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let what = said["error"]["what"].as_str().unwrap();
+        assert!(
+            what.contains("does not vouch") && what.contains("practice card"),
+            "{said}"
+        );
+        assert_eq!(said["error"]["code"], "not-permitted");
+    };
+    let path = home.path("real.touchkeep").display().to_string();
+    let init = ["init", "--recovery", "later", "--path", &path];
+    refused(&[&init[..], &["--device", &device]].concat());
+    assert!(!std::path::Path::new(&path).exists());
+
+    let _made = home.json(&init);
+    refused(&["device", "enroll", &device]);
+    let devices = home.json(&["status"])["vault"]["devices"].clone();
+    let kinds: Vec<_> = devices
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["kind"])
+        .collect();
+    assert_eq!(kinds, ["software"]);
+}

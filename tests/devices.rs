@@ -817,3 +817,37 @@ fn a_card_that_is_taken_away_locks_the_vault_and_a_sealed_value_wants_its_touch(
         (desk.home.json(&["status"])["unlocked"] == false).then_some(())
     });
 }
+
+// `systemctl restart pcscd` takes less than the second between two looks, and the next pcscd counts cards from the beginning.
+#[test]
+fn a_pcscd_that_is_restarted_between_two_looks_is_no_card_that_goes() {
+    let desk = Desk::set(Card::insert());
+    for what in ["remove", "insert"] {
+        assert_eq!(desk.card.ask(&json!({ "do": what }))["ok"], true);
+    }
+    let _locked = desk.home.json(&["lock"]);
+    let _open = desk.home.json(&["unlock"]);
+    let open_for_a_while = || {
+        let until = Instant::now() + Duration::from_millis(2500);
+        while Instant::now() < until {
+            assert_eq!(
+                desk.home.json(&["status"])["unlocked"],
+                true,
+                "{} {:?}",
+                desk.home.log(),
+                until
+            );
+        }
+    };
+    open_for_a_while();
+    for _ in 0..2 {
+        let done = desk.card.ask(&json!({ "do": "pcscd", "then": "restart" }));
+        assert_eq!(done["ok"], true);
+        open_for_a_while();
+    }
+    // It is looked after as before.
+    assert_eq!(desk.card.ask(&json!({ "do": "remove" }))["ok"], true);
+    wait_for("the lock", || {
+        (desk.home.json(&["status"])["unlocked"] == false).then_some(())
+    });
+}

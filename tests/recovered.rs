@@ -647,3 +647,85 @@ fn a_file_that_another_program_holds_keeps_nobody_from_looking_or_locking() {
     desk.note("y");
     assert_eq!(desk.names(), ["x", "y"]);
 }
+
+/// `init` of a vault that is no practice, on a terminal whose owner reads the words off it; a passphrase is chosen elsewhere.
+fn init_on_a_terminal(desk: &Desk, then: &str) -> (Option<i32>, String) {
+    let dialog = format!(
+        "set timeout 20
+proc until {{what}} {{
+    global expect_out spawn_id
+    expect {{
+        $what {{ return }}
+        timeout {{ exec kill -9 [exp_pid]; exit 91 }}
+        eof {{ exit 92 }}
+    }}
+}}
+proc types {{words}} {{
+    until \"Now type the 24 words\"
+    after 300; send \"[join [lrange $words 0 11]]\\r\"
+    until \"12 of 24\"
+    after 300; send \"[join [lrange $words 12 23]]\\r\"
+}}
+spawn {{*}}$env(PROGRAM)
+until \"when all of it is on paper\"
+foreach {{all n word}} [regexp -all -inline {{(\\d+) ([a-z]+)}} $expect_out(buffer)] {{ set kit($n) $word }}
+set words {{}}
+for {{set n 1}} {{$n <= 24}} {{incr n}} {{ lappend words $kit($n) }}
+after 300
+{then}
+expect eof
+exit [lindex [wait] 3]"
+    );
+    let (program, path) = (desk.home.touchkeep(), desk.vault.display());
+    let program = program.get_program().display();
+    let done = Command::new("expect")
+        .args(["-c", &dialog])
+        .envs(desk.home.environment())
+        .env("PROGRAM", format!("{program} init --path {path}"))
+        .env("OTHER", OTHER_WORDS)
+        .env("TERM", "dumb")
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&done.stdout).into_owned();
+    (done.status.code(), shown)
+}
+
+#[test]
+fn a_new_vault_is_finished_when_its_kit_has_opened_it() {
+    let desk = Desk::empty();
+    let nobody = desk.refused(&["init", "--path", desk.vault.to_str().unwrap()]);
+    let fix = nobody["fix"].as_str().unwrap();
+    assert!(
+        fix.contains("--recovery later") && !desk.vault.exists(),
+        "{nobody}"
+    );
+
+    let typed = "send \"\\r\"
+until \"Press Enter to go on\"
+after 300; send \"\\r\"
+types $env(OTHER)
+until \"none of this vault\"
+types $words
+until \"The way back works\"";
+    let (code, shown) = init_on_a_terminal(&desk, typed);
+    assert_eq!(code, Some(0), "{shown}");
+    assert_eq!(desk.home.json(&["status"])["vault"]["rehearsed"], true);
+    let ways = desk.home.json(&["recover", "list"]);
+    let tried = |way: &Value| (way["device"]["kind"].clone(), way["tried"].is_u64());
+    let ways: Vec<_> = ways.as_array().unwrap().iter().map(tried).collect();
+    assert!(ways.contains(&(json!("kit"), true)), "{ways:?}");
+    assert!(ways.contains(&(json!("software"), false)), "{ways:?}");
+}
+
+#[test]
+fn a_new_vault_whose_kit_was_left_for_later_is_said_to_have_no_way_back() {
+    let desk = Desk::empty();
+    let (code, shown) = init_on_a_terminal(&desk, "send \"\\033\"");
+    assert!(
+        !matches!(code, None | Some(0 | 91 | 92)),
+        "{code:?} {shown}"
+    );
+    assert!(shown.contains("touchkeep device retire"), "{shown}");
+    let status = desk.home.json(&["status"]);
+    assert_eq!(status["vault"]["rehearsed"], false, "{status}");
+}

@@ -20,7 +20,7 @@ use support::{
 };
 use touchkeep_core::Pin;
 use touchkeep_device::{Auth, Device, DeviceError, Provision, Purpose, SignatureScheme, stanza};
-use touchkeep_device_piv::{Options, PivDevice, list};
+use touchkeep_device_piv::{Options, PivDevice, Service, list};
 
 const AUTO: &[&str] = &["--touch", "auto"];
 const SOON: Duration = Duration::from_secs(2);
@@ -78,8 +78,11 @@ fn a_pcscd_that_dies_and_comes_back_is_found_again() {
                 pcscd(card, "start");
                 assert!(works_again(&mut device, &pin) < SOON);
                 tally.tried(|| "killed".into(), Ok(()));
-                // And one that nobody saw go.
+                // And one that nobody saw go: it can be asked for, all the same.
+                let service = Service::now().unwrap();
+                assert!(service.still_runs());
                 pcscd(card, "restart");
+                assert!(!service.still_runs() && Service::now().unwrap().still_runs());
                 assert!(works_again(&mut device, &pin) < SOON);
                 tally.tried(|| "restarted".into(), Ok(()));
             }

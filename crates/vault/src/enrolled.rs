@@ -237,6 +237,8 @@ fn key(stated: &DeviceKey) -> KeyInfo {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+
     use super::*;
 
     #[test]
@@ -259,5 +261,76 @@ mod tests {
             };
             assert_eq!(key(&stated_key(&info).unwrap()), info);
         }
+    }
+
+    /// What owners of real keys published of theirs: the key's own certificate, and that of slot f9.
+    fn published(name: &str) -> Vec<Vec<u8>> {
+        let folder = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../device/tests/vectors/attestation"
+        );
+        let der = |which| {
+            let pem = std::fs::read_to_string(format!("{folder}/{name}.{which}.pem")).unwrap();
+            let lines = pem.lines().filter(|line| !line.starts_with("--"));
+            BASE64_STANDARD.decode(lines.collect::<String>()).unwrap()
+        };
+        vec![der("leaf"), der("f9")]
+    }
+
+    fn of(kind: DeviceKind, spki: &[u8], touch: TouchPolicy) -> EnrolledDevice {
+        EnrolledDevice {
+            id: DeviceId::random(),
+            user: UserId::random(),
+            kind,
+            keys: vec![KeyInfo {
+                key: KeyRef("83".into()),
+                purpose: Purpose::Seal,
+                algorithm: Algorithm::P256,
+                spki: spki.to_vec(),
+                touch,
+                recipient: None,
+                identity: None,
+                imported: false,
+            }],
+            serial: None,
+            marked_software: false,
+            retired: false,
+            attestations: BTreeMap::new(),
+            seals: Err(String::new()),
+        }
+    }
+
+    #[test]
+    fn nothing_is_sealed_to_a_key_that_no_maker_says_waits_for_a_touch() {
+        let [always, cached] = ["5.4.3-fips", "5.4.3-touch-cached"].map(|name| {
+            let certificates = published(name);
+            let attested = attestation::verify(&certificates, Trust::Yubico).unwrap();
+            (certificates, attested.spki)
+        });
+        let judged = |spki: &[u8], touch, certificates: &[Vec<u8>]| {
+            let mut device = of(DeviceKind::Piv, spki, touch);
+            let stated = (Purpose::Seal, certificates.to_vec());
+            device.attestations.extend([stated]);
+            device.judged(Trust::Yubico)
+        };
+        let waits = TouchPolicy::Always;
+        assert_eq!(judged(&always.1, waits, &always.0), Ok(SealClass::Touch));
+        for (what, spki, touch, certificates) in [
+            ("nobody's word", &always.1, waits, &[][..]),
+            ("half of it", &always.1, waits, &always.0[..1]),
+            ("of another key", &cached.1, waits, &always.0[..]),
+            ("of a cached touch", &cached.1, waits, &cached.0[..]),
+            (
+                "says less of itself",
+                &always.1,
+                TouchPolicy::Cached,
+                &always.0[..],
+            ),
+        ] {
+            assert!(judged(spki, touch, certificates).is_err(), "{what}");
+        }
+        // A word of its own maker makes no token one that waits for a finger.
+        let token = of(DeviceKind::Pkcs11, &always.1, waits);
+        assert_eq!(token.judged(Trust::Yubico), Ok(SealClass::Session));
     }
 }

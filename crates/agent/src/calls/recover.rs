@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{Clock, Code, DeviceId, SystemClock};
+use touchkeep_core::{Clock, Code, DeviceId, SystemClock, text::visible};
 use touchkeep_device::{Auth, DeviceKind, KitDevice, Purpose, RecoveryKit};
-use touchkeep_vault::{EnrolledDevice, Locked, NewDevice, SecretPlace, Unlocked};
+use touchkeep_vault::{EnrolledDevice, Item, Locked, NewDevice, SecretPlace, Unlocked};
 use touchkeep_wire::{Failure, Kit, Rehearsal, SecretText, WayBack};
 use zeroize::Zeroizing;
 
@@ -72,7 +72,7 @@ pub(crate) async fn make(agent: &Arc<Agent>) -> Result<Kit, Failure> {
 pub(crate) async fn prove(agent: &Arc<Agent>, words: SecretText) -> Result<Rehearsal, Failure> {
     let (current, open) = open_vault(agent)?;
     let (path, own) = (current.path().to_owned(), open.device);
-    let (device, items) = blocking(move || {
+    let (device, seen) = blocking(move || {
         let locked = Locked::open(&path).map_err(|error| failure::vault(&error))?;
         let words = Zeroizing::new(words.into_inner());
         let mut kit = kit_of(&words)?;
@@ -80,11 +80,11 @@ pub(crate) async fn prove(agent: &Arc<Agent>, words: SecretText) -> Result<Rehea
         is_another(id, own)?;
         let opened = locked.unlock(&mut kit, Auth::Nothing);
         let opened = opened.map_err(|error| failure::vault(&error))?;
-        unseal_one(&opened, id, &mut kit)?;
-        Ok::<_, Failure>((id, count(&opened)?))
+        unseal(&opened, id, &mut kit)?;
+        Ok::<_, Failure>((id, Seen::of(&opened, id)?))
     })
     .await??;
-    remember(agent, device, items).await
+    remember(agent, device, seen).await
 }
 
 /// Opens the vault file from nothing with another device than the one that unlocked.
@@ -108,11 +108,11 @@ pub(crate) async fn prove_device(agent: &Arc<Agent>, name: String) -> Result<Reh
             let locked = Locked::open(&path).map_err(failure::vault_or_device)?;
             let opened = locked.unlock(device.device(), auth);
             let opened = opened.map_err(failure::vault_or_device)?;
-            Ok(count(&opened)?)
+            Ok(Seen::of(&opened, id)?)
         },
     );
-    let items = opened.await.map_err(|failed| failed.failure(&label))?;
-    remember(agent, id, items).await
+    let seen = opened.await.map_err(|failed| failed.failure(&label))?;
+    remember(agent, id, seen).await
 }
 
 // What opened the vault today is no way back for the day on which it is lost.
@@ -126,46 +126,85 @@ fn is_another(tried: DeviceId, own: DeviceId) -> Result<(), Failure> {
     ))
 }
 
-// The kit has a key of its own for sealed values: one of those that are sealed to it is opened.
-fn unseal_one(vault: &Unlocked, id: DeviceId, kit: &mut KitDevice) -> Result<(), Failure> {
-    let items = vault.items().into_iter();
-    let mut sealed = items.flat_map(|item| {
-        let places = item.places();
-        let sealed = places.filter(|(_, place)| **place == SecretPlace::Sealed);
-        sealed.map(move |(field, _)| (item, field))
-    });
-    let to_kit = sealed.find(|(item, field)| item.sealed_to(field).contains(&id));
-    let Some((item, field)) = to_kit else {
-        return Ok(());
-    };
-    let opened = vault.open_sealed_field(item.id, field, kit, Auth::Nothing);
-    drop(opened.map_err(|error| failure::vault(&error))?);
+// The kit has a key of its own for sealed values: each that is said to be sealed to it is opened. It asks for nothing more.
+fn unseal(vault: &Unlocked, id: DeviceId, kit: &mut KitDevice) -> Result<(), Failure> {
+    for item in vault.items() {
+        for field in sealed(item).filter(|field| item.sealed_to(field).contains(&id)) {
+            let opened = vault.open_sealed_field(item.id, field, kit, Auth::Nothing);
+            drop(opened.map_err(|error| does_not_unseal(&item.name, &failure::vault(&error)))?);
+        }
+    }
     Ok(())
 }
 
-// Every stored secret is read, so that the rehearsal is of what matters.
-fn count(vault: &Unlocked) -> Result<u32, Failure> {
-    let items = vault.items();
-    for item in &items {
-        for (field, place) in item.places() {
-            if *place == SecretPlace::Stored {
-                let secret = vault.field_secret(item.id, field);
-                drop(secret.map_err(|error| failure::vault(&error))?);
-            }
-        }
-    }
-    Ok(u32::try_from(items.len()).unwrap_or(u32::MAX))
+fn does_not_unseal(name: &str, failure: &Failure) -> Failure {
+    Failure::new(
+        Code::DeviceFailed,
+        format!(
+            "The kit opened the vault, and not the sealed value of {:?}: {}",
+            visible(name),
+            failure.what
+        ),
+        format!(
+            "Seal it again and try again: touchkeep device reseal {:?}, touchkeep recover drill. If it stays so, make another kit (touchkeep recover kit) and retire this one.",
+            visible(name)
+        ),
+    )
 }
 
-async fn remember(agent: &Arc<Agent>, id: DeviceId, items: u32) -> Result<Rehearsal, Failure> {
+fn sealed(item: &Item) -> impl Iterator<Item = &str> {
+    let places = item.places();
+    let sealed = places.filter(|(_, place)| **place == SecretPlace::Sealed);
+    sealed.map(|(field, _)| field)
+}
+
+// Items with a value that is sealed to others, and not to this device.
+fn closed_to(vault: &Unlocked, id: DeviceId) -> Vec<String> {
+    let items = vault.items().into_iter();
+    let closed =
+        items.filter(|item| sealed(item).any(|field| !item.sealed_to(field).contains(&id)));
+    closed.map(|item| item.name.clone()).collect()
+}
+
+/// What a device that opened the vault from nothing got to see.
+struct Seen {
+    items: u32,
+    closed: Vec<String>,
+}
+
+impl Seen {
+    // Every stored secret is read, so that the rehearsal is of what matters.
+    fn of(vault: &Unlocked, id: DeviceId) -> Result<Self, Failure> {
+        let items = vault.items();
+        for item in &items {
+            for (field, place) in item.places() {
+                if *place == SecretPlace::Stored {
+                    let secret = vault.field_secret(item.id, field);
+                    drop(secret.map_err(|error| failure::vault(&error))?);
+                }
+            }
+        }
+        Ok(Self {
+            items: u32::try_from(items.len()).unwrap_or(u32::MAX),
+            closed: closed_to(vault, id),
+        })
+    }
+}
+
+async fn remember(agent: &Arc<Agent>, id: DeviceId, seen: Seen) -> Result<Rehearsal, Failure> {
     let at = SystemClock.now();
     let done = change(agent, move |agent| {
         let (current, open) = open_vault(agent)?;
         let device: Option<EnrolledDevice> = open.read().device(id).cloned();
         let device = device.ok_or_else(failure::locked)?;
+        let but = match seen.closed.len() {
+            0 => String::new(),
+            closed => format!(", {closed} with sealed values that it does not open"),
+        };
         let event = Event::new(Kind::RecoveryTried, Decision::Done).text(format!(
-            "{} opened the vault from nothing: {items} items.",
-            device_label(&device)
+            "{} opened the vault from nothing: {} items{but}.",
+            device_label(&device),
+            seen.items
         ));
         current.change(event, |vault| {
             let set = vault.set_setting(&setting(id), &at.0.to_string());
@@ -174,7 +213,8 @@ async fn remember(agent: &Arc<Agent>, id: DeviceId, items: u32) -> Result<Rehear
         Ok(Rehearsal {
             device: device_summary(&device),
             at,
-            items,
+            items: seen.items,
+            closed: seen.closed,
         })
     })
     .await?;

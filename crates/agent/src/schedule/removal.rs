@@ -10,7 +10,7 @@ use std::{
 };
 
 use touchkeep_device::DeviceKind;
-use touchkeep_device_piv::Presence;
+use touchkeep_device_piv::{Presence, Service};
 use touchkeep_vault::EnrolledDevice;
 
 use self::token::WatchedToken;
@@ -38,8 +38,8 @@ pub(super) enum Taken {
 /// A card that is looked after.
 #[derive(Default)]
 struct Watched {
-    // Where it was seen; none until it was.
-    seen: Option<Presence>,
+    // Where it was seen, and by which pcscd; none until it was.
+    seen: Option<Arc<(Presence, Service)>>,
     // It was not there at the first look: the vault was opened, and the card pulled at once.
     looked: bool,
     // So many looks may find nothing, because pcscd has just come back and shows its readers one after another.
@@ -142,9 +142,15 @@ impl Removal {
 impl Watched {
     async fn is_gone(&mut self, serial: u32) -> bool {
         if let Some(seen) = &self.seen {
-            let seen = seen.clone();
-            return match blocking(move || touchkeep_device_piv::is_still(&seen)).await {
-                Ok(Ok(still)) => !still,
+            let seen = Arc::clone(seen);
+            let look = move || {
+                let (presence, service) = &*seen;
+                let still = touchkeep_device_piv::is_still(presence);
+                // Asked last: what another pcscd said in between is not of this one.
+                still.ok().filter(|_| service.still_runs())
+            };
+            return match blocking(look).await {
+                Ok(Some(still)) => !still,
                 // Another pcscd counts from the beginning: whether the card is there is looked for once it is.
                 _ => {
                     *self = Self {
@@ -158,17 +164,21 @@ impl Watched {
         if self.looked {
             return false;
         }
-        match blocking(move || touchkeep_device_piv::presence(serial)).await {
-            Ok(Ok(Some(presence))) => {
-                self.seen = Some(presence);
+        let look = move || {
+            let service = Service::now();
+            touchkeep_device_piv::presence(serial).map(|seen| (seen, service))
+        };
+        match blocking(look).await {
+            Ok(Ok((Some(presence), Some(service)))) => {
+                self.seen = Some(Arc::new((presence, service)));
                 self.looked = true;
                 false
             }
-            Ok(Ok(None)) if self.patience > 0 => {
+            Ok(Ok((None, _))) if self.patience > 0 => {
                 self.patience -= 1;
                 false
             }
-            Ok(Ok(None)) => {
+            Ok(Ok((None, _))) => {
                 self.looked = true;
                 true
             }

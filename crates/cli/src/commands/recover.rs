@@ -207,10 +207,7 @@ async fn kit(context: &Context<'_>, page: Option<&Path>) -> Done {
             return later(context, untried);
         };
         match context.call_as_front_end(ProveKit { words }).await {
-            Ok(rehearsal) => {
-                reseal_hint(context, &made);
-                return proved(context, rehearsal);
-            }
+            Ok(rehearsal) => return proved(context, rehearsal),
             // Mistyped, or from the paper of another vault.
             Err(failure) if matches!(failure.code, Code::Invalid | Code::NoDevice) => {
                 wrong = Some(failure);
@@ -222,15 +219,6 @@ async fn kit(context: &Context<'_>, page: Option<&Path>) -> Done {
         context.output.failure(&failure);
     }
     later(context, untried)
-}
-
-fn reseal_hint(context: &Context<'_>, kit: &Kit) {
-    if !kit.to_reseal.is_empty() {
-        context.output.say(&format!(
-            "It cannot open yet what was sealed before: {}. Next: touchkeep device reseal",
-            kit.to_reseal.join(", ")
-        ));
-    }
 }
 
 // The terminal's other screen, which leaves nothing in the scrollback.
@@ -344,5 +332,12 @@ fn proved(context: &Context<'_>, rehearsal: Rehearsal) -> Done {
             rehearsal.items
         )
     });
+    if !rehearsal.closed.is_empty() {
+        let closed = rehearsal.closed.iter().map(|name| visible(name));
+        context.output.say(&format!(
+            "It does not open what is sealed in: {}. With the device that does: touchkeep device reseal, which seals it to all that may have it.",
+            closed.collect::<Vec<_>>().join(", ")
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -23,6 +23,8 @@ pub(super) enum Fault {
     Delay(Duration),
     /// These bytes are answered; the command is not executed.
     Answer(Vec<u8>),
+    /// This command is executed in the place of the one that arrived.
+    Instead(Vec<u8>),
 }
 
 /// How a fault is asked for on the control socket.
@@ -31,6 +33,8 @@ pub(super) enum Fault {
 pub(super) struct Order {
     /// Which command from now on, 1 is the next; 0 disarms.
     apdu: u64,
+    /// Only commands with this instruction are counted.
+    ins: Option<String>,
     then: Option<Then>,
     /// How many commands in a row; one if it is not said.
     times: Option<u64>,
@@ -49,6 +53,7 @@ enum Then {
     Garbage,
     Empty,
     Status,
+    Instead,
 }
 
 /// How many commands have reached a card, and which of the next ones goes wrong.
@@ -67,6 +72,7 @@ pub(super) struct Armed {
     /// How many commands are still to come, the first faulty one included.
     apdu: u64,
     times: u64,
+    ins: Option<u8>,
     fault: Fault,
 }
 
@@ -74,27 +80,32 @@ impl Order {
     /// What is asked for; `None` disarms.
     pub(super) fn read(self) -> Result<Option<Armed>, String> {
         let fault = match (self.apdu, self.then, self.ms, self.hex, self.sw) {
-            (0, None, None, None, None) if self.times.is_none() => return Ok(None),
+            (0, None, None, None, None) if self.times.is_none() && self.ins.is_none() => {
+                return Ok(None);
+            }
             (0, ..) => return Err("apdu 0 disarms and takes nothing else".to_owned()),
             (_, Some(Then::RemoveBefore), None, None, None) => Fault::RemoveBefore,
             (_, Some(Then::RemoveDuring), None, None, None) => Fault::RemoveDuring,
             (_, Some(Then::RemoveAfter), None, None, None) => Fault::RemoveAfter,
             (_, Some(Then::Delay), Some(ms), None, None) => Fault::Delay(Duration::from_millis(ms)),
             (_, Some(Then::Garbage), None, Some(hex), None) => Fault::Answer(bytes(&hex)?),
+            (_, Some(Then::Instead), None, Some(hex), None) => Fault::Instead(bytes(&hex)?),
             (_, Some(Then::Empty), None, None, None) => Fault::Answer(Vec::new()),
             (_, Some(Then::Status), None, None, Some(sw)) => Fault::Answer(status(&sw)?),
             _ => {
                 return Err(
-                    "`then` is missing, or delay without ms, garbage without hex, status without sw, or one of them too many"
+                    "`then` is missing, or delay without ms, garbage or instead without hex, status without sw, or one of them too many"
                         .to_owned(),
                 );
             }
         };
+        let ins = self.ins.as_deref().map(instruction).transpose()?;
         match self.times.unwrap_or(1) {
             0 => Err("times: at least 1".to_owned()),
             times => Ok(Some(Armed {
                 apdu: self.apdu,
                 times,
+                ins,
                 fault,
             })),
         }
@@ -108,10 +119,13 @@ impl Faults {
     }
 
     /// A command has arrived: what goes wrong with it?
-    pub(super) fn arrives(&self) -> Option<Fault> {
+    pub(super) fn arrives(&self, apdu: &[u8]) -> Option<Fault> {
         let mut state = self.lock();
         state.arrived = state.arrived.saturating_add(1);
         let armed = state.armed.as_mut()?;
+        if armed.ins.is_some_and(|ins| apdu.get(1) != Some(&ins)) {
+            return None;
+        }
         if armed.apdu > 1 {
             armed.apdu = armed.apdu.saturating_sub(1);
             return None;
@@ -144,6 +158,13 @@ fn bytes(hex: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+fn instruction(ins: &str) -> Result<u8, String> {
+    match bytes(ins)?[..] {
+        [ins] => Ok(ins),
+        _ => Err("ins: an instruction has two hex digits".to_owned()),
+    }
+}
+
 fn status(sw: &str) -> Result<Vec<u8>, String> {
     match bytes(sw) {
         Ok(word) if word.len() == 2 => Ok(word),
@@ -155,10 +176,14 @@ fn status(sw: &str) -> Result<Vec<u8>, String> {
 mod tests {
     use super::*;
 
+    const SELECT: &[u8] = &[0, 0xA4, 4, 0];
+    const ATTEST: &[u8] = &[0, 0xF9, 0x83, 0];
+
     fn once(apdu: u64, fault: Fault) -> Option<Armed> {
         Some(Armed {
             apdu,
             times: 1,
+            ins: None,
             fault,
         })
     }
@@ -172,12 +197,12 @@ mod tests {
     #[test]
     fn a_fault_strikes_the_command_that_was_counted_to_and_no_other() {
         let faults = Faults::default();
-        assert_eq!(faults.arrives(), None);
+        assert_eq!(faults.arrives(SELECT), None);
         faults.arm(once(3, Fault::RemoveAfter));
-        assert_eq!(faults.arrives(), None);
-        assert_eq!(faults.arrives(), None);
-        assert_eq!(faults.arrives(), Some(Fault::RemoveAfter));
-        assert_eq!(faults.arrives(), None);
+        assert_eq!(faults.arrives(SELECT), None);
+        assert_eq!(faults.arrives(SELECT), None);
+        assert_eq!(faults.arrives(SELECT), Some(Fault::RemoveAfter));
+        assert_eq!(faults.arrives(SELECT), None);
         assert_eq!(faults.arrived(), 5);
     }
 
@@ -186,8 +211,21 @@ mod tests {
         let faults = Faults::default();
         let order = r#"{"apdu":2,"times":3,"then":"status","sw":"6100"}"#;
         faults.arm(read(order).unwrap());
-        let struck = [false, true, true, true, false].map(|_| faults.arrives().is_some());
+        let struck = [false, true, true, true, false].map(|_| faults.arrives(SELECT).is_some());
         assert_eq!(struck, [false, true, true, true, false]);
+    }
+
+    #[test]
+    fn a_fault_of_one_instruction_waits_for_it() {
+        let faults = Faults::default();
+        let order = r#"{"apdu":2,"ins":"f9","then":"instead","hex":"00f9820000"}"#;
+        faults.arm(read(order).unwrap());
+        for apdu in [ATTEST, SELECT, SELECT] {
+            assert_eq!(faults.arrives(apdu), None);
+        }
+        let other = vec![0, 0xF9, 0x82, 0, 0];
+        assert_eq!(faults.arrives(ATTEST), Some(Fault::Instead(other)));
+        assert_eq!(faults.arrives(ATTEST), None);
     }
 
     #[test]
@@ -195,10 +233,10 @@ mod tests {
         let faults = Faults::default();
         faults.arm(once(1, Fault::RemoveBefore));
         faults.arm(once(1, Fault::RemoveAfter));
-        assert_eq!(faults.arrives(), Some(Fault::RemoveAfter));
+        assert_eq!(faults.arrives(SELECT), Some(Fault::RemoveAfter));
         faults.arm(once(1, Fault::RemoveBefore));
         faults.arm(read(r#"{"apdu":0}"#).unwrap());
-        assert_eq!(faults.arrives(), None);
+        assert_eq!(faults.arrives(SELECT), None);
     }
 
     #[test]
@@ -232,6 +270,9 @@ mod tests {
             r#"{"apdu":1,"then":"garbage","hex":"7"}"#,
             r#"{"apdu":1,"then":"status","sw":"69"}"#,
             r#"{"apdu":1,"then":"explode"}"#,
+            r#"{"apdu":1,"then":"instead"}"#,
+            r#"{"apdu":1,"ins":"f9f9","then":"empty"}"#,
+            r#"{"apdu":0,"ins":"f9"}"#,
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

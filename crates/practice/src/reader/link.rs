@@ -177,14 +177,15 @@ impl Slot {
     }
 
     fn answer(&self, line: &mut TcpStream, card: &mut Card, apdu: &[u8]) -> io::Result<Line> {
-        let fault = self.faults.arrives();
+        let fault = self.faults.arrives(apdu);
         let answer = match fault {
             Some(Fault::RemoveBefore) => {
                 self.remove();
                 None
             }
             Some(Fault::Delay(time)) => self.stays(time).then(|| card.execute(apdu)),
-            Some(Fault::Answer(bytes)) => return nonsense(line, &bytes),
+            Some(Fault::Answer(ref bytes)) => return nonsense(line, bytes),
+            Some(Fault::Instead(ref other)) => Some(card.execute(other)),
             Some(Fault::RemoveDuring) => {
                 let lost = card.execute(apdu);
                 self.remove();

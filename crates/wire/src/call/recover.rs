@@ -57,6 +57,8 @@ pub struct Rehearsal {
     pub at: UnixMillis,
     /// How many items it opened.
     pub items: u32,
+    /// Names of those with a sealed value that it does not open, because it is sealed to other devices.
+    pub closed: Vec<String>,
 }
 
 /// A way back into the vault.
