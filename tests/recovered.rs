@@ -235,7 +235,8 @@ impl Tracer {
 impl Drop for Tracer {
     fn drop(&mut self) {
         let pid = self.strace.pid().to_string();
-        let _gone = Command::new("kill").args(["-INT", &pid]).status();
+        // Not asked to end: where the agent dies at that moment it may wait for it for ever. The kernel lets go of whom it traced.
+        let _gone = Command::new("kill").args(["-KILL", &pid]).status();
         wait_for("the tracer's end", || self.traces(false).then_some(()));
     }
 }
