@@ -337,6 +337,10 @@ fn the_tour_is_typed_as_printed() {
     let [each, card, vault, bot, recovery, rules, every_day] = &blocks[..] else {
         panic!("the tour has other parts than it had: {blocks:#?}");
     };
+    let typed = |what: &str| blocks.iter().flatten().any(|line| line.contains(what));
+    for (what, _) in SHOWN {
+        assert!(typed(what), "the tour has no more {what:?}");
+    }
     for terminal in CARD..=BOT {
         for command in each {
             assert_eq!(room.types(terminal, command).0, 0, "{command}");

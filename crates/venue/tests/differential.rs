@@ -288,7 +288,7 @@ fn sent_by_ccxt(made: &Value) -> String {
 }
 
 // What the random calls hold that no endpoint takes: names of assets and markets in small letters or with blanks in a path,
-// and control characters in what ccxt does not encode; and what is not served.
+// control characters in what ccxt does not encode, members where a list of orders belongs; and what is not served.
 fn is_expected(why: &Unreadable) -> bool {
     let of_names = matches!(why, Unreadable::Value(_) | Unreadable::Number(_));
     of_names || matches!(why, Unreadable::NotServed(_))
