@@ -8,7 +8,7 @@ const STACK_BYTES: usize = match cfg!(debug_assertions) {
     false => 256 * 1024,
 };
 
-/// What [`on_small_wiped_stack`] wipes: twice what a signature takes of a key that was read before, and a quarter of the wiping.
+/// What [`on_small_wiped_stack`] wipes: more than what a signature takes of a key that was read before, and a quarter of the wiping.
 pub const SMALL_STACK_BYTES: usize = match cfg!(debug_assertions) {
     true => 128 * 1024,
     false => 64 * 1024,
