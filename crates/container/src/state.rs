@@ -77,7 +77,37 @@ struct LineRef {
     end: u32,
     // Of the name that it gives the item; none has this number, but two may have one number.
     name: Option<NameHash>,
-    sets_secret: bool,
+    secrets: SecretFields,
+}
+
+// Which secret fields a line sets: none for sure, or some of those with one bit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct SecretFields(u8);
+
+impl SecretFields {
+    // The chief secret has a bit that is nobody else's: it is what signs. What a field was in earlier versions is in fields of their own.
+    fn of(field: &str) -> Self {
+        match field {
+            SECRET_FIELD => Self(1),
+            other if is_secret_field(other) => {
+                let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(other);
+                Self(2 << (hash % 7))
+            }
+            _ => Self(0),
+        }
+    }
+
+    const fn any(self) -> bool {
+        self.0 != 0
+    }
+
+    const fn may_have(self, wanted: Self) -> bool {
+        self.0 & wanted.0 != 0
+    }
+
+    const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 }
 
 type NameHash = std::num::NonZeroU32;
@@ -132,7 +162,7 @@ impl ReadPart {
             clock: HybridClock::default(),
         };
         part.read_lines(text, history)?;
-        if text.len() <= MAX_KEPT_BYTES && !part.lines.iter().any(|line| line.sets_secret) {
+        if text.len() <= MAX_KEPT_BYTES && !part.lines.iter().any(|line| line.secrets.any()) {
             part.kept = Zeroizing::new(text.as_bytes().to_vec());
         }
         // A writer sorts them, so that there is nothing to do.
@@ -146,10 +176,10 @@ impl ReadPart {
         let (mut rest, mut line) = (text, 0);
         while !rest.is_empty() {
             line += 1;
-            let (mut name, mut sets_secret) = (None, false);
+            let (mut name, mut secrets) = (None, SecretFields::default());
             let read = op::read_line(rest, |field, value| match field {
                 NAME_FIELD => name = value.map(name_hash),
-                field => sets_secret |= is_secret_field(field),
+                field => secrets = secrets.and(SecretFields::of(field)),
             });
             let (head, after) = read.ok_or(BadOp { line })?;
             let range = place_of(
@@ -184,7 +214,7 @@ impl ReadPart {
                 start,
                 end,
                 name,
-                sets_secret,
+                secrets,
             });
         }
         Ok(())
@@ -621,7 +651,15 @@ impl State {
     /// Where the lines stand that say an item's secrets. They alone add up to the secrets that it has while it is there.
     #[must_use]
     pub fn secret_places(&self, id: ItemId) -> Vec<Place> {
-        self.places_where(id, |line| line.sets_secret)
+        self.places_where(id, |line| line.secrets.any())
+    }
+
+    /// Where the lines stand that say one of an item's secret fields, and maybe others. They alone add up to what that field is while
+    /// the item is there.
+    #[must_use]
+    pub fn places_of_secret(&self, id: ItemId, field: &str) -> Vec<Place> {
+        let wanted = SecretFields::of(field);
+        self.places_where(id, |line| line.secrets.may_have(wanted))
     }
 
     fn places_where(&self, id: ItemId, is_wanted: impl Fn(&LineRef) -> bool) -> Vec<Place> {
@@ -663,7 +701,7 @@ impl State {
     /// Items of which several lines tell, one of them a secret: what an earlier line says of it may hold no longer.
     #[must_use]
     pub fn retold_secrets(&self) -> BTreeSet<ItemId> {
-        let secrets = self.lines().filter(|line| line.sets_secret);
+        let secrets = self.lines().filter(|line| line.secrets.any());
         let secrets: BTreeSet<ItemId> = secrets.map(|line| line.item).collect();
         let known = self.known_items();
         let retold = |id: &ItemId| known.get(id).is_some_and(|lines| *lines > 1);

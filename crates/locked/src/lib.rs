@@ -29,7 +29,9 @@ mod stack;
 pub use allocator::WipingAllocator;
 pub use bytes::{LockedBytes, protection};
 pub use provider::{in_locked_memory, keep_keys_apart};
-pub use stack::{SMALL_STACK_BYTES, on_small_wiped_stack, on_stack_wiped_of, on_wiped_stack};
+pub use stack::{
+    SMALL_STACK_BYTES, bytes_left_by, on_small_wiped_stack, on_stack_wiped_of, on_wiped_stack,
+};
 
 /// What keeps others from reading [`LockedBytes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! The other place where copies stay behind: the stack of the thread that worked with a secret.
 
+use std::{fs::File, io, os::unix::fs::FileExt};
+
 use zeroize::zeroize_stack;
 
 /// More than what age, the curves and JSON use, and little to wipe: some microseconds. Frames of a debug build are larger.
@@ -43,4 +45,23 @@ impl<const BYTES: usize> Drop for Wipe<BYTES> {
 #[inline(never)]
 fn apart<T>(run: impl FnOnce() -> T) -> T {
     run()
+}
+
+/// How far down the stack something leaves bytes other than zero, as far as [`on_wiped_stack`] wipes: for tests of how much of it is
+/// to be wiped.
+///
+/// # Errors
+/// When this process may not look at its own memory.
+#[inline(never)]
+pub fn bytes_left_by(run: impl FnOnce()) -> io::Result<usize> {
+    let here = 0_u8;
+    let top = (&raw const here).addr();
+    let memory = File::open("/proc/self/mem")?;
+    let mut below = vec![0; STACK_BYTES];
+    on_wiped_stack(|| ());
+    apart(run);
+    let lowest = top.saturating_sub(STACK_BYTES) as u64;
+    memory.read_exact_at(&mut below, lowest)?;
+    let clean = below.iter().take_while(|byte| **byte == 0).count();
+    Ok(STACK_BYTES - clean)
 }

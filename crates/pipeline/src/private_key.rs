@@ -221,37 +221,15 @@ fn ed25519(bytes: &[u8]) -> Option<Ed25519KeyPair> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, hint::black_box, os::unix::fs::FileExt};
+    use std::hint::black_box;
 
     use aws_lc_rs::{
         encoding::{AsDer, Pkcs8V1Der},
         rsa::KeySize,
     };
-    use touchkeep_locked::SMALL_STACK_BYTES;
+    use touchkeep_locked::{SMALL_STACK_BYTES, bytes_left_by};
 
     use super::*;
-
-    const LOOKED_AT: usize = 128 * 1024;
-
-    // How many bytes of the stack below it something leaves other than zero.
-    #[inline(never)]
-    fn depth_of(run: impl FnOnce()) -> usize {
-        let here = 0_u8;
-        let top = (&raw const here).addr();
-        let memory = File::open("/proc/self/mem").unwrap();
-        let mut below = vec![0; LOOKED_AT];
-        on_wiped_stack(|| ());
-        apart(run);
-        memory
-            .read_exact_at(&mut below, (top - LOOKED_AT) as u64)
-            .unwrap();
-        LOOKED_AT - below.iter().position(|byte| *byte != 0).unwrap()
-    }
-
-    #[inline(never)]
-    fn apart(run: impl FnOnce()) {
-        run();
-    }
 
     // A margin for processors that aws-lc has other code for.
     #[test]
@@ -270,7 +248,7 @@ mod tests {
             (rsa4096.as_ref(), SMALL_STACK_BYTES),
         ] {
             let key = in_der(&PrivateKeyDer::Pkcs8(der.into())).unwrap();
-            let depth = depth_of(|| drop(black_box(key.sign(&[7; 500]))));
+            let depth = bytes_left_by(|| drop(black_box(key.sign(&[7; 500])))).unwrap();
             // It does leave something there, or this would see nothing.
             assert!((1024..wiped / 4 * 3).contains(&depth), "{depth}");
         }

@@ -14,6 +14,7 @@ use touchkeep_container::{
 use touchkeep_core::{
     ApiSecret, DeviceId, EnvironmentId, Id, ItemId, UnixMillis, UserId, reference::is_field_name,
 };
+use touchkeep_locked::on_wiped_stack;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -287,7 +288,8 @@ impl Unlocked {
         field: &str,
         version: u32,
     ) -> Result<ApiSecret, VaultError> {
-        match self.earlier(id, &item::secret_key(field), version)? {
+        let earlier = on_wiped_stack(|| self.earlier(id, &item::secret_key(field), version));
+        match earlier? {
             Earlier::Same => self.field_secret(id, field),
             Earlier::Stored(secret) => Ok(secret),
             _ => Err(VaultError::NoSecret),

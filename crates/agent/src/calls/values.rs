@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use touchkeep_core::{ApiSecret, Clock, Code, Reference, SystemClock, text::visible};
-use touchkeep_locked::on_wiped_stack;
 use touchkeep_vault::{
     Item, ItemKind, MAX_FIELD_BYTES, SecretPlace, Unlocked, VaultError, one_time,
 };
@@ -266,9 +265,9 @@ impl Found {
         let value = match &self.place {
             Place::Plain(text) => SecretText::new(text.clone()),
             // It is decrypted for this use; what that leaves on the stack is wiped.
-            Place::Stored => shown(&on_wiped_stack(|| self.stored(&open.read()))?),
+            Place::Stored => shown(&self.stored(&open.read())?),
             Place::Code => {
-                let seed = on_wiped_stack(|| self.stored(&open.read()))?;
+                let seed = self.stored(&open.read())?;
                 // EXPOSE: to the code that is made of it.
                 let code = one_time::code(&self.item, seed.expose(), SystemClock.now());
                 let code = code.map_err(|error| {

@@ -6,7 +6,6 @@ use touchkeep_core::{ApiSecret, Code, DeviceId, ItemId, RequestId, text::visible
 use touchkeep_device::{
     DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose, TouchPolicy,
 };
-use touchkeep_locked::on_wiped_stack;
 use touchkeep_pipeline::{
     Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Series, Signer,
 };
@@ -248,8 +247,8 @@ impl Keys for VaultKeys {
             match self.item(key.item)?.secret {
                 SecretPlace::Stored => {
                     let (_, open) = self.vault()?;
-                    // It is decrypted for this use; what that leaves on the stack is wiped.
-                    let secret = on_wiped_stack(|| open.read().secret(key.item));
+                    // It is decrypted for this use.
+                    let secret = open.read().secret(key.item);
                     secret.map_err(|_| KeyError::Damaged)
                 }
                 SecretPlace::Sealed => match self.running.take_secret(request, key.item) {
@@ -275,7 +274,7 @@ impl Keys for VaultKeys {
             match self.item(key.item)?.place(PASSPHRASE) {
                 Some(SecretPlace::Stored) => {
                     let (_, open) = self.vault()?;
-                    let text = on_wiped_stack(|| open.read().field_secret(key.item, PASSPHRASE));
+                    let text = open.read().field_secret(key.item, PASSPHRASE);
                     text.map_err(|_| KeyError::Damaged)
                 }
                 Some(SecretPlace::Sealed) => {

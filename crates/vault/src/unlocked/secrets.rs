@@ -8,6 +8,7 @@ use touchkeep_container::{
 };
 use touchkeep_core::{ApiSecret, DeviceId, EnvironmentId, Id, ItemId};
 use touchkeep_device::{Auth, Device, Purpose};
+use touchkeep_locked::on_stack_wiped_of;
 use zeroize::Zeroizing;
 
 use super::Unlocked;
@@ -18,6 +19,9 @@ use crate::{
     opened::OpenEnvironment,
     seal::Sealing,
 };
+
+/// What is wiped after a secret was read: a good deal more than what that leaves there, which a test sees.
+const READING_STACK_BYTES: usize = 32 * 1024;
 
 impl Unlocked {
     // Every secret field that its saved state knows, earlier versions among them.
@@ -128,13 +132,15 @@ impl Unlocked {
         if pending.is_some_and(|item| item.removed) {
             return Ok(None);
         }
-        let told = self.told(environment, environment.state.secret_places(id))?;
+        // What it was before is not decrypted: a key that was often replaced is as quickly read as any.
+        let told = self.told(environment, environment.state.places_of_secret(id, key))?;
         let state = ItemState::of(&told, self.locked.container.history());
         let text = state.and_then(|state| state.secret(key));
         Ok(text.map(Text::to_value))
     }
 
-    /// An item's chief secret, where it is stored. It is decrypted for this call and nowhere kept.
+    /// An item's chief secret, where it is stored. It is decrypted for this call and nowhere kept; what that leaves on the stack is
+    /// wiped.
     ///
     /// # Errors
     /// There is no such item, or its secret is not stored.
@@ -142,11 +148,15 @@ impl Unlocked {
         self.field_secret(id, SECRET_FIELD)
     }
 
-    /// A secret field, where it is stored. It is decrypted for this call and nowhere kept.
+    /// A secret field, where it is stored, as [`Unlocked::secret`].
     ///
     /// # Errors
     /// There is no such item, or no such secret is stored.
     pub fn field_secret(&self, id: ItemId, field: &str) -> Result<ApiSecret, VaultError> {
+        on_stack_wiped_of::<READING_STACK_BYTES, _>(|| self.stored_secret(id, field))
+    }
+
+    fn stored_secret(&self, id: ItemId, field: &str) -> Result<ApiSecret, VaultError> {
         let environment = self.open_environment_of(id)?;
         let value = self.secret_field(environment, id, &item::secret_key(field))?;
         // EXPOSE: to who asked for it.
@@ -385,4 +395,82 @@ fn checked(secret: &ApiSecret) -> Result<&str, VaultError> {
         return Err(VaultError::Invalid("an empty or very long secret"));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hint::black_box;
+
+    use touchkeep_core::{Passphrase, UnixMillis};
+    use touchkeep_locked::bytes_left_by;
+
+    use super::*;
+    use crate::{AuditHead, ItemKind, Locked, NewDevice, NewVault, create};
+
+    /// So often a secret was replaced: in more parts than one core reads alone.
+    const REPLACED: usize = 24;
+    const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
+
+    fn write(vault: &mut Unlocked, id: ItemId, text: &str) {
+        vault.set_secret(id, ApiSecret::new(text.into())).unwrap();
+        vault.save(NOW, AuditHead::empty()).unwrap();
+    }
+
+    fn add(vault: &mut Unlocked, name: &str, text: &str) -> ItemId {
+        let item = Item::new(vault.environment(), ItemKind::ApiKey, name.into());
+        let id = item.id;
+        vault.put(item).unwrap();
+        write(vault, id, text);
+        id
+    }
+
+    #[test]
+    fn a_secret_takes_three_quarters_at_most_of_the_stack_that_is_wiped_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vault");
+        let passphrase = Passphrase::new("correct horse battery staple".into());
+        let new = NewVault {
+            user_name: "Ada".into(),
+            environment_name: "prod".into(),
+            practice: false,
+            device: NewDevice::Software {
+                passphrase: &passphrase,
+                work_factor: 4,
+            },
+            now: NOW,
+        };
+        let mut vault = create(&path, new).unwrap();
+        let long = "\"\\\n\u{e4}".repeat(MAX_FIELD_BYTES / 8);
+        let ids = [("short", "s"), ("long", &long), ("replaced", "0")];
+        let ids = ids.map(|(name, text)| add(&mut vault, name, text));
+        for n in 0..REPLACED {
+            write(&mut vault, ids[2], &n.to_string());
+        }
+        drop(vault);
+        let locked = Locked::open(&path).unwrap();
+        let device = locked.devices().first().unwrap().id;
+        let mut device = locked.software_device(device).unwrap();
+        let vault = locked.unlock(&mut device, Auth::Passphrase(&passphrase));
+        let vault = vault.unwrap();
+        // The first reading finds the key of the part, too.
+        for id in ids.into_iter().flat_map(|id| [id, id]) {
+            let read = || drop(black_box(vault.stored_secret(id, SECRET_FIELD).unwrap()));
+            let depth = bytes_left_by(read).unwrap();
+            // It does leave something there, or this would see nothing.
+            let within = 1024..READING_STACK_BYTES / 4 * 3;
+            assert!(within.contains(&depth), "{depth}");
+        }
+        // Of what it was before nothing is read, in no thread's stack.
+        let environment = vault.open_environment_of(ids[2]).unwrap();
+        let [all, now] = [
+            environment.state.secret_places(ids[2]),
+            environment.state.places_of_secret(ids[2], SECRET_FIELD),
+        ];
+        assert!(
+            all.len() > 8 && now.len() == 1,
+            "{} {}",
+            all.len(),
+            now.len()
+        );
+    }
 }
