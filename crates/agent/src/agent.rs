@@ -492,7 +492,7 @@ impl Agent {
             .client(client.id, visible(&client.name))
             .detail("why", &*why);
         event.operation = operation.cloned();
-        pipeline.note_refusal(client.id, event).await;
+        Box::pin(pipeline.note_refusal(client.id, event)).await;
         Err(Refusal::Decided(Code::Denied, why))
     }
 

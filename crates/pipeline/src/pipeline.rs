@@ -251,14 +251,19 @@ impl<U: Upstream> Pipeline<U> {
     /// Takes one request all the way. Dropping the future before anything was recorded means that nothing is signed; after
     /// that it is carried out and its outcome recorded all the same.
     ///
+    /// # Why what happens seldom is boxed
+    /// A future is as large as the largest of its parts, and is moved several times before it first runs.
+    ///
     /// # Errors
     /// Why there is no answer of the venue.
     pub async fn handle(&self, incoming: Incoming) -> Result<Done<U::Response>, NotDone> {
         let venue = venue(&incoming.venue).ok_or(NotSigned::NoVenue)?;
         let private = match venue.decode(&incoming.http) {
             Ok(Decoded::Private(private)) => *private,
-            Ok(Decoded::Public(outgoing)) => return self.public(&incoming, outgoing).await,
-            Err(why) => return Err(self.unreadable(&incoming, why).await.into()),
+            Ok(Decoded::Public(outgoing)) => {
+                return Box::pin(self.public(&incoming, outgoing)).await;
+            }
+            Err(why) => return Err(Box::pin(self.unreadable(&incoming, why)).await.into()),
         };
         let class = private.operation().kind.class();
         let key = self
@@ -267,14 +272,17 @@ impl<U: Upstream> Pipeline<U> {
             .key_for(&incoming.venue, &incoming.key_set, class);
         let key = match key {
             Ok(key) => key,
-            Err(why) => return Err(self.without_key(&incoming, &private, why).await.into()),
+            Err(why) => {
+                let refused = Box::pin(self.without_key(&incoming, &private, why));
+                return Err(refused.await.into());
+            }
         };
         let lasts = Lasts {
             keys: Arc::clone(&self.0.keys),
             request: incoming.request,
         };
         let fate = Fate::of(&self.0, incoming.request);
-        let mut read = Read {
+        let mut read = Box::new(Read {
             incoming,
             venue,
             private,
@@ -284,7 +292,7 @@ impl<U: Upstream> Pipeline<U> {
             free: None,
             lasts,
             fate,
-        };
+        });
         if let Err(why) = self.in_time(&read).await {
             return Err(read.ends(why).into());
         }
@@ -302,8 +310,8 @@ impl<U: Upstream> Pipeline<U> {
     async fn carried_out(
         &self,
         allowed: Allowed,
-        read: Read,
-        tell: Option<Question>,
+        read: Box<Read>,
+        tell: Option<Box<Question>>,
     ) -> Result<Done<U::Response>, NotDone> {
         let parts = Arc::clone(&self.0);
         let task = tokio::spawn(async move { parts.carry_out(allowed, read, tell).await });
@@ -379,33 +387,24 @@ impl<U: Upstream> Pipeline<U> {
     }
 
     // From what was read to what may be signed, and what a person is told once it is.
-    async fn allowed(&self, read: &mut Read) -> Result<(Allowed, Option<Question>), NotSigned> {
+    async fn allowed(
+        &self,
+        read: &mut Read,
+    ) -> Result<(Allowed, Option<Box<Question>>), NotSigned> {
         let asked = self.asked(read, request_digest(&read.private, read.key.item));
         let act = Past::of(&asked);
         match self.0.book.decide(asked) {
-            Verdict::Deny(denied) => Err(self.0.denied(read, &denied).await),
+            Verdict::Deny(denied) => Err(Box::pin(self.0.denied(read, &denied)).await),
             Verdict::Allow(allowed) => {
                 let question = self.question(read, allowed.digest(), allowed.rule(), Need::Click);
+                let question = Box::new(question);
                 let ready = self.0.keys.make_ready(&question);
                 self.0.unless_over(ready).await?;
                 let tell = (allowed.how() == How::RuleAndNotify).then_some(question);
                 Ok((allowed, tell))
             }
             Verdict::Ask(asks) => {
-                let now = self.0.clock.now();
-                read.again = self.0.repeats.note(*asks.digest(), now, now);
-                let limits = self.0.book.standing(&self.asked(read, *asks.digest()));
-                let question = Question {
-                    limits,
-                    ..self.question(read, asks.digest(), asks.rule(), asks.need())
-                };
-                let mut abandoned = Abandoned {
-                    log: self.0.log.clone(),
-                    event: Some(gone(read, asks.rule(), asks.digest())),
-                };
-                let allowed = self.approved(read, asks, &question).await;
-                abandoned.event = None;
-                let allowed = allowed?;
+                let allowed = Box::pin(self.asks(read, asks)).await?;
                 self.0.book.reserve(Past {
                     at: self.0.clock.now(),
                     ..act
@@ -413,6 +412,24 @@ impl<U: Upstream> Pipeline<U> {
                 Ok((allowed, None))
             }
         }
+    }
+
+    // From a rule that asks to what a person has allowed.
+    async fn asks(&self, read: &mut Read, asks: NeedsApproval) -> Result<Allowed, NotSigned> {
+        let now = self.0.clock.now();
+        read.again = self.0.repeats.note(*asks.digest(), now, now);
+        let limits = self.0.book.standing(&self.asked(read, *asks.digest()));
+        let question = Question {
+            limits,
+            ..self.question(read, asks.digest(), asks.rule(), asks.need())
+        };
+        let mut abandoned = Abandoned {
+            log: self.0.log.clone(),
+            event: Some(gone(read, asks.rule(), asks.digest())),
+        };
+        let allowed = self.approved(read, asks, &question).await;
+        abandoned.event = None;
+        allowed
     }
 
     // Unlock first, then ask, then touch: a mistyped PIN spends no approval, and nobody touches what was not approved.

@@ -105,7 +105,7 @@ pub(crate) async fn sign(
             let kept = keys.stays(key).then_some(kept);
             with_secret(&to_sign, key, secret, kept)?
         }
-        None => with_device(&to_sign, request, key, keys).await?,
+        None => Box::pin(with_device(&to_sign, request, key, keys)).await?,
     };
     let outgoing = to_sign.seal(&signatures)?;
     Ok(Signed { outgoing, turn })

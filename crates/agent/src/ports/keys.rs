@@ -1,6 +1,9 @@
 //! The open vault's keys, and a person's hands at the devices that hold them.
 
-use std::sync::{Arc, Weak};
+use std::{
+    future::ready,
+    sync::{Arc, Weak},
+};
 
 use touchkeep_core::{ApiSecret, Code, DeviceId, ItemId, RequestId, text::visible};
 use touchkeep_device::{
@@ -82,6 +85,29 @@ impl VaultKeys {
         let modules = self.agent.upgrade().map(|agent| agent.modules());
         let device = device.clone();
         Ok(move || open_enrolled(&device, &open, &modules.unwrap_or_default()))
+    }
+
+    // A secret for which nobody is to be asked, or that there is none; nothing where it is sealed.
+    fn at_hand(&self, key: &KeyHandle, field: &str) -> Option<Result<ApiSecret, KeyError>> {
+        let (_, open) = match self.vault() {
+            Ok(vault) => vault,
+            Err(locked) => return Some(Err(locked)),
+        };
+        let vault = open.read();
+        let Some(item) = vault.item(key.item) else {
+            return Some(Err(KeyError::Damaged));
+        };
+        match item.place(field) {
+            // It is decrypted for this use.
+            Some(SecretPlace::Stored) => {
+                let secret = vault.field_secret(key.item, field);
+                Some(secret.map_err(|_| KeyError::Damaged))
+            }
+            Some(SecretPlace::Sealed) => None,
+            Some(SecretPlace::Missing | SecretPlace::OnDevice { .. }) | None => {
+                Some(Err(KeyError::NoSecret(key.name.clone())))
+            }
+        }
     }
 
     // Gets the secret of a sealed item, with whatever its device asks for.
@@ -178,8 +204,13 @@ impl Keys for VaultKeys {
         Ok(of_set.find_map(|item| item.base_url.clone()))
     }
 
+    // What asks nobody is not boxed with what does: that is sixteen kilobytes, and most requests need none of it.
     fn make_ready<'a>(&'a self, question: &'a Question) -> Answering<'a, Result<(), KeyError>> {
         self.running.is_for(question);
+        let stays = matches!(question.key.signer, Signer::Secret) && !question.key.touched_each_use;
+        if stays && question.need != Need::Touch {
+            return Box::pin(ready(Ok(())));
+        }
         Box::pin(self.running.asking(question.request, async move {
             let why = question.operation.sentence();
             match &question.key.signer {
@@ -243,25 +274,15 @@ impl Keys for VaultKeys {
         request: RequestId,
         key: &'a KeyHandle,
     ) -> Answering<'a, Result<ApiSecret, KeyError>> {
+        if let Some(secret) = self.at_hand(key, SECRET) {
+            return Box::pin(ready(secret));
+        }
+        if let Some(secret) = self.running.take_secret(request, key.item) {
+            return Box::pin(ready(Ok(secret)));
+        }
         Box::pin(self.running.asking(request, async move {
-            match self.item(key.item)?.secret {
-                SecretPlace::Stored => {
-                    let (_, open) = self.vault()?;
-                    // It is decrypted for this use.
-                    let secret = open.read().secret(key.item);
-                    secret.map_err(|_| KeyError::Damaged)
-                }
-                SecretPlace::Sealed => match self.running.take_secret(request, key.item) {
-                    Some(secret) => Ok(secret),
-                    None => {
-                        let why = self.running.why(request);
-                        self.unsealed(key.item, SECRET, why, false).await
-                    }
-                },
-                SecretPlace::Missing | SecretPlace::OnDevice { .. } => {
-                    Err(KeyError::NoSecret(key.name.clone()))
-                }
-            }
+            let why = self.running.why(request);
+            self.unsealed(key.item, SECRET, why, false).await
         }))
     }
 
@@ -270,19 +291,12 @@ impl Keys for VaultKeys {
         request: RequestId,
         key: &'a KeyHandle,
     ) -> Answering<'a, Result<ApiSecret, KeyError>> {
+        if let Some(text) = self.at_hand(key, PASSPHRASE) {
+            return Box::pin(ready(text));
+        }
         Box::pin(self.running.asking(request, async move {
-            match self.item(key.item)?.place(PASSPHRASE) {
-                Some(SecretPlace::Stored) => {
-                    let (_, open) = self.vault()?;
-                    let text = open.read().field_secret(key.item, PASSPHRASE);
-                    text.map_err(|_| KeyError::Damaged)
-                }
-                Some(SecretPlace::Sealed) => {
-                    let why = self.running.why(request);
-                    self.unsealed(key.item, PASSPHRASE, why, false).await
-                }
-                _ => Err(KeyError::NoSecret(key.name.clone())),
-            }
+            let why = self.running.why(request);
+            self.unsealed(key.item, PASSPHRASE, why, false).await
         }))
     }
 

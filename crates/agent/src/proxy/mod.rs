@@ -157,11 +157,12 @@ async fn answer(
     from: Ends,
     seat: Arc<Seat>,
 ) -> Result<Response<Answer>, Infallible> {
+    // Boxed, because this future is as large as the largest of its parts, and is moved before it first runs.
     if webhook::is_meant(&request) {
-        return Ok(webhook::answer(&agent, request, from, &seat).await);
+        return Ok(Box::pin(webhook::answer(&agent, request, from, &seat)).await);
     }
     if socket::is_asked_for(&request) {
-        return Ok(socket::open(agent, request, from, seat).await);
+        return Ok(Box::pin(socket::open(agent, request, from, seat)).await);
     }
     let (head, body) = request.into_parts();
     let venue = guard::venue_of(&head).to_owned();

@@ -57,7 +57,7 @@ pub(super) async fn without_token(
         response.headers_mut().insert(CONTENT_TYPE, json);
         response
     };
-    Some(agent.opens(&socket).await.map(answer))
+    Some(Box::pin(agent.opens(&socket)).await.map(answer))
 }
 
 /// Opens one, and serves it from then on.

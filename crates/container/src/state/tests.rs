@@ -452,7 +452,7 @@ proptest! {
             for (at, field) in [SECRET_FIELD, "secret.passphrase"].into_iter().enumerate() {
                 let places = world.state.places_of_secret(id, field);
                 let says_it = |line: &Plain| line.is_of(id) && line.json["set"].get(field).is_some();
-                prop_assert_eq!(places.len() > 0, plain.iter().any(says_it));
+                prop_assert_eq!(!places.is_empty(), plain.iter().any(says_it));
                 prop_assert_eq!(&secret(places).unwrap_or_default()[at], &of_all[at]);
             }
         }

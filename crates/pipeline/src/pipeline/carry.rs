@@ -1,6 +1,6 @@
 //! What is done with a permission: recorded, signed, sent, and recorded how it went.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use touchkeep_audit::{Decision, Event, Kind, RecordError, Seq};
 use touchkeep_core::{Code, UnixMillis, text::visible};
@@ -35,9 +35,16 @@ impl<U: Upstream> Parts<U> {
     }
 
     // Records, then signs. What is not signed has that as its outcome.
-    pub(super) async fn signed(&self, allowed: Allowed, read: Read) -> Result<Ready, NotSigned> {
-        let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
-        let recorded = match self.log.recording_intent(allowed, &intent).await {
+    pub(super) async fn signed(
+        &self,
+        allowed: Allowed,
+        read: Box<Read>,
+    ) -> Result<Ready, NotSigned> {
+        let recording = {
+            let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
+            self.log.recording_intent(allowed, &intent)
+        };
+        let recorded = match recording.await {
             Ok(recorded) => recorded,
             Err(why) => return Err(read.ends(why.into())),
         };
@@ -52,7 +59,7 @@ impl<U: Upstream> Parts<U> {
             again: _,
             named: _,
             free: _,
-        } = read;
+        } = *read;
         let origin = private.origin();
         let now = || self.venue_time(origin, &key);
         let means = Means {
@@ -62,8 +69,11 @@ impl<U: Upstream> Parts<U> {
             kept: &self.kept,
             settings: self.settings,
         };
-        let signed = self.unless_over(sign(recorded, private, &key, venue, means));
-        match signed.await {
+        let signed = {
+            let signing = pin!(sign(recorded, private, &key, venue, means));
+            self.unless_over(signing).await
+        };
+        match signed {
             Ok(Signed { outgoing, turn }) => Ok(Ready {
                 seq,
                 outgoing,
@@ -76,7 +86,7 @@ impl<U: Upstream> Parts<U> {
             Err(why) => {
                 let event = Event::new(Kind::Outcome, unsigned(&why));
                 let event = event.text(format!("not signed: {why}"));
-                self.outcome(seq, event, &incoming, &key).await;
+                Box::pin(self.outcome(seq, event, &incoming, &key)).await;
                 fate.is(Went::not_signed(&why));
                 Err(why)
             }
@@ -86,8 +96,8 @@ impl<U: Upstream> Parts<U> {
     pub(super) async fn carry_out(
         self: Arc<Self>,
         allowed: Allowed,
-        read: Read,
-        tell: Option<Question>,
+        read: Box<Read>,
+        tell: Option<Box<Question>>,
     ) -> Result<Done<U::Response>, NotDone> {
         let Ready {
             seq,
@@ -135,7 +145,7 @@ impl<U: Upstream> Parts<U> {
                     SendError::Unknown(_) => (Decision::Unknown, Went::Unanswered(text.clone())),
                 };
                 let event = Event::new(Kind::Outcome, decision).text(text);
-                self.outcome(seq, event, &incoming, &key).await;
+                Box::pin(self.outcome(seq, event, &incoming, &key)).await;
                 fate.is(went);
                 Err(why.into())
             }

@@ -21,7 +21,7 @@ impl<U: Upstream> Pipeline<U> {
             .detail("why", NotSigned::Expired.to_string());
         event.operation = Some(operation.clone());
         let client = read.incoming.client.id;
-        self.note_refusal(client, about(event, read)).await;
+        Box::pin(self.note_refusal(client, about(event, read))).await;
         Err(NotSigned::Expired)
     }
 

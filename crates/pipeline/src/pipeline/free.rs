@@ -29,7 +29,7 @@ impl<U: Upstream> Pipeline<U> {
         if key.touched_each_use || !keys.stays(&key) {
             return None;
         }
-        let heard = self.hears(read, asks.request(), key);
+        let heard = Box::pin(self.hears(read, asks.request(), key));
         let heard = tokio::time::timeout(WAITS, heard).await;
         asks.read(&heard.ok()?.ok()?)
     }

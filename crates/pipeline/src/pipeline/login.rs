@@ -55,7 +55,7 @@ impl<U: Upstream> Pipeline<U> {
             request: incoming.request,
         };
         let fate = Fate::of(&self.0, incoming.request);
-        let mut read = Read {
+        let mut read = Box::new(Read {
             incoming,
             venue,
             private,
@@ -65,7 +65,7 @@ impl<U: Upstream> Pipeline<U> {
             again: None,
             named: None,
             free: None,
-        };
+        });
         let (allowed, tell) = match self.allowed(&mut read).await {
             Ok(allowed) => allowed,
             Err(why) => return Err(read.ends(why).into()),
@@ -99,8 +99,8 @@ impl<U: Upstream> Parts<U> {
     async fn hand_over(
         self: Arc<Self>,
         allowed: Allowed,
-        read: Read,
-        tell: Option<Question>,
+        read: Box<Read>,
+        tell: Option<Box<Question>>,
         asks: bool,
     ) -> Result<LoggedIn<U::Response>, NotDone> {
         let Ready {

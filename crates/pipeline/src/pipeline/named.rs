@@ -24,12 +24,16 @@ impl<U: Upstream> Pipeline<U> {
         if matches!(self.would_be(read), None | Some(Action::Deny)) {
             return Ok(());
         }
+        Box::pin(self.looks_up_name(read, &name)).await
+    }
+
+    async fn looks_up_name(&self, read: &mut Read, name: &Saved) -> Result<(), NotSigned> {
         let operation = read.private.operation();
         let before = self.0.approver.known_address(&read.key, operation).await;
-        let named = match (self.ask(read, &name).await, before) {
+        let named = match (self.ask(read, name).await, before) {
             (Ok(kept), None) => Named::Kept(words(&kept)),
             (Ok(kept), Some(before)) if words(&kept) == before => Named::Kept(before),
-            (Ok(kept), Some(before)) => return Err(self.moved(read, &name, before, &kept).await),
+            (Ok(kept), Some(before)) => return Err(self.moved(read, name, before, &kept).await),
             (Err(why), Some(address)) => Named::Before { address, why },
             (Err(why), None) => Named::Unknown { why },
         };
@@ -45,7 +49,7 @@ impl<U: Upstream> Pipeline<U> {
                         memo: None,
                     },
                 );
-                return Err(self.moved(read, &name, said, &kept).await);
+                return Err(self.moved(read, name, said, &kept).await);
             }
             if let Some(http) = name.held_to(operation, &read.incoming.http, address) {
                 match read.venue.decode(&http) {
@@ -100,7 +104,7 @@ impl<U: Upstream> Pipeline<U> {
             request: incoming.request,
         };
         let fate = Fate::of(&self.0, incoming.request);
-        let mut asking = Read {
+        let mut asking = Box::new(Read {
             incoming,
             venue: read.venue,
             private: *private,
@@ -110,7 +114,7 @@ impl<U: Upstream> Pipeline<U> {
             free: None,
             lasts,
             fate,
-        };
+        });
         if !matches!(self.would_be(&asking), Some(Action::Allow | Action::Notify)) {
             return Err(None);
         }
