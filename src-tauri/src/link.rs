@@ -145,6 +145,7 @@ impl Link {
             let closed = PromptClosed {
                 prompt,
                 outcome: "gone".to_owned(),
+                rests: None,
             };
             windows::question_closed(&self.app, &closed, LOOK_EVERY);
         }

@@ -928,6 +928,11 @@ async fn a_copy_that_can_only_be_read_has_a_person_asked_for_whatever_its_policy
     }
     assert_eq!(desk.venue.got().len(), 3, "nothing more arrived");
     drop(person);
+    // Three refusals have brought a rest, which a person ends.
+    let (front, _events) = desk.agent.front_end().await.split();
+    let ended = front.call(EndRests {}).await.unwrap();
+    assert!(ended.len() == 1 && ended[0].refused, "{ended:?}");
+    drop((front, _events));
     // Each by its own yes, and nothing is taken for granted after it.
     let person = Person::new(&desk.agent, yes).await;
     for asked in 1..=2 {
