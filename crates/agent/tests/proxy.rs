@@ -241,6 +241,44 @@ async fn public_data_needs_a_token_and_no_key() {
     assert_eq!(desk.venue.got().len(), 1);
 }
 
+// How many refusals had no row is not lost with a lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_tells_how_many_refusals_had_no_row() {
+    let desk = desk(CONFIG, sealed, true).await;
+    let unreadable = || {
+        bot(
+            &desk.base,
+            &desk.token,
+            "GET",
+            "/api/v3/account?a=1&a=2",
+            "",
+        )
+    };
+    for _ in 0..1_003 {
+        let (status, answer) = unreadable().await;
+        assert_eq!(status, 400, "{answer}");
+    }
+    assert_eq!(desk.rows(&["request-denied"]).await.len(), 0);
+    desk.client.call(LockVault {}).await.unwrap();
+    // Once: another lock has nothing to tell.
+    let unlock = || UnlockVault {
+        path: None,
+        device: None,
+    };
+    let _person = Person::new(&desk.agent, yes).await;
+    desk.client.call(unlock()).await.unwrap();
+    desk.client.call(LockVault {}).await.unwrap();
+    desk.client.call(unlock()).await.unwrap();
+    let told = desk.rows(&["request-denied"]).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].client.as_deref(), Some("grid-bot"));
+    let unsaid = ("refused without a row before it".to_owned(), "3".to_owned());
+    assert!(told[0].details.contains(&unsaid), "{told:?}");
+    // Before the lock's own row, so that the log signed at the lock has it.
+    let locked = desk.rows(&["locked"]).await;
+    assert_eq!(locked.last().unwrap().seq, told[0].seq + 1, "{locked:?}");
+}
+
 #[tokio::test]
 async fn a_refused_withdrawal_never_reaches_the_venue() {
     let desk = desk(CONFIG, sealed, true).await;

@@ -370,6 +370,15 @@ impl<U: Upstream> Pipeline<U> {
         self.0.kept.forget();
     }
 
+    /// Records how many refusals had no row and are told by none yet: before a lock, after which nothing might come. Blocks.
+    pub fn tell_unsaid(&self) {
+        for event in self.0.seldom.unsaid() {
+            if let Err(why) = self.0.log.record(&event) {
+                tracing::error!(%why, "how many refusals had no row was not recorded");
+            }
+        }
+    }
+
     /// Takes over which requests were put to a person before this pipeline was made: digest and time.
     pub fn remember(&self, asked: impl IntoIterator<Item = ([u8; 32], UnixMillis)>) {
         let now = self.0.clock.now();
