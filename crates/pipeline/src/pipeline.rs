@@ -188,16 +188,20 @@ impl Drop for Lasts {
 }
 
 // A row for a request whose asker goes away while a person is asked: what was put to somebody is on record.
-struct Abandoned {
-    log: Log,
-    event: Option<Event>,
+struct Abandoned<'a> {
+    log: &'a Log,
+    read: &'a Read,
+    rule: String,
+    digest: [u8; 32],
+    decided: bool,
 }
 
-impl Drop for Abandoned {
+impl Drop for Abandoned<'_> {
     fn drop(&mut self) {
-        let Some(event) = self.event.take() else {
+        if self.decided {
             return;
-        };
+        }
+        let event = gone(self.read, &self.rule, &self.digest);
         let log = self.log.clone();
         let record = move || {
             if let Err(why) = log.record(&event) {
@@ -395,8 +399,16 @@ impl<U: Upstream> Pipeline<U> {
             Verdict::Deny(denied) => Err(self.0.denied(read, &denied).await),
             Verdict::Allow(allowed) => {
                 let question = self.question(read, allowed.digest(), allowed.rule(), Need::Click);
-                let ready = self.0.keys.make_ready(&question);
-                self.0.unless_over(ready).await?;
+                // A PIN or a passphrase may have to be typed.
+                let mut abandoned = self.abandoned(read, allowed.rule(), allowed.digest());
+                let ready = self.0.unless_over(self.0.keys.make_ready(&question));
+                let ready = ready.await;
+                abandoned.decided = true;
+                drop(abandoned);
+                if let Err(why) = ready {
+                    self.0.allowed_unready(read, &allowed, &why).await;
+                    return Err(why.into());
+                }
                 let tell = (allowed.how() == How::RuleAndNotify).then_some(question);
                 Ok((allowed, tell))
             }
@@ -408,12 +420,10 @@ impl<U: Upstream> Pipeline<U> {
                     limits,
                     ..self.question(read, asks.digest(), asks.rule(), asks.need())
                 };
-                let mut abandoned = Abandoned {
-                    log: self.0.log.clone(),
-                    event: Some(gone(read, asks.rule(), asks.digest())),
-                };
+                let mut abandoned = self.abandoned(read, asks.rule(), asks.digest());
                 let allowed = self.approved(read, asks, &question).await;
-                abandoned.event = None;
+                abandoned.decided = true;
+                drop(abandoned);
                 let allowed = allowed?;
                 self.0.book.reserve(Past {
                     at: self.0.clock.now(),
@@ -421,6 +431,16 @@ impl<U: Upstream> Pipeline<U> {
                 });
                 Ok((allowed, None))
             }
+        }
+    }
+
+    fn abandoned<'a>(&'a self, read: &'a Read, rule: &str, digest: &[u8; 32]) -> Abandoned<'a> {
+        Abandoned {
+            log: &self.0.log,
+            read,
+            rule: rule.to_owned(),
+            digest: *digest,
+            decided: false,
         }
     }
 
