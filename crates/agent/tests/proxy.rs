@@ -615,6 +615,38 @@ async fn a_revoked_client_and_a_locked_vault_get_nothing() {
     }
 }
 
+// Whoever sends a bot away does not mean to be asked for it any more, and no late yes moves its money.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_of_a_client_that_is_revoked_ends_with_it() {
+    let desk = desk(CONFIG, stored, true).await;
+    let person = Person::new(&desk.agent, undecided).await;
+    let asked = tokio::spawn({
+        let (base, token) = (desk.base.clone(), desk.token.clone());
+        async move { bot(&base, &token, "POST", WITHDRAW_PATH, WITHDRAW).await }
+    });
+    while person.approvals().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let revoke = RevokeClient {
+        client: "grid-bot".into(),
+    };
+    desk.client.call(revoke).await.unwrap();
+    let (status, answer) = asked.await.unwrap();
+    assert_eq!(status, 504, "{answer}");
+    assert!(answer.contains("this client was revoked"), "{answer}");
+    assert!(desk.client.call(ListPrompts {}).await.unwrap().is_empty());
+    // It is on record once its row is written, which nobody waits for.
+    let refused = loop {
+        let rows = desk.rows(&["request-refused"]).await;
+        if !rows.is_empty() {
+            break rows;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    };
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(desk.venue.got().is_empty());
+}
+
 #[tokio::test]
 async fn a_kill_between_record_and_answer_leaves_a_record_that_says_so() {
     let mut desk = desk(CONFIG, stored, false).await;
