@@ -84,7 +84,8 @@ struct Played {
 
 impl Keys for Played {
     fn key_for(&self, venue: &str, key_set: &str, class: KeyClass) -> Result<KeyHandle, KeyError> {
-        assert!(["binance", "gate", "kraken"].contains(&venue) && key_set == "main");
+        let known = ["binance", "bitstamp", "gate", "kraken"];
+        assert!(known.contains(&venue) && key_set == "main");
         (self.key)(class)
     }
     fn base_url(&self, _: &str, _: &str) -> Result<Option<String>, KeyError> {
@@ -905,6 +906,30 @@ async fn what_the_venue_says_counts_before_its_status() {
         let told = scene.played.story.words().contains(&"used elsewhere");
         assert_eq!(told, body.contains("nonce"));
     }
+}
+
+// Bitstamp's is a random value: that it was refused says nothing of what others send.
+#[tokio::test]
+async fn a_nonce_that_does_not_count_accuses_nobody() {
+    let scene = scene(|played| {
+        played.key = |_| {
+            Ok(KeyHandle {
+                scheme: scheme(touchkeep_venue::Algorithm::HmacSha256, Encoding::Hex),
+                ..handle(Signer::Secret, false)
+            })
+        };
+    });
+    let mut balance = incoming("POST", "/api/v2/account_balances/", "", "");
+    balance.venue = "bitstamp".into();
+    let done = scene.pipeline.handle(balance).await.unwrap();
+    let refused = r#"{"status":"error","reason":"Invalid nonce","code":"API0004"}"#;
+    done.outcome.unwrap().heard(refused.into());
+    let rows = scene.rows();
+    assert_eq!(rows[1].decision, Decision::Failed);
+    let event = rows[1].event.as_ref().unwrap();
+    assert!(event.text.contains("Invalid nonce"), "{event:?}");
+    assert!(!event.details.iter().any(|(name, _)| name == "nonce"));
+    assert!(!scene.played.story.words().contains(&"used elsewhere"));
 }
 
 #[tokio::test]
