@@ -122,7 +122,13 @@ impl Link {
 
     fn closed(&self, closed: &PromptClosed) {
         let now = Instant::now();
-        let stays = self.questions().closed(closed.prompt, &closed.outcome, now);
+        let mut questions = self.questions();
+        let mut stays = questions.closed(closed.prompt, &closed.outcome, now);
+        // There is more to be read.
+        if closed.rests.is_some() && stays.is_some_and(|stays| !stays.is_zero()) {
+            stays = Some(questions.rests(now));
+        }
+        drop(questions);
         match stays {
             Some(stays) => windows::question_closed(&self.app, closed, stays),
             None => secret_dialog::close(&self.app, closed.prompt),
@@ -145,6 +151,7 @@ impl Link {
             let closed = PromptClosed {
                 prompt,
                 outcome: "gone".to_owned(),
+                rests: None,
             };
             windows::question_closed(&self.app, &closed, LOOK_EVERY);
         }

@@ -79,6 +79,15 @@ impl Questions {
         Some(self.stay(stays, now))
     }
 
+    /// What is said of the refusal that is shown is longer: who asks nobody from now on. Says for how long that stays.
+    pub(crate) fn rests(&mut self, now: Instant) -> Duration {
+        let stays = match self.allowed.is_empty() {
+            true => BAD_NEWS_STAYS,
+            false => MORE_COMES,
+        };
+        self.stay(stays, now)
+    }
+
     /// It is known how it went with what was answered with yes. Says for how long that stays, where it was one of these.
     pub(crate) fn went(&mut self, id: PromptId, is_done: bool, now: Instant) -> Option<Duration> {
         let at = self.allowed.iter().position(|allowed| *allowed == id)?;
@@ -284,6 +293,9 @@ mod tests {
         questions.closed(quick.id, "done", start);
         assert!(!questions.may_leave(start));
         assert!(questions.may_leave(start + OUTCOME_STAYS));
+        // Who asks nobody from now on takes longer to be read.
+        assert_eq!(questions.rests(start), BAD_NEWS_STAYS);
+        assert!(!questions.may_leave(start + OUTCOME_STAYS));
     }
 
     #[test]

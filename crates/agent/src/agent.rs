@@ -1,7 +1,7 @@
 //! What the agent holds, and what it does with one request of a bot.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
@@ -63,6 +63,8 @@ pub(crate) struct Agent {
     proxy_port: OnceLock<u16>,
     seen: Mutex<HashMap<ClientId, UnixMillis>>,
     visitors: Mutex<Vec<Visitor>>,
+    // Those that were sent away.
+    visits_ended: watch::Sender<HashSet<ClientId>>,
     stopping: watch::Sender<bool>,
 }
 
@@ -96,6 +98,7 @@ impl Agent {
             proxy_port: OnceLock::new(),
             seen: Mutex::default(),
             visitors: Mutex::default(),
+            visits_ended: watch::Sender::default(),
             stopping: watch::channel(false).0,
         }))
     }
@@ -301,7 +304,11 @@ impl Agent {
         let mut visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
         let called = |one: &Visitor| one.client.is_called(name_or_id);
         let at = visitors.iter().position(called)?;
-        Some(visitors.swap_remove(at).client)
+        let client = visitors.swap_remove(at).client;
+        self.visits_ended.send_modify(|ended| {
+            ended.insert(client.id);
+        });
+        Some(client)
     }
 
     pub(crate) fn client_of(&self, clients: &[Client], token: &str) -> Option<Client> {
@@ -405,18 +412,21 @@ impl Agent {
         let _working = self.works();
         let current = self.vault().ok_or(Refusal::Locked)?;
         // What is open is held by nobody while he waits, so that a lock wipes it at once.
-        let Some((clients, pipeline, keeps_open)) = current.peek().map(|open| {
+        let Some((clients, news, pipeline, keeps_open)) = current.peek().map(|open| {
             // A bot whose keys are armed goes on after the lock, so that it need not keep the rest of the vault open.
             let keeps_open = open.armed_until().is_none();
             if keeps_open {
                 open.touch();
             }
-            (open.clients(), open.pipeline.clone(), keeps_open)
+            let news = open.news_of_clients();
+            (open.clients(), news, open.pipeline.clone(), keeps_open)
         }) else {
+            // Nobody is revoked while it is locked.
             let armed = self.armed().ok_or(Refusal::Locked)?;
-            return self.answer(asked, armed.clients(), armed.pipeline()).await;
+            let (clients, pipeline) = (armed.clients(), armed.pipeline());
+            return self.answer(asked, clients, None, pipeline).await;
         };
-        let answered = self.answer(asked, &clients, &pipeline).await;
+        let answered = self.answer(asked, &clients, Some(news), &pipeline).await;
         if keeps_open
             && !matches!(answered, Err(Refusal::UnknownToken))
             && let Some(open) = current.peek()
@@ -430,6 +440,7 @@ impl Agent {
         &self,
         asked: Asked,
         clients: &[Client],
+        news: Option<watch::Receiver<Arc<[Client]>>>,
         pipeline: &Line,
     ) -> Result<Response<Answer>, Refusal> {
         let client = self
@@ -450,11 +461,43 @@ impl Agent {
             key_set: client.key_set.clone(),
             http: asked.request,
         };
-        let answered = pipeline.handle(incoming).await;
+        // A question of a client that is revoked ends with it: nobody says yes to it any more.
+        let answered = tokio::select! {
+            biased;
+            () = self.has_ended(&client, clients, news) => {
+                return Err(Refusal::StateUnknown("this client was revoked meanwhile".into()));
+            }
+            answered = pipeline.handle(incoming) => answered,
+        };
         self.prompts.more_in_log();
         answered
             .map(|done| proxy::passed_on(done.response, done.outcome))
             .map_err(|why| refusal_of(&why))
+    }
+
+    // Returns once a client is let in no more. A lock ends what waits by itself.
+    async fn has_ended(
+        &self,
+        client: &Client,
+        clients: &[Client],
+        news: Option<watch::Receiver<Arc<[Client]>>>,
+    ) {
+        let is_among = |clients: &[Client]| clients.iter().any(|one| one.id == client.id);
+        let ended = if is_among(clients) {
+            match news {
+                Some(mut news) => news.wait_for(|now| !is_among(now)).await.is_ok(),
+                None => false,
+            }
+        } else {
+            let mut visits = self.visits_ended.subscribe();
+            visits
+                .wait_for(|ended| ended.contains(&client.id))
+                .await
+                .is_ok()
+        };
+        if !ended {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Sees to it that no other agent of this machine signs with the same vault.

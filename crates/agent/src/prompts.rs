@@ -16,6 +16,7 @@ use std::{
 use serde::Serialize;
 use tokio::sync::{broadcast, oneshot, watch};
 use touchkeep_core::{Clock, Code, PromptId, SystemClock};
+use touchkeep_pipeline::Unasked;
 use touchkeep_wire::{
     Answer, CHANGED, Changed, Failure, Notification, PROMPT_CLOSE, PROMPT_OPEN, PROMPT_WENT,
     Prompt, PromptClosed, PromptWent, Question, Resting, Scope, SecretText, rpc::Version2,
@@ -23,11 +24,11 @@ use touchkeep_wire::{
 
 pub(crate) use self::asker::{Asker, on_behalf_of};
 use self::{
-    asker::asker_of,
+    asker::{Counts, asker_of},
     news::Often,
-    patience::{Ended, Patience},
+    patience::{Ended, Patience, Rest, Worth},
 };
-use crate::desktop::Desktop;
+use crate::{desktop::Desktop, notify};
 
 /// Questions that may wait at a time.
 const MAX_OPEN: usize = 32;
@@ -54,7 +55,7 @@ struct Inner {
 
 struct Open {
     prompt: Prompt,
-    asker: Option<String>,
+    asker: Option<Counts>,
     answer: Option<oneshot::Sender<Answer>>,
 }
 
@@ -66,18 +67,16 @@ pub(crate) enum Reply {
     ApprovedFor(String, u32),
     /// Yes, for this much.
     Allowed(Scope),
-    /// No.
-    Refused,
+    /// No; and who asks nobody for a while after that, where it was said often enough.
+    Refused(Option<Resting>),
     /// What was typed.
     Secret(SecretText),
     /// Nobody answered in time.
     TimedOut,
     /// It was locked before anybody answered.
     Locked,
-    /// Too many questions wait already.
-    TooMany,
-    /// Its last questions went unanswered; it may ask again after this.
-    Resting(Duration),
+    /// It was put to nobody.
+    Unasked(Unasked),
     /// No front end is there, and whoever asks wants nobody waited for.
     Absent,
 }
@@ -102,20 +101,48 @@ pub(crate) fn absent() -> Failure {
 }
 
 /// Why what has to be asked is not yet.
-pub(crate) fn resting(left: Duration) -> Failure {
-    Failure::new(
-        Code::TimedOut,
-        format!(
-            "Two questions of this program went unanswered, so it asks nobody for another {} seconds.",
-            left.as_secs().max(1)
+pub(crate) fn unasked(why: Unasked) -> Failure {
+    const AHEAD: &str = "`touchkeep approve` in a terminal ends that at once. A program can be allowed values ahead: touchkeep grant add";
+    match why {
+        Unasked::Unanswered { seconds } => Failure::new(
+            why.code(),
+            format!(
+                "Two questions of this program went unanswered, so it asks nobody for another {seconds} seconds."
+            ),
+            AHEAD,
         ),
-        "`touchkeep approve` in a terminal ends that at once. A program can be allowed values ahead: touchkeep grant add",
-    )
+        Unasked::Refused { seconds } => Failure::new(
+            why.code(),
+            format!(
+                "Three questions of this program were refused, so it asks nobody for another {seconds} seconds."
+            ),
+            AHEAD,
+        ),
+        Unasked::TooMany => Failure::new(
+            why.code(),
+            "Too many questions wait for an answer already.",
+            "Answer those first.",
+        ),
+    }
+}
+
+/// Tells whoever has just refused what came of it.
+pub(crate) fn tell_of_rest(resting: &Resting) {
+    let body = format!(
+        "{} asks nobody for {} minutes. To be asked sooner: touchkeep approve",
+        resting.asker,
+        resting.seconds_left.div_ceil(60)
+    );
+    tokio::spawn(notify::show(
+        "Refused three times: it rests now".to_owned(),
+        body,
+    ));
 }
 
 /// A question without an answer, shown while the device waits; closed when this is dropped.
 pub(crate) struct Shown {
     open: Closing,
+    asker: Option<Counts>,
     refused: oneshot::Receiver<Answer>,
 }
 
@@ -131,6 +158,7 @@ struct Closing {
     prompts: Prompts,
     id: PromptId,
     outcome: &'static str,
+    rests: Option<Resting>,
 }
 
 impl Prompts {
@@ -177,14 +205,13 @@ impl Prompts {
             return (Reply::Absent, None);
         }
         let asker = asker_of(&question);
-        if let Some(left) = asker
-            .as_deref()
-            .and_then(|asker| self.0.patience.rest(asker))
-        {
-            return (Reply::Resting(left), None);
+        let rest = asker.as_ref().and_then(|one| self.0.patience.rest(one));
+        if let Some(rest) = rest {
+            return (Reply::Unasked(rest.why()), None);
         }
+        let worth = Worth::of(&question);
         let Some((mut closing, answer)) = self.open(question, within, asker.clone()) else {
-            return (Reply::TooMany, None);
+            return (Reply::Unasked(Unasked::TooMany), None);
         };
         let counted = self.0.patience.counts(asker);
         let answered = tokio::select! {
@@ -193,7 +220,7 @@ impl Prompts {
             () = locked => None,
             answered = tokio::time::timeout(within, answer) => Some(answered),
         };
-        let (reply, outcome) = match answered {
+        let (mut reply, outcome) = match answered {
             None => (Reply::Locked, "locked"),
             Some(Ok(Ok(Answer::Approve { digest }))) => (Reply::Approved(digest), "approved"),
             Some(Ok(Ok(Answer::ApproveFor { digest, minutes }))) => {
@@ -201,15 +228,21 @@ impl Prompts {
             }
             Some(Ok(Ok(Answer::Allow { scope }))) => (Reply::Allowed(scope), "allowed"),
             Some(Ok(Ok(Answer::Secret { value }))) => (Reply::Secret(value), "answered"),
-            Some(Ok(Ok(Answer::Refuse {}) | Err(_))) => (Reply::Refused, "refused"),
+            Some(Ok(Ok(Answer::Refuse {}) | Err(_))) => (Reply::Refused(None), "refused"),
             Some(Err(_)) => (Reply::TimedOut, "timed-out"),
         };
         closing.outcome = outcome;
-        counted.ended(match reply {
+        let rests = counted.ended(match reply {
             Reply::Locked => Ended::Otherwise,
             Reply::TimedOut => Ended::Unanswered,
-            _ => Ended::Answered,
+            Reply::Refused(_) => Ended::Refused(worth),
+            Reply::Secret(_) => Ended::Typed,
+            _ => Ended::Allowed(worth),
         });
+        if let (Reply::Refused(brought), Some(rests)) = (&mut reply, rests) {
+            *brought = Some(rests.clone());
+            closing.rests = Some(rests);
+        }
         (reply, Some(closing.id))
     }
 
@@ -228,11 +261,26 @@ impl Prompts {
         self.0.front_ends.load(Ordering::SeqCst) == 0
     }
 
+    /// Whether what would wait for a finger may: not where its asker rests because it was refused.
+    pub(crate) fn may_wait(&self, question: &Question) -> Result<(), Unasked> {
+        let rest = asker_of(question).and_then(|asker| self.0.patience.rest(&asker));
+        match rest.map(Rest::why) {
+            Some(why @ Unasked::Refused { .. }) => Err(why),
+            _ => Ok(()),
+        }
+    }
+
     /// Shows that a device waits.
     pub(crate) fn show(&self, question: Question, within: Duration) -> Option<Shown> {
+        let asker = asker_of(&question);
+        // What it waits for was asked already, or needs no question: it takes none of the places for those.
         let (mut open, refused) = self.open(question, within, None)?;
         open.outcome = "done";
-        Some(Shown { open, refused })
+        Some(Shown {
+            open,
+            asker,
+            refused,
+        })
     }
 
     /// Takes an answer to a question.
@@ -260,7 +308,7 @@ impl Prompts {
         self.lock().iter().map(|open| open.prompt.clone()).collect()
     }
 
-    /// Who asks nobody for a while, because its last questions went unanswered.
+    /// Who asks nobody for a while, because its last questions went unanswered or were refused.
     pub(crate) fn resting(&self) -> Vec<Resting> {
         self.0.patience.list()
     }
@@ -320,7 +368,7 @@ impl Prompts {
         &self,
         question: Question,
         within: Duration,
-        asker: Option<String>,
+        asker: Option<Counts>,
     ) -> Option<(Closing, oneshot::Receiver<Answer>)> {
         let asked = SystemClock.now();
         let mut prompt = Prompt {
@@ -333,7 +381,9 @@ impl Prompts {
         let (answer, answered) = oneshot::channel();
         {
             let mut open = self.lock();
-            let of_asker = |one: &&Open| asker.is_some() && one.asker == asker;
+            let name = asker.as_ref().map(|one| &one.name);
+            let of_asker =
+                |one: &&Open| name.is_some() && one.asker.as_ref().map(|asker| &asker.name) == name;
             if open.len() >= MAX_OPEN || open.iter().filter(of_asker).count() >= MAX_OPEN_PER_CLIENT
             {
                 return None;
@@ -355,6 +405,7 @@ impl Prompts {
             prompts: self.clone(),
             id: prompt.id,
             outcome: "failed",
+            rests: None,
         };
         Some((closing, answered))
     }
@@ -376,6 +427,9 @@ impl Shown {
             std::future::pending::<()>().await;
         }
         self.open.outcome = "refused";
+        let counted = self.open.prompts.0.patience.counts(self.asker.take());
+        let rests = counted.ended(Ended::Refused(Worth::More));
+        self.open.rests = rests;
     }
 
     /// Says that it came to nothing.
@@ -399,6 +453,7 @@ impl Drop for Closing {
             &PromptClosed {
                 prompt: self.id,
                 outcome: self.outcome.to_owned(),
+                rests: self.rests.take(),
             },
         );
     }

@@ -18,13 +18,14 @@ use std::{
 use common::{
     Agent, Person,
     asker::{Asker, asker, vault_with},
-    yes,
+    no, yes,
 };
 use touchkeep_client::CallError;
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    AddGrant, AddItem, Answer, AskGrant, AuditFilter, ListAudit, ListGrants, LockVault, NewSecret,
-    Purpose, Question, ReadValues, RevokeGrant, Scope, SecretText, UnlockVault, UseRequest,
+    AddGrant, AddItem, Answer, AskGrant, AuditFilter, EndRests, ListAudit, ListGrants, LockVault,
+    NewSecret, Purpose, Question, ReadValues, RevokeGrant, Scope, SecretText, UnlockVault,
+    UseRequest,
 };
 
 fn uses(person: &Person) -> Vec<UseRequest> {
@@ -667,6 +668,62 @@ print talk('{"jsonrpc":"2.0","id":2,"method":"grant.ask","params":{"items":["bot
     }
     let told = run_script(&one, &agent, false).await;
     assert!(told.contains("asks nobody for another"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_refused_three_times_asks_nobody_and_keeps_no_other_from_asking() {
+    let agent = Agent::start().await;
+    let client = agent.client().await;
+    let person = Person::new(&agent, no).await;
+    vault_with(&client, &agent, &[("bot", "trade", false)]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("other-program");
+    std::fs::copy(asker(), &path).unwrap();
+    for _ in 0..3 {
+        // Each time another process of the same program.
+        let mut one = Asker::start(&asker(), &agent);
+        assert_eq!(one.ask("ask bot").await, "Refused");
+    }
+    assert_eq!(uses(&person).len(), 3);
+    let brought: Vec<bool> = {
+        let closed = person.closed.lock().unwrap();
+        let refused = closed.iter().filter(|closed| closed.outcome == "refused");
+        refused.map(|closed| closed.rests.is_some()).collect()
+    };
+    assert_eq!(brought, [false, false, true]);
+    let mut anew = Asker::start(&asker(), &agent);
+    assert_eq!(anew.ask("ask bot").await, "Refused");
+    assert_eq!(uses(&person).len(), 3, "nobody is asked");
+    let page = ListAudit {
+        before: None,
+        limit: 1,
+        filter: AuditFilter {
+            decisions: vec!["refused".into()],
+            ..Default::default()
+        },
+    };
+    let row = client.call(page).await.unwrap().rows.remove(0);
+    let why = row.details.iter().find(|(name, _)| name == "why").unwrap();
+    assert!(why.1.contains("Three questions of this program"), "{row:?}");
+    let mut other = Asker::start(&path, &agent);
+    assert_eq!(other.ask("ask bot").await, "Refused");
+    assert_eq!(uses(&person).len(), 4, "another program");
+    drop(person);
+    let person = Person::new(&agent, yes).await;
+    // What a person does himself brings up its questions all the same.
+    client
+        .call(AddGrant {
+            program: path.display().to_string(),
+            items: vec!["bot".into()],
+            seconds: 60,
+        })
+        .await
+        .unwrap();
+    assert_eq!(anew.ask("ask bot").await, "Refused");
+    let (desk, _events) = agent.front_end().await.split();
+    assert_eq!(desk.call(EndRests {}).await.unwrap().len(), 1);
+    assert_eq!(anew.ask("ask bot").await, "allowed");
+    assert_eq!(uses(&person).len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

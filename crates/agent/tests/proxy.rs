@@ -241,6 +241,44 @@ async fn public_data_needs_a_token_and_no_key() {
     assert_eq!(desk.venue.got().len(), 1);
 }
 
+// How many refusals had no row is not lost with a lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_tells_how_many_refusals_had_no_row() {
+    let desk = desk(CONFIG, sealed, true).await;
+    let unreadable = || {
+        bot(
+            &desk.base,
+            &desk.token,
+            "GET",
+            "/api/v3/account?a=1&a=2",
+            "",
+        )
+    };
+    for _ in 0..1_003 {
+        let (status, answer) = unreadable().await;
+        assert_eq!(status, 400, "{answer}");
+    }
+    assert_eq!(desk.rows(&["request-denied"]).await.len(), 0);
+    desk.client.call(LockVault {}).await.unwrap();
+    // Once: another lock has nothing to tell.
+    let unlock = || UnlockVault {
+        path: None,
+        device: None,
+    };
+    let _person = Person::new(&desk.agent, yes).await;
+    desk.client.call(unlock()).await.unwrap();
+    desk.client.call(LockVault {}).await.unwrap();
+    desk.client.call(unlock()).await.unwrap();
+    let told = desk.rows(&["request-denied"]).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].client.as_deref(), Some("grid-bot"));
+    let unsaid = ("refused without a row before it".to_owned(), "3".to_owned());
+    assert!(told[0].details.contains(&unsaid), "{told:?}");
+    // Before the lock's own row, so that the log signed at the lock has it.
+    let locked = desk.rows(&["locked"]).await;
+    assert_eq!(locked.last().unwrap().seq, told[0].seq + 1, "{locked:?}");
+}
+
 #[tokio::test]
 async fn a_refused_withdrawal_never_reaches_the_venue() {
     let desk = desk(CONFIG, sealed, true).await;
@@ -575,6 +613,38 @@ async fn a_revoked_client_and_a_locked_vault_get_nothing() {
     ] {
         assert!(kinds.iter().any(|one| one == kind), "{kind} in {kinds:?}");
     }
+}
+
+// Whoever sends a bot away does not mean to be asked for it any more, and no late yes moves its money.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_of_a_client_that_is_revoked_ends_with_it() {
+    let desk = desk(CONFIG, stored, true).await;
+    let person = Person::new(&desk.agent, undecided).await;
+    let asked = tokio::spawn({
+        let (base, token) = (desk.base.clone(), desk.token.clone());
+        async move { bot(&base, &token, "POST", WITHDRAW_PATH, WITHDRAW).await }
+    });
+    while person.approvals().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let revoke = RevokeClient {
+        client: "grid-bot".into(),
+    };
+    desk.client.call(revoke).await.unwrap();
+    let (status, answer) = asked.await.unwrap();
+    assert_eq!(status, 504, "{answer}");
+    assert!(answer.contains("this client was revoked"), "{answer}");
+    assert!(desk.client.call(ListPrompts {}).await.unwrap().is_empty());
+    // It is on record once its row is written, which nobody waits for.
+    let refused = loop {
+        let rows = desk.rows(&["request-refused"]).await;
+        if !rows.is_empty() {
+            break rows;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    };
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(desk.venue.got().is_empty());
 }
 
 #[tokio::test]
@@ -928,6 +998,11 @@ async fn a_copy_that_can_only_be_read_has_a_person_asked_for_whatever_its_policy
     }
     assert_eq!(desk.venue.got().len(), 3, "nothing more arrived");
     drop(person);
+    // Three refusals have brought a rest, which a person ends.
+    let (front, _events) = desk.agent.front_end().await.split();
+    let ended = front.call(EndRests {}).await.unwrap();
+    assert!(ended.len() == 1 && ended[0].refused, "{ended:?}");
+    drop((front, _events));
     // Each by its own yes, and nothing is taken for granted after it.
     let person = Person::new(&desk.agent, yes).await;
     for asked in 1..=2 {

@@ -110,13 +110,20 @@ async fn watch(
         tokio::select! {
             event = events.next() => match event {
                 Some(Event::Open(prompt)) => desk.opened(prompt, answering),
-                Some(Event::Close(closed)) => match desk.closed(&closed).filter(|_| once) {
-                    Some(true) if last.is_none() => {
-                        last = Some((closed.prompt, tokio::time::Instant::now()));
+                Some(Event::Close(closed)) => {
+                    let approved = desk.closed(&closed);
+                    // Whoever made the call sees that himself.
+                    if let (Some(rests), Answering::Everything { .. }) = (&closed.rests, answering) {
+                        desk.rests(rests);
                     }
-                    Some(false) if last.is_none() => return Some(Code::Refused),
-                    _ => {}
-                },
+                    match approved.filter(|_| once) {
+                        Some(true) if last.is_none() => {
+                            last = Some((closed.prompt, tokio::time::Instant::now()));
+                        }
+                        Some(false) if last.is_none() => return Some(Code::Refused),
+                        _ => {}
+                    }
+                }
                 Some(Event::Went(went)) => {
                     // Whoever made the call sees that himself.
                     if matches!(answering, Answering::Everything { .. }) {

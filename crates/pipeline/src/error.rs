@@ -101,8 +101,16 @@ pub enum Unasked {
     #[error(
         "the last questions of this client went unanswered, so it asks nobody for another {seconds} seconds; touchkeep approve ends that at once"
     )]
-    Resting {
-        /// How much longer.
+    Unanswered {
+        /// For how much longer.
+        seconds: u64,
+    },
+    /// A person said no to what this client asked last.
+    #[error(
+        "a person refused the last questions of this client, so it asks nobody for another {seconds} seconds; touchkeep approve ends that at once"
+    )]
+    Refused {
+        /// For how much longer.
         seconds: u64,
     },
     /// As many questions are open as may be.
@@ -151,6 +159,9 @@ pub enum KeyError {
     /// Nobody gave the PIN, passphrase or touch in time.
     #[error("nobody answered in time")]
     TimedOut,
+    /// Nobody was asked for the PIN, passphrase or touch.
+    #[error(transparent)]
+    Unasked(Unasked),
     /// This way of signing is not for requests.
     #[error("the key {0:?} is not for signing requests")]
     NotForRequests(String),
@@ -214,12 +225,24 @@ impl NotSigned {
             Self::Unreadable(why) => why.code(),
             Self::Denied { .. } => Code::Denied,
             Self::Refused | Self::Mismatch(_) | Self::Moved { .. } => Code::Refused,
-            Self::TimedOut | Self::Unasked(_) | Self::Expired => Code::TimedOut,
+            Self::TimedOut | Self::Expired => Code::TimedOut,
+            Self::Unasked(why) => why.code(),
             Self::Key(why) => why.code(),
             Self::Audit(why) => why.code(),
             Self::Unsignable(_) => Code::Invalid,
             Self::BadSignature => Code::DeviceFailed,
             Self::Interrupted => Code::System,
+        }
+    }
+}
+
+impl Unasked {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Unanswered { .. } => Code::TimedOut,
+            Self::Refused { .. } | Self::TooMany => Code::Refused,
         }
     }
 }
@@ -235,6 +258,7 @@ impl KeyError {
             Self::Damaged => Code::Damaged,
             Self::Refused => Code::Refused,
             Self::TimedOut => Code::TimedOut,
+            Self::Unasked(why) => why.code(),
             Self::NotForRequests(_) | Self::WrongSecret(_) => Code::Invalid,
             Self::NoNonce(_) => Code::System,
             Self::Device(why) => why.code(),

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 
 use touchkeep_audit::{Decision, Event, Log, Seq};
 use touchkeep_core::text::visible;
-use touchkeep_venue::{Answered, Meaning, answered};
+use touchkeep_venue::{Answered, Counter, Meaning, answered};
 
 use crate::{
     KeyHandle, Keys, Went,
@@ -66,7 +66,9 @@ impl Left {
     // The bot has its answer before the row is written. If this ends in between, the log says that the outcome of the intent
     // is not known, which is true.
     fn write(self, body: Option<Vec<u8>>) {
-        let said = answered(&self.venue, self.status, body.as_deref());
+        let mut said = answered(&self.venue, self.status, body.as_deref());
+        // Only what counts says anything of what others send: a random value is refused for another reason.
+        said.nonce = said.nonce && counts(&self.venue);
         if said.nonce {
             self.keys.nonce_refused(&self.key, &self.venue);
         }
@@ -83,6 +85,11 @@ impl Left {
         let told = move |written| was_written(intent, written);
         self.log.record_outcome_later(intent, &event, told);
     }
+}
+
+fn counts(venue: &str) -> bool {
+    let venue = touchkeep_venue::venue(venue);
+    venue.is_some_and(|venue| venue.info().counter == Counter::Nonce)
 }
 
 fn said_of(mut event: Event, said: &Answered) -> Event {

@@ -188,16 +188,20 @@ impl Drop for Lasts {
 }
 
 // A row for a request whose asker goes away while a person is asked: what was put to somebody is on record.
-struct Abandoned {
-    log: Log,
-    event: Option<Event>,
+struct Abandoned<'a> {
+    log: &'a Log,
+    read: &'a Read,
+    rule: String,
+    digest: [u8; 32],
+    decided: bool,
 }
 
-impl Drop for Abandoned {
+impl Drop for Abandoned<'_> {
     fn drop(&mut self) {
-        let Some(event) = self.event.take() else {
+        if self.decided {
             return;
-        };
+        }
+        let event = gone(self.read, &self.rule, &self.digest);
         let log = self.log.clone();
         let record = move || {
             if let Err(why) = log.record(&event) {
@@ -378,6 +382,15 @@ impl<U: Upstream> Pipeline<U> {
         self.0.kept.forget();
     }
 
+    /// Records how many refusals had no row and are told by none yet: before a lock, after which nothing might come. Blocks.
+    pub fn tell_unsaid(&self) {
+        for event in self.0.seldom.unsaid() {
+            if let Err(why) = self.0.log.record(&event) {
+                tracing::error!(%why, "how many refusals had no row was not recorded");
+            }
+        }
+    }
+
     /// Takes over which requests were put to a person before this pipeline was made: digest and time.
     pub fn remember(&self, asked: impl IntoIterator<Item = ([u8; 32], UnixMillis)>) {
         let now = self.0.clock.now();
@@ -398,8 +411,16 @@ impl<U: Upstream> Pipeline<U> {
             Verdict::Allow(allowed) => {
                 let question = self.question(read, allowed.digest(), allowed.rule(), Need::Click);
                 let question = Box::new(question);
-                let ready = self.0.keys.make_ready(&question);
-                self.0.unless_over(ready).await?;
+                // A PIN or a passphrase may have to be typed.
+                let mut abandoned = self.abandoned(read, allowed.rule(), allowed.digest());
+                let ready = self.0.unless_over(self.0.keys.make_ready(&question));
+                let ready = ready.await;
+                abandoned.decided = true;
+                drop(abandoned);
+                if let Err(why) = ready {
+                    Box::pin(self.0.allowed_unready(read, &allowed, &why)).await;
+                    return Err(why.into());
+                }
                 let tell = (allowed.how() == How::RuleAndNotify).then_some(question);
                 Ok((allowed, tell))
             }
@@ -423,13 +444,21 @@ impl<U: Upstream> Pipeline<U> {
             limits,
             ..self.question(read, asks.digest(), asks.rule(), asks.need())
         };
-        let mut abandoned = Abandoned {
-            log: self.0.log.clone(),
-            event: Some(gone(read, asks.rule(), asks.digest())),
-        };
+        let mut abandoned = self.abandoned(read, asks.rule(), asks.digest());
         let allowed = self.approved(read, asks, &question).await;
-        abandoned.event = None;
+        abandoned.decided = true;
+        drop(abandoned);
         allowed
+    }
+
+    fn abandoned<'a>(&'a self, read: &'a Read, rule: &str, digest: &[u8; 32]) -> Abandoned<'a> {
+        Abandoned {
+            log: &self.0.log,
+            read,
+            rule: rule.to_owned(),
+            digest: *digest,
+            decided: false,
+        }
     }
 
     // Unlock first, then ask, then touch: a mistyped PIN spends no approval, and nobody touches what was not approved.

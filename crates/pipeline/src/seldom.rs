@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use touchkeep_audit::Event;
+use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{ClientId, UnixMillis};
 
 /// Rows of one client in an hour: a bot that tries again each five seconds has one for each.
@@ -16,6 +16,8 @@ pub(crate) const ROWS_AN_HOUR: u32 = 1000;
 const HOUR_MS: u64 = 60 * 60 * 1000;
 /// Clients that are counted before those of earlier hours are let go.
 const MAX_CLIENTS: usize = 1024;
+/// The detail of a row that says how many had none.
+const UNSAID: &str = "refused without a row before it";
 
 /// How many rows each client has had.
 #[derive(Debug, Default)]
@@ -23,6 +25,7 @@ pub(crate) struct Seldom(Mutex<HashMap<(ClientId, bool), Counted>>);
 
 #[derive(Debug)]
 struct Counted {
+    name: Option<String>,
     since: UnixMillis,
     rows: u32,
     unsaid: u64,
@@ -38,6 +41,7 @@ impl Seldom {
             clients.retain(|_, counted| counted.unsaid > 0 || !counted.is_over(now));
         }
         let counted = clients.entry((client, dangerous)).or_insert(Counted {
+            name: None,
             since: now,
             rows: 0,
             unsaid: 0,
@@ -47,18 +51,40 @@ impl Seldom {
         }
         if counted.rows >= ROWS_AN_HOUR {
             counted.unsaid += 1;
+            counted.name.clone_from(&event.client_name);
             return None;
         }
         counted.rows += 1;
         let event = match std::mem::take(&mut counted.unsaid) {
             0 => event,
-            unsaid => event.detail("refused without a row before it", unsaid.to_string()),
+            unsaid => event.detail(UNSAID, unsaid.to_string()),
         };
         Some(if counted.rows == ROWS_AN_HOUR {
             event.detail("after it", "refusals like this have no row for an hour")
         } else {
             event
         })
+    }
+
+    /// What is to be recorded of refusals that no later row will tell of, because nothing comes after them. Once.
+    pub(crate) fn unsaid(&self) -> Vec<Event> {
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let unsaid = clients.iter_mut().filter(|(_, one)| one.unsaid > 0);
+        unsaid
+            .map(|((client, dangerous), counted)| {
+                let what = match dangerous {
+                    true => " that would have moved money or keys",
+                    false => "",
+                };
+                let unsaid = std::mem::take(&mut counted.unsaid);
+                Event::new(Kind::RequestDenied, Decision::Denied)
+                    .text(format!(
+                        "Further requests{what}, as those in the rows before"
+                    ))
+                    .client(*client, counted.name.take().unwrap_or_default())
+                    .detail(UNSAID, unsaid.to_string())
+            })
+            .collect()
     }
 }
 
@@ -71,7 +97,6 @@ impl Counted {
 
 #[cfg(test)]
 mod tests {
-    use touchkeep_audit::{Decision, Kind};
     use touchkeep_venue::{Operation, OperationKind};
 
     use super::*;
@@ -97,5 +122,44 @@ mod tests {
         let said = row(client, start.plus_ms(HOUR_MS)).unwrap().details;
         assert_eq!(said[0].1, "251");
         assert!(row(client, start).unwrap().details.is_empty(), "said once");
+    }
+    #[test]
+    fn what_had_no_row_is_told_at_the_end_of_each_client_and_once() {
+        let (seldom, client, quiet) = (Seldom::default(), ClientId::random(), ClientId::random());
+        let now = UnixMillis(1_700_000_000_000);
+        let refused = |client: ClientId, kind: OperationKind, name: &str| {
+            let mut event =
+                Event::new(Kind::RequestDenied, Decision::Denied).client(client, name.to_owned());
+            event.operation = Some(Operation::new(kind, "binance", "POST", "/x", "what"));
+            seldom.row(client, event, now)
+        };
+        for _ in 0..1_003 {
+            refused(client, OperationKind::Trade, "bot");
+        }
+        for _ in 0..1_001 {
+            refused(client, OperationKind::Withdraw, "bot");
+        }
+        refused(quiet, OperationKind::Trade, "quiet");
+        let mut told = seldom.unsaid();
+        told.sort_by_key(|event| event.details[0].1.clone());
+        let told: Vec<_> = told
+            .iter()
+            .map(|event| {
+                let money = event.text.contains("money");
+                (
+                    event.client,
+                    event.client_name.as_deref(),
+                    money,
+                    event.details[0].1.as_str(),
+                )
+            })
+            .collect();
+        let bot = (Some(client), Some("bot"));
+        assert_eq!(
+            told,
+            [(bot.0, bot.1, true, "1"), (bot.0, bot.1, false, "3")]
+        );
+        assert!(seldom.unsaid().is_empty());
+        assert!(refused(client, OperationKind::Trade, "bot").is_none());
     }
 }

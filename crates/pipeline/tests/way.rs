@@ -69,6 +69,8 @@ struct Played {
     story: Story,
     person: Person,
     ready: fn() -> Result<(), KeyError>,
+    // Nobody types what is to be typed before.
+    waits: bool,
     consents: fn() -> Result<Consent, KeyError>,
     secret: fn() -> Result<ApiSecret, KeyError>,
     key: fn(KeyClass) -> Result<KeyHandle, KeyError>,
@@ -82,7 +84,8 @@ struct Played {
 
 impl Keys for Played {
     fn key_for(&self, venue: &str, key_set: &str, class: KeyClass) -> Result<KeyHandle, KeyError> {
-        assert!(["binance", "gate", "kraken"].contains(&venue) && key_set == "main");
+        let known = ["binance", "bitstamp", "gate", "kraken"];
+        assert!(known.contains(&venue) && key_set == "main");
         (self.key)(class)
     }
     fn base_url(&self, _: &str, _: &str) -> Result<Option<String>, KeyError> {
@@ -91,6 +94,9 @@ impl Keys for Played {
     fn make_ready<'a>(&'a self, _: &'a Question) -> Answering<'a, Result<(), KeyError>> {
         Box::pin(async {
             self.story.tell("ready");
+            if self.waits {
+                std::future::pending::<()>().await;
+            }
             (self.ready)()
         })
     }
@@ -345,6 +351,7 @@ fn scene(change: impl FnOnce(&mut Played)) -> Scene {
         story,
         person: Person::Yes,
         ready: || Ok(()),
+        waits: false,
         consents: || Ok(Consent::Touch(DEVICE)),
         secret: || Ok(ApiSecret::new(SECRET.into())),
         key: |_| Ok(handle(Signer::Secret, false)),
@@ -703,6 +710,22 @@ async fn what_is_not_allowed_is_neither_recorded_as_intent_nor_signed_nor_sent()
             None,
             &["ready"],
         ),
+        (
+            "allowed, but a person did not give the PIN",
+            |p| p.ready = || Err(KeyError::Refused),
+            read(),
+            Code::Refused,
+            Some((Kind::RequestRefused, Decision::Refused)),
+            &["ready"],
+        ),
+        (
+            "allowed, but nobody was asked for the PIN",
+            |p| p.ready = || Err(KeyError::Unasked(Unasked::Refused { seconds: 7 })),
+            read(),
+            Code::Refused,
+            Some((Kind::RequestRefused, Decision::Refused)),
+            &["ready"],
+        ),
     ];
     for (name, change, incoming, code, row, story) in cases {
         let scene = scene(change);
@@ -885,6 +908,30 @@ async fn what_the_venue_says_counts_before_its_status() {
     }
 }
 
+// Bitstamp's is a random value: that it was refused says nothing of what others send.
+#[tokio::test]
+async fn a_nonce_that_does_not_count_accuses_nobody() {
+    let scene = scene(|played| {
+        played.key = |_| {
+            Ok(KeyHandle {
+                scheme: scheme(touchkeep_venue::Algorithm::HmacSha256, Encoding::Hex),
+                ..handle(Signer::Secret, false)
+            })
+        };
+    });
+    let mut balance = incoming("POST", "/api/v2/account_balances/", "", "");
+    balance.venue = "bitstamp".into();
+    let done = scene.pipeline.handle(balance).await.unwrap();
+    let refused = r#"{"status":"error","reason":"Invalid nonce","code":"API0004"}"#;
+    done.outcome.unwrap().heard(refused.into());
+    let rows = scene.rows();
+    assert_eq!(rows[1].decision, Decision::Failed);
+    let event = rows[1].event.as_ref().unwrap();
+    assert!(event.text.contains("Invalid nonce"), "{event:?}");
+    assert!(!event.details.iter().any(|(name, _)| name == "nonce"));
+    assert!(!scene.played.story.words().contains(&"used elsewhere"));
+}
+
 #[tokio::test]
 async fn a_secret_that_cannot_be_had_leaves_an_intent_that_failed() {
     let scene = scene(|p| p.secret = || Err(DeviceError::Removed.into()));
@@ -1023,6 +1070,36 @@ async fn who_goes_away_while_a_person_is_asked_leaves_a_row() {
     );
     assert_eq!(*scene.played.over.lock().unwrap(), [request]);
     scene.nothing_was_signed();
+}
+
+// What a rule lets through may wait for a PIN all the same.
+#[tokio::test]
+async fn what_waits_for_a_pin_and_is_given_up_or_ended_is_on_record() {
+    for (gives_up, why) in [(true, "went away"), (false, "locked or opened anew")] {
+        let scene = scene(|p| p.waits = true);
+        let pipeline = scene.pipeline.clone();
+        let incoming = order("BTCUSDT", "0.1");
+        let waiting = tokio::spawn(async move { pipeline.handle(incoming).await });
+        while scene.played.story.words().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        if gives_up {
+            waiting.abort();
+        } else {
+            scene.pipeline.end();
+        }
+        assert!(!matches!(waiting.await, Ok(Ok(_))));
+        while scene.rows().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let rows = scene.rows();
+        assert_eq!(scene.kinds(), [(Kind::RequestRefused, Decision::Refused)]);
+        let event = rows[0].event.as_ref().unwrap();
+        let said = event.details.iter().find(|(name, _)| name == "why");
+        assert!(said.unwrap().1.contains(why), "{event:?}");
+        assert!(event.rule.is_some() && event.digest.is_some());
+        scene.nothing_was_signed();
+    }
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ pub struct Answered {
     pub meaning: Meaning,
     /// The venue's own code and words for what was not; as it wrote them, no longer than 200 characters.
     pub reason: Option<String>,
-    /// The venue had seen a higher number from this key.
+    /// The venue had seen a higher number from this key, or this one.
     pub nonce: bool,
     /// The time that was sent is not the venue's.
     pub clock: bool,
@@ -135,9 +135,11 @@ impl Signs {
             },
             _ => Meaning::Done,
         };
+        let clock = meaning == Meaning::Refused && says(&self.clock);
         Answered {
-            nonce: meaning == Meaning::Refused && says(&self.nonce),
-            clock: meaning == Meaning::Refused && says(&self.clock),
+            // Gemini calls both by one name.
+            nonce: meaning == Meaning::Refused && says(&self.nonce) && !clock,
+            clock,
             meaning,
             reason,
         }

@@ -379,6 +379,106 @@ fn what_was_refused_is_an_error_for_ccxt_too() {
     }
 }
 
+// In what a venue's answer says a code of its own, or words: venue, status, and the answer around them.
+const AROUND: &[(&str, u16, &str)] = &[
+    ("binance", 400, r#"{"code":CODE,"msg":"refused"}"#),
+    ("bitfinex", 500, r#"["error",CODE,"refused"]"#),
+    ("bitget", 400, r#"{"code":"CODE","msg":"CODE"}"#),
+    ("bitstamp", 403, r#"{"status":"error","reason":"CODE"}"#),
+    (
+        "bybit",
+        200,
+        r#"{"retCode":CODE,"retMsg":"refused","result":{}}"#,
+    ),
+    (
+        "coinbase",
+        401,
+        r#"{"errors":[{"id":"authentication_error","message":"CODE"}]}"#,
+    ),
+    (
+        "cryptocom",
+        400,
+        r#"{"id":1,"method":"private/x","code":CODE,"message":"refused"}"#,
+    ),
+    (
+        "gemini",
+        400,
+        r#"{"result":"error","reason":"CODE","message":"Nonce '1234' has not increased since your last call to the Gemini API."}"#,
+    ),
+    ("kraken", 200, r#"{"error":["EAPICODE"]}"#),
+    ("krakenfutures", 200, r#"{"result":"error","error":"CODE"}"#),
+    ("kucoin", 400, r#"{"code":"CODE","msg":"refused"}"#),
+    ("kucoinfutures", 400, r#"{"code":"CODE","msg":"refused"}"#),
+    ("mexc", 400, r#"{"code":CODE,"msg":"refused"}"#),
+    ("okx", 401, r#"{"code":"CODE","msg":"refused","data":[]}"#),
+    ("revolutx", 400, r#"{"message":"CODE"}"#),
+];
+
+// What is said over sockets, where no answer is read: Bitget's and OKX's logins. And a window that was longer than may be,
+// which no clock mends.
+const ELSEWHERE: &[(&str, &str)] = &[("bitget", "30005"), ("okx", "60006"), ("mexc", "700005")];
+
+#[test]
+fn what_ccxt_knows_of_wrong_numbers_and_times_is_known_here() {
+    let ours: Vec<_> = venues().iter().map(|venue| venue.id).collect();
+    // ccxt has no Robinhood.
+    let ours: Vec<_> = ours.into_iter().filter(|id| *id != "robinhood").collect();
+    let mut cases = Vec::new();
+    for (venue, codes) in ours.iter().zip(raised::nonces(&ours)) {
+        for code in codes {
+            if ELSEWHERE.contains(&(venue, &code)) {
+                continue;
+            }
+            let around = AROUND.iter().find(|(id, ..)| id == venue);
+            let (_, status, around) = around.unwrap_or_else(|| panic!("{venue}: {code}"));
+            let code = code.strip_prefix("EAPI").unwrap_or(&code);
+            let url = format!("http://127.0.0.1:9/{venue}/order");
+            cases.push((*venue, *status, around.replace("CODE", code), url));
+        }
+    }
+    assert!(cases.len() >= 20, "{cases:?}");
+    for ((venue, status, body, _), (raised, _)) in cases.iter().zip(raised::raised(&cases)) {
+        let by_ccxt = raised.iter().any(|class| class == "InvalidNonce");
+        // Of Coinbase's the id beside the words is looked at first.
+        let expected = by_ccxt || (*venue == "coinbase" && !raised.is_empty());
+        assert!(expected, "{venue} {body}: {raised:?}");
+        let said = answered(venue, *status, Some(body.as_bytes()));
+        assert!(said.nonce != said.clock, "{venue} {body}: {said:?}");
+        // A number of our own is what only some of them are sent.
+        let counts = ["bitfinex", "bitstamp", "gemini", "kraken", "krakenfutures"];
+        assert_eq!(said.nonce, counts.contains(venue), "{venue} {body}");
+    }
+}
+
+// What ccxt takes for something else, or for nothing, as those quote it whom it was said to (`data/answers.toml`).
+#[test]
+fn a_time_that_a_venue_refuses_in_words_is_not_a_number_of_somebody_elses() {
+    for (venue, status, body) in [
+        (
+            "coinbaseexchange",
+            400,
+            r#"{"message":"request timestamp expired"}"#,
+        ),
+        (
+            "gate",
+            403,
+            r#"{"message":"gap between request Timestamp and server time exceeds 60","label":"REQUEST_EXPIRED"}"#,
+        ),
+        (
+            "gemini",
+            400,
+            r#"{"result":"error","reason":"InvalidNonce","message":"Nonce '1695066299324' is not within 30 seconds of server time '1695066301''"}"#,
+        ),
+    ] {
+        let said = answered(venue, status, Some(body.as_bytes()));
+        let read = (said.meaning, said.clock, said.nonce);
+        assert_eq!(read, (Meaning::Refused, true, false), "{venue} {body}");
+    }
+    let taken = r#"{"status":"err","response":"Invalid nonce: duplicate nonce 1741107452532"}"#;
+    let said = answered("hyperliquid", 200, Some(taken.as_bytes()));
+    assert!(said.nonce && !said.clock, "{said:?}");
+}
+
 // Those that refuse with their status alone are the only ones without examples.
 #[test]
 fn every_venue_is_among_the_examples() {

@@ -1,4 +1,5 @@
-//! Our bytes against those that ccxt signs: random endpoints, times and odd characters, from a seed.
+//! Our bytes against those that ccxt signs: random endpoints, times and odd characters, from a seed. Kinds of key that ccxt has
+//! no signature for, Bitget's RSA and HTX' Ed25519, sign what it would have signed by another library.
 //!
 //! `TOUCHKEEP_PYTHON` names a Python with `tests/requirements.txt`; `./dev test` makes one. `TOUCHKEEP_SOAK_CALLS` is how many
 //! calls each venue gets, 10000 in a soak (keys of RSA a twentieth, because ccxt reads them anew each time), and
@@ -38,6 +39,7 @@ const KINDS: &[&str] = &[
     "binance:rsa",
     "bitfinex",
     "bitget",
+    "bitget:rsa",
     "bitstamp",
     "bybit",
     "bybit:rsa",
@@ -49,6 +51,7 @@ const KINDS: &[&str] = &[
     "gate",
     "gemini",
     "htx",
+    "htx:ed25519",
     "hyperliquid",
     "kraken",
     "krakenfutures",

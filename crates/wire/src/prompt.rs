@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use touchkeep_core::{Code, PromptId, UnixMillis};
 
-use crate::SecretText;
+use crate::{Resting, SecretText};
 
 /// Notification to front ends: a question.
 pub const PROMPT_OPEN: &str = "prompt.open";
@@ -233,6 +233,9 @@ pub struct PromptClosed {
     pub prompt: PromptId,
     /// `approved`, `allowed`, `refused`, `answered`, `timed-out`, `locked`, `done`, `failed`.
     pub outcome: String,
+    /// Who asks nobody for a while from now on, where a refusal brought that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rests: Option<Resting>,
 }
 
 /// How it went with what a person allowed; said once the question is closed, of a yes alone.

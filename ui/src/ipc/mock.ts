@@ -2,7 +2,7 @@
 // `npm run preview:mock`, then `/?scene=locked` or `/approval.html?scene=withdraw`. No production build contains it.
 
 import type { ApprovalBackend, AuditQuery, CurrentPrompt, MainBackend, News, Trouble, WindowStatus } from './backend';
-import type { Approval, AuditPage, AuditRow, ItemSummary, KeyAge, Prompt, PromptClosed, PromptWent, Scope, UseRequest } from './types';
+import type { Approval, AuditPage, AuditRow, ItemSummary, KeyAge, Prompt, PromptClosed, PromptWent, Resting, Scope, UseRequest } from './types';
 
 const DAY = 86_400_000;
 
@@ -114,9 +114,9 @@ export class MockApproval implements ApprovalBackend {
   }
 
   /** The agent closes the first question. */
-  close(outcome: string): void {
+  close(outcome: string, rests: Resting | null = null): void {
     const first = this.#queue.shift();
-    if (first) this.#closed.forEach((handler) => handler({ prompt: first.id, outcome }));
+    if (first) this.#closed.forEach((handler) => handler({ prompt: first.id, outcome, rests }));
   }
 }
 

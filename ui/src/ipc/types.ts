@@ -63,7 +63,7 @@ attention: Array<Attention>,
 late: LateKeys | null,
 /** Prompts that wait for a person. */
 waiting: number,
-/** Who asks nobody for a while, because its last questions went unanswered. */
+/** Who asks nobody for a while, because its last questions went unanswered or were refused. */
 resting: Array<Resting>,
 /** The agent's version. */
 version: string, };
@@ -82,12 +82,14 @@ what: string,
 /** What it means and what to do. */
 fix: string, };
 
-/** Whose questions went unanswered, so that it asks nobody for a while. */
+/** Whose questions went unanswered, or were refused, so that it asks nobody for a while. */
 export type Resting = {
 /** `client grid-bot`, or `program /usr/bin/python3`. */
 asker: string,
 /** For how many seconds more. */
-seconds_left: number, };
+seconds_left: number,
+/** Because a person refused them, and not because nobody answered. */
+refused: boolean, };
 
 /** A vault, in short. */
 export type VaultSummary = {
@@ -347,7 +349,9 @@ export type PromptClosed = {
 /** Which. */
 prompt: string,
 /** `approved`, `allowed`, `refused`, `answered`, `timed-out`, `locked`, `done`, `failed`. */
-outcome: string, };
+outcome: string,
+/** Who asks nobody for a while from now on, where a refusal brought that. */
+rests?: Resting | null, };
 
 /** How it went with what a person allowed; said once the question is closed, of a yes alone. */
 export type PromptWent = {

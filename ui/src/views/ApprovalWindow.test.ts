@@ -187,6 +187,15 @@ describe('approval window', () => {
     expect(find('outcome')?.textContent).toContain('Nothing was signed');
   });
 
+  it('says who asks nobody after a third refusal', async () => {
+    const backend = new MockApproval(questions('withdraw', Date.now()));
+    await show(backend);
+    backend.close('refused', { asker: 'client grid-bot', seconds_left: 300, refused: true });
+    await settle();
+    expect(find('outcome')?.textContent).toContain('Nothing was signed');
+    expect(find('outcome')?.textContent).toContain('client grid-bot asks nobody for 5 minutes');
+  });
+
   it('shows that silence was a refusal', async () => {
     const backend = new MockApproval(questions('withdraw', Date.now()));
     await show(backend);

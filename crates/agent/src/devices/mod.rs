@@ -27,6 +27,7 @@ use touchkeep_core::{Code, DeviceId, Passphrase, Pin};
 use touchkeep_device::{Auth, DeviceError, KeyRef, SecretDemand, TouchPolicy};
 use touchkeep_device_pkcs11::Watch;
 use touchkeep_locked::on_wiped_stack;
+use touchkeep_pipeline::Unasked;
 use touchkeep_wire::{Failure, Question};
 
 pub(crate) use self::{
@@ -126,6 +127,8 @@ impl Given {
 pub(crate) enum Failed {
     /// The device did not.
     Device(DeviceError),
+    /// Nobody was asked for what it wants.
+    Unasked(Unasked),
     /// Something above it did not.
     Other(Failure),
 }
@@ -135,6 +138,7 @@ impl Failed {
     pub(crate) fn failure(&self, device: &str) -> Failure {
         match self {
             Self::Device(error) => device_failure(error, device),
+            Self::Unasked(why) => prompts::unasked(*why),
             Self::Other(failure) => failure.clone(),
         }
     }
@@ -151,6 +155,12 @@ impl Failed {
 impl From<DeviceError> for Failed {
     fn from(error: DeviceError) -> Self {
         Self::Device(error)
+    }
+}
+
+impl From<Unasked> for Failed {
+    fn from(why: Unasked) -> Self {
+        Self::Unasked(why)
     }
 }
 
@@ -448,10 +458,11 @@ impl Devices {
 
     /// Asks for a new PIN, PUK or passphrase.
     pub(crate) async fn ask_new(&self, question: Question) -> Result<String, Failure> {
-        self.typed(question).await
+        let typed = self.typed(question).await;
+        typed.map_err(|failed| failed.failure(""))
     }
 
-    async fn given(&self, what: &Use, secret: SecretDemand) -> Result<Given, Failure> {
+    async fn given(&self, what: &Use, secret: SecretDemand) -> Result<Given, Failed> {
         let why = what.why.clone();
         match secret {
             SecretDemand::Nothing | SecretDemand::PinPad => Ok(Given::Nothing),
@@ -466,8 +477,12 @@ impl Devices {
             }
             SecretDemand::Pin { tries_left } => {
                 match tries_left {
-                    Some(0) => return Err(device_failure(&DeviceError::PinBlocked, &what.device)),
-                    Some(1) => return Err(device_failure(&DeviceError::LastTry, &what.device)),
+                    Some(0) => {
+                        return Err(device_failure(&DeviceError::PinBlocked, &what.device).into());
+                    }
+                    Some(1) => {
+                        return Err(device_failure(&DeviceError::LastTry, &what.device).into());
+                    }
                     _ => {}
                 }
                 if let Some(pin) = self.pin_for(what) {
@@ -491,34 +506,34 @@ impl Devices {
             .and_then(|which| self.pins.of(which))
     }
 
-    async fn typed(&self, question: Question) -> Result<String, Failure> {
+    async fn typed(&self, question: Question) -> Result<String, Failed> {
         let within = match &question {
             Question::Words { .. } => self.secret_within * WORDS_TAKE,
             _ => self.secret_within,
         };
-        match self.prompts.ask(question, within).await {
-            Reply::Secret(value) => Ok(value.into_inner()),
-            Reply::Refused | Reply::Approved(_) | Reply::ApprovedFor(..) | Reply::Allowed(_) => {
-                Err(Failure::new(
+        let failure = match self.prompts.ask(question, within).await {
+            Reply::Secret(value) => return Ok(value.into_inner()),
+            Reply::Unasked(why) => return Err(why.into()),
+            Reply::Refused(_) | Reply::Approved(_) | Reply::ApprovedFor(..) | Reply::Allowed(_) => {
+                Failure::new(
                     Code::Refused,
                     "It was refused where the PIN or passphrase was to be typed.",
                     "Nothing was done, and no try was spent. If that was not you: touchkeep audit list",
-                ))
+                )
             }
-            Reply::TimedOut => Err(Failure::new(
+            Reply::TimedOut => Failure::new(
                 Code::TimedOut,
                 "Nobody typed the PIN or passphrase in time.",
                 "Open the desktop, or run `touchkeep approve` in a terminal, and try again.",
-            )),
-            Reply::Locked => Err(Failure::new(
+            ),
+            Reply::Locked => Failure::new(
                 Code::Locked,
                 "It was locked while the PIN or passphrase was waited for.",
                 "Nothing was done, and no try was spent. Unlock it, and try again.",
-            )),
-            Reply::Absent => Err(prompts::absent()),
-            Reply::Resting(left) => Err(prompts::resting(left)),
-            Reply::TooMany => Err(too_many()),
-        }
+            ),
+            Reply::Absent => prompts::absent(),
+        };
+        Err(failure.into())
     }
 
     // Waits for the device with its question up, until it is done or a person does not want to wait.
@@ -527,32 +542,37 @@ impl Devices {
         what: &Use,
         waits: Waits,
         worked: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, Failed> {
         let (delay, within) = match waits {
-            Waits::Finger(TouchPolicy::Never) => return worked.await,
+            Waits::Finger(TouchPolicy::Never) => return Ok(worked.await?),
             Waits::Finger(TouchPolicy::Cached) => (TOUCH_SHOWN_AFTER, TOUCH_WITHIN),
             Waits::Finger(TouchPolicy::Always) => (Duration::ZERO, TOUCH_WITHIN),
             Waits::Pad => (Duration::ZERO, self.secret_within),
         };
-        tokio::pin!(worked);
-        if let Ok(done) = tokio::time::timeout(delay, &mut worked).await {
-            return done;
-        }
         let question = Question::Touch {
             device: what.device.clone(),
             why: what.why.clone(),
             pad: matches!(waits, Waits::Pad),
         };
-        let mut shown = self.prompts.show(question, within).ok_or_else(too_many)?;
+        // Before the device blinks.
+        if delay.is_zero() {
+            self.prompts.may_wait(&question)?;
+        }
+        tokio::pin!(worked);
+        if let Ok(done) = tokio::time::timeout(delay, &mut worked).await {
+            return Ok(done?);
+        }
+        let shown = self.prompts.show(question, within);
+        let mut shown = shown.ok_or(Unasked::TooMany)?;
         tokio::select! {
             done = &mut worked => {
                 if done.is_err() {
                     shown.failed();
                 }
-                done
+                Ok(done?)
             }
             // The device goes on waiting; what it may still answer goes nowhere.
-            () = shown.refused() => Err(waits.refused()),
+            () = shown.refused() => Err(waits.refused().into()),
         }
     }
 }
@@ -580,13 +600,5 @@ fn no_answer(panicked: bool) -> Failure {
         Code::System,
         "A part of the agent failed in a way that it should not.",
         "Please report this, with the agent's log.",
-    )
-}
-
-pub(crate) fn too_many() -> Failure {
-    Failure::new(
-        Code::Refused,
-        "Too many questions wait for an answer already.",
-        "Answer those first.",
     )
 }

@@ -250,9 +250,16 @@ impl Gate {
                 "Open the desktop, or run `touchkeep approve` in a terminal, and try again.",
             ),
             Reply::Locked => failure::locked(),
-            Reply::TooMany => crate::devices::too_many(),
-            Reply::Resting(left) => prompts::resting(left),
+            Reply::Unasked(why) => prompts::unasked(why),
             Reply::Absent => prompts::absent(),
+            Reply::Refused(Some(rests)) => {
+                prompts::tell_of_rest(&rests);
+                Failure::new(
+                    Code::Refused,
+                    "A person refused it, for the third time.",
+                    "Nothing was given, and nobody is asked for some minutes. `touchkeep approve` in a terminal ends that at once.",
+                )
+            }
             _ => Failure::new(
                 Code::Refused,
                 "A person refused it.",

@@ -20,7 +20,7 @@ use touchkeep_core::{
     text::{visible, visible_ascii},
 };
 use touchkeep_pipeline::{
-    Answer, Answering, Approver, End, KeyHandle, Named, Question, Signer, Unasked, Went,
+    Answer, Answering, Approver, End, KeyHandle, Named, Question, Signer, Went,
 };
 use touchkeep_policy::Need;
 use touchkeep_vault::SecretPlace;
@@ -34,7 +34,7 @@ use crate::{
     devices::blocking,
     grants::{RequestGrant, offer},
     notify,
-    prompts::{Prompts, Reply},
+    prompts::{Prompts, Reply, tell_of_rest},
     vault::{Current, device_label},
 };
 
@@ -165,23 +165,18 @@ impl Approver for People {
                 Reply::Approved(digest) | Reply::ApprovedFor(digest, _) => {
                     digest_of(&digest).map_or(Answer::No, |digest| Answer::Yes { digest })
                 }
-                Reply::Refused | Reply::Secret(_) | Reply::Allowed(_) => Answer::No,
-                Reply::TimedOut | Reply::Locked | Reply::Absent => Answer::Nobody,
-                Reply::Resting(left) => {
-                    tracing::warn!(
-                        seconds = left.as_secs(),
-                        client = visible(&question.client.name),
-                        "a request was not put to anybody, because its client's last two went unanswered"
-                    );
-                    Answer::Unasked(Unasked::Resting {
-                        seconds: left.as_secs().max(1),
-                    })
+                Reply::Refused(Some(rests)) => {
+                    tell_of_rest(&rests);
+                    Answer::No
                 }
-                Reply::TooMany => {
+                Reply::Refused(None) | Reply::Secret(_) | Reply::Allowed(_) => Answer::No,
+                Reply::TimedOut | Reply::Locked | Reply::Absent => Answer::Nobody,
+                Reply::Unasked(why) => {
                     tracing::warn!(
-                        "a request was not put to anybody, because too many wait already"
+                        client = visible(&question.client.name),
+                        "a request was not put to anybody: {why}"
                     );
-                    Answer::Unasked(Unasked::TooMany)
+                    Answer::Unasked(why)
                 }
             }
         })

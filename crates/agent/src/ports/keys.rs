@@ -573,6 +573,7 @@ fn seals_by_touch(device: &EnrolledDevice) -> bool {
 fn key_error(failed: Failed) -> KeyError {
     match failed {
         Failed::Device(error) => KeyError::Device(error),
+        Failed::Unasked(why) => KeyError::Unasked(why),
         Failed::Other(failure) => of_failure(&failure),
     }
 }

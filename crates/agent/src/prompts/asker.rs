@@ -1,4 +1,4 @@
-//! Whose questions are counted together: how many wait, and how many went unanswered.
+//! Whose questions are counted together: how many wait, how many went unanswered, and how many were refused.
 
 use std::sync::Arc;
 
@@ -25,18 +25,41 @@ pub(crate) async fn on_behalf_of<T>(asker: Asker, work: impl Future<Output = T>)
     ASKER.scope(asker, work).await
 }
 
+/// Under what a question is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Whose it is: `client grid-bot`, `program /usr/bin/python3`.
+    pub(super) name: String,
+    /// What somebody at a terminal types or touches for what he does there. Refusals neither come of it nor keep him from it:
+    /// a program that is started there and asks for values shares his name.
+    pub(super) is_at_terminal: bool,
+}
+
+impl Counts {
+    #[cfg(test)]
+    pub(super) fn of(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            is_at_terminal: false,
+        }
+    }
+}
+
 /// Who asks a question, where it is not a person at a front end.
-pub(super) fn asker_of(question: &Question) -> Option<String> {
+pub(super) fn asker_of(question: &Question) -> Option<Counts> {
+    let client = |name: &str| Counts {
+        name: format!("client {name}"),
+        is_at_terminal: false,
+    };
     if let Question::Approval(asked) = question {
         return Some(client(&asked.client));
     }
     let asker = ASKER.try_with(Clone::clone).ok()?;
     Some(match asker {
         Asker::Client(name) => client(&visible(&name)),
-        Asker::Program(caller) => format!("program {}", caller.counted_as()),
+        Asker::Program(caller) => Counts {
+            name: format!("program {}", caller.counted_as()),
+            is_at_terminal: !matches!(question, Question::Use(_)) && caller.terminal().is_some(),
+        },
     })
-}
-
-fn client(name: &str) -> String {
-    format!("client {name}")
 }

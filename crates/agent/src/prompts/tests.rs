@@ -43,7 +43,7 @@ async fn the_first_answer_wins_and_the_second_is_told() {
     prompts.answer(id, Answer::Refuse {}).unwrap();
     let again = prompts.answer(id, Answer::Refuse {}).unwrap_err();
     assert_eq!(again.code, Code::NotFound);
-    assert!(matches!(asking.await.unwrap(), Reply::Refused));
+    assert!(matches!(asking.await.unwrap(), Reply::Refused(_)));
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn a_yes_is_to_one_question_and_not_to_its_twin() {
     let left = prompts.list();
     assert!(left.len() == 1 && left[0].id != id && !twin.is_finished());
     prompts.answer(left[0].id, Answer::Refuse {}).unwrap();
-    assert!(matches!(twin.await.unwrap(), Reply::Refused));
+    assert!(matches!(twin.await.unwrap(), Reply::Refused(_)));
 }
 
 fn offering(minutes: Vec<u32>) -> Question {
@@ -171,7 +171,7 @@ async fn a_rest_is_seen_and_ended_by_a_person() {
     }
     assert!(matches!(
         prompts.ask(offering(vec![5]), SOON).await,
-        Reply::Resting(_)
+        Reply::Unasked(Unasked::Unanswered { .. })
     ));
     assert_eq!(prompts.resting()[0].asker, "client bot");
     assert_eq!(prompts.end_rests().len(), 1);
@@ -180,6 +180,75 @@ async fn a_rest_is_seen_and_ended_by_a_person() {
         prompts.ask(offering(vec![5]), SOON).await,
         Reply::TimedOut
     ));
+}
+
+#[tokio::test]
+async fn who_is_refused_three_times_is_not_put_to_anybody_until_a_person_lifts_it() {
+    let prompts = prompts();
+    let mut news = prompts.seat().news.resubscribe();
+    let ask = || {
+        let prompts = prompts.clone();
+        tokio::spawn(async move { prompts.ask(offering(vec![5]), LATE).await })
+    };
+    for time in 1..=3 {
+        let asking = ask();
+        let id = first(&prompts).await;
+        prompts.answer(id, Answer::Refuse {}).unwrap();
+        let Reply::Refused(rests) = asking.await.unwrap() else {
+            panic!("it was refused");
+        };
+        assert_eq!(rests.is_some(), time == 3);
+    }
+    // The front ends are told of it with the third.
+    let said = std::iter::from_fn(|| news.try_recv().ok());
+    let said: Vec<String> = said
+        .map(|it| String::from_utf8_lossy(&it).into_owned())
+        .filter(|it| it.contains(PROMPT_CLOSE))
+        .collect();
+    assert!(said.len() == 3 && !said[1].contains("rests"), "{said:?}");
+    let rests = r#""rests":{"asker":"client bot","seconds_left""#;
+    assert!(said[2].contains(rests), "{said:?}");
+    for _ in 0..2 {
+        let Reply::Unasked(Unasked::Refused { seconds }) = ask().await.unwrap() else {
+            panic!("it was asked");
+        };
+        assert!((295..=300).contains(&seconds), "{seconds}");
+    }
+    assert!(prompts.list().is_empty());
+    assert!(prompts.resting()[0].refused);
+    assert_eq!(prompts.end_rests().len(), 1);
+    let asking = ask();
+    let id = first(&prompts).await;
+    prompts.answer(id, Answer::Refuse {}).unwrap();
+    assert!(matches!(asking.await.unwrap(), Reply::Refused(None)));
+}
+
+#[tokio::test]
+async fn a_touch_that_was_refused_three_times_is_not_waited_for() {
+    let prompts = prompts();
+    let touch = || Question::Touch {
+        device: "d".into(),
+        why: "w".into(),
+        pad: false,
+    };
+    let bot = || Asker::Client("bot".into());
+    for _ in 0..3 {
+        let shown = on_behalf_of(bot(), async {
+            prompts.may_wait(&touch()).unwrap();
+            prompts.show(touch(), LATE).unwrap()
+        });
+        let mut shown = shown.await;
+        let id = first(&prompts).await;
+        prompts.answer(id, Answer::Refuse {}).unwrap();
+        shown.refused().await;
+    }
+    let waits = on_behalf_of(bot(), async { prompts.may_wait(&touch()) }).await;
+    assert!(matches!(waits, Err(Unasked::Refused { .. })));
+    let other = on_behalf_of(Asker::Client("other".into()), async {
+        prompts.may_wait(&touch())
+    });
+    assert_eq!(other.await, Ok(()));
+    assert_eq!(prompts.may_wait(&touch()), Ok(()), "nobody's");
 }
 
 #[tokio::test]
@@ -196,7 +265,7 @@ async fn who_hangs_up_twice_before_anybody_answers_is_not_put_to_anybody_again()
     }
     assert!(matches!(
         prompts.ask(offering(vec![5]), SOON).await,
-        Reply::Resting(_)
+        Reply::Unasked(Unasked::Unanswered { .. })
     ));
 }
 
@@ -237,7 +306,7 @@ async fn questions_are_numbered_and_one_without_an_answer_holds_up_no_other() {
     let waiting = prompts.list();
     assert_eq!((waiting[0].number, waiting[1].number), (1, 2));
     prompts.answer(waiting[1].id, Answer::Refuse {}).unwrap();
-    assert!(matches!(other.await.unwrap(), Reply::Refused));
+    assert!(matches!(other.await.unwrap(), Reply::Refused(_)));
     assert!(!silent.is_finished());
     silent.abort();
 }
@@ -263,7 +332,7 @@ async fn a_person_is_not_flooded() {
         .collect();
     assert!(matches!(
         prompts.ask(passphrase(), LATE).await,
-        Reply::TooMany
+        Reply::Unasked(Unasked::TooMany)
     ));
     drop(shown);
 }

@@ -234,6 +234,7 @@ impl Armed {
 
     /// Records that they are armed no more, and forgets what the log was tagged with. After [`Armed::end`].
     pub(crate) fn is_over(&self, why: &str) {
+        self.pipeline.tell_unsaid();
         let event = Event::new(Kind::Disarmed, Decision::Done).text(format!(
             "{} cannot be used any more. {why}",
             self.holds.names.join(", ")

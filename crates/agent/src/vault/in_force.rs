@@ -3,10 +3,11 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use data_encoding::HEXLOWER;
+use tokio::sync::watch;
 use touchkeep_audit::{Decision, Event, Kind, Log};
 use touchkeep_core::{ClientId, UnixMillis};
 use touchkeep_pipeline::HistorySource;
@@ -24,7 +25,7 @@ use crate::{
 pub(super) struct InForce {
     // None where it could not be put in force: everything is by hand then, and the next save tries again.
     policy: Mutex<Option<Source>>,
-    clients: RwLock<Arc<[Client]>>,
+    clients: watch::Sender<Arc<[Client]>>,
     // Of this session: a client that was revoked has ended, whatever becomes of the file.
     revoked: Mutex<BTreeSet<ClientId>>,
 }
@@ -60,21 +61,20 @@ impl InForce {
             .map_err(|error| failure::read_log(&error))?;
         Ok(Self {
             policy: Mutex::new(Some(Source::of(vault))),
-            clients: RwLock::new(Client::of_vault(vault).into()),
+            clients: watch::Sender::new(Client::of_vault(vault).into()),
             revoked: Mutex::default(),
         })
     }
 
     pub(super) fn clients(&self) -> Arc<[Client]> {
-        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&clients)
+        Arc::clone(&self.clients.borrow())
     }
 
     fn follow_clients(&self, vault: &Unlocked) {
         let mut clients = Client::of_vault(vault);
         let revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
         clients.retain(|client| !revoked.contains(&client.id));
-        *self.clients.write().unwrap_or_else(PoisonError::into_inner) = clients.into();
+        self.clients.send_replace(clients.into());
     }
 
     // Whether another policy is in force now.
@@ -124,6 +124,11 @@ impl Open {
     /// Who may ask.
     pub(crate) fn clients(&self) -> Arc<[Client]> {
         self.in_force.clients()
+    }
+
+    /// The same as it changes. Holds nothing of what is open.
+    pub(crate) fn news_of_clients(&self) -> watch::Receiver<Arc<[Client]>> {
+        self.in_force.clients.subscribe()
     }
 
     /// Ends a client at once, and until the lock.

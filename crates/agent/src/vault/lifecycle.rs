@@ -465,6 +465,9 @@ fn put_in_force(
     let pipeline = ports::line(agent, current, log.clone());
     // Before the log is read: what armed keys sign is in its sums, or is not signed.
     let armed = agent.disarm();
+    if let Some(armed) = &armed {
+        armed.pipeline().tell_unsaid();
+    }
     let in_force = match InForce::begin(&pipeline, &vault, &history) {
         Ok(in_force) => in_force,
         Err(failure) => {
@@ -608,6 +611,7 @@ pub(crate) async fn lock_because(agent: &Arc<Agent>, because: Because) -> Result
                 agent.is_armed(armed);
             }
             // Locking is never refused: what cannot be recorded now is said in the log of the agent.
+            open.pipeline.tell_unsaid();
             let event = Event::new(Kind::Locked, Decision::Done).text(because.words());
             if let Err(failure) = current.record(&event) {
                 tracing::error!(what = failure.what, "locking was not recorded");

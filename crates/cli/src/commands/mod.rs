@@ -223,8 +223,12 @@ async fn approve(context: &Context<'_>, once: bool) -> Done {
     // Somebody is there again.
     let rested = answers.call(EndRests {}).await;
     for one in rested.map_err(|error| error.failure())? {
+        let after = match one.refused {
+            true => "three questions that were refused",
+            false => "two questions that nobody answered",
+        };
         context.output.say(&format!(
-            "{} may ask again: it rested after two questions that nobody answered.",
+            "{} may ask again: it rested after {after}.",
             visible(&one.asker)
         ));
     }

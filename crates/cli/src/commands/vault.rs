@@ -218,7 +218,11 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
             .iter()
             .map(|one| {
                 let look = output.out(Style::Warn, "look");
-                format!("\n{look}   {}\n       {}", visible(&one.what), visible(&one.fix))
+                format!(
+                    "\n{look}   {}\n       {}",
+                    visible(&one.what),
+                    visible(&one.fix)
+                )
             })
             .collect();
         let late = status
@@ -233,11 +237,14 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
             .resting
             .iter()
             .map(|one| {
-                format!(
-                    "\nrests  {}, for {} s more: two questions went unanswered. Be there: touchkeep approve",
-                    visible(&one.asker),
-                    one.seconds_left
-                )
+                let (who, seconds) = (visible(&one.asker), one.seconds_left);
+                let why = match one.refused {
+                    true => {
+                        "three questions were refused. To be asked all the same: touchkeep approve"
+                    }
+                    false => "two questions went unanswered. Be there: touchkeep approve",
+                };
+                format!("\nrests  {who}, for {seconds} s more: {why}")
             })
             .collect();
         format!("{state}{proxy}{armed}{note}{late}{attention}{resting}{waiting}{next}")

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::task::JoinHandle;
 use touchkeep_core::{PromptId, text::surely_visible as visible};
-use touchkeep_wire::{Answer, Prompt, PromptClosed, PromptWent, Question};
+use touchkeep_wire::{Answer, Prompt, PromptClosed, PromptWent, Question, Resting};
 
 use super::{
     Answering,
@@ -155,10 +155,23 @@ impl Desk {
             None => Style::Good,
             Some(_) => Style::Bad,
         };
-        let what = format!("  {name}: {}\n", visible(&went.what));
+        self.folded(style, &format!("  {name}: {}\n", visible(&went.what)));
+    }
+
+    /// A refusal has brought its asker a rest.
+    pub(super) fn rests(&self, rests: &Resting) {
+        let what = format!(
+            "  {} asks nobody for {} minutes now: a person said no to it three times. `touchkeep approve`, started anew, ends that.\n",
+            visible(&rests.asker),
+            rests.seconds_left.div_ceil(60)
+        );
+        self.folded(Style::Warn, &what);
+    }
+
+    fn folded(&self, style: Style, what: &str) {
         let folded = match layout::width(stderr()) {
-            Some(width) => layout::fold(&what, width),
-            None => what,
+            Some(width) => layout::fold(what, width),
+            None => what.to_owned(),
         };
         self.output.say(&self.output.err(style, &folded));
     }

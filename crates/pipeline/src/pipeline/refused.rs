@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER;
 use touchkeep_audit::{Decision, Event, Kind, Seq};
 use touchkeep_core::ClientId;
-use touchkeep_policy::{Denied, NeedsApproval, Refusal};
+use touchkeep_policy::{Allowed, Denied, NeedsApproval, Refusal};
 
 use super::{Parts, Read, about};
 use crate::{KeyError, NotSigned, Upstream};
@@ -51,6 +51,22 @@ impl<U: Upstream> Parts<U> {
         }
     }
 
+    // One that a rule lets through, and whose key could not be made ready. A bot that polls while the key is not there leaves no
+    // rows, as one does while the vault is locked.
+    pub(super) async fn allowed_unready(&self, read: &Read, allowed: &Allowed, why: &KeyError) {
+        let event = || of(read, allowed.rule(), allowed.digest(), &why.to_string());
+        match why {
+            KeyError::Refused | KeyError::TimedOut => drop(self.note(event()).await),
+            KeyError::Unasked(_) | KeyError::Over => {
+                self.note_refusal(read.incoming.client.id, event()).await;
+            }
+            _ if allowed.operation().kind.is_dangerous() => {
+                self.note_refusal(read.incoming.client.id, event()).await;
+            }
+            _ => {}
+        }
+    }
+
     pub(super) async fn note_refusal(&self, client: ClientId, event: Event) -> Option<Seq> {
         let event = self.seldom.row(client, event, self.clock.now())?;
         self.note(event).await
@@ -78,10 +94,15 @@ fn refused(read: &Read, asks: NeedsApproval, refusal: Refusal, why: &str) -> Eve
 
 /// Of one whose asker went away while a person was asked.
 pub(super) fn gone(read: &Read, rule: &str, digest: &[u8; 32]) -> Event {
+    let why = "the client went away before it was decided";
+    of(read, rule, digest, why)
+}
+
+fn of(read: &Read, rule: &str, digest: &[u8; 32], why: &str) -> Event {
     let operation = read.private.operation();
     let mut event = Event::new(Kind::RequestRefused, Decision::Refused)
         .text(operation.sentence())
-        .detail("why", "the client went away before it was decided");
+        .detail("why", why);
     event.rule = Some(rule.to_owned());
     event.digest = Some(HEXLOWER.encode(digest));
     event.operation = Some(operation.clone());

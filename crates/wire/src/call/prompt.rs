@@ -15,11 +15,11 @@ calls! {
         /// The answer.
         answer: Answer,
     }
-    /// A person is there again: whoever rests after unanswered questions may ask at once. Only on `ui.sock`. Answers who did.
+    /// A person is there again: whoever rests after questions that went unanswered or were refused may ask at once. Only on `ui.sock`. Answers who did.
     EndRests = "prompt.end-rests" -> Vec<Resting> {}
 }
 
-/// Whose questions went unanswered, so that it asks nobody for a while.
+/// Whose questions went unanswered, or were refused, so that it asks nobody for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Resting {
@@ -28,4 +28,7 @@ pub struct Resting {
     /// For how many seconds more.
     #[cfg_attr(test, ts(type = "number"))]
     pub seconds_left: u64,
+    /// Because a person refused them, and not because nobody answered.
+    #[serde(default)]
+    pub refused: bool,
 }

@@ -64,7 +64,7 @@ pub struct Status {
     pub late: Option<LateKeys>,
     /// Prompts that wait for a person.
     pub waiting: u32,
-    /// Who asks nobody for a while, because its last questions went unanswered.
+    /// Who asks nobody for a while, because its last questions went unanswered or were refused.
     pub resting: Vec<Resting>,
     /// The agent's version.
     pub version: String,

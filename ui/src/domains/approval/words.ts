@@ -1,6 +1,6 @@
 // What the approval window calls things.
 
-import type { PromptWent, Scope } from '../../ipc/types';
+import type { PromptWent, Resting, Scope } from '../../ipc/types';
 import type { IconName } from '../../shared/icons';
 import type { Tone } from '../../shared/tone';
 
@@ -27,6 +27,13 @@ const OUTCOMES: Record<string, OutcomeWords> = {
 /** How a question ended. */
 export function outcomeWords(outcome: string): OutcomeWords {
   return OUTCOMES[outcome] ?? { title: `Closed: ${outcome}`, hint: 'The timeline says why.', icon: 'info', tone: 'plain' };
+}
+
+/** A refusal that has brought its asker a rest. */
+export function restWords(outcome: string, rests: Resting): OutcomeWords {
+  const said = outcomeWords(outcome);
+  const minutes = Math.ceil(rests.seconds_left / 60);
+  return { ...said, hint: `${said.hint} It was the third, so ${rests.asker} asks nobody for ${minutes} minutes. \`touchkeep approve\` in a terminal ends that.` };
 }
 
 /** The same of a yes, until it is known how it went: a touch alone is not the end of it. */
