@@ -3,7 +3,10 @@
 use std::{future::Future, path::Path, sync::Arc};
 
 use serde_json::value::RawValue;
-use touchkeep_core::{Code, text::visible};
+use touchkeep_core::{
+    Code,
+    text::{shell_word, visible},
+};
 use touchkeep_wire::{
     AcceptModule, AddClient, AddEnvironment, AddGrant, AddItem, AnswerPrompt, ArmTradeKeys,
     AskGrant, AttestDevice, BeginBundle, BundleRows, Call, ChangePin, CheckEdit, CheckNewItem,
@@ -76,7 +79,7 @@ pub(super) fn is_for_another(agent: &Agent, method: &str, meant: &Path) -> Optio
             visible(&ours),
             visible(&meant)
         ),
-        format!("Open that one: touchkeep unlock {}", visible(&meant)),
+        format!("Open that one: touchkeep unlock {}", shell_word(&meant)),
     ))
 }
 

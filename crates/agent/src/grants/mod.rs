@@ -175,7 +175,7 @@ impl Gate {
         purpose: Purpose,
         ask: bool,
     ) -> Result<Admitted, Failure> {
-        let current = agent.vault().ok_or_else(failure::locked)?;
+        let current = agent.some_vault()?;
         let open = current.open()?;
         let client = caller.client();
         if client.is_none() && caller.seen().is_some() {
