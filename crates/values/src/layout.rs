@@ -14,6 +14,10 @@ const GAP: usize = 2;
 const LEAST_LAST_COLUMN: usize = 10;
 /// One cell in so many of a column may be longer than it.
 const FEW: usize = 4;
+/// How much longer a cell is than the others of its column where it may stand by itself.
+const MUCH: usize = 8;
+/// Blanks in front of what stands below its row.
+const BELOW: usize = 4;
 /// What commands that are to be typed begin with.
 const COMMAND: &str = "touchkeep";
 
@@ -52,8 +56,8 @@ pub fn room(stream: impl AsFd) -> Option<usize> {
 }
 
 /// Columns, aligned, two blanks apart; the last one is not padded. Where `room` has no place for them, the few cells that are
-/// much longer than the others of their column have lines of their own; where that is not enough, each row is shown as lines of
-/// a head and a cell. Heads look as `painted` has them.
+/// much longer than the others of their column have lines of their own; then the last column stands below the others; and where
+/// that is not enough, each row is shown as lines of a head and a cell. Heads look as `painted` has them.
 #[must_use]
 pub fn table(
     head: &[&str],
@@ -70,73 +74,89 @@ pub fn table(
             columns(head).max(widest.unwrap_or(0))
         })
         .collect();
-    let Some(widths) = fitted(head, rows, widths, room) else {
+    let Some(fitting) = fitted(head, rows, widths, room) else {
         return records(head, rows, painted);
     };
-    let heads = aligned(head.iter().copied(), &widths);
+    let heads = aligned(head.iter().copied(), &fitting);
     let body = rows
         .iter()
-        .map(|row| aligned(row.iter().map(String::as_str), &widths));
+        .map(|row| aligned(row.iter().map(String::as_str), &fitting));
     std::iter::once(painted(&heads))
         .chain(body)
         .collect::<Vec<_>>()
         .join("\n")
 }
 
-// The widths with which the table fits, or nothing. A cell that is wider than its column stands on a line of its own.
+// How a table fits.
+struct Fitting {
+    // A cell that is wider than its column stands on a line of its own.
+    widths: Vec<usize>,
+    // The last column stands below the others.
+    is_last_below: bool,
+}
+
 fn fitted(
     head: &[&str],
     rows: &[Vec<String>],
     mut widths: Vec<usize>,
     room: Option<usize>,
-) -> Option<Vec<usize>> {
-    let Some(room) = room else {
-        return Some(widths);
-    };
+) -> Option<Fitting> {
     let few = rows.len() / FEW;
     loop {
         let (last, others) = widths.split_last()?;
-        let needed = others.iter().map(|width| width + GAP).sum::<usize>();
-        if needed + (*last).min(LEAST_LAST_COLUMN) <= room {
-            return Some(widths);
+        let beside = others.iter().map(|width| width + GAP).sum::<usize>();
+        let fits = |needed: usize| room.is_none_or(|room| needed <= room);
+        if fits(beside + (*last).min(LEAST_LAST_COLUMN)) {
+            return Some(Fitting {
+                widths,
+                is_last_below: false,
+            });
         }
         // What is gained where the widest cells of a column stand by themselves, if these are few.
         let narrower = others.iter().enumerate().filter_map(|(column, width)| {
             let lengths = || {
-                rows.iter()
-                    .filter_map(move |row| row.get(column))
-                    .map(|cell| columns(cell))
+                let cells = rows.iter().filter_map(move |row| row.get(column));
+                cells.map(|cell| columns(cell))
             };
             let least = head.get(column).map_or(0, |head| columns(head));
-            let next = lengths()
-                .filter(|length| length < width)
-                .chain([least])
-                .max()?
-                .max(least);
+            let shorter = lengths().filter(|length| length < width);
+            let next = shorter.max()?.max(least);
             let alone = lengths().filter(|length| *length > next).count();
-            (next < *width && alone <= few).then_some((width - next, column, next))
+            (next + MUCH <= *width && alone <= few).then_some((width - next, column, next))
         });
-        let (_, column, next) = narrower.max()?;
+        let Some((_, column, next)) = narrower.max() else {
+            let is_last_below = fits(beside.saturating_sub(GAP)) && others.len() > 1;
+            return is_last_below.then_some(Fitting {
+                widths,
+                is_last_below,
+            });
+        };
         *widths.get_mut(column)? = next;
     }
 }
 
 // One row, each cell at its column. After one that is too wide the others go on below it.
-fn aligned<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize]) -> String {
+fn aligned<'a>(cells: impl Iterator<Item = &'a str>, fitting: &Fitting) -> String {
     let (mut row, mut used, mut start, mut is_over) = (String::new(), 0, 0, false);
-    for (cell, width) in cells.zip(widths) {
-        if is_over && !cell.is_empty() {
-            row.push('\n');
-            (used, is_over) = (0, false);
+    let last = fitting.widths.len().saturating_sub(1);
+    for (column, (cell, width)) in cells.zip(&fitting.widths).enumerate() {
+        if cell.is_empty() {
+            start += width + GAP;
+            continue;
         }
-        if !cell.is_empty() {
-            row.push_str(&" ".repeat(start - used));
-            row.push_str(cell);
-            is_over = columns(cell) > *width;
-            if !is_over {
-                row.push_str(&" ".repeat(width - columns(cell) + GAP));
-                used = start + width + GAP;
-            }
+        let is_below = fitting.is_last_below && column == last;
+        if is_over || is_below {
+            row.truncate(row.trim_end().len());
+            row.push('\n');
+            used = 0;
+        }
+        let at = if is_below { BELOW } else { start };
+        row.push_str(&" ".repeat(at - used));
+        row.push_str(cell);
+        is_over = columns(cell) > *width;
+        if !is_over {
+            row.push_str(&" ".repeat(width - columns(cell) + GAP));
+            used = at + width + GAP;
         }
         start += width + GAP;
     }
@@ -295,14 +315,24 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_that_is_a_little_too_long_touches_no_other() {
-        let rows: Vec<Vec<String>> = ["aa", "bb", "cc", "dddd"]
+    fn what_stands_below_touches_no_other_and_has_no_blanks_before_it() {
+        let long = "d".repeat(10);
+        let rows: Vec<Vec<String>> = ["aa", "bb", "cc", long.as_str()]
             .iter()
             .map(|name| vec![(*name).into(), "stored".into(), "x".repeat(10)])
             .collect();
         let shown = table(&["N", "SECRET", "AGE"], &rows, Some(22), str::to_owned);
-        let last = "\ndddd\n    stored  xxxxxxxxxx";
-        assert!(shown.ends_with(last), "{shown}");
+        assert!(
+            shown.ends_with("\ndddddddddd\n    stored  xxxxxxxxxx"),
+            "{shown}"
+        );
+        let rows: Vec<Vec<String>> = ["aa", "bb", "ccc"]
+            .iter()
+            .map(|name| vec![(*name).into(), String::new(), "x".repeat(10)])
+            .collect();
+        let shown = table(&["N", "SECRET", "AGE"], &rows, Some(22), str::to_owned);
+        let heads = "N    SECRET\n    AGE\naa\n    xxxxxxxxxx\n";
+        assert!(shown.starts_with(heads), "{shown}");
     }
 
     #[test]
@@ -318,7 +348,7 @@ mod tests {
         let rows = vec![row("money", "0 d"), row("trade", "0 d, due in 90 d")];
         let head = ["NAME", "KIND", "VENUE", "AGE"];
         assert_eq!(
-            table(&head, &rows, Some(30), |head| format!("<{head}>")),
+            table(&head, &rows, Some(25), |head| format!("<{head}>")),
             "<NAME>   money\n<KIND>   exchange-key\n<AGE>    0 d\n\n\
              <NAME>   trade\n<KIND>   exchange-key\n<AGE>    0 d, due in 90 d"
         );
