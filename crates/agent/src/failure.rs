@@ -54,7 +54,7 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         }
         VaultError::TooNew => "Update Touchkeep.",
         VaultError::ReadOnly => {
-            "Take the newer copy in: touchkeep merge PATH; or go back on purpose: touchkeep backup restore"
+            "Take the newer copy in: touchkeep merge PATH; or go back on purpose: touchkeep backup restore NUMBER"
         }
         VaultError::NotEnrolled | VaultError::NoKey(_) => {
             "Use a device that is enrolled in this vault: touchkeep device list"
@@ -68,7 +68,7 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
             "Nothing was merged. Go on with one of the two copies: open the other by itself, and make anew in the first what was changed there, the retirement too."
         }
         VaultError::NotAllowed => "Ask an admin of the vault.",
-        VaultError::LastDevice => "Enroll another device first: touchkeep device enroll",
+        VaultError::LastDevice => "Enroll another device first: touchkeep device enroll DEVICE",
         VaultError::NotAttested(_) => {
             "Use a key that was made on the device, on a device of a maker who vouches for it."
         }

@@ -109,7 +109,7 @@ pub(crate) fn resting(left: Duration) -> Failure {
             "Two questions of this program went unanswered, so it asks nobody for another {} seconds.",
             left.as_secs().max(1)
         ),
-        "`touchkeep approve` in a terminal ends that at once. A program can be allowed values ahead: touchkeep grant add",
+        "`touchkeep approve` in a terminal ends that at once. A program can be allowed values ahead: touchkeep grant add PROGRAM ITEM",
     )
 }
 

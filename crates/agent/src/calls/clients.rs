@@ -195,7 +195,7 @@ pub(crate) async fn open(
         return Err(Failure::new(
             Code::NotPermitted,
             "The system does not say which program asks, so its end would not be seen.",
-            "Use: touchkeep proxy add",
+            "Use: touchkeep proxy add NAME",
         ));
     }
     if call.name.trim().is_empty() || call.name.chars().any(char::is_control) {

@@ -276,7 +276,7 @@ pub(super) async fn dispatch(
         ImportItems::METHOD | ExportItems::METHOD => Err(Failure::new(
             Code::NotPermitted,
             "Only front ends import and export.",
-            "Run: touchkeep import, or touchkeep export",
+            "Run: touchkeep import FILE, or touchkeep export FILE",
         )),
         AddClient::METHOD => call(params, |client| clients::add(agent, client)).await,
         ListClients::METHOD => call(params, |ListClients {}| async { clients::list(agent) }).await,

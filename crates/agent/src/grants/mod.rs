@@ -541,6 +541,6 @@ fn nobody_asked(caller: &Caller) -> Failure {
         format!(
             "{who} may not have the value without a person's word, and nobody was to be asked."
         ),
-        "Leave --no-interaction out, or allow the program ahead: touchkeep grant add",
+        "Leave --no-interaction out, or allow the program ahead: touchkeep grant add PROGRAM ITEM",
     )
 }

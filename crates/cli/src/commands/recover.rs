@@ -67,7 +67,7 @@ pub(super) async fn recover(context: &Context<'_>, verb: Recover) -> Done {
                 .await?;
             context.output.result(&summary, |summary| {
                 format!(
-                    "Open: {}\nNext: touchkeep device enroll, and retire what is lost.",
+                    "Open: {}\nNext: touchkeep device enroll DEVICE, and retire what is lost.",
                     visible(&summary.path)
                 )
             });
@@ -149,7 +149,7 @@ async fn second_device(context: &Context<'_>, second: &str) -> Done {
         if ready.is_none() {
             return later(
                 context,
-                "No second device has opened the vault yet: touchkeep device enroll, then touchkeep recover drill --device",
+                "No second device has opened the vault yet: touchkeep device enroll DEVICE, then touchkeep recover drill --device DEVICE",
             );
         }
         match opens(context, second, &mut enrolled).await {
@@ -200,8 +200,11 @@ async fn kit(context: &Context<'_>, page: Option<&Path>) -> Done {
         }
     }
     if show(&made)?.is_none() {
-        let what = "The kit was not written down, so nobody needs it: touchkeep device retire";
-        return later(context, &format!("{what} {}", made.device.mark()));
+        let mark = made.device.mark();
+        let what = format!(
+            "The kit was not written down, so nobody needs it: touchkeep device retire {mark}"
+        );
+        return later(context, &what);
     }
     let untried = "This kit has not opened the vault yet: touchkeep recover drill";
     let mut wrong = None;

@@ -43,7 +43,7 @@ pub(super) async fn init(context: &Context<'_>, args: Init) -> Done {
         let weak = summary.devices.iter().any(|device| device.kind == "software");
         let token: String = summary.devices.iter().map(class_hint).collect();
         let hint = if weak { "\nIt opens with a passphrase alone: as strong as that passphrase. A YubiKey or an HSM is stronger." } else { "" };
-        format!("Made {}{hint}{token}\nIt is open. Next: touchkeep add, touchkeep proxy add.", visible(&summary.path))
+        format!("Made {}{hint}{token}\nIt is open. Next: touchkeep add NAME, touchkeep proxy add NAME.", visible(&summary.path))
     });
     recover::after_init(context, recovery, &args.second, args.page.as_deref()).await
 }

@@ -204,7 +204,7 @@ pub(crate) async fn trash(agent: &Arc<Agent>, name: String) -> Result<ItemSummar
     if item.trashed.is_some() {
         return Err(failure::invalid(
             format!("{:?} is in the trash already.", visible(&item.name)),
-            "Take it back: touchkeep restore; or remove it for good: touchkeep rm --forever",
+            "Take it back: touchkeep restore ITEM; or remove it for good: touchkeep rm ITEM --forever",
         ));
     }
     let text = format!("Put {} into the trash.", visible(&item.name));
