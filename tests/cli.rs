@@ -758,6 +758,11 @@ fn completions_know_items_only_while_the_vault_is_open() {
     ] {
         zsh.shows(typed, whole);
     }
+    assert_eq!(fish.completes("touchkeep --json show op"), "openai");
+    for other in ["audit show op", "venue show op", "git show op"] {
+        let offered = fish.completes(&format!("touchkeep {other}"));
+        assert!(!offered.contains("openai"), "{other}: {offered}");
+    }
     let _locked = desk.home.json(&["lock"]);
     assert_eq!(fish.completes("touchkeep show op"), "");
     assert_eq!(fish.completes("touchkeep set-a"), "set-api-key");
@@ -778,6 +783,13 @@ fn a_vault_in_the_way_is_said_before_a_secret_is_typed_and_stays_open() {
     let asked = desk.person.was_asked().len();
     let init = ["init", "--practice", "--path", &path, "--work-factor", "10"];
     assert_eq!(desk.fails(&init), (2, "vault-exists".into()));
+    assert_eq!(desk.person.was_asked().len(), asked, "nothing was asked");
+    // Nor where no file can be made.
+    for place in ["gone/v.touchkeep", "v.touchkeep/v.touchkeep"] {
+        let path = desk.home.path(place).display().to_string();
+        let init = ["init", "--practice", "--path", &path, "--work-factor", "10"];
+        assert_eq!(desk.fails(&init), (2, "invalid".into()), "{place}");
+    }
     assert_eq!(desk.person.was_asked().len(), asked, "nothing was asked");
     assert_eq!(desk.run(&["status"])["unlocked"], json!(true));
 }
@@ -805,6 +817,16 @@ fn what_cannot_be_stored_is_said_before_its_secret_is_typed() {
     let edit = |more: &[&str]| desk.fails(&[&["edit", "openai", "--secret"], more].concat());
     assert_eq!(edit(&["--name", "other"]), usage("ambiguous"));
     assert_eq!(edit(&["--unset", "nothing"]), usage("not-found"));
+    for said in [
+        desk.home
+            .cli(&["add", "a", "--kind", "api-key", "--tag", "two words"]),
+        desk.home
+            .cli(&["edit", "openai", "--secret", "--tag", "two words"]),
+    ] {
+        let said: Value = serde_json::from_slice(&said.stdout).unwrap();
+        let what = said["error"]["what"].as_str().unwrap();
+        assert!(what.contains("tag that is not one word"), "{what}");
+    }
     desk.run(&["lock"]);
     let locked = (3, "locked".to_owned());
     assert_eq!(add(&["a", "--venue", "binance"]), locked);
@@ -1555,11 +1577,293 @@ fn every_verb_has_examples_and_a_page() {
     for verb in verbs.into_iter().filter(|verb| *verb != "help") {
         let page = std::fs::read_to_string(folder.join(format!("touchkeep-{verb}.1"))).unwrap();
         assert!(page.contains(".SH SYNOPSIS"), "{verb}");
+        assert!(page.contains(".SH EXAMPLES\n.nf\n"), "{verb}: {page}");
+        assert!(!page.contains("EXTRA"), "{verb}: {page}");
+        let title = page.lines().find(|line| line.starts_with(".TH "));
+        assert!(title.unwrap().contains("\"touchkeep "), "{verb}: {page}");
         let help = home.touchkeep().args([verb, "--help"]).output().unwrap();
         let help = String::from_utf8(help.stdout).unwrap();
         assert!(help.contains("Examples:"), "{help}");
         assert!(!help.contains('\u{1b}'));
     }
+    let page =
+        |verb: &str| std::fs::read_to_string(folder.join(format!("touchkeep-{verb}.1"))).unwrap();
+    // What is copied from a page is what was meant: a straight quote, and a hyphen that is none of typography.
+    let helper = "\\(aq!touchkeep credential git \\-\\-host github.com";
+    assert!(
+        page("credential").contains(helper),
+        "{}",
+        page("credential")
+    );
+    let synopsis = "touchkeep run [OPTIONS] \\-\\- <CMD>...";
+    assert!(page("run").contains(synopsis), "{}", page("run"));
+    assert!(page("run").contains(".SH \"EXIT STATUS\""));
+}
+
+#[test]
+fn a_long_name_spoils_no_list_and_a_narrow_terminal_has_a_line_for_each_fact() {
+    let desk = Desk::set();
+    let long = "n".repeat(500);
+    for name in ["alpha", "beta", "gamma", "delta", &long] {
+        desk.add(name, "api-key", "sk-1", &[]);
+    }
+    let wide = in_columns(&desk.home, 80, "list");
+    let rest: Vec<&str> = wide.lines().filter(|line| !line.contains("nnn")).collect();
+    assert!(rest.iter().all(|line| line.len() <= 80), "{wide}");
+    // The head, four rows, and the rest of the long one's.
+    assert_eq!(rest.len(), 6, "{wide}");
+    assert!(wide.lines().any(|line| line == long), "{wide}");
+    desk.run(&["rm", &long, "--forever", "--yes"]);
+    let key = [
+        "add",
+        "trade",
+        "--venue",
+        "binance",
+        "--class",
+        "trade",
+        "--api-key",
+        "abcdefghijkl",
+    ];
+    desk.run_with(&[&key[..], &["--secret-fd", "0"]].concat(), "secret");
+    let narrow = in_columns(&desk.home, 40, "list");
+    assert!(narrow.lines().all(|line| line.len() <= 40), "{narrow}");
+    assert!(
+        narrow.contains("NAME     trade\nKIND     exchange-key\nVENUE    binance\n"),
+        "{narrow}"
+    );
+    let piped = desk.home.touchkeep().arg("list").output().unwrap();
+    let piped = String::from_utf8(piped.stdout).unwrap();
+    assert_eq!(
+        piped.lines().count(),
+        6,
+        "a script has a row a line: {piped}"
+    );
+}
+
+#[test]
+fn a_command_that_is_proposed_can_be_typed_as_it_stands() {
+    let desk = Desk::set();
+    let cli = binary("touchkeep");
+    let path = format!(
+        "{}:{}",
+        cli.parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
+    for name in ["two words", "it's", "$(touch x)", "🔑 main"] {
+        desk.add(name, "api-key", "sk-1", &[]);
+        let said = desk
+            .home
+            .touchkeep()
+            .args(["rm", name, "--yes"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(said.stderr).unwrap();
+        let (_, proposed) = said.trim_end().rsplit_once("Take it back: ").unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", proposed]).env("PATH", &path);
+        let typed = shell.envs(desk.home.environment()).output().unwrap();
+        assert!(typed.status.success(), "{proposed}: {typed:?}");
+        assert_eq!(desk.run(&["list"])[0]["name"], name);
+        desk.run(&["rm", name, "--forever", "--yes"]);
+    }
+}
+
+#[test]
+fn what_is_refused_says_what_there_is_and_what_can_be_typed() {
+    let desk = Desk::set();
+    let fix = |args: &[&str]| {
+        let done = desk.home.cli(args);
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!(done.status.code(), Some(2), "{args:?}: {said}");
+        said["error"]["fix"].as_str().unwrap().to_owned()
+    };
+    let none = fix(&["proxy", "add", "bot"]);
+    assert!(none.ends_with("--key-set main"), "{none}");
+    let key = [
+        "add",
+        "trade",
+        "--venue",
+        "binance",
+        "--class",
+        "trade",
+        "--api-key",
+        "k",
+    ];
+    desk.run_with(
+        &[&key[..], &["--key-set", "spot 1", "--secret-fd", "0"]].concat(),
+        "secret",
+    );
+    let others = fix(&["proxy", "add", "bot"]);
+    assert!(others.contains("There are: spot 1."), "{others}");
+    assert_eq!(
+        fix(&["edit", "trade", "--unset", "nothing"]),
+        "Look at: touchkeep show trade"
+    );
+    assert!(fix(&["edit", "trade", "--set", "venue=kraken"]).contains("touchkeep add"));
+    assert!(
+        fix(&["history", "trade", "--restore", "9", "--yes"]).ends_with("touchkeep history ITEM")
+    );
+    assert!(fix(&["env", "rename", "prod", "prod"]).contains("Nothing was changed"));
+    // Before a person is asked whether the value may leave.
+    let out = desk.home.path("gone/x").display().to_string();
+    fix(&["read", "tk://prod/trade/secret", "--out", &out]);
+    fix(&["inject", "-i", "/dev/null", "-o", &out]);
+}
+
+#[test]
+fn names_from_outside_are_shown_wherever_they_stand_so_that_nothing_of_them_acts() {
+    let desk = Desk::set();
+    let name = "a\u{202e}b";
+    desk.run(&["proxy", "add", name, "--webhooks"]);
+    for verb in ["proxy list", "proxy add c\u{202e}d --webhooks"] {
+        let said = desk
+            .home
+            .touchkeep()
+            .args(verb.split(' '))
+            .output()
+            .unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        assert!(
+            said.contains("\\u{202e}") && !said.contains('\u{202e}'),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn where_there_is_no_vault_that_is_said_and_not_that_it_is_locked() {
+    let home = Home::new(None);
+    let none = |args: &[&str]| {
+        let done = home.cli(args);
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let error = &said["error"];
+        assert_eq!(
+            (done.status.code(), error["code"].as_str()),
+            (Some(2), Some("no-vault")),
+            "{args:?}: {said}"
+        );
+        assert!(
+            error["fix"].as_str().unwrap().contains("touchkeep init"),
+            "{said}"
+        );
+    };
+    for args in [
+        &["list"][..],
+        &["show", "a"],
+        &["env", "list"],
+        &["policy", "show"],
+        &["proxy", "list"],
+        &["grant", "list"],
+        &["remind"],
+        &["arm", "8h"],
+        &["read", "tk://prod/a/secret"],
+        &["unlock"],
+        &["audit", "list"],
+        &["trash"],
+    ] {
+        none(args);
+    }
+    let run = ["run", "--", "sh", "-c", "exit 9"];
+    let run = home
+        .touchkeep()
+        .args(run)
+        .env("A", "tk://prod/a/secret")
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(125));
+    assert!(
+        String::from_utf8_lossy(&run.stderr).contains("touchkeep init"),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn who_is_waited_for_is_said_where_there_is_no_terminal_and_no_front_end_pretends_to_be_there() {
+    let desk = Desk::set();
+    let _locked = desk.home.json(&["lock"]);
+    let Desk { home, person } = desk;
+    drop(person);
+    let cli = binary("touchkeep");
+    let mut alone = Command::new("setsid");
+    alone
+        .arg(&cli)
+        .arg("unlock")
+        .envs(home.environment())
+        .env_remove(VAULT_VARIABLE);
+    let mut alone = alone
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut said = std::io::BufReader::new(alone.stderr.take().unwrap());
+    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    alone.kill().unwrap();
+    let _ended = alone.wait().unwrap();
+    assert!(
+        line.contains("a passphrase (Unlock the vault)") && line.contains("touchkeep approve"),
+        "{line}"
+    );
+    let mut approving = Command::new("setsid");
+    approving
+        .args(["timeout", "20"])
+        .arg(&cli)
+        .arg("approve")
+        .envs(home.environment());
+    let done = approving.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(done.status.code(), Some(2), "{done:?}");
+    assert!(
+        String::from_utf8_lossy(&done.stderr).contains("at a terminal"),
+        "{done:?}"
+    );
+}
+
+#[test]
+fn a_passphrase_for_an_export_is_long_enough_before_it_is_typed_again() {
+    let desk = Desk::set();
+    desk.add("openai", "api-key", "sk-1", &[]);
+    let file = desk.home.path("items.age");
+    let line = format!(
+        "{} export {}",
+        binary("touchkeep").display(),
+        file.display()
+    );
+    let mut terminal = Command::new("script");
+    terminal
+        .args(["-qfec", &line, "/dev/null"])
+        .envs(desk.home.environment());
+    let mut terminal = terminal
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut keys = terminal.stdin.take().unwrap();
+    let mut screen = terminal.stdout.take().unwrap();
+    let mut typed = [
+        "short\r",
+        "long enough it is\r",
+        "another one here\r",
+        "long enough it is\r",
+        "long enough it is\r",
+    ]
+    .iter();
+    let (mut shown, mut byte) = (Vec::new(), [0; 1]);
+    while screen.read(&mut byte).is_ok_and(|count| count == 1) {
+        shown.push(byte[0]);
+        if shown.ends_with(b"or more: ") || shown.ends_with(b"Once more: ") {
+            keys.write_all(typed.next().unwrap().as_bytes()).unwrap();
+        }
+    }
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(terminal.wait().unwrap().success(), "{shown}");
+    assert_eq!(
+        shown.matches("fewer than 12 characters").count(),
+        1,
+        "{shown}"
+    );
+    assert_eq!(shown.matches("They differ").count(), 1, "{shown}");
+    assert!(file.exists(), "{shown}");
 }
 
 // The agent was started from a shell that means a vault. Whoever is shown its questions is shown its vault.

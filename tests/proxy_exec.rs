@@ -126,6 +126,12 @@ fn a_client_goes_no_further_than_it_is_bound() {
         Some(125),
         "that name has a token of its own"
     );
+    for misused in [
+        &["proxy", "exec"][..],
+        &["proxy", "exec", "--no-such-option", "--", "true"],
+    ] {
+        assert_eq!(home.cli(misused).status.code(), Some(125), "{misused:?}");
+    }
     let unknown = home.cli(&["proxy", "add", "other", "--kind", "reed"]);
     assert!(!unknown.status.success());
     assert_eq!(home.json(&["proxy", "list"]).as_array().unwrap().len(), 1);

@@ -16,8 +16,9 @@ use touchkeep_core::{
 };
 use touchkeep_device_pkcs11::ModuleFile;
 use touchkeep_pipeline::{Client as Asker, Incoming, KeyError, NotDone, NotSigned};
+use touchkeep_vault::VaultError;
 use touchkeep_venue::{Decoded, Operation};
-use touchkeep_wire::{LateKeys, Status};
+use touchkeep_wire::{Failure, LateKeys, Status};
 
 use crate::{
     calls::{remind, webhook::Refused},
@@ -25,6 +26,7 @@ use crate::{
     deliveries::Deliveries,
     desktop::Desktop,
     devices::{Devices, Module, ModuleEntry},
+    failure,
     frugal::{Work, Working},
     grants::Gate,
     ports::{Line, Running},
@@ -245,6 +247,20 @@ impl Agent {
     pub(crate) fn vault(&self) -> Option<Arc<Current>> {
         let vault = self.vault.read().unwrap_or_else(PoisonError::into_inner);
         vault.as_ref().map(Arc::clone)
+    }
+
+    /// The same, for whoever wants one that is open.
+    ///
+    /// # Errors
+    /// That there is none where it is looked for; or that it is locked, where nobody has looked into it yet.
+    pub(crate) fn some_vault(&self) -> Result<Arc<Current>, Failure> {
+        self.vault().ok_or_else(|| {
+            let path = self.vault_path();
+            match path.try_exists() {
+                Ok(false) => failure::vault(&VaultError::NoVault(path)),
+                _ => failure::locked(),
+            }
+        })
     }
 
     pub(crate) fn remember_vault(&self, current: &Arc<Current>) {

@@ -107,7 +107,7 @@ pub(crate) async fn of_owner(
     kind: Kind,
     why: &str,
 ) -> Result<Consent, Failure> {
-    let current = agent.vault().ok_or_else(failure::locked)?;
+    let current = agent.some_vault()?;
     let consent = asked_of_owner(agent, &current, why).await;
     if consent.is_err() {
         let why = why.replace('\n', "; ");

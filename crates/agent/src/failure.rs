@@ -54,7 +54,7 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         }
         VaultError::TooNew => "Update Touchkeep.",
         VaultError::ReadOnly => {
-            "Take the newer copy in: touchkeep merge PATH; or go back on purpose: touchkeep backup restore"
+            "Take the newer copy in: touchkeep merge PATH; or go back on purpose: touchkeep backup restore NUMBER"
         }
         VaultError::NotEnrolled | VaultError::NoKey(_) => {
             "Use a device that is enrolled in this vault: touchkeep device list"
@@ -68,19 +68,19 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
             "Nothing was merged. Go on with one of the two copies: open the other by itself, and make anew in the first what was changed there, the retirement too."
         }
         VaultError::NotAllowed => "Ask an admin of the vault.",
-        VaultError::LastDevice => "Enroll another device first: touchkeep device enroll",
+        VaultError::LastDevice => "Enroll another device first: touchkeep device enroll DEVICE",
         VaultError::NotAttested(_) => {
             "Use a key that was made on the device, on a device of a maker who vouches for it."
         }
         VaultError::Memory(_) => "Raise the limit of locked memory: ulimit -l",
         VaultError::NotFound => "Look at: touchkeep list",
         VaultError::NoEnvironment => "Look at: touchkeep env list",
-        VaultError::NoVersion(_) | VaultError::NotKept => "Look at: touchkeep history",
+        VaultError::NoVersion(_) | VaultError::NotKept => "Look at: touchkeep history ITEM",
         VaultError::Ambiguous(ids) => return ambiguous(error, ids),
         VaultError::AmbiguousEnvironment(ids) => return ambiguous(error, ids),
         VaultError::PracticeOnly => "Leave the address out, or make a practice vault.",
         VaultError::Invalid(_) => "Nothing was changed. Give it otherwise, and try again.",
-        VaultError::NoSecret => "Look at where it is kept: touchkeep show",
+        VaultError::NoSecret => "Look at where it is kept: touchkeep show ITEM",
         VaultError::Io { .. } => "Check the space and the permissions of that place.",
         VaultError::Encrypt(_) => "Try again. If it stays so, please report it.",
         _ => "Look at: touchkeep doctor",

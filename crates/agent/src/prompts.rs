@@ -102,7 +102,7 @@ pub(crate) fn absent() -> Failure {
 
 /// Why what has to be asked is not yet.
 pub(crate) fn unasked(why: Unasked) -> Failure {
-    const AHEAD: &str = "`touchkeep approve` in a terminal ends that at once. A program can be allowed values ahead: touchkeep grant add";
+    const AHEAD: &str = "`touchkeep approve` in a terminal ends that at once. A program can be allowed values ahead: touchkeep grant add PROGRAM ITEM";
     match why {
         Unasked::Unanswered { seconds } => Failure::new(
             why.code(),

@@ -32,7 +32,7 @@ use std::{
 
 use touchkeep_client::installed;
 use touchkeep_core::Code;
-use touchkeep_values::{args::is_run, closed, hide_memory, layout, output};
+use touchkeep_values::{args::starts_a_program, closed, hide_memory, layout, output};
 use touchkeep_wire::Failure;
 
 use crate::{args::Cli, output::Output};
@@ -70,7 +70,7 @@ fn typed(words: impl Iterator<Item = OsString>) -> (Vec<OsString>, Option<String
     (typed.collect(), by)
 }
 
-// `run` says with 125 whatever is not the program's own status.
+// `run` and `proxy exec` say with 125 whatever is not the program's own status.
 fn misused(error: &clap::Error, typed: &[OsString]) -> ExitCode {
     if error.exit_code() == 0 {
         let shown = closed::check_open().and_then(|()| error.print());
@@ -86,7 +86,7 @@ fn misused(error: &clap::Error, typed: &[OsString]) -> ExitCode {
         let failure = Failure::new(Code::Invalid, what, "See: touchkeep help");
         let _closed = writeln!(stdout(), "{}", serde_json::json!({ "error": failure }));
     }
-    ExitCode::from(if is_run(typed) {
+    ExitCode::from(if starts_a_program(typed) {
         touchkeep_inject::program::FAILED
     } else {
         Code::Invalid.exit_code()

@@ -209,7 +209,8 @@ pub(crate) fn confirm(global: &Global, question: &str, word: &str) -> Result<(),
     let word = &visible(word);
     let typed = !global.no_interaction
         && Terminal::open().is_ok_and(|terminal| {
-            let question = format!("{question} Type {word} to go on: ");
+            let gap = if question.ends_with('\n') { "" } else { " " };
+            let question = format!("{question}{gap}Type {word} to go on: ");
             let line = terminal.read_line(
                 &question,
                 Echo::Shown,

@@ -61,7 +61,7 @@ fn say_version() -> ExitCode {
 fn not_done(typed: &[OsString], failure: &Failure) -> ExitCode {
     let mut own = typed.iter().take_while(|word| *word != "--");
     Output::new(own.any(|word| word == "--json")).failure(failure);
-    ExitCode::from(if args::is_run(typed) {
+    ExitCode::from(if args::starts_a_program(typed) {
         program::FAILED
     } else {
         failure.code.exit_code()

@@ -3,7 +3,8 @@
 
 /// Shows `text` on one line, every character visible. Control, bidirectional, zero-width, combining and other format
 /// characters become `\u{…}`, a backslash becomes `\\`; so different texts are never shown as the same text (the map is
-/// injective), and what is shown can be read back. Letters that merely look alike stay: see [`has_lookalikes`].
+/// injective), and what is shown can be read back. Letters that merely look alike stay, and so do the signs that people write
+/// with: see [`has_lookalikes`].
 #[must_use]
 pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -11,7 +12,7 @@ pub fn visible(text: &str) -> String {
         match c {
             '\\' => out.push_str("\\\\"),
             ' '..='~' => out.push(c),
-            _ if is_letter_of_one_shape(c) => out.push(c),
+            _ if is_letter_of_one_shape(c) || is_sign_of_one_shape(c) => out.push(c),
             _ => out.extend(c.escape_unicode()),
         }
     }
@@ -30,6 +31,23 @@ pub fn visible_ascii(text: &str) -> String {
         }
     }
     out
+}
+
+/// A name as a shell takes it, for a command that is to be typed: in quotes where it has to be.
+#[must_use]
+pub fn shell_word(text: &str) -> String {
+    let shown = visible(text);
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./@%+=:,".contains(c);
+    if !shown.is_empty() && !shown.starts_with('-') && shown.chars().all(is_plain) {
+        return shown;
+    }
+    format!("'{}'", text_in_quotes(text))
+}
+
+// A backslash stands for itself in quotes. What cannot be shown cannot be typed either.
+fn text_in_quotes(text: &str) -> String {
+    let parts: Vec<String> = text.split('\\').map(visible).collect();
+    parts.join("\\").replace('\'', "'\\''")
 }
 
 /// Makes sure of a text that was made [`visible`] where it came from: what it wrote as `\u{…}` stays as it is, and what it
@@ -57,9 +75,69 @@ fn is_letter_of_one_shape(c: char) -> bool {
         && c != '\u{ffa0}'
 }
 
+// What stands in names and notes beside letters: typographic marks, money, and pictures that are one character and stay as they
+// are. Nothing that joins another one (modifiers of skin, letters of flags, variation selectors), nothing that lines and boxes
+// are drawn with, and no sign that is another one's double (a fraction slash, a full-width full stop).
+const fn is_sign_of_one_shape(c: char) -> bool {
+    matches!(c,
+        '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{bf}' | '\u{d7}' | '\u{f7}'
+        | '\u{2013}'..='\u{2014}' | '\u{2018}'..='\u{2019}' | '\u{201c}'..='\u{201e}' | '\u{2020}'..='\u{2022}' | '\u{2026}' | '\u{2030}'
+        | '\u{2039}'..='\u{203a}' | '\u{20a0}'..='\u{20bf}' | '\u{2116}' | '\u{2122}' | '\u{2190}'..='\u{2193}'
+        | '\u{3001}'..='\u{3002}' | '\u{300a}'..='\u{300f}' | '\u{1f300}'..='\u{1f3fa}' | '\u{1f400}'..='\u{1f64f}'
+        | '\u{1f680}'..='\u{1f6d7}' | '\u{1f90c}'..='\u{1f9ff}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_people_write_in_names_and_notes_stays_readable() {
+        for text in [
+            "🔑 main",
+            "5 € – “Zoë’s” desk…",
+            "₿ №1 → OKX",
+            "取引、本番。",
+            "100 %·½",
+        ] {
+            assert_eq!(visible(text), text);
+        }
+        // A skin, a flag, a selector, a joiner, a line, doubles of a slash and a full stop.
+        for sign in [
+            '\u{1f3fb}',
+            '\u{1f1e9}',
+            '\u{fe0f}',
+            '\u{200d}',
+            '\u{2500}',
+            '\u{2044}',
+            '\u{ff0e}',
+            '\u{ad}',
+            '\u{2028}',
+        ] {
+            assert_eq!(
+                visible(&sign.to_string()),
+                sign.escape_unicode().to_string()
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_is_quoted_where_a_shell_would_read_it_otherwise() {
+        for (name, word) in [
+            ("trade", "trade"),
+            ("two words", "'two words'"),
+            ("it's", r"'it'\''s'"),
+            ("$(id)", "'$(id)'"),
+            ("a/b@c", "a/b@c"),
+            ("-x", "'-x'"),
+            ("", "''"),
+            (r"a\b", r"'a\b'"),
+            ("日本", "日本"),
+            ("\u{202e}x", "'\\u{202e}x'"),
+        ] {
+            assert_eq!(shell_word(name), word);
+        }
+    }
 
     #[test]
     fn nothing_invisible_stays() {

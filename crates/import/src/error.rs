@@ -9,6 +9,12 @@ pub enum ImportError {
     /// No format fits.
     #[error("the file looks like none of the formats that are known here")]
     UnknownFormat,
+    /// Nothing, or nothing but blanks.
+    #[error("the file is empty")]
+    Empty,
+    /// Neither text in UTF-8 nor an archive that is known.
+    #[error("the file is neither text in UTF-8 nor an archive that is known here")]
+    NotText,
     /// It is not what it should be.
     #[error("line {line}: {what} ({})", .format.word())]
     Malformed {
@@ -58,6 +64,10 @@ impl ImportError {
     pub const fn fix(&self) -> &'static str {
         match self {
             Self::UnknownFormat => "Say which it is: --format",
+            Self::Empty => "Look whether it is the file that you mean.",
+            Self::NotText => {
+                "Look whether it is the file that you mean; text in another encoding can be saved as UTF-8 in an editor."
+            }
             Self::Malformed { .. } => "Mend that line, or say another --format.",
             Self::Damaged { .. } => "Export it again, or say another --format.",
             Self::Utf16 => "Have what wrote it write UTF-8, or save it as that in an editor.",

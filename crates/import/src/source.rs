@@ -79,6 +79,8 @@ pub(crate) fn why_unknown(bytes: &[u8]) -> ImportError {
     });
     match looked {
         Err(error @ (ImportError::TooLarge { .. } | ImportError::Utf16)) => error,
+        _ if bytes.trim_ascii().is_empty() => ImportError::Empty,
+        _ if text(bytes, Format::Dotenv).is_err() => ImportError::NotText,
         _ => ImportError::UnknownFormat,
     }
 }

@@ -11,6 +11,28 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use touchkeep_import::{Format, MAX_ROWS, Source, read};
 
+#[test]
+fn what_is_no_source_is_called_what_it_is() {
+    for (bytes, what) in [
+        (&b""[..], "the file is empty"),
+        (b" \r\n\n", "the file is empty"),
+        (b"caf\xe9=1\n", "neither text in UTF-8"),
+        (b"\x7fELF\x02\x01\x01\x00\xff\xfe", "neither text in UTF-8"),
+        (b"hello\n", "looks like none of the formats"),
+    ] {
+        let error = read(
+            &Source {
+                bytes,
+                password: None,
+            },
+            None,
+        )
+        .map(drop)
+        .unwrap_err();
+        assert!(error.to_string().contains(what), "{bytes:?}: {error}");
+    }
+}
+
 const SEEDS: &[(&str, Format)] = &[
     (
         "# c\nexport A_API_KEY=canary\nA_SECRET=\"canary\\n\nx\" # y\nB='canary'\n",

@@ -220,7 +220,8 @@ impl Policy {
         if text.len() > MAX_BYTES {
             return Err(BadPolicy::TooLong);
         }
-        let file: File = toml::from_str(text).map_err(|e| BadPolicy::Syntax(e.to_string()))?;
+        let file: File = toml::from_str(text)
+            .map_err(|e| BadPolicy::Syntax(e.to_string().trim_end().to_owned()))?;
         if file.rule.len() > MAX_RULES {
             return Err(BadPolicy::TooLong);
         }

@@ -15,18 +15,26 @@ pub use run::{Inject, Mask, Read, Run, RunMonitor};
 /// Behind a verb's own options, before `--help`.
 const LAST: usize = 900;
 
-/// Whether the verb of what was typed is `run`, whose own failures end with 125. Before a verb, `--vault` alone takes a value.
+/// Whether the verb of what was typed starts a program (`run`, `proxy exec`), whose own failures end with 125. Before a verb,
+/// `--vault` alone takes a value.
 #[must_use]
-pub fn is_run(typed: &[OsString]) -> bool {
+pub fn starts_a_program(typed: &[OsString]) -> bool {
     let mut words = typed.iter().skip(1);
-    while let Some(word) = words.next() {
-        if word == "--vault" {
-            words.next();
-        } else if !word.as_encoded_bytes().starts_with(b"-") {
-            return word == "run";
+    let mut verb = || {
+        while let Some(word) = words.next() {
+            if word == "--vault" {
+                words.next();
+            } else if !word.as_encoded_bytes().starts_with(b"-") {
+                return word.to_str();
+            }
         }
+        None
+    };
+    match verb() {
+        Some("run") => true,
+        Some("proxy") => verb() == Some("exec"),
+        _ => false,
     }
-    false
 }
 
 /// For every verb.

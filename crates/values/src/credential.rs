@@ -137,7 +137,7 @@ fn docker(args: &Docker, global: Global) -> Done {
         _ => Err(Failure::new(
             Code::Invalid,
             "touchkeep stores no credentials of docker's",
-            "Use: touchkeep add",
+            "Use: touchkeep add NAME",
         )),
     }
 }

@@ -33,7 +33,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use touchkeep_core::Code;
 use touchkeep_wire::Failure;
 
-pub use values::write_out;
+pub use values::{is_place, write_out};
 
 use crate::{
     args::{Global, Values},

@@ -152,11 +152,8 @@ impl Output {
     /// A table for standard output, whose head stands back.
     #[must_use]
     pub fn table(self, head: &[&str], rows: &[Vec<String>]) -> String {
-        let table = layout::table(head, rows);
-        match table.split_once('\n') {
-            Some((head, body)) => format!("{}\n{body}", self.out(Style::Quiet, head)),
-            None => table,
-        }
+        let room = layout::room(stdout());
+        layout::table(head, rows, room, |head| self.out(Style::Quiet, head))
     }
 
     /// The end of a verb that has nothing to show: an empty document, and what happened.

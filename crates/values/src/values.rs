@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use touchkeep_core::Code;
+use touchkeep_core::{Code, text::visible};
 use touchkeep_wire::{Failure, Purpose, ReadOut, ReadValue, ReadValues};
 
 use crate::{args::Global, ask::call_once, closed};
@@ -101,8 +101,32 @@ pub(crate) fn may_write(path: &Path, force: bool) -> Result<(), Failure> {
             "Name a file in it.",
         )),
         Ok(_) if !force => Err(is_there(path)),
-        _ => Ok(()),
+        _ => is_place(path),
     }
+}
+
+/// Whether a file can be made there: whoever typed a passphrase for it, or said yes, is not to hear afterwards that there is no
+/// such folder.
+///
+/// # Errors
+/// There is no such folder, or nothing may be written in it.
+pub fn is_place(path: &Path) -> Result<(), Failure> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    if folder.is_dir() && rustix::fs::access(folder, access).is_ok() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::Invalid,
+        format!(
+            "no file can be made in {}",
+            visible(&folder.to_string_lossy())
+        ),
+        "Name a place in a folder of yours.",
+    ))
 }
 
 fn is_there(path: &Path) -> Failure {

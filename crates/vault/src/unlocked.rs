@@ -341,7 +341,11 @@ impl Unlocked {
         Ok(plain.map(|(name, _)| (name.to_owned(), None)).collect())
     }
 
-    fn check(&self, item: &Item) -> Result<(), VaultError> {
+    /// Whether an item could be put here, whatever its secrets are.
+    ///
+    /// # Errors
+    /// What of it cannot be: its name, a tag, a field, an address of one's own.
+    pub fn check(&self, item: &Item) -> Result<(), VaultError> {
         if item.base_url.is_some() && !self.is_practice() {
             return Err(VaultError::PracticeOnly);
         }

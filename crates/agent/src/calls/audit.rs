@@ -408,13 +408,7 @@ fn replaced() -> AuditVerdict {
 }
 
 fn vault(agent: &Arc<Agent>) -> Result<Arc<Current>, Failure> {
-    agent.vault().ok_or_else(|| {
-        Failure::new(
-            Code::NoVault,
-            "There is no vault yet.",
-            "Make one with: touchkeep init",
-        )
-    })
+    agent.some_vault()
 }
 
 fn said(verdict: Verdict) -> AuditVerdict {

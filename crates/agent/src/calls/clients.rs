@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{Clock, Code, SystemClock, text::visible};
+use touchkeep_core::{
+    Clock, Code, SystemClock,
+    text::{shell_word, visible},
+};
 use touchkeep_vault::Unlocked;
 use touchkeep_venue::{OperationKind, dummy};
 use touchkeep_wire::{
@@ -17,7 +20,10 @@ use crate::{
     caller::Caller,
     failure,
     proxy::WEBHOOKS,
-    vault::client::{Client, SETTING, Visitor, revoked_setting},
+    vault::{
+        Open,
+        client::{Client, SETTING, Visitor, revoked_setting},
+    },
 };
 
 pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<ClientSummary>, Failure> {
@@ -34,6 +40,25 @@ pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<ClientSummary>, Failure> {
     let visitors = agent.visitors();
     let visitors = visitors.iter().map(|visitor| &visitor.client);
     Ok(open.clients().iter().chain(visitors).map(summary).collect())
+}
+
+// With those that there are: an import calls them by their venues.
+fn no_key_set(open: &Open, name: &str) -> Failure {
+    let vault = open.read();
+    let keys = vault
+        .items()
+        .into_iter()
+        .filter(|item| item.is_signing_key());
+    let sets: BTreeSet<String> = keys.map(|item| visible(&item.key_set)).collect();
+    let sets: Vec<String> = sets.into_iter().collect();
+    let fix = match sets[..] {
+        [] => format!(
+            "Add a key of it first: touchkeep add NAME --venue VENUE --class trade --api-key KEY --key-set {}",
+            shell_word(name)
+        ),
+        _ => format!("There are: {}. Say which: --key-set NAME", sets.join(", ")),
+    };
+    failure::not_found("key set", name, &fix)
 }
 
 pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient, Failure> {
@@ -53,11 +78,7 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
             of_set.map(|item| item.venue.clone()).collect()
         };
         if venues.is_empty() && !call.key_set.is_empty() {
-            return Err(failure::not_found(
-                "key set",
-                &call.key_set,
-                "Add an item of that key set first: touchkeep add",
-            ));
+            return Err(no_key_set(&open, &call.key_set));
         }
         check_name(&open.clients(), &call.name)?;
         let (client, token) = Client::new(call.name, call.key_set, SystemClock.now())?;
@@ -174,7 +195,7 @@ pub(crate) async fn open(
         return Err(Failure::new(
             Code::NotPermitted,
             "The system does not say which program asks, so its end would not be seen.",
-            "Use: touchkeep proxy add",
+            "Use: touchkeep proxy add NAME",
         ));
     }
     if call.name.trim().is_empty() || call.name.chars().any(char::is_control) {
@@ -198,8 +219,7 @@ pub(crate) async fn open(
         return Err(failure::not_found("key", &what, "Look at: touchkeep list"));
     }
     if venues.is_empty() {
-        let fix = "Add an item of that key set first: touchkeep add";
-        return Err(failure::not_found("key set", &call.key_set, fix));
+        return Err(no_key_set(&open, &call.key_set));
     }
     if !wanted.is_empty() {
         venues = wanted;

@@ -400,7 +400,7 @@ pub(crate) async fn accept_module(agent: &Arc<Agent>, path: String) -> Result<Do
     }
     let why = format!("Take the module {} as it is now", visible(&path));
     consent::of_owner(agent, Kind::DeviceAdded, &why).await?;
-    let current = agent.vault().ok_or_else(failure::locked)?;
+    let current = agent.some_vault()?;
     let event = Event::new(Kind::DeviceAdded, Decision::Touched).text(format!("{why}."));
     let agent = Arc::clone(agent);
     blocking(move || current.act(event, || keep_module(&agent, &path))).await??;

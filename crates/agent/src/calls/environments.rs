@@ -50,6 +50,12 @@ pub(crate) async fn rename(
         let found = open.read().find_environment(&environment);
         found.map_err(|error| failure::vault(&error))?
     };
+    if open_vault(agent)?.1.read().environment_name(id) == name {
+        return Err(failure::invalid(
+            format!("It is called {:?} already.", visible(&name)),
+            "Nothing was changed. Give it another name.",
+        ));
+    }
     check_free(agent, Some(id), &name)?;
     named(agent, id, name).await
 }

@@ -136,7 +136,7 @@ fn exported(vault: &Unlocked, item: &Item) -> Result<touchkeep_import::Exported,
                 "{:?} is of a kind that has no place in an export.",
                 visible(&item.name)
             ),
-            "Export by environment without it (-e), and read its values one by one: touchkeep read",
+            "Export by environment without it (-e), and read its values one by one: touchkeep read REFERENCE",
         )
     })?;
     let mut proposal = Proposal::new(&item.name, kind);

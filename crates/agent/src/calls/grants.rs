@@ -209,7 +209,7 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddGrant) -> Result<GrantSumma
             if all.len() >= MAX_AHEAD {
                 return Err(failure::invalid(
                     format!("{MAX_AHEAD} programs are allowed something ahead already."),
-                    "End some: touchkeep grant revoke",
+                    "End some: touchkeep grant list, touchkeep grant revoke ID",
                 ));
             }
             all.push(kept);
@@ -238,7 +238,7 @@ fn meant(agent: &Agent, names: &[String]) -> Result<Vec<Item>, Failure> {
                 "{} is sealed, or may move money or make keys: it is asked for each time.",
                 visible(&item.name)
             ),
-            "Use it through the proxy, where a rule and a touch decide: touchkeep proxy add",
+            "Use it through the proxy, where a rule and a touch decide: touchkeep proxy add NAME",
         )),
     }
 }

@@ -28,7 +28,6 @@ use touchkeep_wire::Failure;
 use crate::{
     agent::Agent,
     devices::blocking,
-    failure,
     vault::{Current, Open},
 };
 
@@ -42,7 +41,7 @@ pub(crate) fn open_vault(agent: &Agent) -> Result<(Arc<Current>, Arc<Open>), Fai
 /// The open vault, for what a window shows and shows anew by itself with each row of the log: that is no use by a person, and
 /// would keep it open for as long as bots go on.
 fn look_at_vault(agent: &Agent) -> Result<(Arc<Current>, Arc<Open>), Failure> {
-    let current = agent.vault().ok_or_else(failure::locked)?;
+    let current = agent.some_vault()?;
     let open = current.open()?;
     Ok((current, open))
 }

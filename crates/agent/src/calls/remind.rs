@@ -26,10 +26,10 @@ pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<Shown>, Failure> {
         .into_iter()
         .filter(|item| item.trashed.is_none());
     let mut ages: Vec<_> = items.map(shown).collect();
-    // The one whose time is first comes first; those without a date last.
-    ages.sort_by_key(|age| {
+    // The one whose time is first comes first; those without a date last, by their names.
+    ages.sort_by_cached_key(|age| {
         let first = age.due.into_iter().chain(age.expires).min();
-        (first.is_none(), first)
+        (first.is_none(), first, age.name.clone())
     });
     Ok(ages)
 }
@@ -88,7 +88,7 @@ pub(crate) async fn check(agent: &Arc<Agent>) -> Result<Vec<Shown>, Failure> {
 }
 
 fn due_now(agent: &Agent) -> Result<Vec<(Item, About, Reminder)>, Failure> {
-    let current = agent.vault().ok_or_else(failure::locked)?;
+    let current = agent.some_vault()?;
     let open = current.open()?;
     let vault = open.read();
     let now = SystemClock.now();
@@ -111,7 +111,7 @@ fn due_now(agent: &Agent) -> Result<Vec<(Item, About, Reminder)>, Failure> {
 
 // Recorded first, remembered after: a reminder is rather said twice than forgotten.
 fn record(agent: &Agent, item: &Item, about: About, body: &str, seen: bool) -> Result<(), Failure> {
-    let current = agent.vault().ok_or_else(failure::locked)?;
+    let current = agent.some_vault()?;
     let event = Event::new(Kind::Reminder, Decision::Info)
         .text(body)
         .item(item.id, touchkeep_core::text::visible(&item.name))

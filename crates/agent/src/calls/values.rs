@@ -47,7 +47,7 @@ pub(crate) async fn read(
     if !call.purpose.is_reading() {
         return Err(failure::invalid(
             "No value is read out for that purpose.",
-            "Say what it is for: touchkeep read, run, inject or credential do.",
+            "Say what it is for, as `touchkeep read`, `run`, `inject` and `credential` do.",
         ));
     }
     let (current, open) = open_vault(agent)?;
@@ -274,7 +274,7 @@ impl Found {
                     let name = visible(&self.item.name);
                     failure::invalid(
                         format!("The seed of {name} makes no codes: {error}."),
-                        "Set what is wrong: touchkeep edit --secret, or --set digits, period, algorithm.",
+                        "Set what is wrong: touchkeep edit ITEM --secret, or --set digits, period, algorithm.",
                     )
                 })?;
                 SecretText::new(code.code.to_string())

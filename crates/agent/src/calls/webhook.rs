@@ -138,7 +138,7 @@ pub(crate) async fn judge(
     check: Check,
     delivery: Delivery,
 ) -> Result<WebhookVerdict, Failure> {
-    let current = agent.vault().ok_or_else(failure::locked)?;
+    let current = agent.some_vault()?;
     let open = current.open()?;
     let mut case = Case::new(caller, check, delivery, &current, &open)?;
     // What is no delivery at all needs no secret, and nobody is asked for it.

@@ -3,7 +3,10 @@
 use std::{future::Future, path::Path, sync::Arc};
 
 use serde_json::value::RawValue;
-use touchkeep_core::{Code, text::visible};
+use touchkeep_core::{
+    Code,
+    text::{shell_word, visible},
+};
 use touchkeep_wire::{
     AcceptModule, AddClient, AddEnvironment, AddGrant, AddItem, AnswerPrompt, ArmTradeKeys,
     AskGrant, AttestDevice, BeginBundle, BundleRows, Call, ChangePin, CheckEdit, CheckNewItem,
@@ -76,7 +79,7 @@ pub(super) fn is_for_another(agent: &Agent, method: &str, meant: &Path) -> Optio
             visible(&ours),
             visible(&meant)
         ),
-        format!("Open that one: touchkeep unlock {}", visible(&meant)),
+        format!("Open that one: touchkeep unlock {}", shell_word(&meant)),
     ))
 }
 
@@ -273,7 +276,7 @@ pub(super) async fn dispatch(
         ImportItems::METHOD | ExportItems::METHOD => Err(Failure::new(
             Code::NotPermitted,
             "Only front ends import and export.",
-            "Run: touchkeep import, or touchkeep export",
+            "Run: touchkeep import FILE, or touchkeep export FILE",
         )),
         AddClient::METHOD => call(params, |client| clients::add(agent, client)).await,
         ListClients::METHOD => call(params, |ListClients {}| async { clients::list(agent) }).await,

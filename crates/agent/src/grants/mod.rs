@@ -175,7 +175,7 @@ impl Gate {
         purpose: Purpose,
         ask: bool,
     ) -> Result<Admitted, Failure> {
-        let current = agent.vault().ok_or_else(failure::locked)?;
+        let current = agent.some_vault()?;
         let open = current.open()?;
         let client = caller.client();
         if client.is_none() && caller.seen().is_some() {
@@ -548,6 +548,6 @@ fn nobody_asked(caller: &Caller) -> Failure {
         format!(
             "{who} may not have the value without a person's word, and nobody was to be asked."
         ),
-        "Leave --no-interaction out, or allow the program ahead: touchkeep grant add",
+        "Leave --no-interaction out, or allow the program ahead: touchkeep grant add PROGRAM ITEM",
     )
 }

@@ -389,7 +389,7 @@ pub(crate) async fn unseal(
     let device = sealing_device(current, open).ok_or_else(|| {
         failure::invalid(
             "No device of this vault opens sealed values.",
-            "Enroll one: touchkeep device enroll",
+            "Enroll one: touchkeep device enroll DEVICE",
         )
     })?;
     let (label, what) = (

@@ -75,7 +75,7 @@ pub(crate) async fn arm(agent: &Arc<Agent>, seconds: u64) -> Result<ArmedKeys, F
             "Give a shorter time: 8h",
         ));
     }
-    let current = agent.vault().ok_or_else(failure::locked)?;
+    let current = agent.some_vault()?;
     let items = names(&*current.open()?);
     if items.is_empty() {
         return Err(failure::invalid(
@@ -85,13 +85,16 @@ pub(crate) async fn arm(agent: &Arc<Agent>, seconds: u64) -> Result<ArmedKeys, F
     }
     let shown: Vec<String> = items.iter().map(|item| visible(item)).collect();
     let shown = shown.join(", ");
-    let minutes = seconds.div_ceil(60);
-    let why = format!("Keep {shown} usable through idle and screen lock, for {minutes} min");
+    let time = match seconds.div_ceil(60) {
+        minutes if minutes % 60 == 0 => format!("{} h", minutes / 60),
+        minutes => format!("{minutes} min"),
+    };
+    let why = format!("Keep {shown} usable through idle and screen lock, for {time}");
     consent::of_owner(agent, Kind::Armed, &why).await?;
     let until = Uptime::now().after(Duration::from_secs(seconds));
     let open = current.open()?;
     let event = Event::new(Kind::Armed, Decision::Touched).text(format!(
-        "{shown} can be used through an idle and a screen lock, for {minutes} min."
+        "{shown} can be used through an idle and a screen lock, for {time}."
     ));
     blocking(move || current.record(&event)).await??;
     open.arm_until(Some(until));
@@ -103,7 +106,7 @@ pub(crate) async fn arm(agent: &Arc<Agent>, seconds: u64) -> Result<ArmedKeys, F
 }
 
 async fn disarm(agent: &Arc<Agent>) -> Result<ArmedKeys, Failure> {
-    let current = agent.vault().ok_or_else(failure::locked)?;
+    let current = agent.some_vault()?;
     let was_open = current.peek().is_some_and(|open| {
         let was = open.armed_until().is_some();
         open.arm_until(None);

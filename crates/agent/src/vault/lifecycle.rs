@@ -2,13 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, RwLock, atomic::AtomicU64},
 };
 
 use touchkeep_audit::{Decision, Event, Kind, Log, OpenError};
 use touchkeep_container::note::VerifyKey;
-use touchkeep_core::{Clock, Code, DeviceId, Id, Passphrase, SystemClock};
+use touchkeep_core::{Clock, Code, DeviceId, Id, Passphrase, SystemClock, text::visible};
 use touchkeep_device::{Auth, DeviceKind, Purpose};
 use touchkeep_locked::on_small_wiped_stack;
 use touchkeep_vault::{Locked, NewDevice, NewVault, Unlocked, VaultError};
@@ -38,6 +38,21 @@ pub(crate) const MIN_WORK_FACTOR: u8 = 18;
 /// The shortest passphrase outside of practice, where it is all that keeps a vault shut: NIST SP 800-63B-4, 3.1.1.2.
 const MIN_PASSPHRASE_CHARS: u32 = 15;
 
+fn check_folder(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().unwrap_or(path);
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    if folder.is_dir() && rustix::fs::access(folder, access).is_ok() {
+        return Ok(());
+    }
+    Err(failure::invalid(
+        format!(
+            "No file can be made in {:?}.",
+            visible(&folder.to_string_lossy())
+        ),
+        "Make that folder, or choose a place in a folder of yours: --path",
+    ))
+}
+
 /// Makes a vault, and leaves it open.
 pub(crate) async fn create(
     agent: &Arc<Agent>,
@@ -61,6 +76,7 @@ pub(crate) async fn create(
     if path.symlink_metadata().is_ok() {
         return Err(failure::vault(&VaultError::Exists(path)));
     }
+    check_folder(&path)?;
     lock(agent).await?;
     let session = agent.devices().session();
     let founded = match wanted.device {
@@ -165,7 +181,7 @@ pub(crate) fn keep_used_module(agent: &Agent, used: Option<&Module>) -> Result<(
 
 /// Pins a module as it is now: a person has said that this one is meant.
 pub(crate) fn keep_module(agent: &Agent, module: &str) -> Result<(), Failure> {
-    let path = std::path::Path::new(module);
+    let path = Path::new(module);
     let hash = touchkeep_device_pkcs11::module::hash_of(path).map_err(|error| {
         let fix = "Name a module that only you or root can change, by its whole path.";
         failure::invalid(format!("{error}."), fix)
@@ -232,7 +248,7 @@ async fn on_hardware(
 
 fn found(
     agent: &Arc<Agent>,
-    path: &std::path::Path,
+    path: &Path,
     user: &str,
     environment: &str,
     practice: bool,

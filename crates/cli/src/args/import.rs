@@ -12,8 +12,8 @@ pub(crate) struct Import {
     /// so where absent.
     #[arg(long)]
     pub(crate) format: Option<String>,
-    /// The environment that the items come into.
-    #[arg(long)]
+    /// The environment that the items come into: a name or an id.
+    #[arg(short = 'e', long, value_name = "NAME")]
     pub(crate) environment: Option<String>,
     /// Show what would happen, and end.
     #[arg(long)]
@@ -59,8 +59,8 @@ pub(crate) struct Export {
     /// Encrypt to this age recipient (`age1…`); may be given more than once. A passphrase is asked for where absent.
     #[arg(long, short = 'r', value_name = "RECIPIENT")]
     pub(crate) recipient: Vec<String>,
-    /// Only this environment.
-    #[arg(long)]
+    /// Only this environment: a name or an id.
+    #[arg(short = 'e', long, value_name = "NAME")]
     pub(crate) environment: Option<String>,
     /// Write it in the clear. Asks for a typed word and the device's touch.
     #[arg(long, conflicts_with = "recipient")]

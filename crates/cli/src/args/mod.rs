@@ -94,6 +94,11 @@ impl Cli {
     }
 }
 
+/// The tree, with its examples in so many columns.
+pub(crate) fn in_columns(tree: clap::Command, width: usize) -> clap::Command {
+    help::laid_out(tree, width)
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Make a vault.

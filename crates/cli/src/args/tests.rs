@@ -212,3 +212,56 @@ fn every_verb_down_to_the_last_has_examples_that_can_be_typed() {
         }
     }
 }
+
+// Commands that are proposed in texts of these sources, up to the mark that ends them. What is filled in counts as a word.
+fn proposed(folder: &std::path::Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            proposed(&path, found);
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        for line in text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+        {
+            for command in line.split(": touchkeep ").skip(1) {
+                let end = command.find(['"', '\\', '`', ';', ',', ')']);
+                let command = command.get(..end.unwrap_or(command.len()));
+                let command = command.map(|command| command.trim_end_matches('.'));
+                found.push(format!("touchkeep {}", command.unwrap_or_default()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_command_that_is_proposed_has_all_that_it_needs() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap();
+    let mut found = Vec::new();
+    for sources in [
+        "agent/src",
+        "values/src",
+        "client/src",
+        "vault/src",
+        "cli/src/commands",
+        "cli/src/front_end",
+    ] {
+        proposed(&crates.join(sources), &mut found);
+    }
+    assert!(found.len() > 100, "{}", found.len());
+    let lacking = found.iter().filter(|command| {
+        let tried = Cli::try_parse_from(command.split_whitespace());
+        tried.is_err_and(|error| {
+            matches!(
+                error.kind(),
+                ErrorKind::MissingRequiredArgument
+                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            )
+        })
+    });
+    assert_eq!(lacking.collect::<Vec<_>>(), Vec::<&String>::new());
+}

@@ -2,12 +2,16 @@
 
 use std::{path::Path, process::ExitCode};
 
-use touchkeep_core::{Code, text::visible, time::rfc3339};
+use touchkeep_core::{
+    Code,
+    text::{shell_word, visible},
+    time::rfc3339,
+};
 use touchkeep_wire::{
     BackupSummary, Failure, GetStatus, ListBackups, MergeCopy, Merged, RestoreBackup,
 };
 
-use super::{Context, Done, vault::absolute};
+use super::{Context, Done, counted, vault::absolute};
 use crate::{args::Backup, output::Style, terminal};
 
 pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
@@ -57,8 +61,8 @@ pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
                 .call_asking(RestoreBackup { number, device })
                 .await?;
             context.output.done(&format!(
-                "Copy {number} is the vault again, and locked. To take back what was newer: touchkeep merge {}.1",
-                visible(&vault)
+                "Copy {number} is the vault again, and locked. To take back what was newer: touchkeep merge {}",
+                shell_word(&format!("{vault}.1"))
             ));
             Ok(ExitCode::SUCCESS)
         }
@@ -89,7 +93,7 @@ async fn say_what_it_is(context: &Context<'_>, number: u32) -> Result<(), Failur
 fn row(backup: &BackupSummary) -> [String; 5] {
     let holds = match (&backup.problem, backup.items) {
         (Some(problem), _) => problem.clone(),
-        (None, Some(items)) => format!("{items} items, opened"),
+        (None, Some(items)) => format!("{}, opened", counted(items.into(), "item")),
         (None, None) => "sound; not opened, the vault is locked".into(),
     };
     let missing = match backup.missing {

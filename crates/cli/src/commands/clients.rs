@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use serde::Serialize;
-use touchkeep_core::{ClientId, Clock, Code, SystemClock};
+use touchkeep_core::{
+    ClientId, Clock, Code, SystemClock,
+    text::{shell_word, visible},
+};
 use touchkeep_inject::program::{self, Program};
 use touchkeep_values::ask::call_once;
 use touchkeep_wire::{
@@ -71,15 +74,16 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
                 base_urls,
                 webhooks: added.webhooks,
             };
+            let (name, word) = (visible(&name), shell_word(&name));
             context.output.result(&added, |added| {
                 if webhooks {
                     return format!(
-                        "Give {name} this (shown this once):\n\n  token     {}\n  address   {}ITEM\n\nIt shows the token in X-Touchkeep-Token. End its access with: touchkeep proxy revoke {name}",
+                        "Give {name} this (shown this once):\n\n  token     {}\n  address   {}ITEM\n\nIt shows the token in X-Touchkeep-Token. End its access with: touchkeep proxy revoke {word}",
                         added.token, added.webhooks
                     );
                 }
                 format!(
-                    "Give {name} this, in place of the real key (shown this once):\n\n  api key   {}\n  secret    anything that its library takes for one: it is not looked at\n{}\n\nIts public requests show it in X-Touchkeep-Token. End its access with: touchkeep proxy revoke {name}",
+                    "Give {name} this, in place of the real key (shown this once):\n\n  api key   {}\n  secret    anything that its library takes for one: it is not looked at\n{}\n\nIts public requests show it in X-Touchkeep-Token. End its access with: touchkeep proxy revoke {word}",
                     added.token,
                     addresses(&added.base_urls)
                 )
@@ -93,7 +97,7 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
                     return "No program may use the proxy yet. Next: touchkeep proxy add NAME --key-set main".into();
                 }
                 let ago = |at| format!("{} ago", time_left(now.since(at) / 1000));
-                let rows: Vec<_> = clients.iter().map(|client| vec![client.name.clone(), client.key_set.clone(), only(client), ago(client.created), client.last_seen.map_or_else(|| "never".into(), ago)]).collect();
+                let rows: Vec<_> = clients.iter().map(|client| vec![visible(&client.name), visible(&client.key_set), only(client), ago(client.created), client.last_seen.map_or_else(|| "never".into(), ago)]).collect();
                 context.output.table(&["NAME", "KEY SET", "ONLY", "LET IN", "LAST SEEN"], &rows)
             });
         }

@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use touchkeep_core::Code;
+use touchkeep_core::{
+    Code,
+    text::{surely_visible, visible},
+};
 use touchkeep_wire::{
     AcceptModule, AttestDevice, CardReport, ChangePin, ConnectedDevice, EnrollDevice, Enrolled,
     EnrolledDevice, Failure, GetStatus, InspectDevice, ItemSummary, KeyAttestation, KeysFor,
@@ -176,9 +179,10 @@ async fn list(context: &Context<'_>) -> Done {
 }
 
 fn connected_row(device: &ConnectedDevice, of_vault: &[EnrolledDevice]) -> Vec<String> {
+    let serial = device.serial.as_deref().map(visible).unwrap_or_default();
     let pin = match (device.factory_pin, device.tries_left) {
-        (Some(true), _) => "factory: change it with `touchkeep device set-pin`".into(),
-        (_, Some(0)) => "blocked: `touchkeep device unblock`".into(),
+        (Some(true), _) => format!("factory: change it with `touchkeep device set-pin {serial}`"),
+        (_, Some(0)) => format!("blocked: `touchkeep device unblock {serial}`"),
         (_, Some(1)) => "1 try left".into(),
         (_, Some(tries)) => format!("{tries} tries left"),
         _ => String::new(),
@@ -194,8 +198,8 @@ fn connected_row(device: &ConnectedDevice, of_vault: &[EnrolledDevice]) -> Vec<S
     };
     vec![
         device.kind.clone(),
-        device.label.clone(),
-        device.serial.clone().unwrap_or_default(),
+        surely_visible(&device.label),
+        serial,
         device.firmware.clone().unwrap_or_default(),
         enrolled,
         pin,
@@ -209,7 +213,7 @@ fn away_line(device: &EnrolledDevice) -> String {
         ("kit", _) => "on paper",
         _ => "in the vault file, under its passphrase",
     };
-    format!("  {}, {how}", device.label)
+    format!("  {}, {how}", surely_visible(&device.label))
 }
 
 async fn enroll(context: &Context<'_>, device: &str, work_factor: u8, adopt: Option<&str>) -> Done {
@@ -226,12 +230,15 @@ async fn enroll(context: &Context<'_>, device: &str, work_factor: u8, adopt: Opt
         .ok()
         .and_then(|keys| keys.into_iter().next());
     context.output.result(&enrolled, |enrolled: &Enrolled| {
-        let mut text = format!("{} opens the vault now.", enrolled.device.label);
+        let mut text = format!(
+            "{} opens the vault now.",
+            surely_visible(&enrolled.device.label)
+        );
         text.push_str(class_hint(&enrolled.device));
         if !enrolled.to_reseal.is_empty() {
             text.push_str(&format!(
                 "\nIt cannot open yet what was sealed before: {}.\nNext: touchkeep device reseal",
-                enrolled.to_reseal.join(", ")
+                names(&enrolled.to_reseal)
             ));
         }
         if let Some(keys) = &keys {
@@ -255,11 +262,18 @@ pub(super) fn class_hint(device: &EnrolledDevice) -> &'static str {
 }
 
 fn resealed(items: &[ItemSummary]) -> String {
-    let names: Vec<_> = items.iter().map(|item| item.name.as_str()).collect();
-    match names[..] {
+    let sealed: Vec<_> = items.iter().map(|item| item.name.clone()).collect();
+    match sealed[..] {
         [] => "Nothing had to be sealed again.".into(),
-        _ => format!("Sealed again: {}.", names.join(", ")),
+        _ => format!("Sealed again: {}.", names(&sealed)),
     }
+}
+
+// Names of items, in their order, as they are shown.
+fn names(of: &[String]) -> String {
+    let mut names: Vec<String> = of.iter().map(|name| visible(name)).collect();
+    names.sort_by_cached_key(|name| name.to_lowercase());
+    names.join(", ")
 }
 
 async fn retire(context: &Context<'_>, device: String, dry_run: bool, yes: bool) -> Done {
@@ -272,7 +286,7 @@ async fn retire(context: &Context<'_>, device: String, dry_run: bool, yes: bool)
         context.output.say(&follows(&looked_at));
         terminal::confirm(
             &context.global,
-            &format!("Retire {}?", looked_at.device.label),
+            &format!("Retire {}?", surely_visible(&looked_at.device.label)),
             "retire",
         )?;
     }
@@ -289,11 +303,11 @@ async fn retire(context: &Context<'_>, device: String, dry_run: bool, yes: bool)
         if !report.done {
             return follows(report);
         }
-        let mut text = format!("{} is retired.", report.device.label);
+        let mut text = format!("{} is retired.", surely_visible(&report.device.label));
         if !report.on_device.is_empty() {
             text.push_str(&format!(
                 "\nKeys that were on it, to be made anew: {}. Delete the old ones at the venues.",
-                report.on_device.join(", ")
+                names(&report.on_device)
             ));
         }
         let mut all = report.sealed.clone();
@@ -306,7 +320,7 @@ async fn retire(context: &Context<'_>, device: String, dry_run: bool, yes: bool)
                     "software" => "the passphrase",
                     _ => "it with its PIN",
                 },
-                all.join(", ")
+                names(&all)
             ));
         }
         text
@@ -318,11 +332,11 @@ fn follows(report: &RetireReport) -> String {
     let left: Vec<_> = report
         .left
         .iter()
-        .map(|device| device.label.as_str())
+        .map(|device| surely_visible(&device.label))
         .collect();
-    let keys = |names: &[String]| match names {
+    let keys = |of: &[String]| match of {
         [] => "none".to_owned(),
-        names => names.join(", "),
+        of => names(of),
     };
     let found = match report.device.kind.as_str() {
         "kit" => "Who has it and a copy",
@@ -333,20 +347,20 @@ fn follows(report: &RetireReport) -> String {
         "{} will open nothing that is written from then on, and sign no change of the vault.\n\
          {found} of the vault from before can still read\n  \
          stored keys:  {}\n  sealed keys:  {}",
-        report.device.label,
+        surely_visible(&report.device.label),
         keys(&report.readable),
         keys(&report.sealed),
     );
     if !report.on_device.is_empty() {
         text.push_str(&format!(
             "\nKeys on it, which go with it, and which who has it and its PIN can sign with: {}.",
-            report.on_device.join(", ")
+            names(&report.on_device)
         ));
     }
     if !report.lost.is_empty() {
         text.push_str(&format!(
             "\nEarlier versions that nothing else opens, and which go with it: {}.",
-            report.lost.join(", ")
+            names(&report.lost)
         ));
     }
     text.push_str(&format!(
@@ -414,7 +428,7 @@ fn card(report: &CardReport, output: Output) -> String {
         |pin| pins(pin, output),
     ));
     for limit in &report.limits {
-        lines.push(format!("{}  {limit}", output.out(Style::Warn, "limit:")));
+        lines.push(format!("{} {limit}", output.out(Style::Warn, "limit:")));
     }
     if report.slots.is_empty() {
         lines.push("No slot holds anything.".into());
@@ -434,7 +448,7 @@ fn card(report: &CardReport, output: Output) -> String {
     }
     for slot in &report.slots {
         if let Some(flaw) = &slot.flaw {
-            lines.push(format!("{}  {flaw}", output.out(Style::Warn, "note:")));
+            lines.push(format!("{} {flaw}", output.out(Style::Warn, "note:")));
         }
     }
     lines.join("\n")
@@ -481,4 +495,42 @@ fn slot_row(slot: &SlotReport) -> Vec<String> {
 /// What a person has to do where nobody can be asked.
 pub(super) fn needs_a_person(fix: &str) -> Failure {
     Failure::new(Code::Invalid, "this needs a person at a terminal", fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_done_about_a_pin_is_a_command_that_can_be_typed() {
+        let mut device = ConnectedDevice {
+            kind: "piv".into(),
+            label: "YubiKey \u{1b}[2K".into(),
+            serial: Some("42".into()),
+            firmware: None,
+            tries_left: Some(3),
+            factory_pin: Some(true),
+            enrolled: None,
+        };
+        let row = connected_row(&device, &[]);
+        assert!(
+            row.iter()
+                .any(|cell| cell.contains("touchkeep device set-pin 42")),
+            "{row:?}"
+        );
+        assert!(row.iter().all(|cell| !cell.contains('\u{1b}')), "{row:?}");
+        (device.factory_pin, device.tries_left) = (None, Some(0));
+        let row = connected_row(&device, &[]);
+        assert!(
+            row.iter()
+                .any(|cell| cell.contains("touchkeep device unblock 42")),
+            "{row:?}"
+        );
+    }
+
+    #[test]
+    fn names_of_items_stand_in_their_order_and_nothing_of_them_acts() {
+        let of = ["b", "a\u{202e}", "C"].map(str::to_owned);
+        assert_eq!(names(&of), "a\\u{202e}, b, C");
+    }
 }

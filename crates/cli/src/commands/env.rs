@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use touchkeep_core::text::visible;
+use touchkeep_core::text::{shell_word, visible};
 use touchkeep_wire::{AddEnvironment, EnvironmentSummary, ListEnvironments, RenameEnvironment};
 
 use super::{Context, Done};
@@ -21,8 +21,8 @@ pub(super) async fn env(context: &Context<'_>, verb: Env) -> Done {
         Env::Add { name } => {
             let made = context.call_asking(AddEnvironment { name }).await?;
             output.result(&made, |made| {
-                let name = visible(&made.name);
-                format!("Made {name}. Items come into it with: touchkeep add … -e {name}")
+                let (name, word) = (visible(&made.name), shell_word(&made.name));
+                format!("Made {name}. Items come into it with: touchkeep add … -e {word}")
             });
         }
         Env::Rename { environment, name } => {

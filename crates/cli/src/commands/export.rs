@@ -7,6 +7,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Serialize;
 use touchkeep_core::{Code, text::visible};
+use touchkeep_values::is_place;
 use touchkeep_wire::{ExportForm, ExportItems, Exported, Failure, SecretText};
 use zeroize::Zeroizing;
 
@@ -57,29 +58,10 @@ fn exists(file: &Path) -> Failure {
     )
 }
 
-// Whoever has typed a passphrase twice, and agreed, is not to hear then that there is no such folder.
-fn is_place(file: &Path) -> Result<(), Failure> {
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    if folder.is_dir() && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok() {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Code::Invalid,
-        format!(
-            "no file can be made in {}",
-            visible(&folder.to_string_lossy())
-        ),
-        "Name a place in a folder of yours.",
-    ))
-}
-
 fn form(context: &Context<'_>, args: &Export) -> Result<ExportForm, Failure> {
     if args.plaintext {
         let question = format!(
-            "Every secret goes into {} in the clear, readable for\nwhoever gets that file or a backup of it. The audit log will say so for good.\n",
+            "Every secret goes into {} in the clear, readable for whoever gets that file or a backup of it. The audit log will say so for good.\n",
             visible(&args.file.to_string_lossy())
         );
         // There is no --yes: a script that could say so would be one that reads all secrets.
@@ -165,7 +147,7 @@ fn words(shown: &Shown) -> String {
     if shown.encrypted {
         text.push_str("It opens with stock age: age --decrypt FILE\n");
     } else {
-        text.push_str("Delete it as soon as it has served, which is no erasure on an SSD, and rotate\nwhat was in it.\n");
+        text.push_str("Delete it as soon as it has served, which is no erasure on an SSD, and rotate what was in it.\n");
     }
     for name in &shown.left {
         text.push_str(&format!(

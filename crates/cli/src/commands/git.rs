@@ -12,7 +12,7 @@ use std::{
 use serde::Serialize;
 use serde_json::json;
 use touchkeep_client::{blocking, installed};
-use touchkeep_core::Code;
+use touchkeep_core::{Code, text::visible};
 use touchkeep_values::write_out;
 use touchkeep_wire::{Failure, ItemOutline, OutlineCopy};
 
@@ -193,7 +193,9 @@ fn lines_of(item: &ItemOutline) -> String {
     let trashed = if item.trashed { ", in the trash" } else { "" };
     let head = format!(
         "{}/{} ({}{trashed})\n",
-        item.environment, item.name, item.kind
+        visible(&item.environment),
+        visible(&item.name),
+        item.kind
     );
     let fields = item
         .fields
@@ -212,5 +214,18 @@ mod tests {
     #[test]
     fn a_path_with_a_quote_stays_one_word() {
         assert_eq!(quoted("/a b/it's"), "'/a b/it'\\''s'");
+    }
+
+    #[test]
+    fn nothing_of_a_name_acts_in_a_pager() {
+        let item = ItemOutline {
+            environment: "prod".into(),
+            name: "a\u{1b}[2K\u{202e}".into(),
+            id: String::new(),
+            kind: "login".into(),
+            trashed: false,
+            fields: Vec::new(),
+        };
+        assert_eq!(lines_of(&item), "prod/a\\u{1b}[2K\\u{202e} (login)\n");
     }
 }

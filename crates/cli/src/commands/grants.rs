@@ -61,8 +61,12 @@ pub(super) async fn grant(context: &Context<'_>, verb: Grant) -> Done {
             });
         }
         Grant::Revoke { grant } => {
+            let all = grant == "all";
             context.call(RevokeGrant { grant }).await?;
-            context.output.done("It is asked about again.");
+            context.output.done(match all {
+                true => "Every program is asked about again.",
+                false => "It is asked about again.",
+            });
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use touchkeep_core::text::surely_visible;
 use touchkeep_wire::{DeviceKeys, KeysFor, PossibleKey, VenueKeys};
 
 use super::{Context, Done};
@@ -32,7 +33,7 @@ fn in_full(devices: &[DeviceKeys], output: Output) -> String {
     for device in devices {
         for venue in &device.venues {
             let rows: Vec<_> = venue.keys.iter().map(row).collect();
-            let head = format!("{} on {}", venue.name, device.device.label);
+            let head = format!("{} on {}", venue.name, surely_visible(&device.device.label));
             parts.push(format!(
                 "{}\n{}",
                 output.out(Style::Strong, &head),
@@ -70,7 +71,7 @@ fn overview(devices: &[DeviceKeys], output: Output) -> String {
         let rows: Vec<_> = able
             .map(|venue| vec![venue.venue.clone(), can(venue).unwrap_or_default()])
             .collect();
-        let label = &device.device.label;
+        let label = surely_visible(&device.device.label);
         parts.push(match (rows.is_empty(), device.connected) {
             (false, _) => format!(
                 "{label}\n{}\n{}",

@@ -37,6 +37,7 @@ use crate::{
     demo, front_end,
     output::Output,
     session::Session,
+    terminal::Terminal,
 };
 
 pub(crate) use audit::{render_row, render_verdict};
@@ -208,6 +209,14 @@ impl Context<'_> {
     }
 }
 
+/// So many of something that has a plural in s.
+fn counted(count: u64, one: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {one}s"),
+    }
+}
+
 async fn approve(context: &Context<'_>, once: bool) -> Done {
     if context.global.no_interaction {
         return Err(Failure::new(
@@ -215,6 +224,10 @@ async fn approve(context: &Context<'_>, once: bool) -> Done {
             "approving needs a person at a terminal",
             "Leave --no-interaction out.",
         ));
+    }
+    // A front end that can ask nobody would have others wait for it.
+    if Terminal::open().is_err() {
+        return Err(device::needs_a_person("Run it at one: touchkeep approve"));
     }
     let front = FrontEnd::connect(&context.session.paths().ui_socket(), NAME)
         .await

@@ -29,23 +29,43 @@ pub(super) fn ask_new(context: &Context<'_>, fd: Option<i32>) -> Result<SecretTe
         Some(fd) => secret_from(fd)?,
         None => {
             let terminal = terminal(context, "--passphrase-fd")?;
-            let first = typed(&terminal, "New passphrase for the export: ")?;
-            let again = typed(&terminal, "Once more: ")?;
-            // EXPOSE: both, to their comparison.
-            if first.expose() != again.expose() {
-                return Err(invalid("the two are not the same", "Try again."));
-            }
-            first
+            typed_twice(&terminal)?
         }
     };
-    // EXPOSE: to a look at its length.
-    if first.expose().chars().count() < MIN_NEW_CHARS {
+    if is_short(&first) {
         return Err(invalid(
             "the passphrase is too short for a file that holds everything",
-            "Use 12 characters or more: five words picked by chance are good.",
+            &format!(
+                "Use {MIN_NEW_CHARS} characters or more: five words picked by chance are good."
+            ),
         ));
     }
     Ok(first)
+}
+
+// As a vault's own: what is too short is said before it is typed again, and what differs is asked for anew.
+fn typed_twice(terminal: &Terminal) -> Result<SecretText, Failure> {
+    let question = format!("New passphrase for the export, {MIN_NEW_CHARS} characters or more: ");
+    loop {
+        let first = typed(terminal, &question)?;
+        if is_short(&first) {
+            terminal.write(&format!(
+                "It has fewer than {MIN_NEW_CHARS} characters. Choose five words by chance.\r\n"
+            ));
+            continue;
+        }
+        let again = typed(terminal, "Once more: ")?;
+        // EXPOSE: both, to their comparison.
+        if first.expose() == again.expose() {
+            return Ok(first);
+        }
+        terminal.write("They differ. Again.\r\n");
+    }
+}
+
+fn is_short(passphrase: &SecretText) -> bool {
+    // EXPOSE: to a look at its length.
+    passphrase.expose().chars().count() < MIN_NEW_CHARS
 }
 
 fn terminal(context: &Context<'_>, option: &str) -> Result<Terminal, Failure> {

@@ -3,7 +3,11 @@
 use std::{io::IsTerminal, path::Path, process::ExitCode, sync::atomic::AtomicBool};
 
 use touchkeep_client::vault::meant;
-use touchkeep_core::{Code, text::visible, time::rfc3339};
+use touchkeep_core::{
+    Code,
+    text::{surely_visible, visible},
+    time::rfc3339,
+};
 use touchkeep_wire::{
     EnrollDevice, Failure, GetStatus, Kit, ListRecovery, MakeKit, ProveDevice, ProveKit, Rehearsal,
     SecretText, UnlockWithKit, WayBack as Way,
@@ -11,7 +15,7 @@ use touchkeep_wire::{
 use zeroize::Zeroizing;
 
 use super::{
-    Context, Done,
+    Context, Done, counted,
     device::needs_a_person,
     items::secret_from,
     paper,
@@ -53,7 +57,7 @@ pub(super) async fn recover(context: &Context<'_>, verb: Recover) -> Done {
             if Path::new(&at).symlink_metadata().is_err() {
                 return Err(Failure::new(
                     Code::NoVault,
-                    format!("there is no vault at {}", visible(&at)),
+                    format!("There is no vault at {:?}.", visible(&at)),
                     "Name the vault's file: touchkeep recover unlock FILE",
                 ));
             }
@@ -63,8 +67,8 @@ pub(super) async fn recover(context: &Context<'_>, verb: Recover) -> Done {
                 .await?;
             context.output.result(&summary, |summary| {
                 format!(
-                    "Open: {}\nNext: touchkeep device enroll, and retire what is lost.",
-                    summary.path
+                    "Open: {}\nNext: touchkeep device enroll DEVICE, and retire what is lost.",
+                    visible(&summary.path)
                 )
             });
             Ok(ExitCode::SUCCESS)
@@ -74,7 +78,7 @@ pub(super) async fn recover(context: &Context<'_>, verb: Recover) -> Done {
 
 fn row(way: &Way) -> Vec<String> {
     vec![
-        way.device.label.clone(),
+        surely_visible(&way.device.label),
         way.device.kind.clone(),
         way.tried.map_or_else(|| "never".into(), rfc3339),
     ]
@@ -145,7 +149,7 @@ async fn second_device(context: &Context<'_>, second: &str) -> Done {
         if ready.is_none() {
             return later(
                 context,
-                "No second device has opened the vault yet: touchkeep device enroll, then touchkeep recover drill --device",
+                "No second device has opened the vault yet: touchkeep device enroll DEVICE, then touchkeep recover drill --device DEVICE",
             );
         }
         match opens(context, second, &mut enrolled).await {
@@ -196,8 +200,11 @@ async fn kit(context: &Context<'_>, page: Option<&Path>) -> Done {
         }
     }
     if show(&made)?.is_none() {
-        let what = "The kit was not written down, so nobody needs it: touchkeep device retire";
-        return later(context, &format!("{what} {}", made.device.mark()));
+        let mark = made.device.mark();
+        let what = format!(
+            "The kit was not written down, so nobody needs it: touchkeep device retire {mark}"
+        );
+        return later(context, &what);
     }
     let untried = "This kit has not opened the vault yet: touchkeep recover drill";
     let mut wrong = None;
@@ -326,10 +333,10 @@ fn proved(context: &Context<'_>, rehearsal: Rehearsal) -> Done {
     let output = context.output;
     context.output.result(&rehearsal, |rehearsal| {
         format!(
-            "{} {} opened the vault from nothing: {} items.",
+            "{} {} opened the vault from nothing: {}.",
             output.out(Style::Good, "The way back works."),
-            rehearsal.device.label,
-            rehearsal.items
+            surely_visible(&rehearsal.device.label),
+            counted(rehearsal.items.into(), "item")
         )
     });
     if !rehearsal.closed.is_empty() {

@@ -6,13 +6,16 @@ use std::{
 };
 
 use touchkeep_client::vault::meant;
-use touchkeep_core::{Code, text::visible};
+use touchkeep_core::{
+    Code,
+    text::{surely_visible, visible},
+};
 use touchkeep_wire::{
     ArmTradeKeys, Armed, CreateVault, Failure, GetStatus, LateKeys, ListDevices, LockAll,
     LockVault, NewDevice, Status, UnlockVault, VaultSummary,
 };
 
-use super::{Context, Done, device::class_hint, grants::time_left, recover};
+use super::{Context, Done, counted, device::class_hint, grants::time_left, recover};
 use crate::{args::Init, output::Style};
 
 pub(super) async fn init(context: &Context<'_>, args: Init) -> Done {
@@ -40,7 +43,7 @@ pub(super) async fn init(context: &Context<'_>, args: Init) -> Done {
         let weak = summary.devices.iter().any(|device| device.kind == "software");
         let token: String = summary.devices.iter().map(class_hint).collect();
         let hint = if weak { "\nIt opens with a passphrase alone: as strong as that passphrase. A YubiKey or an HSM is stronger." } else { "" };
-        format!("Made {}{hint}{token}\nIt is open. Next: touchkeep add, touchkeep proxy add.", summary.path)
+        format!("Made {}{hint}{token}\nIt is open. Next: touchkeep add NAME, touchkeep proxy add NAME.", visible(&summary.path))
     });
     recover::after_init(context, recovery, &args.second, args.page.as_deref()).await
 }
@@ -185,7 +188,7 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
                 "\nNext: touchkeep unlock",
             ),
             (None, _) => (
-                format!("no vault yet at {}", status.path),
+                format!("no vault yet at {}", visible(&status.path)),
                 "\nNext: touchkeep init",
             ),
         };
@@ -255,11 +258,11 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
 fn describe(vault: &VaultSummary) -> String {
     let items = vault
         .items
-        .map(|n| format!(", {n} items"))
+        .map(|n| format!(", {}", counted(n.into(), "item")))
         .unwrap_or_default();
     let practice = if vault.practice { " (practice)" } else { "" };
     let in_use = vault.devices.iter().filter(|device| !device.retired);
-    let devices: Vec<_> = in_use.map(|device| device.label.as_str()).collect();
+    let devices: Vec<_> = in_use.map(|device| surely_visible(&device.label)).collect();
     let read_only = vault
         .read_only
         .as_ref()
@@ -272,7 +275,7 @@ fn describe(vault: &VaultSummary) -> String {
     };
     format!(
         "{}{practice}{items}\nopens with {}{read_only}{alone}",
-        vault.path,
+        visible(&vault.path),
         devices.join(", ")
     )
 }

@@ -42,6 +42,7 @@ pub(crate) enum Said {
 /// Asks one question.
 pub(crate) fn ask(prompt: &Prompt, stop: &AtomicBool, around: &Around, output: Output) -> Said {
     let Ok(terminal) = Terminal::open() else {
+        output.say(&elsewhere(prompt));
         return Said::Nothing;
     };
     let until = deadline(prompt.deadline);
@@ -63,6 +64,35 @@ pub(crate) fn ask(prompt: &Prompt, stop: &AtomicBool, around: &Around, output: O
         }
     };
     answer.map_or(Said::Nothing, Said::Answer)
+}
+
+// What somebody is waited for who has no terminal here: silence would look like a program that hangs.
+fn elsewhere(prompt: &Prompt) -> String {
+    let first = |why: &str| in_full(why.lines().next().unwrap_or_default());
+    let what = match &prompt.question {
+        Question::Pin { device, why, .. } => {
+            format!("the PIN of {} ({})", visible(device), first(why))
+        }
+        Question::Puk { device, why, .. } => {
+            format!("the PUK of {} ({})", visible(device), first(why))
+        }
+        Question::Passphrase { why } => format!("a passphrase ({})", first(why)),
+        Question::Words { device, why } => {
+            format!("the words of {} ({})", visible(device), first(why))
+        }
+        Question::NewPin { device, which } => {
+            format!("a new {} for {}", visible(which), visible(device))
+        }
+        Question::NewPassphrase { .. } => "a new passphrase".to_owned(),
+        Question::Use(request) => format!("a yes: {}", in_full(&request.sentence)),
+        Question::Approval(request) => format!("a yes: {}", in_full(&request.sentence)),
+        Question::Touch { device, .. } => format!("a touch of {}", visible(device)),
+    };
+    let left = deadline(prompt.deadline).saturating_duration_since(Instant::now());
+    format!(
+        "Waiting {} s for {what}. There is no terminal here: answer in the desktop, or in a terminal with touchkeep approve.",
+        left.as_secs()
+    )
 }
 
 fn ask_secret_of(

@@ -114,6 +114,8 @@ fn proposed(agent: &Arc<Agent>, call: &mut AddItem) -> Result<Item, Failure> {
     let mut fields = std::mem::take(&mut call.fields);
     fill(&mut item, &mut fields)?;
     set_fields(&mut item, fields)?;
+    let checked = open_vault(agent)?.1.read().check(&item);
+    checked.map_err(|error| failure::vault(&error))?;
     Ok(item)
 }
 
@@ -226,7 +228,12 @@ fn typed(kind: ItemKind, name: &str, value: &str) -> Result<String, Failure> {
 /// Why a field cannot be called so.
 pub(super) fn no_field(name: &str) -> Failure {
     let shown = visible(name);
-    if is_field_name(name) {
+    if name == "venue" {
+        failure::invalid(
+            "The venue of an exchange key is said when it is added, and stays.",
+            "Add the key anew under another name: touchkeep add NAME --venue VENUE --class CLASS",
+        )
+    } else if is_field_name(name) {
         failure::invalid(
             format!("The field {shown:?} is set in another way, or not at all."),
             "Choose another name; see: touchkeep help edit",

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{Clock, Code, SystemClock, text::visible};
+use touchkeep_core::{
+    Clock, Code, SystemClock,
+    text::{shell_word, visible},
+};
 use touchkeep_vault::{Item, Unlocked, VaultError};
 use touchkeep_wire::{CheckEdit, Done, EditItem, Failure, ItemDetail, ItemSummary, ItemVersion};
 
@@ -70,6 +73,8 @@ pub(crate) fn check_edit(agent: &Arc<Agent>, mut call: CheckEdit) -> Result<Done
     for field in &call.secrets {
         check_secret_field(&changed, field)?;
     }
+    let checked = open.read().check(&changed);
+    checked.map_err(|error| failure::vault(&error))?;
     check_free(&open.read(), &changed)?;
     Ok(Done {})
 }
@@ -92,8 +97,8 @@ fn with_changes(mut item: Item, call: &mut EditItem) -> Result<Item, Failure> {
             field => item.fields.remove(field).is_some() || item.place(field).is_some(),
         };
         if !is_known {
-            let fix = "Look at: touchkeep show";
-            return Err(failure::not_found("field", field, fix));
+            let fix = format!("Look at: touchkeep show {}", shell_word(&item.name));
+            return Err(failure::not_found("field", field, &fix));
         }
     }
     set_fields(&mut item, std::mem::take(&mut call.set))?;
@@ -199,7 +204,7 @@ pub(crate) async fn trash(agent: &Arc<Agent>, name: String) -> Result<ItemSummar
     if item.trashed.is_some() {
         return Err(failure::invalid(
             format!("{:?} is in the trash already.", visible(&item.name)),
-            "Take it back: touchkeep restore; or remove it for good: touchkeep rm --forever",
+            "Take it back: touchkeep restore ITEM; or remove it for good: touchkeep rm ITEM --forever",
         ));
     }
     let text = format!("Put {} into the trash.", visible(&item.name));

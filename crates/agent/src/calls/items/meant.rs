@@ -2,7 +2,7 @@
 //!
 //! They are named and none of them is taken instead: a secret of another item than was said is worse than none.
 
-use touchkeep_core::text::visible;
+use touchkeep_core::{Code, text::visible};
 use touchkeep_vault::{Item, Unlocked};
 use touchkeep_wire::Failure;
 
@@ -20,7 +20,12 @@ pub(crate) fn no_item(vault: &Unlocked, name: &str) -> Failure {
 /// There is none in the trash.
 pub(super) fn none_in_trash(vault: &Unlocked, name: &str) -> Failure {
     let fix = offered(meant(vault, name, true), "touchkeep trash");
-    failure::not_found("item in the trash", name, &fix)
+    let name = visible(name);
+    Failure::new(
+        Code::NotFound,
+        format!("There is no item {name:?} in the trash."),
+        fix,
+    )
 }
 
 fn offered(names: Vec<String>, all: &str) -> String {

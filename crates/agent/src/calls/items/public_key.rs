@@ -48,7 +48,7 @@ pub(crate) fn public_key(
     if is_mac(info.algorithm) {
         return Err(failure::invalid(
             "This is an HMAC secret, which has no public half.",
-            "The venue has the secret already. What it calls the key: touchkeep set-api-key",
+            "The venue has the secret already. What it calls the key: touchkeep set-api-key ITEM API-KEY",
         ));
     }
     let venue = venue(&item.venue).map(|venue| venue.info());

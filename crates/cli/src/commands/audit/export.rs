@@ -9,7 +9,7 @@ use std::{
 };
 
 use touchkeep_agent::bundle_end;
-use touchkeep_core::{Code, time::rfc3339};
+use touchkeep_core::{Code, text::shell_word, time::rfc3339};
 use touchkeep_values::closed::check_open;
 use touchkeep_wire::{AuditRow, BeginBundle, BundleRows, CheckpointAudit, Failure, ListAudit};
 
@@ -217,9 +217,12 @@ pub(super) async fn prove(
         wrote(context, path, 1);
     }
     context.output.say(&format!(
-        "Row {row} is one of the {} that were signed. Check it anywhere: touchkeep audit verify {}",
+        "Row {row} is among the {} signed. Check it anywhere: touchkeep audit verify {}",
         signed.size,
-        output.map_or_else(|| "FILE".to_owned(), |path| path.display().to_string())
+        output.map_or_else(
+            || "FILE".to_owned(),
+            |path| shell_word(&path.display().to_string())
+        )
     ));
     Ok(ExitCode::SUCCESS)
 }

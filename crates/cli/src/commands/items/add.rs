@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
-use touchkeep_core::{Clock, Code, SystemClock, UnixMillis, text::visible, time};
+use touchkeep_core::{
+    Clock, Code, SystemClock, UnixMillis,
+    text::{shell_word, visible},
+    time,
+};
 use touchkeep_wire::{AddItem, CheckNewItem, Failure, NewKey, NewSecret};
 
 use super::{
@@ -47,7 +51,7 @@ pub(in crate::commands) async fn add(context: &Context<'_>, args: Add) -> Done {
         context.output.say(&warning);
     }
     if unnamed {
-        let name = visible(&item.name);
+        let name = shell_word(&item.name);
         context.output.say(&format!(
             "Next: give {} its public half, then say what it calls the key:\n  touchkeep public-key {name}\n  touchkeep set-api-key {name} API-KEY",
             visible(&item.venue)

@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
-use touchkeep_core::{Clock, SystemClock, UnixMillis, text::visible, time};
+use touchkeep_core::{
+    Clock, SystemClock, UnixMillis,
+    text::{shell_word, surely_visible, visible},
+    time,
+};
 use touchkeep_wire::{DeviceKey, ItemDetail, ItemSummary, ShowItem};
 
 use super::{
@@ -49,7 +53,7 @@ pub(super) fn detail(output: Output, item: &ItemDetail) -> String {
             format!(
                 "{}; take it back: touchkeep restore {}",
                 day(at),
-                visible(&summary.name)
+                shell_word(&summary.name)
             ),
         );
     }
@@ -76,7 +80,7 @@ pub(super) fn detail(output: Output, item: &ItemDetail) -> String {
     for secret in &item.secrets {
         let whose = match secret.devices.is_empty() {
             true => String::new(),
-            false => format!(": {}", secret.devices.join(", ")),
+            false => format!(": {}", surely_visible(&secret.devices.join(", "))),
         };
         let conflict = match item.conflicts.contains(&secret.name) {
             true => "; given twice by two writers, set it again",

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use touchkeep_core::text::visible;
+use touchkeep_core::text::{shell_word, visible};
 use touchkeep_wire::{RemoveItem, RestoreItem, ShowItem, TrashItem};
 
 use super::{Context, Done};
@@ -33,7 +33,8 @@ pub(in crate::commands) async fn remove(
         let item = context.call_asking(TrashItem { item: id }).await?;
         context.output.result(&item, |_| String::new());
         context.output.say(&format!(
-            "{name} is in the trash, and not used any more. Take it back: touchkeep restore {name}"
+            "{name} is in the trash, and not used any more. Take it back: touchkeep restore {}",
+            shell_word(&found.name)
         ));
     }
     Ok(ExitCode::SUCCESS)

@@ -3,7 +3,9 @@
 use std::{io::Write, path::Path, process::Command};
 
 use touchkeep_core::{Clock, Code, SystemClock, UnixMillis, time::DAY_MS};
-use touchkeep_wire::{CheckPolicy, Failure, GetPolicy, PolicyCheck, ReplayPolicy, SetPolicy};
+use touchkeep_wire::{
+    CheckPolicy, Failure, GetPolicy, PolicyChanges, PolicyCheck, ReplayPolicy, SetPolicy,
+};
 
 use super::{
     super::Context,
@@ -69,6 +71,14 @@ pub(super) async fn by_hand(context: &Context<'_>) -> Result<(), Failure> {
     }
 }
 
+// What is more than a line or two stands, a line each, above what is typed or touched for it.
+fn in_short(changes: &PolicyChanges) -> &str {
+    match changes.kinds.len() + changes.details.len() {
+        0..=2 => &changes.sentence,
+        _ => changes.sentence.split("; ").next().unwrap_or_default(),
+    }
+}
+
 async fn consequences(
     context: &Context<'_>,
     was: &str,
@@ -85,7 +95,7 @@ async fn consequences(
         });
     }
     if let Some(changes) = &checked.changes {
-        output.say(&format!("In short: {}.", changes.sentence));
+        output.say(&format!("In short: {}.", in_short(changes)));
     }
     for finding in &checked.findings {
         output.say(&show::finding(finding));
@@ -142,4 +152,25 @@ fn no_file(error: &std::io::Error) -> Failure {
         format!("A file for the editor cannot be used: {error}."),
         "Nothing was changed. Check the space and the permissions of the folder for temporary files (TMPDIR).",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_short_is_short() {
+        let mut changes = PolicyChanges {
+            added: Vec::new(),
+            removed: Vec::new(),
+            changed: vec!["a".into()],
+            reordered: false,
+            kinds: Vec::new(),
+            details: vec!["a becomes b".into()],
+            sentence: "1 rule changed; a becomes b".into(),
+        };
+        assert_eq!(in_short(&changes), "1 rule changed; a becomes b");
+        changes.details = vec![String::new(); 3];
+        assert_eq!(in_short(&changes), "1 rule changed");
+    }
 }

@@ -12,8 +12,8 @@ use crate::output::{Output, Style};
 pub(super) fn checked(checked: &PolicyCheck, output: Output) -> String {
     if let Some(problem) = &checked.problem {
         return format!(
-            "{} {}\nUntil it can be read, everything would be asked by hand.",
-            output.out(Style::Bad, "It cannot be read:"),
+            "{} {}\nWhile it stands, everything would be asked by hand.",
+            output.out(Style::Bad, "It cannot be used:"),
             problem.trim_end()
         );
     }
