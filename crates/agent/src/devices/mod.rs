@@ -143,7 +143,12 @@ impl Failed {
     const fn leaves_pin_good(&self) -> bool {
         matches!(
             self,
-            Self::Device(DeviceError::NoTouch | DeviceError::Busy { .. } | DeviceError::NoKey(_))
+            Self::Device(
+                DeviceError::NoTouch
+                    | DeviceError::Busy { .. }
+                    | DeviceError::Reset
+                    | DeviceError::NoKey(_)
+            )
         )
     }
 }
