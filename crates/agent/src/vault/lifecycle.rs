@@ -9,7 +9,7 @@ use std::{
 use touchkeep_audit::{Decision, Event, Kind, Log, OpenError};
 use touchkeep_container::note::VerifyKey;
 use touchkeep_core::{Clock, Code, DeviceId, Id, Passphrase, SystemClock};
-use touchkeep_device::{Auth, DeviceKind, Purpose};
+use touchkeep_device::{Auth, DeviceKind, Purpose, attestation::Trust};
 use touchkeep_locked::on_small_wiped_stack;
 use touchkeep_vault::{Locked, NewDevice, NewVault, Unlocked, VaultError};
 use touchkeep_wire::{
@@ -192,7 +192,8 @@ async fn on_hardware(
     let label = device.label();
     // Said before anybody types a PIN that could not be used.
     let (looked_at, slot) = (device.clone(), adopt.clone());
-    blocking(move || looked_at.may_be_enrolled(slot.as_deref(), &[])).await??;
+    let trust = Trust::of(wanted.practice);
+    blocking(move || looked_at.may_be_enrolled(slot.as_deref(), &[], trust)).await??;
     let newcomer = device.newcomer();
     let what = Use {
         device: label.clone(),
