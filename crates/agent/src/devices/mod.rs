@@ -188,6 +188,15 @@ impl Devices {
         watches.clear();
     }
 
+    /// The same, but for a device that goes on in the next session, which is returned; none where there was a lock since `session`.
+    pub(crate) fn go_on_with(&self, device: Option<&Which>, session: Session) -> Option<Session> {
+        let next = self.pins.go_on_with(device, session)?;
+        self.kept.forget();
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.retain(|watched, _| Some(watched) == device);
+        Some(next)
+    }
+
     /// Forgets the PIN of a device, and logs tokens out that stayed logged in.
     pub(crate) fn forget_pin(&self, device: &Which) {
         self.pins.forget(device);
