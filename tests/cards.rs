@@ -247,9 +247,21 @@ fn a_card_that_attests_another_key_than_it_has_opens_no_vault() {
 fn a_card_of_the_practice_opens_no_real_vault() {
     let card = Card::insert();
     let home = Home::new(Some(&card.pcscd));
-    let _person = Person::sit_down(&home.paths(), Some(&card.control));
+    let person = Person::sit_down(&home.paths(), Some(&card.control));
     let _changed = home.json(&["device", "set-pin", &card.serial]);
     let device = format!("piv:{}", card.serial);
+    let state = || {
+        let mut state = card.ask(&json!({ "do": "state" }));
+        state.as_object_mut().unwrap().remove("apdus");
+        (state, home.json(&["device", "inspect", &card.serial]))
+    };
+    let before = state();
+    let pins_asked = || {
+        let asked = person.was_asked().into_iter();
+        asked
+            .filter(|it| matches!(it.question, Question::Pin { .. }))
+            .count()
+    };
     let refused = |args: &[&str]| {
         let done = home.cli(args);
         assert!(!done.status.success(), "{args:?}");
@@ -260,6 +272,9 @@ fn a_card_of_the_practice_opens_no_real_vault() {
             "{said}"
         );
         assert_eq!(said["error"]["code"], "not-permitted");
+        // No key was made, no PIN typed or sent.
+        assert_eq!(state(), before);
+        assert_eq!(pins_asked(), 0);
     };
     let path = home.path("real.touchkeep").display().to_string();
     let init = ["init", "--recovery", "later", "--path", &path];
@@ -276,4 +291,24 @@ fn a_card_of_the_practice_opens_no_real_vault() {
         .map(|it| &it["kind"])
         .collect();
     assert_eq!(kinds, ["software"]);
+}
+
+// Before a key of it says so: the certificate that is to sign for its keys is gone, or of somebody else.
+#[test]
+fn a_card_that_has_nobody_to_vouch_for_it_gets_no_keys() {
+    let desk = Desk::set();
+    let device = format!("piv:{}", desk.card.serial);
+    let none = ["device", "enroll", &device];
+    // The object of slot f9 is asked for once, after what the card is and which keys it has.
+    for (status, expected) in [("6a82", "not attested"), ("6982", "status 6982")] {
+        let first = desk.card.ask(&json!({ "do": "state" }));
+        let order = json!({ "do": "at", "apdu": 1, "ins": "cb", "then": "status", "sw": status });
+        assert_eq!(desk.card.ask(&order)["ok"], true);
+        let said = desk.refused(&none);
+        assert!(said["what"].to_string().contains(expected), "{said}");
+        let after = desk.card.ask(&json!({ "do": "state" }));
+        assert_eq!(first["operations"], after["operations"]);
+        assert_eq!(desk.pins_asked(), 0);
+    }
+    let _enrolled = desk.home.json(&none);
 }

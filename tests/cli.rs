@@ -474,6 +474,47 @@ fn where_nobody_is_there_to_be_asked_nobody_is_waited_for() {
     assert_eq!(unknown.status.code(), Some(3), "locked");
 }
 
+// Of a file's own passphrase; the vault's is asked for by the agent.
+#[test]
+fn a_passphrase_that_nobody_can_type_is_said_with_where_to_give_it() {
+    let desk = Desk::set();
+    let at = |name: &str| desk.home.path(name).display().to_string();
+    let (file, other) = (at("items.age"), at("other.age"));
+    desk.add("x", "login", "pw", &["--field", "username=u"]);
+    let write = ["export", &file, "--passphrase-fd", "0"];
+    desk.run_with(&write, "five words picked by chance");
+    let asked = desk.person.was_asked().len();
+    let verbs = [
+        (["export", other.as_str()], "--passphrase-fd 3 3<file"),
+        (["import", file.as_str()], "--password-fd 3 3<file"),
+    ];
+    for (verb, option) in verbs {
+        // Where nobody is to be asked, and where there is no terminal.
+        let mut alone = Command::new("setsid");
+        alone.arg("--wait").arg(binary("touchkeep"));
+        alone.envs(desk.home.environment()).args(verb).arg("--json");
+        let alone = alone.stdin(Stdio::null()).output().unwrap();
+        for done in [desk.home.cli(&verb), alone] {
+            let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+            let (what, fix) = (&said["error"]["what"], &said["error"]["fix"]);
+            assert_eq!(what, "a passphrase must come from somewhere", "{verb:?}");
+            assert!(fix.as_str().unwrap().contains(option), "{verb:?}: {fix}");
+            assert_eq!(done.status.code(), Some(2), "{verb:?}");
+        }
+    }
+    assert!(!Path::new(&other).exists());
+    assert_eq!(desk.person.was_asked().len(), asked);
+    let short = ["export", &other, "--passphrase-fd", "0"];
+    let mut short_one = desk.home.touchkeep();
+    short_one.args(short).arg("--json");
+    let done = with_stdin(&mut short_one, "short");
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(
+        said.contains("too short for a file that holds everything"),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_key_for_a_bundle_is_not_passed_over_where_a_log_is_given() {
     let desk = Desk::set();

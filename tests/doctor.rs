@@ -361,6 +361,38 @@ fn a_pin_that_was_mistyped_to_the_end_is_a_problem() {
 }
 
 #[test]
+fn a_card_that_is_kept_is_not_said_to_be_absent_when_it_is_to_unlock() {
+    const NAME: &str = "a_card_that_is_kept_is_not_said_to_be_absent_when_it_is_to_unlock";
+    if let Ok(role) = env::var(ROLE) {
+        return keep(&role);
+    }
+    let card = Card::insert();
+    let home = Home::new(Some(&card.pcscd));
+    let _person = Person::sit_down(&home.paths(), Some(&card.control));
+    let _changed = home.json(&["device", "set-pin", &card.serial]);
+    let path = home.path("v.touchkeep").display().to_string();
+    let device = format!("piv:{}", card.serial);
+    let _made = home.json(&["init", "--practice", "--path", &path, "--device", &device]);
+    let _locked = home.json(&["lock"]);
+    let program = home.path("scdaemon");
+    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    let keeps = in_role(NAME, "exclusive", &program, &card);
+    for args in [&["unlock"][..], &["unlock", "--device", &card.serial]] {
+        let done = home.cli(args);
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let (what, fix) = (&said["error"]["what"], &said["error"]["fix"]);
+        assert_eq!(said["error"]["code"], "device-busy", "{args:?}: {said}");
+        assert!(what.as_str().unwrap().contains("scdaemon"), "{what}");
+        assert!(
+            fix.as_str().unwrap().contains("gpgconf --kill scdaemon"),
+            "{fix}"
+        );
+    }
+    ended(keeps);
+    let _open = home.json(&["unlock"]);
+}
+
+#[test]
 fn who_keeps_the_card_is_named_with_what_makes_it_let_go() {
     const NAME: &str = "who_keeps_the_card_is_named_with_what_makes_it_let_go";
     if let Ok(role) = env::var(ROLE) {

@@ -270,6 +270,58 @@ fn the_status_says_whose_failure_it_was() {
 }
 
 #[test]
+fn a_safer_way_is_told_of_unless_the_configuration_says_otherwise() {
+    let mut desk = Desk::set_up();
+    let hint = "proxy add NAME";
+    let told = |desk: &Desk, options: &[&str]| {
+        let done = desk.run(options, &["true"]);
+        assert!(done.status.success(), "{}", err(&done));
+        err(&done).contains(hint)
+    };
+    assert!(told(&desk, &[]));
+    assert!(!told(&desk, &["--quiet"]));
+    for (hints, expected) in [("false", false), ("true", true)] {
+        fs::write(desk.home.paths().config, format!("hints = {hints}\n")).unwrap();
+        drop(desk.person);
+        desk.home.kill_agent();
+        desk.home.start_agent();
+        desk.person = Person::sit_down(&desk.home.paths(), None);
+        let _open = desk.home.json(&["unlock"]);
+        assert_eq!(told(&desk, &[]), expected, "hints = {hints}");
+    }
+}
+
+// What nobody reads is written nowhere; the program is not started with an output of somebody else's, and its status is told.
+#[test]
+fn a_program_whose_output_was_closed_has_none() {
+    let desk = Desk::set_up();
+    let program = binary("touchkeep").display().to_string();
+    let run = |options: &str, script: &str| {
+        let line = format!("exec {program} run {options} -- sh -c '{script}' >&-");
+        let mut shell = Command::new("bash");
+        shell
+            .args(["-c", &line])
+            .env("API_SECRET", REFERENCE)
+            .envs(desk.home.environment())
+            .stdin(Stdio::null());
+        shell.output().unwrap()
+    };
+    // Nor has it something of ours in its place, such as a socket or a file that was opened since.
+    let script =
+        "echo \"$API_SECRET\"; where=$(readlink /proc/$$/fd/1); echo \"$where\" >&2; exit 3";
+    for (options, output) in [("", "pipe:"), ("--no-mask", "/dev/null")] {
+        let done = run(options, script);
+        let said = err(&done);
+        assert_eq!(out(&done), "", "{options:?}");
+        assert!(
+            said.lines().any(|line| line.starts_with(output)) && !said.contains(SECRET),
+            "{options:?}: {said}"
+        );
+        assert_eq!(done.status.code(), Some(3), "{options:?}: {said}");
+    }
+}
+
+#[test]
 fn mounts_end_with_the_program() {
     let desk = Desk::set_up();
     let file = "stat -c %a \"$KEYFILE\"; cat \"$KEYFILE\" | wc -c; echo \"$KEYFILE\" >&2";

@@ -246,6 +246,7 @@ fn an_enrolment_or_a_new_vault_does_not_go_round_the_pin_of_a_module() {
     assert_eq!(desk.pins_asked(), before);
     assert!(!Path::new(&other).exists());
     let vault = desk.home.path("v.touchkeep").display().to_string();
+    let _locked = desk.home.json(&["lock"]);
     let refused = desk.refused(&["unlock", &vault, "--device", serial]);
     let what = refused["what"].to_string();
     assert!(

@@ -173,6 +173,17 @@ async fn a_secret_that_was_put_into_a_token_signs_there_and_is_nowhere_else() {
     // The same secret a second time, and one that is none.
     let again = refused(desk.add("mexc", &venue.url, put_in(SECRET)).await);
     assert!(again.what.contains("a second time"), "{again:?}");
+    // Who says of which kind it is, and is wrong, hears it.
+    let of_another_kind = NewSecret::IntoDevice {
+        value: SecretText::new("another secret of thirty-two bytes".into()),
+        key: NewKey {
+            algorithm: Some("ed25519".into()),
+            ..NewKey::default()
+        },
+    };
+    let why = refused(desk.add("mexc", &venue.url, of_another_kind).await);
+    assert_eq!(why.what, "That is a key of kind HMAC-SHA256.");
+    assert_eq!(why.fix, "Leave --algorithm out.");
     assert!(!desk.agent.log().contains(SECRET));
 }
 

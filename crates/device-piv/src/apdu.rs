@@ -84,9 +84,16 @@ impl Answer {
     }
 }
 
-/// A status that has no meaning where it came.
+/// "Instruction code not supported", ISO 7816-4.
+pub(crate) const UNKNOWN_COMMAND: u16 = 0x6d00;
+
+/// A status that has no meaning where it came. Every PIV knows what is sent to it here, so that one which does not know it is not
+/// selected any more: pcscd resets a card for a program that ends while it is connected, also within another's transaction.
 pub(crate) fn unexpected(status: u16) -> DeviceError {
-    DeviceError::Unexpected(format!("with status {status:04x}"))
+    match status {
+        UNKNOWN_COMMAND => DeviceError::Reset,
+        status => DeviceError::Unexpected(format!("with status {status:04x}")),
+    }
 }
 
 fn transmit(channel: &mut dyn Channel, apdu: &[u8]) -> Result<Answer, DeviceError> {

@@ -2,12 +2,13 @@
 
 use touchkeep_device::{
     DeviceError, KeyRef,
-    attestation::{AttestationError, Attested, Trust, verify},
+    attestation::{AttestationError, Attested, Root, Trust, verify, vouched_for},
 };
 
 use crate::{
     card::{self, Metadata, Slot},
     device::{PivDevice, statements},
+    objects,
 };
 
 /// Why a key of a card is not known to be attested.
@@ -49,6 +50,16 @@ impl PivDevice {
         }
         let verdict = judged(&certificates, trust, (&held, slot, self.serial));
         Ok((certificates, verdict))
+    }
+
+    /// Who vouches for what the card attests, as far as that is known before there is a key. Asks for nothing.
+    ///
+    /// # Errors
+    /// Why nobody is believed to.
+    pub fn vouched_for(&mut self, trust: Trust) -> Result<Root, NotAttested> {
+        let f9 = self.transact(objects::attestation_certificate)?;
+        let f9 = f9.ok_or(AttestationError::None)?;
+        Ok(vouched_for(&f9, trust)?)
     }
 }
 

@@ -9,9 +9,9 @@ use touchkeep_device::{
 use zeroize::Zeroizing;
 
 use crate::{
-    apdu::{Command, OK, unexpected},
+    apdu::{Command, OK, UNKNOWN_COMMAND, unexpected},
     ber,
-    limits::no_metadata,
+    limits::{ATTESTATION, METADATA, SERIAL, no_metadata},
     transport::Channel,
 };
 
@@ -32,7 +32,6 @@ const NOT_SUPPORTED: u16 = 0x6a81;
 pub(crate) const NOT_FOUND: u16 = 0x6a82;
 const WRONG_PARAMETERS: u16 = 0x6a86;
 const NO_REFERENCE: u16 = 0x6a88;
-const UNKNOWN_COMMAND: u16 = 0x6d00;
 
 /// Selects the PIV application. May forget a verified PIN.
 pub(crate) fn select(channel: &mut dyn Channel) -> Result<(), DeviceError> {
@@ -56,7 +55,7 @@ pub(crate) fn version(channel: &mut dyn Channel) -> Result<Firmware, DeviceError
 /// The number that is printed on the key (firmware 5).
 pub(crate) fn serial(channel: &mut dyn Channel) -> Result<u32, DeviceError> {
     let answer = Command::new(0xf8, 0, 0, &[]).send(channel)?;
-    if answer.status == UNKNOWN_COMMAND {
+    if answer.status == UNKNOWN_COMMAND && is_older(channel, SERIAL)? {
         let text = "this firmware does not tell its serial number to PIV; that needs 5 or later";
         return Err(DeviceError::Unsupported(text.into()));
     }
@@ -65,6 +64,12 @@ pub(crate) fn serial(channel: &mut dyn Channel) -> Result<u32, DeviceError> {
     bytes
         .map(u32::from_be_bytes)
         .map_err(|_| DeviceError::Unexpected("without a serial number".into()))
+}
+
+// Whether it is the firmware that does not know a command, and not PIV that is not selected any more: then the card does not tell
+// its version either.
+fn is_older(channel: &mut dyn Channel, than: Firmware) -> Result<bool, DeviceError> {
+    Ok(version(channel)? < than)
 }
 
 /// What a key is used for in GENERAL AUTHENTICATE.
@@ -202,7 +207,7 @@ pub(crate) fn metadata(channel: &mut dyn Channel, slot: u8) -> Result<Slot, Devi
         OK => Ok(read_metadata(&answer.data)
             .map_or_else(|| Slot::Other(answer.data.to_vec()), Slot::Known)),
         NO_REFERENCE | NOT_FOUND => Ok(Slot::Empty),
-        UNKNOWN_COMMAND => Err(no_metadata()),
+        UNKNOWN_COMMAND if is_older(channel, METADATA)? => Err(no_metadata()),
         status => Err(unexpected(status)),
     }
 }
@@ -215,7 +220,7 @@ pub(crate) fn metadata_of(
     let answer = Command::new(0xf7, 0, reference, &[]).send(channel)?;
     match answer.status {
         OK => Ok(answer.data),
-        UNKNOWN_COMMAND => Err(no_metadata()),
+        UNKNOWN_COMMAND if is_older(channel, METADATA)? => Err(no_metadata()),
         status => Err(unexpected(status)),
     }
 }
@@ -328,8 +333,8 @@ pub(crate) fn attest(channel: &mut dyn Channel, slot: u8) -> Result<Option<Vec<u
     let answer = Command::new(0xf9, slot, 0, &[]).send(channel)?;
     match answer.status {
         OK => Ok(Some(answer.data.to_vec())),
-        UNKNOWN_COMMAND | WRONG_DATA | NOT_SUPPORTED | WRONG_PARAMETERS | NO_REFERENCE
-        | NOT_FOUND => Ok(None),
+        UNKNOWN_COMMAND if is_older(channel, ATTESTATION)? => Ok(None),
+        WRONG_DATA | NOT_SUPPORTED | WRONG_PARAMETERS | NO_REFERENCE | NOT_FOUND => Ok(None),
         status => Err(unexpected(status)),
     }
 }

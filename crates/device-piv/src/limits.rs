@@ -4,7 +4,12 @@ use touchkeep_device::{Algorithm, DeviceError, attestation::Firmware};
 
 use crate::card;
 
-const METADATA: Firmware = Firmware(5, 3, 0);
+/// From there on a key can be attested.
+pub(crate) const ATTESTATION: Firmware = Firmware(4, 3, 0);
+/// From there on PIV tells the serial number.
+pub(crate) const SERIAL: Firmware = Firmware(5, 0, 0);
+/// From there on a card says what is in its slots.
+pub(crate) const METADATA: Firmware = Firmware(5, 3, 0);
 const NEWER_ALGORITHMS: Firmware = Firmware(5, 7, 0);
 
 /// What a YubiKey of this firmware cannot do, or should not be trusted with. One sentence each.

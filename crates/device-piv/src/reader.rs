@@ -30,10 +30,10 @@ pub struct Found {
 ///
 /// # Errors
 /// [`DeviceError::Middleware`] without pcscd; [`DeviceError::Busy`] when there is a card but another program keeps it
-/// for longer than a few seconds.
+/// for longer than a few seconds; [`DeviceError::Reset`] when others reset it again and again.
 pub fn list() -> Result<Vec<Found>, DeviceError> {
     let readers = readers()?;
-    let (mut found, mut busy) = (Vec::new(), false);
+    let (mut found, mut kept) = (Vec::new(), None);
     for reader in readers {
         match open(reader.clone()) {
             Ok((_, serial, version)) => found.push(Found {
@@ -42,12 +42,14 @@ pub fn list() -> Result<Vec<Found>, DeviceError> {
                 reader: reader.to_string_lossy().into_owned(),
             }),
             Err(NotOpened::Silent) => return Err(silent()),
-            Err(NotOpened::For(DeviceError::Busy { .. })) => busy = true,
+            Err(NotOpened::For(error @ (DeviceError::Busy { .. } | DeviceError::Reset))) => {
+                kept = Some(error);
+            }
             Err(NotOpened::For(error)) => tracing::debug!(?reader, %error, "no YubiKey"),
         }
     }
-    match (found.is_empty(), busy) {
-        (true, true) => Err(self::busy()),
+    match kept {
+        Some(error) if found.is_empty() => Err(error),
         _ => Ok(found),
     }
 }
@@ -143,7 +145,19 @@ enum NotOpened {
     For(DeviceError),
 }
 
+// Once more where the card was reset meanwhile: it was only looked at.
 fn open(reader: CString) -> Result<(Leased, u32, Firmware), NotOpened> {
+    let mut opened = open_once(reader.clone());
+    for _ in 1..ATTEMPTS {
+        if !matches!(opened, Err(NotOpened::For(DeviceError::Reset))) {
+            break;
+        }
+        opened = open_once(reader.clone());
+    }
+    opened
+}
+
+fn open_once(reader: CString) -> Result<(Leased, u32, Firmware), NotOpened> {
     let way = Way::To(reader);
     let mut identity = None;
     let had = turn::have(way, &mut |channel| {
@@ -193,7 +207,9 @@ impl PcscTransport {
             match open(reader) {
                 Ok((leased, serial, _)) if serial == self.serial => return Ok(leased),
                 // It may be the one; without it nobody can say.
-                Err(NotOpened::For(DeviceError::Busy { .. })) => best = busy(),
+                Err(NotOpened::For(error @ (DeviceError::Busy { .. } | DeviceError::Reset))) => {
+                    best = error;
+                }
                 Err(NotOpened::Silent) => return Err(silent()),
                 Ok(_) | Err(_) => {}
             }
@@ -211,7 +227,10 @@ impl PcscTransport {
         // After an answer that makes no sense the card is looked for again as well: a reset, a reader that lost its place.
         if !matches!(
             result,
-            Err(DeviceError::Removed | DeviceError::Middleware(_) | DeviceError::Unexpected(_))
+            Err(DeviceError::Removed
+                | DeviceError::Reset
+                | DeviceError::Middleware(_)
+                | DeviceError::Unexpected(_))
         ) {
             self.leased = leased;
         }
@@ -256,7 +275,6 @@ pub(crate) fn explained(error: pcsc::Error) -> DeviceError {
     match error {
         E::NotTransacted
         | E::RemovedCard
-        | E::ResetCard
         | E::NoSmartcard
         | E::ReaderUnavailable
         | E::UnknownReader
@@ -264,6 +282,7 @@ pub(crate) fn explained(error: pcsc::Error) -> DeviceError {
         | E::UnpoweredCard
         | E::UnresponsiveCard
         | E::InvalidHandle => DeviceError::Removed,
+        E::ResetCard => DeviceError::Reset,
         E::SharingViolation | E::ServerTooBusy => busy(),
         E::NoService | E::ServiceStopped | E::Shutdown | E::CommError => {
             DeviceError::Middleware("pcscd is not running".into())

@@ -112,6 +112,54 @@ fn a_suspended_machine_wakes_with_the_card_out_and_it_comes_back() {
     );
 }
 
+// So does pcscd where another program ends while it is connected, also within a transaction of ours.
+#[test]
+fn a_card_that_is_reset_in_the_middle_is_said_to_be_and_its_firmware_is_not_blamed() {
+    on_a_card(
+        "a_card_that_is_reset_in_the_middle_is_said_to_be_and_its_firmware_is_not_blamed",
+        AUTO,
+        |card| {
+            let (mut device, pin) = card.enrolled();
+            let serial = card.serial();
+            let resets = |order: &str| {
+                let order = format!(r#"{{"do":"at","then":"reset",{order}}}"#);
+                assert_eq!(card.ask(&order)["ok"], true);
+            };
+            let open = || PivDevice::open(serial, Options::default()).map(drop);
+            let (mut said, mut undone) = (0, 0);
+            for nth in 1..=12 {
+                resets(&format!(r#""apdu":{nth}"#));
+                match open() {
+                    Ok(()) => undone += 1,
+                    Err(DeviceError::Reset) => said += 1,
+                    // Between the parts of a long answer: what is left of it is none.
+                    Err(DeviceError::Unexpected(text)) if text.contains("that is none") => {}
+                    Err(other) => panic!("{nth}: {other}"),
+                }
+            }
+            assert!(said > 3 && undone > 3, "{said} {undone}");
+            for nth in 1..=6 {
+                let (before, _) = card.verified();
+                resets(&format!(r#""apdu":{nth}"#));
+                let signed = sign(&mut device, &pin);
+                assert!(
+                    matches!(signed, Ok(_) | Err(DeviceError::Reset)),
+                    "{nth}: {signed:?}"
+                );
+                assert!(card.verified().0 <= before + 1, "{nth}: sent twice");
+                resets(r#""apdu":1000"#);
+                sign(&mut device, &pin).unwrap();
+            }
+            // The card that is there is not said to be gone, however often it happens.
+            resets(r#""apdu":1,"ins":"f8","times":1000"#);
+            assert!(matches!(open(), Err(DeviceError::Reset)));
+            assert!(matches!(list(), Err(DeviceError::Reset)));
+            resets(r#""apdu":2,"ins":"f8","times":1"#);
+            assert_eq!(list().unwrap().len(), 1);
+        },
+    );
+}
+
 #[test]
 fn a_reset_by_another_program_is_not_even_noticed() {
     on_a_card(

@@ -54,7 +54,7 @@ pub(crate) fn public(session: &Session, id: Option<&[u8]>) -> Result<Vec<TokenKe
 /// The private key or secret of that CKA_ID.
 pub(crate) fn private(session: &Session, what: &Use) -> Result<ObjectHandle, Failure> {
     let class = match what.kind {
-        Kind::HmacSha256 | Kind::HmacSha384 | Kind::HmacSha512 => ObjectClass::SECRET_KEY,
+        kind if kind.is_secret() => ObjectClass::SECRET_KEY,
         _ => ObjectClass::PRIVATE_KEY,
     };
     let template = [

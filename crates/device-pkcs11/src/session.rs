@@ -57,6 +57,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) again: bool,
     /// The key itself will ask for the PIN.
     pub(crate) asks: bool,
+    /// The key that is to be used, where one is.
+    key: Option<&'a Use>,
     spent: bool,
 }
 
@@ -68,6 +70,7 @@ impl<'a> Entry<'a> {
             pin,
             again: false,
             asks: false,
+            key: None,
             spent: false,
         }
     }
@@ -76,6 +79,7 @@ impl<'a> Entry<'a> {
         Self {
             again: true,
             asks: what.asks,
+            key: Some(what),
             ..Self::new(&what.token, what.login, pin)
         }
     }
@@ -159,6 +163,7 @@ impl Module {
         }
         let (slot, info) = self.find(entry.token)?;
         may_be_spent(&info, entry.login)?;
+        may_be_shown_a_pin(session, entry)?;
         let pin = entry_pin(entry, &info)?;
         entry.spent = true;
         // EXPOSE: the PIN, to the module.
@@ -186,6 +191,23 @@ fn may_be_spent(info: &TokenInfo, login: Login) -> Result<(), Failure> {
         Tries::Locked => Err(Failure::PinLocked),
         Tries::Last if !login.allow_last_try => Err(Failure::LastTry),
         Tries::Some | Tries::Last => Ok(()),
+    }
+}
+
+// Serial number and label are what somebody wrote there. A token that shows another public half without a login is another one, and
+// gets no PIN. One that shows none is compared once it is logged in.
+fn may_be_shown_a_pin(session: &Opened, entry: &Entry<'_>) -> Result<(), Failure> {
+    match entry.key {
+        Some(key) if !key.kind.is_secret() => {
+            let shown = keys::public(&session.inner, Some(&key.id))?;
+            let is_other = !shown.is_empty() && shown.iter().all(|it| it.spki != key.public);
+            if is_other {
+                Err(Failure::OtherKey)
+            } else {
+                Ok(())
+            }
+        }
+        _ => Ok(()),
     }
 }
 

@@ -154,6 +154,13 @@ pub(crate) enum Kind {
     HmacSha512,
 }
 
+impl Kind {
+    /// Whether it is one secret, without a public half.
+    pub(crate) const fn is_secret(self) -> bool {
+        matches!(self, Self::HmacSha256 | Self::HmacSha384 | Self::HmacSha512)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenKey {

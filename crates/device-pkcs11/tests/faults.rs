@@ -372,6 +372,62 @@ fn a_key_that_was_exchanged_is_not_used_after_the_session_was_lost() {
     assert!(shimmed.fired());
 }
 
+// Serial number and label can be copied: this one was, before ours had keys. Who put it there waits for the PIN.
+#[test]
+fn a_token_of_the_same_name_and_number_with_another_key_gets_no_pin() {
+    let shimmed = Shimmed::new();
+    let at = |name: &str| shimmed.hsm.0.path().join(name);
+    let token = fs::read_dir(at("tokens")).unwrap().next().unwrap().unwrap();
+    let copy = at("others").join(token.file_name());
+    fs::create_dir_all(&copy).unwrap();
+    for file in fs::read_dir(token.path()).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    let (mut device, pin) = shimmed.enrolled(Options::default());
+    let choice = shimmed.hsm.choice();
+    for what in [Act::Unlock, Act::Seal, Act::Sign] {
+        act(&mut device, what, Auth::Pin(&pin)).unwrap();
+    }
+    let keys = device.info().keys.clone();
+
+    fs::rename(at("tokens"), at("ours")).unwrap();
+    fs::rename(at("others"), at("tokens")).unwrap();
+    assert_eq!(
+        shimmed.hsm.choice(),
+        choice,
+        "nothing but keys tells them apart"
+    );
+    for (key, label) in keys.iter().zip(["unlock", "seal", "sign-vault"]) {
+        let login = ["--login", "--pin", PIN, "--id", &key.key.0];
+        let make = ["--keypairgen", "--key-type", "EC:prime256v1"];
+        let label = ["--label", &format!("touchkeep {label}")];
+        shimmed.hsm.tool(&[&login[..], &make, &label].concat());
+    }
+    // What has the module loaded knows the token as it was.
+    let [child] = &children()[..] else {
+        panic!("{:?}", children())
+    };
+    let killed = Command::new("kill").args(["-KILL", child]).status();
+    assert!(killed.unwrap().success());
+    let lost = sign(&mut device, Auth::Pin(&pin)).err();
+    shimmed.logins();
+    for what in [Act::Unlock, Act::Seal, Act::Sign] {
+        let refused = act(&mut device, what, Auth::Pin(&pin)).err().unwrap();
+        assert!(
+            refused.to_string().contains("another key"),
+            "{what:?}: {refused}, after {lost:?}"
+        );
+    }
+    assert_eq!(shimmed.logins(), (0, 0), "it got no PIN");
+
+    fs::rename(at("tokens"), at("others")).unwrap();
+    fs::rename(at("ours"), at("tokens")).unwrap();
+    let mut again = shimmed.open(shimmed.launch(), Options::default());
+    sign(&mut again, Auth::Pin(&pin)).unwrap();
+    assert_eq!(shimmed.logins(), (1, 0));
+}
+
 #[test]
 fn a_token_with_keys_of_its_own_is_logged_in_there() {
     let shimmed = Shimmed::new();

@@ -31,6 +31,18 @@ pub enum Trust {
     YubicoAndPractice,
 }
 
+impl Trust {
+    /// What a vault believes that is a practice one, or is not.
+    #[must_use]
+    pub const fn of(practice: bool) -> Self {
+        if practice {
+            Self::YubicoAndPractice
+        } else {
+            Self::Yubico
+        }
+    }
+}
+
 /// The root that a chain ends in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Root {
@@ -194,8 +206,7 @@ pub fn verify(certificates: &[Vec<u8>], trust: Trust) -> Result<Attested, Attest
         ),
         _ => return Err(AttestationError::Malformed("list of certificates")),
     };
-    let chain = anchored(&f9, 0, trust).map_err(|why| called_by_name(&f9, why))?;
-    signs_statements(&f9, chain)?;
+    let chain = believed(&f9, trust)?;
     if leaf.issuer != f9.subject || leaf.may_sign.is_some_and(|rule| rule.authority) {
         return Err(AttestationError::NotAllowed);
     }
@@ -208,6 +219,21 @@ pub fn verify(certificates: &[Vec<u8>], trust: Trust) -> Result<Attested, Attest
         return Err(AttestationError::Broken);
     }
     Ok(attested)
+}
+
+/// Whether what a device would attest may be believed, by the certificate of its slot f9: a look before a key is made, which
+/// can tell a device that nobody vouches for. What is good here can still be a copy of another's; [`verify`] finds that.
+///
+/// # Errors
+/// As [`verify`], as far as it is known without a key.
+pub fn vouched_for(f9: &[u8], trust: Trust) -> Result<Root, AttestationError> {
+    believed(&read(f9, "certificate of slot f9")?, trust)
+}
+
+fn believed(f9: &Certificate<'_>, trust: Trust) -> Result<Root, AttestationError> {
+    let chain = anchored(f9, 0, trust).map_err(|why| called_by_name(f9, why))?;
+    signs_statements(f9, chain)?;
+    Ok(chain)
 }
 
 fn called_by_name(f9: &Certificate<'_>, why: AttestationError) -> AttestationError {

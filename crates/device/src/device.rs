@@ -390,6 +390,9 @@ pub enum DeviceError {
         /// Who that may be.
         holders: Vec<Holder>,
     },
+    /// It forgot in the middle what was begun: another program reset it, or ended while it was connected.
+    #[error("another program reset the device in the middle of it")]
+    Reset,
     /// A PIN or passphrase is needed.
     #[error("the device asks for its PIN or passphrase")]
     NeedsSecret,
@@ -455,7 +458,7 @@ impl DeviceError {
     pub const fn code(&self) -> Code {
         match self {
             Self::Removed => Code::DeviceRemoved,
-            Self::Busy { .. } => Code::DeviceBusy,
+            Self::Busy { .. } | Self::Reset => Code::DeviceBusy,
             Self::WrongPin { .. } | Self::WrongPuk { .. } | Self::WrongPinUncounted => {
                 Code::WrongPin
             }

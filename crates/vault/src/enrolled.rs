@@ -26,11 +26,7 @@ pub(crate) fn of_members(
     members: &Membership,
     is_practice: bool,
 ) -> BTreeMap<DeviceId, EnrolledDevice> {
-    let trust = if is_practice {
-        Trust::YubicoAndPractice
-    } else {
-        Trust::Yubico
-    };
+    let trust = Trust::of(is_practice);
     let devices = members.devices.iter();
     devices
         .map(|(id, stated)| (*id, EnrolledDevice::of(*id, stated, trust)))

@@ -71,12 +71,7 @@ impl Stated {
             }
             let certificates = hand.device.attest(&key.key)?;
             if info.kind == DeviceKind::Piv && purpose == Purpose::Seal {
-                let trust = if practice {
-                    Trust::YubicoAndPractice
-                } else {
-                    Trust::Yubico
-                };
-                enrolled::attested_touch(key, &certificates, trust)
+                enrolled::attested_touch(key, &certificates, Trust::of(practice))
                     .map_err(VaultError::NotAttested)?;
             }
             if !certificates.is_empty() {

@@ -202,6 +202,67 @@ fn the_printed_lines_of_the_recovery_kit_get_every_value_back_with_age_and_with_
     }
 }
 
+// The user has new keys then, and the environment a second epoch.
+#[test]
+fn tar_and_age_get_every_value_back_when_a_device_was_retired_and_that_one_gets_none_of_the_later()
+{
+    let place = Place::new();
+    let mut vault = place.create(false);
+    let kit = RecoveryKit::generate().unwrap();
+    let lines = kit.identity_lines();
+    let id = common::enrolled(&mut vault, &mut kit.device().unwrap());
+    common::put_main(&mut vault, "before", "a value of before");
+    let opened_by_kit = || {
+        let out = tempfile::tempdir().unwrap();
+        unpacked(&place, out.path());
+        for (name, line) in ["kit.txt", "kit-seal.txt"].iter().zip(&lines) {
+            fs::write(out.path().join(name), format!("{}\n", line.as_str())).unwrap();
+        }
+        let all = "for f in u/*.age k/*.age $(ls t/*.age || true); \
+            do age -d -i kit.txt -i kit-seal.txt \"$f\" || true; done";
+        sh(out.path(), all)
+    };
+    assert!(
+        opened_by_kit().contains("AGE-SECRET-KEY-1"),
+        "it is a way in"
+    );
+    common::with_founder(&mut vault, |vault, hand| {
+        vault.retire(id, hand, common::NOW, AuditHead::empty())
+    })
+    .unwrap();
+    common::put_main(&mut vault, "after", "a value of after");
+    let sealed = item(vault.environment(), "sealed");
+    vault.put(sealed.clone()).unwrap();
+    vault
+        .seal(sealed.id, ApiSecret::new("a sealed value".into()))
+        .unwrap();
+    save(&mut vault);
+
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path();
+    let readme = unpacked(&place, folder);
+    assert!(readme.contains(", retired\n"), "{readme}");
+    let founder = common::founder_id(&vault).to_string();
+    let command = |starts: &str| {
+        command(&readme, starts)
+            .replace("<user>", &vault.user().to_string())
+            .replace("<device>", &founder)
+            .replace("<item>-<revision>", &format!("{}-*", sealed.id))
+    };
+    sh_with_passphrase(folder, &command("age -d -i d/"));
+    sh(folder, &command("for k in"));
+    sh(folder, &command("for f in"));
+    let ops = fs::read_to_string(folder.join("operations.jsonl")).unwrap();
+    for value in ["stored:a value of before", "stored:a value of after"] {
+        assert!(ops.contains(value), "{value}");
+    }
+    sh_with_passphrase(folder, &command("age -d d/"));
+    assert_eq!(sh(folder, &command("age -d -i seal.txt")), "a sealed value");
+
+    // Neither the bundle that is there now, nor what is sealed.
+    assert_eq!(opened_by_kit(), "");
+}
+
 #[test]
 fn openssl_verifies_what_the_card_signed() {
     let place = Place::new();

@@ -111,10 +111,7 @@ pub(crate) async fn inspect(agent: &Arc<Agent>, serial: String) -> Result<CardRe
 
 // What a practice vault believes, and nobody else: not even where there is no vault yet.
 pub(crate) fn trust(agent: &Agent) -> Trust {
-    match agent.vault() {
-        Some(current) if current.is_practice() => Trust::YubicoAndPractice,
-        _ => Trust::Yubico,
-    }
+    Trust::of(agent.vault().is_some_and(|current| current.is_practice()))
 }
 
 fn card_number(serial: &str) -> Result<u32, Failure> {

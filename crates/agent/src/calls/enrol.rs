@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{ApiSecret, Clock, Code, DeviceId, ItemId, SystemClock, text::visible};
-use touchkeep_device::{Auth, DeviceKind, Purpose};
+use touchkeep_device::{Auth, DeviceKind, Purpose, attestation::Trust};
 use touchkeep_vault::{
     EnrolledDevice, Hand, NewDevice as Newcomer, Proposal, SecretPlace, Unlocked,
 };
@@ -82,7 +82,8 @@ async fn on_hardware(
     let (current, _) = open_vault(agent)?;
     let known = current.devices();
     let vault_has = known.clone();
-    blocking(move || looked_at.may_be_enrolled(wanted.as_deref(), &vault_has)).await??;
+    let trust = Trust::of(current.is_practice());
+    blocking(move || looked_at.may_be_enrolled(wanted.as_deref(), &vault_has, trust)).await??;
     let what = Use {
         device: label.clone(),
         which: Some(device.newcomer()),

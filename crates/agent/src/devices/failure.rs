@@ -8,6 +8,7 @@ pub(crate) fn device_failure(error: &DeviceError, device: &str) -> Failure {
     let fix = match error {
         DeviceError::Removed => "Plug it in and try again.".into(),
         DeviceError::Busy { holders } => touchkeep_device_piv::holders::what_to_do(holders),
+        DeviceError::Reset => touchkeep_device_piv::holders::what_to_do(&[]),
         DeviceError::NeedsSecret => "Try again and type what is asked for.".into(),
         DeviceError::WrongPin { .. } | DeviceError::WrongPinUncounted => {
             "Try again with the right PIN; it was not sent twice.".into()

@@ -147,7 +147,12 @@ impl Failed {
     const fn leaves_pin_good(&self) -> bool {
         matches!(
             self,
-            Self::Device(DeviceError::NoTouch | DeviceError::Busy { .. } | DeviceError::NoKey(_))
+            Self::Device(
+                DeviceError::NoTouch
+                    | DeviceError::Busy { .. }
+                    | DeviceError::Reset
+                    | DeviceError::NoKey(_)
+            )
         )
     }
 }
@@ -191,6 +196,15 @@ impl Devices {
         self.kept.forget();
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         watches.clear();
+    }
+
+    /// The same, but for a device that goes on in the next session, which is returned; none where there was a lock since `session`.
+    pub(crate) fn go_on_with(&self, device: Option<&Which>, session: Session) -> Option<Session> {
+        let next = self.pins.go_on_with(device, session)?;
+        self.kept.forget();
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.retain(|watched, _| Some(watched) == device);
+        Some(next)
     }
 
     /// Forgets the PIN of a device, and logs tokens out that stayed logged in.

@@ -6,13 +6,13 @@ use touchkeep_device::{
     SoftwareDevice,
     attestation::{AttestationError, Trust},
 };
-use touchkeep_device_piv::{Judged, PivDevice};
+use touchkeep_device_piv::{Judged, NotAttested, PivDevice};
 use touchkeep_device_pkcs11::{Launch, Pkcs11Device, TokenChoice};
-use touchkeep_vault::EnrolledDevice;
+use touchkeep_vault::{EnrolledDevice, VaultError};
 use touchkeep_wire::Failure;
 
 use super::{device_failure, modules::Module, which::Which};
-use crate::possible::Able;
+use crate::{failure, possible::Able};
 
 /// An open device, of whichever kind.
 pub(crate) enum Opened {
@@ -149,6 +149,17 @@ impl Opened {
         }
     }
 
+    /// Refuses a YubiKey for which nobody vouches who is believed. No other device has to show anybody.
+    ///
+    /// # Errors
+    /// That.
+    fn is_vouched_for(&mut self, trust: Trust) -> Result<(), NotAttested> {
+        match self {
+            Self::Piv(card) => card.vouched_for(trust).map(drop),
+            Self::Software(_) | Self::Pkcs11(_) | Self::Kit(_) => Ok(()),
+        }
+    }
+
     /// Refuses a device whose attestations are of other keys than it says: no YubiKey gives such.
     ///
     /// # Errors
@@ -205,8 +216,9 @@ fn slot_of(text: &str) -> String {
 }
 
 impl Connected {
-    /// What speaks against enrolling it in a vault that has these devices, before anybody types a PIN that could not be used:
-    /// secrets of the factory, keys that the vault knows already, a key that cannot be taken over.
+    /// What speaks against enrolling it in a vault that has these devices, before anybody types a PIN that could not be used and
+    /// before anything is made on it: that nobody vouches for it, secrets of the factory, keys that the vault knows already, a key
+    /// that cannot be taken over.
     ///
     /// # Errors
     /// That.
@@ -214,20 +226,22 @@ impl Connected {
         &self,
         adopt: Option<&str>,
         known: &[EnrolledDevice],
+        trust: Trust,
     ) -> Result<(), Failure> {
-        let (pin, is) = self.looked_at(known);
         let label = self.label();
-        if pin.factory == Some(true) {
-            return Err(device_failure(&DeviceError::FactoryPin, &label));
+        let failed = |error: DeviceError| device_failure(&error, &label);
+        let mut opened = self.open().map_err(failed)?;
+        opened.is_vouched_for(trust).map_err(|why| match why {
+            NotAttested::Device(error) => failed(error),
+            other => failure::vault(&VaultError::NotAttested(other.to_string())),
+        })?;
+        if opened.pin_stands().factory == Some(true) {
+            return Err(failed(DeviceError::FactoryPin));
         }
-        if let Some(is) = is {
+        if let Some(is) = which_of(known, opened.device()) {
             return Err(self.known_already(is));
         }
-        let adopted = match adopt {
-            Some(_) => self.open().and_then(|mut opened| opened.adopt(adopt)),
-            None => Ok(()),
-        };
-        adopted.map_err(|error| device_failure(&error, &label))
+        opened.adopt(adopt).map_err(failed)
     }
 
     // A vault never takes the same key twice, so that what is retired stays so.

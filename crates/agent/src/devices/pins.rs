@@ -85,6 +85,17 @@ impl Pins {
         kept.session.0 += 1;
     }
 
+    /// Ends this session as a lock does, but for the PIN of a device that goes on in the next, which is returned; none where
+    /// another one runs by now.
+    pub(super) fn go_on_with(&self, device: Option<&Which>, session: Session) -> Option<Session> {
+        let mut kept = self.lock();
+        (kept.session == session).then(|| {
+            kept.of.retain(|of, _| Some(of) == device);
+            kept.session.0 += 1;
+            kept.session
+        })
+    }
+
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,5 +153,21 @@ mod tests {
         pins.forget_all();
         pins.keep(&token("/a.so"), &pin(), session);
         assert!(pins.of(&token("/a.so")).is_none());
+    }
+
+    #[test]
+    fn one_device_goes_on_in_the_next_session_unless_there_was_a_lock() {
+        let pins = Pins::default();
+        let (one, other) = (token("/a.so"), token("/b.so"));
+        let before = pins.session();
+        pins.keep(&one, &pin(), before);
+        pins.keep(&other, &pin(), before);
+        let next = pins.go_on_with(Some(&one), before).unwrap();
+        assert_eq!(next, pins.session());
+        assert_ne!(next, before);
+        assert!(pins.knows(&one) && !pins.knows(&other));
+        pins.forget_all();
+        assert_eq!(pins.go_on_with(Some(&one), next), None);
+        assert_eq!(pins.devices(), []);
     }
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use touchkeep_core::Code;
-use touchkeep_device::DeviceKind;
+use touchkeep_device::{DeviceError, DeviceKind};
 use touchkeep_device_pkcs11::module::{ModuleError, hash_of};
 use touchkeep_vault::EnrolledDevice;
 use touchkeep_wire::Failure;
@@ -67,10 +67,15 @@ pub(super) async fn choose(
             return Ok((device.clone(), Some(found)));
         }
     }
-    if candidates
-        .iter()
-        .any(|device| device.kind == DeviceKind::Pkcs11)
+    let is_wanted = |kind| candidates.iter().any(|device| device.kind == kind);
+    // A card that another program has is there, and nobody can say which it is.
+    if is_wanted(DeviceKind::Piv)
+        && let Err(error @ (DeviceError::Busy { .. } | DeviceError::Reset)) =
+            blocking(yubikeys).await?
     {
+        return Err(device_failure(&error, "The YubiKey"));
+    }
+    if is_wanted(DeviceKind::Pkcs11) {
         let modules = agent.modules();
         if let Some(failure) = blocking(move || why_missed(&modules)).await? {
             return Err(failure);

@@ -9,7 +9,7 @@ use std::{
 use touchkeep_audit::{Decision, Event, Kind, Log, OpenError};
 use touchkeep_container::note::VerifyKey;
 use touchkeep_core::{Clock, Code, DeviceId, Id, Passphrase, SystemClock, text::visible};
-use touchkeep_device::{Auth, DeviceKind, Purpose};
+use touchkeep_device::{Auth, DeviceKind, Purpose, attestation::Trust};
 use touchkeep_locked::on_small_wiped_stack;
 use touchkeep_vault::{Locked, NewDevice, NewVault, Unlocked, VaultError};
 use touchkeep_wire::{
@@ -72,14 +72,13 @@ pub(crate) async fn create(
         ));
     }
     let _turn = agent.lifecycle().await;
-    // Before a vault is locked and a PIN is typed for nothing.
+    // Before a PIN is typed for nothing.
     if path.symlink_metadata().is_ok() {
         return Err(failure::vault(&VaultError::Exists(path)));
     }
     check_folder(&path)?;
-    lock(agent).await?;
     let session = agent.devices().session();
-    let founded = match wanted.device {
+    let (founded, used) = match wanted.device {
         WantedDevice::Software { work_factor } => {
             if work_factor < MIN_WORK_FACTOR && !wanted.practice {
                 return Err(failure::invalid(
@@ -91,7 +90,7 @@ pub(crate) async fn create(
             }
             let passphrase = new_passphrase(agent, wanted.practice).await?;
             let agent = Arc::clone(agent);
-            blocking(move || {
+            let founded = blocking(move || {
                 let device = NewDevice::Software {
                     passphrase: &passphrase,
                     work_factor,
@@ -105,8 +104,8 @@ pub(crate) async fn create(
                     device,
                 )
                 .map_err(|failed| failed.failure("The new device"))
-            })
-            .await??
+            });
+            (founded.await??, None)
         }
         WantedDevice::Piv {
             ref serial,
@@ -114,7 +113,7 @@ pub(crate) async fn create(
         } => {
             let device = find(agent, DeviceKind::Piv, serial).await?;
             let adopt = adopt.clone();
-            on_hardware(agent, device, adopt, path, wanted).await?
+            (on_hardware(agent, device, adopt, path, wanted).await?, None)
         }
         WantedDevice::Pkcs11 {
             ref module,
@@ -123,24 +122,42 @@ pub(crate) async fn create(
             let device = find_token(agent, module, token).await?;
             let used = device.module().cloned();
             let founded = on_hardware(agent, device, None, path, wanted).await?;
-            keep_used_module(agent, used.as_ref())?;
-            founded
+            (founded, used)
         }
     };
     let current = Arc::clone(&founded.current);
-    agent.remember_vault(&current);
-    let kind = Kind::VaultCreated;
-    begin(
-        agent,
-        &current,
-        founded.vault,
-        OpenedBy::device(founded.device),
-        kind,
-        session,
-    )
-    .await?;
+    opened_as_made(agent, founded, used.as_ref(), session)
+        .await
+        .map_err(|failure| made_all_the_same(&current, failure))?;
     agent.prompts().changed("vault");
     Ok(current.summary())
+}
+
+// Only now does the vault that was open, and what was armed, give way: a vault that is not made leaves them as they were.
+async fn opened_as_made(
+    agent: &Arc<Agent>,
+    founded: Founded,
+    used: Option<&Module>,
+    session: Session,
+) -> Result<(), Failure> {
+    keep_used_module(agent, used)?;
+    let next = agent.devices().go_on_with(founded.which.as_ref(), session);
+    let session = next.ok_or_else(locked_meanwhile)?;
+    close(agent, Because::NewVault).await?;
+    let current = founded.current;
+    agent.remember_vault(&current);
+    let by = OpenedBy::device(founded.device);
+    let kind = Kind::VaultCreated;
+    begin(agent, &current, founded.vault, by, kind, session).await
+}
+
+fn made_all_the_same(current: &Current, failure: Failure) -> Failure {
+    let path = visible(&current.path().display().to_string());
+    let what = format!(
+        "The vault was made ({path}), and is not open. {}",
+        failure.what
+    );
+    Failure { what, ..failure }
 }
 
 /// The passphrase that a person chooses for a vault.
@@ -196,6 +213,8 @@ struct Founded {
     current: Arc<Current>,
     vault: Box<Unlocked>,
     device: DeviceId,
+    // What its device's PIN is kept under; none for the software device.
+    which: Option<Which>,
 }
 
 async fn on_hardware(
@@ -208,7 +227,8 @@ async fn on_hardware(
     let label = device.label();
     // Said before anybody types a PIN that could not be used.
     let (looked_at, slot) = (device.clone(), adopt.clone());
-    blocking(move || looked_at.may_be_enrolled(slot.as_deref(), &[])).await??;
+    let trust = Trust::of(wanted.practice);
+    blocking(move || looked_at.may_be_enrolled(slot.as_deref(), &[], trust)).await??;
     let newcomer = device.newcomer();
     let what = Use {
         device: label.clone(),
@@ -242,8 +262,10 @@ async fn on_hardware(
         },
     );
     let made = made.await.map_err(|failed| failed.failure(&label));
-    devices.becomes(&newcomer, made.as_ref().ok().map(|founded| founded.device));
-    made
+    let id = made.as_ref().ok().map(|founded| founded.device);
+    devices.becomes(&newcomer, id);
+    let which = id.map(|id| newcomer.enrolled_as(id));
+    made.map(|founded| Founded { which, ..founded })
 }
 
 fn found(
@@ -271,6 +293,7 @@ fn found(
         current,
         vault: Box::new(vault),
         device,
+        which: None,
     })
 }
 
@@ -572,6 +595,8 @@ pub(crate) enum Because {
     UserSwitch,
     /// The device that unlocked it was taken away.
     Removal,
+    /// Another one was made, and is open in its place.
+    NewVault,
 }
 
 impl Because {
@@ -589,6 +614,7 @@ impl Because {
             Self::Sleep => "The machine went to sleep.",
             Self::UserSwitch => "Another user took the seat.",
             Self::Removal => "The device that unlocked it was taken away.",
+            Self::NewVault => "A new vault was made, and is open in its place.",
         }
     }
 }
@@ -601,6 +627,11 @@ pub(crate) async fn lock(agent: &Arc<Agent>) -> Result<bool, Failure> {
 /// Locks: keys and PINs are wiped; armed ones as well, unless they outlive this. Whether anything was open.
 pub(crate) async fn lock_because(agent: &Arc<Agent>, because: Because) -> Result<bool, Failure> {
     agent.devices().forget();
+    close(agent, because).await
+}
+
+// The rest of a lock, where the session has ended.
+async fn close(agent: &Arc<Agent>, because: Because) -> Result<bool, Failure> {
     agent.prompts().locked();
     if !because.spares_armed()
         && let Some(armed) = agent.disarm()

@@ -25,6 +25,9 @@ use std::{
 #[path = "../../../vault/tests/faults/tally.rs"]
 pub(crate) mod tally;
 
+pub(crate) mod line;
+
+use line::Line;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use touchkeep_core::Pin;
@@ -34,6 +37,9 @@ use touchkeep_device_piv::{Options, PivDevice, list};
 /// Where the child process of a test finds its card. Set by [`on_a_card`] alone.
 const RIG: &str = "TOUCHKEEP_TEST_RIG";
 const SOCKET: &str = "PCSCLITE_CSOCK_NAME";
+/// In the rig's folder: the socket of its pcscd, and that of a line to it.
+const PCSCD: &str = "run/pcscd.comm";
+const WATCHED: &str = "watched.comm";
 
 /// The PIN and PUK that [`Card::enrolled`] sets.
 pub(crate) const PIN: &str = "314159";
@@ -47,7 +53,19 @@ pub(crate) fn on_a_card(test: &str, reader_options: &[&str], body: fn(&Card)) {
     }
     let dir = tempfile::tempdir().unwrap();
     let _reader = Reader::start(dir.path(), reader_options);
-    in_a_process(test, dir.path());
+    in_a_process(test, dir.path(), PCSCD);
+}
+
+/// The same with a [`Line`] between the test and pcscd.
+pub(crate) fn on_a_watched_card(test: &str, reader_options: &[&str], body: fn(&Card, &Line)) {
+    if let Some(dir) = env::var_os(RIG) {
+        let dir = PathBuf::from(dir);
+        let line = Line::lay(&dir.join(WATCHED), dir.join(PCSCD));
+        return body(&Card::in_child(dir), &line);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let _reader = Reader::start(dir.path(), reader_options);
+    in_a_process(test, dir.path(), WATCHED);
 }
 
 /// The same without a reader: the body starts readers in this folder itself, one after the other.
@@ -56,14 +74,14 @@ pub(crate) fn in_a_folder(test: &str, body: fn(&Path)) {
         return body(Path::new(&dir));
     }
     let dir = tempfile::tempdir().unwrap();
-    in_a_process(test, dir.path());
+    in_a_process(test, dir.path(), PCSCD);
 }
 
-fn in_a_process(test: &str, dir: &Path) {
+fn in_a_process(test: &str, dir: &Path, socket: &str) {
     let output = Command::new(env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture"])
         .env(RIG, dir)
-        .env(SOCKET, dir.join("run/pcscd.comm"))
+        .env(SOCKET, dir.join(socket))
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -140,7 +158,8 @@ pub(crate) struct Card {
 impl Card {
     fn in_child(dir: PathBuf) -> Self {
         let socket = env::var_os(SOCKET).expect("a private pcscd");
-        assert_eq!(Path::new(&socket), dir.join("run/pcscd.comm"));
+        let ours = [PCSCD, WATCHED].map(|name| dir.join(name));
+        assert!(ours.iter().any(|path| path.as_os_str() == socket));
         assert!(fs::exists(&socket).unwrap(), "no private pcscd");
         Self { dir }
     }

@@ -19,6 +19,8 @@ pub(super) enum Fault {
     RemoveDuring,
     /// The answer leaves, then the card is pulled out.
     RemoveAfter,
+    /// The card forgets what was selected and proved, as at a reset, before it executes the command.
+    Reset,
     /// The card takes this long before it starts.
     Delay(Duration),
     /// These bytes are answered; the command is not executed.
@@ -49,6 +51,7 @@ enum Then {
     RemoveBefore,
     RemoveDuring,
     RemoveAfter,
+    Reset,
     Delay,
     Garbage,
     Empty,
@@ -87,6 +90,7 @@ impl Order {
             (_, Some(Then::RemoveBefore), None, None, None) => Fault::RemoveBefore,
             (_, Some(Then::RemoveDuring), None, None, None) => Fault::RemoveDuring,
             (_, Some(Then::RemoveAfter), None, None, None) => Fault::RemoveAfter,
+            (_, Some(Then::Reset), None, None, None) => Fault::Reset,
             (_, Some(Then::Delay), Some(ms), None, None) => Fault::Delay(Duration::from_millis(ms)),
             (_, Some(Then::Garbage), None, Some(hex), None) => Fault::Answer(bytes(&hex)?),
             (_, Some(Then::Instead), None, Some(hex), None) => Fault::Instead(bytes(&hex)?),
@@ -258,7 +262,9 @@ mod tests {
             read(r#"{"apdu":1,"then":"status","sw":"6982"}"#),
             some(1, Fault::Answer(vec![0x69, 0x82]))
         );
+        assert_eq!(read(r#"{"apdu":1,"then":"reset"}"#), some(1, Fault::Reset));
         for wrong in [
+            r#"{"apdu":1,"then":"reset","ms":1}"#,
             r#"{"then":"empty"}"#,
             r#"{"apdu":1}"#,
             r#"{"apdu":0,"times":2}"#,

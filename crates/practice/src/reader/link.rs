@@ -191,6 +191,10 @@ impl Slot {
                 self.remove();
                 Some(lost)
             }
+            Some(Fault::Reset) => {
+                card.forget();
+                Some(card.execute(apdu))
+            }
             Some(Fault::RemoveAfter) | None => Some(card.execute(apdu)),
         };
         match answer {

@@ -130,13 +130,15 @@ pub(crate) fn secret(text: &str) -> ApiSecret {
     ApiSecret::new(text.into())
 }
 
-pub(crate) fn founder(vault: &Unlocked) -> SoftwareDevice {
+pub(crate) fn founder_id(vault: &Unlocked) -> DeviceId {
     let mut devices = vault.own_devices();
     let device = devices.find(|device| device.kind == DeviceKind::Software);
-    vault
-        .as_locked()
-        .software_device(device.unwrap().id)
-        .unwrap()
+    device.unwrap().id
+}
+
+pub(crate) fn founder(vault: &Unlocked) -> SoftwareDevice {
+    let id = founder_id(vault);
+    vault.as_locked().software_device(id).unwrap()
 }
 
 // What the founder's passphrase device does for the vault.

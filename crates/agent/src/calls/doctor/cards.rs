@@ -24,11 +24,7 @@ const USABLE: Firmware = Firmware(5, 3, 0);
 
 /// What is to be said of the cards that were found.
 pub(super) fn look(found: &[Found], vault: &VaultView) -> Vec<Finding> {
-    let trust = if vault.practice {
-        Trust::YubicoAndPractice
-    } else {
-        Trust::Yubico
-    };
+    let trust = Trust::of(vault.practice);
     let looks: Vec<_> = found
         .iter()
         .map(|card| {
