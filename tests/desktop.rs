@@ -450,6 +450,7 @@ fn the_vault_that_a_variable_names_is_unlocked_in_the_window() {
         screen.type_into("Touchkeep: Passphrase", "not this one");
         let trouble = text(&window, &id("trouble")).await;
         assert!(trouble.contains("passphrase"), "{trouble}");
+        screen.until_gone("Touchkeep: Passphrase");
 
         // It is the agent's now. Escape is a refusal.
         click(&window, &id("unlock")).await;
@@ -461,6 +462,7 @@ fn the_vault_that_a_variable_names_is_unlocked_in_the_window() {
             }
         };
         tokio::time::timeout(PATIENCE, refused).await.unwrap();
+        screen.until_gone("Touchkeep: Passphrase");
 
         click(&window, &id("unlock")).await;
         screen.type_into("Touchkeep: Passphrase", "correct horse battery staple");

@@ -69,6 +69,19 @@ impl Screen {
         let _said = self.xdotool(&["key", key]);
     }
 
+    /// Waits until no window with this title is to be seen: the next one that is called so is another.
+    pub fn until_gone(&self, title: &str) {
+        let find = ["search", "--onlyvisible", "--name", title];
+        wait_for("a window that closes", || {
+            let found = Command::new("xdotool")
+                .args(find)
+                .env("DISPLAY", &self.display)
+                .output()
+                .unwrap();
+            found.stdout.is_empty().then_some(())
+        });
+    }
+
     /// Waits for the window with this title, and says how high it is.
     #[must_use]
     pub fn height_of(&self, title: &str) -> u32 {
