@@ -175,8 +175,8 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddGrant) -> Result<GrantSumma
         blocking(move || program(&looked, Path::new(&call.program))).await??;
     let names: Vec<String> = items.iter().map(|item| visible(&item.name)).collect();
     let (names, program) = (names.join(", "), visible(&path.to_string_lossy()));
-    let days = call.seconds.div_ceil(24 * 60 * 60);
-    let why = format!("Let {program} have {names} without asking, for {days} days");
+    let long = lasts(call.seconds);
+    let why = format!("Let {program} have {names} without asking, for {long}");
     consent::of_owner(agent, Kind::GrantGiven, &why).await?;
     let given = SystemClock.now();
     let machine = agent
@@ -225,6 +225,17 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddGrant) -> Result<GrantSumma
     .await?;
     agent.prompts().changed("grants");
     Ok(added)
+}
+
+// Exactly as long, in the largest unit that says so.
+fn lasts(seconds: u64) -> String {
+    let units = [(24 * 60 * 60, "day"), (60 * 60, "hour"), (60, "minute")];
+    let fitting = units.into_iter().find(|(unit, _)| seconds % unit == 0);
+    let (unit, name) = fitting.unwrap_or((1, "second"));
+    match seconds / unit {
+        1 => format!("1 {name}"),
+        many => format!("{many} {name}s"),
+    }
 }
 
 // The items that are meant, none of which may be one that is asked for each time.
@@ -346,6 +357,21 @@ fn unknown(grant: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_agreed_to_lasts_as_long_as_is_said() {
+        for (seconds, said) in [
+            (30 * 24 * 3600, "30 days"),
+            (24 * 3600, "1 day"),
+            (36 * 3600, "36 hours"),
+            (3600, "1 hour"),
+            (30 * 60, "30 minutes"),
+            (90, "90 seconds"),
+            (1, "1 second"),
+        ] {
+            assert_eq!(lasts(seconds), said);
+        }
+    }
 
     #[test]
     fn what_runs_a_script_is_read_from_its_first_line() {
