@@ -230,7 +230,9 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddGrant) -> Result<GrantSumma
 // Exactly as long, in the largest unit that says so.
 fn lasts(seconds: u64) -> String {
     let units = [(24 * 60 * 60, "day"), (60 * 60, "hour"), (60, "minute")];
-    let fitting = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
+    let fitting = units
+        .into_iter()
+        .find(|(unit, _)| seconds.is_multiple_of(*unit));
     let (unit, name) = fitting.unwrap_or((1, "second"));
     match seconds / unit {
         1 => format!("1 {name}"),
