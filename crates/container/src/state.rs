@@ -105,7 +105,7 @@ impl SecretFields {
         self.0 & wanted.0 != 0
     }
 
-    const fn and(self, other: Self) -> Self {
+    const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 }
@@ -179,7 +179,7 @@ impl ReadPart {
             let (mut name, mut secrets) = (None, SecretFields::default());
             let read = op::read_line(rest, |field, value| match field {
                 NAME_FIELD => name = value.map(name_hash),
-                field => secrets = secrets.and(SecretFields::of(field)),
+                field => secrets = secrets.with(SecretFields::of(field)),
             });
             let (head, after) = read.ok_or(BadOp { line })?;
             let range = place_of(

@@ -10,7 +10,8 @@ const STACK_BYTES: usize = match cfg!(debug_assertions) {
     false => 256 * 1024,
 };
 
-/// What [`on_small_wiped_stack`] wipes: more than what a signature takes of a key that was read before, and a quarter of the wiping.
+/// What [`on_small_wiped_stack`] wipes: more than what a signature takes of a key that was read before, or a stored secret that is
+/// read, and a quarter of the wiping. Tests hold both to three quarters of it.
 pub const SMALL_STACK_BYTES: usize = match cfg!(debug_assertions) {
     true => 128 * 1024,
     false => 64 * 1024,
@@ -22,7 +23,7 @@ pub fn on_wiped_stack<T>(run: impl FnOnce() -> T) -> T {
     on_stack_wiped_of::<STACK_BYTES, _>(run)
 }
 
-/// The same for what takes no more than [`SMALL_STACK_BYTES`] of it: one signature of the crypto provider.
+/// The same for what takes no more than [`SMALL_STACK_BYTES`] of it: one signature of the crypto provider, one secret.
 pub fn on_small_wiped_stack<T>(run: impl FnOnce() -> T) -> T {
     on_stack_wiped_of::<SMALL_STACK_BYTES, _>(run)
 }
