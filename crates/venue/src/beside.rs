@@ -117,7 +117,19 @@ pub(crate) fn is_known(said: &Said<'_>) -> bool {
             || shape.moves_price(inner)
             || said.ours.iter().any(|(ours, _)| *ours == path)
     };
-    all(said.query, said.body, &is_known)
+    all(said.query, said.body, &is_known) && !query_adds(said)
+}
+
+// Beside a body in JSON nothing is read in the query. A venue that looks there, too, would find another size.
+fn query_adds(said: &Said<'_>) -> bool {
+    let Given::Json(body) = said.body else {
+        return false;
+    };
+    let in_body = |name: &str| body.member(name).and_then(Json::plain);
+    let is_in_body = |p: &Parameter| in_body(&p.name) == Some(p.value.as_str());
+    let is_read = |p: &Parameter| said.shape.paths.iter().any(|read| read.is(&p.name));
+    !matches!(body, Json::Members(members) if members.is_empty())
+        && said.query.iter().any(|p| is_read(p) && !is_in_body(p))
 }
 
 /// Whether an order borrows what it needs and is not there.

@@ -44,10 +44,10 @@ impl Said<'_> {
         if operation.kind == OperationKind::Trade && !self.is_all_known(operation) {
             (operation.amount, operation.quote_amount) = (None, None);
         }
-        operation.price = self.number(&shape.price, &shape.price_when)?;
-        if self.price_is_moved() {
-            operation.price = None;
-        }
+        let price = self.number(&shape.price, &shape.price_when)?;
+        // Some take a price of nothing for none, and what it bounds would be nothing, too.
+        let bounds = |price: &Decimal| *price != Decimal::zero() && !self.price_is_moved();
+        operation.price = price.filter(bounds);
         operation.destination = self.text(&shape.destination)?;
         operation.resolved = self.text(&shape.resolved)?;
         operation.destination_tag = self.text(&shape.destination_tag)?;
@@ -345,7 +345,8 @@ fn members_are_exact(json: &Json, names: &[String]) -> Result<(), Unreadable> {
 // Ends the name of a list, before a member of each in it.
 pub(crate) const EACH: &str = "[].";
 
-/// What stands at a path of members; `*` is any one of them. Of each in a list: where all say the same.
+/// What stands at a path of members; `*` is the only one of them, whatever its name. Of each in a list: where all say the
+/// same.
 pub(crate) fn walk<'a>(json: &'a Json, path: &str) -> Result<Option<&'a str>, Unreadable> {
     if let Some(rest) = path.strip_prefix(EACH) {
         return each(json, rest);
@@ -360,6 +361,9 @@ pub(crate) fn walk<'a>(json: &'a Json, path: &str) -> Result<Option<&'a str>, Un
     let Json::Members(members) = json else {
         return Ok(None);
     };
+    if head == "*" {
+        is_one(members)?;
+    }
     let mut found = None;
     for (name, value) in members
         .iter()
@@ -379,6 +383,15 @@ pub(crate) fn walk<'a>(json: &'a Json, path: &str) -> Result<Option<&'a str>, Un
         found = found.or(one);
     }
     Ok(found)
+}
+
+// Where any one member counts, a second that says something could lend the first its words: a price to an order without one.
+fn is_one(members: &[(String, Json)]) -> Result<(), Unreadable> {
+    let mut says = members.iter().filter(|(_, value)| *value != Json::Null);
+    match (says.next(), says.next()) {
+        (Some((one, _)), Some((other, _))) => Err(Unreadable::Either(one.clone(), other.clone())),
+        _ => Ok(()),
+    }
 }
 
 // What is no list, or says it once and once not, might be read in another way by the venue.

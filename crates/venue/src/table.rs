@@ -115,7 +115,7 @@ pub(crate) enum Meaning {
     NotServed,
 }
 
-/// Which parameter says what. `a` is a parameter, `a.b` a member of one, `*` any one member; `a[].b` a member of each in a
+/// Which parameter says what. `a` is a parameter, `a.b` a member of one, `*` the only member; `a[].b` a member of each in a
 /// list, `[].b` where the body is the list; `a|b` one of two; `{a}` a place of the path; `=a` a fixed word.
 ///
 /// Of a list with several the market and the side are said where all say the same, and never a number: two orders of one
