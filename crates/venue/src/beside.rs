@@ -103,6 +103,11 @@ const OF_CCXT: [&str; 20] = [
     "triggerPrice",
 ];
 
+/// Whether it is such a word. Some stand beside the venue's own word for the same.
+pub(crate) fn is_of_ccxt(name: &str) -> bool {
+    OF_CCXT.contains(&name)
+}
+
 /// Whether an order says nothing beside what its shape reads and what the venue's data knows to be harmless.
 pub(crate) fn is_known(said: &Said<'_>) -> bool {
     let shape = said.shape;
@@ -113,7 +118,7 @@ pub(crate) fn is_known(said: &Said<'_>) -> bool {
         let mut beside = said.table.about.beside.iter();
         shape.paths.iter().any(|read| read.is(path))
             || beside.any(|known| known.has(inner, value))
-            || OF_CCXT.contains(&inner)
+            || is_of_ccxt(inner)
             || shape.moves_price(inner)
             || said.ours.iter().any(|(ours, _)| *ours == path)
     };
