@@ -299,8 +299,9 @@ impl Manner {
             Meaning::NotServed => OperationKind::Unknown,
         };
         let mut operation = Operation::new(kind, self.id, method, &request.path, &endpoint.words);
-        operation.borrows =
-            kind == OperationKind::Trade && beside::borrows(&self.table.about, query, body);
+        // Backpack borrows for a withdrawal, too.
+        let may = matches!(kind, OperationKind::Trade | OperationKind::Withdraw);
+        operation.borrows = may && beside::borrows(&self.table.about, query, body);
         if let Some(shape) = &endpoint.shape {
             let said = Said {
                 shape,

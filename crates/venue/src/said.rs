@@ -41,6 +41,7 @@ impl Said<'_> {
         if operation.amount.is_some() && operation.quote_amount.is_some() {
             return Err(Unreadable::TwoAmounts);
         }
+        operation.borrows |= self.borrows(operation)?;
         if operation.kind == OperationKind::Trade && !self.is_all_known(operation) {
             (operation.amount, operation.quote_amount) = (None, None);
         }
@@ -86,6 +87,11 @@ impl Said<'_> {
     // Whether the amounts of an order are all that sizes it. What it borrows for it has not, so that counts for more.
     fn is_all_known(&self, operation: &Operation) -> bool {
         !operation.borrows && beside::is_known(self)
+    }
+
+    fn borrows(&self, operation: &Operation) -> Result<bool, Unreadable> {
+        let when = &self.shape.borrows_when;
+        Ok(operation.kind == OperationKind::Trade && !when.is_empty() && self.hold(when)?)
     }
 
     fn names_are_exact(&self) -> Result<(), Unreadable> {
@@ -276,8 +282,8 @@ impl Said<'_> {
         Ok(true)
     }
 
-    // `name=a,*b`: it is one of these, or ends so; `name!`: it is not there; `name?a,b`: either of both. Between bars, one of
-    // several.
+    // `name=a,*b`: it is one of these, or ends so; `name!a,*b`: it is there, and none of these; `name!`: it is not there;
+    // `name?a,b`: it is not there, or one of these. Between bars, one of several.
     fn holds(&self, condition: &str) -> Result<bool, Unreadable> {
         if let Some(name) = condition.strip_suffix('!') {
             return Ok(self.is_absent(name));
@@ -285,14 +291,15 @@ impl Said<'_> {
         let (name, words) = match condition.split_once('?') {
             Some((name, _)) if self.is_absent(name) => return Ok(true),
             Some(may) => may,
-            None => condition.split_once('=').unwrap_or((condition, "")),
+            None => condition.split_once(['=', '!']).unwrap_or((condition, "")),
         };
         let value = self.look(name)?.map(|(_, value)| value);
         let is = |value: &str, word: &str| match word.strip_prefix('*') {
             Some(end) => value.ends_with(end),
             None => word == value,
         };
-        Ok(value.is_some_and(|value| words.split(',').any(|word| is(value, word))))
+        let may = !condition.contains('!');
+        Ok(value.is_some_and(|value| words.split(',').any(|word| is(value, word)) == may))
     }
 
     // Nowhere in the request, so that a place that is not looked into cannot hide it.

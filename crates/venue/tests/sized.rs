@@ -327,6 +327,37 @@ fn an_order_that_borrows_says_so_and_no_amount() {
             read.sentence()
         );
     }
+    // Nothing says so there but that the type is none of the exchange's; derivatives have the same types, and no loans.
+    let bitfinex = |kind: &str, symbol: &str| {
+        let body = format!(r#"{{"type":"{kind}","symbol":"{symbol}","price":"2","amount":"1"}}"#);
+        operation("bitfinex", &post("/v2/auth/w/order/submit", &body))
+    };
+    for kind in ["LIMIT", "MARKET", "STOP LIMIT", "NOT HEARD OF"] {
+        let margin = bitfinex(kind, "tBTCUSD");
+        assert!(margin.borrows && margin.amount.is_none(), "{margin:?}");
+    }
+    for (kind, symbol) in [
+        ("EXCHANGE LIMIT", "tBTCUSD"),
+        ("EXCHANGE TRAILING STOP", "tDUSK:USD"),
+        ("LIMIT", "tBTCF0:USTF0"),
+    ] {
+        let own = bitfinex(kind, symbol);
+        assert!(!own.borrows && own.amount.is_some(), "{own:?}");
+    }
+    // Money that leaves is as much as it says, borrowed or not.
+    let withdrawal = |more: &str| {
+        let body = format!(
+            r#"{{"address":"a","blockchain":"Solana","quantity":"5","symbol":"USDC"{more}}}"#
+        );
+        operation("backpack", &post("/wapi/v1/capital/withdrawals", &body))
+    };
+    let leaves = withdrawal(r#","autoBorrow":true"#);
+    assert!(leaves.borrows && leaves.amount == "5".parse().ok());
+    assert_eq!(
+        leaves.sentence(),
+        "Withdraw 5 USDC on Backpack and borrows what is missing to a (network Solana)"
+    );
+    assert!(!withdrawal(r#","autoBorrow":false"#).borrows);
     // It repays what was borrowed, of what the order brings in: no loan, and not only this order.
     let repays = margin("&sideEffectType=AUTO_REPAY");
     assert!(!repays.borrows && repays.amount.is_none());

@@ -1078,6 +1078,15 @@ fn what_closes_a_whole_position_says_no_amount() {
             "{venue}"
         );
     }
+    let stop = |kind: &str| {
+        let body = format!(
+            "{{\"symbol\":\"BTCUSDT\",\"productType\":\"USDT-FUTURES\",\"marginCoin\":\"USDT\",\"planType\":\"{kind}\",\
+             \"triggerPrice\":\"1\",\"holdSide\":\"long\",\"size\":\"1\"}}"
+        );
+        operation("bitget", &post("/api/v2/mix/order/place-tpsl-order", &body)).amount
+    };
+    assert_eq!(stop("pos_loss"), None);
+    assert_eq!(stop("loss_plan"), "1".parse().ok());
     let futures = |more: &str| {
         let order = "symbol=BTCUSDT&side=SELL&type=LIMIT&price=1&quantity=1";
         operation(
