@@ -103,6 +103,11 @@ const OF_CCXT: [&str; 20] = [
     "triggerPrice",
 ];
 
+/// Whether it is such a word. Some stand beside the venue's own word for the same.
+pub(crate) fn is_of_ccxt(name: &str) -> bool {
+    OF_CCXT.contains(&name)
+}
+
 /// Whether an order says nothing beside what its shape reads and what the venue's data knows to be harmless.
 pub(crate) fn is_known(said: &Said<'_>) -> bool {
     let shape = said.shape;
@@ -113,11 +118,23 @@ pub(crate) fn is_known(said: &Said<'_>) -> bool {
         let mut beside = said.table.about.beside.iter();
         shape.paths.iter().any(|read| read.is(path))
             || beside.any(|known| known.has(inner, value))
-            || OF_CCXT.contains(&inner)
+            || is_of_ccxt(inner)
             || shape.moves_price(inner)
             || said.ours.iter().any(|(ours, _)| *ours == path)
     };
-    all(said.query, said.body, &is_known)
+    all(said.query, said.body, &is_known) && !query_adds(said)
+}
+
+// Beside a body in JSON nothing is read in the query. A venue that looks there, too, would find another size.
+fn query_adds(said: &Said<'_>) -> bool {
+    let Given::Json(body) = said.body else {
+        return false;
+    };
+    let in_body = |name: &str| body.member(name).and_then(Json::plain);
+    let is_in_body = |p: &Parameter| in_body(&p.name) == Some(p.value.as_str());
+    let is_read = |p: &Parameter| said.shape.paths.iter().any(|read| read.is(&p.name));
+    !matches!(body, Json::Members(members) if members.is_empty())
+        && said.query.iter().any(|p| is_read(p) && !is_in_body(p))
 }
 
 /// Whether an order borrows what it needs and is not there.

@@ -180,7 +180,7 @@ pub struct Operation {
     pub network: Option<String>,
     /// The client's own id of this order or withdrawal.
     pub client_id: Option<String>,
-    /// Whether an order borrows what it needs and is not there: then it says no amount.
+    /// Whether an order or a withdrawal borrows what it needs and is not there: such an order says no amount.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub borrows: bool,
     /// The names of the parameters that the particulars were read from, as [`Operation::parameters`] has them. Known only where

@@ -299,8 +299,9 @@ impl Manner {
             Meaning::NotServed => OperationKind::Unknown,
         };
         let mut operation = Operation::new(kind, self.id, method, &request.path, &endpoint.words);
-        operation.borrows =
-            kind == OperationKind::Trade && beside::borrows(&self.table.about, query, body);
+        // Backpack borrows for a withdrawal, too.
+        let may = matches!(kind, OperationKind::Trade | OperationKind::Withdraw);
+        operation.borrows = may && beside::borrows(&self.table.about, query, body);
         if let Some(shape) = &endpoint.shape {
             let said = Said {
                 shape,
@@ -445,15 +446,32 @@ fn content_type(given: &str) -> Result<&str, Unreadable> {
     }
 }
 
+/// Refuses another spelling of one of the names. Readers differ on upper and lower case; those of protocol buffers take
+/// `productId` for `product_id`, and where both are there the older ones read the first of the two alone (protobuf.dev,
+/// "ProtoJSON"; golang/protobuf, `jsonpb`).
 pub(crate) fn exact_case<'a>(
     name: &str,
-    mut names: impl Iterator<Item = &'a str>,
+    names: impl Iterator<Item = &'a str> + Clone,
 ) -> Result<(), Unreadable> {
     let end = name.bytes().position(|b| matches!(b, b'[' | b'.'));
     let plain = end.and_then(|end| name.get(..end)).unwrap_or(name);
-    let other = |known: &str| known.eq_ignore_ascii_case(plain) && known != name;
-    if names.any(other) {
+    let other = |known: &str| {
+        known != name
+            && (known.eq_ignore_ascii_case(plain)
+                || (is_spelling(known, plain) && !beside::is_of_ccxt(plain)))
+    };
+    // Some venues have had several spellings themselves.
+    if names.clone().any(other) && !names.clone().any(|known| known == name) {
         return Err(Unreadable::NameCase(name.to_owned()));
     }
     Ok(())
+}
+
+// The same letters, whatever their case and what parts them.
+fn is_spelling(known: &str, name: &str) -> bool {
+    fn letters(text: &str) -> impl Iterator<Item = u8> {
+        let letters = text.bytes().filter(|b| !matches!(b, b'_' | b'-'));
+        letters.map(|b| b.to_ascii_lowercase())
+    }
+    letters(known).eq(letters(name))
 }

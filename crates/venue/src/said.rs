@@ -41,13 +41,14 @@ impl Said<'_> {
         if operation.amount.is_some() && operation.quote_amount.is_some() {
             return Err(Unreadable::TwoAmounts);
         }
+        operation.borrows |= self.borrows(operation)?;
         if operation.kind == OperationKind::Trade && !self.is_all_known(operation) {
             (operation.amount, operation.quote_amount) = (None, None);
         }
-        operation.price = self.number(&shape.price, &shape.price_when)?;
-        if self.price_is_moved() {
-            operation.price = None;
-        }
+        let price = self.number(&shape.price, &shape.price_when)?;
+        // Some take a price of nothing for none, and what it bounds would be nothing, too.
+        let bounds = |price: &Decimal| *price != Decimal::zero() && !self.price_is_moved();
+        operation.price = price.filter(bounds);
         operation.destination = self.text(&shape.destination)?;
         operation.resolved = self.text(&shape.resolved)?;
         operation.destination_tag = self.text(&shape.destination_tag)?;
@@ -86,6 +87,11 @@ impl Said<'_> {
     // Whether the amounts of an order are all that sizes it. What it borrows for it has not, so that counts for more.
     fn is_all_known(&self, operation: &Operation) -> bool {
         !operation.borrows && beside::is_known(self)
+    }
+
+    fn borrows(&self, operation: &Operation) -> Result<bool, Unreadable> {
+        let when = &self.shape.borrows_when;
+        Ok(operation.kind == OperationKind::Trade && !when.is_empty() && self.hold(when)?)
     }
 
     fn names_are_exact(&self) -> Result<(), Unreadable> {
@@ -276,8 +282,8 @@ impl Said<'_> {
         Ok(true)
     }
 
-    // `name=a,*b`: it is one of these, or ends so; `name!`: it is not there; `name?a,b`: either of both. Between bars, one of
-    // several.
+    // `name=a,*b`: it is one of these, or ends so; `name!a,*b`: it is there, and none of these; `name!`: it is not there;
+    // `name?a,b`: it is not there, or one of these. Between bars, one of several.
     fn holds(&self, condition: &str) -> Result<bool, Unreadable> {
         if let Some(name) = condition.strip_suffix('!') {
             return Ok(self.is_absent(name));
@@ -285,14 +291,15 @@ impl Said<'_> {
         let (name, words) = match condition.split_once('?') {
             Some((name, _)) if self.is_absent(name) => return Ok(true),
             Some(may) => may,
-            None => condition.split_once('=').unwrap_or((condition, "")),
+            None => condition.split_once(['=', '!']).unwrap_or((condition, "")),
         };
         let value = self.look(name)?.map(|(_, value)| value);
         let is = |value: &str, word: &str| match word.strip_prefix('*') {
             Some(end) => value.ends_with(end),
             None => word == value,
         };
-        Ok(value.is_some_and(|value| words.split(',').any(|word| is(value, word))))
+        let may = !condition.contains('!');
+        Ok(value.is_some_and(|value| words.split(',').any(|word| is(value, word)) == may))
     }
 
     // Nowhere in the request, so that a place that is not looked into cannot hide it.
@@ -345,7 +352,8 @@ fn members_are_exact(json: &Json, names: &[String]) -> Result<(), Unreadable> {
 // Ends the name of a list, before a member of each in it.
 pub(crate) const EACH: &str = "[].";
 
-/// What stands at a path of members; `*` is any one of them. Of each in a list: where all say the same.
+/// What stands at a path of members; `*` is the only one of them, whatever its name. Of each in a list: where all say the
+/// same.
 pub(crate) fn walk<'a>(json: &'a Json, path: &str) -> Result<Option<&'a str>, Unreadable> {
     if let Some(rest) = path.strip_prefix(EACH) {
         return each(json, rest);
@@ -360,6 +368,9 @@ pub(crate) fn walk<'a>(json: &'a Json, path: &str) -> Result<Option<&'a str>, Un
     let Json::Members(members) = json else {
         return Ok(None);
     };
+    if head == "*" {
+        is_one(members)?;
+    }
     let mut found = None;
     for (name, value) in members
         .iter()
@@ -379,6 +390,15 @@ pub(crate) fn walk<'a>(json: &'a Json, path: &str) -> Result<Option<&'a str>, Un
         found = found.or(one);
     }
     Ok(found)
+}
+
+// Where any one member counts, a second that says something could lend the first its words: a price to an order without one.
+fn is_one(members: &[(String, Json)]) -> Result<(), Unreadable> {
+    let mut says = members.iter().filter(|(_, value)| *value != Json::Null);
+    match (says.next(), says.next()) {
+        (Some((one, _)), Some((other, _))) => Err(Unreadable::Either(one.clone(), other.clone())),
+        _ => Ok(()),
+    }
 }
 
 // What is no list, or says it once and once not, might be read in another way by the venue.

@@ -115,7 +115,7 @@ pub(crate) enum Meaning {
     NotServed,
 }
 
-/// Which parameter says what. `a` is a parameter, `a.b` a member of one, `*` any one member; `a[].b` a member of each in a
+/// Which parameter says what. `a` is a parameter, `a.b` a member of one, `*` the only member; `a[].b` a member of each in a
 /// list, `[].b` where the body is the list; `a|b` one of two; `{a}` a place of the path; `=a` a fixed word.
 ///
 /// Of a list with several the market and the side are said where all say the same, and never a number: two orders of one
@@ -147,6 +147,8 @@ pub(crate) struct Shape {
     pub(crate) price_when: Vec<String>,
     /// Parameters that take that bound away; one that ends in `*` is a beginning.
     pub(crate) price_unless: Vec<String>,
+    /// Then the order borrows what is missing; all of them must hold.
+    pub(crate) borrows_when: Vec<String>,
     /// The words of a buy and of a sale, where this endpoint has its own.
     pub(crate) buy: Vec<String>,
     pub(crate) sell: Vec<String>,
@@ -390,7 +392,12 @@ impl Shape {
     }
 
     fn paths(&self) -> Vec<Path> {
-        let whens = [&self.amount_when, &self.quote_when, &self.price_when];
+        let whens = [
+            &self.amount_when,
+            &self.quote_when,
+            &self.price_when,
+            &self.borrows_when,
+        ];
         let whens = whens.into_iter().flatten();
         let whens = whens.flat_map(|when| when.split('|'));
         let whens = whens.filter_map(|when| when.split(['=', '!', '?']).next());

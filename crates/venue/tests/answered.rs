@@ -469,6 +469,11 @@ fn a_time_that_a_venue_refuses_in_words_is_not_a_number_of_somebody_elses() {
             400,
             r#"{"result":"error","reason":"InvalidNonce","message":"Nonce '1695066299324' is not within 30 seconds of server time '1695066301''"}"#,
         ),
+        (
+            "htx",
+            200,
+            r#"{"status":"error","err-code":"api-signature-not-valid","err-msg":"Signature not valid: Invalid submission time or incorrect time format [无效的提交时间，或时间格式错误]","data":null}"#,
+        ),
     ] {
         let said = answered(venue, status, Some(body.as_bytes()));
         let read = (said.meaning, said.clock, said.nonce);

@@ -650,7 +650,7 @@ fn no_sensitive_endpoint_of_ccxt_falls_into_a_milder_kind() {
 }
 
 // What ccxt's map, and a look at the name, take for a look or an order.
-const MORE_THAN_ITS_NAME: [(&str, &str, &str, OperationKind); 32] = [
+const MORE_THAN_ITS_NAME: [(&str, &str, &str, OperationKind); 36] = [
     // Whoever has the answer executes the trade; the right to read is enough to get it.
     (
         "deribit",
@@ -689,6 +689,8 @@ const MORE_THAN_ITS_NAME: [(&str, &str, &str, OperationKind); 32] = [
         "/api/v1/rfq/accept",
         OperationKind::Transfer,
     ),
+    // The first quote is taken unseen, if it says so.
+    ("backpack", "POST", "/api/v1/rfq", OperationKind::Transfer),
     (
         "gemini",
         "POST",
@@ -806,6 +808,12 @@ const MORE_THAN_ITS_NAME: [(&str, &str, &str, OperationKind); 32] = [
         "/v2/accounts/1/buys/2/commit",
         OperationKind::Transfer,
     ),
+    (
+        "gemini",
+        "POST",
+        "/v1/instant/execute",
+        OperationKind::Transfer,
+    ),
     // It lends what is there, for a day at least.
     (
         "okx",
@@ -820,7 +828,19 @@ const MORE_THAN_ITS_NAME: [(&str, &str, &str, OperationKind); 32] = [
         "/api/v5/tradingBot/grid/copy-order-algo",
         OperationKind::Transfer,
     ),
+    (
+        "okx",
+        "POST",
+        "/api/v5/tradingBot/signal/order-algo",
+        OperationKind::Transfer,
+    ),
     // Another account, and at Bybit for good.
+    (
+        "kucoin",
+        "POST",
+        "/api/ua/v1/account/mode",
+        OperationKind::KeyAdmin,
+    ),
     (
         "bybit",
         "POST",

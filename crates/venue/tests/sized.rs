@@ -327,11 +327,153 @@ fn an_order_that_borrows_says_so_and_no_amount() {
             read.sentence()
         );
     }
+    // Nothing says so there but that the type is none of the exchange's; derivatives have the same types, and no loans.
+    let bitfinex = |kind: &str, symbol: &str| {
+        let body = format!(r#"{{"type":"{kind}","symbol":"{symbol}","price":"2","amount":"1"}}"#);
+        operation("bitfinex", &post("/v2/auth/w/order/submit", &body))
+    };
+    for kind in ["LIMIT", "MARKET", "STOP LIMIT", "NOT HEARD OF"] {
+        let margin = bitfinex(kind, "tBTCUSD");
+        assert!(margin.borrows && margin.amount.is_none(), "{margin:?}");
+    }
+    for (kind, symbol) in [
+        ("EXCHANGE LIMIT", "tBTCUSD"),
+        ("EXCHANGE TRAILING STOP", "tDUSK:USD"),
+        ("LIMIT", "tBTCF0:USTF0"),
+    ] {
+        let own = bitfinex(kind, symbol);
+        assert!(!own.borrows && own.amount.is_some(), "{own:?}");
+    }
+    // Money that leaves is as much as it says, borrowed or not.
+    let withdrawal = |more: &str| {
+        let body = format!(
+            r#"{{"address":"a","blockchain":"Solana","quantity":"5","symbol":"USDC"{more}}}"#
+        );
+        operation("backpack", &post("/wapi/v1/capital/withdrawals", &body))
+    };
+    let leaves = withdrawal(r#","autoBorrow":true"#);
+    assert!(leaves.borrows && leaves.amount == "5".parse().ok());
+    assert_eq!(
+        leaves.sentence(),
+        "Withdraw 5 USDC on Backpack and borrows what is missing to a (network Solana)"
+    );
+    assert!(!withdrawal(r#","autoBorrow":false"#).borrows);
     // It repays what was borrowed, of what the order brings in: no loan, and not only this order.
     let repays = margin("&sideEffectType=AUTO_REPAY");
     assert!(!repays.borrows && repays.amount.is_none());
     let without = with(place("/api/v1/hf/orders"), r#","autoBorrow":false"#);
     assert!(!without.borrows && without.amount.is_some());
+}
+
+// Only what the order's own type reads bounds it; a price that stands beside it for another type made a purchase at any price
+// look small.
+#[test]
+fn parameters_of_another_type_bound_no_order() {
+    let robinhood = |more: &str| {
+        let order = r#"{"client_order_id":"c","side":"buy","symbol":"BTC-USD","#;
+        let request = post(
+            "/api/v1/crypto/trading/orders/",
+            &format!("{order}{more}}}"),
+        );
+        operation("robinhood", &request)
+    };
+    let limit = r#""type":"limit","limit_order_config":{"asset_quantity":"1","limit_price":"2","time_in_force":"gtc"}"#;
+    let read = robinhood(limit);
+    assert_eq!(
+        (read.amount, read.price),
+        ("1".parse().ok(), "2".parse().ok())
+    );
+    for decoy in [
+        r#""type":"market","market_order_config":{"asset_quantity":"1"},"limit_order_config":{"limit_price":"2"}"#,
+        r#""type":"stop_loss","stop_loss_order_config":{"asset_quantity":"1","stop_price":"9"},"limit_order_config":{"limit_price":"2"}"#,
+    ] {
+        let read = robinhood(decoy);
+        assert_eq!(
+            (read.amount, read.price),
+            ("1".parse().ok(), None),
+            "{decoy}"
+        );
+    }
+    let one = |price: &str, other: &str| {
+        [
+            (
+                "coinbase",
+                "/api/v3/brokerage/orders",
+                format!(
+                    r#"{{"client_order_id":"c","product_id":"BTC-USD","side":"BUY","order_configuration":{{"market_market_ioc":{{"base_size":"1"}},"limit_limit_gtc":{price}}}}}"#
+                ),
+            ),
+            (
+                "revolutx",
+                "/api/1.0/orders",
+                format!(
+                    r#"{{"client_order_id":"c","symbol":"BTC-USD","side":"buy","order_configuration":{{"market":{{"base_size":"1"}},"limit":{other}}}}}"#
+                ),
+            ),
+        ]
+    };
+    for (venue, path, body) in one(r#"{"limit_price":"2"}"#, r#"{"price":"2"}"#) {
+        let read = at(venue).decode(&post(path, &body));
+        assert!(
+            matches!(read, Err(Unreadable::Either(..))),
+            "{venue}: {read:?}"
+        );
+    }
+    // A library that writes out what it does not set says nothing with it.
+    for (venue, path, body) in one("null", "null") {
+        let read = operation(venue, &post(path, &body));
+        assert_eq!(
+            (read.amount, read.price),
+            ("1".parse().ok(), None),
+            "{venue}"
+        );
+    }
+}
+
+// Gate takes `0` for the price of the market in its contracts; elsewhere nobody knows, and nothing costs nothing.
+#[test]
+fn a_price_of_nothing_bounds_no_order() {
+    let mut priced = 0;
+    for (at, (venue, path, body)) in ORDERS.iter().enumerate() {
+        if with(at, "").price.is_none() {
+            continue;
+        }
+        priced += 1;
+        for (one, nothing) in [("\"2\"", "\"0.00\""), ("price=2", "price=0.00")] {
+            let body = body.replace('@', "").replace(one, nothing);
+            let read = operation(venue, &post(path, &body));
+            let is_other = body.contains(nothing);
+            assert_eq!(read.price.is_none(), is_other, "{venue} {path} {body}");
+            assert!(read.amount.is_some(), "{venue} {path}");
+        }
+    }
+    assert!(priced > 15, "{priced}");
+}
+
+#[test]
+fn what_a_query_adds_beside_a_body_takes_the_amount_away() {
+    for (path, query) in [
+        ("/orders", "funds=5000000"),
+        ("/api/v4/spot/orders", "type=market"),
+        ("/api/v5/trade/order", "tgtCcy=quote_ccy"),
+        ("/api/v5/trade/batch-orders", "sz=5000000"),
+    ] {
+        let (venue, path, body) = ORDERS.get(place(path)).unwrap();
+        let body = body.replace('@', "");
+        let ask = |query: &str| request("POST", path, query, &body, JSON);
+        assert!(operation(venue, &ask("")).amount.is_some(), "{venue}");
+        let read = operation(venue, &ask(query));
+        assert_eq!((read.amount, read.quote_amount), (None, None), "{venue}");
+    }
+    // What says the same in both, as ccxt does there, adds nothing.
+    let change = request(
+        "PATCH",
+        "/api/v4/spot/orders/1",
+        "currency_pair=BTC_USDT&amount=1",
+        r#"{"currency_pair":"BTC_USDT","amount":"1"}"#,
+        JSON,
+    );
+    assert_eq!(operation("gate", &change).amount, "1".parse().ok());
 }
 
 // What bots say every day: when it holds, that it only reduces, where it stops, and what closes it.

@@ -1078,6 +1078,15 @@ fn what_closes_a_whole_position_says_no_amount() {
             "{venue}"
         );
     }
+    let stop = |kind: &str| {
+        let body = format!(
+            "{{\"symbol\":\"BTCUSDT\",\"productType\":\"USDT-FUTURES\",\"marginCoin\":\"USDT\",\"planType\":\"{kind}\",\
+             \"triggerPrice\":\"1\",\"holdSide\":\"long\",\"size\":\"1\"}}"
+        );
+        operation("bitget", &post("/api/v2/mix/order/place-tpsl-order", &body)).amount
+    };
+    assert_eq!(stop("pos_loss"), None);
+    assert_eq!(stop("loss_plan"), "1".parse().ok());
     let futures = |more: &str| {
         let order = "symbol=BTCUSDT&side=SELL&type=LIMIT&price=1&quantity=1";
         operation(
@@ -1116,6 +1125,58 @@ fn what_a_condition_looks_at_has_one_spelling() {
             "{venue}"
         );
     }
+}
+
+// Readers of protocol buffers, as Coinbase has them, take `productId` for `product_id`, and the first of both.
+#[test]
+fn a_name_in_another_spelling_is_no_way_past_the_one_that_counts() {
+    let order = |members: &str, size: &str| {
+        post(
+            "/api/v3/brokerage/orders",
+            &format!(
+                "{{\"client_order_id\":\"c\",{members},\"side\":\"BUY\",\"order_configuration\":{{\"market_market_ioc\":{{{size}}}}}}}"
+            ),
+        )
+    };
+    let size = "\"base_size\":\"1\"";
+    for (members, size, name) in [
+        (
+            "\"product_id\":\"BTC-USD\",\"productId\":\"DOGE-USD\"",
+            size,
+            "productId",
+        ),
+        ("\"productId\":\"DOGE-USD\"", size, "productId"),
+        (
+            "\"product_id\":\"BTC-USD\",\"PRODUCT-ID\":\"DOGE-USD\"",
+            size,
+            "PRODUCT-ID",
+        ),
+        (
+            "\"product_id\":\"BTC-USD\"",
+            "\"base_size\":\"1\",\"baseSize\":\"5000\"",
+            "baseSize",
+        ),
+    ] {
+        let why = refused("coinbase", &order(members, size));
+        assert_eq!(why, Unreadable::NameCase(name.into()), "{members}");
+    }
+    let to = |name: &str| {
+        post(
+            "/api/v3/brokerage/portfolios/move_funds",
+            &format!(
+                "{{\"funds\":{{\"value\":\"1\",\"currency\":\"USD\"}},\"source_portfolio_uuid\":\"a\",\"target_portfolio_uuid\":\"b\"{name}}}"
+            ),
+        )
+    };
+    let plain = operation("coinbase", &to(""));
+    assert_eq!(plain.destination.as_deref(), Some("b"));
+    let why = refused("coinbase", &to(",\"targetPortfolioUuid\":\"c\""));
+    assert_eq!(why, Unreadable::NameCase("targetPortfolioUuid".into()));
+    // ccxt's own word beside the venue's for the same is none that counts.
+    let both = order("\"product_id\":\"BTC-USD\",\"clientOrderId\":\"d\"", size);
+    let read = operation("coinbase", &both);
+    assert_eq!(read.client_id.as_deref(), Some("c"));
+    assert_eq!(read.amount, "1".parse().ok());
 }
 
 #[test]

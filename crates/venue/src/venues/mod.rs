@@ -137,6 +137,19 @@ mod tests {
         }
     }
 
+    // The words are what a person reads before a yes.
+    #[test]
+    fn no_cancellation_is_called_an_order() {
+        for text in FILES {
+            let table = Table::read(text).unwrap();
+            for (method, path, endpoint) in table.endpoints() {
+                let cancels = crate::table::Meaning::Private(OperationKind::Cancel);
+                let places = endpoint.words.starts_with("place");
+                assert!(endpoint.meaning != cancels || !places, "{method} {path}");
+            }
+        }
+    }
+
     #[test]
     fn a_public_request_keeps_nothing_of_the_client_but_its_question() {
         for (venue, path) in [
