@@ -306,6 +306,26 @@ fn what_is_strange_is_found_and_nothing_else() {
         ),
         (
             "kinds = [\"read\"]\naction = \"allow\"",
+            "kinds = [\"trade\"]\nassets = [\"DOGE\"]\naction = \"deny\"",
+            Some(Strange::NeverFits),
+        ),
+        (
+            "kinds = [\"read\"]\naction = \"allow\"",
+            "kinds = [\"withdraw\"]\nsymbols = [\"DOGEUSDT\"]\naction = \"deny\"",
+            Some(Strange::NeverFits),
+        ),
+        (
+            "kinds = [\"read\"]\naction = \"allow\"",
+            "kinds = [\"trade\", \"cancel\"]\nsymbols = [\"A\"]\nmax_amount = \"2\"\naction = \"allow\"",
+            Some(Strange::NeverFits),
+        ),
+        (
+            "kinds = [\"withdraw\"]\nassets = [\"BTC\"]\nmax_amount = \"2\"\naction = \"touch\"",
+            "kinds = [\"trade\"]\nsymbols = [\"A\"]\nmax_amount = \"2\"\naction = \"allow\"",
+            None,
+        ),
+        (
+            "kinds = [\"read\"]\naction = \"allow\"",
             "venues = [\"Binance\"]\naction = \"deny\"",
             Some(Strange::UnknownVenue),
         ),
