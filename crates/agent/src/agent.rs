@@ -315,16 +315,18 @@ impl Agent {
         visitors.push(visitor);
     }
 
-    /// Ends one, by name or id.
-    pub(crate) fn ends_visit(&self, name_or_id: &str) -> Option<Client> {
+    /// Ends all that are called so, or the one that has this id.
+    pub(crate) fn ends_visits(&self, name_or_id: &str) -> Vec<Client> {
         let mut visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
-        let called = |one: &Visitor| one.client.is_called(name_or_id);
-        let at = visitors.iter().position(called)?;
-        let client = visitors.swap_remove(at).client;
+        let called = |one: &mut Visitor| one.client.is_called(name_or_id);
+        let clients: Vec<Client> = visitors
+            .extract_if(.., called)
+            .map(|visitor| visitor.client)
+            .collect();
         self.visits_ended.send_modify(|ended| {
-            ended.insert(client.id);
+            ended.extend(clients.iter().map(|client| client.id));
         });
-        Some(client)
+        clients
     }
 
     pub(crate) fn client_of(&self, clients: &[Client], token: &str) -> Option<Client> {
