@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{Code, RequestId, text::visible};
 use touchkeep_pipeline::{Client as Asker, Incoming, LoggedIn, LoginTurn, NotSigned};
+use touchkeep_policy::Action;
 use touchkeep_venue::{
     OperationKind, Request,
     stream::{Guard, LOGIN, LoginAsked, Values},
@@ -143,6 +144,20 @@ impl Agent {
         if let Ok(Err(failure)) = recording.await {
             tracing::error!(what = failure.what, "a refusal was not recorded");
         }
+    }
+
+    /// What the rules do with the login of a socket by now, but for what they limit: it was judged when it was made, and the socket
+    /// may be open for days.
+    pub(crate) fn login_by_rules(&self, socket: &Socket, guard: Guard) -> Result<Action, Refusal> {
+        let LetIn {
+            client, pipeline, ..
+        } = self.lets_open(socket)?;
+        let beyond = client.is_beyond(&socket.venue, Some(OperationKind::Read));
+        if beyond.is_some() {
+            return Ok(Action::Deny);
+        }
+        let incoming = login_of(socket, &client, Vec::new());
+        Ok(pipeline.login_by_rules(guard, &incoming))
     }
 
     fn lets_open(&self, socket: &Socket) -> Result<LetIn, Refusal> {
