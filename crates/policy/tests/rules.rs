@@ -728,6 +728,11 @@ fn a_replay_counts_what_the_candidate_lets_through() {
     let mut replay = Replay::new(candidate, Vec::new(), MONDAY_8);
     for (story, action, difference) in [
         (
+            recorded(0, "0.6", Then::Unsigned),
+            Action::Allow,
+            Difference::Same,
+        ),
+        (
             recorded(0, "0.6", Then::Denied),
             Action::Allow,
             Difference::Milder,
