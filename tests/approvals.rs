@@ -992,6 +992,13 @@ fn a_request_that_nobody_sees_is_announced_without_what_it_moves() {
         !shown.contains("0.5") && !shown.contains(&ADDRESS[..8]),
         "{shown}"
     );
+    // The second without an answer brings a rest. What is put to nobody then does not wait.
+    let (status, _) = desk.withdraw("");
+    assert_eq!((status, dunst.displayed()), (403, 1));
+    let _closed = dunst.history();
+    let (status, answer) = desk.withdraw("");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!((status, dunst.displayed()), (403, 0), "{answer}");
 }
 
 #[test]

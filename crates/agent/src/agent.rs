@@ -5,6 +5,7 @@ use std::{
     io,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+    time::Duration,
 };
 
 use hyper::Response;
@@ -42,6 +43,9 @@ use crate::{
     },
     watch::Watching,
 };
+
+/// How often it is looked whether a process is still there whose requests wait for somebody.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The agent.
 pub(crate) struct Agent {
@@ -315,16 +319,18 @@ impl Agent {
         visitors.push(visitor);
     }
 
-    /// Ends one, by name or id.
-    pub(crate) fn ends_visit(&self, name_or_id: &str) -> Option<Client> {
+    /// Ends all that are called so, or the one that has this id.
+    pub(crate) fn ends_visits(&self, name_or_id: &str) -> Vec<Client> {
         let mut visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
-        let called = |one: &Visitor| one.client.is_called(name_or_id);
-        let at = visitors.iter().position(called)?;
-        let client = visitors.swap_remove(at).client;
+        let called = |one: &mut Visitor| one.client.is_called(name_or_id);
+        let clients: Vec<Client> = visitors
+            .extract_if(.., called)
+            .map(|visitor| visitor.client)
+            .collect();
         self.visits_ended.send_modify(|ended| {
-            ended.insert(client.id);
+            ended.extend(clients.iter().map(|client| client.id));
         });
-        Some(client)
+        clients
     }
 
     pub(crate) fn client_of(&self, clients: &[Client], token: &str) -> Option<Client> {
@@ -372,7 +378,7 @@ impl Agent {
     }
 
     // For how much longer trade keys are armed.
-    fn armed_for(&self) -> Option<std::time::Duration> {
+    fn armed_for(&self) -> Option<Duration> {
         let of_open = self
             .vault()
             .and_then(|current| current.peek()?.armed_until());
@@ -478,41 +484,48 @@ impl Agent {
             http: asked.request,
         };
         // A question of a client that is revoked ends with it: nobody says yes to it any more.
-        let answered = tokio::select! {
-            biased;
-            () = self.has_ended(&client, clients, news) => {
-                return Err(Refusal::StateUnknown("this client was revoked meanwhile".into()));
-            }
-            answered = pipeline.handle(incoming) => answered,
-        };
+        let revoked = self.has_ended(&client, clients.contains(&client), news);
+        let answered = pipeline.handle_unless(revoked, incoming).await;
         self.prompts.more_in_log();
         answered
             .map(|done| proxy::passed_on(done.response, done.outcome))
             .map_err(|why| refusal_of(&why))
     }
 
-    // Returns once a client is let in no more. A lock ends what waits by itself.
-    async fn has_ended(
+    /// Returns once a client is let in no more, or to less than it was. A lock ends what waits by itself. `is_listed`: whether the
+    /// vault has it; else it is one that ends with a process.
+    pub(crate) async fn has_ended(
         &self,
         client: &Client,
-        clients: &[Client],
+        is_listed: bool,
         news: Option<watch::Receiver<Arc<[Client]>>>,
     ) {
-        let is_among = |clients: &[Client]| clients.iter().any(|one| one.id == client.id);
-        let ended = if is_among(clients) {
+        let ended = if is_listed {
             match news {
-                Some(mut news) => news.wait_for(|now| !is_among(now)).await.is_ok(),
+                Some(mut news) => news.wait_for(|now| !now.contains(client)).await.is_ok(),
                 None => false,
             }
         } else {
             let mut visits = self.visits_ended.subscribe();
-            visits
-                .wait_for(|ended| ended.contains(&client.id))
-                .await
-                .is_ok()
+            tokio::select! {
+                ended = visits.wait_for(|ended| ended.contains(&client.id)) => ended.is_ok(),
+                () = self.has_gone(client.id) => true,
+            }
         };
         if !ended {
             std::future::pending::<()>().await;
+        }
+    }
+
+    // Returns once the process has ended that a client ends with. Nobody says so.
+    async fn has_gone(&self, client: ClientId) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut visitors = visitors.iter().filter(|one| one.client.id == client);
+            if !visitors.any(|one| one.caller.lives()) {
+                return;
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use std::{
 
 use serde::Serialize;
 use tokio::sync::{broadcast, oneshot, watch};
-use touchkeep_core::{Clock, Code, PromptId, SystemClock};
+use touchkeep_core::{Clock, Code, PromptId, SystemClock, text::visible};
 use touchkeep_pipeline::Unasked;
 use touchkeep_wire::{
     Answer, CHANGED, Changed, Failure, Notification, PROMPT_CLOSE, PROMPT_OPEN, PROMPT_WENT,
@@ -270,6 +270,18 @@ impl Prompts {
         }
     }
 
+    /// Whether a question of this client would be put to a person now. Says nothing of the next moment.
+    pub(crate) fn would_ask(&self, client: &str) -> Result<(), Unasked> {
+        let asker = asker::client(&visible(client));
+        if let Some(rest) = self.0.patience.rest(&asker) {
+            return Err(rest.why());
+        }
+        match has_room(&self.lock(), Some(&asker.name)) {
+            true => Ok(()),
+            false => Err(Unasked::TooMany),
+        }
+    }
+
     /// Shows that a device waits.
     pub(crate) fn show(&self, question: Question, within: Duration) -> Option<Shown> {
         let asker = asker_of(&question);
@@ -381,11 +393,7 @@ impl Prompts {
         let (answer, answered) = oneshot::channel();
         {
             let mut open = self.lock();
-            let name = asker.as_ref().map(|one| &one.name);
-            let of_asker =
-                |one: &&Open| name.is_some() && one.asker.as_ref().map(|asker| &asker.name) == name;
-            if open.len() >= MAX_OPEN || open.iter().filter(of_asker).count() >= MAX_OPEN_PER_CLIENT
-            {
+            if !has_room(&open, asker.as_ref().map(|one| one.name.as_str())) {
                 return None;
             }
             if matches!(prompt.question, Question::Approval(_) | Question::Use(_)) {
@@ -457,6 +465,16 @@ impl Drop for Closing {
             },
         );
     }
+}
+
+// Whether one more may wait, and of this one who asks.
+fn has_room(open: &[Open], asker: Option<&str>) -> bool {
+    let is_its = |one: &&Open| {
+        let name = one.asker.as_ref().map(|asker| asker.name.as_str());
+        asker.is_some() && name == asker
+    };
+    let of_asker = open.iter().filter(is_its);
+    open.len() < MAX_OPEN && of_asker.count() < MAX_OPEN_PER_CLIENT
 }
 
 fn closed() -> Failure {

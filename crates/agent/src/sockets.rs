@@ -1,12 +1,14 @@
 //! What the agent decides about WebSockets: who may open one, and what of a login is signed.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt, Limited};
 use hyper::{Response, body::Incoming as Body};
+use tokio::sync::watch;
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{Code, RequestId, text::visible};
-use touchkeep_pipeline::{Client as Asker, Incoming, LoggedIn, LoginTurn};
+use touchkeep_pipeline::{Client as Asker, Incoming, LoggedIn, LoginTurn, NotSigned};
+use touchkeep_policy::Action;
 use touchkeep_venue::{
     OperationKind, Request,
     stream::{Guard, LOGIN, LoginAsked, Values},
@@ -30,6 +32,14 @@ pub(crate) struct Ours {
     pub(crate) turn: Option<LoginTurn>,
 }
 
+// Who opens a socket, by which line, and how it is heard that he is let in no more.
+struct LetIn {
+    client: Client,
+    pipeline: Line,
+    is_listed: bool,
+    news: Option<watch::Receiver<Arc<[Client]>>>,
+}
+
 /// Whose socket it is, and where it goes.
 #[derive(Debug, Clone)]
 pub(crate) struct Socket {
@@ -45,7 +55,9 @@ impl Agent {
     /// Lets a client open a socket: the practice venue's address in place of the venue's own, where there is one.
     pub(crate) async fn opens(&self, socket: &Socket) -> Result<Option<String>, Refusal> {
         let _working = self.works();
-        let (client, pipeline) = self.client_and_line(socket)?;
+        let LetIn {
+            client, pipeline, ..
+        } = self.lets_open(socket)?;
         stays_within(socket, None, &client, &pipeline).await?;
         let base = pipeline.base_url(&socket.venue, &client.key_set);
         self.saw(client.id);
@@ -54,7 +66,9 @@ impl Agent {
 
     /// The name of the key that would log in over a socket.
     pub(crate) async fn name_of_key(&self, socket: &Socket) -> Result<Values, Refusal> {
-        let (client, pipeline) = self.client_and_line(socket)?;
+        let LetIn {
+            client, pipeline, ..
+        } = self.lets_open(socket)?;
         stays_within(socket, Some(OperationKind::Read), &client, &pipeline).await?;
         let name = pipeline.name_of_key(&socket.venue, &client.key_set);
         name.map(|name| Values::of_key(&name))
@@ -69,30 +83,24 @@ impl Agent {
         asked: &LoginAsked,
     ) -> Result<Ours, Refusal> {
         let _working = self.works();
-        let (client, pipeline) = self.client_and_line(socket)?;
+        let LetIn {
+            client,
+            pipeline,
+            is_listed,
+            news,
+        } = self.lets_open(socket)?;
         stays_within(socket, Some(OperationKind::Read), &client, &pipeline).await?;
-        let request = RequestId::random();
-        let _seat = self.running().begin(request, socket.peer, socket.port);
+        let incoming = login_of(socket, &client, asked.body());
+        let running = self.running();
+        let _seat = running.begin(incoming.request, socket.peer, socket.port);
         self.signs_here()?;
         self.saw(client.id);
-        let incoming = Incoming {
-            request,
-            client: Asker {
-                id: client.id,
-                name: client.name.clone(),
-            },
-            venue: socket.venue.clone(),
-            key_set: client.key_set,
-            http: Request {
-                method: LOGIN.to_owned(),
-                path: socket.path.clone(),
-                query: Vec::new(),
-                content_type: None,
-                body: asked.body(),
-                expires: None,
-            },
+        // A question of a client that is revoked ends with it.
+        let done = tokio::select! {
+            biased;
+            () = self.has_ended(&client, is_listed, news) => Err(NotSigned::Revoked.into()),
+            done = pipeline.login(guard, incoming) => done,
         };
-        let done = pipeline.login(guard, incoming).await;
         self.prompts().changed("audit");
         match done.map_err(|why| refusal_of(&why))? {
             LoggedIn::Signed { values, turn } => Ok(Ours {
@@ -116,8 +124,10 @@ impl Agent {
                 visible(&socket.venue)
             ))
             .detail("why", "only data is asked for over a socket");
-        match self.client_and_line(socket) {
-            Ok((client, pipeline)) => {
+        match self.lets_open(socket) {
+            Ok(LetIn {
+                client, pipeline, ..
+            }) => {
                 let event = event.client(client.id, visible(&client.name));
                 pipeline.note_refusal(client.id, event).await;
             }
@@ -136,19 +146,59 @@ impl Agent {
         }
     }
 
-    fn client_and_line(&self, socket: &Socket) -> Result<(Client, Line), Refusal> {
-        let of = |clients: &[Client], line: &Line| {
-            let client = self.client_of(clients, &socket.token);
-            client.map(|client| (client, line.clone()))
+    /// What the rules do with the login of a socket by now, but for what they limit: it was judged when it was made, and the socket
+    /// may be open for days.
+    pub(crate) fn login_by_rules(&self, socket: &Socket, guard: Guard) -> Result<Action, Refusal> {
+        let LetIn {
+            client, pipeline, ..
+        } = self.lets_open(socket)?;
+        let beyond = client.is_beyond(&socket.venue, Some(OperationKind::Read));
+        if beyond.is_some() {
+            return Ok(Action::Deny);
+        }
+        let incoming = login_of(socket, &client, Vec::new());
+        Ok(pipeline.login_by_rules(guard, &incoming))
+    }
+
+    fn lets_open(&self, socket: &Socket) -> Result<LetIn, Refusal> {
+        let of = |clients: &[Client], line: &Line, news| {
+            let client = self.client_of(clients, &socket.token)?;
+            Some(LetIn {
+                is_listed: clients.contains(&client),
+                client,
+                pipeline: line.clone(),
+                news,
+            })
         };
         let current = self.vault().ok_or(Refusal::Locked)?;
         let found = if let Some(open) = current.peek() {
-            of(&open.clients(), &open.pipeline)
+            let news = open.news_of_clients();
+            of(&open.clients(), &open.pipeline, Some(news))
         } else {
             let armed = self.armed().ok_or(Refusal::Locked)?;
-            of(armed.clients(), armed.pipeline())
+            of(armed.clients(), armed.pipeline(), None)
         };
         found.ok_or(Refusal::UnknownToken)
+    }
+}
+
+fn login_of(socket: &Socket, client: &Client, body: Vec<u8>) -> Incoming {
+    Incoming {
+        request: RequestId::random(),
+        client: Asker {
+            id: client.id,
+            name: client.name.clone(),
+        },
+        venue: socket.venue.clone(),
+        key_set: client.key_set.clone(),
+        http: Request {
+            method: LOGIN.to_owned(),
+            path: socket.path.clone(),
+            query: Vec::new(),
+            content_type: None,
+            body,
+            expires: None,
+        },
     }
 }
 

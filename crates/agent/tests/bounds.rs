@@ -17,6 +17,9 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use touchkeep_client::CallError;
+use touchkeep_core::Code;
+use touchkeep_wire::{AddClient, OpenClient, RevokeClient};
 
 const SECRET: &str = "canary-bounds-secret-0123456789";
 const POLICY: &str = "[[rule]]\nname = \"reads\"\nkinds = [\"read\"]\naction = \"allow\"\n";
@@ -222,4 +225,49 @@ async fn one_client_cannot_take_all_seats() {
     while bot(&desk.base, &desk.token, "GET", READ, "").await.0 != 200 {
         assert!(Instant::now() < deadline);
     }
+}
+
+// Rules speak of names, and so does whoever revokes.
+#[tokio::test]
+async fn all_that_have_a_name_lose_their_access_with_it() {
+    let desk = Desk::new().await;
+    let client = desk._agent.client().await;
+    let visit = async || {
+        let open = OpenClient {
+            name: "runner".into(),
+            key_set: "main".into(),
+            venues: Vec::new(),
+            kinds: Vec::new(),
+        };
+        let opened = client.call(open).await.unwrap();
+        let token = opened.variables.into_iter();
+        let mut token = token.filter(|one| one.name == "TOUCHKEEP_TOKEN");
+        token.next().unwrap().value.into_inner()
+    };
+    let tokens = [visit().await, visit().await];
+    let statuses = async || {
+        let mut all = Vec::new();
+        for token in &tokens {
+            all.push(bot(&desk.base, token, "GET", READ, "").await.0);
+        }
+        all
+    };
+    assert_eq!(statuses().await, [200, 200]);
+    // Nobody is let in for good under a name that somebody else has by now.
+    let add = || AddClient {
+        name: "runner".into(),
+        key_set: "main".into(),
+    };
+    let taken = client.call(add()).await;
+    assert!(
+        matches!(&taken, Err(CallError::Failed(failure)) if failure.code == Code::Ambiguous),
+        "{taken:?}"
+    );
+    let revoke = || RevokeClient {
+        client: "runner".into(),
+    };
+    client.call(revoke()).await.unwrap();
+    assert_eq!(statuses().await, [401, 401]);
+    client.call(add()).await.unwrap();
+    client.call(revoke()).await.unwrap();
 }

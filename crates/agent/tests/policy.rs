@@ -18,7 +18,7 @@ use std::{
 
 use common::{Agent, PASSPHRASE, Person, Venue, bot, key_of, no, practice_vault, yes};
 use touchkeep_client::{CallError, Connection};
-use touchkeep_core::{Clock as _, Code, Passphrase, SystemClock};
+use touchkeep_core::{Clock as _, Code, Passphrase, SystemClock, UnixMillis};
 use touchkeep_device::Auth;
 use touchkeep_vault::{AuditHead, Locked};
 use touchkeep_wire::*;
@@ -452,6 +452,18 @@ async fn what_happened_is_explained_and_tried_under_another_policy() {
     );
     assert_eq!(now.steps[1].why.as_deref(), Some("over window_amount"));
 
+    // An hour ago there was nothing of that yet.
+    let mut earlier = order.clone();
+    earlier.at = Some(UnixMillis(SystemClock.now().0 - 3_600_000));
+    let earlier = desk
+        .client
+        .call(explain(None, Some(earlier), None))
+        .await
+        .unwrap();
+    assert_eq!(
+        (earlier.action.as_str(), earlier.rule.as_deref()),
+        ("allow", Some("small orders"))
+    );
     // The refused one, as it stood then: 0.5 came after it.
     let filter = AuditFilter {
         kinds: vec!["request-refused".into()],

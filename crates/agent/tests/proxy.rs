@@ -10,7 +10,11 @@
 
 mod common;
 
-use common::{Agent, PASSPHRASE, Person, Venue, bot, http, no, place, undecided, yes};
+use common::{
+    Agent, PASSPHRASE, Person, Venue,
+    asker::{Asker, asker},
+    bot, http, no, place, undecided, yes,
+};
 use touchkeep_client::{CallError, Connection};
 use touchkeep_core::Code;
 use touchkeep_wire::*;
@@ -615,35 +619,60 @@ async fn a_revoked_client_and_a_locked_vault_get_nothing() {
     }
 }
 
-// Whoever sends a bot away does not mean to be asked for it any more, and no late yes moves its money.
+// Whoever sends a bot away, or lets it in to less, does not mean to be asked for it any more, and no late yes moves its money.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_of_a_client_that_is_revoked_ends_with_it() {
+    for is_revoked in [true, false] {
+        let desk = desk(CONFIG, stored, true).await;
+        let person = Person::new(&desk.agent, undecided).await;
+        let asked = tokio::spawn({
+            let (base, token) = (desk.base.clone(), desk.token.clone());
+            async move { bot(&base, &token, "POST", WITHDRAW_PATH, WITHDRAW).await }
+        });
+        until(async || !person.approvals().is_empty()).await;
+        let client = "grid-bot".into();
+        if is_revoked {
+            desk.client.call(RevokeClient { client }).await.unwrap();
+        } else {
+            let bind = BindClient {
+                client,
+                venues: Vec::new(),
+                kinds: vec!["read".into()],
+            };
+            desk.client.call(bind).await.unwrap();
+        }
+        let (status, answer) = asked.await.unwrap();
+        assert_eq!(status, 403, "{answer}");
+        assert!(
+            answer.contains("this client was revoked") && answer.contains("nothing was sent"),
+            "{answer}"
+        );
+        assert!(desk.client.call(ListPrompts {}).await.unwrap().is_empty());
+        // It is on record once its row is written, which nobody waits for.
+        until(async || !desk.rows(&["request-refused"]).await.is_empty()).await;
+        let refused = desk.rows(&["request-refused"]).await;
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        assert!(desk.venue.got().is_empty());
+    }
+}
+
+// What it has started may hold its token and its connection for longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_of_a_program_that_has_ended_ends_with_it() {
     let desk = desk(CONFIG, stored, true).await;
+    let mut program = Asker::start(&asker(), &desk.agent);
+    let token = program.ask("visit runner").await;
     let person = Person::new(&desk.agent, undecided).await;
     let asked = tokio::spawn({
-        let (base, token) = (desk.base.clone(), desk.token.clone());
+        let base = desk.base.clone();
         async move { bot(&base, &token, "POST", WITHDRAW_PATH, WITHDRAW).await }
     });
-    while person.approvals().is_empty() {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    let revoke = RevokeClient {
-        client: "grid-bot".into(),
-    };
-    desk.client.call(revoke).await.unwrap();
+    until(async || !person.approvals().is_empty()).await;
+    drop(program);
     let (status, answer) = asked.await.unwrap();
-    assert_eq!(status, 504, "{answer}");
-    assert!(answer.contains("this client was revoked"), "{answer}");
+    assert_eq!(status, 403, "{answer}");
+    assert!(answer.contains("nothing was sent"), "{answer}");
     assert!(desk.client.call(ListPrompts {}).await.unwrap().is_empty());
-    // It is on record once its row is written, which nobody waits for.
-    let refused = loop {
-        let rows = desk.rows(&["request-refused"]).await;
-        if !rows.is_empty() {
-            break rows;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    };
-    assert_eq!(refused.len(), 1, "{refused:?}");
     assert!(desk.venue.got().is_empty());
 }
 

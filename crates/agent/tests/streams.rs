@@ -299,3 +299,25 @@ async fn a_socket_ends_with_its_clients_access() {
         "{said}"
     );
 }
+
+// It was let in under rules that do not hold any more.
+#[tokio::test]
+async fn a_socket_ends_where_its_login_would_be_denied_by_now() {
+    let mut desk = Desk::new("okx").await;
+    let login = r#"{"op":"login","args":[{"apiKey":"TOKEN","passphrase":"x","timestamp":"1","sign":"dummy"}]}"#;
+    let login = login.replace("TOKEN", &desk.token);
+    let url = format!("{}/ws/v5/private", desk.proxy);
+    let client = python(&["say", &url, &desk.token, &login, SUBSCRIBE, "close"]);
+    assert_eq!(desk.heard().await["signed"], true);
+    assert_eq!(desk.heard().await["text"], SUBSCRIBE);
+    let _owner = Person::new(&desk._agent, yes).await;
+    let text = POLICY.replace("allow", "deny");
+    desk.client.call(SetPolicy { text }).await.unwrap();
+    let ended = tokio::time::timeout(common::PATIENCE, client.wait_with_output()).await;
+    let said = String::from_utf8(ended.expect("it is open still").unwrap().stdout).unwrap();
+    let last: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert!(
+        ["CLOSE", "CLOSED"].contains(&last["type"].as_str().unwrap()),
+        "{said}"
+    );
+}

@@ -3,19 +3,27 @@
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use touchkeep_core::{RequestId, UnixMillis};
 use touchkeep_policy::{
-    Action, Asked, Past, Policy, Stand, Step, Verdict, Windows, windows::SLACK_MS,
+    Action, Allowed, ApprovedBy, Asked, History, How, Past, Policy, Stand, Step, Verdict, Windows,
+    windows::SLACK_MS,
 };
 
 use crate::{HistorySource, Standing};
 
 /// The book of what was let through.
 #[derive(Debug)]
-pub(crate) struct Book(Mutex<Inner>);
+pub(crate) struct Book {
+    inner: Mutex<Inner>,
+    // How often a policy was put in force.
+    policies: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -23,12 +31,47 @@ struct Inner {
     windows: Windows,
 }
 
+/// What the rules say by now of something that they, or a person by them, had allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stricter {
+    /// What is to be done about it now.
+    pub(crate) action: Action,
+    /// The rule that says so, where one does.
+    pub(crate) rule: Option<String>,
+}
+
+/// What a rule let through, until it is recorded; given back where it never is, so that no limit fills with what was not done.
+#[derive(Debug)]
+pub(crate) struct Reserved<'a> {
+    book: &'a Book,
+    request: RequestId,
+    stays: bool,
+}
+
+impl Reserved<'_> {
+    /// It is about to be recorded.
+    pub(crate) fn stays(mut self) {
+        self.stays = true;
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if !self.stays {
+            self.book.lock().windows.take_back(self.request);
+        }
+    }
+}
+
 impl Book {
     /// An empty book under [`Policy::by_hand`], which needs no history.
     pub(crate) fn new() -> Self {
         let policy = Policy::by_hand();
         let windows = Windows::empty(&policy, UnixMillis(0), UnixMillis(0));
-        Self(Mutex::new(Inner { policy, windows }))
+        Self {
+            inner: Mutex::new(Inner { policy, windows }),
+            policies: AtomicU64::new(0),
+        }
     }
 
     /// Puts a policy in force, after reading the history that it looks back at. When that cannot be read, everything is
@@ -45,6 +88,7 @@ impl Book {
             windows,
         } = &mut *guard;
         *in_force = Policy::by_hand();
+        self.policies.fetch_add(1, Ordering::SeqCst);
         let from = UnixMillis(now.0.saturating_sub(policy.reach_ms() + SLACK_MS));
         let recorded = source.since(from)?;
         let mut past = windows.drain();
@@ -80,6 +124,13 @@ impl Book {
         policy.action(asked, &windows.seen(asked)).0
     }
 
+    /// What the rules do where nothing was let through before.
+    pub(crate) fn as_the_first(&self, asked: &Asked) -> Action {
+        let guard = self.lock();
+        let action = guard.policy.action(asked, &History::default()).0;
+        action.unwrap_or(Action::Deny)
+    }
+
     /// How the limits of the rules stand to a request that a person is asked about, as far as the rule that fits.
     pub(crate) fn standing(&self, asked: &Asked) -> Vec<Standing> {
         let guard = self.lock();
@@ -102,22 +153,66 @@ impl Book {
         explanation.steps.into_iter().filter_map(of).collect()
     }
 
-    /// Reserves what a person approved.
-    pub(crate) fn reserve(&self, act: Past) {
+    /// How often a policy was put in force.
+    pub(crate) fn policies(&self) -> u64 {
+        self.policies.load(Ordering::SeqCst)
+    }
+
+    /// What was reserved for a request that a rule let through.
+    pub(crate) const fn reserved(&self, request: RequestId) -> Reserved<'_> {
+        Reserved {
+            book: self,
+            request,
+            stays: false,
+        }
+    }
+
+    /// Reserves what was allowed, if the rules still have it so: while it waited for somebody they may have been replaced, and
+    /// others may have used up what they limit. What was reserved for it before is not counted twice.
+    ///
+    /// # Errors
+    /// What the rules say now, where that is stricter than how it was allowed. Nothing is reserved then.
+    pub(crate) fn reserve(&self, asked: &Asked, allowed: &Allowed) -> Result<(), Stricter> {
         let mut guard = self.lock();
         let Inner { policy, windows } = &mut *guard;
-        windows.push(policy, act);
+        windows.take_back(asked.request);
+        windows.turn(policy, asked.now);
+        let (action, rule) = policy.action(asked, &windows.seen(asked));
+        let action = action.unwrap_or(Action::Deny);
+        let rule = rule.map(|rule| rule.name.as_str());
+        if !is_enough(allowed, action, rule) {
+            let rule = rule.map(str::to_owned);
+            return Err(Stricter { action, rule });
+        }
+        windows.push(policy, Past::of(asked));
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+// Whether how it was allowed is as much as is wanted for it. A yes for a time is to what one rule asks about.
+fn is_enough(allowed: &Allowed, wanted: Action, by: Option<&str>) -> bool {
+    let most = match allowed.how() {
+        How::Rule | How::RuleAndNotify => Action::Notify,
+        How::Approved(ApprovedBy::Click) => Action::Approve,
+        How::Approved(ApprovedBy::Grant(_)) if by == Some(allowed.rule()) => Action::Approve,
+        How::Approved(ApprovedBy::Grant(_)) => Action::Notify,
+        How::Approved(ApprovedBy::KeyTouch | ApprovedBy::Touch(_) | ApprovedBy::Passphrase(_)) => {
+            Action::Touch
+        }
+    };
+    wanted <= most
 }
 
 #[cfg(test)]
 mod tests {
     use std::{convert::Infallible, sync::Arc};
 
+    use touchkeep_core::{DeviceId, Id};
+    use touchkeep_policy::Approval;
     use touchkeep_venue::{Operation, OperationKind};
 
     use super::*;
@@ -200,12 +295,85 @@ mod tests {
             ),
             ("10", Some("9"), "1")
         );
-        book.reserve(Past::of(&asked()));
+        approved(&book, asked()).unwrap();
         let standing = book.standing(&asked());
         assert_eq!(
             standing[0].doubt,
             Some(touchkeep_policy::Doubt::WindowAmount)
         );
+    }
+
+    // A person's click, whatever it was asked for by.
+    fn approved(book: &Book, asked: Asked) -> Result<(), Stricter> {
+        let by_click = "[[rule]]\nname = \"ten\"\nkinds = [\"trade\"]\naction = \"approve\"";
+        allowed_by(book, asked, by_click, ApprovedBy::Click)
+    }
+
+    fn allowed_by(book: &Book, asked: Asked, rules: &str, by: ApprovedBy) -> Result<(), Stricter> {
+        let policy = Policy::parse(rules).unwrap();
+        let Verdict::Ask(asks) = policy.decide(asked.clone(), &History::default()) else {
+            panic!("it is asked about");
+        };
+        let digest = *asks.digest();
+        book.reserve(&asked, &asks.approve(Approval { digest, by }).unwrap())
+    }
+
+    #[test]
+    fn what_was_allowed_holds_as_long_as_the_rules_ask_for_no_more() {
+        let book = Book::new();
+        let nothing = || Recorded(Vec::new());
+        let set = |action: &str| {
+            let policy = Policy::parse(&TEN.replace("allow", action)).unwrap();
+            book.set_policy(policy, &nothing(), NOW).unwrap();
+        };
+        let (click, grant) = (ApprovedBy::Click, ApprovedBy::Grant(Id::random()));
+        let touch = ApprovedBy::Touch(DeviceId::random());
+        let ten = TEN.replace("allow", "approve");
+        let other = ten.replace("ten", "other");
+        let touched = TEN.replace("allow", "touch");
+        for (now, by, holds) in [
+            ("allow", click, true),
+            ("approve", click, true),
+            ("touch", click, false),
+            ("touch", touch, true),
+            ("allow", grant, true),
+            ("approve", grant, true),
+            ("touch", grant, false),
+        ] {
+            set(now);
+            let rules = if by == touch { &touched } else { &ten };
+            let reserved = allowed_by(&book, asked(), rules, by);
+            assert_eq!(reserved.is_ok(), holds, "{now} {by:?}");
+        }
+        set("approve");
+        let of_another_rule = allowed_by(&book, asked(), &other, grant);
+        assert!(of_another_rule.is_err(), "a grant is of one rule");
+        let denied = TEN
+            .replace("allow", "deny")
+            .replace("window_amount = \"10\"\nwindow_hours = 1\n", "");
+        book.set_policy(Policy::parse(&denied).unwrap(), &nothing(), NOW)
+            .unwrap();
+        assert!(allowed_by(&book, asked(), &touched, touch).is_err());
+    }
+
+    #[test]
+    fn what_is_not_recorded_is_given_back() {
+        let book = Book::new();
+        book.set_policy(Policy::parse(TEN).unwrap(), &Recorded(Vec::new()), NOW)
+            .unwrap();
+        for _ in 0..20 {
+            let one = asked();
+            let request = one.request;
+            assert!(matches!(book.decide(one), Verdict::Allow(_)));
+            drop(book.reserved(request));
+        }
+        for _ in 0..10 {
+            let one = asked();
+            let request = one.request;
+            assert!(matches!(book.decide(one), Verdict::Allow(_)));
+            book.reserved(request).stays();
+        }
+        assert!(!allows(&book));
     }
 
     #[test]
@@ -219,7 +387,10 @@ mod tests {
                 .chain([Past::of(&first)])
                 .collect(),
         );
-        book.reserve(Past::of(&first));
+        // It was let through by hand, and is in the log by now.
+        book.lock()
+            .windows
+            .push(&Policy::by_hand(), Past::of(&first));
         book.set_policy(policy(), &recorded, NOW).unwrap();
         assert!(
             allows(&book) && allows(&book) && !allows(&book),

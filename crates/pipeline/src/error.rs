@@ -3,7 +3,7 @@
 use touchkeep_audit::{RecordError, Seq};
 use touchkeep_core::Code;
 use touchkeep_device::DeviceError;
-use touchkeep_policy::{DenyReason, Mismatch};
+use touchkeep_policy::{Action, DenyReason, Mismatch};
 use touchkeep_venue::{CannotSign, KeyClass, OperationKind, Unreadable};
 
 /// A request did not come to an answer of the venue.
@@ -57,6 +57,20 @@ pub enum NotSigned {
     /// No person was asked, and why not.
     #[error("nobody was asked to approve it: {0}")]
     Unasked(Unasked),
+    /// It was allowed, and waited for somebody; by then the rules have it otherwise.
+    #[error(
+        "while it waited the rules were replaced, or what they limit was used up: {}",
+        overtaken(*.action, .rule.as_deref())
+    )]
+    Overtaken {
+        /// What they do about it now.
+        action: Action,
+        /// The rule that says so, where one does.
+        rule: Option<String>,
+    },
+    /// Its client was revoked, or is let in to less.
+    #[error("this client was revoked, or bound closer, before it was signed; nothing was sent")]
+    Revoked,
     /// The request itself says until when it is to be carried out, and that is over.
     #[error(
         "the time until which it was to be carried out has passed; send it anew with a later one"
@@ -205,6 +219,15 @@ fn denied(rule: Option<&str>, kind: OperationKind, row: Option<Seq>) -> String {
     format!("denied by {by}{unknown}{}", why.unwrap_or_default())
 }
 
+fn overtaken(action: Action, rule: Option<&str>) -> String {
+    match (action, rule) {
+        (Action::Deny, None) => "no rule allows it now".to_owned(),
+        (Action::Deny, Some(rule)) => format!("the rule {rule:?} denies it now"),
+        (action, Some(rule)) => format!("the rule {rule:?} says {action} now; send it again"),
+        (_, None) => "everything is by hand now; send it again".to_owned(),
+    }
+}
+
 impl NotDone {
     /// The stable code.
     #[must_use]
@@ -224,7 +247,11 @@ impl NotSigned {
             Self::NoVenue => Code::NotFound,
             Self::Unreadable(why) => why.code(),
             Self::Denied { .. } => Code::Denied,
-            Self::Refused | Self::Mismatch(_) | Self::Moved { .. } => Code::Refused,
+            Self::Refused
+            | Self::Mismatch(_)
+            | Self::Moved { .. }
+            | Self::Overtaken { .. }
+            | Self::Revoked => Code::Refused,
             Self::TimedOut | Self::Expired => Code::TimedOut,
             Self::Unasked(why) => why.code(),
             Self::Key(why) => why.code(),

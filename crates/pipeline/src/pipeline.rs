@@ -10,7 +10,11 @@ mod refused;
 pub(crate) use carry::was_written;
 pub use login::{LoggedIn, LoginTurn};
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use touchkeep_audit::{Decision, Event, Kind, Log, Seq};
 use touchkeep_core::{ClientId, Clock, Code, Decimal, RequestId, UnixMillis, text::visible};
@@ -25,6 +29,7 @@ use crate::{
     Answer, Approver, End, HistorySource, KeyError, KeyHandle, Keys, Named, NotDone, NotSigned,
     Question, Upstream, Went,
     book::Book,
+    end::Revoked,
     kept::Kept,
     outcome::Outcome,
     repeats::{Again, Repeats},
@@ -36,6 +41,9 @@ use crate::{
 pub const KEY_SET: &str = "key-set";
 /// The detail of a row that says which address the venue kept under the name that money went to.
 pub const SAVED_ADDRESS: &str = "saved-address";
+
+/// The detail of a refusal that no rule had: one let the request through, and what it needs to be signed was not there.
+pub const LET_THROUGH: &str = "let-through";
 
 /// Times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +125,16 @@ struct Parts<U> {
     kept: Kept,
 }
 
+// What came of a request before anything was recorded of it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all requests are the large one, which is moved on at once"
+)]
+enum Decided<R> {
+    Public(Box<Done<R>>),
+    Allowed(Allowed, Box<Read>, Option<Box<Question>>),
+}
+
 // A request that was read, with the key that would sign it.
 struct Read {
     incoming: Incoming,
@@ -193,6 +211,7 @@ struct Abandoned<'a> {
     read: &'a Read,
     rule: String,
     digest: [u8; 32],
+    by_rule: bool,
     decided: bool,
 }
 
@@ -201,7 +220,7 @@ impl Drop for Abandoned<'_> {
         if self.decided {
             return;
         }
-        let event = gone(self.read, &self.rule, &self.digest);
+        let event = gone(self.read, &self.rule, &self.digest, self.by_rule);
         let log = self.log.clone();
         let record = move || {
             if let Err(why) = log.record(&event) {
@@ -255,17 +274,44 @@ impl<U: Upstream> Pipeline<U> {
     /// Takes one request all the way. Dropping the future before anything was recorded means that nothing is signed; after
     /// that it is carried out and its outcome recorded all the same.
     ///
-    /// # Why what happens seldom is boxed
-    /// A future is as large as the largest of its parts, and is moved several times before it first runs.
-    ///
     /// # Errors
     /// Why there is no answer of the venue.
     pub async fn handle(&self, incoming: Incoming) -> Result<Done<U::Response>, NotDone> {
+        self.handle_unless(std::future::pending(), incoming).await
+    }
+
+    /// The same, unless its client is revoked before it is signed. What is signed by then has its answer.
+    ///
+    /// # Errors
+    /// Why there is no answer of the venue.
+    pub async fn handle_unless(
+        &self,
+        revoked: impl Future<Output = ()>,
+        incoming: Incoming,
+    ) -> Result<Done<U::Response>, NotDone> {
+        let mut revoked = pin!(revoked);
+        let decided = tokio::select! {
+            biased;
+            () = &mut revoked => return Err(NotSigned::Revoked.into()),
+            decided = self.decided(incoming) => decided?,
+        };
+        match decided {
+            Decided::Public(done) => Ok(*done),
+            Decided::Allowed(allowed, read, tell) => {
+                self.carried_out(allowed, read, tell, revoked).await
+            }
+        }
+    }
+
+    // # Why what happens seldom is boxed
+    // A future is as large as the largest of its parts, and is moved several times before it first runs.
+    async fn decided(&self, incoming: Incoming) -> Result<Decided<U::Response>, NotDone> {
         let venue = venue(&incoming.venue).ok_or(NotSigned::NoVenue)?;
         let private = match venue.decode(&incoming.http) {
             Ok(Decoded::Private(private)) => *private,
             Ok(Decoded::Public(outgoing)) => {
-                return Box::pin(self.public(&incoming, outgoing)).await;
+                let done = Box::pin(self.public(&incoming, outgoing));
+                return done.await.map(|done| Decided::Public(Box::new(done)));
             }
             Err(why) => return Err(Box::pin(self.unreadable(&incoming, why)).await.into()),
         };
@@ -304,23 +350,34 @@ impl<U: Upstream> Pipeline<U> {
             return Err(read.ends(why).into());
         }
         read.free = self.free(&read).await;
-        let (allowed, tell) = match self.allowed(&mut read).await {
-            Ok(allowed) => allowed,
-            Err(why) => return Err(read.ends(why).into()),
-        };
-        self.carried_out(allowed, read, tell).await
+        match self.allowed(&mut read).await {
+            Ok((allowed, tell)) => Ok(Decided::Allowed(allowed, read, tell)),
+            Err(why) => Err(read.ends(why).into()),
+        }
     }
 
+    // On a task of its own, so that whoever stops waiting leaves nothing half done. A revocation ends it as long as it is not
+    // signed.
     async fn carried_out(
         &self,
         allowed: Allowed,
         read: Box<Read>,
         tell: Option<Box<Question>>,
+        revoked: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Done<U::Response>, NotDone> {
         let parts = Arc::clone(&self.0);
-        let task = tokio::spawn(async move { parts.carry_out(allowed, read, tell).await });
-        task.await
-            .unwrap_or_else(|_| Err(NotDone::Unknown("the request was interrupted".into())))
+        let (revokes, is_revoked) = Revoked::later();
+        let mut task =
+            tokio::spawn(async move { parts.carry_out(allowed, read, tell, is_revoked).await });
+        let done = tokio::select! {
+            biased;
+            done = &mut task => done,
+            () = revoked => {
+                revokes.comes();
+                task.await
+            }
+        };
+        done.unwrap_or_else(|_| Err(NotDone::Unknown("the request was interrupted".into())))
     }
 
     async fn public(
@@ -405,14 +462,16 @@ impl<U: Upstream> Pipeline<U> {
         read: &mut Read,
     ) -> Result<(Allowed, Option<Box<Question>>), NotSigned> {
         let asked = self.asked(read, request_digest(&read.private, read.key.item));
-        let act = Past::of(&asked);
+        let under = self.0.book.policies();
         match self.0.book.decide(asked) {
             Verdict::Deny(denied) => Err(Box::pin(self.0.denied(read, &denied)).await),
             Verdict::Allow(allowed) => {
+                let reserved = self.0.book.reserved(allowed.request());
                 let question = self.question(read, allowed.digest(), allowed.rule(), Need::Click);
                 let question = Box::new(question);
                 // A PIN or a passphrase may have to be typed.
                 let mut abandoned = self.abandoned(read, allowed.rule(), allowed.digest());
+                abandoned.by_rule = true;
                 let ready = self.0.unless_over(self.0.keys.make_ready(&question));
                 let ready = ready.await;
                 abandoned.decided = true;
@@ -421,17 +480,27 @@ impl<U: Upstream> Pipeline<U> {
                     Box::pin(self.0.allowed_unready(read, &allowed, &why)).await;
                     return Err(why.into());
                 }
+                reserved.stays();
+                if self.0.book.policies() != under {
+                    Box::pin(self.still_allowed(read, &allowed)).await?;
+                }
                 let tell = (allowed.how() == How::RuleAndNotify).then_some(question);
                 Ok((allowed, tell))
             }
             Verdict::Ask(asks) => {
                 let allowed = Box::pin(self.asks(read, asks)).await?;
-                self.0.book.reserve(Past {
-                    at: self.0.clock.now(),
-                    ..act
-                });
+                Box::pin(self.still_allowed(read, &allowed)).await?;
                 Ok((allowed, None))
             }
+        }
+    }
+
+    // What waited for somebody is held against the rules once more, as they are by now, and then counts.
+    async fn still_allowed(&self, read: &Read, allowed: &Allowed) -> Result<(), NotSigned> {
+        let asked = self.asked(read, *allowed.digest());
+        match self.0.book.reserve(&asked, allowed) {
+            Ok(()) => Ok(()),
+            Err(now) => Err(self.0.overtaken(read, allowed, now).await),
         }
     }
 
@@ -457,6 +526,7 @@ impl<U: Upstream> Pipeline<U> {
             read,
             rule: rule.to_owned(),
             digest: *digest,
+            by_rule: false,
             decided: false,
         }
     }

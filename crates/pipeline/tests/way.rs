@@ -10,7 +10,10 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use aws_lc_rs::{
@@ -63,6 +66,8 @@ enum Person {
     Asleep,
     Undecided,
     OtherDigest,
+    // Says yes once it is let go.
+    Held,
 }
 
 struct Played {
@@ -70,7 +75,15 @@ struct Played {
     person: Person,
     ready: fn() -> Result<(), KeyError>,
     // Nobody types what is to be typed before.
-    waits: bool,
+    waits: AtomicBool,
+    // It is typed once it is let go.
+    pin_held: bool,
+    // Nobody touches what is to be touched for the secret.
+    waits_for_secret: bool,
+    // The venue answers once it is let go.
+    venue_held: bool,
+    let_go: AtomicBool,
+    known_address: Option<&'static str>,
     consents: fn() -> Result<Consent, KeyError>,
     secret: fn() -> Result<ApiSecret, KeyError>,
     key: fn(KeyClass) -> Result<KeyHandle, KeyError>,
@@ -94,8 +107,11 @@ impl Keys for Played {
     fn make_ready<'a>(&'a self, _: &'a Question) -> Answering<'a, Result<(), KeyError>> {
         Box::pin(async {
             self.story.tell("ready");
-            if self.waits {
+            if self.waits.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
+            }
+            if self.pin_held {
+                self.is_let_go().await;
             }
             (self.ready)()
         })
@@ -114,6 +130,9 @@ impl Keys for Played {
         assert!(!self.over.lock().unwrap().contains(&request));
         Box::pin(async {
             self.story.tell("sign");
+            if self.waits_for_secret {
+                std::future::pending::<()>().await;
+            }
             (self.secret)()
         })
     }
@@ -172,11 +191,31 @@ impl Approver for Played {
                 Person::Nobody => Answer::Nobody,
                 Person::Asleep | Person::Undecided => std::future::pending().await,
                 Person::OtherDigest => Answer::Yes { digest: [0; 32] },
+                Person::Held => {
+                    self.is_let_go().await;
+                    Answer::Yes { digest }
+                }
             }
         })
     }
     fn tell(&self, _: &Question) {
         self.story.tell("tell");
+    }
+    fn known_address<'a>(
+        &'a self,
+        _: &'a KeyHandle,
+        _: &'a touchkeep_venue::Operation,
+    ) -> Answering<'a, Option<String>> {
+        let known = self.known_address.map(str::to_owned);
+        Box::pin(async { known })
+    }
+}
+
+impl Played {
+    async fn is_let_go(&self) {
+        while !self.let_go.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -193,6 +232,9 @@ impl Upstream for Wire {
             assert_eq!(base_url.as_deref(), Some("http://127.0.0.1:1"));
             self.0.story.tell("send");
             self.0.sent.lock().unwrap().push(outgoing);
+            if self.0.venue_held {
+                self.0.is_let_go().await;
+            }
             (self.0.venue)()
         })
     }
@@ -351,7 +393,12 @@ fn scene(change: impl FnOnce(&mut Played)) -> Scene {
         story,
         person: Person::Yes,
         ready: || Ok(()),
-        waits: false,
+        waits: AtomicBool::new(false),
+        pin_held: false,
+        waits_for_secret: false,
+        venue_held: false,
+        let_go: AtomicBool::new(false),
+        known_address: None,
         consents: || Ok(Consent::Touch(DEVICE)),
         secret: || Ok(ApiSecret::new(SECRET.into())),
         key: |_| Ok(handle(Signer::Secret, false)),
@@ -1076,7 +1123,7 @@ async fn who_goes_away_while_a_person_is_asked_leaves_a_row() {
 #[tokio::test]
 async fn what_waits_for_a_pin_and_is_given_up_or_ended_is_on_record() {
     for (gives_up, why) in [(true, "went away"), (false, "locked or opened anew")] {
-        let scene = scene(|p| p.waits = true);
+        let scene = scene(|p| p.waits = true.into());
         let pipeline = scene.pipeline.clone();
         let incoming = order("BTCUSDT", "0.1");
         let waiting = tokio::spawn(async move { pipeline.handle(incoming).await });
@@ -1098,6 +1145,8 @@ async fn what_waits_for_a_pin_and_is_given_up_or_ended_is_on_record() {
         let said = event.details.iter().find(|(name, _)| name == "why");
         assert!(said.unwrap().1.contains(why), "{event:?}");
         assert!(event.rule.is_some() && event.digest.is_some());
+        let by_rule = |(name, _): &(String, String)| name == LET_THROUGH;
+        assert!(event.details.iter().any(by_rule));
         scene.nothing_was_signed();
     }
 }
@@ -1208,4 +1257,213 @@ async fn what_ends_while_the_secret_is_unlocked_is_not_signed() {
         (last.kind, last.decision),
         (Kind::Outcome, Decision::Refused)
     );
+}
+
+fn under(scene: &Scene, rules: &str) {
+    let policy = Policy::parse(rules).unwrap();
+    scene.pipeline.set_policy(policy, &NoHistory).unwrap();
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !condition() {
+        assert!(std::time::Instant::now() < deadline, "it does not come");
+        tokio::task::yield_now().await;
+    }
+}
+
+const ONE_BTC: &str = r#"
+[[rule]]
+name = "a coin an hour"
+kinds = ["withdraw"]
+assets = ["BTC"]
+window_amount = "1"
+window_hours = 1
+action = "touch"
+"#;
+
+// Each alone is within the limit that a person is shown, and each is asked about before another was approved.
+#[tokio::test]
+async fn what_is_asked_about_at_once_exceeds_no_limit_together() {
+    let scene = scene(|p| p.person = Person::Held);
+    under(&scene, ONE_BTC);
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let pipeline = scene.pipeline.clone();
+            tokio::spawn(async move { pipeline.handle(withdrawal()).await })
+        })
+        .collect();
+    until(|| scene.played.asked.lock().unwrap().len() == 4).await;
+    scene.played.let_go.store(true, Ordering::SeqCst);
+    let mut refused = Vec::new();
+    for task in tasks {
+        refused.extend(task.await.unwrap().err());
+    }
+    assert_eq!(scene.played.sent.lock().unwrap().len(), 2, "0.5 and 0.5");
+    assert_eq!(refused.len(), 2);
+    for why in refused {
+        assert_eq!(why.code(), Code::Refused);
+        assert!(why.to_string().contains("no rule allows it now"), "{why}");
+    }
+    let rows = scene.rows();
+    let of = |kind: Kind| rows.iter().filter(|row| row.kind == kind).count();
+    assert_eq!((of(Kind::Intent), of(Kind::RequestRefused)), (2, 2));
+    let row = rows.iter().find(|row| row.kind == Kind::RequestRefused);
+    let event = row.unwrap().event.as_ref().unwrap();
+    assert_eq!(event.rule.as_deref(), Some("a coin an hour"));
+    assert!(event.operation.is_some() && event.digest.is_some());
+}
+
+// Whoever has made the rules stricter does not find that an older question was answered by them as they were.
+#[tokio::test]
+async fn a_yes_counts_under_the_rules_that_are_in_force_when_it_comes() {
+    let deny = "[[rule]]\nname = \"nothing\"\naction = \"deny\"";
+    let touch = "[[rule]]\nname = \"touched\"\nkinds = [\"trade\"]\naction = \"touch\"";
+    let approve = "[[rule]]\nname = \"again\"\nkinds = [\"trade\"]\naction = \"approve\"";
+    for (rules, said) in [
+        (deny, Some("the rule \"nothing\" denies it now")),
+        (touch, Some("the rule \"touched\" says touch now")),
+        (approve, None),
+    ] {
+        let scene = scene(|p| p.person = Person::Held);
+        let pipeline = scene.pipeline.clone();
+        let waiting = tokio::spawn(async move { pipeline.handle(order("LTCBTC", "1")).await });
+        until(|| !scene.played.asked.lock().unwrap().is_empty()).await;
+        under(&scene, rules);
+        scene.played.let_go.store(true, Ordering::SeqCst);
+        match (waiting.await.unwrap(), said) {
+            (Ok(done), None) => assert_eq!(done.response, 200),
+            (Err(why), Some(said)) => {
+                assert!(why.to_string().contains(said), "{why}");
+                scene.nothing_was_signed();
+                assert_eq!(scene.kinds(), [(Kind::RequestRefused, Decision::Refused)]);
+            }
+            (other, _) => panic!("{rules}: {other:?}"),
+        }
+    }
+}
+
+// The same for what a rule let through and a PIN had to be typed for.
+#[tokio::test]
+async fn what_waits_for_a_pin_is_signed_under_the_rules_of_then() {
+    for (rules, passes) in [
+        ("action = \"deny\"", false),
+        ("kinds = [\"trade\"]\naction = \"allow\"", true),
+    ] {
+        let scene = scene(|p| p.pin_held = true);
+        let pipeline = scene.pipeline.clone();
+        let waiting = tokio::spawn(async move { pipeline.handle(order("BTCUSDT", "1")).await });
+        until(|| !scene.played.story.words().is_empty()).await;
+        under(&scene, &format!("[[rule]]\nname = \"new\"\n{rules}"));
+        scene.played.let_go.store(true, Ordering::SeqCst);
+        let done = waiting.await.unwrap();
+        assert_eq!(done.is_ok(), passes, "{done:?}");
+        if !passes {
+            scene.nothing_was_signed();
+        }
+    }
+}
+
+// Nothing of it is on record: after a restart it would not count either.
+#[tokio::test]
+async fn what_was_given_up_before_it_was_recorded_fills_no_limit() {
+    let scene = scene(|p| {
+        p.person = Person::No;
+        p.waits = true.into();
+    });
+    let order = || order("BTCUSDT", "1");
+    for _ in 0..5 {
+        let pipeline = scene.pipeline.clone();
+        let waiting = pipeline.handle(order());
+        let within = std::time::Duration::from_millis(1);
+        assert!(tokio::time::timeout(within, waiting).await.is_err());
+    }
+    scene.played.waits.store(false, Ordering::SeqCst);
+    for _ in 0..3 {
+        scene.pipeline.handle(order()).await.unwrap();
+    }
+    let over = scene.pipeline.handle(order()).await.unwrap_err();
+    assert_eq!(
+        over.code(),
+        Code::Refused,
+        "over the window, so it is asked"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_is_revoked_gets_nothing_signed_whatever_is_waited_for() {
+    let asked: fn(&mut Played) = |p| p.person = Person::Held;
+    let touch: fn(&mut Played) = |p| p.waits_for_secret = true;
+    for (change, rows) in [
+        (asked, &[(Kind::RequestRefused, Decision::Refused)][..]),
+        (
+            touch,
+            &[
+                (Kind::Intent, Decision::Touched),
+                (Kind::Outcome, Decision::Refused),
+            ],
+        ),
+    ] {
+        let scene = scene(change);
+        let (revokes, revoked) = tokio::sync::oneshot::channel::<()>();
+        let pipeline = scene.pipeline.clone();
+        let waiting = tokio::spawn(async move {
+            let revoked = async { drop(revoked.await) };
+            pipeline.handle_unless(revoked, withdrawal()).await
+        });
+        let last = if rows.len() == 1 { "ask" } else { "sign" };
+        until(|| scene.played.story.words().last() == Some(&last)).await;
+        revokes.send(()).unwrap();
+        let why = waiting.await.unwrap().unwrap_err();
+        assert!(
+            matches!(why, NotDone::NotSigned(NotSigned::Revoked)),
+            "{why}"
+        );
+        assert!(why.to_string().contains("nothing was sent"), "{why}");
+        until(|| scene.rows().len() == rows.len()).await;
+        assert_eq!(scene.kinds(), rows);
+        assert!(scene.played.sent.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_before_its_client_was_revoked_has_its_answer() {
+    let scene = scene(|p| p.venue_held = true);
+    let (revokes, revoked) = tokio::sync::oneshot::channel::<()>();
+    let pipeline = scene.pipeline.clone();
+    let waiting = tokio::spawn(async move {
+        let revoked = async { drop(revoked.await) };
+        pipeline.handle_unless(revoked, order("BTCUSDT", "1")).await
+    });
+    until(|| !scene.played.sent.lock().unwrap().is_empty()).await;
+    revokes.send(()).unwrap();
+    scene.played.let_go.store(true, Ordering::SeqCst);
+    assert_eq!(waiting.await.unwrap().unwrap().response, 200);
+}
+
+// A bot that goes on asking for what went to another address before.
+#[tokio::test]
+async fn names_that_have_moved_leave_so_many_rows_an_hour() {
+    let scene = scene(|p| {
+        p.key = |_| Ok(kraken_handle());
+        p.known_address = Some("good");
+    });
+    under(
+        &scene,
+        "[[rule]]\nname = \"money\"\nkinds = [\"withdraw\"]\naction = \"touch\"",
+    );
+    for _ in 0..1_020 {
+        let body = "nonce=1&asset=XBT&key=cold&amount=1&address=evil";
+        let withdrawal = Incoming {
+            venue: "kraken".into(),
+            ..incoming("POST", "/0/private/Withdraw", "", body)
+        };
+        let why = scene.pipeline.handle(withdrawal).await.unwrap_err();
+        assert!(
+            matches!(why, NotDone::NotSigned(NotSigned::Moved { .. })),
+            "{why}"
+        );
+    }
+    assert_eq!(scene.log.head().size, 1_000);
+    scene.nothing_was_signed();
 }

@@ -165,6 +165,19 @@ fn never_fits(rule: &Rule) -> Vec<Found> {
             && !kinds().any(|kind| matches!(kind, OperationKind::Trade | OperationKind::Unknown)),
         "never fits: its kinds have no side",
     );
+    let is_listed = |kind: OperationKind| rule.kinds.is_some() && rule.has_kind(kind);
+    never(
+        rule.assets.is_some() && rule.has_kind(OperationKind::Trade),
+        "no order fits it: orders say a market, which is named in symbols, and no asset",
+    );
+    never(
+        rule.symbols.is_some() && is_listed(OperationKind::Withdraw),
+        "no withdrawal fits it: withdrawals say an asset, which is named in assets, and no market",
+    );
+    never(
+        rule.limits_money() && is_listed(OperationKind::Cancel),
+        "no cancellation fits it: those say no amount, so that they are over its limits; give them a rule of their own",
+    );
     let most = [
         (&rule.max_amount, &rule.window_amount, "amount"),
         (&rule.max_notional, &rule.window_notional, "notional"),

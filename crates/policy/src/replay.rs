@@ -31,6 +31,8 @@ pub enum Then {
     Denied,
     /// A person was asked and said no, or nobody answered.
     Refused,
+    /// A rule let it through, and it was not signed: nobody typed the PIN, or the device was not there.
+    Unsigned,
 }
 
 /// What a policy would do now.
@@ -88,7 +90,7 @@ impl Replay {
             )
         };
         let passes = match action {
-            Action::Allow | Action::Notify => true,
+            Action::Allow | Action::Notify => recorded.then != Then::Unsigned,
             Action::Approve | Action::Touch => recorded.then.passed(),
             Action::Deny => false,
         };
@@ -115,6 +117,7 @@ impl Then {
             Self::Touched => "touched",
             Self::Denied => "denied",
             Self::Refused => "refused",
+            Self::Unsigned => "unsigned",
         }
     }
 
@@ -124,7 +127,7 @@ impl Then {
         let (then, now) = match (self, now) {
             (Self::Refused, Action::Approve | Action::Touch) => return Difference::Same,
             (Self::Refused, now) => (2, rank(now)),
-            (Self::Allowed, now) => (0, rank(now)),
+            (Self::Allowed | Self::Unsigned, now) => (0, rank(now)),
             (Self::Approved, now) => (2, rank(now)),
             (Self::Touched, now) => (3, rank(now)),
             (Self::Denied, now) => (4, rank(now)),

@@ -163,6 +163,26 @@ impl Windows {
         self.acts.insert(place, act);
     }
 
+    /// Takes out what was taken in and came to nothing: nothing of it is on record, so that nothing of it was done.
+    pub fn take_back(&mut self, request: RequestId) {
+        self.uncounted.retain(|act| act.request != request);
+        // Mostly it was the last.
+        let place = self.acts.iter().rposition(|act| act.request == request);
+        let Some((place, act)) = place.and_then(|at| Some((at, self.acts.remove(at)?))) else {
+            return;
+        };
+        for span in 0..self.spans.len() {
+            let Some(it) = self.spans.get_mut(span) else {
+                continue;
+            };
+            if place < it.start {
+                it.start -= 1;
+            } else {
+                count(&mut self.tally, &self.classes, &act, span, false);
+            }
+        }
+    }
+
     /// Moves all windows to where they end at `now`, in either direction.
     pub fn turn(&mut self, policy: &Policy, now: UnixMillis) {
         self.now = now;

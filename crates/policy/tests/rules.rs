@@ -306,6 +306,26 @@ fn what_is_strange_is_found_and_nothing_else() {
         ),
         (
             "kinds = [\"read\"]\naction = \"allow\"",
+            "kinds = [\"trade\"]\nassets = [\"DOGE\"]\naction = \"deny\"",
+            Some(Strange::NeverFits),
+        ),
+        (
+            "kinds = [\"read\"]\naction = \"allow\"",
+            "kinds = [\"withdraw\"]\nsymbols = [\"DOGEUSDT\"]\naction = \"deny\"",
+            Some(Strange::NeverFits),
+        ),
+        (
+            "kinds = [\"read\"]\naction = \"allow\"",
+            "kinds = [\"trade\", \"cancel\"]\nsymbols = [\"A\"]\nmax_amount = \"2\"\naction = \"allow\"",
+            Some(Strange::NeverFits),
+        ),
+        (
+            "kinds = [\"withdraw\"]\nassets = [\"BTC\"]\nmax_amount = \"2\"\naction = \"touch\"",
+            "kinds = [\"trade\"]\nsymbols = [\"A\"]\nmax_amount = \"2\"\naction = \"allow\"",
+            None,
+        ),
+        (
+            "kinds = [\"read\"]\naction = \"allow\"",
             "venues = [\"Binance\"]\naction = \"deny\"",
             Some(Strange::UnknownVenue),
         ),
@@ -707,6 +727,11 @@ fn a_replay_counts_what_the_candidate_lets_through() {
     };
     let mut replay = Replay::new(candidate, Vec::new(), MONDAY_8);
     for (story, action, difference) in [
+        (
+            recorded(0, "0.6", Then::Unsigned),
+            Action::Allow,
+            Difference::Same,
+        ),
         (
             recorded(0, "0.6", Then::Denied),
             Action::Allow,

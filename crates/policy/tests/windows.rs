@@ -88,6 +88,8 @@ struct Step {
     moves: i64,
     asked: Asked,
     let_through: bool,
+    // Which of those that were let through is taken back after it, from the end.
+    takes_back: Option<usize>,
 }
 
 fn any_asked() -> impl Strategy<Value = Asked> {
@@ -153,11 +155,17 @@ fn any_move(back: i64) -> impl Strategy<Value = i64> {
 }
 
 fn any_steps(back: i64) -> impl Strategy<Value = Vec<Step>> {
-    let step = (any_move(back), any_asked(), prop::bool::weighted(0.8));
-    let step = step.prop_map(|(moves, asked, let_through)| Step {
+    let step = (
+        any_move(back),
+        any_asked(),
+        prop::bool::weighted(0.8),
+        prop::option::weighted(0.2, 0..4usize),
+    );
+    let step = step.prop_map(|(moves, asked, let_through, takes_back)| Step {
         moves,
         asked,
         let_through,
+        takes_back,
     });
     prop::collection::vec(step, 1..60)
 }
@@ -241,6 +249,12 @@ fn run_under(rules: &str, steps: Vec<Step>, known_from: UnixMillis, before: Vec<
         if step.let_through {
             past.push(Past::of(&asked));
             windows.push(&policy, Past::of(&asked));
+        }
+        if let Some(at) = step
+            .takes_back
+            .and_then(|at| past.len().checked_sub(at + 1))
+        {
+            windows.take_back(past.remove(at).request);
         }
     }
 }

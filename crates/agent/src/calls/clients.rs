@@ -81,6 +81,8 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
             return Err(no_key_set(&open, &call.key_set));
         }
         check_name(&open.clients(), &call.name)?;
+        let visiting: Vec<Client> = agent.visitors().into_iter().map(|one| one.client).collect();
+        check_name(&visiting, &call.name)?;
         let (client, token) = Client::new(call.name, call.key_set, SystemClock.now())?;
         let event = Event::new(Kind::ClientAdded, Decision::Done)
             .text(may(&client))
@@ -317,22 +319,29 @@ fn words(client: &Client) -> String {
 pub(crate) async fn revoke(agent: &Arc<Agent>, name: String) -> Result<Done, Failure> {
     change(agent, move |agent| {
         let (current, open) = open_vault(agent)?;
-        if let Some(client) = agent.ends_visit(&name) {
+        // Rules speak of names, and several programs may have one. All end at once, whatever becomes of the file and the log.
+        let visits = agent.ends_visits(&name);
+        // Of the vault's own list: one that has ended here may be in it still, where it could not be saved.
+        let listed = called(&Client::of_vault(&open.read()), &name);
+        if let Ok(client) = &listed {
+            open.end_client(client.id);
+        }
+        for client in &visits {
             let event = Event::new(Kind::ClientRemoved, Decision::Done)
                 .text(format!("{} may not ask any more.", visible(&client.name)))
                 .client(client.id, visible(&client.name));
-            return current.record(&event).map(|_| ());
+            let _row = current.record(&event)?;
         }
-        // Of the vault's own list: one that has ended here may be in it still, where it could not be saved.
-        let revoked = called(&Client::of_vault(&open.read()), &name)?;
+        let revoked = match listed {
+            Err(_) if !visits.is_empty() => return Ok(()),
+            found => found?,
+        };
         let event = Event::new(Kind::ClientRemoved, Decision::Done)
             .text(format!(
                 "{} may not ask any more: its token is worth nothing.",
                 visible(&revoked.name)
             ))
             .client(revoked.id, visible(&revoked.name));
-        // Ends at once, whatever becomes of the file.
-        open.end_client(revoked.id);
         current.change(event, |vault| {
             let mut clients = Client::of_vault(vault);
             clients.retain(|client| client.id != revoked.id);

@@ -88,8 +88,10 @@ impl Like {
         let Some(other) = Self::of(operation) else {
             return false;
         };
+        // Hyperliquid says what is meant in the body, and not by the path.
         let same = (&self.venue, &self.method, &self.path, self.kind)
             == (&other.venue, &other.method, &other.path, other.kind)
+            && self.endpoint == other.endpoint
             && (&self.symbol, self.side) == (&other.symbol, other.side)
             && self.parameters == other.parameters;
         same && at_most(self.amount.as_ref(), other.amount.as_ref())
@@ -347,5 +349,30 @@ mod tests {
         assert!(!like.covers(&cancel("ETHUSDT", "2")));
         let all = operation("DELETE", "/api/v3/openOrders", "symbol=BTCUSDT");
         assert!(!like.covers(&all), "another endpoint");
+    }
+
+    #[test]
+    fn what_is_meant_by_the_body_is_another_request() {
+        let action = |action: &str| {
+            let request = Request {
+                method: "POST".into(),
+                path: "/exchange".into(),
+                query: Vec::new(),
+                content_type: Some("application/json".into()),
+                body: format!(r#"{{"action":{action}}}"#).into(),
+                expires: None,
+            };
+            match venue("hyperliquid").unwrap().decode(&request).unwrap() {
+                Decoded::Private(private) => private.operation().clone(),
+                Decoded::Public(_) => panic!("public"),
+            }
+        };
+        let noop = |time: u32| action(&format!(r#"{{"type":"noop","time":{time}}}"#));
+        let like = Like::of(&noop(1)).unwrap();
+        assert_eq!(like.words(), "use up a nonce on hyperliquid");
+        assert!(like.covers(&noop(2)));
+        let cancels_all = action(r#"{"type":"scheduleCancel","time":1}"#);
+        assert_eq!(cancels_all.kind, OperationKind::Cancel);
+        assert!(!like.covers(&cancels_all));
     }
 }

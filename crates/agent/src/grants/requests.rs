@@ -147,6 +147,11 @@ impl RequestGrants {
         Some(grant.id)
     }
 
+    /// Whether there is any that could cover a request of this client.
+    pub(crate) fn has_some_for(&self, client: ClientId) -> bool {
+        self.lock().iter().any(|grant| grant.client.0 == client)
+    }
+
     /// Takes a grant in.
     pub(crate) fn give(&self, grant: RequestGrant) {
         let mut grants = self.lock();

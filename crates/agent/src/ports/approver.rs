@@ -20,7 +20,7 @@ use touchkeep_core::{
     text::{visible, visible_ascii},
 };
 use touchkeep_pipeline::{
-    Answer, Answering, Approver, End, KeyHandle, Named, Question, Signer, Went,
+    Answer, Answering, Approver, End, KeyHandle, Named, Question, Signer, Unasked, Went,
 };
 use touchkeep_policy::Need;
 use touchkeep_vault::SecretPlace;
@@ -58,6 +58,7 @@ pub(super) struct People {
 // What is known once somebody has been looked for: an earlier yes, or what is to be shown of whom.
 enum Looked {
     Granted(Id),
+    Unasked(Unasked),
     Shown(Box<(Approval, Caller)>),
 }
 
@@ -83,11 +84,22 @@ impl People {
         let (current, log) = (self.current.upgrade()?, self.log.clone());
         let question = question.clone();
         blocking(move || {
+            // Whoever is to be refused at once costs no more than that: what is looked for below may take longer than a
+            // hundred requests that are signed.
+            let asks = agent.prompts().would_ask(&question.client.name);
+            if let Err(why) = asks
+                && !agent.gate().requests().has_some_for(question.client.id)
+            {
+                return Looked::Unasked(why);
+            }
             let caller = running.caller(question.request);
             // Nothing that was allowed outlives the lock, even where the key does.
             let is_open = current.peek().is_some();
             if is_open && let Some(grant) = agent.gate().requests().take(&question, &caller) {
                 return Looked::Granted(grant);
+            }
+            if let Err(why) = asks {
+                return Looked::Unasked(why);
             }
             let mut approval = shown(&question, &caller, &current, &log);
             let longest = agent.config().grant();
@@ -142,6 +154,7 @@ impl Approver for People {
                     let digest = question.digest;
                     return Answer::Granted { digest, grant };
                 }
+                Some(Looked::Unasked(why)) => return unasked(question, why),
                 Some(Looked::Shown(shown)) => *shown,
                 None => return Answer::Nobody,
             };
@@ -171,13 +184,7 @@ impl Approver for People {
                 }
                 Reply::Refused(None) | Reply::Secret(_) | Reply::Allowed(_) => Answer::No,
                 Reply::TimedOut | Reply::Locked | Reply::Absent => Answer::Nobody,
-                Reply::Unasked(why) => {
-                    tracing::warn!(
-                        client = visible(&question.client.name),
-                        "a request was not put to anybody: {why}"
-                    );
-                    Answer::Unasked(why)
-                }
+                Reply::Unasked(why) => unasked(question, why),
             }
         })
     }
@@ -214,6 +221,14 @@ impl Approver for People {
                 .flatten()
         })
     }
+}
+
+fn unasked(question: &Question, why: Unasked) -> Answer {
+    tracing::warn!(
+        client = visible(&question.client.name),
+        "a request was not put to anybody: {why}"
+    );
+    Answer::Unasked(why)
 }
 
 // Why it was not done, as far as that is known, and a sentence.

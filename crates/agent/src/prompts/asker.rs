@@ -45,12 +45,16 @@ impl Counts {
     }
 }
 
-/// Who asks a question, where it is not a person at a front end.
-pub(super) fn asker_of(question: &Question) -> Option<Counts> {
-    let client = |name: &str| Counts {
+/// A client, by its name as it is shown.
+pub(super) fn client(name: &str) -> Counts {
+    Counts {
         name: format!("client {name}"),
         is_at_terminal: false,
-    };
+    }
+}
+
+/// Who asks a question, where it is not a person at a front end.
+pub(super) fn asker_of(question: &Question) -> Option<Counts> {
     if let Question::Approval(asked) = question {
         return Some(client(&asked.client));
     }

@@ -336,3 +336,27 @@ async fn a_person_is_not_flooded() {
     ));
     drop(shown);
 }
+
+// Before anything is looked up for a question.
+#[tokio::test]
+async fn whether_a_client_would_be_asked_for_is_known_before_it_is() {
+    let prompts = prompts();
+    assert_eq!(prompts.would_ask("bot"), Ok(()));
+    let ask = || {
+        let prompts = prompts.clone();
+        tokio::spawn(async move { prompts.ask(offering(vec![5]), LATE).await })
+    };
+    let open: Vec<_> = (0..MAX_OPEN_PER_CLIENT).map(|_| ask()).collect();
+    while prompts.list().len() < open.len() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(prompts.would_ask("bot"), Err(Unasked::TooMany));
+    assert_eq!(prompts.would_ask("other"), Ok(()));
+    for asking in open {
+        asking.abort();
+        assert!(asking.await.is_err());
+    }
+    let rests = prompts.would_ask("bot");
+    assert!(matches!(rests, Err(Unasked::Unanswered { .. })));
+    assert_eq!(prompts.would_ask("other"), Ok(()));
+}

@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::interval;
 use touchkeep_core::Code;
 use touchkeep_pipeline::LoginTurn;
-use touchkeep_venue::stream::{Stream, stream, token_kept};
+use touchkeep_venue::stream::{Guard, Stream, stream, token_kept};
 
 use super::{Answer, Asked, Ends, Refusal, Seat, ToSend, answer::whole, guard, passed_on, sits};
 use crate::{agent::Agent, sockets::Socket};
@@ -222,17 +222,27 @@ async fn spliced(agent: &Agent, socket: &Socket, client: Upgraded, venue: Upgrad
     let spliced = tokio::io::copy_bidirectional(&mut client, &mut venue);
     tokio::select! {
         _ = spliced => {}
-        () = shut_out(agent, socket) => {}
+        () = shut_out(agent, socket, None) => {}
     }
 }
 
-// Returns once the client's token is worth nothing any more, or the vault is locked.
-async fn shut_out(agent: &Agent, socket: &Socket) {
+// Returns once the client's token is worth nothing any more, the vault is locked, or, where the client is listened to, rules are
+// stricter with its login than they were since the socket was opened.
+async fn shut_out(agent: &Agent, socket: &Socket, guard: Option<Guard>) {
+    let by_rules = |guard: Option<Guard>| match guard {
+        Some(guard) => agent.login_by_rules(socket, guard).map(Some),
+        None => agent.lets_in(&socket.token).map(|_| None),
+    };
     let mut look = interval(LOOK);
+    let mut mildest = None;
     loop {
         look.tick().await;
-        if agent.lets_in(&socket.token).is_err() {
+        let Ok(now) = by_rules(guard) else {
+            return;
+        };
+        if mildest.is_some_and(|mildest| now > mildest) {
             return;
         }
+        mildest = Some(now);
     }
 }

@@ -10,6 +10,7 @@ use touchkeep_venue::Outgoing;
 use super::{Done, Fate, Incoming, Lasts, Parts, Read, about, by};
 use crate::{
     KeyHandle, NotDone, NotSigned, Question, SendError, Upstream, Went,
+    end::Revoked,
     outcome::{Left, Outcome},
     sign::{Means, Signed, sign},
     turns::Turn,
@@ -39,6 +40,7 @@ impl<U: Upstream> Parts<U> {
         &self,
         allowed: Allowed,
         read: Box<Read>,
+        revoked: Revoked,
     ) -> Result<Ready, NotSigned> {
         let recording = {
             let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
@@ -71,6 +73,14 @@ impl<U: Upstream> Parts<U> {
         };
         let signed = {
             let signing = pin!(sign(recorded, private, &key, venue, means));
+            // A device may wait for a finger, which then is for whoever has sent the client away.
+            let signing = async {
+                tokio::select! {
+                    biased;
+                    () = revoked.reached() => Err(NotSigned::Revoked),
+                    signed = signing => signed,
+                }
+            };
             self.unless_over(signing).await
         };
         match signed {
@@ -98,6 +108,7 @@ impl<U: Upstream> Parts<U> {
         allowed: Allowed,
         read: Box<Read>,
         tell: Option<Box<Question>>,
+        revoked: Revoked,
     ) -> Result<Done<U::Response>, NotDone> {
         let Ready {
             seq,
@@ -107,7 +118,7 @@ impl<U: Upstream> Parts<U> {
             key,
             fate,
             _lasts,
-        } = self.signed(allowed, read).await?;
+        } = self.signed(allowed, read, revoked).await?;
         if let Some(question) = &tell {
             self.approver.tell(question);
         }

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_policy::Allowed;
+use touchkeep_policy::{Action, Allowed, Asked};
 use touchkeep_venue::{Decoded, Outgoing, Venue, stream::Guard};
 
 use super::{Fate, Incoming, Lasts, Parts, Pipeline, Read, carry::Ready};
-use crate::{NotDone, NotSigned, Question, Upstream, Went, turns::Turn};
+use crate::{NotDone, NotSigned, Question, Upstream, Went, end::Revoked, turns::Turn};
 
 /// What a login was signed for.
 pub enum LoggedIn<R> {
@@ -77,6 +77,23 @@ impl<U: Upstream> Pipeline<U> {
             .unwrap_or_else(|_| Err(NotSigned::Interrupted.into()))
     }
 
+    /// What the rules do with such a login now, as with the first request of its client. Decides nothing, and asks nobody.
+    #[must_use]
+    pub fn login_by_rules(&self, guard: Guard, incoming: &Incoming) -> Action {
+        let Ok(Decoded::Private(private)) = guard.login().decode(&incoming.http) else {
+            return Action::Deny;
+        };
+        let asked = Asked {
+            request: incoming.request,
+            digest: [0; 32],
+            client: incoming.client.name.clone(),
+            key_set: incoming.key_set.clone(),
+            operation: private.operation().clone(),
+            now: self.0.clock.now(),
+        };
+        self.0.book.as_the_first(&asked)
+    }
+
     /// The name of the key that a login over a socket would be signed with. Says nothing that a signature does.
     ///
     /// # Errors
@@ -111,7 +128,7 @@ impl<U: Upstream> Parts<U> {
             key,
             fate,
             _lasts,
-        } = self.signed(allowed, read).await?;
+        } = self.signed(allowed, read, Revoked::never()).await?;
         let (done, event) = if asks {
             self.ask(outgoing, key.base_url.clone()).await
         } else {

@@ -4,7 +4,7 @@
 //! # Why not only the name
 //! Whoever gets at the account's web site could put his own address behind a name that a person has approved for years.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{RequestId, text::visible};
@@ -120,7 +120,8 @@ impl<U: Upstream> Pipeline<U> {
         }
         let allowed = self.allowed(&mut asking).await;
         let (allowed, _) = allowed.map_err(|why| Some(why.to_string()))?;
-        let done = self.carried_out(allowed, asking, None).await;
+        let never = pin!(std::future::pending());
+        let done = self.carried_out(allowed, asking, None, never).await;
         let done = done.map_err(|why| Some(why.to_string()))?;
         let body = U::body(done.response).await.unwrap_or_default();
         if let Some(outcome) = done.outcome {
@@ -144,7 +145,8 @@ impl<U: Upstream> Pipeline<U> {
             .text(read.private.operation().sentence())
             .detail("why", why.to_string());
         event.operation = Some(read.private.operation().clone());
-        self.0.note(about(event, read)).await;
+        let client = read.incoming.client.id;
+        self.note_refusal(client, about(event, read)).await;
         why
     }
 }

@@ -5,8 +5,8 @@ use touchkeep_audit::{Decision, Event, Kind, Seq};
 use touchkeep_core::ClientId;
 use touchkeep_policy::{Allowed, Denied, NeedsApproval, Refusal};
 
-use super::{Parts, Read, about};
-use crate::{KeyError, NotSigned, Upstream};
+use super::{LET_THROUGH, Parts, Read, about};
+use crate::{KeyError, NotSigned, Upstream, book::Stricter};
 
 impl<U: Upstream> Parts<U> {
     pub(super) async fn denied(&self, read: &Read, denied: &Denied) -> NotSigned {
@@ -54,7 +54,7 @@ impl<U: Upstream> Parts<U> {
     // One that a rule lets through, and whose key could not be made ready. A bot that polls while the key is not there leaves no
     // rows, as one does while the vault is locked.
     pub(super) async fn allowed_unready(&self, read: &Read, allowed: &Allowed, why: &KeyError) {
-        let event = || of(read, allowed.rule(), allowed.digest(), &why.to_string());
+        let event = || let_through(of(read, allowed.rule(), allowed.digest(), &why.to_string()));
         match why {
             KeyError::Refused | KeyError::TimedOut => drop(self.note(event()).await),
             KeyError::Unasked(_) | KeyError::Over => {
@@ -65,6 +65,20 @@ impl<U: Upstream> Parts<U> {
             }
             _ => {}
         }
+    }
+
+    // One that was allowed by rules, or as much as they wanted, and that they would have otherwise by now.
+    pub(super) async fn overtaken(
+        &self,
+        read: &Read,
+        allowed: &Allowed,
+        now: Stricter,
+    ) -> NotSigned {
+        let Stricter { action, rule } = now;
+        let why = NotSigned::Overtaken { action, rule };
+        let event = of(read, allowed.rule(), allowed.digest(), &why.to_string());
+        self.note(event).await;
+        why
     }
 
     pub(super) async fn note_refusal(&self, client: ClientId, event: Event) -> Option<Seq> {
@@ -93,9 +107,14 @@ fn refused(read: &Read, asks: NeedsApproval, refusal: Refusal, why: &str) -> Eve
 }
 
 /// Of one whose asker went away while a person was asked.
-pub(super) fn gone(read: &Read, rule: &str, digest: &[u8; 32]) -> Event {
+pub(super) fn gone(read: &Read, rule: &str, digest: &[u8; 32], by_rule: bool) -> Event {
     let why = "the client went away before it was decided";
-    of(read, rule, digest, why)
+    let event = of(read, rule, digest, why);
+    if by_rule { let_through(event) } else { event }
+}
+
+fn let_through(event: Event) -> Event {
+    event.detail(LET_THROUGH, "by the rule, and not signed")
 }
 
 fn of(read: &Read, rule: &str, digest: &[u8; 32], why: &str) -> Event {

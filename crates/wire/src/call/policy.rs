@@ -220,7 +220,7 @@ pub struct PolicyReplayed {
     pub request: String,
     /// Which client asked.
     pub client: String,
-    /// `allowed`, `approved`, `touched`, `denied` or `refused`.
+    /// `allowed`, `approved`, `touched`, `denied`, `refused`, or `unsigned` where a rule let it through and it came to nothing.
     pub then: String,
     /// The rule that decided then.
     pub then_rule: Option<String>,

@@ -20,6 +20,7 @@ pub(crate) async fn explain(
     let agent = Arc::clone(agent);
     blocking(move || {
         let Judging { policy, history } = Judging::with(&agent, call.text.as_deref())?;
+        let at = call.request.as_ref().and_then(|request| request.at);
         let (asked, then, before) = match (call.request, call.row) {
             (Some(request), None) => (asked_of(request)?, None, None),
             (None, Some(row)) => {
@@ -38,9 +39,13 @@ pub(crate) async fn explain(
         let past = history
             .as_ref()
             .map(|history| history.between(since, before));
-        let past = past
+        let mut past = past
             .transpose()
             .map_err(|error| failure::read_log(&error))?;
+        // As it stood at the time that is asked about.
+        if let (Some(at), Some(past)) = (at, &mut past) {
+            past.retain(|act| act.at <= at);
+        }
         let with_history = past.is_some();
         let sums = History::of(&policy, &past.unwrap_or_default(), &asked);
         let explanation = policy.explain(&asked, &sums);

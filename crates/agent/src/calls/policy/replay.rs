@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use touchkeep_audit::{Decision, KEY_TOUCH, Kind, Query, Row};
 use touchkeep_core::{RequestId, UnixMillis};
-use touchkeep_pipeline::KEY_SET;
+use touchkeep_pipeline::{KEY_SET, LET_THROUGH};
 use touchkeep_policy::{Asked, Difference, Policy, Recorded, Replay, Then};
 use touchkeep_wire::{Failure, PolicyReplay, PolicyReplayed, ReplayPolicy};
 
@@ -120,6 +120,7 @@ pub(super) fn recorded_of(row: &Row) -> Option<Recorded> {
         (Kind::Intent, Decision::Approved) => Then::Approved,
         (Kind::Intent, Decision::Touched) => Then::Touched,
         (Kind::RequestDenied, _) => Then::Denied,
+        (Kind::RequestRefused, _) if detail(LET_THROUGH).is_some() => Then::Unsigned,
         // Without a rule it was refused before anybody judged it: there was no key.
         (Kind::RequestRefused, _) if event.rule.is_some() => Then::Refused,
         _ => return None,
@@ -140,4 +141,40 @@ pub(super) fn recorded_of(row: &Row) -> Option<Recorded> {
         then,
         rule: event.rule.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use touchkeep_audit::{Event, Log};
+    use touchkeep_core::ClientId;
+    use touchkeep_venue::{Operation, OperationKind};
+
+    use super::*;
+
+    #[test]
+    fn what_a_rule_let_through_and_nobody_signed_was_not_refused_by_anybody() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = age::x25519::Identity::generate();
+        let recipient = identity.to_public().to_string();
+        let log = Log::create(&folder.path().join("a.sqlite"), "vault", &recipient).unwrap();
+        let refused = || {
+            let mut event = Event::new(Kind::RequestRefused, Decision::Refused)
+                .client(ClientId::random(), "bot")
+                .detail(KEY_SET, "main");
+            event.request = Some(RequestId::random());
+            event.rule = Some("small orders".to_owned());
+            let kind = OperationKind::Trade;
+            event.operation = Some(Operation::new(kind, "binance", "POST", "/x", "x"));
+            event
+        };
+        log.record(&refused()).unwrap();
+        log.record(&refused().detail(LET_THROUGH, "by the rule"))
+            .unwrap();
+        let rows = log.list(&Query::default(), Some(&identity)).unwrap().rows;
+        let then: Vec<_> = rows
+            .iter()
+            .map(|row| recorded_of(row).unwrap().then)
+            .collect();
+        assert_eq!(then, [Then::Unsigned, Then::Refused]);
+    }
 }

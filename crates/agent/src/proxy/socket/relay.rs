@@ -80,7 +80,7 @@ pub(super) async fn guarded(
     };
     let ended = tokio::select! {
         _ = relay.run() => None,
-        () = shut_out(agent, socket) => Some("Touchkeep: no access any more"),
+        () = shut_out(agent, socket, Some(guard)) => Some("Touchkeep: no access any more"),
     };
     if let Some(login) = relay.login.take() {
         login.abort();
