@@ -1983,6 +1983,16 @@ fn nothing_is_done_with_another_vault_than_the_one_that_is_meant() {
         (2, "no-vault".to_owned())
     );
     assert_eq!(desk.fails(&["unlock", &there]), (4, "damaged".to_owned()));
+    for verb in ["unlock", "merge"] {
+        let done = desk.home.cli(&[verb, &there, "--vault", &here]);
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let what = said["error"]["what"].as_str().unwrap();
+        assert!(
+            what.contains("is no Touchkeep vault: it is a text"),
+            "{what}"
+        );
+        assert!(what.contains(&there), "{what}");
+    }
     std::fs::remove_file(&there).unwrap();
     let status = desk.run(&["status"]);
     assert_eq!(

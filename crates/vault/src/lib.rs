@@ -28,6 +28,7 @@ mod error;
 mod file;
 mod find;
 mod fold;
+mod foreign;
 mod govern;
 mod hand;
 mod item;
@@ -50,6 +51,7 @@ pub use enrolled::{EnrolledDevice, SealClass};
 pub use error::VaultError;
 pub use file::{BACKUPS, wait_for_others};
 pub use fold::MAX_SEGMENTS;
+pub use foreign::container_of;
 pub use govern::{Newcomer, Proposal, Retired};
 pub use hand::Hand;
 pub use item::{

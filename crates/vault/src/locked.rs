@@ -11,6 +11,7 @@ use crate::{
     enrolled::{self, EnrolledDevice},
     error::VaultError,
     file,
+    foreign::container_of,
     opened::Opened,
     pins::{self, ReadOnly},
     stamp::Stamp,
@@ -38,7 +39,7 @@ impl Locked {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, VaultError> {
         let path = path.as_ref();
         let (bytes, stamp) = file::read_stamped(path)?;
-        let mut locked = Self::of(path, None, Container::read(bytes)?);
+        let mut locked = Self::of(path, None, container_of(path, bytes)?);
         locked.stamp = stamp;
         Ok(locked)
     }

@@ -14,6 +14,8 @@ use crate::{
     error::VaultError,
     file::Lock,
     fold::{self, NewPart},
+    foreign::container_of,
+    locked::is_of,
     opened::{Opened, Pending},
     pins::{self, ReadOnly},
     stamp::Stamp,
@@ -94,7 +96,7 @@ impl Unlocked {
         };
         let theirs = match is_known? {
             true => None,
-            false => Some(Container::read(lock.read()?)?),
+            false => Some(container_of(&path, lock.read()?)?),
         };
         let known = self.locked.container.chain();
         if has_links && theirs.as_ref().is_some_and(|it| it.chain() != known) {

@@ -222,10 +222,10 @@ fn no_device(kind: DeviceKind, name: &str) -> Failure {
         DeviceKind::Pkcs11 => "token",
         DeviceKind::Software | DeviceKind::Kit => "device",
     };
-    let name = touchkeep_core::text::visible(name);
+    let name = touchkeep_core::text::quoted(name);
     Failure::new(
         Code::NoDevice,
-        format!("No {what} {name:?} is connected."),
+        format!("No {what} {name} is connected."),
         "Look at: touchkeep device list",
     )
 }
