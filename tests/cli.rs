@@ -786,6 +786,29 @@ fn completions_know_items_only_while_the_vault_is_open() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&said.stdout), "my\\ key\n");
+    // Behind options; bash counts what stands before and behind a = as words.
+    for (before, count) in [
+        ("--json", 1),
+        ("--vault /v --json", 3),
+        ("--json --vault = /v", 4),
+    ] {
+        let words = format!(
+            "COMP_WORDS=(touchkeep {before} show op); COMP_CWORD={}",
+            count + 2
+        );
+        let ask = ask.replace("COMP_WORDS=(touchkeep show 'my\\ k'); COMP_CWORD=2", &words);
+        let said = Command::new("bash")
+            .args(["-c", &ask, "bash"])
+            .args([&script, folder])
+            .envs(desk.home.environment())
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&said.stdout),
+            "openai\n",
+            "{before}"
+        );
+    }
     let _gone = desk.run(&["rm", "my key", "--yes"]);
     // And as fish and zsh do, verbs of both levels and items.
     let [fish, zsh] = ["fish", "zsh"].map(|shell| Shell::with(&desk.home, shell));
@@ -800,6 +823,7 @@ fn completions_know_items_only_while_the_vault_is_open() {
         zsh.shows(typed, whole);
     }
     assert_eq!(fish.completes("touchkeep --json show op"), "openai");
+    assert_eq!(fish.completes("touchkeep --vault /v show op"), "openai");
     for other in ["audit show op", "venue show op", "git show op"] {
         let offered = fish.completes(&format!("touchkeep {other}"));
         assert!(!offered.contains("openai"), "{other}: {offered}");
@@ -1103,6 +1127,42 @@ fn whatever_ends_a_question_leaves_the_terminal_as_it_was() {
             assert!(modes.any(|it| it == mode), "{signal}: {after}");
         }
         desk.run(&["rm", "openai", "--forever", "--yes"]);
+    }
+}
+
+#[test]
+fn ctrl_c_at_a_question_is_what_it_is_elsewhere_and_leaves_nothing_half_made() {
+    let home = Home::new(None);
+    let program = binary("touchkeep").display().to_string();
+    let vault = home.path("new.touchkeep");
+    let init = format!("{program} init --practice --path {}", vault.display());
+    // Esc refuses; Ctrl-C ends.
+    for (key, code) in [(b"\x03", 130), (b"\x1b", 1)] {
+        let line = format!("{init}; echo ended $?; stty -a");
+        let mut terminal = Command::new("script");
+        terminal
+            .args(["-qfec", &line, "/dev/null"])
+            .envs(home.environment())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut terminal = terminal.spawn().unwrap();
+        let shown = answers(&mut terminal, "New passphrase: ", key);
+        let _ended = terminal.wait().unwrap();
+        let ended = format!("ended {code}\r\n");
+        let (_, after) = shown
+            .split_once(&ended)
+            .unwrap_or_else(|| panic!("{shown}"));
+        for mode in ["icanon", "echo", "isig"] {
+            let mut modes = after.split_whitespace();
+            assert!(modes.any(|it| it == mode), "{after}");
+        }
+        let beside = std::fs::read_dir(vault.parent().unwrap()).unwrap();
+        let beside = beside.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let made: Vec<_> = beside
+            .filter(|name| name.contains("new.touchkeep"))
+            .collect();
+        assert_eq!(made, [""; 0]);
+        assert_eq!(home.json(&["status"])["unlocked"], false);
     }
 }
 
