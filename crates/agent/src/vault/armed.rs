@@ -13,7 +13,7 @@ use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{ApiSecret, ItemId, RequestId, text::visible};
 use touchkeep_locked::{LockedBytes, on_wiped_stack};
 use touchkeep_pipeline::{
-    Answering, Consent, DeviceJob, End, KeyError, KeyHandle, Keys, Question, Series,
+    Answering, Consent, DeviceJob, End, KeyError, KeyHandle, Keys, Question, Series, Turns,
 };
 use touchkeep_policy::Need;
 use touchkeep_vault::{Item, SECRET_FIELD, SecretPlace, Unlocked};
@@ -357,6 +357,11 @@ impl Keys for Held {
     ) -> Answering<'_, Result<u64, KeyError>> {
         let agent = self.agent.upgrade();
         Box::pin(async move { next_nonce(agent, (item, series), floor).await })
+    }
+
+    fn turns(&self) -> Turns {
+        let agent = self.agent.upgrade();
+        agent.map_or_else(Turns::default, |agent| agent.turns().clone())
     }
 
     fn on_device<'a>(
