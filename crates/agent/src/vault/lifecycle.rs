@@ -17,7 +17,7 @@ use touchkeep_wire::{
 };
 
 use super::{
-    Armed, Current, Open, checkpoint,
+    Armed, Current, Open, acts, checkpoint,
     choose::{Chosen, Wanted, choose, find, find_token},
     device_label,
     in_force::InForce,
@@ -566,6 +566,7 @@ pub(super) fn log_of(current: &Current, vault: &Unlocked) -> Result<Log, Failure
     }
     let log = Log::create(current.log_path(), &current.id().to_string(), &recipient)
         .map_err(|error| failure::open_log(&error))?;
+    acts::found(&log);
     Ok(current.log.get_or_init(|| log).clone())
 }
 

@@ -42,6 +42,7 @@ use crate::{
     uptime::Uptime,
 };
 
+pub(crate) use self::acts::is_beside_another;
 pub(crate) use self::armed::{Armed, arm};
 pub(crate) use self::checkpoint::{DeviceSigner, keys as checkpoint_keys};
 pub(crate) use self::choose::{find as find_device, find_token};
