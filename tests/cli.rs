@@ -2036,7 +2036,11 @@ fn nothing_is_done_with_another_vault_than_the_one_that_is_meant() {
     assert_eq!(desk.person.was_asked().len(), asked);
     assert_eq!(desk.run(&["status"])["path"], *here);
 
-    // A name that was mistyped, and a file that is no vault, lock nothing.
+    // A device that is not there, a name that was mistyped, and a file that is no vault lock nothing.
+    std::fs::copy(&here, &there).unwrap();
+    let absent = desk.fails(&["unlock", &there, "--device", "12345678"]);
+    assert_eq!(absent, (3, "no-device".to_owned()));
+    assert_eq!(desk.run(&["status"])["unlocked"], true);
     std::fs::write(&there, "no vault").unwrap();
     assert_eq!(
         desk.fails(&["unlock", "/nonexistent"]),
