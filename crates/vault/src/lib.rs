@@ -40,6 +40,7 @@ mod readme;
 mod save;
 mod seal;
 mod stamp;
+mod taken_in;
 mod typed;
 mod unlocked;
 mod versions;
@@ -60,6 +61,7 @@ pub use item::{
 };
 pub use locked::Locked;
 pub use pins::ReadOnly;
+pub use taken_in::TakenIn;
 pub use touchkeep_container::{AuditHead, SECRET_FIELD};
 pub use typed::{EXPIRES, FieldType, Misfit};
 pub use unlocked::Unlocked;

@@ -229,7 +229,7 @@ fn forked(container: &Container) -> Option<ReadOnly> {
 }
 
 // The bundle is the one whose public halves the chain states: nobody can put another in its place.
-fn is_of(user: UserId, bundle: &Bundle, membership: &Membership) -> bool {
+pub(crate) fn is_of(user: UserId, bundle: &Bundle, membership: &Membership) -> bool {
     membership.users.get(&user).is_some_and(|stated| {
         stated.author == Some(bundle.author_public_key())
             && stated.recipient.as_deref() == Some(bundle.identity.recipient())

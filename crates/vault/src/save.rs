@@ -107,6 +107,10 @@ impl Unlocked {
             Some(theirs) => mine.merge(theirs)?,
             None => mine.clone(),
         };
+        // Keys that were replaced in another copy would show nothing of what was written since.
+        if theirs.is_some() && !is_of(self.opened.user, keys, merged.membership()) {
+            return Err(VaultError::Lapsed);
+        }
         // A reader leaves the joining to others.
         let role = merged.membership().role(self.opened.user);
         let may_join = !merged.is_forked() && role.is_some_and(|role| role.may_write());

@@ -634,6 +634,8 @@ pub(crate) enum Because {
     Removal,
     /// Another one was made, and is open in its place.
     NewVault,
+    /// What another copy says does not go together with what is open.
+    Elsewhere,
 }
 
 impl Because {
@@ -652,6 +654,7 @@ impl Because {
             Self::UserSwitch => "Another user took the seat.",
             Self::Removal => "The device that unlocked it was taken away.",
             Self::NewVault => "A new vault was made, and is open in its place.",
+            Self::Elsewhere => "Another copy took away what it was opened with.",
         }
     }
 }

@@ -37,7 +37,7 @@ use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 use crate::{calls::items, devices::in_place, failure, uptime::Uptime};
 
 pub(crate) use self::acts::is_beside_another;
-pub(crate) use self::armed::{Armed, arm};
+pub(crate) use self::armed::{Armed, arm, disarm_because};
 pub(crate) use self::checkpoint::{DeviceSigner, keys as checkpoint_keys};
 pub(crate) use self::choose::{find as find_device, find_token};
 pub(crate) use self::lifecycle::{
