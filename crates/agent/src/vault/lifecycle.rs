@@ -492,6 +492,12 @@ fn put_in_force(
         return Err(locked_meanwhile());
     }
     let log = log_of(current, &vault)?;
+    // One that was made now has it already.
+    let tags = Tags {
+        of: (agent, current),
+        log: &log,
+        stay: false,
+    };
     keep_log_id(agent, current, &log)?;
     let identity = vault.audit_identity();
     let identity = identity.map_err(|error| failure::vault(&error))?;
@@ -552,9 +558,9 @@ fn put_in_force(
             armed.is_over("It was locked while it was being opened.");
         }
         agent.gate().forget();
-        log.drop_tag_key();
         return Err(locked_meanwhile());
     }
+    tags.stay();
     tracing::info!("the vault is open");
     Ok(())
 }
@@ -757,3 +763,6 @@ pub(crate) fn witnesses(agent: &Agent) -> Result<Witnesses, Failure> {
         own: agent.state().log(locked.id()),
     })
 }
+
+#[cfg(test)]
+mod tests;
