@@ -786,6 +786,29 @@ fn completions_know_items_only_while_the_vault_is_open() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&said.stdout), "my\\ key\n");
+    // Behind options; bash counts what stands before and behind a = as words.
+    for (before, count) in [
+        ("--json", 1),
+        ("--vault /v --json", 3),
+        ("--json --vault = /v", 4),
+    ] {
+        let words = format!(
+            "COMP_WORDS=(touchkeep {before} show op); COMP_CWORD={}",
+            count + 2
+        );
+        let ask = ask.replace("COMP_WORDS=(touchkeep show 'my\\ k'); COMP_CWORD=2", &words);
+        let said = Command::new("bash")
+            .args(["-c", &ask, "bash"])
+            .args([&script, folder])
+            .envs(desk.home.environment())
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&said.stdout),
+            "openai\n",
+            "{before}"
+        );
+    }
     let _gone = desk.run(&["rm", "my key", "--yes"]);
     // And as fish and zsh do, verbs of both levels and items.
     let [fish, zsh] = ["fish", "zsh"].map(|shell| Shell::with(&desk.home, shell));
@@ -800,6 +823,7 @@ fn completions_know_items_only_while_the_vault_is_open() {
         zsh.shows(typed, whole);
     }
     assert_eq!(fish.completes("touchkeep --json show op"), "openai");
+    assert_eq!(fish.completes("touchkeep --vault /v show op"), "openai");
     for other in ["audit show op", "venue show op", "git show op"] {
         let offered = fish.completes(&format!("touchkeep {other}"));
         assert!(!offered.contains("openai"), "{other}: {offered}");
@@ -1103,6 +1127,42 @@ fn whatever_ends_a_question_leaves_the_terminal_as_it_was() {
             assert!(modes.any(|it| it == mode), "{signal}: {after}");
         }
         desk.run(&["rm", "openai", "--forever", "--yes"]);
+    }
+}
+
+#[test]
+fn ctrl_c_at_a_question_is_what_it_is_elsewhere_and_leaves_nothing_half_made() {
+    let home = Home::new(None);
+    let program = binary("touchkeep").display().to_string();
+    let vault = home.path("new.touchkeep");
+    let init = format!("{program} init --practice --path {}", vault.display());
+    // Esc refuses; Ctrl-C ends.
+    for (key, code) in [(b"\x03", 130), (b"\x1b", 1)] {
+        let line = format!("{init}; echo ended $?; stty -a");
+        let mut terminal = Command::new("script");
+        terminal
+            .args(["-qfec", &line, "/dev/null"])
+            .envs(home.environment())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut terminal = terminal.spawn().unwrap();
+        let shown = answers(&mut terminal, "New passphrase: ", key);
+        let _ended = terminal.wait().unwrap();
+        let ended = format!("ended {code}\r\n");
+        let (_, after) = shown
+            .split_once(&ended)
+            .unwrap_or_else(|| panic!("{shown}"));
+        for mode in ["icanon", "echo", "isig"] {
+            let mut modes = after.split_whitespace();
+            assert!(modes.any(|it| it == mode), "{after}");
+        }
+        let beside = std::fs::read_dir(vault.parent().unwrap()).unwrap();
+        let beside = beside.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let made: Vec<_> = beside
+            .filter(|name| name.contains("new.touchkeep"))
+            .collect();
+        assert_eq!(made, [""; 0]);
+        assert_eq!(home.json(&["status"])["unlocked"], false);
     }
 }
 
@@ -1976,13 +2036,27 @@ fn nothing_is_done_with_another_vault_than_the_one_that_is_meant() {
     assert_eq!(desk.person.was_asked().len(), asked);
     assert_eq!(desk.run(&["status"])["path"], *here);
 
-    // A name that was mistyped, and a file that is no vault, lock nothing.
+    // A device that is not there, a name that was mistyped, and a file that is no vault lock nothing.
+    std::fs::copy(&here, &there).unwrap();
+    let absent = desk.fails(&["unlock", &there, "--device", "12345678"]);
+    assert_eq!(absent, (3, "no-device".to_owned()));
+    assert_eq!(desk.run(&["status"])["unlocked"], true);
     std::fs::write(&there, "no vault").unwrap();
     assert_eq!(
         desk.fails(&["unlock", "/nonexistent"]),
         (2, "no-vault".to_owned())
     );
     assert_eq!(desk.fails(&["unlock", &there]), (4, "damaged".to_owned()));
+    for verb in ["unlock", "merge"] {
+        let done = desk.home.cli(&[verb, &there, "--vault", &here]);
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let what = said["error"]["what"].as_str().unwrap();
+        assert!(
+            what.contains("is no Touchkeep vault: it is a text"),
+            "{what}"
+        );
+        assert!(what.contains(&there), "{what}");
+    }
     std::fs::remove_file(&there).unwrap();
     let status = desk.run(&["status"]);
     assert_eq!(

@@ -818,6 +818,30 @@ fn a_card_that_is_taken_away_locks_the_vault_and_a_sealed_value_wants_its_touch(
     });
 }
 
+// Whoever locks the screen and takes his key along means what he means without the first of the two.
+#[test]
+fn a_card_that_is_taken_away_after_the_lock_ends_armed_keys() {
+    let desk = Desk::set(Card::insert());
+    let _armed = desk.home.json(&["arm", "10m"]);
+    let _locked = desk.home.json(&["lock"]);
+    let status = || desk.home.json(&["status"]);
+    let until = Instant::now() + Duration::from_millis(2500);
+    while Instant::now() < until {
+        let status = status();
+        assert!(status["armed"].is_u64(), "{status} {}", desk.home.log());
+        assert_eq!(status["unlocked"], false);
+    }
+    assert_eq!(desk.card.ask(&json!({ "do": "remove" }))["ok"], true);
+    wait_for("the end of the armed keys", || {
+        status()["armed"].is_null().then_some(())
+    });
+    assert_eq!(desk.card.ask(&json!({ "do": "insert" }))["ok"], true);
+    let _open = desk.home.json(&["unlock"]);
+    let rows = desk.home.json(&["audit", "list", "--kind", "disarmed"]);
+    let what = rows["rows"][0]["what"].as_str().unwrap();
+    assert!(what.contains("taken away"), "{rows}");
+}
+
 // `systemctl restart pcscd` takes less than the second between two looks, and the next pcscd counts cards from the beginning.
 #[test]
 fn a_pcscd_that_is_restarted_between_two_looks_is_no_card_that_goes() {

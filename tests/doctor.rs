@@ -366,7 +366,13 @@ fn a_card_that_is_kept_is_not_said_to_be_absent_when_it_is_to_unlock() {
     if let Ok(role) = env::var(ROLE) {
         return keep(&role);
     }
-    let card = Card::insert();
+    // Alone, and beside another one that nobody keeps.
+    for card in [Card::insert(), Card::two()] {
+        kept_at_unlock(NAME, &card);
+    }
+}
+
+fn kept_at_unlock(test: &str, card: &Card) {
     let home = Home::new(Some(&card.pcscd));
     let _person = Person::sit_down(&home.paths(), Some(&card.control));
     let _changed = home.json(&["device", "set-pin", &card.serial]);
@@ -376,7 +382,7 @@ fn a_card_that_is_kept_is_not_said_to_be_absent_when_it_is_to_unlock() {
     let _locked = home.json(&["lock"]);
     let program = home.path("scdaemon");
     fs::copy(env::current_exe().unwrap(), &program).unwrap();
-    let keeps = in_role(NAME, "exclusive", &program, &card);
+    let keeps = in_role(test, "exclusive", &program, card);
     for args in [&["unlock"][..], &["unlock", "--device", &card.serial]] {
         let done = home.cli(args);
         let said: Value = serde_json::from_slice(&done.stdout).unwrap();

@@ -206,3 +206,41 @@ fn a_copy_that_did_not_know_of_a_retirement_is_not_merged_and_both_stay_as_they_
         assert_eq!(retired.next().unwrap()["serial"], first.as_str());
     }
 }
+
+// The keys that the open vault was opened with read nothing of what was written since: it must not go on by what it knew.
+#[test]
+fn a_merge_that_brings_a_retirement_and_a_revocation_locks_what_was_open() {
+    let (_card, [first, _second], [here, there]) = two_machines();
+    here.enroll(&first);
+    let _added = here
+        .home
+        .json(&["proxy", "add", "bot", "--key-set", "common"]);
+    fs::copy(&here.vault, &there.vault).unwrap();
+    there.unlock();
+    let _retired = there.home.json(&["device", "retire", &first, "--yes"]);
+    let _revoked = there.home.json(&["proxy", "revoke", "bot"]);
+    assert_eq!(here.home.json(&["status"])["unlocked"], true);
+    let refused = here.refused(&["merge", there.vault.to_str().unwrap()]);
+    let what = refused["what"].as_str().unwrap();
+    assert!(
+        what.contains("The copy was taken in, and the vault was locked"),
+        "{refused}"
+    );
+    assert!(
+        refused["fix"]
+            .as_str()
+            .unwrap()
+            .contains("touchkeep unlock"),
+        "{refused}"
+    );
+    assert_eq!(here.home.json(&["status"])["unlocked"], false);
+    here.unlock();
+    assert_eq!(here.home.json(&["proxy", "list"]), json!([]));
+    let devices = here.home.json(&["status"])["vault"]["devices"].clone();
+    let mut devices = devices.as_array().unwrap().iter();
+    let retired = devices
+        .find(|device| device["serial"] == first.as_str())
+        .unwrap();
+    assert_eq!(retired["retired"], true);
+    here.add("after");
+}

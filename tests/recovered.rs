@@ -16,9 +16,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use touchkeep_client::FrontEnd;
+use touchkeep_client::{CallError, FrontEnd};
+use touchkeep_core::Code;
 use touchkeep_tests::{Home, Person, Running, Venue, http, wait_for};
-use touchkeep_wire::{MakeKit, Question};
+use touchkeep_wire::{MakeKit, Question, SecretText, UnlockWithKit};
 
 const ADDRESS: &str = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
 /// A kit's words, of another kit: a vector of BIP 39.
@@ -308,6 +309,34 @@ fn a_kit_that_opened_the_vault_says_yes_to_nothing_by_itself() {
     let drill = ["recover", "drill", "--words-fd", "0"];
     let said = said_with(&desk.home, &drill, &words);
     assert!(said.contains("this very device"), "{said}");
+}
+
+// A word that was mistyped, or the wrong paper, ends nothing that runs.
+#[test]
+fn words_that_open_nothing_lock_nothing() {
+    let desk = Desk::set();
+    let _kit = desk.kit();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for (words, code) in [
+        (OTHER_WORDS, Code::NoDevice),
+        ("legal winner thank", Code::Invalid),
+    ] {
+        let refused = runtime.block_on(async {
+            let socket = desk.home.paths().ui_socket();
+            let front = FrontEnd::connect(&socket, "kit").await.unwrap();
+            let (calls, _events) = front.split();
+            let unlock = UnlockWithKit {
+                path: None,
+                words: SecretText::new(words.to_owned()),
+            };
+            calls.call(unlock).await.unwrap_err()
+        });
+        assert!(
+            matches!(&refused, CallError::Failed(failure) if failure.code == code),
+            "{refused:?}"
+        );
+        assert_eq!(desk.home.json(&["status"])["unlocked"], true);
+    }
 }
 
 #[test]

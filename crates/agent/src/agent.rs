@@ -16,7 +16,7 @@ use touchkeep_core::{
     ClientId, Clock, Code, ItemId, RequestId, SystemClock, UnixMillis, text::visible,
 };
 use touchkeep_device_pkcs11::ModuleFile;
-use touchkeep_pipeline::{Client as Asker, Incoming, KeyError, NotDone, NotSigned};
+use touchkeep_pipeline::{Client as Asker, Incoming, KeyError, NotDone, NotSigned, Turns};
 use touchkeep_vault::VaultError;
 use touchkeep_venue::{Decoded, Operation};
 use touchkeep_wire::{Failure, LateKeys, Status};
@@ -59,6 +59,7 @@ pub(crate) struct Agent {
     used_elsewhere: UsedElsewhere,
     upstream: Arc<Upstream>,
     running: Arc<Running>,
+    turns: Turns,
     gate: Gate,
     watching: Watching,
     armed: RwLock<Option<Arc<Armed>>>,
@@ -94,6 +95,7 @@ impl Agent {
             used_elsewhere: UsedElsewhere::default(),
             upstream: Arc::new(Upstream::new()?),
             running: Arc::default(),
+            turns: Turns::default(),
             gate: Gate::default(),
             watching: Watching::default(),
             armed: RwLock::default(),
@@ -169,6 +171,11 @@ impl Agent {
 
     pub(crate) const fn running(&self) -> &Arc<Running> {
         &self.running
+    }
+
+    /// Whose turn it is to send a number to a venue: over a lock, where armed keys go on, too.
+    pub(crate) const fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Who may have which values.

@@ -122,7 +122,11 @@ impl LockConfig {
             Because::Screen => self.screen,
             Because::UserSwitch => self.user_switch,
             Because::Removal => self.removal,
-            Because::Idle | Because::Asked | Because::AskedAll | Because::NewVault => true,
+            Because::Idle
+            | Because::Asked
+            | Because::AskedAll
+            | Because::NewVault
+            | Because::Elsewhere => true,
         }
     }
 }

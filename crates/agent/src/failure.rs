@@ -1,7 +1,7 @@
 //! What failures of the crates below mean to a person: a stable code, what happened, and what to do.
 
 use touchkeep_audit::{CheckpointError, OpenError, ReadError, RecordError, VerifyError};
-use touchkeep_core::Code;
+use touchkeep_core::{Code, text::quoted};
 use touchkeep_vault::VaultError;
 use touchkeep_wire::Failure;
 
@@ -32,8 +32,8 @@ pub(crate) fn fault(what: impl Into<String>) -> Failure {
 }
 
 pub(crate) fn not_found(what: &str, name: &str, fix: &str) -> Failure {
-    let name = touchkeep_core::text::visible(name);
-    Failure::new(Code::NotFound, format!("There is no {what} {name:?}."), fix)
+    let name = quoted(name);
+    Failure::new(Code::NotFound, format!("There is no {what} {name}."), fix)
 }
 
 /// A failure of the vault.
@@ -43,6 +43,9 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         VaultError::NoVault(_) => "Look at the path; or make one with: touchkeep init",
         VaultError::Exists(_) => "Choose another path, or move that file away.",
         VaultError::NotAFile { .. } => "Put the vault's own file there.",
+        VaultError::NotAVault { .. } => {
+            "Look at the path. If that was a vault once, keep the file as it is, and go back to the newest sound copy beside it: touchkeep backup list, touchkeep backup restore NUMBER"
+        }
         VaultError::Damaged(_) | VaultError::Content { .. } => {
             "Keep a copy of the file as it is. Then look at its older copies, and go back to the newest sound one: touchkeep backup list, touchkeep backup restore NUMBER"
         }

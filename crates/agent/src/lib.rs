@@ -166,6 +166,12 @@ pub fn run(options: &Options) -> Result<(), AgentError> {
             Err(AgentError::AlreadyRuns(options.paths.run.clone()))
         };
     };
+    // Of another run folder; held for as long as this one runs.
+    let data = Instance::take(&options.paths.data.join("agent.lock"));
+    if matches!(data, Ok(None)) {
+        tracing::warn!("another agent uses the same data, and what it has begun is left to it");
+        vault::is_beside_another();
+    }
     let config = Config::read(&options.paths.config)?;
     touchkeep_client::descriptors::check().map_err(AgentError::Start)?;
     tokio::runtime::Builder::new_multi_thread()

@@ -1,13 +1,17 @@
-//! What happens by itself: locks for idleness and for a device that was taken away, PINs forgotten with their card, checkpoints,
-//! reminders.
+//! What happens by itself: locks for idleness and for a device that was taken away, PINs forgotten with their card, what others
+//! write to the vault's file, checkpoints, reminders.
 
+mod elsewhere;
 mod removal;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use self::removal::{Removal, opener_of};
+use self::{
+    elsewhere::Elsewhere,
+    removal::{Removal, opener_of},
+};
 use crate::{
     agent::{Agent, stopped},
     calls::remind,
@@ -57,6 +61,7 @@ pub(crate) async fn run(agent: Arc<Agent>) {
     let mut signed_at = Instant::now();
     let mut reminded_at: Option<Instant> = None;
     let mut removal = Removal::default();
+    let mut elsewhere = Elsewhere::default();
     let mut quiet = Quiet::default();
     loop {
         tokio::select! {
@@ -79,8 +84,12 @@ pub(crate) async fn run(agent: Arc<Agent>) {
         let Some(open) = current.peek() else {
             // The next unlock looks at once.
             reminded_at = None;
-            removal = Removal::default();
             agent.watching().sees_tokens(None);
+            match agent.armed() {
+                Some(armed) => removal.ends(&agent, &current, &armed).await,
+                None => removal = Removal::default(),
+            }
+            elsewhere.look(&agent, &current).await;
             continue;
         };
         if Duration::from_millis(open.idle_ms()) >= agent.config().idle_lock() {
@@ -92,7 +101,7 @@ pub(crate) async fn run(agent: Arc<Agent>) {
             continue;
         }
         removal.is_of(&open);
-        let opener = opener_of(&current, &open).filter(|_| agent.config().lock.removal);
+        let opener = opener_of(&current, open.device).filter(|_| agent.config().lock.removal);
         drop(open);
         let devices = agent.devices();
         if let Some(opener) = &opener
@@ -108,6 +117,7 @@ pub(crate) async fn run(agent: Arc<Agent>) {
             .forget_pins(&current, devices, opener.as_ref())
             .await;
         agent.watching().sees_tokens(removal.unseen());
+        elsewhere.look(&agent, &current).await;
         let unsigned = current.log().map_or(0, |log| {
             let signed = log.last_checkpoint().ok().flatten();
             log.head()

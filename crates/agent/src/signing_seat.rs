@@ -12,6 +12,9 @@ use std::{
 
 use touchkeep_core::VaultId;
 
+/// Where agents that were started without a login meet. Not TMPDIR: two of them may have been given different ones.
+const FOR_ALL: &str = "/tmp";
+
 // A link in its place would be somebody else's idea.
 const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
@@ -100,7 +103,7 @@ fn holder(file: &mut File) -> String {
 fn folders() -> io::Result<Vec<PathBuf>> {
     let user = rustix::process::getuid().as_raw();
     let of_login = PathBuf::from(format!("/run/user/{user}"));
-    let without = std::env::temp_dir().join(format!("touchkeep-signing-{user}"));
+    let without = Path::new(FOR_ALL).join(format!("touchkeep-signing-{user}"));
     if !is_ours(&of_login, user) {
         return Ok(vec![made(without, user)?]);
     }

@@ -190,7 +190,9 @@ async fn an_order_within_the_rule_arrives_signed_and_recorded() {
 async fn of_two_agents_with_copies_of_a_vault_one_signs() {
     let desk = desk(CONFIG, stored, true).await;
     assert_eq!(desk.order().await.0, 200);
-    let other = Agent::start_with(CONFIG, &[]).await;
+    // Whatever each was started with.
+    let elsewhere = desk.agent.home.path().to_str().unwrap();
+    let other = Agent::start_with(CONFIG, &[("TMPDIR", elsewhere)]).await;
     let copy = other.home.path().join("copy.touchkeep");
     std::fs::copy(desk.agent.home.path().join("v.touchkeep"), &copy).unwrap();
     let owner = Person::new(&other, yes).await;

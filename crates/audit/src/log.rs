@@ -130,6 +130,13 @@ impl Log {
             .unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Whether it has the tag key.
+    #[must_use]
+    pub fn holds_tag_key(&self) -> bool {
+        let key = self.0.tag_key.read();
+        key.unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Records that something happened. It is on disk when this returns.
     ///
     /// # Errors

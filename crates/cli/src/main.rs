@@ -2,7 +2,7 @@
 //! (`touchkeep.rs`), which does itself what programs call all the time and becomes this one for the rest.
 //!
 //! Data goes to stdout, talk to stderr, prompts to the terminal or the desktop. Exit codes: 0 done, 1 refused or findings,
-//! 2 usage, 3 locked or no device, 4 damaged or not authentic.
+//! 2 usage, 3 locked or no device, 4 damaged or not authentic, 130 ended with Ctrl-C at a question.
 //!
 //! Read in this order: [`args`], [`commands`], [`front_end`] (questions on the terminal), [`demo`].
 
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         Ok(code) => output::ends_with(code),
         Err(failure) => {
             output.failure(&failure);
-            ExitCode::from(failure.code.exit_code())
+            ExitCode::from(terminal::exit_code(&failure))
         }
     }
 }

@@ -64,6 +64,20 @@ const MAX_PASTED: usize = 1 << 20;
 /// Columns behind a question: a PIN has up to 8 characters.
 const ROOM_FOR_ANSWER: usize = 10;
 
+// Ctrl-C is a key while a line is read, and no signal.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// What a shell expects of a program that Ctrl-C has ended: 128 and the number of SIGINT.
+const BY_CTRL_C: u8 = 130;
+
+/// How this program ends with a failure.
+pub(crate) fn exit_code(failure: &Failure) -> u8 {
+    match failure.code {
+        Code::Refused if INTERRUPTED.load(Ordering::Relaxed) => BY_CTRL_C,
+        code => code.exit_code(),
+    }
+}
+
 /// The terminal of this session.
 pub(crate) struct Terminal {
     file: File,
@@ -138,7 +152,11 @@ impl Terminal {
             }
             match byte {
                 [b'\r' | b'\n'] => break Line::Typed(text_of(&line)),
-                [0x03 | 0x1b | 0x04] => break Line::Cancelled,
+                [0x03] => {
+                    INTERRUPTED.store(true, Ordering::Relaxed);
+                    break Line::Cancelled;
+                }
+                [0x1b | 0x04] => break Line::Cancelled,
                 [0x7f | 0x08] if pop_char(&mut line) => {
                     self.write("\x08 \x08");
                 }

@@ -19,7 +19,13 @@ pub fn visible(text: &str) -> String {
     out
 }
 
-/// The same with nothing but ASCII, for what nobody compares safely by its look: addresses, tags and networks.
+/// A name in a sentence: in quotes, each character as [`visible`] shows it and not escaped a second time.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", visible(text))
+}
+
+/// The same as [`visible`] with nothing but ASCII, for what nobody compares safely by its look: addresses, tags and networks.
 #[must_use]
 pub fn visible_ascii(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -90,6 +96,18 @@ const fn is_sign_of_one_shape(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_in_quotes_is_the_name_that_is_shown_elsewhere() {
+        for (name, shown) in [
+            ("key", "\"key\""),
+            ("a \"b\"", "\"a \"b\"\""),
+            ("a\\b\u{1b}", "\"a\\\\b\\u{1b}\""),
+        ] {
+            assert_eq!(quoted(name), shown);
+            assert!(quoted(name).contains(&visible(name)));
+        }
+    }
 
     #[test]
     fn what_people_write_in_names_and_notes_stays_readable() {

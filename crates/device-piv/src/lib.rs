@@ -48,5 +48,5 @@ pub use device::{Options, PivDevice};
 pub use inspect::{Holds, Inspection, SlotReport, inspect};
 pub use management::Keeping;
 pub use pin::{PinState, may_become};
-pub use reader::{Found, Presence, Service, is_still, list, presence};
+pub use reader::{Found, Presence, Service, find, is_still, list, presence};
 pub use reference::Tries;

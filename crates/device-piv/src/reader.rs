@@ -32,6 +32,26 @@ pub struct Found {
 /// [`DeviceError::Middleware`] without pcscd; [`DeviceError::Busy`] when there is a card but another program keeps it
 /// for longer than a few seconds; [`DeviceError::Reset`] when others reset it again and again.
 pub fn list() -> Result<Vec<Found>, DeviceError> {
+    match looked()? {
+        (found, Some(error)) if found.is_empty() => Err(error),
+        (found, _) => Ok(found),
+    }
+}
+
+/// The YubiKey with this serial number; none where it is not connected.
+///
+/// # Errors
+/// As [`list`]; also where another card is there, and one that is kept may be this one.
+pub fn find(serial: u32) -> Result<Option<Found>, DeviceError> {
+    let (found, kept) = looked()?;
+    match (found.into_iter().find(|one| one.serial == serial), kept) {
+        (None, Some(error)) => Err(error),
+        (found, _) => Ok(found),
+    }
+}
+
+// Those that can be asked, and why one that is there cannot.
+fn looked() -> Result<(Vec<Found>, Option<DeviceError>), DeviceError> {
     let readers = readers()?;
     let (mut found, mut kept) = (Vec::new(), None);
     for reader in readers {
@@ -48,10 +68,7 @@ pub fn list() -> Result<Vec<Found>, DeviceError> {
             Err(NotOpened::For(error)) => tracing::debug!(?reader, %error, "no YubiKey"),
         }
     }
-    match kept {
-        Some(error) if found.is_empty() => Err(error),
-        _ => Ok(found),
-    }
+    Ok((found, kept))
 }
 
 /// A reader with a card in it, and how often cards came and went there. It differs once the card was taken out, even where
@@ -65,10 +82,9 @@ pub struct Presence {
 /// Where the YubiKey with this serial number is now; none where it is not connected.
 ///
 /// # Errors
-/// As [`list`].
+/// As [`find`].
 pub fn presence(serial: u32) -> Result<Option<Presence>, DeviceError> {
-    let found = list()?.into_iter().find(|found| found.serial == serial);
-    let reader = found.and_then(|found| CString::new(found.reader).ok());
+    let reader = find(serial)?.and_then(|found| CString::new(found.reader).ok());
     let Some(reader) = reader else {
         return Ok(None);
     };

@@ -138,7 +138,7 @@ impl Host {
 const fn patience(question: &Request) -> Duration {
     match question {
         Request::Generate(_) => WAITING,
-        Request::Login(_, login)
+        Request::Login(_, login, _)
         | Request::Agree(Use { login, .. })
         | Request::Decrypt(Use { login, .. })
         | Request::Sign(Use { login, .. })

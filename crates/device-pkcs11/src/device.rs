@@ -20,8 +20,8 @@ use crate::{
     module::{ModuleFile, ModuleHash},
     watch::Watch,
     wire::{
-        How, Kind, Login, MAX_BODY_BYTES, Reply, Request, Standing, Token, TokenChoice, TokenKey,
-        Tries, Use, Wanted,
+        Beside, How, Kind, Login, MAX_BODY_BYTES, Reply, Request, Standing, Token, TokenChoice,
+        TokenKey, Tries, Use, Wanted,
     },
 };
 
@@ -78,6 +78,8 @@ pub struct Pkcs11Device {
     asking: Vec<KeyRef>,
     /// HMAC secrets, which the token does not list.
     pub(crate) recalled: Vec<KeyInfo>,
+    /// What it has shown before anybody logged in.
+    pub(crate) shown: Option<Beside>,
     pad: bool,
     removable: bool,
 }
@@ -112,12 +114,19 @@ impl Pkcs11Device {
             keeps: false,
             asking: Vec::new(),
             recalled: Vec::new(),
+            shown: None,
             pad: false,
             removable: true,
         };
         let standing = device.standing()?;
         (device.pad, device.removable) = (standing.pad, standing.removable);
         device.read_keys()?;
+        if let Some(first) = device.info.keys.first() {
+            device.shown = Some(Beside {
+                id: id_of(&first.key)?,
+                public: first.spki.clone(),
+            });
+        }
         Ok(device)
     }
 
@@ -245,13 +254,15 @@ impl Pkcs11Device {
     }
 
     fn named_use(&self, info: &KeyInfo, login: Login) -> Result<Use, DeviceError> {
+        let kind = kind_of(info.algorithm)?;
         Ok(Use {
             token: self.choice.clone(),
             login,
             id: id_of(&info.key)?,
-            kind: kind_of(info.algorithm)?,
+            kind,
             public: info.spki.clone(),
             asks: self.asking.contains(&info.key),
+            beside: self.shown.clone().filter(|_| kind.is_secret()),
         })
     }
 }

@@ -6,6 +6,7 @@ use age_core::{
 };
 use aws_lc_rs::{digest, rand};
 use data_encoding::HEXLOWER;
+use touchkeep_core::text::shell_word;
 use touchkeep_device::{
     Algorithm, Auth, Device, DeviceError, DeviceInfo, HandedKey, KeyInfo, KeyRef, Provision,
     Purpose, TouchPolicy,
@@ -139,7 +140,7 @@ impl Pkcs11Device {
             write: true,
             ..self.login(auth)?
         };
-        let question = Request::Login(self.choice.clone(), login);
+        let question = Request::Login(self.choice.clone(), login, self.shown.clone());
         let (Reply::Done, _) = self.host.ask(&question, pin_bytes(auth), &[])? else {
             return Err(confused());
         };
@@ -191,9 +192,12 @@ impl Pkcs11Device {
     }
 
     fn not_ours(&self, info: &KeyInfo) -> DeviceError {
-        let (label, token) = (label_of(info.purpose, false), &self.choice.label);
+        let (label, token) = (
+            label_of(info.purpose, false),
+            shell_word(&self.choice.label),
+        );
         let id = &info.key.0;
-        let delete = format!("pkcs11-tool --module … --token-label {token:?} --login --id {id}");
+        let delete = format!("pkcs11-tool --module … --token-label {token} --login --id {id}");
         DeviceError::Unsupported(format!(
             "the key {label:?} (CKA_ID {id}) was not made in the token or could be taken out of it, so that others may have it; it is \
              not taken for a vault. If you know who put it there, delete both halves of it ({delete} --delete-object --type \

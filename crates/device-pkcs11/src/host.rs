@@ -105,8 +105,10 @@ fn answer(
         Request::Keys(wanted) => Reply::Keys(module.keys(&wanted)?),
         Request::Standing(token) => Reply::Standing(module.standing(&token)?),
         Request::Presence(token) => Reply::Presence(module.presence(&token)?),
-        Request::Login(token, login) => {
-            module.within(Entry::new(&token, login, pin), |_, _| Ok(()))?;
+        Request::Login(token, login, beside) => {
+            let mut entry = Entry::new(&token, login, pin);
+            entry.beside = beside.as_ref();
+            module.within(entry, |_, _| Ok(()))?;
             Reply::Done
         }
         Request::Logout => {

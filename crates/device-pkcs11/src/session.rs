@@ -20,7 +20,7 @@ use crate::{
     keys,
     raw::Raw,
     token::{Module, failed, tries},
-    wire::{Failure, How, Login, TokenChoice, Tries, Use},
+    wire::{Beside, Failure, How, Login, TokenChoice, Tries, Use},
 };
 
 /// An open session with one token, found by its serial number and label, and the keys that were compared in it.
@@ -59,6 +59,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) asks: bool,
     /// The key that is to be used, where one is.
     key: Option<&'a Use>,
+    /// What tells the token from another one, where no key does.
+    pub(crate) beside: Option<&'a Beside>,
     spent: bool,
 }
 
@@ -71,6 +73,7 @@ impl<'a> Entry<'a> {
             again: false,
             asks: false,
             key: None,
+            beside: None,
             spent: false,
         }
     }
@@ -80,6 +83,7 @@ impl<'a> Entry<'a> {
             again: true,
             asks: what.asks,
             key: Some(what),
+            beside: what.beside.as_ref(),
             ..Self::new(&what.token, what.login, pin)
         }
     }
@@ -195,19 +199,21 @@ fn may_be_spent(info: &TokenInfo, login: Login) -> Result<(), Failure> {
 }
 
 // Serial number and label are what somebody wrote there. A token that shows another public half without a login is another one, and
-// gets no PIN. One that shows none is compared once it is logged in.
+// gets no PIN. One that shows none is compared once it is logged in. Where no key has a public half, the token has to show again
+// what it has shown before.
 fn may_be_shown_a_pin(session: &Opened, entry: &Entry<'_>) -> Result<(), Failure> {
-    match entry.key {
-        Some(key) if !key.kind.is_secret() => {
-            let shown = keys::public(&session.inner, Some(&key.id))?;
-            let is_other = !shown.is_empty() && shown.iter().all(|it| it.spki != key.public);
-            if is_other {
-                Err(Failure::OtherKey)
-            } else {
-                Ok(())
-            }
+    let shown = |id: &[u8]| keys::public(&session.inner, Some(id));
+    let is_other = match (entry.key, entry.beside) {
+        (Some(key), _) if !key.kind.is_secret() => {
+            let shown = shown(&key.id)?;
+            !shown.is_empty() && shown.iter().all(|it| it.spki != key.public)
         }
-        _ => Ok(()),
+        (_, Some(beside)) => shown(&beside.id)?.iter().all(|it| it.spki != beside.public),
+        _ => false,
+    };
+    match is_other {
+        true => Err(Failure::OtherKey),
+        false => Ok(()),
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) enum Request {
     /// Whether the token is there.
     Presence(TokenChoice),
     /// Logs in for what is asked next.
-    Login(TokenChoice, Login),
+    Login(TokenChoice, Login, Option<Beside>),
     /// Ends the session that is kept.
     Logout,
     /// ECDH with the point in the body; the answer's body is the x-coordinate.
@@ -99,6 +99,19 @@ pub(crate) struct Use {
     pub(crate) public: Vec<u8>,
     /// Whether the key has to ask for the PIN at each use.
     pub(crate) asks: bool,
+    /// What tells the token from another one of its name, where the key has no public half.
+    pub(crate) beside: Option<Beside>,
+}
+
+/// A public half that the token has shown without a login.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Beside {
+    /// CKA_ID.
+    #[serde(with = "hex")]
+    pub(crate) id: Vec<u8>,
+    #[serde(with = "hex")]
+    pub(crate) public: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -30,7 +30,10 @@ use std::{
 use support::{MODULE, PIN, SoftHsm, children, host, shim, sign, unwrap};
 use tally::{Tally, amount, soak};
 use touchkeep_core::Pin;
-use touchkeep_device::{Algorithm, Auth, Device, DeviceError, Provision, Purpose, SecretDemand};
+use touchkeep_device::{
+    Algorithm, Auth, Device, DeviceError, HandedKey, Provision, Purpose, SecretDemand,
+    SignatureScheme, TouchPolicy,
+};
 use touchkeep_device_pkcs11::{Launch, Options, Pkcs11Device, tokens};
 
 /// A SoftHSM behind the shim.
@@ -390,6 +393,16 @@ fn a_token_of_the_same_name_and_number_with_another_key_gets_no_pin() {
         act(&mut device, what, Auth::Pin(&pin)).unwrap();
     }
     let keys = device.info().keys.clone();
+    let secret = HandedKey::hmac(Algorithm::HmacSha256, b"a secret of the test").unwrap();
+    let hmac = device.import_request_key(&secret, TouchPolicy::Never, Auth::Pin(&pin));
+    let hmac = hmac.unwrap();
+    // It looked at what the token shows before there was an HMAC secret, and at nothing since.
+    let mut knows_secret = shimmed.open(shimmed.launch(), Options::default());
+    knows_secret.recall(&hmac);
+    let mac = |device: &mut Pkcs11Device, pin| {
+        device.sign(&hmac.key, SignatureScheme::HmacSha256, b"m", Auth::Pin(pin))
+    };
+    mac(&mut knows_secret, &pin).unwrap();
 
     fs::rename(at("tokens"), at("ours")).unwrap();
     fs::rename(at("others"), at("tokens")).unwrap();
@@ -405,12 +418,12 @@ fn a_token_of_the_same_name_and_number_with_another_key_gets_no_pin() {
         shimmed.hsm.tool(&[&login[..], &make, &label].concat());
     }
     // What has the module loaded knows the token as it was.
-    let [child] = &children()[..] else {
-        panic!("{:?}", children())
-    };
-    let killed = Command::new("kill").args(["-KILL", child]).status();
+    let children = children();
+    assert_eq!(children.len(), 2);
+    let killed = Command::new("kill").arg("-KILL").args(&children).status();
     assert!(killed.unwrap().success());
     let lost = sign(&mut device, Auth::Pin(&pin)).err();
+    let _lost = mac(&mut knows_secret, &pin);
     shimmed.logins();
     for what in [Act::Unlock, Act::Seal, Act::Sign] {
         let refused = act(&mut device, what, Auth::Pin(&pin)).err().unwrap();
@@ -419,6 +432,12 @@ fn a_token_of_the_same_name_and_number_with_another_key_gets_no_pin() {
             "{what:?}: {refused}, after {lost:?}"
         );
     }
+    // An HMAC secret has no public half; another key of the token has. Nor is one put into a token that is another.
+    let refused = mac(&mut knows_secret, &pin).err().unwrap();
+    assert!(refused.to_string().contains("another key"), "{refused}");
+    let more = HandedKey::hmac(Algorithm::HmacSha256, b"another secret").unwrap();
+    let put = knows_secret.import_request_key(&more, TouchPolicy::Never, Auth::Pin(&pin));
+    assert!(put.err().unwrap().to_string().contains("another key"));
     assert_eq!(shimmed.logins(), (0, 0), "it got no PIN");
 
     fs::rename(at("tokens"), at("others")).unwrap();
@@ -448,7 +467,7 @@ fn a_token_with_keys_of_its_own_is_logged_in_there() {
     assert_eq!(secret(&mut device), SecretDemand::Nothing);
     sign(&mut device, Auth::Nothing).unwrap();
     device.end_session().unwrap();
-    let never = touchkeep_device::TouchPolicy::Never;
+    let never = TouchPolicy::Never;
     device
         .generate_request_key(Algorithm::P256, never, Auth::Nothing)
         .unwrap();
@@ -509,7 +528,7 @@ fn sixteen_threads_sign_and_every_signature_is_good() {
 
 fn signs(device: &mut Pkcs11Device, message: &str, pin: &Pin) {
     let key = device.info().key(Purpose::SignVault).unwrap().clone();
-    let scheme = touchkeep_device::SignatureScheme::EcdsaP256Sha256;
+    let scheme = SignatureScheme::EcdsaP256Sha256;
     let message = message.as_bytes();
     let signature = device
         .sign(&key.key, scheme, message, Auth::Pin(pin))

@@ -43,4 +43,4 @@ pub use ports::{
     Question, Signer, Standing, Upstream, Went,
 };
 pub use repeats::Again;
-pub use turns::Series;
+pub use turns::{Series, Turns};

@@ -246,6 +246,7 @@ impl<U: Upstream> Pipeline<U> {
         settings: Settings,
         end: End,
     ) -> Self {
+        let turns = keys.turns();
         Self(Arc::new(Parts {
             keys,
             approver,
@@ -257,7 +258,7 @@ impl<U: Upstream> Pipeline<U> {
             book: Book::new(),
             repeats: Repeats::default(),
             seldom: Seldom::default(),
-            turns: Turns::default(),
+            turns,
             kept: Kept::default(),
         }))
     }

@@ -8,7 +8,7 @@ use touchkeep_device::{Auth, Device, DeviceError, KeyInfo};
 use touchkeep_policy::{ApprovedBy, Doubt, Limit, Need, Past};
 use touchkeep_venue::{KeyClass, Operation, Outgoing, Scheme};
 
-use crate::{Again, Client, KeyError, NotSigned, SendError, Series, Unasked};
+use crate::{Again, Client, KeyError, NotSigned, SendError, Series, Turns, Unasked};
 
 /// What a port answers, later.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -251,6 +251,11 @@ pub trait Keys: Send + Sync {
         series: Series,
         floor: u64,
     ) -> Answering<'_, Result<u64, KeyError>>;
+
+    /// Whose turn it is to send a number. Of all pipelines that use the same keys, one after the other or at once.
+    fn turns(&self) -> Turns {
+        Turns::default()
+    }
 
     /// Runs one use of a key that lives on a device, on the device's thread. The device's own word on the key counts: one
     /// that it does not hold as the handle describes it, touch and all, is not used.

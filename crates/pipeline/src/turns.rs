@@ -39,9 +39,10 @@ impl Display for Series {
     }
 }
 
-/// The keys that have turns.
-#[derive(Debug, Default)]
-pub(crate) struct Turns(Mutex<HashMap<Series, Arc<tokio::sync::Mutex<()>>>>);
+/// The keys that have turns. Clones are the same ones: of two pipelines that sign with one key at the same time, as at a lock, each
+/// waits for the other.
+#[derive(Debug, Default, Clone)]
+pub struct Turns(Arc<Mutex<HashMap<Series, Arc<tokio::sync::Mutex<()>>>>>);
 
 /// A turn; over when it is dropped.
 pub(crate) type Turn = OwnedMutexGuard<()>;

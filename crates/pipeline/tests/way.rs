@@ -93,6 +93,7 @@ struct Played {
     asked: Mutex<Vec<Question>>,
     over: Mutex<Vec<RequestId>>,
     nonces: Mutex<std::collections::HashMap<Series, u64>>,
+    turns: Turns,
 }
 
 impl Keys for Played {
@@ -156,6 +157,9 @@ impl Keys for Played {
             last.insert(series, next);
             Ok(next)
         })
+    }
+    fn turns(&self) -> Turns {
+        self.turns.clone()
     }
     fn on_device<'a>(
         &'a self,
@@ -408,6 +412,7 @@ fn scene(change: impl FnOnce(&mut Played)) -> Scene {
         asked: Mutex::default(),
         over: Mutex::default(),
         nonces: Mutex::default(),
+        turns: Turns::default(),
     };
     change(&mut played);
     let played = Arc::new(played);
@@ -544,6 +549,68 @@ async fn numbers_of_a_key_reach_their_venue_in_their_order_whichever_item_it_is(
     assert!(nonces.is_sorted_by(|a, b| a < b), "{nonces:?}");
     let now = SystemClock.now().0;
     assert!(nonces.iter().all(|nonce| now.abs_diff(*nonce) < 60_000));
+}
+
+// A venue that takes its time.
+struct Slow(Arc<Played>, Arc<tokio::sync::Notify>);
+
+impl Upstream for Slow {
+    type Response = u16;
+    fn send(&self, outgoing: Outgoing, _: Option<String>) -> Answering<'_, Result<u16, SendError>> {
+        Box::pin(async move {
+            self.0.story.tell("send");
+            self.0.sent.lock().unwrap().push(outgoing);
+            self.1.notified().await;
+            Ok(200)
+        })
+    }
+    fn venue_time(&self, _: &str, _: Option<&str>, now: UnixMillis) -> UnixMillis {
+        now
+    }
+    fn status(response: &u16) -> u16 {
+        *response
+    }
+}
+
+// As at a lock, after which armed keys go on in a pipeline of their own while a request is still on its way.
+#[tokio::test]
+async fn a_number_waits_for_the_one_that_another_pipeline_has_sent() {
+    let scene = scene(|played| {
+        played.key = |_| Ok(kraken_handle());
+        played.secret = || Ok(ApiSecret::new("c2VjcmV0".into()));
+    });
+    let answers = Arc::new(tokio::sync::Notify::new());
+    let before = Pipeline::new(
+        Arc::clone(&scene.played) as Arc<dyn Keys>,
+        Arc::clone(&scene.played) as Arc<dyn Approver>,
+        Slow(Arc::clone(&scene.played), Arc::clone(&answers)),
+        scene.log.clone(),
+        Arc::new(SystemClock),
+        Settings::default(),
+        End::default(),
+    );
+    before
+        .set_policy(Policy::parse(RULES).unwrap(), &NoHistory)
+        .unwrap();
+    let first = tokio::spawn({
+        let before = before.clone();
+        async move { before.handle(balance_at_kraken()).await }
+    });
+    while !scene.played.story.words().contains(&"send") {
+        tokio::task::yield_now().await;
+    }
+    before.end();
+    let mut second = tokio::spawn({
+        let after = scene.pipeline.clone();
+        async move { after.handle(balance_at_kraken()).await }
+    });
+    let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut second);
+    assert!(early.await.is_err(), "it overtook the first");
+    assert_eq!(scene.played.sent.lock().unwrap().len(), 1);
+    answers.notify_one();
+    assert_eq!(first.await.unwrap().unwrap().response, 200);
+    assert_eq!(second.await.unwrap().unwrap().response, 200);
+    assert_eq!(scene.played.sent.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]

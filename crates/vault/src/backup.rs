@@ -12,6 +12,7 @@ use touchkeep_core::UnixMillis;
 use crate::{
     error::VaultError,
     file::{self, BACKUPS, Lock},
+    foreign::container_of,
     pins::{self, ReadOnly},
 };
 
@@ -48,7 +49,7 @@ pub fn backups(path: &Path) -> Result<Vec<Backup>, VaultError> {
             Err(VaultError::NoVault(_)) => continue,
             read => read,
         };
-        let copy = bytes.and_then(|bytes| Ok(Container::read(bytes)?));
+        let copy = bytes.and_then(|bytes| container_of(&place, bytes));
         let is_same_vault = match (&copy, &vault) {
             (Ok(copy), Some(vault)) => copy.id() == vault.id(),
             (Ok(_), None) => true,
@@ -99,7 +100,7 @@ fn millis(time: SystemTime) -> Option<UnixMillis> {
 pub fn danger_restore(path: &Path, pins: &Path, number: u32) -> Result<(), VaultError> {
     let place = file::backup_path(path, number)?;
     let bytes = file::read(&place)?;
-    let copy = Container::read(bytes.clone())?;
+    let copy = container_of(&place, bytes.clone())?;
     let lock = Lock::take(path)?;
     let now = lock.read()?;
     let is_other = match Container::read(now) {
@@ -122,9 +123,9 @@ pub fn danger_restore(path: &Path, pins: &Path, number: u32) -> Result<(), Vault
 /// # Errors
 /// One of the two is no vault, or they are two vaults; or the file system refused.
 pub fn merge_into(path: &Path, other: &Path) -> Result<bool, VaultError> {
-    let theirs = Container::read(file::read(other)?)?;
+    let theirs = container_of(other, file::read(other)?)?;
     let lock = Lock::take(path)?;
-    let merged = Container::read(lock.read()?)?.merge(&theirs)?;
+    let merged = container_of(path, lock.read()?)?.merge(&theirs)?;
     let archive = merged
         .archive()
         .map_err(|error| VaultError::Damaged(error.into()))?;

@@ -40,6 +40,14 @@ pub enum VaultError {
     /// What failed came after the file was replaced: the change is in it, and whether it outlives a loss of power is not known.
     #[error("the vault was written, but then: {0}")]
     Written(#[source] Box<Self>),
+    /// The file is no vault, and not one that was damaged.
+    #[error("{path:?} is no Touchkeep vault: {looks}")]
+    NotAVault {
+        /// Where.
+        path: PathBuf,
+        /// What it is, as far as that is seen.
+        looks: &'static str,
+    },
     /// The file is not a vault, or not what its members signed.
     #[error("the vault is damaged or not authentic: {0}")]
     Damaged(ContainerError),
@@ -143,7 +151,7 @@ impl VaultError {
             | Self::Written(_)
             | Self::Encrypt(_)
             | Self::Memory(_) => Code::System,
-            Self::Damaged(_) | Self::Content { .. } => Code::Damaged,
+            Self::NotAVault { .. } | Self::Damaged(_) | Self::Content { .. } => Code::Damaged,
             Self::TooNew => Code::TooNew,
             Self::ReadOnly
             | Self::Forked

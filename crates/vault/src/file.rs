@@ -58,6 +58,12 @@ pub(crate) fn read_stamped(path: &Path) -> Result<(Bytes, Option<Stamp>), VaultE
     Ok((bytes, Stamp::of_read(&file, &meta)))
 }
 
+/// Whether the file is the one of this stamp, and nobody has changed it since.
+pub(crate) fn is_as(path: &Path, stamp: Option<Stamp>) -> Result<bool, VaultError> {
+    let (file, meta) = open(path)?;
+    Ok(stamp.is_some() && Stamp::of_own(&file, &meta) == stamp)
+}
+
 fn read_of(mut file: &File, meta: &fs::Metadata, path: &Path) -> Result<Bytes, VaultError> {
     // One byte more than allowed: the parser says that it is too large.
     let limit = u64::try_from(MAX_ARCHIVE_BYTES).unwrap_or(u64::MAX) + 1;

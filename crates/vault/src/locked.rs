@@ -11,6 +11,7 @@ use crate::{
     enrolled::{self, EnrolledDevice},
     error::VaultError,
     file,
+    foreign::container_of,
     opened::Opened,
     pins::{self, ReadOnly},
     stamp::Stamp,
@@ -38,7 +39,7 @@ impl Locked {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, VaultError> {
         let path = path.as_ref();
         let (bytes, stamp) = file::read_stamped(path)?;
-        let mut locked = Self::of(path, None, Container::read(bytes)?);
+        let mut locked = Self::of(path, None, container_of(path, bytes)?);
         locked.stamp = stamp;
         Ok(locked)
     }
@@ -228,7 +229,7 @@ fn forked(container: &Container) -> Option<ReadOnly> {
 }
 
 // The bundle is the one whose public halves the chain states: nobody can put another in its place.
-fn is_of(user: UserId, bundle: &Bundle, membership: &Membership) -> bool {
+pub(crate) fn is_of(user: UserId, bundle: &Bundle, membership: &Membership) -> bool {
     membership.users.get(&user).is_some_and(|stated| {
         stated.author == Some(bundle.author_public_key())
             && stated.recipient.as_deref() == Some(bundle.identity.recipient())

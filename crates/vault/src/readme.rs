@@ -81,14 +81,18 @@ const SEALED_KIT: &str = "
 /// The text for a vault with these members. It names the chain's head, so that no two chains have the same text.
 pub(crate) fn text(members: &Membership) -> String {
     let mut text = INTRODUCTION.to_owned();
-    let has = |kind| members.devices.values().any(|device| device.kind == kind);
+    // What was retired opens nothing that is in the vault now.
+    let opens = |kind| {
+        let mut devices = members.devices.values();
+        devices.any(|device| device.kind == kind && !device.retired)
+    };
     let [software, piv, token, kit] = [
         DeviceKind::Software,
         DeviceKind::Piv,
         DeviceKind::Pkcs11,
         DeviceKind::Kit,
     ]
-    .map(has);
+    .map(opens);
     let parts = [
         (software, SOFTWARE),
         (piv, PLUGIN),

@@ -14,6 +14,8 @@ use crate::{
     error::VaultError,
     file::Lock,
     fold::{self, NewPart},
+    foreign::container_of,
+    locked::is_of,
     opened::{Opened, Pending},
     pins::{self, ReadOnly},
     stamp::Stamp,
@@ -94,7 +96,7 @@ impl Unlocked {
         };
         let theirs = match is_known? {
             true => None,
-            false => Some(Container::read(lock.read()?)?),
+            false => Some(container_of(&path, lock.read()?)?),
         };
         let known = self.locked.container.chain();
         if has_links && theirs.as_ref().is_some_and(|it| it.chain() != known) {
@@ -105,6 +107,10 @@ impl Unlocked {
             Some(theirs) => mine.merge(theirs)?,
             None => mine.clone(),
         };
+        // Keys that were replaced in another copy would show nothing of what was written since.
+        if theirs.is_some() && !is_of(self.opened.user, keys, merged.membership()) {
+            return Err(VaultError::Lapsed);
+        }
         // A reader leaves the joining to others.
         let role = merged.membership().role(self.opened.user);
         let may_join = !merged.is_forked() && role.is_some_and(|role| role.may_write());

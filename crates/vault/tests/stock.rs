@@ -13,10 +13,11 @@ mod common;
 use std::{fs, path::Path, process::Command};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use common::{Card, PASSPHRASE, Place, item, save};
+use common::{Card, NO_AUDIT, NOW, PASSPHRASE, Place, enrolled, item, save, with_founder};
+use touchkeep_container::MemberName;
 use touchkeep_core::ApiSecret;
 use touchkeep_device::{Auth, Purpose, RecoveryKit};
-use touchkeep_vault::{AuditHead, Hand, NewDevice};
+use touchkeep_vault::{AuditHead, Hand, NewDevice, Unlocked};
 
 fn sh(folder: &Path, script: &str) -> String {
     let done = Command::new("sh")
@@ -160,9 +161,7 @@ fn the_printed_lines_of_the_recovery_kit_get_every_value_back_with_age_and_with_
         auth: Auth::Passphrase(&passphrase),
     };
     let new = NewDevice::Hardware(&mut kit, Auth::Nothing);
-    vault
-        .enroll(new, hand, common::NOW, AuditHead::empty())
-        .unwrap();
+    vault.enroll(new, hand, NOW, AuditHead::empty()).unwrap();
     let items = ["stored", "sealed"].map(|name| item(vault.environment(), name));
     for item in &items {
         vault.put(item.clone()).unwrap();
@@ -210,7 +209,7 @@ fn tar_and_age_get_every_value_back_when_a_device_was_retired_and_that_one_gets_
     let mut vault = place.create(false);
     let kit = RecoveryKit::generate().unwrap();
     let lines = kit.identity_lines();
-    let id = common::enrolled(&mut vault, &mut kit.device().unwrap());
+    let id = enrolled(&mut vault, &mut kit.device().unwrap());
     common::put_main(&mut vault, "before", "a value of before");
     let opened_by_kit = || {
         let out = tempfile::tempdir().unwrap();
@@ -226,8 +225,8 @@ fn tar_and_age_get_every_value_back_when_a_device_was_retired_and_that_one_gets_
         opened_by_kit().contains("AGE-SECRET-KEY-1"),
         "it is a way in"
     );
-    common::with_founder(&mut vault, |vault, hand| {
-        vault.retire(id, hand, common::NOW, AuditHead::empty())
+    with_founder(&mut vault, |vault, hand| {
+        vault.retire(id, hand, NOW, AuditHead::empty())
     })
     .unwrap();
     common::put_main(&mut vault, "after", "a value of after");
@@ -290,4 +289,29 @@ fn openssl_verifies_what_the_card_signed() {
     }
     let readme = fs::read_to_string(folder.join("README.txt")).unwrap();
     assert!(readme.contains("age1tag1") && !readme.contains("Passphrase"));
+}
+
+// A paper in somebody's hands is tried by the page in the file: of one that opens nothing any more it says no way.
+#[test]
+fn the_page_of_words_tells_no_way_that_was_retired() {
+    let place = Place::new();
+    let mut vault = place.create(false);
+    let page = |vault: &Unlocked| {
+        let container = vault.as_locked().container();
+        let page = container.member(&MemberName::Readme).unwrap();
+        String::from_utf8(page.to_vec()).unwrap()
+    };
+    let lost = enrolled(&mut vault, &mut Card::new());
+    let way = "PKCS#11 token: stock age cannot ask";
+    assert!(page(&vault).contains(way));
+    with_founder(&mut vault, |vault, hand| {
+        vault.retire(lost, hand, NOW, NO_AUDIT())
+    })
+    .unwrap();
+    let page = page(&vault);
+    assert!(
+        !page.contains(way) && page.contains("Passphrase: age asks"),
+        "{page}"
+    );
+    assert!(page.contains(", retired"), "{page}");
 }

@@ -139,14 +139,18 @@ pub(crate) async fn merge(agent: &Arc<Agent>, path: String) -> Result<Merged, Fa
     let open = agent.vault().and_then(|current| current.peek());
     let mut conflicts = Vec::new();
     let mut locked = false;
-    if let Some(open) = open.filter(|_| changed) {
-        // What could only be read may have all that it lacked now: the next unlock looks.
-        locked = open.read().read_only().is_some();
-        if locked {
-            vault::lock(agent).await?;
-        } else {
-            conflicts = taken_in(agent, &open).await?;
+    match open {
+        _ if !changed => {}
+        Some(open) => {
+            // What could only be read may have all that it lacked now: the next unlock looks.
+            locked = open.read().read_only().is_some();
+            if locked {
+                vault::lock(agent).await?;
+            } else {
+                conflicts = in_force(agent, &open).await?;
+            }
         }
+        None => vault::disarm_because(agent, UNSEEN).await,
     }
     agent.prompts().changed("vault");
     Ok(Merged {
@@ -154,6 +158,25 @@ pub(crate) async fn merge(agent: &Arc<Agent>, path: String) -> Result<Merged, Fa
         conflicts,
         locked,
     })
+}
+
+/// Why armed keys end with a merge.
+const UNSEEN: &str = "A copy was taken in, and while the vault is locked nobody can see whether that revoked something.";
+
+// What came in is in force, or the vault is locked: it may have revoked what would be let through else.
+async fn in_force(agent: &Arc<Agent>, open: &Arc<Open>) -> Result<Vec<String>, Failure> {
+    let failure = match taken_in(agent, open).await {
+        Ok(conflicts) => return Ok(conflicts),
+        Err(failure) => failure,
+    };
+    vault::lock_because(agent, vault::Because::Elsewhere).await?;
+    agent.prompts().changed("vault");
+    let what = format!(
+        "The copy was taken in, and the vault was locked, for what it says could not be put in force: {}",
+        failure.what
+    );
+    let fix = "Unlock it again, which reads all of it anew: touchkeep unlock";
+    Err(Failure::new(failure.code, what, fix))
 }
 
 // An open vault joins what came in, and sees it.

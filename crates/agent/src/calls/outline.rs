@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use touchkeep_container::{Container, MemberName};
 use touchkeep_core::{Code, text::visible};
-use touchkeep_vault::{Item, Locked, SecretPlace, Unlocked};
+use touchkeep_vault::{Item, Locked, SecretPlace, Unlocked, container_of};
 use touchkeep_wire::{Failure, ItemOutline};
 
 use super::open_vault;
@@ -118,7 +118,7 @@ pub fn merge_copies(ours: &Path, theirs: &Path) -> Result<(), Failure> {
 
 fn read(path: &Path) -> Result<Container, Failure> {
     let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
-    Container::read(bytes).map_err(|error| failure::vault(&error.into()))
+    container_of(path, bytes).map_err(|error| failure::vault(&error))
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{Clock, Code, DeviceId, SystemClock, text::visible};
+use touchkeep_core::{
+    Clock, Code, DeviceId, SystemClock,
+    text::{shell_word, visible},
+};
 use touchkeep_device::{Auth, DeviceKind, KitDevice, Purpose, RecoveryKit};
 use touchkeep_vault::{EnrolledDevice, Item, Locked, NewDevice, SecretPlace, Unlocked};
 use touchkeep_wire::{Failure, Kit, Rehearsal, SecretText, WayBack};
@@ -146,8 +149,8 @@ fn does_not_unseal(name: &str, failure: &Failure) -> Failure {
             failure.what
         ),
         format!(
-            "Seal it again and try again: touchkeep device reseal {:?}, touchkeep recover drill. If it stays so, make another kit (touchkeep recover kit) and retire this one.",
-            visible(name)
+            "Seal it again and try again: touchkeep device reseal {}, touchkeep recover drill. If it stays so, make another kit (touchkeep recover kit) and retire this one.",
+            shell_word(name)
         ),
     )
 }

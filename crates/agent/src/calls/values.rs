@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use touchkeep_core::{ApiSecret, Clock, Code, Reference, SystemClock, text::visible};
+use touchkeep_core::{
+    ApiSecret, Clock, Code, Reference, SystemClock,
+    text::{quoted, visible},
+};
 use touchkeep_vault::{
     Item, ItemKind, MAX_FIELD_BYTES, SecretPlace, Unlocked, VaultError, one_time,
 };
@@ -147,15 +150,12 @@ fn find(current: &Current, vault: &Unlocked, reference: Reference) -> Result<Fou
             .file_stem()
             .map(|name| name.to_string_lossy().into_owned());
         if name.as_deref() != Some(wanted.as_str()) && current.id().to_string() != *wanted {
-            return Err(format!(
-                "the vault {:?} is not the open one",
-                visible(wanted)
-            ));
+            return Err(format!("the vault {} is not the open one", quoted(wanted)));
         }
     }
     let item = vault.resolve(&reference).map_err(|error| match error {
         VaultError::NoEnvironment => {
-            format!("no environment {:?}", visible(&reference.environment))
+            format!("no environment {}", quoted(&reference.environment))
         }
         VaultError::NotFound => no_item(vault, &reference.item),
         VaultError::Ambiguous(ids) => ambiguous(&ids),
@@ -184,7 +184,7 @@ fn no_item(vault: &Unlocked, name: &str) -> String {
         names if names.is_empty() => names,
         names => format!("; did you mean {names}?"),
     };
-    format!("no item {:?}{meant}", visible(name))
+    format!("no item {}{meant}", quoted(name))
 }
 
 fn ambiguous(ids: &[impl ToString]) -> String {
@@ -219,7 +219,7 @@ fn place(vault: &Unlocked, item: &Item, reference: &Reference) -> Result<Place, 
             let plain = item.plain_field(field);
             plain
                 .map(Place::Plain)
-                .ok_or_else(|| format!("no field {:?}", visible(field)))
+                .ok_or_else(|| format!("no field {}", quoted(field)))
         }
         (None, Some(version)) => {
             let plain = vault.plain_at(item.id, field, *version).map_err(gone)?;

@@ -439,6 +439,11 @@ impl Devices {
         Arc::clone(&self.working).lock_owned().await
     }
 
+    /// The same, for no longer than this: a touch may be waited for.
+    pub(crate) async fn unused_within(&self, time: Duration) -> Option<OwnedMutexGuard<()>> {
+        tokio::time::timeout(time, self.unused()).await.ok()
+    }
+
     async fn opened(
         &self,
         what: &Use,

@@ -10,7 +10,7 @@ use touchkeep_device::{
     DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose, TouchPolicy,
 };
 use touchkeep_pipeline::{
-    Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Series, Signer,
+    Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Series, Signer, Turns,
 };
 use touchkeep_policy::Need;
 use touchkeep_vault::{EnrolledDevice, Item, SealClass, SecretPlace, Unlocked};
@@ -308,6 +308,11 @@ impl Keys for VaultKeys {
     ) -> Answering<'_, Result<u64, KeyError>> {
         let agent = self.agent.upgrade();
         Box::pin(async move { next_nonce(agent, (item, series), floor).await })
+    }
+
+    fn turns(&self) -> Turns {
+        let agent = self.agent.upgrade();
+        agent.map_or_else(Turns::default, |agent| agent.turns().clone())
     }
 
     fn on_device<'a>(

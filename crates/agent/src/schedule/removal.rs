@@ -9,14 +9,16 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use touchkeep_core::DeviceId;
 use touchkeep_device::DeviceKind;
 use touchkeep_device_piv::{Presence, Service};
 use touchkeep_vault::EnrolledDevice;
 
 use self::token::WatchedToken;
 use crate::{
+    agent::Agent,
     devices::{Devices, Which, blocking},
-    vault::{Current, Open},
+    vault::{Armed, Because, Current, Open, disarm_because},
 };
 
 /// What is known of devices since the unlock.
@@ -50,10 +52,9 @@ struct Watched {
 const PATIENCE: u8 = 5;
 
 /// What unlocked the vault, where it can be taken away.
-pub(super) fn opener_of(current: &Current, open: &Open) -> Option<Taken> {
+pub(super) fn opener_of(current: &Current, device: DeviceId) -> Option<Taken> {
     let devices = current.devices();
-    let device = devices.iter().find(|device| device.id == open.device)?;
-    taken(device)
+    taken(devices.iter().find(|known| known.id == device)?)
 }
 
 fn taken(device: &EnrolledDevice) -> Option<Taken> {
@@ -94,6 +95,17 @@ impl Removal {
                 let token = self.tokens.get_mut(which);
                 token.is_some_and(|token| token.is_gone(devices.uses()))
             }
+        }
+    }
+
+    /// Ends armed keys where the device that had unlocked the vault is taken away after the lock: who takes it along means the
+    /// same as before the lock.
+    pub(super) async fn ends(&mut self, agent: &Arc<Agent>, current: &Current, armed: &Armed) {
+        let opener = opener_of(current, armed.opener()).filter(|_| agent.config().lock.removal);
+        if let Some(opener) = opener
+            && self.is_seen(&opener, agent.devices()).await
+        {
+            disarm_because(agent, Because::Removal.words()).await;
         }
     }
 

@@ -1,5 +1,13 @@
 //! What is done to the vault stands between two rows of its log: that it was begun, and how it went.
 
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
 use touchkeep_audit::{Decision, Event, Kind, Log, Query, Row, Seq};
 use touchkeep_vault::{Locked, Unlocked, VaultError};
 use touchkeep_wire::Failure;
@@ -106,13 +114,38 @@ fn end<T>(log: &Log, begun: Seq, ended: &Event, done: Result<T, Failure>) -> Res
     }
 }
 
+/// Whether another agent was using the same data when this one began: one that outlived its login has lost the folder by which the
+/// next one would have met it. What is unfinished may be that one's.
+static BESIDE_ANOTHER: AtomicBool = AtomicBool::new(false);
+
+/// Notes that another agent uses the same data.
+pub(crate) fn is_beside_another() {
+    BESIDE_ANOTHER.store(true, Ordering::Relaxed);
+}
+
+// How long each log was when this process first had it. What was begun later is its own: on its way, or told by itself.
+static FOUND: Mutex<BTreeMap<String, Seq>> = Mutex::new(BTreeMap::new());
+
+/// How long a log was when this process made or opened it for the first time.
+pub(super) fn found(log: &Log) -> Seq {
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    *found
+        .entry(log.origin().to_owned())
+        .or_insert_with(|| log.head().size)
+}
+
 /// Says of what an earlier agent left without an end what can be known of it. Whether a venue has a request nobody knows;
 /// whether a change was saved says the vault's file.
 ///
 /// # Errors
 /// When the log cannot be read or written.
 pub(super) fn close_unfinished(log: &Log, vault: &Locked) -> Result<(), Failure> {
-    let unfinished = log.unfinished().map_err(|error| failure::record(&error))?;
+    let earlier = found(log);
+    if BESIDE_ANOTHER.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let mut unfinished = log.unfinished().map_err(|error| failure::record(&error))?;
+    unfinished.retain(|seq| *seq <= earlier);
     if unfinished.is_empty() {
         return Ok(());
     }

@@ -5,18 +5,20 @@
 //! a passphrase or another key finds the vault locked.
 
 use std::{
+    path::Path,
     sync::{Arc, PoisonError, RwLock, Weak},
     time::Duration,
 };
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{ApiSecret, ItemId, RequestId, text::visible};
+use touchkeep_container::Hash;
+use touchkeep_core::{ApiSecret, DeviceId, ItemId, RequestId, text::visible};
 use touchkeep_locked::{LockedBytes, on_wiped_stack};
 use touchkeep_pipeline::{
-    Answering, Consent, DeviceJob, End, KeyError, KeyHandle, Keys, Question, Series,
+    Answering, Consent, DeviceJob, End, KeyError, KeyHandle, Keys, Question, Series, Turns,
 };
 use touchkeep_policy::Need;
-use touchkeep_vault::{Item, SECRET_FIELD, SecretPlace, Unlocked};
+use touchkeep_vault::{Item, Locked, SECRET_FIELD, SecretPlace, Unlocked};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::{Armed as ArmedKeys, Failure};
 
@@ -25,7 +27,7 @@ use crate::{
     agent::Agent,
     consent,
     devices::blocking,
-    failure,
+    failure, notify,
     ports::{self, Line, LogHistory, PASSPHRASE, Running, handle, next_nonce},
     uptime::Uptime,
 };
@@ -39,6 +41,9 @@ pub(crate) struct Armed {
     clients: Arc<[Client]>,
     pipeline: Line,
     current: Arc<Current>,
+    opener: DeviceId,
+    // What the vault was when it was locked.
+    heads: Vec<Hash>,
     holds: Arc<Held>,
 }
 
@@ -125,6 +130,21 @@ async fn disarm(agent: &Arc<Agent>) -> Result<ArmedKeys, Failure> {
     })
 }
 
+/// Ends what is armed for a reason that nobody at the machine has given, and tells a person.
+pub(crate) async fn disarm_because(agent: &Arc<Agent>, why: &'static str) {
+    let Some(armed) = agent.disarm() else {
+        return;
+    };
+    if let Err(failure) = blocking(move || armed.is_over(why)).await {
+        tracing::error!(what = failure.what, "disarming was not recorded");
+    }
+    agent.prompts().changed("vault");
+    tokio::spawn(notify::show(
+        "Trade keys are not armed any more".to_owned(),
+        format!("{why} Unlock, and arm them again: touchkeep unlock --arm 8h"),
+    ));
+}
+
 fn names(open: &Open) -> Vec<String> {
     let vault = open.read();
     let mut names: Vec<String> = vault
@@ -158,7 +178,7 @@ impl Armed {
             log: log.clone(),
             identity: audit_identity(open).ok()?,
         };
-        let (keys, policy) = {
+        let (keys, policy, heads) = {
             let vault = open.read();
             let mut keys = Vec::new();
             let items = vault.items().into_iter();
@@ -185,7 +205,8 @@ impl Armed {
                     passphrase,
                 });
             }
-            (keys, policy_of(&vault).0)
+            let heads = vault.as_locked().container().heads();
+            (keys, policy_of(&vault).0, heads)
         };
         let end = End::default();
         let holds = Arc::new(Held {
@@ -209,6 +230,8 @@ impl Armed {
             clients: open.clients(),
             pipeline,
             current: Arc::clone(current),
+            opener: open.device,
+            heads,
             holds,
         })
     }
@@ -223,6 +246,30 @@ impl Armed {
 
     pub(crate) fn clients(&self) -> &[Client] {
         &self.clients
+    }
+
+    /// Which device had unlocked their vault.
+    pub(crate) const fn opener(&self) -> DeviceId {
+        self.opener
+    }
+
+    /// Whether what they sign stands in the log of this one.
+    pub(super) fn write_to(&self, current: &Arc<Current>) -> bool {
+        Arc::ptr_eq(&self.current, current)
+    }
+
+    /// Where their vault is.
+    pub(crate) fn path(&self) -> &Path {
+        self.current.path()
+    }
+
+    /// Whether the vault's file is what it was when it was locked. Blocks.
+    ///
+    /// # Errors
+    /// It does not read.
+    pub(crate) fn is_of_the_file(&self) -> Result<bool, Failure> {
+        let now = Locked::open(self.path()).map_err(|error| failure::vault(&error))?;
+        Ok(now.id() == self.current.id() && now.container().heads() == self.heads)
     }
 
     pub(crate) const fn pipeline(&self) -> &Line {
@@ -357,6 +404,11 @@ impl Keys for Held {
     ) -> Answering<'_, Result<u64, KeyError>> {
         let agent = self.agent.upgrade();
         Box::pin(async move { next_nonce(agent, (item, series), floor).await })
+    }
+
+    fn turns(&self) -> Turns {
+        let agent = self.agent.upgrade();
+        agent.map_or_else(Turns::default, |agent| agent.turns().clone())
     }
 
     fn on_device<'a>(

@@ -68,12 +68,9 @@ pub(super) async fn choose(
         }
     }
     let is_wanted = |kind| candidates.iter().any(|device| device.kind == kind);
-    // A card that another program has is there, and nobody can say which it is.
-    if is_wanted(DeviceKind::Piv)
-        && let Err(error @ (DeviceError::Busy { .. } | DeviceError::Reset)) =
-            blocking(yubikeys).await?
-    {
-        return Err(device_failure(&error, "The YubiKey"));
+    let mut cards = candidates.iter().filter(|it| it.kind == DeviceKind::Piv);
+    if let Some(card) = cards.find_map(|card| card.serial.as_deref()?.parse().ok()) {
+        blocking(move || may_be_kept(card)).await??;
     }
     if is_wanted(DeviceKind::Pkcs11) {
         let modules = agent.modules();
@@ -94,6 +91,16 @@ pub(super) async fn choose(
         },
         "Plug one in and try again; `touchkeep device list` shows what is seen.",
     ))
+}
+
+// A card that another program has is there, and nobody can say which it is.
+fn may_be_kept(serial: u32) -> Result<(), Failure> {
+    match touchkeep_device_piv::find(serial) {
+        Err(error @ (DeviceError::Busy { .. } | DeviceError::Reset)) => {
+            Err(device_failure(&error, "The YubiKey"))
+        }
+        _ => Ok(()),
+    }
 }
 
 // The vault's token that calls itself so, now that it is connected: the vault keeps its number alone.
@@ -160,10 +167,14 @@ pub(crate) async fn find(
     })
     .await?
     .map_err(|error| device_failure(&error, "The YubiKey"))?;
-    found
-        .into_iter()
-        .find(|device| device.kind() == kind && device.serial() == serial)
-        .ok_or_else(|| no_device(kind, serial))
+    let is_it = |device: &Connected| device.kind() == kind && device.serial() == serial;
+    if let Some(device) = found.into_iter().find(is_it) {
+        return Ok(device);
+    }
+    if let (DeviceKind::Piv, Ok(card)) = (kind, serial.parse()) {
+        blocking(move || may_be_kept(card)).await??;
+    }
+    Err(no_device(kind, serial))
 }
 
 /// The connected token with this label.
@@ -211,10 +222,10 @@ fn no_device(kind: DeviceKind, name: &str) -> Failure {
         DeviceKind::Pkcs11 => "token",
         DeviceKind::Software | DeviceKind::Kit => "device",
     };
-    let name = touchkeep_core::text::visible(name);
+    let name = touchkeep_core::text::quoted(name);
     Failure::new(
         Code::NoDevice,
-        format!("No {what} {name:?} is connected."),
+        format!("No {what} {name} is connected."),
         "Look at: touchkeep device list",
     )
 }

@@ -12,7 +12,7 @@ use touchkeep_audit::{Decision, Event, Kind, Log};
 use touchkeep_core::{ClientId, UnixMillis};
 use touchkeep_pipeline::HistorySource;
 use touchkeep_policy::Past;
-use touchkeep_vault::Unlocked;
+use touchkeep_vault::{TakenIn, Unlocked};
 use touchkeep_wire::Failure;
 
 use super::{Current, Open, POLICY_SETTING, client::Client, policy_of};
@@ -141,6 +141,25 @@ impl Open {
 }
 
 impl Current {
+    /// Takes in what others have written to the file of the open vault, and has it put in force. Nothing is written to the file.
+    ///
+    /// # Errors
+    /// When it is locked; or nothing that reads was there; or what was taken in cannot be put in force, or recorded.
+    pub(crate) fn take_in(&self) -> Result<TakenIn, Failure> {
+        let open = self.open()?;
+        let mut vault = open.write();
+        let taken = vault.take_in();
+        if let Ok(TakenIn::Nothing | TakenIn::NotOpened(_)) = taken {
+            return taken.map_err(|error| failure::vault(&error));
+        }
+        let followed = self.follow(&open, &vault, Kind::Merged);
+        drop(vault);
+        let taken = taken.map_err(|error| failure::vault(&error))?;
+        let text = "Took in what was written to the vault's file elsewhere.";
+        self.record(&Event::new(Kind::Merged, Decision::Done).text(text))?;
+        followed.map(|()| taken)
+    }
+
     /// Has what the vault says put in force, where that is something else by now. What cannot be is by hand. `event` is what was
     /// done: a policy that came with something else is told of.
     ///

@@ -17,11 +17,11 @@ use touchkeep_wire::{
 };
 
 use super::{
-    Armed, Current, Open, checkpoint,
+    Armed, Current, Open, acts, checkpoint,
     choose::{Chosen, Wanted, choose, find, find_token},
     device_label,
     in_force::InForce,
-    is_same_file, look_at, recovery,
+    is_same_file, recovery,
 };
 use crate::{
     agent::Agent,
@@ -316,8 +316,16 @@ pub(crate) async fn unlock(
     if let Some(current) = here.filter(|current| current.peek().is_some()) {
         return Ok(current.summary());
     }
-    if !same {
-        look_at(agent, &path).await?;
+    let (current, locked) = blocking({
+        let (agent, path) = (Arc::clone(agent), path.clone());
+        move || Current::load(&path, agent.paths())
+    })
+    .await??;
+    let chosen = choose(agent, &current, Wanted::Daily(device.as_deref())).await;
+    let is_used = |other: Arc<Current>| other.peek().is_some() || agent.armed().is_some();
+    // Neither a device that is not there nor, before it, a file that is no vault is a reason to lock another one.
+    if !same && agent.vault().is_some_and(is_used) && chosen.is_err() {
+        return chosen.map(|_| current.summary());
     }
     lock_because(
         agent,
@@ -328,13 +336,8 @@ pub(crate) async fn unlock(
         },
     )
     .await?;
-    let (current, locked) = blocking({
-        let (agent, path) = (Arc::clone(agent), path.clone());
-        move || Current::load(&path, agent.paths())
-    })
-    .await??;
     agent.remember_vault(&current);
-    let chosen = choose(agent, &current, Wanted::Daily(device.as_deref())).await?;
+    let chosen = chosen?;
     let opened = open_with(agent, &current, locked, chosen.clone()).await;
     if let Err(failure) = &opened {
         let event = Event::new(Kind::UnlockFailed, Decision::Failed).text(format!(
@@ -409,14 +412,23 @@ pub(crate) async fn unlock_with_kit(
 ) -> Result<VaultSummary, Failure> {
     let _turn = agent.lifecycle().await;
     let path = path.map_or_else(|| agent.vault_path(), PathBuf::from);
-    look_at(agent, &path).await?;
+    let words = zeroize::Zeroizing::new(words.into_inner());
+    // Words that were mistyped, or are of another paper, are no reason to lock what is open.
+    let (words, path) = blocking({
+        let agent = Arc::clone(agent);
+        move || {
+            let locked = super::read(&path, agent.paths())?;
+            recovery::kit_in(&locked, &recovery::kit_of(&words)?)?;
+            Ok::<_, Failure>((words, path))
+        }
+    })
+    .await??;
     lock(agent).await?;
     let session = agent.devices().session();
     let opened = blocking({
         let agent = Arc::clone(agent);
         move || {
             let (current, locked) = Current::load(&path, agent.paths())?;
-            let words = zeroize::Zeroizing::new(words.into_inner());
             let mut kit = recovery::kit_of(&words)?;
             let id = recovery::kit_in(&locked, &kit)?;
             let vault = locked.unlock(&mut kit, Auth::Nothing);
@@ -480,6 +492,12 @@ fn put_in_force(
         return Err(locked_meanwhile());
     }
     let log = log_of(current, &vault)?;
+    // One that was made now has it already.
+    let tags = Tags {
+        of: (agent, current),
+        log: &log,
+        stay: false,
+    };
     keep_log_id(agent, current, &log)?;
     let identity = vault.audit_identity();
     let identity = identity.map_err(|error| failure::vault(&error))?;
@@ -540,11 +558,35 @@ fn put_in_force(
             armed.is_over("It was locked while it was being opened.");
         }
         agent.gate().forget();
-        log.drop_tag_key();
         return Err(locked_meanwhile());
     }
+    tags.stay();
     tracing::info!("the vault is open");
     Ok(())
+}
+
+/// What the log has to tag its rows with, until it is known that the vault stays open. Armed keys that write to the same log need it
+/// where it does not.
+struct Tags<'a> {
+    of: (&'a Agent, &'a Arc<Current>),
+    log: &'a Log,
+    stay: bool,
+}
+
+impl Tags<'_> {
+    fn stay(mut self) {
+        self.stay = true;
+    }
+}
+
+impl Drop for Tags<'_> {
+    fn drop(&mut self) {
+        let (agent, current) = self.of;
+        let is_needed = || agent.armed().is_some_and(|armed| armed.write_to(current));
+        if !self.stay && !is_needed() {
+            self.log.drop_tag_key();
+        }
+    }
 }
 
 fn locked_meanwhile() -> Failure {
@@ -566,6 +608,7 @@ pub(super) fn log_of(current: &Current, vault: &Unlocked) -> Result<Log, Failure
     }
     let log = Log::create(current.log_path(), &current.id().to_string(), &recipient)
         .map_err(|error| failure::open_log(&error))?;
+    acts::found(&log);
     Ok(current.log.get_or_init(|| log).clone())
 }
 
@@ -597,6 +640,8 @@ pub(crate) enum Because {
     Removal,
     /// Another one was made, and is open in its place.
     NewVault,
+    /// What another copy says does not go together with what is open.
+    Elsewhere,
 }
 
 impl Because {
@@ -605,7 +650,7 @@ impl Because {
         matches!(self, Self::Asked | Self::Idle | Self::Screen)
     }
 
-    const fn words(self) -> &'static str {
+    pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::Asked => "It was asked for.",
             Self::AskedAll => "It was asked for, armed keys as well.",
@@ -615,6 +660,7 @@ impl Because {
             Self::UserSwitch => "Another user took the seat.",
             Self::Removal => "The device that unlocked it was taken away.",
             Self::NewVault => "A new vault was made, and is open in its place.",
+            Self::Elsewhere => "Another copy took away what it was opened with.",
         }
     }
 }
@@ -717,3 +763,6 @@ pub(crate) fn witnesses(agent: &Agent) -> Result<Witnesses, Failure> {
         own: agent.state().log(locked.id()),
     })
 }
+
+#[cfg(test)]
+mod tests;

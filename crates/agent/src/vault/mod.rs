@@ -34,15 +34,10 @@ use touchkeep_vault::{
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::{EnrolledDevice as DeviceSummary, Failure, VaultSummary};
 
-use crate::{
-    agent::Agent,
-    calls::items,
-    devices::{blocking, in_place},
-    failure,
-    uptime::Uptime,
-};
+use crate::{calls::items, devices::in_place, failure, uptime::Uptime};
 
-pub(crate) use self::armed::{Armed, arm};
+pub(crate) use self::acts::is_beside_another;
+pub(crate) use self::armed::{Armed, arm, disarm_because};
 pub(crate) use self::checkpoint::{DeviceSigner, keys as checkpoint_keys};
 pub(crate) use self::choose::{find as find_device, find_token};
 pub(crate) use self::lifecycle::{
@@ -417,12 +412,6 @@ pub(crate) fn device_summary(device: &EnrolledDevice) -> DeviceSummary {
 pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
     let place = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     one == other || place(one) == place(other)
-}
-
-/// Looks whether there is a vault. A name that was mistyped, or a file that is none, is no reason to lock what is open.
-async fn look_at(agent: &Arc<Agent>, path: &Path) -> Result<(), Failure> {
-    let (agent, path) = (Arc::clone(agent), path.to_owned());
-    blocking(move || read(&path, agent.paths()).map(drop)).await?
 }
 
 fn read(path: &Path, paths: &Paths) -> Result<Locked, Failure> {

@@ -24,7 +24,7 @@ use crate::{
 pub(crate) fn is_damaged(path: &Path) -> bool {
     matches!(
         Locked::open(path),
-        Err(VaultError::Damaged(_) | VaultError::Content { .. })
+        Err(VaultError::NotAVault { .. } | VaultError::Damaged(_) | VaultError::Content { .. })
     )
 }
 

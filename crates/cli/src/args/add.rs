@@ -2,6 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
+use super::number;
+
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("place").args(["sealed", "on_device", "into_device"]))]
 pub(crate) struct Add {
@@ -63,10 +65,10 @@ pub(crate) struct Add {
     #[arg(long)]
     pub(crate) base_url: Option<String>,
     /// Remind to rotate it after this many days.
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = number::whole::<u32>)]
     pub(crate) rotate_after_days: Option<u32>,
     /// How many days ago the key was made at the venue.
-    #[arg(long, value_name = "DAYS", default_value_t = 0)]
+    #[arg(long, value_name = "DAYS", default_value_t = 0, value_parser = number::whole::<u32>)]
     pub(crate) age_days: u32,
     /// It was in plaintext somewhere: mark it as to be rotated.
     #[arg(long)]
@@ -110,7 +112,7 @@ pub(crate) struct Edit {
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
     /// Remind to rotate it after this many days.
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = number::whole::<u32>)]
     pub(crate) rotate_after_days: Option<u32>,
     /// Ask for a new secret.
     #[arg(long, conflicts_with = "secret_fd")]

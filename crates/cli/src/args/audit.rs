@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::number;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
     /// What happened, the newest last.
@@ -12,10 +14,10 @@ pub(crate) enum Audit {
     )]
     List {
         /// How many.
-        #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, short = 'n', default_value_t = 20, value_parser = number::positive)]
         limit: u32,
         /// Rows below this number: the page before.
-        #[arg(long)]
+        #[arg(long, value_parser = number::whole::<u64>)]
         before: Option<u64>,
         #[command(flatten)]
         filter: Filter,
@@ -26,6 +28,7 @@ pub(crate) enum Audit {
     )]
     Show {
         /// Its number.
+        #[arg(value_parser = number::whole::<u64>)]
         row: u64,
     },
     /// Check every row, the tree, the checkpoints and the vault's witness; or a bundle, without vault and agent.
@@ -46,6 +49,7 @@ pub(crate) enum Audit {
     )]
     Prove {
         /// The row's number.
+        #[arg(value_parser = number::whole::<u64>)]
         row: u64,
         /// A file with an earlier checkpoint that somebody kept; the log's own one before, where absent.
         #[arg(long)]

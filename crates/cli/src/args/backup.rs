@@ -2,6 +2,8 @@
 
 use clap::Subcommand;
 
+use super::number;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Backup {
     /// The copies that are there. While the vault is open, each is opened, too.
@@ -14,6 +16,7 @@ pub(crate) enum Backup {
     )]
     Restore {
         /// Its number: see `touchkeep backup list`.
+        #[arg(value_parser = number::whole::<u32>)]
         number: u32,
         /// With which device the copy is opened: its serial number, passphrase, or kit.
         #[arg(long)]

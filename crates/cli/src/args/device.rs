@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::number;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Device {
     /// Connected devices, and those that open the vault.
@@ -17,7 +19,7 @@ pub(crate) enum Device {
         /// `piv`, `piv:SERIAL`, `pkcs11:MODULE:TOKEN`, `software`.
         device: String,
         /// log2 of scrypt's N, for a passphrase. Less than 18 only for practice.
-        #[arg(long, default_value_t = 18)]
+        #[arg(long, default_value_t = 18, value_parser = number::whole::<u8>)]
         work_factor: u8,
         /// Unlock with the key that age-plugin-yubikey has in this slot (82 to 95, or as it counts them, 1 to 20), instead of a new one.
         /// It stays the plugin's, too.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::number;
+
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     /// The new file.
@@ -33,7 +35,7 @@ pub(crate) struct Init {
     #[arg(long, value_name = "FILE")]
     pub(crate) page: Option<PathBuf>,
     /// log2 of scrypt's N, for a software device. Less than 18 only for practice.
-    #[arg(long, default_value_t = 18)]
+    #[arg(long, default_value_t = 18, value_parser = number::whole::<u8>)]
     pub(crate) work_factor: u8,
     /// Unlock with the key that age-plugin-yubikey has in this slot (82 to 95, or as it counts them, 1 to 20), instead of a new one.
     /// It stays the plugin's, too.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::add::Kind;
+use super::{add::Kind, number};
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct List {
@@ -24,6 +24,6 @@ pub(crate) struct List {
     #[arg(long)]
     pub(crate) trash: bool,
     /// At most this many; 50 of what is looked for.
-    #[arg(long, short = 'n', value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, short = 'n', value_name = "COUNT", value_parser = number::positive)]
     pub(crate) limit: Option<u32>,
 }

@@ -13,6 +13,7 @@ mod help;
 mod import;
 mod init;
 mod list;
+mod number;
 mod policy;
 mod proxy;
 mod recover;
@@ -58,7 +59,7 @@ First steps:
   touchkeep add trade --venue binance --key-set main --class trade --api-key KEY
   touchkeep proxy add grid-bot --key-set main
 
-Exit codes: 0 done, 1 refused or findings, 2 usage, 3 locked or no device, 4 damaged or not authentic.";
+Exit codes: 0 done, 1 refused or findings, 2 usage, 3 locked or no device, 4 damaged or not authentic, 130 Ctrl-C.";
 
 /// Keeps exchange and API keys behind a YubiKey or an HSM, and signs what your bots send.
 #[derive(Debug, Parser)]
@@ -238,7 +239,7 @@ pub(crate) enum Verb {
         /// Name, id or tk://environment/item.
         item: String,
         /// Make it what it was in this version, as a new version.
-        #[arg(long, value_name = "VERSION")]
+        #[arg(long, value_name = "VERSION", value_parser = number::whole::<u32>)]
         restore: Option<u32>,
         /// Do not ask.
         #[arg(long)]

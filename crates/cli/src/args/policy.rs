@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::number;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     /// Print the policy.
@@ -35,7 +37,7 @@ pub(crate) enum Policy {
         #[arg(long)]
         since: Option<String>,
         /// How many changes are listed; all are counted.
-        #[arg(long, short = 'n', default_value_t = 50)]
+        #[arg(long, short = 'n', default_value_t = 50, value_parser = number::whole::<u32>)]
         limit: u32,
     },
     /// Replace the policy: a touch, or the passphrase.
@@ -69,7 +71,7 @@ pub(crate) enum Policy {
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// A row of the audit log.
-    #[arg(conflicts_with = "kind", required_unless_present = "kind")]
+    #[arg(conflicts_with = "kind", required_unless_present = "kind", value_parser = number::whole::<u64>)]
     pub(crate) row: Option<u64>,
     /// Another policy than the one in force: a TOML file, or `-` for stdin.
     #[arg(long, value_name = "FILE")]

@@ -165,8 +165,16 @@ fn with_items(shell: Shell, script: String) -> String {
 
 const BASH: &str = r#"
 _touchkeep_items() {
-    local word="${COMP_WORDS[COMP_CWORD]}" name quoted
-    if [[ $COMP_CWORD -eq 2 && $word != -* && ${COMP_WORDS[1]} =~ ^(VERBS)$ ]]; then
+    local word="${COMP_WORDS[COMP_CWORD]}" verb=1 name quoted
+    # Behind options; one of them takes a word, and bash counts a = as a word.
+    while [[ ${COMP_WORDS[verb]} == -* ]]; do
+        if [[ ${COMP_WORDS[verb]} == --vault ]]; then
+            [[ ${COMP_WORDS[verb + 1]} == "=" ]] && verb=$((verb + 1))
+            verb=$((verb + 1))
+        fi
+        verb=$((verb + 1))
+    done
+    if [[ $COMP_CWORD -eq $((verb + 1)) && $word != -* && ${COMP_WORDS[verb]} =~ ^(VERBS)$ ]]; then
         COMPREPLY=()
         while IFS= read -r name; do
             quoted=$(printf %q "$name")
@@ -181,8 +189,13 @@ complete -F _touchkeep_items -o nosort -o bashdefault -o default touchkeep
 
 const FISH: &str = r#"
 function __fish_touchkeep_verb
+    set -l takes_a_word 0
     for word in (commandline -opc)[2..-1]
-        if not string match -q -- '-*' $word
+        if test $takes_a_word = 1
+            set takes_a_word 0
+        else if test $word = --vault
+            set takes_a_word 1
+        else if not string match -q -- '-*' $word
             echo $word
             return
         end

@@ -2,7 +2,7 @@
 //!
 //! They are named and none of them is taken instead: a secret of another item than was said is worse than none.
 
-use touchkeep_core::{Code, text::visible};
+use touchkeep_core::{Code, text::quoted};
 use touchkeep_vault::{Item, Unlocked};
 use touchkeep_wire::Failure;
 
@@ -20,10 +20,10 @@ pub(crate) fn no_item(vault: &Unlocked, name: &str) -> Failure {
 /// There is none in the trash.
 pub(super) fn none_in_trash(vault: &Unlocked, name: &str) -> Failure {
     let fix = offered(meant(vault, name, true), "touchkeep trash");
-    let name = visible(name);
+    let name = quoted(name);
     Failure::new(
         Code::NotFound,
-        format!("There is no item {name:?} in the trash."),
+        format!("There is no item {name} in the trash."),
         fix,
     )
 }
@@ -43,7 +43,7 @@ pub(crate) fn meant(vault: &Unlocked, name: &str, trashed: bool) -> Vec<String> 
     let mut names = Vec::new();
     let found = vault.search(name);
     for item in found.filter(|item: &&Item| item.trashed.is_some() == trashed) {
-        let shown = format!("{:?}", visible(&item.name));
+        let shown = quoted(&item.name);
         if !names.contains(&shown) {
             names.push(shown);
         }
