@@ -428,14 +428,7 @@ async fn an_odd_environment_leaves_files_private() {
 async fn it_is_started_on_demand_and_once() {
     let home = tempfile::tempdir().unwrap();
     let paths = touchkeep_client::Paths::below(home.path());
-    let starter = home.path().join("starter");
-    let script = format!(
-        "#!/bin/sh\nTOUCHKEEP_HOME='{}' exec '{}' \"$@\"\n",
-        home.path().display(),
-        common::program().display()
-    );
-    std::fs::write(&starter, script).unwrap();
-    std::fs::set_permissions(&starter, PermissionsExt::from_mode(0o755)).unwrap();
+    let starter = starter(home.path());
     let (first, second) = tokio::join!(
         start_on_demand(&starter, &paths, "a"),
         start_on_demand(&starter, &paths, "b")
@@ -443,6 +436,37 @@ async fn it_is_started_on_demand_and_once() {
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!(first.welcome().pid, second.welcome().pid);
     first.call(StopAgent {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn it_is_started_where_the_one_before_is_still_ending() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = touchkeep_client::Paths::below(home.path());
+    let starter = starter(home.path());
+    // As an agent that listens no more and has not let go of its lock yet.
+    touchkeep_client::folder::make(&paths.run).unwrap();
+    let lock = std::fs::File::create(paths.lock_file()).unwrap();
+    lock.try_lock().unwrap();
+    let ending = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(700));
+        drop(lock);
+    });
+    let client = start_on_demand(&starter, &paths, "next").await.unwrap();
+    ending.join().unwrap();
+    client.call(StopAgent {}).await.unwrap();
+}
+
+// A program that runs the agent with its things below `home`.
+fn starter(home: &std::path::Path) -> std::path::PathBuf {
+    let starter = home.join("starter");
+    let script = format!(
+        "#!/bin/sh\nTOUCHKEEP_HOME='{}' exec '{}' \"$@\"\n",
+        home.display(),
+        common::program().display()
+    );
+    std::fs::write(&starter, script).unwrap();
+    std::fs::set_permissions(&starter, PermissionsExt::from_mode(0o755)).unwrap();
+    starter
 }
 
 // One frame on a fresh connection, and what comes back; none where the connection is closed.

@@ -24,6 +24,8 @@ use crate::{
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is tried meanwhile.
 const TRY_EVERY: Duration = Duration::from_millis(10);
+/// How soon another one is started where the first found an agent that was ending.
+const START_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// There is no agent, and none could be started.
 #[derive(Debug, thiserror::Error)]
@@ -85,14 +87,13 @@ pub async fn start_on_demand(
         Err(ConnectError::NotRunning) => {}
         other => return Ok(other?),
     }
-    let mut child = spawn(program, paths)?;
-    let deadline = Instant::now() + START_TIMEOUT;
+    let mut starting = Starting::new(program, paths)?;
     loop {
         match Connection::connect(&socket, name).await {
             Err(ConnectError::NotRunning) => {}
             other => return Ok(other?),
         }
-        still_starts(&mut child, deadline, paths)?;
+        starting.goes_on()?;
         tokio::time::sleep(TRY_EVERY).await;
     }
 }
@@ -103,31 +104,58 @@ pub async fn start_on_demand(
 /// When none could be started, or what listens is not this user's.
 pub fn start_without_runtime(program: &Path, paths: &Paths) -> Result<(), StartError> {
     let socket = paths.agent_socket();
-    let mut child = spawn(program, paths)?;
-    let deadline = Instant::now() + START_TIMEOUT;
+    let mut starting = Starting::new(program, paths)?;
     loop {
         match blocking::connect(&socket) {
             Err(ConnectError::NotRunning) => {}
             other => return Ok(other.map(drop)?),
         }
-        still_starts(&mut child, deadline, paths)?;
+        starting.goes_on()?;
         thread::sleep(TRY_EVERY);
     }
 }
 
-// Whether there is something to wait for.
-fn still_starts(child: &mut Child, deadline: Instant, paths: &Paths) -> Result<(), StartError> {
-    let log = || paths.log_file().display().to_string();
-    // An agent that lost the race against another one ends with 0: then the other one answers.
-    if let Some(status) = child.try_wait().map_err(StartError::Spawn)?
-        && !status.success()
-    {
-        return Err(StartError::Ended { status, log: log() });
+/// An agent on its way.
+struct Starting<'a> {
+    program: &'a Path,
+    paths: &'a Paths,
+    child: Child,
+    started: Instant,
+    deadline: Instant,
+}
+
+impl<'a> Starting<'a> {
+    fn new(program: &'a Path, paths: &'a Paths) -> Result<Self, StartError> {
+        let child = spawn(program, paths)?;
+        let started = Instant::now();
+        Ok(Self {
+            program,
+            paths,
+            child,
+            started,
+            deadline: started + START_TIMEOUT,
+        })
     }
-    if Instant::now() >= deadline {
-        return Err(StartError::Silent { log: log() });
+
+    // Whether there is something to wait for.
+    fn goes_on(&mut self) -> Result<(), StartError> {
+        let log = || self.paths.log_file().display().to_string();
+        let ended = self.child.try_wait().map_err(StartError::Spawn)?;
+        if let Some(status) = ended
+            && !status.success()
+        {
+            return Err(StartError::Ended { status, log: log() });
+        }
+        if Instant::now() >= self.deadline {
+            return Err(StartError::Silent { log: log() });
+        }
+        // One that found another agent there ends with 0. The other one answers soon, or was ending itself and leaves nobody.
+        if ended.is_some() && self.started.elapsed() >= START_AGAIN_AFTER {
+            self.child = spawn(self.program, self.paths)?;
+            self.started = Instant::now();
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 // The agent leaves our session by itself (setsid) as its first act: a child cannot be told to from here without `unsafe`.
