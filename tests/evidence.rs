@@ -57,6 +57,63 @@ impl Desk {
     }
 }
 
+#[test]
+fn a_client_that_was_removed_is_found_by_its_name_and_so_is_the_next_of_that_name() {
+    let desk = Desk::set();
+    let ids: Vec<String> = (0..2)
+        .map(|_| {
+            let added = desk.home.json(&["proxy", "add", "payout", "--webhooks"]);
+            let _revoked = desk.home.json(&["proxy", "revoke", "payout"]);
+            added["id"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let other = desk.home.json(&["proxy", "add", "other", "--webhooks"]);
+    let id_of = |row: &Value| {
+        let details = row["details"].as_array().unwrap();
+        let fact = details.iter().find(|fact| fact[0] == "client-id");
+        fact.map(|fact| fact[1].as_str().unwrap().to_owned())
+    };
+    let rows = |name: &str| {
+        let listed = desk.home.json(&["audit", "list", "--client", name]);
+        let rows = listed["rows"].as_array().unwrap().clone();
+        let mut kinds: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                (
+                    id_of(row).unwrap(),
+                    row["kind"].as_str().unwrap().to_owned(),
+                )
+            })
+            .filter(|(_, kind)| kind.starts_with("client-"))
+            .collect();
+        kinds.reverse();
+        kinds
+    };
+    let acts =
+        |id: &str| ["client-added", "client-removed"].map(|kind| (id.to_owned(), kind.to_owned()));
+    // No client of that name is left, and both are found by it, and each by its id.
+    assert_eq!(rows("payout"), [acts(&ids[0]), acts(&ids[1])].concat());
+    assert_eq!(rows(&ids[0]), acts(&ids[0]));
+    // One that has the name again hides none of them.
+    let again = desk.home.json(&["proxy", "add", "payout", "--webhooks"]);
+    assert_eq!(rows("payout").len(), 5);
+    let exported = desk.file("payout.jsonl", &["export", "--client", "payout"]);
+    for id in [&ids[0], &ids[1], again["id"].as_str().unwrap()] {
+        assert!(exported.contains(id), "{exported}");
+    }
+    assert!(!exported.contains(other["id"].as_str().unwrap()));
+    // The id stands where a person looks.
+    let seq = desk.home.json(&["audit", "list", "--client", &ids[0]])["rows"][0]["seq"].to_string();
+    let shown = desk.home.cli(&["audit", "show", &seq]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        shown.contains(&ids[0]) && shown.contains("client-id"),
+        "{shown}"
+    );
+    let none = desk.home.cli(&["audit", "list", "--client", "nobody"]);
+    assert!(!none.status.success());
+}
+
 // What the second verifier says of a file.
 fn second(path: &Path) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -41,8 +41,8 @@ pub struct Query {
     pub decisions: Vec<Decision>,
     /// Only rows of this item. Needs the audit identity.
     pub item: Option<ItemId>,
-    /// Only rows of this client. Needs the audit identity.
-    pub client: Option<ClientId>,
+    /// Only rows of these clients. None: of all, and of nobody. Needs the audit identity.
+    pub clients: Vec<ClientId>,
     /// Only rows from this time on, by the clock of then.
     pub since: Option<UnixMillis>,
     /// Only rows up to this time.
@@ -59,7 +59,7 @@ impl Default for Query {
             kinds: Vec::new(),
             decisions: Vec::new(),
             item: None,
-            client: None,
+            clients: Vec::new(),
             since: None,
             until: None,
             text: None,

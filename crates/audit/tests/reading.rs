@@ -75,9 +75,9 @@ fn rows_of_an_item_or_client_are_found_also_those_from_locked_times() {
     };
     let of = |test: &dyn Fn(u64) -> bool| (1..=60).rev().filter(|n| test(*n)).collect::<Vec<_>>();
     assert_eq!(list(&|q| q.item = Some(ITEM)), of(&|n| n % 3 == 0));
-    assert_eq!(list(&|q| q.client = Some(CLIENT)), of(&|n| n % 5 == 0));
+    assert_eq!(list(&|q| q.clients = vec![CLIENT]), of(&|n| n % 5 == 0));
     assert_eq!(
-        list(&|q| (q.item, q.client) = (Some(ITEM), Some(CLIENT))),
+        list(&|q| (q.item, q.clients) = (Some(ITEM), vec![CLIENT])),
         of(&|n| n % 15 == 0)
     );
     assert_eq!(
@@ -94,7 +94,11 @@ fn rows_of_an_item_or_client_are_found_also_those_from_locked_times() {
     );
     assert!(list(&|q| q.decisions = vec![Decision::Denied]).is_empty());
     assert!(list(&|q| q.item = Some(ItemId::random())).is_empty());
-    assert!(list(&|q| q.client = Some(ClientId::random())).is_empty());
+    assert!(list(&|q| q.clients = vec![ClientId::random()]).is_empty());
+    assert_eq!(
+        list(&|q| q.clients = vec![ClientId::random(), CLIENT]),
+        of(&|n| n % 5 == 0)
+    );
     assert_eq!(list(&|q| (q.item, q.limit) = (Some(ITEM), 3)), [60, 57, 54]);
     // The pages end in the middle of the rows that have no tag.
     assert_eq!(
@@ -318,7 +322,7 @@ fn every_query_finds_what_looking_at_each_row_finds() {
             kinds: kinds[draw(6) as usize].clone(),
             decisions: [vec![], vec![], vec![Decision::Done]][draw(3) as usize].clone(),
             item: (draw(4) == 0).then_some(ITEM),
-            client: (draw(4) == 0).then_some(CLIENT),
+            clients: (draw(4) == 0).then_some(CLIENT).into_iter().collect(),
             since: (draw(3) == 0).then(|| near(&mut draw)),
             until: (draw(3) == 0).then(|| near(&mut draw)),
             text: None,
@@ -330,13 +334,13 @@ fn every_query_finds_what_looking_at_each_row_finds() {
             .filter(|row| query.kinds.is_empty() || query.kinds.contains(&row.kind))
             .filter(|row| query.decisions.is_empty() || query.decisions.contains(&row.decision))
             .filter(|row| query.item.is_none() || query.item == row.item)
-            .filter(|row| query.client.is_none() || query.client == row.client)
+            .filter(|row| query.clients.is_empty() || row.client == Some(CLIENT))
             .filter(|row| query.since.is_none_or(|since| row.time >= since.0))
             .filter(|row| query.until.is_none_or(|until| row.time <= until.0))
             .map(|row| row.seq)
             .collect();
         // With the identity and, where that is enough, without.
-        let hidden = query.item.is_some() || query.client.is_some();
+        let hidden = query.item.is_some() || !query.clients.is_empty();
         let identity = (hidden || draw(2) == 0).then_some(&world.identity);
         let asked = format!("{query:?}");
         let mut listed = Vec::new();

@@ -1,6 +1,7 @@
 //! The audit log: pages of it, single rows, checkpoints, evidence, and whether it is sound.
 
 mod offline;
+mod query;
 
 use std::{path::PathBuf, slice, sync::Arc};
 
@@ -11,8 +12,8 @@ use touchkeep_audit::{
 use touchkeep_core::Code;
 use touchkeep_device::Purpose;
 use touchkeep_wire::{
-    AuditCheckpoint, AuditDetail, AuditFilter, AuditPage, AuditRow, AuditVerdict, BeginBundle,
-    BundleHeader, BundleLines, BundleRows, Failure, ListAudit,
+    AuditCheckpoint, AuditDetail, AuditPage, AuditRow, AuditVerdict, BeginBundle, BundleHeader,
+    BundleLines, BundleRows, Failure, ListAudit,
 };
 
 use crate::{
@@ -27,6 +28,8 @@ use crate::{
 };
 
 pub use offline::{OfflineVerdict, verify_offline};
+
+use query::query_of;
 
 /// Rows of a page at most.
 const MAX_ROWS: u32 = 500;
@@ -95,43 +98,6 @@ fn bytes_of(row: &AuditRow) -> usize {
     let texts = [&row.what, &row.client, &row.item].into_iter().flatten();
     let details = row.details.iter().flat_map(|(name, value)| [name, value]);
     texts.chain(details).map(String::len).sum::<usize>() + row.leaf.len() + 200
-}
-
-fn query_of(current: &Current, filter: &AuditFilter) -> Result<Query, Failure> {
-    let mut query = Query::default();
-    let words = |all: Vec<&'static str>| format!("Known: {}.", all.join(", "));
-    for word in &filter.kinds {
-        query.kinds.push(Kind::of(word).ok_or_else(|| {
-            let known = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
-            failure::not_found("kind of row", word, &words(known))
-        })?);
-    }
-    for word in &filter.decisions {
-        query.decisions.push(Decision::of(word).ok_or_else(|| {
-            let known = Decision::ALL.iter().map(|one| one.as_str()).collect();
-            failure::not_found("decision", word, &words(known))
-        })?);
-    }
-    // Names are in the vault, so these need it open; an id is one whether it is still there or not.
-    if let Some(name) = &filter.item {
-        let open = current.open()?;
-        query.item = Some(match name.parse() {
-            Ok(id) => id,
-            Err(_) => open.item(name)?.id,
-        });
-    }
-    if let Some(name) = &filter.client {
-        let clients = current.open()?.clients();
-        let named = clients.iter().find(|client| client.is_called(name));
-        let id = named.map(|client| client.id).or_else(|| name.parse().ok());
-        query.client = Some(id.ok_or_else(|| {
-            let fix = "Look at: touchkeep proxy list; one that was removed is found by its id.";
-            failure::not_found("client", name, fix)
-        })?);
-    }
-    (query.since, query.until) = (filter.since, filter.until);
-    query.text.clone_from(&filter.text);
-    Ok(query)
 }
 
 fn identity_of(current: &Current) -> Option<Box<age::x25519::Identity>> {
@@ -453,6 +419,7 @@ fn shown(row: Row) -> AuditRow {
             .details
             .extend(value.map(|value| (name.to_owned(), value)));
     };
+    fact("client-id", event.client.map(|client| client.to_string()));
     fact("request", event.request.map(|request| request.to_string()));
     fact("rule", event.rule);
     fact("digest", event.digest);

@@ -102,18 +102,21 @@ pub(super) fn filters(
     identity: Option<&age::x25519::Identity>,
 ) -> Result<Vec<Filter>, ReadError> {
     let mut filters = Vec::new();
-    if let Some(identity) = identity.filter(|_| query.item.is_some() || query.client.is_some()) {
+    if let Some(identity) = identity.filter(|_| query.item.is_some() || !query.clients.is_empty()) {
         let key =
             TagKey::open(&description.tag_key, identity).map_err(|_| ReadError::WrongIdentity)?;
-        let either = |word: fn(&'static [u8]) -> Word<'static>, tag: Vec<u8>| {
+        let any = |word: fn(&'static [u8]) -> Word<'static>, tags: Vec<Vec<u8>>| {
             let letter = word(UNKNOWN_TAG).to_bytes();
-            Filter::of([[&letter[..], &tag].concat(), letter])
+            let words = tags.iter().map(|tag| [&letter[..], tag].concat());
+            Filter::of(words.chain([letter.clone()]))
         };
         if let Some(item) = query.item {
-            filters.push(either(Word::Item, key.tag("item", item.0.as_bytes())));
+            filters.push(any(Word::Item, vec![key.tag("item", item.0.as_bytes())]));
         }
-        if let Some(client) = query.client {
-            filters.push(either(Word::Client, key.tag("client", client.0.as_bytes())));
+        if !query.clients.is_empty() {
+            let clients = query.clients.iter();
+            let tags = clients.map(|client| key.tag("client", client.0.as_bytes()));
+            filters.push(any(Word::Client, tags.collect()));
         }
     }
     let kinds = query.kinds.iter().map(|kind| Word::Kind(kind.as_str()));

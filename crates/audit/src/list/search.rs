@@ -43,7 +43,7 @@ impl<'a> Search<'a> {
         query: &'a Query,
         identity: Option<&'a age::x25519::Identity>,
     ) -> Result<Self, ReadError> {
-        let hidden = query.item.is_some() || query.client.is_some() || query.text.is_some();
+        let hidden = query.item.is_some() || !query.clients.is_empty() || query.text.is_some();
         if identity.is_none() && hidden {
             return Err(ReadError::Locked);
         }
@@ -290,7 +290,9 @@ impl Taking<'_> {
 fn is_of(row: &Row, query: &Query) -> bool {
     let event = row.event.as_ref();
     let item = query.item.is_none() || event.is_some_and(|event| event.item == query.item);
-    let client = query.client.is_none() || event.is_some_and(|event| event.client == query.client);
+    let of_one = |client| query.clients.contains(&client);
+    let client =
+        query.clients.is_empty() || event.is_some_and(|event| event.client.is_some_and(of_one));
     let mentions = |text: &String| event.is_some_and(|event| event.mentions(&text.to_lowercase()));
     item && client && query.text.as_ref().is_none_or(mentions)
 }

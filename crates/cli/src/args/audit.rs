@@ -101,7 +101,7 @@ pub(crate) struct Filter {
     /// Only of this item: a name, or an id.
     #[arg(long)]
     pub(crate) item: Option<String>,
-    /// Only of this client: a name, or an id.
+    /// Only of this client: a name, for all that have or had it, or an id.
     #[arg(long)]
     pub(crate) client: Option<String>,
     /// Only from then on: 2026-11-01, 2026-11-01T08:30:00Z, or 24h, 7d ago.

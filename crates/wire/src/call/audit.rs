@@ -62,7 +62,7 @@ pub struct AuditFilter {
     pub decisions: Vec<String>,
     /// Only rows of this item: a name, or an id. Only while the vault is unlocked.
     pub item: Option<String>,
-    /// Only rows of this client: a name, or an id. Only while the vault is unlocked.
+    /// Only rows of this client: a name, for all that have or had it, or an id. Only while the vault is unlocked.
     pub client: Option<String>,
     /// Only rows from then on.
     pub since: Option<UnixMillis>,

@@ -207,7 +207,7 @@ fn agreed_to() -> Query {
 
 fn rows_of(question: &Question, current: &Current, log: &Log) -> Vec<Row> {
     let mut query = intents(LOOKS_BACK);
-    query.client = Some(question.client.id);
+    query.clients = vec![question.client.id];
     list(current, log, &query)
 }
 
