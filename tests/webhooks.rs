@@ -432,9 +432,19 @@ fn a_senders_second_try_is_taken_where_that_is_wanted() {
         let first = desk.sign(sender, body, now() - 20, "msg_1");
         assert_eq!(desk.reason(sender, &first, body), "");
         let again = desk.sign(sender, body, now(), "msg_1");
-        assert_eq!(desk.reason(sender, &again, body), "repeated");
+        let (code, refused) = desk.verify(sender, &again, body, &[]);
+        assert_eq!((code, &refused["reason"]), (1, &json!("repeated")));
         let (code, said) = desk.verify(sender, &again, body, &["--accept-retries"]);
         assert_eq!(code, 0, "{said}");
+        // That it was taken before, and when, is said all the same: to the program, in words, and on record.
+        let first_seen = refused["first_seen"].as_u64().unwrap();
+        assert_eq!(said["first_seen"].as_u64(), Some(first_seen), "{said}");
+        let what = said["what"].as_str().unwrap();
+        assert!(what.contains("Its id was taken at "), "{what}");
+        assert!(!what.contains("not taken before"), "{what}");
+        let rows = desk.rows("webhook");
+        let newest = rows[0]["what"].as_str().unwrap();
+        assert!(newest.contains(" again: its id was taken at "), "{newest}");
         let (code, said) = desk.verify(sender, &again, body, &["--accept-retries"]);
         assert_eq!((code, &said["reason"]), (1, &json!("replayed")));
         assert!(said["first_seen"].as_u64().unwrap() / 1000 >= now() - 60);

@@ -45,6 +45,8 @@ const TABLES_OF: [&str; 2] = [MESSAGES, NAMES];
 pub(crate) enum Taken {
     /// It is, and is remembered from now on.
     Fresh,
+    /// Signed anew by its sender, and remembered from now on; its id was taken then, and that was to be no reason against it.
+    Retried(UnixMillis),
     /// The very same signed bytes were taken then.
     Replayed(UnixMillis),
     /// Signed anew by its sender; its id was taken then.
@@ -74,8 +76,8 @@ impl Deliveries {
         }
     }
 
-    /// Takes a delivery, if it is new: it is on disk when this returns, and `record` has been called in between. One of
-    /// several at the same time is new. Blocks.
+    /// Takes a delivery, if it is new or a retry that is wanted: it is on disk when this returns, and `record` has been
+    /// called in between. One of several at the same time is new. Blocks.
     ///
     /// # Errors
     /// When nothing can be remembered or recorded; then it is not taken.
@@ -85,7 +87,7 @@ impl Deliveries {
         genuine: &Genuine,
         retries: bool,
         now: UnixMillis,
-        record: impl FnOnce() -> Result<(), Failure>,
+        record: impl FnOnce(Taken) -> Result<(), Failure>,
     ) -> Result<Taken, Failure> {
         let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
         let opened = match &mut *db {
@@ -98,7 +100,7 @@ impl Deliveries {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed)?;
         let seen = one.look(&transaction, retries).map_err(failed)?;
-        if seen != Taken::Fresh {
+        if !matches!(seen, Taken::Fresh | Taken::Retried(_)) {
             return Ok(seen);
         }
         opened.uncounted = opened.uncounted.saturating_sub(1);
@@ -106,12 +108,12 @@ impl Deliveries {
         one.keep(&transaction, counts.then_some(self.max))
             .map_err(failed)?;
         // First the record, then the memory: a crash between them leaves a delivery that the sender may bring again.
-        record()?;
+        record(seen)?;
         transaction.commit().map_err(failed)?;
         if counts {
             opened.uncounted = COUNTED_EVERY;
         }
-        Ok(Taken::Fresh)
+        Ok(seen)
     }
 }
 
@@ -194,9 +196,12 @@ impl One {
         }
         if let Some(name) = &self.name
             && let Some(at) = seen(NAMES, name, self.now)?
-            && !retries
         {
-            return Ok(Taken::Repeated(at));
+            return Ok(if retries {
+                Taken::Retried(at)
+            } else {
+                Taken::Repeated(at)
+            });
         }
         Ok(Taken::Fresh)
     }
@@ -339,7 +344,7 @@ mod tests {
 
         fn take(&self, genuine: &Genuine, now_ms: u64) -> Taken {
             let now = UnixMillis(now_ms);
-            let taken = self.kept.take(self.item, genuine, false, now, || Ok(()));
+            let taken = self.kept.take(self.item, genuine, false, now, |_| Ok(()));
             taken.unwrap()
         }
 
@@ -384,10 +389,11 @@ mod tests {
         let wanted = |one| {
             memory
                 .kept
-                .take(memory.item, one, true, now, || Ok(()))
+                .take(memory.item, one, true, now, |_| Ok(()))
                 .unwrap()
         };
-        assert_eq!(wanted(&retry), Taken::Fresh);
+        let first = UnixMillis(1_000_000);
+        assert_eq!(wanted(&retry), Taken::Retried(first));
         assert_eq!(wanted(&retry), Taken::Replayed(now));
     }
 
@@ -465,13 +471,13 @@ mod tests {
     fn what_cannot_be_recorded_is_not_taken_and_may_come_again() {
         let memory = Memory::of(MAX_KEPT);
         let one = stripe(1_000, "a");
-        let full = || Err(Failure::new(Code::AuditFailed, "full", "Make room."));
+        let full = |_| Err(Failure::new(Code::AuditFailed, "full", "Make room."));
         let now = UnixMillis(1_000_000);
         let taken = memory.kept.take(memory.item, &one, false, now, full);
         assert_eq!(taken.unwrap_err().code, Code::AuditFailed);
         assert_eq!(memory.take(&one, 1_000_000), Taken::Fresh);
         // And one that was seen is not recorded as taken.
-        let recorded = || panic!("it was not taken");
+        let recorded = |_| panic!("it was not taken");
         let taken = memory.kept.take(memory.item, &one, false, now, recorded);
         assert_eq!(taken.unwrap(), Taken::Replayed(now));
     }
@@ -497,7 +503,7 @@ mod tests {
         let take = || {
             memory
                 .kept
-                .take(memory.item, &one, false, UnixMillis(1), || Ok(()))
+                .take(memory.item, &one, false, UnixMillis(1), |_| Ok(()))
         };
         let db = Connection::open(&memory.kept.path).unwrap();
         db.pragma_update(None, "user_version", 99).unwrap();

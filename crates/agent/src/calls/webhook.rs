@@ -268,23 +268,41 @@ impl Case {
             Ok(genuine) => genuine,
             Err(refusal) => return self.refuse(agent, Reason::Refused(refusal), None),
         };
-        let record = || {
-            let text = format!("Took a webhook's delivery for {}.", visible(&self.name));
+        let record = |taken| {
+            let of = visible(&self.name);
+            let text = match taken {
+                Taken::Retried(at) => format!(
+                    "Took a webhook's delivery for {of} again: its id was taken at {}.",
+                    rfc3339(at)
+                ),
+                _ => format!("Took a webhook's delivery for {of}."),
+            };
             self.record(agent, Decision::Done, text, None, Some(&genuine))
         };
         let taken = agent
             .deliveries()
             .take(self.item.id, &genuine, self.retries, now, record)?;
-        if taken != Taken::Fresh {
-            return self.refuse(agent, Reason::Seen(taken), Some(&genuine));
-        }
+        let (first_seen, what) = match taken {
+            Taken::Fresh => (
+                None,
+                "Its sender signed it, in time, and it was not taken before.".to_owned(),
+            ),
+            Taken::Retried(at) => (
+                Some(at),
+                format!(
+                    "Its sender signed it anew, in time. Its id was taken at {}, and it is taken again because retries are accepted.",
+                    rfc3339(at)
+                ),
+            ),
+            _ => return self.refuse(agent, Reason::Seen(taken), Some(&genuine)),
+        };
         Ok(WebhookVerdict {
             verified: true,
             id: genuine.id().map(visible),
             sent: genuine.sent(),
-            first_seen: None,
+            first_seen,
             reason: None,
-            what: "Its sender signed it, in time, and it was not taken before.".to_owned(),
+            what,
         })
     }
 
@@ -357,7 +375,7 @@ impl Reason {
             Self::Refused(refusal) => refusal.word(),
             Self::Seen(Taken::Repeated(_)) => "repeated",
             Self::Seen(Taken::Forgotten) => "too-old",
-            Self::Seen(Taken::Replayed(_) | Taken::Fresh) => "replayed",
+            Self::Seen(Taken::Replayed(_) | Taken::Fresh | Taken::Retried(_)) => "replayed",
         }
     }
 
@@ -371,7 +389,7 @@ impl Reason {
             Self::Seen(Taken::Replayed(at)) => {
                 format!("the same was taken at {}", rfc3339(*at))
             }
-            Self::Seen(Taken::Forgotten | Taken::Fresh) => {
+            Self::Seen(Taken::Forgotten | Taken::Fresh | Taken::Retried(_)) => {
                 "it was signed before what is still remembered".to_owned()
             }
         }

@@ -34,13 +34,13 @@ pub const WEBHOOK_TOLERANCE_SECONDS: u64 = 300;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookVerdict {
-    /// Whether its sender signed it, in time, and it was not taken before.
+    /// Whether its sender signed it, in time, and it was not taken before, or is a retry that was to be accepted.
     pub verified: bool,
     /// What the sender calls it, of one that its sender signed.
     pub id: Option<String>,
     /// When it was signed, where the scheme says so, of one that its sender signed.
     pub sent: Option<UnixMillis>,
-    /// When it was first taken, of one that was seen before.
+    /// When it, or its id, was first taken, of one that was seen before.
     pub first_seen: Option<UnixMillis>,
     /// Why it is not taken, in a stable word.
     pub reason: Option<String>,
