@@ -349,7 +349,7 @@ pub(crate) enum Verb {
     Webhook(Webhook),
     /// The whole story in two minutes, with a practice card and a practice exchange.
     #[command(
-        after_help = "Everything lives in a private folder that is removed at the end (--keep leaves it). Nothing of yours is touched: no reader, no vault, no agent but those that the demo makes itself.\n\nExamples:\n  touchkeep demo\n  touchkeep demo --auto"
+        after_help = "Everything lives in a private folder that is removed at the end (--keep leaves it). Nothing of yours is touched: no reader, no vault, no agent but those that the demo makes itself. Where no Python has ccxt, one is made in ~/.cache/touchkeep-demo-python, which stays and may be deleted.\n\nExamples:\n  touchkeep demo\n  touchkeep demo --auto"
     )]
     Demo(Demo),
     /// Print shell completions. They know the names of items while the vault is unlocked.
