@@ -511,6 +511,47 @@ async fn what_no_rule_knows_is_denied() {
     assert_eq!(desk.rows(&["request-unreadable"]).await.len(), 2);
 }
 
+// A limit that is full is no missing rule.
+#[tokio::test]
+async fn an_order_over_a_limit_is_told_which() {
+    let desk = desk(CONFIG, stored, true).await;
+    let _owner = Person::new(&desk.agent, yes).await;
+    let rule = "[[rule]]\nname = \"small orders\"\nkinds = [\"trade\"]\nsymbols = [\"BTCUSDT\"]\naction = \"allow\"\n";
+    let rest = "[[rule]]\nname = \"rest\"\naction = \"deny\"\n";
+    for (limit, below, why) in [
+        ("max_amount = \"0.1\"", "", "over max_amount"),
+        ("requests_per_minute = 1", "", "over requests_per_minute"),
+        (
+            "window_amount = \"0.1\"\nwindow_hours = 1",
+            rest,
+            "over window_amount",
+        ),
+        ("sides = [\"sell\"]", "", ""),
+    ] {
+        let text = format!("{rule}{limit}\n{below}");
+        desk.client.call(SetPolicy { text }).await.unwrap();
+        let (mut status, mut answer) = desk.order().await;
+        if limit.starts_with("requests") {
+            assert_eq!(status, 200, "{answer}");
+            (status, answer) = desk.order().await;
+        }
+        assert_eq!(status, 403, "{answer}");
+        let row = desk.rows(&["request-denied"]).await.remove(0);
+        let fix = format!("; why: touchkeep policy explain {}", row.seq);
+        let words = format!(r#"{why} of the rule \"small orders\""#);
+        let told = match (why, below) {
+            ("", _) => "denied by default: no rule allows it".to_owned(),
+            (_, "") => format!("denied: {words}, and no other rule allows it"),
+            _ => format!(r#"denied by the rule \"rest\": {words}"#),
+        };
+        assert!(answer.contains(&format!("{told}{fix}")), "{answer}");
+        let recorded = row.details.iter().find(|(name, _)| name == "why");
+        let recorded = recorded.map(|(_, why)| why.as_str());
+        let words = words.replace('\\', "");
+        assert_eq!(recorded, (!why.is_empty()).then_some(&*words), "{row:?}");
+    }
+}
+
 #[tokio::test]
 async fn loopback_is_hostile_ground() {
     let desk = desk(CONFIG, stored, true).await;
