@@ -98,10 +98,7 @@ async fn desk(config: &str, money: fn(SecretText) -> NewSecret, answers: bool) -
         .await
         .unwrap();
     let bot = client
-        .call(AddClient {
-            name: "grid-bot".into(),
-            key_set: "main".into(),
-        })
+        .call(AddClient::unbound("grid-bot", "main"))
         .await
         .unwrap();
     drop(owner);
@@ -975,13 +972,7 @@ async fn nothing_secret_is_in_the_log_at_its_loudest() {
         "",
     )
     .await;
-    let _ = desk
-        .client
-        .call(AddClient {
-            name: "x".into(),
-            key_set: "nothing".into(),
-        })
-        .await;
+    let _ = desk.client.call(AddClient::unbound("x", "nothing")).await;
     desk.client.call(LockVault {}).await.unwrap();
     let log = desk.agent.log();
     assert!(log.contains("the vault is open"), "the log is there: {log}");
