@@ -1589,6 +1589,15 @@ fn a_policy_is_checked_explained_and_edited() {
     ] {
         assert!(said.contains(line), "{line}\n{said}");
     }
+    let market = |venue: &str, name: &str| {
+        let asked = ["policy", "explain", "--kind", "trade", "--venue", venue];
+        let asked = [&asked[..], &["--symbol", name]].concat();
+        let said = desk.home.touchkeep().args(asked).output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        said.contains(&format!("{name:?} is how ccxt writes a market"))
+    };
+    assert!(market("binance", "BTC/USDT"));
+    assert!(!market("binance", "BTCUSDT") && !market("kraken", "XBT/USD"));
 }
 
 const COLOURFUL: &str = "xterm-256color";
@@ -1816,6 +1825,12 @@ fn names_from_outside_are_shown_wherever_they_stand_so_that_nothing_of_them_acts
     let desk = Desk::set();
     let name = "a\u{202e}b";
     desk.run(&["proxy", "add", name, "--webhooks"]);
+    let listed = desk.home.touchkeep().args(["proxy", "list"]).output();
+    let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+    assert!(
+        listed.contains(" webhooks ") && !listed.contains("everything"),
+        "{listed}"
+    );
     for verb in ["proxy list", "proxy add c\u{202e}d --webhooks"] {
         let said = desk
             .home

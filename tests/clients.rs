@@ -423,7 +423,7 @@ fn freqtrade_trades_by_rule_and_goes_on_when_it_is_refused() {
     let before = seen.len();
     let mut bot = Bot::start(&desk, &[("FREQTRADE__STAKE_AMOUNT", "90000")]);
     bot.says("Unable to create trade for BTC/USDT: Could not place buy order due to AuthenticationError.");
-    bot.says("Touchkeep: denied by default");
+    bot.says("Touchkeep: denied: over max_amount of the rule");
     assert_eq!(done().len(), before, "nothing more has reached the venue");
     assert!(desk.person.requests().is_empty());
 }

@@ -230,7 +230,7 @@ fn without_pcscd_it_says_what_to_do_and_ends_with_one() {
     assert!(fix.contains("PCSCLITE_CSOCK_NAME"), "{fix}");
     assert_eq!(said.level("agent.reach"), "ok");
     assert_eq!(said.level("vault.file"), "note");
-    assert_eq!(said.facts("agent.version", "protocol"), ["6"]);
+    assert_eq!(said.facts("agent.version", "protocol"), ["7"]);
     assert_eq!(
         said.facts("agent.reach", "process"),
         [home.agent_pid().to_string()]

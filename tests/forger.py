@@ -20,7 +20,7 @@ class Channel:
         self.socket.settimeout(20)
         self.number = 0
         self.news = []
-        self.call("hello", {"protocol": 6, "name": "forger"})
+        self.call("hello", {"protocol": 7, "name": "forger"})
 
     def send(self, message):
         body = json.dumps(message).encode()

@@ -132,7 +132,27 @@ fn a_client_goes_no_further_than_it_is_bound() {
     ] {
         assert_eq!(home.cli(misused).status.code(), Some(125), "{misused:?}");
     }
-    let unknown = home.cli(&["proxy", "add", "other", "--kind", "reed"]);
-    assert!(!unknown.status.success());
+    for [option, unknown] in [["--kind", "reed"], ["--venue", "krakken"]] {
+        let unknown = home.cli(&["proxy", "add", "other", option, unknown]);
+        assert!(!unknown.status.success());
+    }
     assert_eq!(home.json(&["proxy", "list"]).as_array().unwrap().len(), 1);
+    // It was let in with its bounds, and who was not let in was at no time.
+    let rows = home.json(&[
+        "audit",
+        "list",
+        "--kind",
+        "client-added",
+        "--kind",
+        "client-removed",
+    ]);
+    let rows = rows["rows"].as_array().unwrap().iter();
+    let said: Vec<_> = rows.filter_map(|row| row["what"].as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "report may use the key set main: read at all venues.",
+            "looker may use the key set main until it ends: read at binance."
+        ]
+    );
 }

@@ -137,8 +137,8 @@ impl Desk {
 
     /// Lets a bot in: where the proxy is, and its token.
     pub(crate) fn bot(&self, key_set: &str) -> (String, String) {
-        let (name, key_set) = (format!("bot-{key_set}"), key_set.into());
-        let added = self.call(AddClient { name, key_set }).unwrap();
+        let name = format!("bot-{key_set}");
+        let added = self.call(AddClient::unbound(name, key_set)).unwrap();
         let base = added.base_url();
         let (proxy, _venue) = base.rsplit_once('/').unwrap();
         (proxy.to_owned(), added.token.into_inner())

@@ -254,10 +254,7 @@ async fn all_that_have_a_name_lose_their_access_with_it() {
     };
     assert_eq!(statuses().await, [200, 200]);
     // Nobody is let in for good under a name that somebody else has by now.
-    let add = || AddClient {
-        name: "runner".into(),
-        key_set: "main".into(),
-    };
+    let add = || AddClient::unbound("runner", "main");
     let taken = client.call(add()).await;
     assert!(
         matches!(&taken, Err(CallError::Failed(failure)) if failure.code == Code::Ambiguous),

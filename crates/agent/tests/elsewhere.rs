@@ -150,10 +150,7 @@ async fn what_was_revoked_or_denied_elsewhere_is_in_force_without_a_save_here() 
         let merged = desk.what("merged").await;
         assert!(merged[0].contains("elsewhere"), "{merged:?}");
         // And what is saved here goes on from there.
-        let other = AddClient {
-            name: "other".into(),
-            key_set: "main".into(),
-        };
+        let other = AddClient::unbound("other", "main");
         desk.client.call(other).await.unwrap();
         assert_eq!(desk.order().await, status);
     }

@@ -289,7 +289,7 @@ use IO::Socket::UNIX;
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
 sub send_ { my $b = shift; syswrite($s, pack("N", length $b) . $b) }
 sub read_ { sysread($s, my $h, 4); sysread($s, my $a, unpack("N", $h)); return $a }
-send_('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":6,"name":"perl"}}'); read_();
+send_('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":7,"name":"perl"}}'); read_();
 send_('{"jsonrpc":"2.0","id":2,"method":"grant.ask","params":{"items":["bot"],"no_interaction":false}}');
 open(STDIN, "<&", $s);
 sleep 1 until -e $ARGV[1];
@@ -500,7 +500,7 @@ async fn a_script_is_allowed_ahead_as_it_was_written() {
 use strict; use IO::Socket::UNIX;
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
 sub talk {{ my $b = shift; syswrite($s, pack("N", length $b) . $b); sysread($s, my $h, 4); sysread($s, my $a, unpack("N", $h)); return $a }}
-talk('{{"jsonrpc":"2.0","id":1,"method":"hello","params":{{"protocol":6,"name":"perl"}}}}');
+talk('{{"jsonrpc":"2.0","id":1,"method":"hello","params":{{"protocol":7,"name":"perl"}}}}');
 print talk('{{"jsonrpc":"2.0","id":2,"method":"grant.ask","params":{{"items":["bot"],"no_interaction":true}}}}');
 "##
         )
@@ -639,7 +639,7 @@ async fn a_script_that_nobody_answers_keeps_no_other_script_and_nobody_at_his_te
 use IO::Socket::UNIX;
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
 sub talk { my $b = shift; syswrite($s, pack("N", length $b) . $b); sysread($s, my $h, 4); sysread($s, my $a, unpack("N", $h)); return $a }
-talk('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":6,"name":"perl"}}');
+talk('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":7,"name":"perl"}}');
 print talk('{"jsonrpc":"2.0","id":2,"method":"grant.ask","params":{"items":["bot"],"no_interaction":false}}');
 "#;
     let (one, other) = (dir.path().join("one.pl"), dir.path().join("other.pl"));
@@ -816,7 +816,7 @@ async fn a_client_that_is_gone_gets_nothing_for_whoever_holds_its_connection() {
 use IO::Socket::UNIX;
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
 sub say_ { my $b = shift; syswrite($s, pack("N", length $b) . $b); sysread($s, my $h, 4); sysread($s, my $a, unpack("N", $h)); return $a }
-say_('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":6,"name":"perl"}}');
+say_('{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":7,"name":"perl"}}');
 my $ask = '{"jsonrpc":"2.0","id":2,"method":"grant.ask","params":{"items":["bot"],"no_interaction":%s}}';
 print STDERR say_(sprintf $ask, "false"), "\n";
 my $asker = $$;

@@ -435,10 +435,7 @@ async fn trading(client: &Connection, venue: &Venue) -> Bot {
         .await
         .unwrap();
     let added = client
-        .call(AddClient {
-            name: "grid-bot".into(),
-            key_set: "main".into(),
-        })
+        .call(AddClient::unbound("grid-bot", "main"))
         .await
         .unwrap();
     Bot {

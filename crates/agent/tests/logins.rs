@@ -159,10 +159,7 @@ impl Desk {
     // The bot of this venue from now on.
     async fn is_for(&mut self, name: &str) {
         let _owner = Person::new(&self.agent, yes).await;
-        let add = AddClient {
-            name: format!("bot-{name}"),
-            key_set: name.into(),
-        };
+        let add = AddClient::unbound(format!("bot-{name}"), name);
         let bot = self.client.call(add).await.unwrap();
         let port = bot.base_url().split('/').nth(2).unwrap().to_owned();
         self.proxy = format!("http://{port}");

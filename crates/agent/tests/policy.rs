@@ -71,10 +71,7 @@ async fn desk() -> Desk {
     let text = POLICY.to_owned();
     client.call(SetPolicy { text }).await.unwrap();
     let bot = client
-        .call(AddClient {
-            name: "grid-bot".into(),
-            key_set: "main".into(),
-        })
+        .call(AddClient::unbound("grid-bot", "main"))
         .await
         .unwrap();
     drop(owner);
@@ -132,10 +129,7 @@ impl Desk {
 async fn clients_hours_and_destinations_are_held_at_the_proxy() {
     let desk = desk().await;
     let person = Person::new(&desk.agent, yes).await;
-    let add = AddClient {
-        name: "report".into(),
-        key_set: "main".into(),
-    };
+    let add = AddClient::unbound("report", "main");
     let report = desk.client.call(add).await.unwrap();
     let orders = async |rule: &str| {
         let text = format!(
@@ -333,10 +327,7 @@ async fn with_a_policy_that_comes_from_a_copy_and_cannot_be_read_everything_is_b
             assert!(merged.changed);
         } else {
             write_newer(&desk.file);
-            let other = AddClient {
-                name: "other".into(),
-                key_set: "main".into(),
-            };
+            let other = AddClient::unbound("other", "main");
             desk.client.call(other).await.unwrap();
         }
         let policy = desk.client.call(GetPolicy {}).await.unwrap();
@@ -490,6 +481,7 @@ async fn what_happened_is_explained_and_tried_under_another_policy() {
         .find(|limit| limit.field == "window_amount")
         .unwrap();
     assert_eq!(limit.so_far.as_deref(), Some("0.7"));
+    assert_eq!(then.notes, Vec::<String>::new());
     // Without a key nobody is asked, and no rule either.
     let path = "/sapi/v1/sub-account/virtualSubAccount";
     assert_ne!(desk.send("POST", path, "subAccountString=x").await, 200);
@@ -550,6 +542,20 @@ async fn what_happened_is_explained_and_tried_under_another_policy() {
             "the sums are what they were: none of that counted"
         );
     }
+
+    // The verdict of then was another policy's.
+    {
+        let _owner = Person::new(&desk.agent, yes).await;
+        let new = "\n[[rule]]\nname = \"new\"\nkinds = [\"transfer\"]\naction = \"deny\"\n";
+        let text = format!("{POLICY}{new}");
+        desk.client.call(SetPolicy { text }).await.unwrap();
+    }
+    let since = explain(None, None, Some(refused));
+    let since = desk.client.call(since).await.unwrap();
+    assert!(
+        since.notes[0].starts_with("The policy was replaced since (row "),
+        "{since:?}"
+    );
 
     // Without an open vault: a text by itself, and nothing of the vault's.
     desk.client.call(LockVault {}).await.unwrap();

@@ -98,10 +98,7 @@ async fn desk(config: &str, money: fn(SecretText) -> NewSecret, answers: bool) -
         .await
         .unwrap();
     let bot = client
-        .call(AddClient {
-            name: "grid-bot".into(),
-            key_set: "main".into(),
-        })
+        .call(AddClient::unbound("grid-bot", "main"))
         .await
         .unwrap();
     drop(owner);
@@ -509,6 +506,47 @@ async fn what_no_rule_knows_is_denied() {
     assert!(desk.venue.got().is_empty());
     assert_eq!(desk.rows(&["request-denied"]).await.len(), 1);
     assert_eq!(desk.rows(&["request-unreadable"]).await.len(), 2);
+}
+
+// A limit that is full is no missing rule.
+#[tokio::test]
+async fn an_order_over_a_limit_is_told_which() {
+    let desk = desk(CONFIG, stored, true).await;
+    let _owner = Person::new(&desk.agent, yes).await;
+    let rule = "[[rule]]\nname = \"small orders\"\nkinds = [\"trade\"]\nsymbols = [\"BTCUSDT\"]\naction = \"allow\"\n";
+    let rest = "[[rule]]\nname = \"rest\"\naction = \"deny\"\n";
+    for (limit, below, why) in [
+        ("max_amount = \"0.1\"", "", "over max_amount"),
+        ("requests_per_minute = 1", "", "over requests_per_minute"),
+        (
+            "window_amount = \"0.1\"\nwindow_hours = 1",
+            rest,
+            "over window_amount",
+        ),
+        ("sides = [\"sell\"]", "", ""),
+    ] {
+        let text = format!("{rule}{limit}\n{below}");
+        desk.client.call(SetPolicy { text }).await.unwrap();
+        let (mut status, mut answer) = desk.order().await;
+        if limit.starts_with("requests") {
+            assert_eq!(status, 200, "{answer}");
+            (status, answer) = desk.order().await;
+        }
+        assert_eq!(status, 403, "{answer}");
+        let row = desk.rows(&["request-denied"]).await.remove(0);
+        let fix = format!("; why: touchkeep policy explain {}", row.seq);
+        let words = format!(r#"{why} of the rule \"small orders\""#);
+        let told = match (why, below) {
+            ("", _) => "denied by default: no rule allows it".to_owned(),
+            (_, "") => format!("denied: {words}, and no other rule allows it"),
+            _ => format!(r#"denied by the rule \"rest\": {words}"#),
+        };
+        assert!(answer.contains(&format!("{told}{fix}")), "{answer}");
+        let recorded = row.details.iter().find(|(name, _)| name == "why");
+        let recorded = recorded.map(|(_, why)| why.as_str());
+        let words = words.replace('\\', "");
+        assert_eq!(recorded, (!why.is_empty()).then_some(&*words), "{row:?}");
+    }
 }
 
 #[tokio::test]
@@ -934,13 +972,7 @@ async fn nothing_secret_is_in_the_log_at_its_loudest() {
         "",
     )
     .await;
-    let _ = desk
-        .client
-        .call(AddClient {
-            name: "x".into(),
-            key_set: "nothing".into(),
-        })
-        .await;
+    let _ = desk.client.call(AddClient::unbound("x", "nothing")).await;
     desk.client.call(LockVault {}).await.unwrap();
     let log = desk.agent.log();
     assert!(log.contains("the vault is open"), "the log is there: {log}");

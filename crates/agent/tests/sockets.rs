@@ -171,7 +171,7 @@ async fn one_process_does_not_take_every_connection() {
     let script = r#"
 use IO::Socket::UNIX;
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
-my $body = '{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":6,"name":"other"}}';
+my $body = '{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":7,"name":"other"}}';
 syswrite($s, pack("N", length $body) . $body);
 print sysread($s, my $answer, 100) ? "answered" : "closed";
 "#;
@@ -321,7 +321,7 @@ async fn another_user_is_refused_even_where_the_modes_let_him_in() {
         let script = r#"
 use IO::Socket::UNIX;
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die "no connection: $!";
-my $body = '{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":6,"name":"nobody"}}';
+my $body = '{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":7,"name":"nobody"}}';
 $SIG{PIPE} = 'IGNORE';
 syswrite($s, pack("N", length $body) . $body);
 print sysread($s, my $answer, 100) ? "answered\n" : "closed\n";

@@ -87,10 +87,7 @@ impl Desk {
             })
             .await
             .unwrap();
-        let add = AddClient {
-            name: "bot".into(),
-            key_set: "main".into(),
-        };
+        let add = AddClient::unbound("bot", "main");
         let bot = client.call(add).await.unwrap();
         Self {
             _agent: agent,

@@ -126,10 +126,7 @@ async fn a_token_opens_seals_and_signs() {
         "a token has no touch, so the PIN is the consent"
     );
     let new = client
-        .call(AddClient {
-            name: "bot".into(),
-            key_set: "main".into(),
-        })
+        .call(AddClient::unbound("bot", "main"))
         .await
         .unwrap();
     let (base_url, token) = (new.base_url(), new.token.into_inner());
@@ -229,10 +226,7 @@ async fn what_the_vault_says_of_a_request_key_is_held_against_the_token() {
         .unwrap();
     let text = "[[rule]]\nname = \"money\"\nkinds = [\"withdraw\"]\naction = \"touch\"\n";
     client.call(SetPolicy { text: text.into() }).await.unwrap();
-    let bot_of = AddClient {
-        name: "bot".into(),
-        key_set: "main".into(),
-    };
+    let bot_of = AddClient::unbound("bot", "main");
     let new = client.call(bot_of).await.unwrap();
     let (base_url, token) = (new.base_url(), new.token.into_inner());
     let withdraw = async || {
@@ -288,10 +282,7 @@ async fn a_token_stays_logged_in_between_orders_until_the_lock() {
     client.call(key).await.unwrap();
     let text = "[[rule]]\nname = \"trades\"\nkinds = [\"trade\"]\naction = \"allow\"\n";
     client.call(SetPolicy { text: text.into() }).await.unwrap();
-    let bot_of = AddClient {
-        name: "bot".into(),
-        key_set: "main".into(),
-    };
+    let bot_of = AddClient::unbound("bot", "main");
     let new = client.call(bot_of).await.unwrap();
     let (base_url, token) = (new.base_url(), new.token.into_inner());
     let order = async || {

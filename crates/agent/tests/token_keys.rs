@@ -97,10 +97,7 @@ impl Desk {
     async fn bot(&self) -> (String, String) {
         let new = self
             .client
-            .call(AddClient {
-                name: "bot".into(),
-                key_set: "main".into(),
-            })
+            .call(AddClient::unbound("bot", "main"))
             .await
             .unwrap();
         (new.base_url(), new.token.into_inner())

@@ -3,7 +3,7 @@
 use touchkeep_audit::{RecordError, Seq};
 use touchkeep_core::Code;
 use touchkeep_device::DeviceError;
-use touchkeep_policy::{Action, DenyReason, Mismatch};
+use touchkeep_policy::{Action, DenyReason, Doubt, Mismatch};
 use touchkeep_venue::{CannotSign, KeyClass, OperationKind, Unreadable};
 
 /// A request did not come to an answer of the venue.
@@ -35,12 +35,14 @@ pub enum NotSigned {
     #[error("the request cannot be read: {0}")]
     Unreadable(#[from] Unreadable),
     /// The rules deny it.
-    #[error("{}", denied(.rule.as_deref(), *.kind, *.row))]
+    #[error("{}", denied(.rule.as_deref(), .doubted.as_ref(), *.kind, *.row))]
     Denied {
         /// Which one; none where no rule says anything else.
         rule: Option<String>,
         /// Why.
         reason: DenyReason,
+        /// The rule that lets such a request through or asks about it, and why it did not fit this one.
+        doubted: Option<(String, Doubt)>,
         /// What it would have done.
         kind: OperationKind,
         /// The row that says so; none where it could not be written.
@@ -206,17 +208,33 @@ pub enum SendError {
 }
 
 // What a trader reads in the log of a bot: who said no, and where it stands why.
-fn denied(rule: Option<&str>, kind: OperationKind, row: Option<Seq>) -> String {
-    let by = rule.map_or_else(
-        || "default: no rule allows it".to_owned(),
-        |rule| format!("the rule {rule:?}"),
-    );
+fn denied(
+    rule: Option<&str>,
+    doubted: Option<&(String, Doubt)>,
+    kind: OperationKind,
+    row: Option<Seq>,
+) -> String {
+    let doubted = doubted.map(|(name, doubt)| doubted_words(name, *doubt));
+    let by = match (rule, doubted) {
+        (None, None) => "denied by default: no rule allows it".to_owned(),
+        (None, Some(doubted)) => format!("denied: {doubted}, and no other rule allows it"),
+        (Some(rule), None) => format!("denied by the rule {rule:?}"),
+        (Some(rule), Some(doubted)) => format!("denied by the rule {rule:?}: {doubted}"),
+    };
     let unknown = match kind {
         OperationKind::Unknown => ", and what it does is not known",
         _ => "",
     };
     let why = row.map(|row| format!("; why: touchkeep policy explain {row}"));
-    format!("denied by {by}{unknown}{}", why.unwrap_or_default())
+    format!("{by}{unknown}{}", why.unwrap_or_default())
+}
+
+/// Why a rule for such requests did not fit this one: the same words in the answer and in the log.
+pub(crate) fn doubted_words(rule: &str, doubt: Doubt) -> String {
+    match doubt.is_over() {
+        true => format!("{} of the rule {rule:?}", doubt.words()),
+        false => format!("{}, which the rule {rule:?} wants", doubt.words()),
+    }
 }
 
 fn overtaken(action: Action, rule: Option<&str>) -> String {

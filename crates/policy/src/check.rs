@@ -296,23 +296,33 @@ fn spelling(rule: &Rule) -> Vec<Found> {
         let venues = rule.venues.as_ref();
         venues.is_some_and(|names| names.iter().any(|name| glob(name, venue)))
     };
+    let names = rule.symbols.iter().chain(&rule.assets).flatten();
+    names
+        .filter_map(|name| Some((Strange::Spelling, misspelt(name, &meant)?)))
+        .collect()
+}
+
+/// How a name of a market or an asset is not written at that venue, in one sentence.
+#[must_use]
+pub fn misspelt_at(venue: &str, name: &str) -> Option<String> {
+    misspelt(name, &|meant| meant == venue)
+}
+
+// `meant`: whether a venue may be meant.
+fn misspelt(name: &str, meant: &impl Fn(&str) -> bool) -> Option<String> {
     let is_small = SMALL_LETTERS.into_iter().any(meant);
-    let mut found = Vec::new();
-    for name in rule.symbols.iter().chain(&rule.assets).flatten() {
-        let problem = if name.chars().any(char::is_whitespace) {
-            "has a blank in it"
-        } else if !is_small && name.chars().any(|c| c.is_ascii_lowercase()) {
-            "has small letters, which these venues do not write"
-        } else if name.contains('/') && !meant("kraken") && !meant("revolutx") {
-            "is how ccxt writes a market; the venue's own name is meant, such as BTCUSDT or BTC-USDT"
-        } else if name.contains(':') && !meant("bitfinex") {
-            "is how ccxt writes a contract; the venue's own name is meant"
-        } else {
-            continue;
-        };
-        found.push((Strange::Spelling, format!("{name:?} {problem}")));
-    }
-    found
+    let problem = if name.chars().any(char::is_whitespace) {
+        "has a blank in it"
+    } else if !is_small && name.chars().any(|c| c.is_ascii_lowercase()) {
+        "has small letters, which these venues do not write"
+    } else if name.contains('/') && !meant("kraken") && !meant("revolutx") {
+        "is how ccxt writes a market; the venue's own name is meant, such as BTCUSDT or BTC-USDT"
+    } else if name.contains(':') && !meant("bitfinex") {
+        "is how ccxt writes a contract; the venue's own name is meant"
+    } else {
+        return None;
+    };
+    Some(format!("{name:?} {problem}"))
 }
 
 fn timed_guard(rule: &Rule) -> Option<Found> {

@@ -104,7 +104,12 @@ impl Policy {
     /// Decides. The same arguments give the same verdict.
     #[must_use]
     pub fn decide(&self, asked: Asked, before: &impl Before) -> Verdict {
-        let (action, rule) = self.action(&asked, before);
+        let Judged {
+            action,
+            rule,
+            doubted,
+        } = self.judge(&asked, before);
+        let doubted = doubted.map(|(rule, doubt)| (rule.name.clone(), doubt));
         let subject = Subject {
             request: asked.request,
             digest: asked.digest,
@@ -112,7 +117,7 @@ impl Policy {
         };
         let name = rule.map(|rule| rule.name.clone());
         let Some(action) = action else {
-            return Verdict::deny(subject, name);
+            return Verdict::deny(subject, name, doubted);
         };
         let named = name.unwrap_or_else(|| "by hand".to_owned());
         match action {
@@ -120,17 +125,27 @@ impl Policy {
             Action::Notify => Verdict::allow(subject, named, true),
             Action::Approve => Verdict::ask(subject, named, Need::Click),
             Action::Touch => Verdict::ask(subject, named, Need::Touch),
-            Action::Deny => Verdict::deny(subject, Some(named)),
+            Action::Deny => Verdict::deny(subject, Some(named), doubted),
         }
     }
 
     /// The action, and the rule that it came from; no action when no rule fits.
     #[must_use]
     pub fn action(&self, asked: &Asked, before: &impl Before) -> (Option<Action>, Option<&Rule>) {
+        let Judged { action, rule, .. } = self.judge(asked, before);
+        (action, rule)
+    }
+
+    fn judge(&self, asked: &Asked, before: &impl Before) -> Judged<'_> {
         let Some(index) = self.index() else {
-            return (Some(Action::Touch), None);
+            return Judged {
+                action: Some(Action::Touch),
+                rule: None,
+                doubted: None,
+            };
         };
         let mut floor: Option<&Rule> = None;
+        let mut doubted = None;
         let about = index.about(&asked.client, &asked.key_set, &asked.operation);
         let said = Said::of(asked);
         for place in about.places() {
@@ -141,16 +156,36 @@ impl Policy {
             debug_assert_eq!(stand, stand_of(rule, &said, place, before));
             match stand {
                 Stand::Not(_) => {}
-                Stand::Floor(_) => floor = Some(stricter(floor, rule)),
+                Stand::Floor(doubt) => {
+                    floor = Some(stricter(floor, rule));
+                    if rule.action < Action::Deny {
+                        doubted = doubted.or(Some((rule, doubt)));
+                    }
+                }
                 Stand::Fits => {
                     let rule = stricter(floor, rule);
                     let action = at_least(rule.action, asked.operation.kind);
-                    return (Some(action), Some(rule));
+                    return Judged {
+                        action: Some(action),
+                        rule: Some(rule),
+                        doubted,
+                    };
                 }
             }
         }
-        (None, None)
+        Judged {
+            action: None,
+            rule: None,
+            doubted,
+        }
     }
+}
+
+// What is done, by which rule; and the first rule that does not deny and did not fit, for its limit or for what is not said.
+struct Judged<'a> {
+    action: Option<Action>,
+    rule: Option<&'a Rule>,
+    doubted: Option<(&'a Rule, Doubt)>,
 }
 
 pub(crate) fn stricter<'a>(floor: Option<&'a Rule>, rule: &'a Rule) -> &'a Rule {

@@ -147,6 +147,20 @@ impl Misfit {
 }
 
 impl Doubt {
+    /// Whether it is over a limit, rather than silent about something.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(
+            self,
+            Self::MaxAmount
+                | Self::MaxNotional
+                | Self::WindowAmount
+                | Self::WindowNotional
+                | Self::PerMinute
+                | Self::PerDay
+        )
+    }
+
     /// Why, in words.
     #[must_use]
     pub const fn words(self) -> &'static str {

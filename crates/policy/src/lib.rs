@@ -32,7 +32,7 @@ pub mod starting;
 pub mod verdict;
 pub mod windows;
 
-pub use check::{Finding, Strange};
+pub use check::{Finding, Strange, misspelt_at};
 pub use compare::{Differences, KindChange};
 pub use decide::{Asked, Doubt, Misfit, Stand};
 pub use digest::request_digest;

@@ -54,6 +54,8 @@ use serde::{Deserialize, Serialize};
 use touchkeep_core::{DeviceId, Id, RequestId};
 use touchkeep_venue::Operation;
 
+use crate::Doubt;
+
 /// What was decided about one request.
 #[derive(Debug)]
 pub enum Verdict {
@@ -90,6 +92,7 @@ pub struct Denied {
     subject: Subject,
     rule: Option<String>,
     reason: DenyReason,
+    doubted: Option<(String, Doubt)>,
 }
 
 impl Verdict {
@@ -110,7 +113,11 @@ impl Verdict {
         })
     }
 
-    pub(crate) fn deny(subject: Subject, rule: Option<String>) -> Self {
+    pub(crate) fn deny(
+        subject: Subject,
+        rule: Option<String>,
+        doubted: Option<(String, Doubt)>,
+    ) -> Self {
         let reason = match rule {
             Some(_) => DenyReason::Rule,
             None => DenyReason::NoRule,
@@ -119,6 +126,7 @@ impl Verdict {
             subject,
             rule,
             reason,
+            doubted,
         })
     }
 }
@@ -307,6 +315,7 @@ impl NeedsApproval {
                 Refusal::Person => DenyReason::Refused,
                 Refusal::Deadline => DenyReason::TimedOut,
             },
+            doubted: None,
         }
     }
 }
@@ -340,5 +349,13 @@ impl Denied {
     #[must_use]
     pub const fn reason(&self) -> DenyReason {
         self.reason
+    }
+
+    /// The first rule that does not deny such a request and yet did not fit this one, and why: its limit is full, or the
+    /// request leaves out what it is limited by.
+    #[must_use]
+    pub fn doubted(&self) -> Option<(&str, Doubt)> {
+        let (rule, doubt) = self.doubted.as_ref()?;
+        Some((rule, *doubt))
     }
 }

@@ -16,10 +16,20 @@ mod ccxt;
 
 // Words with what a person's own names may hold.
 const WORDS: &str = "Touchkeep: no rule allows \"withdraw 1 BTC to bc1qx\" (é), so it is denied";
+// What names a limit is not to be taken for the venue's own.
+const OVER: [&str; 7] = [
+    "over max_amount of the rule",
+    "over max_notional of the rule",
+    "over window_amount of the rule",
+    "over window_notional of the rule",
+    "over requests_per_minute of the rule",
+    "over requests_per_day of the rule",
+    "the request does not say its amount in one number, which the rule",
+];
 
-fn raised(cases: &[(String, Reason)]) -> Vec<(Vec<String>, String)> {
+fn raised(cases: &[(String, Reason)], words: &str) -> Vec<(Vec<String>, String)> {
     let cases = cases.iter().map(|(venue, reason)| {
-        let (status, body) = refusal(venue, *reason, WORDS);
+        let (status, body) = refusal(venue, *reason, words);
         let url = format!("http://127.0.0.1:9/{venue}/order");
         (venue.as_str(), status, body, url)
     });
@@ -33,9 +43,14 @@ fn ccxt_raises_what_a_person_expects() {
     for venue in venues().iter().filter(|venue| venue.id != "robinhood") {
         cases.extend(Reason::ALL.map(|reason| (venue.id.to_owned(), reason)));
     }
-    let all = raised(&cases);
+    let limits = format!(
+        "{WORDS}: {}, and no other rule allows it; why: touchkeep policy explain 181",
+        OVER.join(", ")
+    );
+    let mut all = raised(&cases, WORDS);
+    all.extend(raised(&cases, &limits));
     let mut wrong = Vec::new();
-    for ((venue, reason), (raised, message)) in cases.iter().zip(&all) {
+    for ((venue, reason), (raised, message)) in cases.iter().cycle().zip(&all) {
         let is = |class: &str| raised.iter().any(|name| name == class);
         let fits = match reason {
             // Hyperliquid's errors have no classes.

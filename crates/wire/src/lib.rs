@@ -21,4 +21,4 @@ pub use rpc::{Failure, Message, Notification, Request, Response};
 pub use secret_text::SecretText;
 
 /// The version of this language. Both sides say theirs in [`call::Hello`]; different ones do not talk.
-pub const PROTOCOL: u32 = 6;
+pub const PROTOCOL: u32 = 7;

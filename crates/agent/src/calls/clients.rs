@@ -68,6 +68,13 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
             "Give it one, as in: touchkeep proxy add grid-bot",
         ));
     }
+    let (only, kinds) = bounds(call.venues, &call.kinds)?;
+    if call.key_set.is_empty() && !(only.is_empty() && kinds.is_empty()) {
+        return Err(failure::invalid(
+            "A client that hands over webhooks' deliveries has no keys, and so no venues and kinds.",
+            "Let it in without them.",
+        ));
+    }
     let added = change(agent, move |agent| {
         let (current, open) = open_vault(agent)?;
         let venues: BTreeSet<String> = {
@@ -83,7 +90,9 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
         check_name(&open.clients(), &call.name)?;
         let visiting: Vec<Client> = agent.visitors().into_iter().map(|one| one.client).collect();
         check_name(&visiting, &call.name)?;
-        let (client, token) = Client::new(call.name, call.key_set, SystemClock.now())?;
+        let (mut client, token) = Client::new(call.name, call.key_set, SystemClock.now())?;
+        // In the same change, so that it is at no time more than it is meant to be.
+        (client.venues, client.kinds) = (only, kinds);
         let event = Event::new(Kind::ClientAdded, Decision::Done)
             .text(may(&client))
             .client(client.id, visible(&client.name));
@@ -139,7 +148,14 @@ fn may(client: &Client) -> String {
     let name = visible(&client.name);
     match &*client.key_set {
         "" => format!("{name} may hand over webhooks' deliveries."),
-        key_set => format!("{name} may use the key set {}.", visible(key_set)),
+        key_set if client.is_bound_to_nothing() => {
+            format!("{name} may use the key set {}.", visible(key_set))
+        }
+        key_set => format!(
+            "{name} may use the key set {}: {}.",
+            visible(key_set),
+            words(client)
+        ),
     }
 }
 

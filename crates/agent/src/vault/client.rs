@@ -133,6 +133,13 @@ impl Client {
             ));
         }
         let kind = kind.filter(|kind| !self.kinds.is_empty() && !self.kinds.contains(kind))?;
+        // A client that may do what nobody here knows is nothing to be let in for a mistyped path.
+        if kind == OperationKind::Unknown {
+            return Some(
+                "this endpoint is not in Touchkeep's tables, so what it does is not known, and this client may do known things only"
+                    .to_owned(),
+            );
+        }
         Some(format!(
             "this client may not do anything of the kind {kind}; one that may: touchkeep proxy add NAME --kind {kind}"
         ))
@@ -185,6 +192,10 @@ mod tests {
                 .is_beyond("kraken", Some(OperationKind::Trade))
                 .is_some()
         );
+        let unknown = bound.is_beyond("kraken", Some(OperationKind::Unknown));
+        let unknown = unknown.unwrap();
+        assert!(unknown.contains("not in Touchkeep's tables"), "{unknown}");
+        assert!(!unknown.contains("proxy add"), "{unknown}");
         assert!(bound.is_beyond("okx", None).is_some());
         let read = Client::read_all(Some(&Client::write_all(std::slice::from_ref(&bound))));
         assert_eq!(read, [bound]);

@@ -471,10 +471,7 @@ pub fn key_of(venue: &str, class: &str, api_key: &str, url: &str, secret: &str) 
 
 /// Lets a bot in to the set `main`.
 pub async fn add_bot(client: &Connection) -> touchkeep_wire::NewClient {
-    let add = AddClient {
-        name: "bot".into(),
-        key_set: "main".into(),
-    };
+    let add = AddClient::unbound("bot", "main");
     client.call(add).await.unwrap()
 }
 

@@ -9,9 +9,7 @@ use touchkeep_core::{
 };
 use touchkeep_inject::program::{self, Program};
 use touchkeep_values::ask::call_once;
-use touchkeep_wire::{
-    AddClient, BindClient, ClientSummary, Failure, ListClients, OpenClient, RevokeClient,
-};
+use touchkeep_wire::{AddClient, ClientSummary, Failure, ListClients, OpenClient, RevokeClient};
 use zeroize::Zeroizing;
 
 use super::{Context, Done, grants::time_left};
@@ -43,27 +41,15 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
                 venue,
                 kind,
             } = bounds;
-            let is_bound = !venue.is_empty() || !kind.is_empty();
             let only = venue.clone();
             let added = context
                 .call_asking(AddClient {
                     name: name.clone(),
                     key_set: if webhooks { String::new() } else { key_set },
-                })
-                .await?;
-            // Before anybody has the token.
-            if is_bound {
-                let bind = BindClient {
-                    client: added.id.to_string(),
                     venues: venue,
                     kinds: kind,
-                };
-                if let Err(failure) = context.call_asking(bind).await {
-                    let client = added.id.to_string();
-                    context.call_asking(RevokeClient { client }).await?;
-                    return Err(failure);
-                }
-            }
+                })
+                .await?;
             // EXPOSE: on stdout, once, to the person who asked for it.
             let mut base_urls = added.base_urls;
             base_urls.retain(|venue, _| only.is_empty() || only.contains(venue));
@@ -129,6 +115,9 @@ fn addresses(base_urls: &BTreeMap<String, String>) -> String {
 
 // What it is bound to, in words.
 fn only(client: &ClientSummary) -> String {
+    if client.key_set.is_empty() {
+        return "webhooks".into();
+    }
     let venues = client.venues.join(", ");
     match (client.kinds.is_empty(), client.venues.is_empty()) {
         (true, true) => "everything".into(),

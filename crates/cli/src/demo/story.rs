@@ -125,12 +125,7 @@ async fn store_keys(stage: &Stage, output: Output) -> Result<Bot, Failure> {
         text: POLICY.replace("ADDRESS", ADDRESS),
     };
     stage.ask(set_policy, output).await?;
-    let client = stage
-        .call(AddClient {
-            name: "grid-bot".into(),
-            key_set: "main".into(),
-        })
-        .await?;
+    let client = stage.call(AddClient::unbound("grid-bot", "main")).await?;
     output.say(&format!(
         "  {} trade (stored), money (sealed), a policy, and a token for grid-bot",
         output.err(Style::Good, "kept:")

@@ -6,7 +6,7 @@ use touchkeep_core::ClientId;
 use touchkeep_policy::{Allowed, Denied, NeedsApproval, Refusal};
 
 use super::{LET_THROUGH, Parts, Read, about};
-use crate::{KeyError, NotSigned, Upstream, book::Stricter};
+use crate::{KeyError, NotSigned, Upstream, book::Stricter, error::doubted_words};
 
 impl<U: Upstream> Parts<U> {
     pub(super) async fn denied(&self, read: &Read, denied: &Denied) -> NotSigned {
@@ -14,11 +14,17 @@ impl<U: Upstream> Parts<U> {
             Event::new(Kind::RequestDenied, Decision::Denied).text(denied.operation().sentence());
         event.rule = denied.rule().map(ToOwned::to_owned);
         event.operation = Some(denied.operation().clone());
+        if let Some((rule, doubt)) = denied.doubted() {
+            event = event.detail("why", doubted_words(rule, doubt));
+        }
         let client = read.incoming.client.id;
         let row = self.note_refusal(client, about(event, read)).await;
         NotSigned::Denied {
             rule: denied.rule().map(ToOwned::to_owned),
             reason: denied.reason(),
+            doubted: denied
+                .doubted()
+                .map(|(rule, doubt)| (rule.to_owned(), doubt)),
             kind: denied.operation().kind,
             row,
         }

@@ -14,6 +14,10 @@ calls! {
         name: String,
         /// The key set that it may use. None where it is empty: it hands over webhooks' deliveries, and nothing else.
         key_set: String,
+        /// The venues, by id; all where empty.
+        venues: Vec<String>,
+        /// The kinds, as rules name them; all where empty.
+        kinds: Vec<String>,
     }
     /// Programs that may use the proxy.
     ListClients = "client.list" -> Vec<ClientSummary> {}
@@ -41,6 +45,19 @@ calls! {
     RevokeClient = "client.revoke" -> Done {
         /// Name or id.
         client: String,
+    }
+}
+
+impl AddClient {
+    /// Lets it do all that its key set can.
+    #[must_use]
+    pub fn unbound(name: impl Into<String>, key_set: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            key_set: key_set.into(),
+            venues: Vec::new(),
+            kinds: Vec::new(),
+        }
     }
 }
 

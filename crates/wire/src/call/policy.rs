@@ -162,6 +162,8 @@ pub struct PolicyExplanation {
     pub by_hand: bool,
     /// For a row: what was done about it then.
     pub then: Option<String>,
+    /// What else is to be known, in sentences: a name that the venue writes otherwise, a policy that was another one then.
+    pub notes: Vec<String>,
     /// The rules, up to the one that fits.
     pub steps: Vec<PolicyStep>,
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use touchkeep_audit::{Kind, Query, Row};
+use touchkeep_audit::{Decision, Kind, Query, Row};
 use touchkeep_core::{Clock, Code, Decimal, RequestId, SystemClock, UnixMillis, text::visible};
-use touchkeep_policy::{Action, Asked, Explanation, History, Policy, Recorded, Stand};
+use touchkeep_policy::{Action, Asked, Explanation, History, Policy, Recorded, Stand, misspelt_at};
 use touchkeep_venue::{Operation, OperationKind, Side};
 use touchkeep_wire::{
     DescribedRequest, ExplainPolicy, Failure, PolicyExplanation, PolicyLimit, PolicyStep,
@@ -21,10 +21,19 @@ pub(crate) async fn explain(
     blocking(move || {
         let Judging { policy, history } = Judging::with(&agent, call.text.as_deref())?;
         let at = call.request.as_ref().and_then(|request| request.at);
+        let mut notes = Vec::new();
         let (asked, then, before) = match (call.request, call.row) {
-            (Some(request), None) => (asked_of(request)?, None, None),
+            (Some(request), None) => {
+                notes.extend(misspelt(&request));
+                (asked_of(request)?, None, None)
+            }
             (None, Some(row)) => {
-                let recorded = on_record(history.as_ref(), row)?;
+                let history = history.as_ref().ok_or_else(failure::locked)?;
+                let recorded = on_record(history, row)?;
+                // A policy that is given is known to be another one.
+                if call.text.is_none() {
+                    notes.extend(replaced_since(history, row)?);
+                }
                 let then = recorded.then.as_str().to_owned();
                 (recorded.asked, Some(then), Some(row))
             }
@@ -52,6 +61,7 @@ pub(crate) async fn explain(
         Ok(PolicyExplanation {
             with_history,
             then,
+            notes,
             ..said(&policy, &asked, explanation)
         })
     })
@@ -94,12 +104,38 @@ fn said(policy: &Policy, asked: &Asked, explanation: Explanation) -> PolicyExpla
         with_history: false,
         by_hand: policy.is_by_hand(),
         then: None,
+        notes: Vec::new(),
         steps: steps.collect(),
     }
 }
 
-fn on_record(history: Option<&LogHistory>, seq: u64) -> Result<Recorded, Failure> {
-    let history = history.ok_or_else(failure::locked)?;
+// Names that no rule will ever have, as the venue does not write them so.
+fn misspelt(request: &DescribedRequest) -> Vec<String> {
+    let names = request.symbol.iter().chain(&request.asset);
+    let found = names.filter_map(|name| misspelt_at(&request.venue, name));
+    found.map(|problem| format!("{problem}.")).collect()
+}
+
+// The verdict of then may be another policy's.
+fn replaced_since(history: &LogHistory, seq: u64) -> Result<Option<String>, Failure> {
+    let mut query = Query {
+        limit: 50,
+        ..Query::default()
+    };
+    query.kinds.push(Kind::PolicyChanged);
+    let page = history.log.list(&query, Some(&history.identity));
+    let page = page.map_err(|error| failure::read_log(&error))?;
+    let mut since = page.rows.iter().take_while(|row| row.seq > seq);
+    let last = since.find(|row| row.decision == Decision::Touched);
+    Ok(last.map(|row| {
+        format!(
+            "The policy was replaced since (row {}): then, another one was in force.",
+            row.seq
+        )
+    }))
+}
+
+fn on_record(history: &LogHistory, seq: u64) -> Result<Recorded, Failure> {
     let query = Query {
         before: seq.checked_add(1),
         limit: 1,

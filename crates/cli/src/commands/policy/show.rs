@@ -99,6 +99,7 @@ pub(super) fn explained(explained: &PolicyExplanation, output: Output) -> String
     if let Some(then) = &explained.then {
         lines.push(format!("Then, it was {then}."));
     }
+    lines.extend(explained.notes.iter().map(|note| visible(note)));
     lines.join("\n")
 }
 
