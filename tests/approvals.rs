@@ -532,6 +532,125 @@ fn two_unanswered_questions_bring_a_rest_that_a_person_sees_and_ends() {
 }
 
 #[test]
+fn a_terminal_that_is_open_says_who_rests_because_nobody_answered() {
+    let mut desk = Desk::with_a_passphrase("approval_seconds = 2");
+    drop(desk.person.take());
+    let terminal = Terminal::open(&desk.home, 100);
+    for quantity in ["0.01", "0.02"] {
+        assert_eq!(terminal.times("asks nobody"), 0);
+        assert_ne!(desk.order(&format!("quantity={quantity}")), 200);
+    }
+    terminal.until("client grid-bot asks nobody for a minute now: nobody answered it twice");
+    // And no line is left that looks as if it still waited for an answer.
+    let shown = terminal.bytes();
+    let shown = String::from_utf8_lossy(&shown).into_owned();
+    let stale = shown.split(" s left) > ").skip(1);
+    for after in stale {
+        assert!(after.starts_with("\r\u{1b}[K"), "{shown:?}");
+    }
+}
+
+#[test]
+fn a_terminal_says_that_a_secret_is_not_asked_for_any_more_and_shows_nothing_that_is_typed_then() {
+    let mut desk = Desk::with_a_passphrase("");
+    drop(desk.person.take());
+    let _locked = desk.home.json(&["lock"]);
+    let mut terminal = Terminal::open(&desk.home, 100);
+    let unlock = || {
+        let mut unlock = desk.home.touchkeep();
+        unlock.args(["unlock", "--no-interaction"]);
+        unlock.stdout(Stdio::null()).stderr(Stdio::null());
+        unlock.spawn().unwrap()
+    };
+    let mut first = unlock();
+    terminal.until(": passphrase: ");
+    first.kill().unwrap();
+    let _ended = first.wait().unwrap();
+    terminal.until("The passphrase is not asked for any more: failed");
+    let shown = String::from_utf8_lossy(&terminal.bytes()).into_owned();
+    let (_, after) = shown.split_once(": passphrase: ").unwrap();
+    assert!(after.starts_with("\r\u{1b}[K"), "{shown:?}");
+    std::thread::sleep(Duration::from_millis(600));
+    terminal.types("typed too late\r");
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(terminal.times("typed too late"), 0);
+    // The next one is asked, and what was typed before is no answer to it.
+    let mut second = unlock();
+    terminal.answers_secret(": passphrase: ", 2, "correct horse battery staple");
+    assert!(second.wait().unwrap().success());
+}
+
+#[test]
+fn a_terminal_that_showed_nothing_of_what_was_typed_does_again_once_it_is_left() {
+    let mut desk = Desk::with_a_passphrase("");
+    drop(desk.person.take());
+    for is_asked in [true, false] {
+        let program = Terminal::program(&desk.home);
+        let script = format!("{program} approve; stty -a");
+        let terminal = Terminal::run_script(&desk.home, 100, &script);
+        terminal.until("Waiting for requests");
+        std::thread::scope(|scope| {
+            let bot = scope.spawn(|| is_asked.then(|| desk.order("quantity=0.01")));
+            if is_asked {
+                terminal.until(" s left) > ");
+            }
+            // It goes in the middle of that.
+            let _stopped = desk.home.touchkeep().args(["agent", "stop"]).output();
+            let _refused = bot.join();
+        });
+        terminal.until("the agent went away");
+        terminal.until("noflsh");
+        let shown = String::from_utf8_lossy(&terminal.bytes()).into_owned();
+        let (_, after) = shown.split_once("the agent went away").unwrap();
+        assert!(
+            after.contains(" echo ") && after.contains(" icanon "),
+            "{after:?}"
+        );
+        let _started = desk.home.json(&["status"]);
+    }
+}
+
+// Whoever revokes a client while its withdrawal waits for the finger would else read that a touch is wanted, and give it.
+#[test]
+fn who_revokes_a_client_is_not_asked_to_touch_for_it() {
+    let desk = Desk::with_a_card("");
+    desk.person().take_hands_off();
+    let begun = std::thread::scope(|scope| {
+        let bot = scope.spawn(|| (desk.withdraw(""), Instant::now()));
+        let touch = |prompt: &touchkeep_wire::Prompt| {
+            matches!(prompt.question, touchkeep_wire::Question::Touch { .. })
+        };
+        wait_for("the touch", || {
+            let asked = desk.person().was_asked();
+            asked.iter().rfind(|one| touch(one)).filter(|one| {
+                matches!(&one.question, touchkeep_wire::Question::Touch { why, .. } if why.contains("Withdraw"))
+            }).map(|_| ())
+        });
+        let begun = Instant::now();
+        let mut add = Terminal::run(&desk.home, 200, "proxy add another");
+        add.until("is in use: client grid-bot waits for a touch");
+        let mut revoke = Terminal::run(&desk.home, 200, "proxy revoke grid-bot");
+        let ((status, answer), at) = bot.join().unwrap();
+        assert_eq!(status, 403, "{answer}");
+        assert!(answer.contains("this client was revoked"), "{answer}");
+        for terminal in [&mut revoke, &mut add] {
+            assert_eq!(terminal.ends_with(), Some(0));
+            let shown = String::from_utf8_lossy(&terminal.bytes()).into_owned();
+            assert!(
+                !shown.contains("Touch YubiKey") && !shown.contains("Withdraw"),
+                "{shown}"
+            );
+        }
+        at.duration_since(begun)
+    });
+    assert!(
+        begun < Duration::from_secs(8),
+        "not behind the device: {begun:?}"
+    );
+    assert!(desk.venue.received("/withdraw/apply").is_empty());
+}
+
+#[test]
 fn three_refusals_bring_a_rest_that_keeps_nobody_else_and_that_a_person_ends() {
     let mut desk = Desk::with_a_passphrase("approval_seconds = 20");
     drop(desk.person.take());
@@ -626,16 +745,19 @@ impl Terminal {
 
     // With another verb than `approve`.
     fn run(home: &Home, columns: u32, verb: &str) -> Self {
-        let program = home
-            .touchkeep()
-            .get_program()
-            .to_string_lossy()
-            .into_owned();
+        let program = Self::program(home);
+        Self::run_script(home, columns, &format!("exec {program} {verb}"))
+    }
+
+    fn program(home: &Home) -> String {
+        let command = home.touchkeep();
+        command.get_program().to_string_lossy().into_owned()
+    }
+
+    fn run_script(home: &Home, columns: u32, script: &str) -> Self {
         let mut child = Command::new("script")
             .args(["-q", "-e", "-f", "-c"])
-            .arg(format!(
-                "stty cols {columns} rows 60; exec {program} {verb}"
-            ))
+            .arg(format!("stty cols {columns} rows 60; {script}"))
             .arg("/dev/null")
             .envs(home.environment())
             .env("NO_COLOR", "1")

@@ -24,7 +24,7 @@ use touchkeep_wire::{
 
 pub(crate) use self::asker::{Asker, on_behalf_of};
 use self::{
-    asker::{Counts, asker_of},
+    asker::{Counts, asker_of, told_of},
     news::Often,
     patience::{Ended, Patience, Rest, Worth},
 };
@@ -158,6 +158,8 @@ struct Closing {
     prompts: Prompts,
     id: PromptId,
     outcome: &'static str,
+    // Whose it is, where it counts as unanswered without an answer.
+    asker: Option<Counts>,
     rests: Option<Resting>,
 }
 
@@ -383,11 +385,13 @@ impl Prompts {
         asker: Option<Counts>,
     ) -> Option<(Closing, oneshot::Receiver<Answer>)> {
         let asked = SystemClock.now();
+        let of_asker = asker.clone();
         let mut prompt = Prompt {
             id: PromptId::random(),
             number: 0,
             asked,
             deadline: asked.plus_ms(u64::try_from(within.as_millis()).unwrap_or(u64::MAX)),
+            asker: told_of(&question),
             question,
         };
         let (answer, answered) = oneshot::channel();
@@ -413,6 +417,7 @@ impl Prompts {
             prompts: self.clone(),
             id: prompt.id,
             outcome: "failed",
+            asker: of_asker,
             rests: None,
         };
         Some((closing, answered))
@@ -454,6 +459,10 @@ impl Drop for Seat {
 
 impl Drop for Closing {
     fn drop(&mut self) {
+        // It is counted by now, one that was given up as well.
+        let unanswered = matches!(self.outcome, "timed-out" | "failed");
+        let asker = self.asker.as_ref().filter(|_| unanswered);
+        let begun = asker.and_then(|asker| self.prompts.0.patience.has_begun_to_rest(asker));
         let mut open = self.prompts.lock();
         open.retain(|open| open.prompt.id != self.id);
         self.prompts.tell(
@@ -461,7 +470,7 @@ impl Drop for Closing {
             &PromptClosed {
                 prompt: self.id,
                 outcome: self.outcome.to_owned(),
-                rests: self.rests.take(),
+                rests: self.rests.take().or(begun),
             },
         );
     }

@@ -19,7 +19,7 @@ use std::{
 
 use touchkeep_client::{Connection, Event, front_end::Events};
 use touchkeep_core::{Code, PromptId};
-use touchkeep_wire::{Answer, Question};
+use touchkeep_wire::{Answer, Prompt, Question};
 
 use self::desk::Desk;
 pub(crate) use self::{
@@ -43,6 +43,14 @@ enum Answering {
 }
 
 impl Answering {
+    // Whether it is known to be another's.
+    fn is_foreign(self, prompt: &Prompt) -> bool {
+        match (self, &prompt.asker) {
+            (Self::Of(pid), Some(asker)) => asker.pid != Some(pid),
+            _ => false,
+        }
+    }
+
     fn covers(self, request: &Question) -> bool {
         match self {
             Self::Everything { .. } => true,

@@ -103,6 +103,15 @@ impl Terminal {
         layout::width(&self.file).unwrap_or(layout::USUAL_WIDTH)
     }
 
+    // Takes the line away that waits for an answer: it would look as if it still did.
+    fn clear_line(&self) {
+        self.write(if layout::is_dumb() {
+            "\r\n"
+        } else {
+            "\r\x1b[K"
+        });
+    }
+
     /// Writes a question, broken at blanks, with room behind it for the answer.
     pub(crate) fn ask(&self, question: &str) {
         let folded = match layout::width(&self.file) {
@@ -185,7 +194,10 @@ impl Terminal {
         if echo == Echo::DotsWhole && matches!(ended, Line::Typed(_)) && self.goes_on()? {
             ended = Line::Several;
         }
-        self.write("\r\n");
+        match ended {
+            Line::Ended => self.clear_line(),
+            _ => self.write("\r\n"),
+        }
         Ok(ended)
     }
 
@@ -266,13 +278,60 @@ fn pop_char(line: &mut Vec<u8>) -> bool {
 struct Raw<'a> {
     file: &'a File,
     before: Termios,
+    // How it was before a change that this one is within; none where it is within none.
+    outer: Option<Termios>,
 }
 
-// How the terminal was before a line is read; none while none is.
+// How the terminal was before it was changed; none while it is not.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
-fn set_before(before: Option<Termios>) {
-    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = before;
+// What is put back in the end. Of a change within another one that is how it was before the outer one.
+fn set_before(before: &Termios) -> Termios {
+    let mut kept = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.get_or_insert_with(|| before.clone()).clone()
+}
+
+fn outer() -> Option<Termios> {
+    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+    before.clone()
+}
+
+fn forget_before() {
+    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = None;
+}
+
+/// A terminal that shows nothing of what is typed while it asks nothing: the end of a PIN whose question has just closed. Ctrl-C
+/// goes on to be a signal. The old mode comes back on drop, and what was typed goes to no shell.
+pub(crate) struct Unechoed {
+    terminal: Terminal,
+    before: Termios,
+}
+
+impl Unechoed {
+    /// Until it is dropped.
+    pub(crate) fn begin() -> io::Result<Self> {
+        let terminal = Terminal::open()?;
+        let before = tcgetattr(terminal.file.as_fd())?;
+        let before = set_before(&before);
+        put_back_at_the_end();
+        let mut quiet = before.clone();
+        quiet.local_modes -= LocalModes::ECHO;
+        tcsetattr(terminal.file.as_fd(), OptionalActions::Now, &quiet)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Unechoed {
+    fn drop(&mut self) {
+        put_back(&self.terminal.file, &self.before);
+        forget_before();
+    }
+}
+
+// Not by TCSAFLUSH: that waits until a terminal that somebody has stopped shows everything.
+fn put_back(file: &File, before: &Termios) {
+    let _gone = tcflush(file, QueueSelector::IFlush);
+    let _gone = tcsetattr(file.as_fd(), OptionalActions::Now, before);
 }
 
 /// Whoever ends this program while a line is read (`timeout`, a closed window) finds the terminal as it was. Ctrl-C is a key
@@ -314,22 +373,31 @@ fn ended_by() -> io::Result<SignalKind> {
 impl<'a> Raw<'a> {
     fn enter(file: &'a File) -> io::Result<Self> {
         let before = tcgetattr(file.as_fd())?;
-        set_before(Some(before.clone()));
+        let outer = outer();
+        let _first = set_before(&before);
         put_back_at_the_end();
         let mut raw = before.clone();
         raw.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
         raw.special_codes[SpecialCodeIndex::VMIN] = 1;
         raw.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(file.as_fd(), OptionalActions::Now, &raw)?;
-        Ok(Self { file, before })
+        Ok(Self {
+            file,
+            before,
+            outer,
+        })
     }
 }
 
 impl Drop for Raw<'_> {
     fn drop(&mut self) {
-        // Not by TCSAFLUSH: that waits until a terminal that somebody has stopped shows everything.
-        let _gone = tcflush(self.file, QueueSelector::IFlush);
-        let _gone = tcsetattr(self.file.as_fd(), OptionalActions::Now, &self.before);
-        set_before(None);
+        let Some(outer) = &self.outer else {
+            put_back(self.file, &self.before);
+            forget_before();
+            return;
+        };
+        // The outer one may have ended in the middle of this line, and had put everything back.
+        let now = self::outer().is_some();
+        put_back(self.file, if now { &self.before } else { outer });
     }
 }

@@ -33,6 +33,19 @@ pub struct Prompt {
     pub deadline: UnixMillis,
     /// What is asked.
     pub question: Question,
+    /// Who brought it up; none where that is a call of a front end, or the agent itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asker: Option<PromptAsker>,
+}
+
+/// Who brought a question up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct PromptAsker {
+    /// As whoever rests is called: `client grid-bot`, `program /usr/bin/python3`.
+    pub name: String,
+    /// The process whose call it is; none for a client's request.
+    pub pid: Option<u32>,
 }
 
 /// What is asked.
@@ -233,7 +246,7 @@ pub struct PromptClosed {
     pub prompt: PromptId,
     /// `approved`, `allowed`, `refused`, `answered`, `timed-out`, `locked`, `done`, `failed`.
     pub outcome: String,
-    /// Who asks nobody for a while from now on, where a refusal brought that.
+    /// Who asks nobody for a while from now on, where a refusal brought that, or that nobody answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rests: Option<Resting>,
 }

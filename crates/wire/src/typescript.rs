@@ -66,6 +66,7 @@ fn types() -> String {
     declare::<crate::More>(&mut out);
     declare::<crate::UseRequest>(&mut out);
     declare::<crate::Scope>(&mut out);
+    declare::<crate::PromptAsker>(&mut out);
     declare::<crate::PromptClosed>(&mut out);
     declare::<crate::PromptWent>(&mut out);
     declare::<crate::Changed>(&mut out);

@@ -234,7 +234,9 @@ asked: number,
 /** When silence becomes a refusal. */
 deadline: number,
 /** What is asked. */
-question: Question, };
+question: Question,
+/** Who brought it up; none where that is a call of a front end, or the agent itself. */
+asker?: PromptAsker | null, };
 
 /** What is asked. */
 export type Question = { "kind": "approval" } & Approval | { "kind": "use" } & UseRequest | { "kind": "touch",
@@ -344,13 +346,20 @@ practice: boolean, };
 /** For how much a yes to a [`UseRequest`] holds. */
 export type Scope = "once" | "process" | "terminal";
 
+/** Who brought a question up. */
+export type PromptAsker = {
+/** As whoever rests is called: `client grid-bot`, `program /usr/bin/python3`. */
+name: string,
+/** The process whose call it is; none for a client's request. */
+pid: number | null, };
+
 /** How a question ended. */
 export type PromptClosed = {
 /** Which. */
 prompt: string,
 /** `approved`, `allowed`, `refused`, `answered`, `timed-out`, `locked`, `done`, `failed`. */
 outcome: string,
-/** Who asks nobody for a while from now on, where a refusal brought that. */
+/** Who asks nobody for a while from now on, where a refusal brought that, or that nobody answered. */
 rests?: Resting | null, };
 
 /** How it went with what a person allowed; said once the question is closed, of a yes alone. */

@@ -18,10 +18,11 @@ use super::{change, open_vault};
 use crate::{
     agent::Agent,
     caller::Caller,
+    devices::{blocking, no_answer},
     failure,
     proxy::WEBHOOKS,
     vault::{
-        Open,
+        Current, Open,
         client::{Client, SETTING, Visitor, revoked_setting},
     },
 };
@@ -333,25 +334,53 @@ fn words(client: &Client) -> String {
 }
 
 pub(crate) async fn revoke(agent: &Arc<Agent>, name: String) -> Result<Done, Failure> {
-    change(agent, move |agent| {
-        let (current, open) = open_vault(agent)?;
-        // Rules speak of names, and several programs may have one. All end at once, whatever becomes of the file and the log.
-        let visits = agent.ends_visits(&name);
-        // Of the vault's own list: one that has ended here may be in it still, where it could not be saved.
-        let listed = called(&Client::of_vault(&open.read()), &name);
-        if let Ok(client) = &listed {
-            open.end_client(client.id);
-        }
-        for client in &visits {
-            let event = Event::new(Kind::ClientRemoved, Decision::Done)
-                .text(format!("{} may not ask any more.", visible(&client.name)))
-                .client(client.id, visible(&client.name));
-            let _row = current.record(&event)?;
-        }
-        let revoked = match listed {
-            Err(_) if !visits.is_empty() => return Ok(()),
-            found => found?,
-        };
+    let ended = {
+        let agent = Arc::clone(agent);
+        // Not behind a device: a touch that is waited for may be for this very client's request, which ends here.
+        blocking(move || end_at_once(&agent, &name)).await??
+    };
+    if let Some((current, client)) = ended {
+        let agent = Arc::clone(agent);
+        // What was begun is carried out, and recorded, though whoever asked for it does not wait for the device.
+        let written = tokio::spawn(async move {
+            let _working = agent.works();
+            write_revoked(&agent, current, client).await
+        });
+        let written = written.await;
+        written.map_err(|error| no_answer(error.is_panic()))??;
+    }
+    agent.prompts().changed("clients");
+    Ok(Done {})
+}
+
+// Rules speak of names, and several programs may have one. All end at once, whatever becomes of the file and the log. Returns the
+// one that the vault knows.
+fn end_at_once(agent: &Arc<Agent>, name: &str) -> Result<Option<(Arc<Current>, Client)>, Failure> {
+    let (current, open) = open_vault(agent)?;
+    let visits = agent.ends_visits(name);
+    // Of the vault's own list: one that has ended here may be in it still, where it could not be saved.
+    let listed = called(&Client::of_vault(&open.read()), name);
+    if let Ok(client) = &listed {
+        open.end_client(client.id);
+    }
+    for client in &visits {
+        let event = Event::new(Kind::ClientRemoved, Decision::Done)
+            .text(format!("{} may not ask any more.", visible(&client.name)))
+            .client(client.id, visible(&client.name));
+        let _row = current.record(&event)?;
+    }
+    match listed {
+        Err(_) if !visits.is_empty() => Ok(None),
+        found => found.map(|client| Some((current, client))),
+    }
+}
+
+async fn write_revoked(
+    agent: &Arc<Agent>,
+    current: Arc<Current>,
+    revoked: Client,
+) -> Result<(), Failure> {
+    change(agent, move |_| {
         let event = Event::new(Kind::ClientRemoved, Decision::Done)
             .text(format!(
                 "{} may not ask any more: its token is worth nothing.",
@@ -367,9 +396,7 @@ pub(crate) async fn revoke(agent: &Arc<Agent>, name: String) -> Result<Done, Fai
             set.map_err(|error| failure::vault(&error))
         })
     })
-    .await?;
-    agent.prompts().changed("clients");
-    Ok(Done {})
+    .await
 }
 
 #[cfg(test)]

@@ -613,7 +613,8 @@ pub(crate) fn in_place<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     done.map_err(|_| no_answer(true))
 }
 
-fn no_answer(panicked: bool) -> Failure {
+/// Why there is none of a task or a thread that did not come to its end.
+pub(crate) fn no_answer(panicked: bool) -> Failure {
     tracing::error!(panicked, "a thread ended without an answer");
     Failure::new(
         Code::System,

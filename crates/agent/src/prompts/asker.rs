@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use touchkeep_core::text::visible;
-use touchkeep_wire::Question;
+use touchkeep_wire::{PromptAsker, Question};
 
 use crate::caller::Caller;
 
@@ -51,6 +51,19 @@ pub(super) fn client(name: &str) -> Counts {
         name: format!("client {name}"),
         is_at_terminal: false,
     }
+}
+
+/// Who brings a question up, for whoever shows it.
+pub(super) fn told_of(question: &Question) -> Option<PromptAsker> {
+    let asker = asker_of(question)?;
+    let pid = ASKER.try_with(|asker| match asker {
+        Asker::Program(caller) => caller.pid(),
+        Asker::Client(_) => None,
+    });
+    Some(PromptAsker {
+        name: asker.name,
+        pid: pid.ok().flatten().map(i32::unsigned_abs),
+    })
 }
 
 /// Who asks a question, where it is not a person at a front end.

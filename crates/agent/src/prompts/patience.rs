@@ -146,6 +146,14 @@ impl Patience {
         rest.filter(|rest| !(rest.refused && asker.is_at_terminal))
     }
 
+    /// The rest that the last question of this one has brought, which nobody answered; none where it rested before.
+    pub(super) fn has_begun_to_rest(&self, asker: &Counts) -> Option<Resting> {
+        let counts = self.lock();
+        let count = counts.get(&asker.name)?;
+        let rest = count.rest(Uptime::now()).filter(|rest| !rest.refused)?;
+        (count.unanswered == UNANSWERED).then(|| rest.of(&asker.name))
+    }
+
     /// Who rests, the longest first.
     pub(super) fn list(&self) -> Vec<Resting> {
         let now = Uptime::now();

@@ -37,7 +37,7 @@ use crate::{
     demo, front_end,
     output::Output,
     session::Session,
-    terminal::Terminal,
+    terminal::{Terminal, Unechoed},
 };
 
 pub(crate) use audit::{render_row, render_verdict};
@@ -246,6 +246,8 @@ async fn approve(context: &Context<'_>, once: bool) -> Done {
         ));
     }
     context.output.say("Waiting for requests. Ctrl-C ends.");
+    // Without it what is typed is seen, and nothing else is worse.
+    let _unechoed = Unechoed::begin();
     let ended = tokio::select! {
         why_not = front_end::answer_everything(answers, events, context.output, once) => Some(why_not),
         _ended = tokio::signal::ctrl_c() => None,

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     io::stderr,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -34,6 +34,8 @@ pub(super) struct Desk {
     // Closed with a yes: what each is called until it is known how it went.
     allowed: Vec<(PromptId, String)>,
     around: Arc<Around>,
+    // To be said once the question that is taken off the terminal is gone from it: its line would else be drawn over that.
+    held: Mutex<Vec<String>>,
 }
 
 /// What happens around the question that has the terminal.
@@ -61,6 +63,7 @@ impl Drop for Desk {
         if let Some(shown) = &self.shown {
             shown.stop.store(true, Ordering::Relaxed);
         }
+        self.say_held();
     }
 }
 
@@ -73,7 +76,27 @@ impl Desk {
             answered: Vec::new(),
             allowed: Vec::new(),
             around: Arc::default(),
+            held: Mutex::default(),
         }
+    }
+
+    fn say(&self, what: &str) {
+        let is_leaving = |shown: &Shown| shown.stop.load(Ordering::Relaxed);
+        if self.shown.as_ref().is_some_and(is_leaving) {
+            self.held().push(what.to_owned());
+        } else {
+            self.output.say(what);
+        }
+    }
+
+    fn say_held(&self) {
+        for what in std::mem::take(&mut *self.held()) {
+            self.output.say(&what);
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Vec<String>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn opened(&mut self, prompt: Box<Prompt>, answering: Answering) {
@@ -82,7 +105,20 @@ impl Desk {
         }
         if let Question::Touch { device, why, pad } = &prompt.question {
             let (device, why) = (visible(device), in_full(why));
-            self.output.say(&match pad {
+            // What it is for is said to whoever wants it: read here, it would be touched for what is done here.
+            if let (true, Some(asker)) = (answering.is_foreign(&prompt), &prompt.asker) {
+                let waits = match pad {
+                    true => "its PIN, typed there",
+                    false => "a touch",
+                };
+                let what = format!(
+                    "{device} is in use: {} waits for {waits}, which would be for that and not for this.\n",
+                    visible(&asker.name)
+                );
+                self.folded(Style::Warn, &what);
+                return;
+            }
+            self.say(&match pad {
                 true => format!(
                     "{} at {device}: {why}",
                     self.output.err(Style::Warn, "Type the PIN")
@@ -111,12 +147,13 @@ impl Desk {
     // A question ended: whether it was approved, where it was a request.
     pub(super) fn closed(&mut self, closed: &PromptClosed) -> Option<bool> {
         let is_it = |prompt: &Prompt| prompt.id == closed.prompt;
-        let mut on_screen = true;
+        let (mut on_screen, mut is_answered) = (true, false);
         let prompt = if let Some(shown) = self.shown.as_mut().filter(|one| is_it(&one.prompt)) {
             shown.aside = false;
             shown.stop.store(true, Ordering::Relaxed);
             (*shown.prompt).clone()
         } else if let Some(at) = self.answered.iter().position(&is_it) {
+            is_answered = matches!(closed.outcome.as_str(), "answered" | "refused");
             self.answered.remove(at)
         } else {
             on_screen = false;
@@ -125,6 +162,15 @@ impl Desk {
         };
         self.count();
         if !is_request(&prompt.question) {
+            // What was typed here says itself what came of it.
+            if on_screen && !is_answered {
+                let what = format!(
+                    "  {} is not asked for any more: {}\n",
+                    asked_for(&prompt.question),
+                    visible(&closed.outcome)
+                );
+                self.folded(Style::Warn, &what);
+            }
             return None;
         }
         let approved = matches!(closed.outcome.as_str(), "approved" | "allowed");
@@ -137,8 +183,7 @@ impl Desk {
             _ => String::new(),
         };
         let (number, kind) = (prompt.number, kind(&prompt.question));
-        self.output
-            .say(&format!("  {kind} {number} {outcome}{which}\n"));
+        self.say(&format!("  {kind} {number} {outcome}{which}\n"));
         if approved {
             self.allowed.push((prompt.id, format!("{kind} {number}")));
         }
@@ -158,12 +203,19 @@ impl Desk {
         self.folded(style, &format!("  {name}: {}\n", visible(&went.what)));
     }
 
-    /// A refusal has brought its asker a rest.
+    /// A refusal, or that nobody answered, has brought its asker a rest.
     pub(super) fn rests(&self, rests: &Resting) {
+        let time = match rests.seconds_left.div_ceil(60) {
+            1 => "a minute".to_owned(),
+            minutes => format!("{minutes} minutes"),
+        };
+        let why = match rests.refused {
+            true => "a person said no to it three times",
+            false => "nobody answered it twice",
+        };
         let what = format!(
-            "  {} asks nobody for {} minutes now: a person said no to it three times. `touchkeep approve`, started anew, ends that.\n",
-            visible(&rests.asker),
-            rests.seconds_left.div_ceil(60)
+            "  {} asks nobody for {time} now: {why}. `touchkeep approve`, started anew, ends that.\n",
+            visible(&rests.asker)
         );
         self.folded(Style::Warn, &what);
     }
@@ -173,7 +225,7 @@ impl Desk {
             Some(width) => layout::fold(what, width),
             None => what.to_owned(),
         };
-        self.output.say(&self.output.err(style, &folded));
+        self.say(&self.output.err(style, &folded));
     }
 
     // Gives the terminal to the next question, where it is free.
@@ -208,6 +260,7 @@ impl Desk {
         };
         let said = (&mut shown.asking).await.unwrap_or(Said::Nothing);
         let shown = self.shown.take()?;
+        self.say_held();
         let id = shown.prompt.id;
         match said {
             Said::Answer(answer) => {
@@ -227,6 +280,20 @@ impl Desk {
         let requests = self.waiting.iter().filter(|one| is_request(&one.question));
         let behind = requests.count();
         self.around.behind.store(behind, Ordering::Relaxed);
+    }
+}
+
+// What was to be typed.
+fn asked_for(question: &Question) -> String {
+    match question {
+        Question::Pin { device, .. } => format!("The PIN of {}", visible(device)),
+        Question::Puk { device, .. } => format!("The PUK of {}", visible(device)),
+        Question::NewPin { device, which } => {
+            format!("A new {} for {}", visible(which), visible(device))
+        }
+        Question::Words { device, .. } => format!("What stands on {}", visible(device)),
+        Question::NewPassphrase { .. } => "A new passphrase".to_owned(),
+        _ => "The passphrase".to_owned(),
     }
 }
 

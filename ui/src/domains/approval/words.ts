@@ -29,11 +29,13 @@ export function outcomeWords(outcome: string): OutcomeWords {
   return OUTCOMES[outcome] ?? { title: `Closed: ${outcome}`, hint: 'The timeline says why.', icon: 'info', tone: 'plain' };
 }
 
-/** A refusal that has brought its asker a rest. */
+/** A refusal, or a silence, that has brought its asker a rest. */
 export function restWords(outcome: string, rests: Resting): OutcomeWords {
   const said = outcomeWords(outcome);
-  const minutes = Math.ceil(rests.seconds_left / 60);
-  return { ...said, hint: `${said.hint} It was the third, so ${rests.asker} asks nobody for ${minutes} minutes. \`touchkeep approve\` in a terminal ends that.` };
+  const count = Math.ceil(rests.seconds_left / 60);
+  const minutes = count === 1 ? 'a minute' : `${count} minutes`;
+  const which = rests.refused ? 'third' : 'second in a row';
+  return { ...said, hint: `${said.hint} It was the ${which}, so ${rests.asker} asks nobody for ${minutes}. \`touchkeep approve\` in a terminal ends that.` };
 }
 
 /** The same of a yes, until it is known how it went: a touch alone is not the end of it. */
