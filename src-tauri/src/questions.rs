@@ -181,6 +181,7 @@ mod tests {
             asked: UnixMillis(0),
             deadline: UnixMillis(60_000),
             question,
+            asker: None,
         }
     }
 
