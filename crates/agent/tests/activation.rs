@@ -64,11 +64,22 @@ fn activate(home: &Path, sockets: &[&Path]) -> Activator {
         .spawn()
         .expect("apt install systemd");
     let deadline = Instant::now() + common::PATIENCE;
-    while sockets.iter().any(|socket| !socket.exists()) {
+    while sockets.iter().any(|socket| !is_listened_at(socket)) {
         assert!(Instant::now() < deadline, "nobody listens");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     Activator(activator)
+}
+
+// Without calling there: the first call starts the agent. A socket has its name before anybody listens at it.
+fn is_listened_at(socket: &Path) -> bool {
+    const ACCEPTS: &str = "00010000"; // __SO_ACCEPTCON
+    let sockets = fs::read_to_string("/proc/net/unix").unwrap();
+    let socket = socket.to_str().unwrap();
+    sockets.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.nth(3) == Some(ACCEPTS) && words.last() == Some(socket)
+    })
 }
 
 fn private(home: &Path) -> Paths {
