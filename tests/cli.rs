@@ -1115,9 +1115,12 @@ fn whatever_ends_a_question_leaves_the_terminal_as_it_was() {
         terminal
             .args(["-qfec", &line, "/dev/null"])
             .envs(desk.home.environment())
-            .stdin(Stdio::piped());
-        let done = terminal.output().unwrap();
-        let shown = String::from_utf8_lossy(&done.stdout);
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut terminal = terminal.spawn().unwrap();
+        // Nothing is typed, and not the end of all typing either, which would be an answer.
+        let shown = answers(&mut terminal, "never asked", b"");
+        let _ended = terminal.wait().unwrap();
         let (asked, after) = shown
             .split_once("ended 124")
             .unwrap_or_else(|| panic!("{shown}"));

@@ -121,14 +121,15 @@ impl Bot {
     }
 }
 
-/// What a process has in memory, in KiB.
+/// What a process has in memory of its own, in KiB. What it has mapped of its program is not counted: the kernel maps that in
+/// pieces of up to 2 MiB where the file was just written.
 pub(crate) fn resident(pid: u32) -> u64 {
-    status(pid, "VmRSS:")
+    status(pid, "RssAnon:")
 }
 
 /// The most that it had.
 pub(crate) fn peak(pid: u32) -> u64 {
-    status(pid, "VmHWM:")
+    status(pid, "VmHWM:") - status(pid, "RssFile:")
 }
 
 fn status(pid: u32, name: &str) -> u64 {
