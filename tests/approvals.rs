@@ -725,7 +725,7 @@ fn three_refusals_bring_a_rest_that_keeps_nobody_else_and_that_a_person_ends() {
     assert_eq!(desk.order("quantity=0.06"), 200);
 }
 
-/// `touchkeep approve` on a terminal that `script` of util-linux gives it, whose bytes are kept.
+/// `touchkeep approve` at a terminal whose bytes are kept.
 struct Terminal {
     child: Child,
     keys: ChildStdin,
@@ -755,15 +755,10 @@ impl Terminal {
     }
 
     fn run_script(home: &Home, columns: u32, script: &str) -> Self {
-        let mut child = Command::new("script")
-            .args(["-q", "-e", "-f", "-c"])
-            .arg(format!("stty cols {columns} rows 60; {script}"))
-            .arg("/dev/null")
-            .envs(home.environment())
+        let mut child = home
+            .at_a_terminal(&format!("stty cols {columns} rows 60; {script}"))
             .env("NO_COLOR", "1")
             .env("TERM", "xterm")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let keys = child.stdin.take().unwrap();

@@ -258,18 +258,14 @@ fn a_person_reads_the_worst_first_in_eighty_columns_and_the_sum_last() {
     }
 }
 
-/// `script` makes a terminal for it.
 #[test]
 fn colour_says_the_level_on_a_terminal_unless_it_is_not_wanted() {
     let home = Home::new(None);
     let on_a_terminal = |no_color: &str| {
-        let mut script = Command::new("script");
         let doctor = format!("{} doctor", binary("touchkeep").display());
-        script
-            .args(["-qec", &doctor, "/dev/null"])
-            .envs(home.environment());
-        script.env("NO_COLOR", no_color).stdin(Stdio::null());
-        String::from_utf8(script.output().unwrap().stdout).unwrap()
+        let mut terminal = home.at_a_terminal(&doctor);
+        terminal.env("NO_COLOR", no_color).stdin(Stdio::null());
+        String::from_utf8(terminal.output().unwrap().stdout).unwrap()
     };
     assert!(on_a_terminal("").starts_with("\x1b[1;31m✗ pcscd.socket"));
     assert!(!on_a_terminal("1").contains('\x1b'));

@@ -594,13 +594,7 @@ fn confirmed(
     is_typed: impl Fn() -> bool,
 ) -> (ExitStatus, String) {
     let line = format!("{} {verb}", binary("touchkeep").display());
-    let mut terminal = Command::new("script");
-    terminal
-        .args(["-qfec", &line, "/dev/null"])
-        .envs(home.environment())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut terminal = terminal.spawn().unwrap();
+    let mut terminal = home.at_a_terminal(&line).spawn().unwrap();
     let mut keys = terminal.stdin.take().unwrap();
     let mut screen = terminal.stdout.take().unwrap();
     let (tell, told) = std::sync::mpsc::channel();

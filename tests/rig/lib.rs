@@ -14,6 +14,7 @@ mod memory;
 mod person;
 mod schema;
 mod screen;
+mod terminal;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
