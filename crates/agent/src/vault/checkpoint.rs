@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::{Mutex, PoisonError},
 };
 
@@ -14,7 +15,8 @@ use touchkeep_device::{
 use touchkeep_vault::{EnrolledDevice, Locked, Unlocked};
 use touchkeep_wire::Failure;
 
-use crate::failure;
+use super::Current;
+use crate::{agent::Agent, failure};
 
 struct Author<'a> {
     key: VerifyKey,
@@ -47,6 +49,14 @@ pub(super) fn sign(log: &Log, vault: &Unlocked) -> Result<(), Failure> {
     log.checkpoint(&Author { key, vault })
         .map(drop)
         .map_err(|error| failure::checkpoint(&error))
+}
+
+/// Has the log signed, when there is something new to sign.
+pub(crate) fn sign_log(current: &Current) -> Result<(), Failure> {
+    match (current.log(), current.peek()) {
+        (Some(log), Some(open)) => sign(log, &open.read()),
+        _ => Ok(()),
+    }
 }
 
 /// The keys under which checkpoints of this vault are signed, or were: every author's and every device's. An author gets new
@@ -91,6 +101,33 @@ pub(super) fn seen_heads(vault: &Locked) -> BTreeMap<Id, Head> {
         }
     }
     seen
+}
+
+/// What a verification of a vault's log is against.
+pub(crate) struct Witnesses {
+    /// The keys that sign it.
+    pub(crate) keys: Vec<VerifyKey>,
+    /// The longest head that the vault has seen of each machine's log.
+    pub(crate) seen: BTreeMap<Id, Head>,
+    /// Where this machine's log is.
+    pub(crate) log: PathBuf,
+    /// Its id, where this machine had one.
+    pub(crate) own: Option<Id>,
+}
+
+/// Reads what is needed to verify the log of the vault that is meant where none is named. The log itself may be in any
+/// state.
+///
+/// # Errors
+/// When there is no vault, or it cannot be read.
+pub(crate) fn witnesses(agent: &Agent) -> Result<Witnesses, Failure> {
+    let locked = super::read(&agent.vault_path(), agent.paths())?;
+    Ok(Witnesses {
+        keys: keys(&locked),
+        seen: seen_heads(&locked),
+        log: super::log_path(agent.paths(), locked.id()),
+        own: agent.state().log(locked.id()),
+    })
 }
 
 /// Has the device that has just opened the vault sign the log as it was found, where that costs nobody anything: what was

@@ -10,6 +10,7 @@ mod choose;
 pub(crate) mod client;
 mod in_force;
 mod lifecycle;
+mod modules;
 pub(crate) mod recovery;
 mod rescue;
 
@@ -38,12 +39,14 @@ use crate::{calls::items, devices::in_place, failure, uptime::Uptime};
 
 pub(crate) use self::acts::is_beside_another;
 pub(crate) use self::armed::{Armed, arm, disarm_because};
-pub(crate) use self::checkpoint::{DeviceSigner, keys as checkpoint_keys};
+pub(crate) use self::checkpoint::{
+    DeviceSigner, Witnesses, keys as checkpoint_keys, sign_log, witnesses,
+};
 pub(crate) use self::choose::{find as find_device, find_token};
 pub(crate) use self::lifecycle::{
-    Because, MIN_WORK_FACTOR, Witnesses, create, keep_module, keep_used_module, lock, lock_because,
-    new_passphrase, sign_log, unlock, unlock_with_kit, witnesses,
+    Because, MIN_WORK_FACTOR, create, lock, lock_because, new_passphrase, unlock, unlock_with_kit,
 };
+pub(crate) use self::modules::{keep_module, keep_used_module};
 pub(crate) use self::rescue::{is_damaged, open_copy};
 
 /// The setting of the vault that holds the policy's text.

@@ -2,9 +2,12 @@ use std::fs;
 
 use rusqlite::Connection;
 use touchkeep_client::Paths;
+use touchkeep_core::{Clock, Passphrase, SystemClock};
+use touchkeep_device::Auth;
+use touchkeep_vault::{Locked, NewDevice, NewVault};
 
 use super::*;
-use crate::{config::Config, state::State};
+use crate::{config::Config, state::State, vault::Armed};
 
 // An agent with a vault under a passphrase.
 struct World {
