@@ -1,7 +1,63 @@
-//! What a device's failure means to a person.
+//! A use of a device that failed, and what that means to a person.
 
 use touchkeep_device::DeviceError;
+use touchkeep_pipeline::Unasked;
 use touchkeep_wire::Failure;
+
+use crate::prompts;
+
+/// A failed use: the device's own failure where it was one, because that decides about the PIN.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// The device did not.
+    Device(DeviceError),
+    /// Nobody was asked for what it wants.
+    Unasked(Unasked),
+    /// Something above it did not.
+    Other(Failure),
+}
+
+impl Failed {
+    /// What it means to a person.
+    pub(crate) fn failure(&self, device: &str) -> Failure {
+        match self {
+            Self::Device(error) => device_failure(error, device),
+            Self::Unasked(why) => prompts::unasked(*why),
+            Self::Other(failure) => failure.clone(),
+        }
+    }
+
+    /// Failures that come after the PIN was accepted, or before it was sent.
+    pub(super) const fn leaves_pin_good(&self) -> bool {
+        matches!(
+            self,
+            Self::Device(
+                DeviceError::NoTouch
+                    | DeviceError::Busy { .. }
+                    | DeviceError::Reset
+                    | DeviceError::NoKey(_)
+            )
+        )
+    }
+}
+
+impl From<DeviceError> for Failed {
+    fn from(error: DeviceError) -> Self {
+        Self::Device(error)
+    }
+}
+
+impl From<Unasked> for Failed {
+    fn from(why: Unasked) -> Self {
+        Self::Unasked(why)
+    }
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
+}
 
 /// What happened, and what to do about it. `device` is its label.
 pub(crate) fn device_failure(error: &DeviceError, device: &str) -> Failure {

@@ -6,15 +6,16 @@
 //! a passphrase is typed no device is in use, so that a question that nobody answers keeps nobody else waiting.
 
 mod failure;
+mod hands;
 mod kept;
 mod modules;
 mod open;
 mod pins;
+mod threads;
 mod which;
 
 use std::{
     collections::HashMap,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -23,30 +24,25 @@ use std::{
 };
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use touchkeep_core::{Code, DeviceId, Passphrase, Pin};
+use touchkeep_core::DeviceId;
 use touchkeep_device::{Auth, DeviceError, KeyRef, SecretDemand, TouchPolicy};
 use touchkeep_device_pkcs11::Watch;
-use touchkeep_locked::on_wiped_stack;
-use touchkeep_pipeline::Unasked;
-use touchkeep_wire::{Failure, Question};
 
 pub(crate) use self::{
-    failure::device_failure,
+    failure::{Failed, device_failure},
     kept::Place,
     modules::{Module, ModuleEntry, why_missed},
     open::{Connected, Opened, connected, known, tokens, yubikeys},
     pins::Session,
+    threads::{blocking, in_place, no_answer},
     which::Which,
 };
-use self::{kept::KeptTokens, pins::Pins};
-use crate::prompts::{self, Prompts, Reply};
-
-/// A cached touch may not be asked for; the question comes up once the device is seen to wait.
-const TOUCH_SHOWN_AFTER: Duration = Duration::from_millis(400);
-/// A device waits about 15 seconds for a finger; a question that stays longer has been forgotten.
-const TOUCH_WITHIN: Duration = Duration::from_secs(30);
-/// 24 words from paper take this many times as long to type as a PIN or a passphrase may.
-const WORDS_TAKE: u32 = 4;
+use self::{
+    hands::{Given, Waits},
+    kept::KeptTokens,
+    pins::Pins,
+};
+use crate::prompts::Prompts;
 
 /// The agent's hands on devices.
 pub(crate) struct Devices {
@@ -79,100 +75,6 @@ pub(crate) struct Use {
     pub(crate) touch: Option<TouchPolicy>,
     /// Ask for the PIN although it is known: the typing is the consent.
     pub(crate) fresh: bool,
-}
-
-/// What a device waits for while it works.
-#[derive(Clone, Copy)]
-enum Waits {
-    Finger(TouchPolicy),
-    /// Its PIN, at keys of its own.
-    Pad,
-}
-
-impl Waits {
-    fn refused(self) -> Failure {
-        let (what, fix) = match self {
-            Self::Finger(_) => (
-                "It was refused while the device waited for a touch.",
-                "Nothing was done. Do not touch the device until it stops blinking.",
-            ),
-            Self::Pad => (
-                "It was refused while the device waited for its PIN.",
-                "Nothing was done. Cancel it at the device, or leave that alone until it has given up.",
-            ),
-        };
-        Failure::new(Code::Refused, what, fix)
-    }
-}
-
-/// What a person gave for one use. Wiped when it is dropped.
-pub(crate) enum Given {
-    Nothing,
-    Pin(Pin),
-    Passphrase(Passphrase),
-}
-
-impl Given {
-    pub(crate) const fn auth(&self) -> Auth<'_> {
-        match self {
-            Self::Nothing => Auth::Nothing,
-            Self::Pin(pin) => Auth::Pin(pin),
-            Self::Passphrase(passphrase) => Auth::Passphrase(passphrase),
-        }
-    }
-}
-
-/// A failed use: the device's own failure where it was one, because that decides about the PIN.
-#[derive(Debug)]
-pub(crate) enum Failed {
-    /// The device did not.
-    Device(DeviceError),
-    /// Nobody was asked for what it wants.
-    Unasked(Unasked),
-    /// Something above it did not.
-    Other(Failure),
-}
-
-impl Failed {
-    /// What it means to a person.
-    pub(crate) fn failure(&self, device: &str) -> Failure {
-        match self {
-            Self::Device(error) => device_failure(error, device),
-            Self::Unasked(why) => prompts::unasked(*why),
-            Self::Other(failure) => failure.clone(),
-        }
-    }
-
-    // Failures that come after the PIN was accepted, or before it was sent.
-    const fn leaves_pin_good(&self) -> bool {
-        matches!(
-            self,
-            Self::Device(
-                DeviceError::NoTouch
-                    | DeviceError::Busy { .. }
-                    | DeviceError::Reset
-                    | DeviceError::NoKey(_)
-            )
-        )
-    }
-}
-
-impl From<DeviceError> for Failed {
-    fn from(error: DeviceError) -> Self {
-        Self::Device(error)
-    }
-}
-
-impl From<Unasked> for Failed {
-    fn from(why: Unasked) -> Self {
-        Self::Unasked(why)
-    }
-}
-
-impl From<Failure> for Failed {
-    fn from(failure: Failure) -> Self {
-        Self::Other(failure)
-    }
 }
 
 impl Devices {
@@ -474,151 +376,4 @@ impl Devices {
         }
         opened
     }
-
-    /// Asks for a new PIN, PUK or passphrase.
-    pub(crate) async fn ask_new(&self, question: Question) -> Result<String, Failure> {
-        let typed = self.typed(question).await;
-        typed.map_err(|failed| failed.failure(""))
-    }
-
-    async fn given(&self, what: &Use, secret: SecretDemand) -> Result<Given, Failed> {
-        let why = what.why.clone();
-        match secret {
-            SecretDemand::Nothing | SecretDemand::PinPad => Ok(Given::Nothing),
-            SecretDemand::Passphrase => {
-                let typed = self.typed(Question::Passphrase { why }).await?;
-                Ok(Given::Passphrase(Passphrase::new(typed)))
-            }
-            SecretDemand::Words => {
-                let device = what.device.clone();
-                let typed = self.typed(Question::Words { device, why }).await?;
-                Ok(Given::Passphrase(Passphrase::new(typed)))
-            }
-            SecretDemand::Pin { tries_left } => {
-                match tries_left {
-                    Some(0) => {
-                        return Err(device_failure(&DeviceError::PinBlocked, &what.device).into());
-                    }
-                    Some(1) => {
-                        return Err(device_failure(&DeviceError::LastTry, &what.device).into());
-                    }
-                    _ => {}
-                }
-                if let Some(pin) = self.pin_for(what) {
-                    return Ok(Given::Pin(pin));
-                }
-                let question = Question::Pin {
-                    device: what.device.clone(),
-                    why,
-                    tries_left,
-                };
-                Ok(Given::Pin(Pin::new(self.typed(question).await?)))
-            }
-        }
-    }
-
-    // A newcomer is told from others by its place alone, so nothing that was typed for one is sent to another.
-    fn pin_for(&self, what: &Use) -> Option<Pin> {
-        let known = what.which.as_ref().filter(|which| !which.is_newcomer());
-        known
-            .filter(|_| !what.fresh)
-            .and_then(|which| self.pins.of(which))
-    }
-
-    async fn typed(&self, question: Question) -> Result<String, Failed> {
-        let within = match &question {
-            Question::Words { .. } => self.secret_within * WORDS_TAKE,
-            _ => self.secret_within,
-        };
-        let failure = match self.prompts.ask(question, within).await {
-            Reply::Secret(value) => return Ok(value.into_inner()),
-            Reply::Unasked(why) => return Err(why.into()),
-            Reply::Refused(_) | Reply::Approved(_) | Reply::ApprovedFor(..) | Reply::Allowed(_) => {
-                Failure::new(
-                    Code::Refused,
-                    "It was refused where the PIN or passphrase was to be typed.",
-                    "Nothing was done, and no try was spent. If that was not you: touchkeep audit list",
-                )
-            }
-            Reply::TimedOut => Failure::new(
-                Code::TimedOut,
-                "Nobody typed the PIN or passphrase in time.",
-                "Open the desktop, or run `touchkeep approve` in a terminal, and try again.",
-            ),
-            Reply::Locked => Failure::new(
-                Code::Locked,
-                "It was locked while the PIN or passphrase was waited for.",
-                "Nothing was done, and no try was spent. Unlock it, and try again.",
-            ),
-            Reply::Absent => prompts::absent(),
-        };
-        Err(failure.into())
-    }
-
-    // Waits for the device with its question up, until it is done or a person does not want to wait.
-    async fn while_shown<T>(
-        &self,
-        what: &Use,
-        waits: Waits,
-        worked: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failed> {
-        let (delay, within) = match waits {
-            Waits::Finger(TouchPolicy::Never) => return Ok(worked.await?),
-            Waits::Finger(TouchPolicy::Cached) => (TOUCH_SHOWN_AFTER, TOUCH_WITHIN),
-            Waits::Finger(TouchPolicy::Always) => (Duration::ZERO, TOUCH_WITHIN),
-            Waits::Pad => (Duration::ZERO, self.secret_within),
-        };
-        let question = Question::Touch {
-            device: what.device.clone(),
-            why: what.why.clone(),
-            pad: matches!(waits, Waits::Pad),
-        };
-        // Before the device blinks.
-        if delay.is_zero() {
-            self.prompts.may_wait(&question)?;
-        }
-        tokio::pin!(worked);
-        if let Ok(done) = tokio::time::timeout(delay, &mut worked).await {
-            return Ok(done?);
-        }
-        let shown = self.prompts.show(question, within);
-        let mut shown = shown.ok_or(Unasked::TooMany)?;
-        tokio::select! {
-            done = &mut worked => {
-                if done.is_err() {
-                    shown.failed();
-                }
-                Ok(done?)
-            }
-            // The device goes on waiting; what it may still answer goes nowhere.
-            () = shown.refused() => Err(waits.refused().into()),
-        }
-    }
-}
-
-/// Runs what blocks on a thread for such. Keys and typed secrets are used in here, and leave nothing on its stack.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
-    let work = move || on_wiped_stack(work);
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| no_answer(error.is_panic()))
-}
-
-/// Runs what blocks for a moment, as one row of the log does, on this thread; another one takes over what else this one
-/// would do. To hand it to a thread and to be woken by that takes as long as the row. Leaves nothing on the stack, either.
-pub(crate) fn in_place<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
-    let work = AssertUnwindSafe(|| on_wiped_stack(work));
-    let done = tokio::task::block_in_place(|| catch_unwind(work));
-    done.map_err(|_| no_answer(true))
-}
-
-/// Why there is none of a task or a thread that did not come to its end.
-pub(crate) fn no_answer(panicked: bool) -> Failure {
-    tracing::error!(panicked, "a thread ended without an answer");
-    Failure::new(
-        Code::System,
-        "A part of the agent failed in a way that it should not.",
-        "Please report this, with the agent's log.",
-    )
 }
