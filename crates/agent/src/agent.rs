@@ -1,28 +1,28 @@
-//! What the agent holds, and what it does with one request of a bot.
+//! What the agent holds: [`status`] says how it stands with that, [`clients`] who is let in, [`answer`] what is done with one
+//! request of a bot.
+
+mod answer;
+mod clients;
+mod status;
 
 use std::{
     collections::{HashMap, HashSet},
     io,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
-    time::Duration,
 };
 
-use hyper::Response;
 use tokio::sync::watch;
-use touchkeep_audit::{Decision, Event, Kind as AuditKind};
 use touchkeep_client::Paths;
-use touchkeep_core::{
-    ClientId, Clock, Code, ItemId, RequestId, SystemClock, UnixMillis, text::visible,
-};
+use touchkeep_core::{ClientId, ItemId, UnixMillis, text::visible};
 use touchkeep_device_pkcs11::ModuleFile;
-use touchkeep_pipeline::{Client as Asker, Incoming, KeyError, NotDone, NotSigned, Turns};
+use touchkeep_pipeline::Turns;
 use touchkeep_vault::VaultError;
-use touchkeep_venue::{Decoded, Operation};
-use touchkeep_wire::{Failure, LateKeys, Status};
+use touchkeep_wire::Failure;
 
+pub(crate) use self::answer::refusal_of;
 use crate::{
-    calls::{remind, webhook::Refused},
+    calls::webhook::Refused,
     config::Config,
     deliveries::Deliveries,
     desktop::Desktop,
@@ -30,22 +30,16 @@ use crate::{
     failure,
     frugal::{Work, Working},
     grants::Gate,
-    ports::{Line, Running},
+    ports::Running,
     prompts::Prompts,
-    proxy::{self, Answer, Asked, Refusal, Upstream},
+    proxy::Upstream,
     signing_seat::SigningSeat,
     state::State,
     uptime::Uptime,
     used_elsewhere::UsedElsewhere,
-    vault::{
-        self, Armed, Current,
-        client::{Client, Visitor},
-    },
+    vault::{self, Armed, Current, client::Visitor},
     watch::Watching,
 };
-
-/// How often it is looked whether a process is still there whose requests wait for somebody.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// The agent.
 pub(crate) struct Agent {
@@ -312,62 +306,6 @@ impl Agent {
             .map(|port| format!("http://127.0.0.1:{port}"))
     }
 
-    /// Clients that end with a process, of those that still run.
-    pub(crate) fn visitors(&self) -> Vec<Visitor> {
-        let mut visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
-        visitors.retain(|visitor| visitor.caller.lives());
-        visitors.clone()
-    }
-
-    /// Lets one in.
-    pub(crate) fn lets_visit(&self, visitor: Visitor) {
-        let mut visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
-        visitors.retain(|visitor| visitor.caller.lives());
-        visitors.push(visitor);
-    }
-
-    /// Ends all that are called so, or the one that has this id.
-    pub(crate) fn ends_visits(&self, name_or_id: &str) -> Vec<Client> {
-        let mut visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
-        let called = |one: &mut Visitor| one.client.is_called(name_or_id);
-        let clients: Vec<Client> = visitors
-            .extract_if(.., called)
-            .map(|visitor| visitor.client)
-            .collect();
-        self.visits_ended.send_modify(|ended| {
-            ended.extend(clients.iter().map(|client| client.id));
-        });
-        clients
-    }
-
-    pub(crate) fn client_of(&self, clients: &[Client], token: &str) -> Option<Client> {
-        if let Some(client) = Client::of_token(clients, token) {
-            return Some(client.clone());
-        }
-        let visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut visitors = visitors.iter().filter(|visitor| visitor.caller.lives());
-        let has =
-            |one: &&Visitor| Client::of_token(std::slice::from_ref(&one.client), token).is_some();
-        visitors.find(has).map(|visitor| visitor.client.clone())
-    }
-
-    pub(crate) fn last_seen(&self, client: ClientId) -> Option<UnixMillis> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.get(&client)
-            .copied()
-            .or_else(|| self.state.last_seen(client))
-    }
-
-    /// Writes down when clients were last seen; blocks.
-    pub(crate) fn flush_seen(&self) {
-        let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
-        for (client, at) in seen {
-            if let Err(error) = self.state.saw_client(client, at) {
-                tracing::warn!(%error, "a client's last request was not noted");
-            }
-        }
-    }
-
     /// Turns true once.
     pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.subscribe()
@@ -376,203 +314,6 @@ impl Agent {
     /// Ends the agent.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
-    }
-
-    /// Notes that a client was here.
-    pub(crate) fn saw(&self, client: ClientId) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.insert(client, SystemClock.now());
-    }
-
-    // For how much longer trade keys are armed.
-    fn armed_for(&self) -> Option<Duration> {
-        let of_open = self
-            .vault()
-            .and_then(|current| current.peek()?.armed_until());
-        let until = of_open.or_else(|| self.armed().map(|armed| armed.until()))?;
-        Some(until.since(Uptime::now()))
-    }
-
-    pub(crate) fn status(&self) -> Status {
-        let current = self.vault();
-        Status {
-            unlocked: current
-                .as_ref()
-                .is_some_and(|current| current.peek().is_some()),
-            vault: current.map(|current| current.summary()),
-            path: self.vault_path().display().to_string(),
-            proxy: self.proxy_url(),
-            armed: self.armed_for().map(|left| left.as_secs()),
-            note: self
-                .upstream
-                .clocks()
-                .wild()
-                .or_else(|| self.watching.unseen())
-                .or_else(|| self.watching.missing()),
-            attention: self.used_elsewhere.attention(Uptime::now()),
-            late: self.late_keys(),
-            waiting: u32::try_from(self.prompts.list().len()).unwrap_or(u32::MAX),
-            resting: self.prompts.resting(),
-            version: self.version().to_owned(),
-        }
-    }
-
-    /// How many keys' time is over; none while it is locked.
-    pub(crate) fn late_keys(&self) -> Option<LateKeys> {
-        let open = self.vault()?.peek()?;
-        Some(remind::late(&open.read()))
-    }
-
-    /// Who has this token, before anything else is read of a request.
-    pub(crate) fn lets_in(&self, token: &str) -> Result<ClientId, Refusal> {
-        let current = self.vault().ok_or(Refusal::Locked)?;
-        let client = match current.peek() {
-            Some(open) => self.client_of(&open.clients(), token),
-            None => {
-                let armed = self.armed().ok_or(Refusal::Locked)?;
-                self.client_of(armed.clients(), token)
-            }
-        };
-        client.map(|client| client.id).ok_or(Refusal::UnknownToken)
-    }
-
-    /// Takes one request of a bot to its answer.
-    pub(crate) async fn request(&self, asked: Asked) -> Result<Response<Answer>, Refusal> {
-        let _working = self.works();
-        let current = self.vault().ok_or(Refusal::Locked)?;
-        // What is open is held by nobody while he waits, so that a lock wipes it at once.
-        let Some((clients, news, pipeline, keeps_open)) = current.peek().map(|open| {
-            // A bot whose keys are armed goes on after the lock, so that it need not keep the rest of the vault open.
-            let keeps_open = open.armed_until().is_none();
-            if keeps_open {
-                open.touch();
-            }
-            let news = open.news_of_clients();
-            (open.clients(), news, open.pipeline.clone(), keeps_open)
-        }) else {
-            // Nobody is revoked while it is locked.
-            let armed = self.armed().ok_or(Refusal::Locked)?;
-            let (clients, pipeline) = (armed.clients(), armed.pipeline());
-            return self.answer(asked, clients, None, pipeline).await;
-        };
-        let answered = self.answer(asked, &clients, Some(news), &pipeline).await;
-        if keeps_open
-            && !matches!(answered, Err(Refusal::UnknownToken))
-            && let Some(open) = current.peek()
-        {
-            open.touch();
-        }
-        answered
-    }
-
-    async fn answer(
-        &self,
-        asked: Asked,
-        clients: &[Client],
-        news: Option<watch::Receiver<Arc<[Client]>>>,
-        pipeline: &Line,
-    ) -> Result<Response<Answer>, Refusal> {
-        let client = self
-            .client_of(clients, &asked.token)
-            .ok_or(Refusal::UnknownToken)?;
-        self.stays_within(&client, &asked, pipeline).await?;
-        self.signs_here()?;
-        let request = RequestId::random();
-        let _seat = self.running.begin(request, asked.peer, asked.port);
-        self.saw(client.id);
-        let incoming = Incoming {
-            request,
-            client: Asker {
-                id: client.id,
-                name: client.name.clone(),
-            },
-            venue: asked.venue,
-            key_set: client.key_set.clone(),
-            http: asked.request,
-        };
-        // A question of a client that is revoked ends with it: nobody says yes to it any more.
-        let revoked = self.has_ended(&client, clients.contains(&client), news);
-        let answered = pipeline.handle_unless(revoked, incoming).await;
-        self.prompts.more_in_log();
-        answered
-            .map(|done| proxy::passed_on(done.response, done.outcome))
-            .map_err(|why| refusal_of(&why))
-    }
-
-    /// Returns once a client is let in no more, or to less than it was. A lock ends what waits by itself. `is_listed`: whether the
-    /// vault has it; else it is one that ends with a process.
-    pub(crate) async fn has_ended(
-        &self,
-        client: &Client,
-        is_listed: bool,
-        news: Option<watch::Receiver<Arc<[Client]>>>,
-    ) {
-        let ended = if is_listed {
-            match news {
-                Some(mut news) => news.wait_for(|now| !now.contains(client)).await.is_ok(),
-                None => false,
-            }
-        } else {
-            let mut visits = self.visits_ended.subscribe();
-            tokio::select! {
-                ended = visits.wait_for(|ended| ended.contains(&client.id)) => ended.is_ok(),
-                () = self.has_gone(client.id) => true,
-            }
-        };
-        if !ended {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    // Returns once the process has ended that a client ends with. Nobody says so.
-    async fn has_gone(&self, client: ClientId) {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut visitors = visitors.iter().filter(|one| one.client.id == client);
-            if !visitors.any(|one| one.caller.lives()) {
-                return;
-            }
-        }
-    }
-
-    /// Sees to it that no other agent of this machine signs with the same vault.
-    pub(crate) fn signs_here(&self) -> Result<(), Refusal> {
-        let vault = self.vault().ok_or(Refusal::Locked)?;
-        self.signing.take(vault.id()).map_err(|why| {
-            let fix = "lock it there, or point your programs at that agent's proxy";
-            Refusal::Decided(Code::NotPermitted, format!("{why}; {fix}"))
-        })
-    }
-
-    // What a client is bound to comes before what a policy says of it.
-    async fn stays_within(
-        &self,
-        client: &Client,
-        asked: &Asked,
-        pipeline: &Line,
-    ) -> Result<(), Refusal> {
-        if client.is_bound_to_nothing() {
-            return Ok(());
-        }
-        let read = touchkeep_venue::venue(&asked.venue).and_then(|v| v.decode(&asked.request).ok());
-        let operation = match &read {
-            Some(Decoded::Private(private)) => Some(private.operation()),
-            _ => None,
-        };
-        let kind = operation.map(|operation| operation.kind);
-        let Some(why) = client.is_beyond(&asked.venue, kind) else {
-            return Ok(());
-        };
-        let path = || visible(&asked.request.path);
-        let what = operation.map_or_else(path, Operation::sentence);
-        let mut event = Event::new(AuditKind::RequestDenied, Decision::Denied)
-            .text(what)
-            .client(client.id, visible(&client.name))
-            .detail("why", &*why);
-        event.operation = operation.cloned();
-        Box::pin(pipeline.note_refusal(client.id, event)).await;
-        Err(Refusal::Decided(Code::Denied, why))
     }
 
     /// Locks, whatever becomes of it.
@@ -594,18 +335,6 @@ pub(crate) fn modules_of(state: &State, config: &Config) -> Vec<Module> {
     }
     let files = files.into_iter();
     files.map(|file| Module::new(file, configured)).collect()
-}
-
-pub(crate) fn refusal_of(why: &NotDone) -> Refusal {
-    match why {
-        NotDone::Unknown(why) => Refusal::StateUnknown(why.clone()),
-        // It may be open again by now.
-        NotDone::NotSigned(NotSigned::Key(KeyError::Over)) => {
-            Refusal::Decided(why.code(), why.to_string())
-        }
-        _ if why.code() == Code::Locked => Refusal::Locked,
-        _ => Refusal::Decided(why.code(), why.to_string()),
-    }
 }
 
 /// Returns once the agent is to end.
