@@ -1,38 +1,37 @@
 //! The open vault's keys, and a person's hands at the devices that hold them.
 
+mod enrolled;
+mod handle;
+
 use std::{
     future::ready,
     sync::{Arc, Weak},
 };
 
 use touchkeep_core::{ApiSecret, Code, DeviceId, ItemId, RequestId, text::visible};
-use touchkeep_device::{
-    DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose, TouchPolicy,
-};
+use touchkeep_device::{DeviceError, DeviceKind, KeyInfo, Purpose};
 use touchkeep_pipeline::{
     Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Series, Signer, Turns,
 };
 use touchkeep_policy::Need;
-use touchkeep_vault::{EnrolledDevice, Item, SealClass, SecretPlace, Unlocked};
+use touchkeep_vault::{EnrolledDevice, Item, SecretPlace};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::Failure;
 
+use self::enrolled::{is_there, sealing_device, seals_by_touch, use_of_key};
+pub(crate) use self::{
+    enrolled::{open_enrolled, unseal, use_of},
+    handle::{PASSPHRASE, handle, request_key, request_key_setting},
+};
 use super::Running;
 use crate::{
     agent::Agent,
-    calls::items::RequestKey,
     consent::{challenge, consent_with},
-    devices::{
-        Connected, Devices, Failed, Module, Opened, Place, Use, Which, blocking, connected, known,
-        why_missed,
-    },
+    devices::{Devices, Failed, Opened, Place, Use, blocking},
     failure,
-    method::scheme_of,
-    vault::{Current, Open, device_label},
+    vault::{Current, Open},
 };
 
-/// The field of what some venues want beside the secret.
-pub(crate) const PASSPHRASE: &str = "passphrase";
 const SECRET: &str = touchkeep_vault::SECRET_FIELD;
 
 pub(super) struct VaultKeys {
@@ -367,82 +366,6 @@ impl Keys for VaultKeys {
     }
 }
 
-// The device that opens an item's sealed secret: the one that unlocked, where it can.
-fn sealing_device(current: &Current, open: &Open) -> Option<EnrolledDevice> {
-    let touched = touches(current);
-    let able = |device: &&EnrolledDevice| match device.seals {
-        _ if device.retired => false,
-        Ok(SealClass::Touch) => true,
-        Ok(SealClass::Session) => !touched,
-        Ok(SealClass::Kit) | Err(_) => false,
-    };
-    let devices = current.devices();
-    let own = devices.iter().find(|device| device.id == open.device);
-    own.filter(able)
-        .or_else(|| devices.iter().find(able))
-        .cloned()
-}
-
-/// Opens a sealed secret outside a request, with whatever its device asks for: typed or touched anew each time.
-pub(crate) async fn unseal(
-    agent: &Arc<Agent>,
-    current: &Arc<Current>,
-    open: &Arc<Open>,
-    (item, field): (ItemId, String),
-    why: String,
-) -> Result<ApiSecret, Failure> {
-    let device = sealing_device(current, open).ok_or_else(|| {
-        failure::invalid(
-            "No device of this vault opens sealed values.",
-            "Enroll one: touchkeep device enroll DEVICE",
-        )
-    })?;
-    let (label, what) = (
-        device_label(&device),
-        Use {
-            fresh: true,
-            ..use_of(&device, Purpose::Seal, why)
-        },
-    );
-    let (reading, opening, modules) = (Arc::clone(open), Arc::clone(open), agent.modules());
-    let opened = agent.devices().with(
-        what,
-        move || open_enrolled(&device, &opening, &modules),
-        move |device, auth| {
-            let vault = reading.read();
-            vault
-                .open_sealed_field(item, &field, device.device(), auth)
-                .map_err(failure::vault_or_device)
-        },
-    );
-    opened.await.map_err(|failed| failed.failure(&label))
-}
-
-// Whether a device has a request key as the vault says it.
-fn is_there(opened: &mut Opened, key: &KeyInfo) -> Result<(), DeviceError> {
-    opened.device().recall(key);
-    holds(opened.device().info(), key)
-}
-
-// Any writer of the vault can change what it says of a request key, and whether a touch of it counts as consent hangs on
-// that. So the device itself has the last word, before anything is asked or spent.
-fn holds(device: &DeviceInfo, said: &KeyInfo) -> Result<(), DeviceError> {
-    let own = device.keys.iter().find(|own| own.key == said.key);
-    let own = own.ok_or_else(|| DeviceError::NoKey(said.key.clone()))?;
-    let of = |key: &KeyInfo| (key.purpose, key.algorithm, key.touch, key.imported);
-    if of(own) == of(said) && own.spki == said.spki {
-        return Ok(());
-    }
-    tracing::warn!(
-        key = said.key.0,
-        "the vault says something else of a request key than its device"
-    );
-    Err(DeviceError::Unexpected(format!(
-        "that its key {} is not what the vault says of it",
-        said.key.0
-    )))
-}
-
 /// The next number of a key, written down first.
 pub(crate) async fn next_nonce(
     agent: Option<Arc<Agent>>,
@@ -454,125 +377,6 @@ pub(crate) async fn next_nonce(
         .await
         .map_err(|_| KeyError::NoNonce("the agent stops".into()))?
         .map_err(|error| KeyError::NoNonce(error.to_string()))
-}
-
-/// How an item's key signs.
-pub(crate) fn handle(
-    current: &Current,
-    vault: &Unlocked,
-    item: &Item,
-) -> Result<KeyHandle, KeyError> {
-    let (signer, touched_each_use) = match &item.secret {
-        SecretPlace::Missing => return Err(KeyError::NoSecret(item.name.clone())),
-        SecretPlace::Stored => (Signer::Secret, false),
-        SecretPlace::Sealed => (Signer::Secret, touches(current)),
-        SecretPlace::OnDevice { device, key } => {
-            let info = request_key(vault, item.id, key)
-                .ok_or(KeyError::Damaged)?
-                .info;
-            let touched = info.touch == TouchPolicy::Always;
-            let signer = Signer::Device {
-                device: *device,
-                key: info,
-            };
-            (signer, touched)
-        }
-    };
-    let scheme = scheme_of(&item.venue, item.auth);
-    let scheme = scheme.ok_or_else(|| KeyError::NotForRequests(item.name.clone()))?;
-    if item.api_key.is_empty() {
-        return Err(KeyError::NoSecret(item.name.clone()));
-    }
-    Ok(KeyHandle {
-        item: item.id,
-        name: item.name.clone(),
-        api_key: item.api_key.clone(),
-        scheme,
-        signer,
-        passphrase: item.place(PASSPHRASE).is_some(),
-        touched_each_use,
-        base_url: item.base_url.clone(),
-    })
-}
-
-/// The setting of the vault that holds what is public of an item's device key.
-pub(crate) fn request_key_setting(item: ItemId) -> String {
-    format!("request-key.{item}")
-}
-
-/// What is public of an item's device key, as it was when the key was made.
-pub(crate) fn request_key(vault: &Unlocked, item: ItemId, key: &KeyRef) -> Option<RequestKey> {
-    let known: RequestKey =
-        serde_json::from_str(vault.setting(&request_key_setting(item))?).ok()?;
-    let info = &known.info;
-    (info.key == *key && info.purpose == Purpose::Request).then_some(known)
-}
-
-/// Opens an enrolled device wherever it is connected.
-pub(crate) fn open_enrolled(
-    device: &EnrolledDevice,
-    open: &Open,
-    modules: &[Module],
-) -> Result<Opened, Failed> {
-    if device.kind == DeviceKind::Kit {
-        let kit = open.read().as_locked().paper_kit(device.id);
-        return kit.map(Opened::Kit).map_err(failure::vault_or_device);
-    }
-    if device.kind == DeviceKind::Software {
-        let software = open.read().as_locked().software_device(device.id);
-        return software
-            .map(Opened::Software)
-            .map_err(failure::vault_or_device);
-    }
-    let found = match (
-        device.kind,
-        device
-            .serial
-            .as_deref()
-            .and_then(|serial| serial.parse().ok()),
-    ) {
-        (DeviceKind::Piv, Some(serial)) => Some(Connected::Piv {
-            serial,
-            firmware: String::new(),
-        }),
-        _ => known(&connected(modules), device),
-    };
-    let found = match found {
-        Some(found) => found,
-        None if device.kind == DeviceKind::Pkcs11 => {
-            return Err(why_missed(modules).map_or(DeviceError::Removed.into(), Failed::Other));
-        }
-        None => return Err(DeviceError::Removed.into()),
-    };
-    Ok(found.open_as(device)?)
-}
-
-/// A use of an enrolled device's key.
-pub(crate) fn use_of(device: &EnrolledDevice, purpose: Purpose, why: String) -> Use {
-    Use {
-        device: device_label(device),
-        which: Which::of(device),
-        key: device.key(purpose).map(|key| key.key.clone()),
-        why,
-        touch: None,
-        fresh: false,
-    }
-}
-
-fn use_of_key(device: &EnrolledDevice, key: &KeyInfo, why: String) -> Use {
-    Use {
-        key: Some(key.key.clone()),
-        ..use_of(device, Purpose::Request, why)
-    }
-}
-
-// Whether sealed values of this vault are opened by a touch and nothing less.
-fn touches(current: &Current) -> bool {
-    current.devices().iter().any(seals_by_touch)
-}
-
-fn seals_by_touch(device: &EnrolledDevice) -> bool {
-    !device.retired && device.seals == Ok(SealClass::Touch)
 }
 
 fn key_error(failed: Failed) -> KeyError {
