@@ -2,8 +2,10 @@
 //! and silence is a refusal. A question whose asker went away closes by itself.
 
 mod asker;
+mod closing;
 mod news;
 mod patience;
+mod unasked;
 
 use std::{
     sync::{
@@ -18,17 +20,22 @@ use tokio::sync::{broadcast, oneshot, watch};
 use touchkeep_core::{Clock, Code, PromptId, SystemClock, text::visible};
 use touchkeep_pipeline::Unasked;
 use touchkeep_wire::{
-    Answer, CHANGED, Changed, Failure, Notification, PROMPT_CLOSE, PROMPT_OPEN, PROMPT_WENT,
-    Prompt, PromptClosed, PromptWent, Question, Resting, Scope, SecretText, rpc::Version2,
+    Answer, CHANGED, Changed, Failure, Notification, PROMPT_OPEN, PROMPT_WENT, Prompt, PromptWent,
+    Question, Resting, Scope, SecretText, rpc::Version2,
 };
 
-pub(crate) use self::asker::{Asker, on_behalf_of};
+pub(crate) use self::{
+    asker::{Asker, on_behalf_of},
+    closing::Shown,
+    unasked::{absent, tell_of_rest, unasked, unattended},
+};
 use self::{
     asker::{Counts, asker_of, told_of},
+    closing::Closing,
     news::Often,
     patience::{Ended, Patience, Rest, Worth},
 };
-use crate::{desktop::Desktop, notify};
+use crate::desktop::Desktop;
 
 /// Questions that may wait at a time.
 const MAX_OPEN: usize = 32;
@@ -81,86 +88,11 @@ pub(crate) enum Reply {
     Absent,
 }
 
-tokio::task_local! {
-    // What is done in it wants nobody waited for.
-    static UNATTENDED: ();
-}
-
-/// Does work whose questions fail where no front end is there.
-pub(crate) async fn unattended<T>(work: impl Future<Output = T>) -> T {
-    UNATTENDED.scope((), work).await
-}
-
-/// Why what has to be asked is not.
-pub(crate) fn absent() -> Failure {
-    Failure::new(
-        Code::NotPermitted,
-        "A person has to be asked, and nobody is there.",
-        "Leave --no-interaction out; or have the desktop open, or `touchkeep approve` in a terminal.",
-    )
-}
-
-/// Why what has to be asked is not yet.
-pub(crate) fn unasked(why: Unasked) -> Failure {
-    const AHEAD: &str = "`touchkeep approve` in a terminal ends that at once. A program can be allowed values ahead: touchkeep grant add PROGRAM ITEM";
-    match why {
-        Unasked::Unanswered { seconds } => Failure::new(
-            why.code(),
-            format!(
-                "Two questions of this program went unanswered, so it asks nobody for another {seconds} seconds."
-            ),
-            AHEAD,
-        ),
-        Unasked::Refused { seconds } => Failure::new(
-            why.code(),
-            format!(
-                "Three questions of this program were refused, so it asks nobody for another {seconds} seconds."
-            ),
-            AHEAD,
-        ),
-        Unasked::TooMany => Failure::new(
-            why.code(),
-            "Too many questions wait for an answer already.",
-            "Answer those first.",
-        ),
-    }
-}
-
-/// Tells whoever has just refused what came of it.
-pub(crate) fn tell_of_rest(resting: &Resting) {
-    let body = format!(
-        "{} asks nobody for {} minutes. To be asked sooner: touchkeep approve",
-        resting.asker,
-        resting.seconds_left.div_ceil(60)
-    );
-    tokio::spawn(notify::show(
-        "Refused three times: it rests now".to_owned(),
-        body,
-    ));
-}
-
-/// A question without an answer, shown while the device waits; closed when this is dropped.
-pub(crate) struct Shown {
-    open: Closing,
-    asker: Option<Counts>,
-    refused: oneshot::Receiver<Answer>,
-}
-
 /// A front end's seat: what it has missed, and what comes.
 pub(crate) struct Seat {
     pub(crate) open: Vec<Arc<[u8]>>,
     pub(crate) news: broadcast::Receiver<Arc<[u8]>>,
     prompts: Prompts,
-}
-
-// Closes its question when it is dropped, however that comes about.
-struct Closing {
-    prompts: Prompts,
-    id: PromptId,
-    outcome: &'static str,
-    // Whose it is, where it counts as unanswered without an answer.
-    asker: Option<Counts>,
-    rests: Option<Resting>,
 }
 
 impl Prompts {
@@ -203,7 +135,7 @@ impl Prompts {
         within: Duration,
         locked: impl Future<Output = ()>,
     ) -> (Reply, Option<PromptId>) {
-        if self.nobody_is_there() && UNATTENDED.try_with(|()| ()).is_ok() {
+        if self.nobody_is_there() && unasked::is_unattended() {
             return (Reply::Absent, None);
         }
         let asker = asker_of(&question);
@@ -433,46 +365,9 @@ impl Prompts {
     }
 }
 
-impl Shown {
-    /// Returns when a person does not want to wait any longer.
-    pub(crate) async fn refused(&mut self) {
-        if (&mut self.refused).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        self.open.outcome = "refused";
-        let counted = self.open.prompts.0.patience.counts(self.asker.take());
-        let rests = counted.ended(Ended::Refused(Worth::More));
-        self.open.rests = rests;
-    }
-
-    /// Says that it came to nothing.
-    pub(crate) fn failed(mut self) {
-        self.open.outcome = "failed";
-    }
-}
-
 impl Drop for Seat {
     fn drop(&mut self) {
         self.prompts.0.front_ends.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        // It is counted by now, one that was given up as well.
-        let unanswered = matches!(self.outcome, "timed-out" | "failed");
-        let asker = self.asker.as_ref().filter(|_| unanswered);
-        let begun = asker.and_then(|asker| self.prompts.0.patience.has_begun_to_rest(asker));
-        let mut open = self.prompts.lock();
-        open.retain(|open| open.prompt.id != self.id);
-        self.prompts.tell(
-            PROMPT_CLOSE,
-            &PromptClosed {
-                prompt: self.id,
-                outcome: self.outcome.to_owned(),
-                rests: self.rests.take().or(begun),
-            },
-        );
     }
 }
 

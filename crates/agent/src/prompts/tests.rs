@@ -1,5 +1,7 @@
 //! Questions: how they end, and who may ask.
 
+use touchkeep_wire::PROMPT_CLOSE;
+
 use super::*;
 
 const SOON: Duration = Duration::from_millis(20);
