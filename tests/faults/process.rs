@@ -1,5 +1,5 @@
 //! Other programs of the same machine at the proxy: N-01, N-05. (Their ways to the sockets, the questions and the memory of the
-//! agent are tried in `crates/agent/tests/sockets.rs`, `tests/approvals.rs` and `tests/memory.rs`.)
+//! agent are tried in `crates/agent/tests/sockets.rs`, `tests/approvals/forged.rs` and `tests/memory.rs`.)
 
 use std::process::Command;
 
