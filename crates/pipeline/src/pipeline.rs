@@ -462,7 +462,9 @@ impl<U: Upstream> Pipeline<U> {
         &self,
         read: &mut Read,
     ) -> Result<(Allowed, Option<Box<Question>>), NotSigned> {
-        let asked = self.asked(read, request_digest(&read.private, read.key.item));
+        let asked = self
+            .0
+            .asked(read, request_digest(&read.private, read.key.item));
         let under = self.0.book.policies();
         match self.0.book.decide(asked) {
             Verdict::Deny(denied) => Err(Box::pin(self.0.denied(read, &denied)).await),
@@ -498,7 +500,7 @@ impl<U: Upstream> Pipeline<U> {
 
     // What waited for somebody is held against the rules once more, as they are by now, and then counts.
     async fn still_allowed(&self, read: &Read, allowed: &Allowed) -> Result<(), NotSigned> {
-        let asked = self.asked(read, *allowed.digest());
+        let asked = self.0.asked(read, *allowed.digest());
         match self.0.book.reserve(&asked, allowed) {
             Ok(()) => Ok(()),
             Err(now) => Err(self.0.overtaken(read, allowed, now).await),
@@ -509,7 +511,7 @@ impl<U: Upstream> Pipeline<U> {
     async fn asks(&self, read: &mut Read, asks: NeedsApproval) -> Result<Allowed, NotSigned> {
         let now = self.0.clock.now();
         read.again = self.0.repeats.note(*asks.digest(), now, now);
-        let limits = self.0.book.standing(&self.asked(read, *asks.digest()));
+        let limits = self.0.book.standing(&self.0.asked(read, *asks.digest()));
         let question = Question {
             limits,
             ..self.question(read, asks.digest(), asks.rule(), asks.need())
@@ -622,7 +624,9 @@ impl<U: Upstream> Pipeline<U> {
             free: read.free.clone(),
         }
     }
+}
 
+impl<U: Upstream> Parts<U> {
     fn asked(&self, read: &Read, digest: [u8; 32]) -> Asked {
         Asked {
             request: read.incoming.request,
@@ -630,12 +634,10 @@ impl<U: Upstream> Pipeline<U> {
             client: read.incoming.client.name.clone(),
             key_set: read.incoming.key_set.clone(),
             operation: read.private.operation().clone(),
-            now: self.0.clock.now(),
+            now: self.clock.now(),
         }
     }
-}
 
-impl<U: Upstream> Parts<U> {
     // Does something that may take long, unless the end comes first. What is done in the moment of the end counts for nothing.
     async fn unless_over<T, E: From<KeyError>>(
         &self,

@@ -78,8 +78,8 @@ struct Played {
     waits: AtomicBool,
     // It is typed once it is let go.
     pin_held: bool,
-    // Nobody touches what is to be touched for the secret.
-    waits_for_secret: bool,
+    // Its touch comes once it is let go.
+    secret_held: bool,
     // The venue answers once it is let go.
     venue_held: bool,
     let_go: AtomicBool,
@@ -131,8 +131,8 @@ impl Keys for Played {
         assert!(!self.over.lock().unwrap().contains(&request));
         Box::pin(async {
             self.story.tell("sign");
-            if self.waits_for_secret {
-                std::future::pending::<()>().await;
+            if self.secret_held {
+                self.is_let_go().await;
             }
             (self.secret)()
         })
@@ -399,7 +399,7 @@ fn scene(change: impl FnOnce(&mut Played)) -> Scene {
         ready: || Ok(()),
         waits: AtomicBool::new(false),
         pin_held: false,
-        waits_for_secret: false,
+        secret_held: false,
         venue_held: false,
         let_go: AtomicBool::new(false),
         known_address: None,
@@ -1460,7 +1460,7 @@ async fn what_was_given_up_before_it_was_recorded_fills_no_limit() {
 #[tokio::test]
 async fn a_client_that_is_revoked_gets_nothing_signed_whatever_is_waited_for() {
     let asked: fn(&mut Played) = |p| p.person = Person::Held;
-    let touch: fn(&mut Played) = |p| p.waits_for_secret = true;
+    let touch: fn(&mut Played) = |p| p.secret_held = true;
     for (change, rows) in [
         (asked, &[(Kind::RequestRefused, Decision::Refused)][..]),
         (
@@ -1533,4 +1533,39 @@ async fn names_that_have_moved_leave_so_many_rows_an_hour() {
     }
     assert_eq!(scene.log.head().size, 1_000);
     scene.nothing_was_signed();
+}
+
+// What is recorded waits for a finger alone, and whoever replaces the policy meanwhile is heard as well.
+#[tokio::test]
+async fn what_waits_for_its_touch_is_sent_under_the_rules_of_then() {
+    let deny = "[[rule]]\nname = \"nothing\"\naction = \"deny\"";
+    let touch = "[[rule]]\nname = \"money\"\nkinds = [\"withdraw\"]\naction = \"touch\"";
+    for (rules, passes) in [(deny, false), (touch, true)] {
+        let scene = scene(|p| {
+            p.key = |_| Ok(handle(Signer::Secret, true));
+            p.secret_held = true;
+        });
+        under(&scene, ONE_BTC);
+        let pipeline = scene.pipeline.clone();
+        let waiting = tokio::spawn(async move { pipeline.handle(withdrawal()).await });
+        until(|| scene.played.story.words().last() == Some(&"sign")).await;
+        under(&scene, rules);
+        scene.played.let_go.store(true, Ordering::SeqCst);
+        let done = waiting.await.unwrap();
+        assert_eq!(done.is_ok(), passes, "{done:?}");
+        let Err(why) = done else { continue };
+        assert!(
+            why.to_string()
+                .contains("the rule \"nothing\" denies it now"),
+            "{why}"
+        );
+        assert!(scene.played.sent.lock().unwrap().is_empty());
+        assert_eq!(
+            scene.kinds(),
+            [
+                (Kind::Intent, Decision::Approved),
+                (Kind::Outcome, Decision::Refused)
+            ]
+        );
+    }
 }

@@ -132,7 +132,7 @@ impl<U: Upstream> Pipeline<U> {
 
     pub(super) fn would_be(&self, read: &Read) -> Option<Action> {
         let digest = request_digest(&read.private, read.key.item);
-        self.0.book.action(&self.asked(read, digest))
+        self.0.book.action(&self.0.asked(read, digest))
     }
 
     async fn moved(&self, read: &Read, name: &Saved, before: String, now: &Kept) -> NotSigned {
