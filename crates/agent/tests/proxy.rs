@@ -13,7 +13,7 @@ mod common;
 use common::{
     Agent, PASSPHRASE, Person, Venue,
     asker::{Asker, asker},
-    bot, http, no, place, undecided, yes,
+    bot, http, no, place, undecided, until, yes,
 };
 use touchkeep_client::{CallError, Connection};
 use touchkeep_core::Code;
@@ -1008,17 +1008,6 @@ async fn nothing_secret_is_in_the_log_at_its_loudest() {
                 .any(|window| window == canary.as_bytes());
             assert!(!found, "{canary} is in {}", path.display());
         }
-    }
-}
-
-async fn until(condition: impl AsyncFn() -> bool) {
-    let deadline = std::time::Instant::now() + common::PATIENCE;
-    while !condition().await {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "it does not come about"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }
 
