@@ -7,7 +7,10 @@ use touchkeep_core::{Code, UnixMillis, text::visible};
 use touchkeep_policy::{Allowed, Asked, How};
 use touchkeep_venue::Outgoing;
 
-use super::{Done, Fate, Incoming, Lasts, Parts, Read, about, by};
+use super::{
+    Done, Incoming, Parts,
+    read::{Fate, Lasts, Read, about, by},
+};
 use crate::{
     KeyHandle, NotDone, NotSigned, Question, SendError, Upstream, Went,
     book::Stricter,
