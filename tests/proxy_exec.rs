@@ -156,3 +156,62 @@ fn a_client_goes_no_further_than_it_is_bound() {
         ]
     );
 }
+
+#[test]
+fn a_client_that_has_its_token_is_bound_closer_and_never_wider() {
+    let (home, _person) = desk();
+    let added = home.json(&["proxy", "add", "grid-bot"]);
+    let (url, token) = (
+        added["base_urls"]["binance"].as_str().unwrap(),
+        added["token"].as_str().unwrap(),
+    );
+    let bound = home.json(&[
+        "proxy", "bind", "grid-bot", "--kind", "read", "--kind", "trade",
+    ]);
+    assert_eq!(bound["kinds"], serde_json::json!(["read", "trade"]));
+    assert_eq!(status(url, token), "202", "it needs no other token");
+    // What is not named stays as it was.
+    let mut bind = home.touchkeep();
+    bind.args(["proxy", "bind", "grid-bot", "--venue", "mexc"]);
+    let said = String::from_utf8(bind.output().unwrap().stdout).unwrap();
+    assert_eq!(
+        said.trim_end(),
+        "grid-bot may use the key set main: read, trade at mexc."
+    );
+    assert_eq!(status(url, token), "403", "no more at binance");
+    let wider = [
+        &["--venue", "binance"][..],
+        &["--kind", "withdraw"],
+        &["--kind", "read", "--kind", "withdraw"],
+    ];
+    for bounds in wider {
+        let said = home.cli(&[&["proxy", "bind", "grid-bot"], bounds].concat());
+        let why = String::from_utf8(said.stderr).unwrap();
+        assert_eq!(said.status.code(), Some(1), "{why}");
+        assert!(
+            why.contains("grid-bot may do less than that already: read, trade at mexc.")
+                && why.contains("Revoke it, and let it in anew."),
+            "{why}"
+        );
+    }
+    let nobody = home.cli(&["proxy", "bind", "grid-boy", "--kind", "read"]);
+    assert_eq!(nobody.status.code(), Some(2));
+    let _ = home.json(&["proxy", "add", "shop", "--webhooks"]);
+    let no_keys = home.cli(&["proxy", "bind", "shop", "--kind", "read"]);
+    assert!(
+        String::from_utf8(no_keys.stderr)
+            .unwrap()
+            .contains("it hands over webhooks")
+    );
+    assert_eq!(
+        home.cli(&["proxy", "bind", "grid-bot"]).status.code(),
+        Some(2)
+    );
+    let rows = home
+        .json(&["audit", "list", "--client", "grid-bot"])
+        .to_string();
+    assert!(
+        rows.contains("grid-bot is bound to read, trade at mexc."),
+        "{rows}"
+    );
+}

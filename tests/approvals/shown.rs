@@ -9,7 +9,7 @@ use std::{
 use touchkeep_tests::{Bus, Dunst, Home, Screen, wait_for};
 
 use crate::{
-    desk::{ADDRESS, Desk},
+    desk::{ADDRESS, Desk, POLICY},
     terminal::Terminal,
 };
 
@@ -236,4 +236,35 @@ fn whoever_waits_for_requests_hears_that_the_agent_has_gone() {
     desk.home.kill_agent();
     terminal.until("the agent went away");
     assert_eq!(terminal.ends_with(), Some(1));
+}
+
+#[test]
+fn what_a_rule_tells_is_read_in_the_terminal_and_a_busy_bot_buries_nobody() {
+    let desk = Desk::with_a_passphrase("");
+    let policy = desk.home.path("policy.toml");
+    let text = POLICY.replace("action = \"approve\"", "action = \"notify\"");
+    std::fs::write(&policy, text).unwrap();
+    let _policy = desk.home.json(&["policy", "set", policy.to_str().unwrap()]);
+    let terminal = Terminal::open(&desk.home, 200);
+    assert_eq!(desk.order("quantity=0.001"), 200);
+    terminal.until("Signed by rule: Place order buy 0.001 BTCUSDT at 20000 on Binance. Asked by grid-bot, let through by the rule orders.");
+    for nth in 2..=31 {
+        assert_eq!(desk.order(&format!("quantity=0.0{nth:02}")), 200, "{nth}");
+    }
+    // Each is in one line, and the last is named.
+    wait_for("all of them", || {
+        let shown = String::from_utf8_lossy(&terminal.bytes()).into_owned();
+        let lines: Vec<&str> = shown
+            .lines()
+            .filter(|line| line.contains("Signed by rule: "))
+            .collect();
+        let of = |line: &&str| {
+            let (_, said) = line.split_once("Signed by rule: ")?;
+            let many = said.split_once(" requests, the last of them: ");
+            many.map_or(Some(1), |(many, _)| many.parse::<u32>().ok())
+        };
+        let told: u32 = lines.iter().filter_map(of).sum();
+        let last = lines.last()?.contains("buy 0.031 BTCUSDT");
+        (told == 31 && last && lines.len() < 15).then_some(())
+    });
 }

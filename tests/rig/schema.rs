@@ -33,6 +33,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("env add", "environment"),
     ("env rename", "environment"),
     ("proxy add", "client"),
+    ("proxy bind", "let-in"),
     ("proxy list", "clients"),
     ("proxy revoke", "done"),
     ("grant add", "grant"),

@@ -45,6 +45,7 @@ mod schedule;
 mod signing_seat;
 mod sockets;
 mod state;
+mod told;
 mod uptime;
 mod used_elsewhere;
 mod vault;

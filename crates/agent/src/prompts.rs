@@ -21,7 +21,7 @@ use touchkeep_core::{Clock, Code, PromptId, SystemClock, text::visible};
 use touchkeep_pipeline::Unasked;
 use touchkeep_wire::{
     Answer, CHANGED, Changed, Failure, Notification, PROMPT_OPEN, PROMPT_WENT, Prompt, PromptWent,
-    Question, Resting, Scope, SecretText, rpc::Version2,
+    Question, Resting, SIGNED, Scope, SecretText, Signed, rpc::Version2,
 };
 
 pub(crate) use self::{
@@ -188,6 +188,11 @@ impl Prompts {
     /// Tells front ends how it went with what a question allowed: the code where it was not done, and a sentence.
     pub(crate) fn went(&self, prompt: PromptId, code: Option<Code>, what: String) {
         self.tell(PROMPT_WENT, &PromptWent { prompt, code, what });
+    }
+
+    /// Tells front ends what was signed by a rule that tells a person.
+    pub(crate) fn signed(&self, signed: &Signed) {
+        self.tell(SIGNED, signed);
     }
 
     /// Whether no front end would show a question now.

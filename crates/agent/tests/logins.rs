@@ -15,7 +15,7 @@ mod common;
 
 use std::process::Stdio;
 
-use common::{Agent, Person, practice_vault, yes};
+use common::{Agent, Person, practice_vault, undecided, until, yes};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -610,6 +610,43 @@ async fn a_socket_that_opens_with_a_login_does_not_open_without_a_yes() {
     );
     assert!(desk.rows("intent").await.is_empty());
     assert_eq!(desk.rows("request-denied").await.len(), 4);
+}
+
+// What opens a socket for a client is not signed any more once that is sent away, whoever says yes to it then.
+#[tokio::test]
+async fn a_login_that_waits_for_a_yes_ends_with_its_client() {
+    for name in ["gemini", "kraken"] {
+        let mut desk = Desk::new(&[name]).await;
+        let owner = Person::new(&desk.agent, yes).await;
+        let text = POLICY.replace("allow", "approve");
+        desk.client.call(SetPolicy { text }).await.unwrap();
+        drop(owner);
+        desk.is_for(name).await;
+        let person = Person::new(&desk.agent, undecided).await;
+        let (path, message) = match name {
+            "gemini" => ("gemini/v1/order/events", "x"),
+            _ => (
+                "kraken/auth/v2",
+                r#"{"method":"subscribe","params":{"channel":"balances","token":"x"}}"#,
+            ),
+        };
+        let client = format!("bot-{name}");
+        let revokes = async {
+            until(async || !person.approvals().is_empty()).await;
+            desk.client.call(RevokeClient { client }).await.unwrap();
+        };
+        let messages = [message];
+        let (answers, ()) = tokio::join!(desk.say(path, &messages), revokes);
+        let said = answers.join("\n");
+        let expected = match name {
+            "gemini" => r#""refused":403"#,
+            _ => "this client was revoked",
+        };
+        assert!(said.contains(expected), "{name}: {said}");
+        assert!(desk.client.call(ListPrompts {}).await.unwrap().is_empty());
+        until(async || !desk.rows("request-refused").await.is_empty()).await;
+        assert!(desk.rows("intent").await.is_empty(), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -141,6 +141,9 @@ async fn watch(
                         return went.code;
                     }
                 }
+                Some(Event::Signed(signed)) if matches!(answering, Answering::Everything { .. }) => {
+                    desk.signed(&signed);
+                }
                 Some(_) => {} // something that this front end does not show
                 None => return Some(Code::Unreachable),
             },

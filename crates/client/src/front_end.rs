@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use touchkeep_core::PromptId;
 use touchkeep_wire::{
     Answer, AnswerPrompt, CHANGED, Changed, MAX_FRONT_END_FRAME_BYTES, Notification, PROMPT_CLOSE,
-    PROMPT_OPEN, PROMPT_WENT, Prompt, PromptClosed, PromptWent,
+    PROMPT_OPEN, PROMPT_WENT, Prompt, PromptClosed, PromptWent, SIGNED, Signed,
 };
 
 use crate::connection::{CallError, ConnectError, Connection};
@@ -21,6 +21,8 @@ pub enum Event {
     Close(PromptClosed),
     /// How it went with what a question allowed.
     Went(PromptWent),
+    /// Something was signed by a rule that tells a person.
+    Signed(Signed),
     /// Something that is shown has changed.
     Changed(Changed),
 }
@@ -98,6 +100,7 @@ fn read(notification: &Notification) -> Option<Event> {
             .map(|prompt| Event::Open(Box::new(prompt))),
         PROMPT_CLOSE => serde_json::from_str(params).ok().map(Event::Close),
         PROMPT_WENT => serde_json::from_str(params).ok().map(Event::Went),
+        SIGNED => serde_json::from_str(params).ok().map(Event::Signed),
         CHANGED => serde_json::from_str(params).ok().map(Event::Changed),
         _ => None,
     }

@@ -174,18 +174,22 @@ impl Book {
     /// What the rules say now, where that is stricter than how it was allowed. Nothing is reserved then.
     pub(crate) fn reserve(&self, asked: &Asked, allowed: &Allowed) -> Result<(), Stricter> {
         let mut guard = self.lock();
+        guard.judge_again(asked, allowed.how(), allowed.rule())?;
         let Inner { policy, windows } = &mut *guard;
-        windows.take_back(asked.request);
-        windows.turn(policy, asked.now);
-        let (action, rule) = policy.action(asked, &windows.seen(asked));
-        let action = action.unwrap_or(Action::Deny);
-        let rule = rule.map(|rule| rule.name.as_str());
-        if !is_enough(allowed, action, rule) {
-            let rule = rule.map(str::to_owned);
-            return Err(Stricter { action, rule });
-        }
         windows.push(policy, Past::of(asked));
         Ok(())
+    }
+
+    /// Whether the rules still have it so of what is recorded already, and counts whatever becomes of it.
+    ///
+    /// # Errors
+    /// What the rules say now, where that is stricter than how it was allowed.
+    pub(crate) fn holds(&self, asked: &Asked, how: How, rule: &str) -> Result<(), Stricter> {
+        let mut guard = self.lock();
+        let judged = guard.judge_again(asked, how, rule);
+        let Inner { policy, windows } = &mut *guard;
+        windows.push(policy, Past::of(asked));
+        judged
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -193,12 +197,29 @@ impl Book {
     }
 }
 
-// Whether how it was allowed is as much as is wanted for it. A yes for a time is to what one rule asks about.
-fn is_enough(allowed: &Allowed, wanted: Action, by: Option<&str>) -> bool {
-    let most = match allowed.how() {
+impl Inner {
+    // As if it had not been there yet; what was reserved for it is taken out.
+    fn judge_again(&mut self, asked: &Asked, how: How, by: &str) -> Result<(), Stricter> {
+        let Self { policy, windows } = self;
+        windows.take_back(asked.request);
+        windows.turn(policy, asked.now);
+        let (action, rule) = policy.action(asked, &windows.seen(asked));
+        let action = action.unwrap_or(Action::Deny);
+        let rule = rule.map(|rule| rule.name.as_str());
+        if !is_enough(how, by, action, rule) {
+            let rule = rule.map(str::to_owned);
+            return Err(Stricter { action, rule });
+        }
+        Ok(())
+    }
+}
+
+// Whether how one rule had it allowed is as much as is wanted for it now. A yes for a time is to what one rule asks about.
+fn is_enough(how: How, by: &str, wanted: Action, of: Option<&str>) -> bool {
+    let most = match how {
         How::Rule | How::RuleAndNotify => Action::Notify,
         How::Approved(ApprovedBy::Click) => Action::Approve,
-        How::Approved(ApprovedBy::Grant(_)) if by == Some(allowed.rule()) => Action::Approve,
+        How::Approved(ApprovedBy::Grant(_)) if of == Some(by) => Action::Approve,
         How::Approved(ApprovedBy::Grant(_)) => Action::Notify,
         How::Approved(ApprovedBy::KeyTouch | ApprovedBy::Touch(_) | ApprovedBy::Passphrase(_)) => {
             Action::Touch

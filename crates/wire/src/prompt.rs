@@ -12,6 +12,8 @@ pub const PROMPT_OPEN: &str = "prompt.open";
 pub const PROMPT_CLOSE: &str = "prompt.close";
 /// Notification to front ends: how it went with what a question allowed ([`PromptWent`]).
 pub const PROMPT_WENT: &str = "prompt.went";
+/// Notification to front ends: what was signed by a rule that tells a person ([`Signed`]).
+pub const SIGNED: &str = "signed";
 /// Notification to front ends: something that they show has changed ([`Changed`]).
 pub const CHANGED: &str = "changed";
 
@@ -263,6 +265,15 @@ pub struct PromptWent {
     pub code: Option<Code>,
     /// What happened, in a sentence.
     pub what: String,
+}
+
+/// What was signed by a rule that tells a person, since that was last said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signed {
+    /// Of how many requests; at least 1.
+    pub how_many: u32,
+    /// The last of them in plain words, with who asked for it and the rule.
+    pub last: String,
 }
 
 /// Something changed; ask again for what you show.

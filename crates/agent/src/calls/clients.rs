@@ -29,7 +29,15 @@ use crate::{
 
 pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<ClientSummary>, Failure> {
     let (_, open) = open_vault(agent)?;
-    let summary = |client: &Client| ClientSummary {
+    let visitors = agent.visitors();
+    let visitors = visitors.iter().map(|visitor| &visitor.client);
+    let all = open.clients();
+    let all = all.iter().chain(visitors);
+    Ok(all.map(|client| summary(agent, client)).collect())
+}
+
+fn summary(agent: &Agent, client: &Client) -> ClientSummary {
+    ClientSummary {
         id: client.id,
         name: client.name.clone(),
         key_set: client.key_set.clone(),
@@ -37,10 +45,7 @@ pub(crate) fn list(agent: &Arc<Agent>) -> Result<Vec<ClientSummary>, Failure> {
         kinds: client.kinds.iter().map(ToString::to_string).collect(),
         created: client.created,
         last_seen: agent.last_seen(client.id),
-    };
-    let visitors = agent.visitors();
-    let visitors = visitors.iter().map(|visitor| &visitor.client);
-    Ok(open.clients().iter().chain(visitors).map(summary).collect())
+    }
 }
 
 // With those that there are: an import calls them by their venues.
@@ -160,10 +165,16 @@ fn may(client: &Client) -> String {
     }
 }
 
-pub(crate) async fn bind(agent: &Arc<Agent>, call: BindClient) -> Result<Done, Failure> {
+pub(crate) async fn bind(agent: &Arc<Agent>, call: BindClient) -> Result<ClientSummary, Failure> {
     let (venues, kinds) = bounds(call.venues, &call.kinds)?;
+    if venues.is_empty() && kinds.is_empty() {
+        return Err(failure::invalid(
+            "There is nothing to bind it to.",
+            "Say what it still may: --kind KIND or --venue VENUE",
+        ));
+    }
     let name = call.client;
-    change(agent, move |agent| {
+    let bound = change(agent, move |agent| {
         let (current, open) = open_vault(agent)?;
         let known = called(&open.clients(), &name)?;
         let bound = closer(&known, &venues, &kinds)?;
@@ -180,27 +191,37 @@ pub(crate) async fn bind(agent: &Arc<Agent>, call: BindClient) -> Result<Done, F
             let known = clients.iter_mut().filter(|client| client.id == now.id);
             known.for_each(|client| *client = now.clone());
             write(vault, &clients)
-        })
+        })?;
+        Ok(bound)
     })
     .await?;
     agent.prompts().changed("clients");
-    Ok(Done {})
+    Ok(summary(agent, &bound))
 }
 
 // What is bound stays so: a program that has reached this socket could else undo it.
 fn closer(client: &Client, venues: &[String], kinds: &[OperationKind]) -> Result<Client, Failure> {
+    let name = visible(&client.name);
+    if client.key_set.is_empty() {
+        return Err(failure::invalid(
+            format!("{name} has no keys: it hands over webhooks' deliveries, and nothing else."),
+            "It cannot do less. End its access with: touchkeep proxy revoke NAME",
+        ));
+    }
     if !is_within(venues, &client.venues) || !is_within(kinds, &client.kinds) {
         return Err(Failure::new(
             Code::NotPermitted,
-            format!(
-                "{} is bound closer than that already.",
-                visible(&client.name)
-            ),
+            format!("{name} may do less than that already: {}.", words(client)),
             "Revoke it, and let it in anew.",
         ));
     }
     let mut bound = client.clone();
-    (bound.venues, bound.kinds) = (venues.to_vec(), kinds.to_vec());
+    if !venues.is_empty() {
+        bound.venues = venues.to_vec();
+    }
+    if !kinds.is_empty() {
+        bound.kinds = kinds.to_vec();
+    }
     Ok(bound)
 }
 
@@ -314,7 +335,7 @@ fn bounds(
 
 // Nothing named is everything.
 fn is_within<T: PartialEq>(new: &[T], old: &[T]) -> bool {
-    old.is_empty() || (!new.is_empty() && new.iter().all(|one| old.contains(one)))
+    old.is_empty() || new.iter().all(|one| old.contains(one))
 }
 
 fn words(client: &Client) -> String {
@@ -405,8 +426,8 @@ mod tests {
 
     #[test]
     fn bounds_are_only_drawn_closer() {
-        assert!(is_within(&[1], &[]) && is_within::<u8>(&[], &[]) && is_within(&[1], &[1, 2]));
-        assert!(!is_within(&[], &[1]) && !is_within(&[2], &[1]));
+        assert!(is_within(&[1], &[]) && is_within::<u8>(&[], &[1]) && is_within(&[1], &[1, 2]));
+        assert!(!is_within(&[1, 2], &[1]) && !is_within(&[2], &[1]));
     }
 
     #[test]

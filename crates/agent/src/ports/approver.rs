@@ -35,6 +35,7 @@ use crate::{
     grants::{RequestGrant, offer},
     notify,
     prompts::{Prompts, Reply, tell_of_rest},
+    told::Told,
     vault::{Current, device_label},
 };
 
@@ -46,6 +47,7 @@ const WHERE: &str = "Open the desktop, or type: touchkeep approve";
 
 pub(super) struct People {
     prompts: Prompts,
+    told: Arc<Told>,
     running: Arc<Running>,
     agent: Weak<Agent>,
     current: Weak<Current>,
@@ -66,6 +68,7 @@ impl People {
     pub(super) fn new(agent: &Arc<Agent>, current: &Arc<Current>, log: Log, end: End) -> Self {
         Self {
             prompts: agent.prompts().clone(),
+            told: Told::new(agent.prompts().clone()),
             running: Arc::clone(agent.running()),
             agent: Arc::downgrade(agent),
             current: Arc::downgrade(current),
@@ -196,7 +199,7 @@ impl Approver for People {
             visible(&question.client.name),
             visible(&question.rule)
         );
-        tokio::spawn(notify::show("Signed by rule".to_owned(), body));
+        self.told.signed(body);
     }
 
     fn went(&self, request: RequestId, went: &Went) {

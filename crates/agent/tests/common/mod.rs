@@ -266,6 +266,15 @@ pub fn undecided(question: &Question) -> Option<Answer> {
     }
 }
 
+/// Waits for something to come about.
+pub async fn until(condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "it does not come about");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// What a venue got.
 #[derive(Debug, Clone)]
 pub struct Got {

@@ -9,9 +9,9 @@ use crate::{
     common::{
         Person,
         asker::{Asker, asker},
-        bot, no, place, undecided, yes,
+        bot, no, place, undecided, until, yes,
     },
-    desk::{CONFIG, WITHDRAW, WITHDRAW_PATH, desk, sealed, stored, until},
+    desk::{CONFIG, WITHDRAW, WITHDRAW_PATH, desk, sealed, stored},
 };
 
 #[tokio::test]

@@ -1,11 +1,9 @@
 //! A bot's desk: an agent with a vault of three keys, a venue, and a policy that allows little.
 
-use std::time::{Duration, Instant};
-
 use touchkeep_client::Connection;
 use touchkeep_wire::*;
 
-use crate::common::{Agent, PATIENCE, Person, Venue, bot, yes};
+use crate::common::{Agent, Person, Venue, bot, yes};
 
 pub(crate) const TRADE_SECRET: &str = "canary-trade-secret-0123456789";
 pub(crate) const POLICY: &str = r#"
@@ -139,13 +137,5 @@ impl Desk {
                 .is_some_and(|what| what.starts_with("Read account"))
         };
         page.rows.into_iter().filter(asked).collect()
-    }
-}
-
-pub(crate) async fn until(condition: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition().await {
-        assert!(Instant::now() < deadline, "it does not come about");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -5,8 +5,8 @@ use touchkeep_core::Code;
 use touchkeep_wire::*;
 
 use crate::{
-    common::{Agent, PASSPHRASE, Person, yes},
-    desk::{CONFIG, POLICY, desk, stored, until},
+    common::{Agent, PASSPHRASE, Person, until, yes},
+    desk::{CONFIG, POLICY, desk, stored},
 };
 
 #[tokio::test]

@@ -19,6 +19,20 @@ pub(crate) enum Proxy {
         #[arg(long, conflicts_with_all = ["key_set", "venue", "kind"])]
         webhooks: bool,
     },
+    /// Let a program do less than before. Its token stays, and what it waits for ends.
+    #[command(
+        after_help = "What it was is not given back: revoke it, and let it in anew.\n\nExamples:\n  touchkeep proxy bind grid-bot --kind read --kind trade\n  touchkeep proxy bind grid-bot --venue binance"
+    )]
+    Bind {
+        /// Name or id.
+        client: String,
+        /// Only this venue; may be given again.
+        #[arg(long, required_unless_present = "kind")]
+        venue: Vec<String>,
+        /// Only operations of this kind, as rules name them; may be given again.
+        #[arg(long)]
+        kind: Vec<String>,
+    },
     /// Programs that may use it.
     #[command(after_help = "Examples:\n  touchkeep proxy list\n  touchkeep proxy list --json")]
     List,

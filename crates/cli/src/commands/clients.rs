@@ -1,4 +1,4 @@
-//! `proxy add | list | revoke | exec`.
+//! `proxy add | bind | list | revoke | exec`.
 
 use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
@@ -9,7 +9,9 @@ use touchkeep_core::{
 };
 use touchkeep_inject::program::{self, Program};
 use touchkeep_values::ask::call_once;
-use touchkeep_wire::{AddClient, ClientSummary, Failure, ListClients, OpenClient, RevokeClient};
+use touchkeep_wire::{
+    AddClient, BindClient, ClientSummary, Failure, ListClients, OpenClient, RevokeClient,
+};
 use zeroize::Zeroizing;
 
 use super::{Context, Done, grants::time_left};
@@ -72,6 +74,26 @@ pub(super) async fn proxy(context: &Context<'_>, verb: Proxy) -> Done {
                     "Give {name} this, in place of the real key (shown this once):\n\n  api key   {}\n  secret    anything that its library takes for one: it is not looked at\n{}\n\nIts public requests show it in X-Touchkeep-Token. End its access with: touchkeep proxy revoke {word}",
                     added.token,
                     addresses(&added.base_urls)
+                )
+            });
+        }
+        Proxy::Bind {
+            client,
+            venue,
+            kind,
+        } => {
+            let bind = BindClient {
+                client,
+                venues: venue,
+                kinds: kind,
+            };
+            let bound = context.call_asking(bind).await?;
+            context.output.result(&bound, |bound| {
+                format!(
+                    "{} may use the key set {}: {}.",
+                    visible(&bound.name),
+                    visible(&bound.key_set),
+                    only(bound)
                 )
             });
         }

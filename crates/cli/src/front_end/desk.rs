@@ -11,7 +11,7 @@ use std::{
 
 use tokio::task::JoinHandle;
 use touchkeep_core::{PromptId, text::surely_visible as visible};
-use touchkeep_wire::{Answer, Prompt, PromptClosed, PromptWent, Question, Resting};
+use touchkeep_wire::{Answer, Prompt, PromptClosed, PromptWent, Question, Resting, Signed};
 
 use super::{
     Answering,
@@ -201,6 +201,16 @@ impl Desk {
             Some(_) => Style::Bad,
         };
         self.folded(style, &format!("  {name}: {}\n", visible(&went.what)));
+    }
+
+    /// What was signed by a rule that tells a person.
+    pub(super) fn signed(&self, signed: &Signed) {
+        let last = visible(&signed.last);
+        let what = match signed.how_many {
+            1 => format!("  Signed by rule: {last}"),
+            many => format!("  Signed by rule: {many} requests, the last of them: {last}"),
+        };
+        self.folded(Style::Quiet, &what);
     }
 
     /// A refusal, or that nobody answered, has brought its asker a rest.

@@ -4,12 +4,16 @@ use std::{pin::pin, sync::Arc};
 
 use touchkeep_audit::{Decision, Event, Kind, RecordError, Seq};
 use touchkeep_core::{Code, UnixMillis, text::visible};
-use touchkeep_policy::Allowed;
+use touchkeep_policy::{Allowed, Asked, How};
 use touchkeep_venue::Outgoing;
 
-use super::{Done, Fate, Incoming, Lasts, Parts, Read, about, by};
+use super::{
+    Done, Incoming, Parts,
+    read::{Fate, Lasts, Read, about, by},
+};
 use crate::{
     KeyHandle, NotDone, NotSigned, Question, SendError, Upstream, Went,
+    book::Stricter,
     end::Revoked,
     outcome::{Left, Outcome},
     sign::{Means, Signed, sign},
@@ -28,6 +32,33 @@ pub(super) struct Ready {
     pub(super) _lasts: Lasts,
 }
 
+// What is signed once a finger is there: a policy may be replaced before that.
+struct Touched {
+    asked: Asked,
+    how: How,
+    rule: String,
+    under: u64,
+}
+
+impl Touched {
+    fn of<U: Upstream>(parts: &Parts<U>, allowed: &Allowed, read: &Read) -> Self {
+        Self {
+            asked: parts.asked(read, *allowed.digest()),
+            how: allowed.how(),
+            rule: allowed.rule().to_owned(),
+            under: parts.book.policies(),
+        }
+    }
+
+    fn still<U: Upstream>(&self, parts: &Parts<U>) -> Result<(), NotSigned> {
+        if parts.book.policies() == self.under {
+            return Ok(());
+        }
+        let held = parts.book.holds(&self.asked, self.how, &self.rule);
+        held.map_err(|Stricter { action, rule }| NotSigned::Overtaken { action, rule })
+    }
+}
+
 impl<U: Upstream> Parts<U> {
     // The time at the venue's server.
     pub(super) fn venue_time(&self, origin: &str, key: &KeyHandle) -> UnixMillis {
@@ -42,6 +73,8 @@ impl<U: Upstream> Parts<U> {
         read: Box<Read>,
         revoked: Revoked,
     ) -> Result<Ready, NotSigned> {
+        let touched = read.key.touched_each_use;
+        let touched = touched.then(|| Touched::of(self, &allowed, &read));
         let recording = {
             let intent = about(Event::new(Kind::Intent, Decision::Allowed), &read);
             self.log.recording_intent(allowed, &intent)
@@ -83,6 +116,10 @@ impl<U: Upstream> Parts<U> {
             };
             self.unless_over(signing).await
         };
+        let signed = signed.and_then(|signed| match &touched {
+            Some(touched) => touched.still(self).map(|()| signed),
+            None => Ok(signed),
+        });
         match signed {
             Ok(Signed { outgoing, turn }) => Ok(Ready {
                 seq,

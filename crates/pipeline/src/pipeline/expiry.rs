@@ -3,7 +3,10 @@
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::UnixMillis;
 
-use super::{Pipeline, Read, about};
+use super::{
+    Pipeline,
+    read::{Read, about},
+};
 use crate::{NotSigned, Upstream};
 
 impl<U: Upstream> Pipeline<U> {

@@ -10,7 +10,7 @@ use touchkeep_core::Decimal;
 use touchkeep_policy::Action;
 use touchkeep_venue::{KeyClass, balance};
 
-use super::{Incoming, Pipeline, Read};
+use super::{Incoming, Pipeline, read::Read};
 use crate::Upstream;
 
 /// How long a question waits for this.

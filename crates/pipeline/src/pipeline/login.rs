@@ -7,7 +7,7 @@ use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_policy::{Action, Allowed, Asked};
 use touchkeep_venue::{Decoded, Outgoing, Venue, stream::Guard};
 
-use super::{Fate, Incoming, Lasts, Parts, Pipeline, Read, carry::Ready};
+use super::{Incoming, Parts, Pipeline, carry::Ready, read::Read};
 use crate::{NotDone, NotSigned, Question, Upstream, Went, end::Revoked, turns::Turn};
 
 /// What a login was signed for.
@@ -50,22 +50,7 @@ impl<U: Upstream> Pipeline<U> {
             Ok(key) => key,
             Err(why) => return Err(self.without_key(&incoming, &private, why).await.into()),
         };
-        let lasts = Lasts {
-            keys: Arc::clone(&self.0.keys),
-            request: incoming.request,
-        };
-        let fate = Fate::of(&self.0, incoming.request);
-        let mut read = Box::new(Read {
-            incoming,
-            venue,
-            private,
-            key,
-            lasts,
-            fate,
-            again: None,
-            named: None,
-            free: None,
-        });
+        let mut read = Box::new(Read::of(&self.0, incoming, venue, private, key));
         let (allowed, tell) = match self.allowed(&mut read).await {
             Ok(allowed) => allowed,
             Err(why) => return Err(read.ends(why).into()),

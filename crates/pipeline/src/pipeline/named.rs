@@ -4,14 +4,17 @@
 //! # Why not only the name
 //! Whoever gets at the account's web site could put his own address behind a name that a person has approved for years.
 
-use std::{pin::pin, sync::Arc};
+use std::pin::pin;
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{RequestId, text::visible};
 use touchkeep_policy::{Action, request_digest};
 use touchkeep_venue::{Decoded, Kept, KeyClass, Request, Saved, saved};
 
-use super::{Fate, Incoming, Lasts, Pipeline, Read, about};
+use super::{
+    Incoming, Pipeline,
+    read::{Read, about},
+};
 use crate::{KeyHandle, Named, NotSigned, Upstream};
 
 impl<U: Upstream> Pipeline<U> {
@@ -99,22 +102,7 @@ impl<U: Upstream> Pipeline<U> {
             http,
             ..read.incoming.clone()
         };
-        let lasts = Lasts {
-            keys: Arc::clone(&self.0.keys),
-            request: incoming.request,
-        };
-        let fate = Fate::of(&self.0, incoming.request);
-        let mut asking = Box::new(Read {
-            incoming,
-            venue: read.venue,
-            private: *private,
-            key,
-            again: None,
-            named: None,
-            free: None,
-            lasts,
-            fate,
-        });
+        let mut asking = Box::new(Read::of(&self.0, incoming, read.venue, *private, key));
         if !matches!(self.would_be(&asking), Some(Action::Allow | Action::Notify)) {
             return Err(None);
         }
@@ -132,7 +120,7 @@ impl<U: Upstream> Pipeline<U> {
 
     pub(super) fn would_be(&self, read: &Read) -> Option<Action> {
         let digest = request_digest(&read.private, read.key.item);
-        self.0.book.action(&self.asked(read, digest))
+        self.0.book.action(&self.0.asked(read, digest))
     }
 
     async fn moved(&self, read: &Read, name: &Saved, before: String, now: &Kept) -> NotSigned {

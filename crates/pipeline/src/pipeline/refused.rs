@@ -5,7 +5,11 @@ use touchkeep_audit::{Decision, Event, Kind, Seq};
 use touchkeep_core::ClientId;
 use touchkeep_policy::{Allowed, Denied, NeedsApproval, Refusal};
 
-use super::{LET_THROUGH, Parts, Read, about};
+use super::{
+    LET_THROUGH, Parts,
+    allowed::refusal_of,
+    read::{Read, about},
+};
 use crate::{KeyError, NotSigned, Upstream, book::Stricter, error::doubted_words};
 
 impl<U: Upstream> Parts<U> {
@@ -50,7 +54,7 @@ impl<U: Upstream> Parts<U> {
     pub(super) async fn unready(&self, read: &Read, asks: NeedsApproval, why: &KeyError) {
         match why {
             KeyError::Refused | KeyError::TimedOut => {
-                let refusal = super::refusal_of(why);
+                let refusal = refusal_of(why);
                 self.refused(read, asks, refusal, &why.to_string()).await;
             }
             _ => self.unasked(read, asks, &why.to_string()).await,

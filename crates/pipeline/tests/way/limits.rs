@@ -10,7 +10,7 @@ use touchkeep_policy::{Past, Policy};
 
 use crate::{
     played::Person,
-    scene::{RULES, incoming, kraken_handle, order, scene, under, until, withdrawal},
+    scene::{ONE_BTC, RULES, incoming, kraken_handle, order, scene, under, until, withdrawal},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -64,16 +64,6 @@ async fn limits_go_on_after_a_restart_from_what_was_recorded() {
         .unwrap_err();
     assert_eq!(why.code(), Code::Refused, "over the window, so it is asked");
 }
-
-const ONE_BTC: &str = r#"
-[[rule]]
-name = "a coin an hour"
-kinds = ["withdraw"]
-assets = ["BTC"]
-window_amount = "1"
-window_hours = 1
-action = "touch"
-"#;
 
 // Each alone is within the limit that a person is shown, and each is asked about before another was approved.
 #[tokio::test]

@@ -61,8 +61,8 @@ pub(crate) struct Played {
     pub(crate) waits: AtomicBool,
     // It is typed once it is let go.
     pub(crate) pin_held: bool,
-    // Nobody touches what is to be touched for the secret.
-    pub(crate) waits_for_secret: bool,
+    // Its touch comes once it is let go.
+    pub(crate) secret_held: bool,
     // The venue answers once it is let go.
     pub(crate) venue_held: bool,
     pub(crate) let_go: AtomicBool,
@@ -114,8 +114,8 @@ impl Keys for Played {
         assert!(!self.over.lock().unwrap().contains(&request));
         Box::pin(async {
             self.story.tell("sign");
-            if self.waits_for_secret {
-                std::future::pending::<()>().await;
+            if self.secret_held {
+                self.is_let_go().await;
             }
             (self.secret)()
         })

@@ -100,6 +100,16 @@ kinds = ["withdraw"]
 action = "touch"
 "#;
 
+pub(crate) const ONE_BTC: &str = r#"
+[[rule]]
+name = "a coin an hour"
+kinds = ["withdraw"]
+assets = ["BTC"]
+window_amount = "1"
+window_hours = 1
+action = "touch"
+"#;
+
 pub(crate) fn scene(change: impl FnOnce(&mut Played)) -> Scene {
     let folder = tempfile::tempdir().unwrap();
     let identity = age::x25519::Identity::generate();
@@ -115,7 +125,7 @@ pub(crate) fn scene(change: impl FnOnce(&mut Played)) -> Scene {
         ready: || Ok(()),
         waits: AtomicBool::new(false),
         pin_held: false,
-        waits_for_secret: false,
+        secret_held: false,
         venue_held: false,
         let_go: AtomicBool::new(false),
         known_address: None,

@@ -8,7 +8,7 @@ use touchkeep_pipeline::*;
 
 use crate::{
     played::{Person, Played},
-    scene::{order, scene, under, until, withdrawal},
+    scene::{ONE_BTC, handle, order, scene, under, until, withdrawal},
 };
 
 #[tokio::test]
@@ -169,10 +169,45 @@ async fn what_waits_for_a_pin_is_signed_under_the_rules_of_then() {
     }
 }
 
+// What is recorded waits for a finger alone, and whoever replaces the policy meanwhile is heard as well.
+#[tokio::test]
+async fn what_waits_for_its_touch_is_sent_under_the_rules_of_then() {
+    let deny = "[[rule]]\nname = \"nothing\"\naction = \"deny\"";
+    let touch = "[[rule]]\nname = \"money\"\nkinds = [\"withdraw\"]\naction = \"touch\"";
+    for (rules, passes) in [(deny, false), (touch, true)] {
+        let scene = scene(|p| {
+            p.key = |_| Ok(handle(Signer::Secret, true));
+            p.secret_held = true;
+        });
+        under(&scene, ONE_BTC);
+        let pipeline = scene.pipeline.clone();
+        let waiting = tokio::spawn(async move { pipeline.handle(withdrawal()).await });
+        until(|| scene.played.story.words().last() == Some(&"sign")).await;
+        under(&scene, rules);
+        scene.played.let_go.store(true, Ordering::SeqCst);
+        let done = waiting.await.unwrap();
+        assert_eq!(done.is_ok(), passes, "{done:?}");
+        let Err(why) = done else { continue };
+        assert!(
+            why.to_string()
+                .contains("the rule \"nothing\" denies it now"),
+            "{why}"
+        );
+        assert!(scene.played.sent.lock().unwrap().is_empty());
+        assert_eq!(
+            scene.kinds(),
+            [
+                (Kind::Intent, Decision::Approved),
+                (Kind::Outcome, Decision::Refused)
+            ]
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_is_revoked_gets_nothing_signed_whatever_is_waited_for() {
     let asked: fn(&mut Played) = |p| p.person = Person::Held;
-    let touch: fn(&mut Played) = |p| p.waits_for_secret = true;
+    let touch: fn(&mut Played) = |p| p.secret_held = true;
     for (change, rows) in [
         (asked, &[(Kind::RequestRefused, Decision::Refused)][..]),
         (

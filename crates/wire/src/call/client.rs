@@ -21,13 +21,13 @@ calls! {
     }
     /// Programs that may use the proxy.
     ListClients = "client.list" -> Vec<ClientSummary> {}
-    /// Binds a client to some venues and kinds of operations of its key set.
-    BindClient = "client.bind" -> Done {
+    /// Binds a client closer, to fewer of the venues and kinds that it may use. Its token stays.
+    BindClient = "client.bind" -> ClientSummary {
         /// Name or id.
         client: String,
-        /// The venues, by id; all where empty.
+        /// The venues, by id; as they were where empty.
         venues: Vec<String>,
-        /// The kinds, as rules name them; all where empty.
+        /// The kinds, as rules name them; as they were where empty.
         kinds: Vec<String>,
     }
     /// Lets the calling program in for as long as it runs. Nothing of it is kept in the vault.
