@@ -1228,3 +1228,86 @@ fn what_a_rule_tells_is_read_in_the_terminal_and_a_busy_bot_buries_nobody() {
         (told == 31 && last && lines.len() < 15).then_some(())
     });
 }
+
+// Whoever gets one careless yes has not made an address known by it.
+#[test]
+fn a_yes_that_nobody_touched_makes_no_address_usual() {
+    let desk = Desk::with_a_card("");
+    desk.person().take_hands_off();
+    let (status, answer) = desk.withdraw("&withdrawOrderId=first");
+    assert_eq!(status, 403, "{answer}");
+    desk.person().mind.lock().unwrap().touches = true;
+    for id in ["second", "third"] {
+        let (status, answer) = desk.withdraw(&format!("&withdrawOrderId={id}"));
+        assert_eq!(status, 200, "{answer}");
+    }
+    let of_money = |request: touchkeep_wire::Approval| {
+        let is_it = request.operation == "withdraw";
+        is_it.then(|| request.unusual.join("; "))
+    };
+    let unusual: Vec<_> = desk
+        .person()
+        .requests()
+        .into_iter()
+        .filter_map(of_money)
+        .collect();
+    let new = "first time to this address; no withdrawal of this client was signed before";
+    assert_eq!(unusual[..2], [new, new]);
+    assert_eq!(unusual[2..], [""], "that one was signed");
+}
+
+#[test]
+fn how_full_the_windows_are_is_seen_at_a_glance() {
+    let desk = Desk::with_a_passphrase("");
+    let policy = desk.home.path("policy.toml");
+    let window = "action = \"allow\"\nsymbols = [\"BTCUSDT\"]\nwindow_amount = \"0.01\"\nwindow_hours = 24\nrequests_per_minute = 9";
+    let text = POLICY.replace("action = \"approve\"", window);
+    std::fs::write(&policy, text).unwrap();
+    let _policy = desk.home.json(&["policy", "set", policy.to_str().unwrap()]);
+    let limits = || {
+        let mut limits = desk.home.touchkeep();
+        let done = limits.args(["policy", "limits"]).output().unwrap();
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let empty = limits();
+    assert!(
+        empty.contains("0.01 in 24 h") && empty.contains("░░░░░░░░░░ 0 % (0)"),
+        "{empty}"
+    );
+    for quantity in ["0.004", "0.003"] {
+        assert_eq!(desk.order(&format!("quantity={quantity}")), 200);
+    }
+    let shown = limits();
+    assert!(
+        shown.contains("0.01 of BTCUSDT in 24 h") && shown.contains("███████░░░ 70 % (0.007)"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("grid-bot, main at binance") && shown.contains("in 24 h"),
+        "{shown}"
+    );
+    let said = desk.home.json(&["policy", "limits"]);
+    let window = &said["windows"][0];
+    assert_eq!(
+        [
+            &window["rule"],
+            &window["of"],
+            &window["so_far"],
+            &window["percent"]
+        ],
+        [
+            &json!("orders"),
+            &json!("BTCUSDT"),
+            &json!("0.007"),
+            &json!(70)
+        ]
+    );
+    // A rule looks back at as much as it says.
+    assert_eq!(desk.order("quantity=0.003"), 200);
+    assert_eq!(
+        desk.home.json(&["policy", "limits"])["windows"][0]["percent"],
+        100
+    );
+    let _locked = desk.home.json(&["lock"]);
+    assert_ne!(desk.home.cli(&["policy", "limits"]).status.code(), Some(0));
+}
