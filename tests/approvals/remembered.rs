@@ -182,3 +182,30 @@ os.execvp("curl", ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", 
         "{programs:?}"
     );
 }
+
+// Whoever gets one careless yes has not made an address known by it.
+#[test]
+fn a_yes_that_nobody_touched_makes_no_address_usual() {
+    let desk = Desk::with_a_card("");
+    desk.person().take_hands_off();
+    let (status, answer) = desk.withdraw("&withdrawOrderId=first");
+    assert_eq!(status, 403, "{answer}");
+    desk.person().mind.lock().unwrap().touches = true;
+    for id in ["second", "third"] {
+        let (status, answer) = desk.withdraw(&format!("&withdrawOrderId={id}"));
+        assert_eq!(status, 200, "{answer}");
+    }
+    let of_money = |request: touchkeep_wire::Approval| {
+        let is_it = request.operation == "withdraw";
+        is_it.then(|| request.unusual.join("; "))
+    };
+    let unusual: Vec<_> = desk
+        .person()
+        .requests()
+        .into_iter()
+        .filter_map(of_money)
+        .collect();
+    let new = "first time to this address; no withdrawal of this client was signed before";
+    assert_eq!(unusual[..2], [new, new]);
+    assert_eq!(unusual[2..], [""], "that one was signed");
+}

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::json;
 use touchkeep_tests::{Bus, Dunst, Home, Screen, wait_for};
 
 use crate::{
@@ -267,4 +268,60 @@ fn what_a_rule_tells_is_read_in_the_terminal_and_a_busy_bot_buries_nobody() {
         let last = lines.last()?.contains("buy 0.031 BTCUSDT");
         (told == 31 && last && lines.len() < 15).then_some(())
     });
+}
+
+#[test]
+fn how_full_the_windows_are_is_seen_at_a_glance() {
+    let desk = Desk::with_a_passphrase("");
+    let policy = desk.home.path("policy.toml");
+    let window = "action = \"allow\"\nsymbols = [\"BTCUSDT\"]\nwindow_amount = \"0.01\"\nwindow_hours = 24\nrequests_per_minute = 9";
+    let text = POLICY.replace("action = \"approve\"", window);
+    std::fs::write(&policy, text).unwrap();
+    let _policy = desk.home.json(&["policy", "set", policy.to_str().unwrap()]);
+    let limits = || {
+        let mut limits = desk.home.touchkeep();
+        let done = limits.args(["policy", "limits"]).output().unwrap();
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let empty = limits();
+    assert!(
+        empty.contains("0.01 in 24 h") && empty.contains("░░░░░░░░░░ 0 % (0)"),
+        "{empty}"
+    );
+    for quantity in ["0.004", "0.003"] {
+        assert_eq!(desk.order(&format!("quantity={quantity}")), 200);
+    }
+    let shown = limits();
+    assert!(
+        shown.contains("0.01 of BTCUSDT in 24 h") && shown.contains("███████░░░ 70 % (0.007)"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("grid-bot, main at binance") && shown.contains("in 24 h"),
+        "{shown}"
+    );
+    let said = desk.home.json(&["policy", "limits"]);
+    let window = &said["windows"][0];
+    assert_eq!(
+        [
+            &window["rule"],
+            &window["of"],
+            &window["so_far"],
+            &window["percent"]
+        ],
+        [
+            &json!("orders"),
+            &json!("BTCUSDT"),
+            &json!("0.007"),
+            &json!(70)
+        ]
+    );
+    // A rule looks back at as much as it says.
+    assert_eq!(desk.order("quantity=0.003"), 200);
+    assert_eq!(
+        desk.home.json(&["policy", "limits"])["windows"][0]["percent"],
+        100
+    );
+    let _locked = desk.home.json(&["lock"]);
+    assert_ne!(desk.home.cli(&["policy", "limits"]).status.code(), Some(0));
 }

@@ -42,6 +42,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("grant revoke", "done"),
     ("policy show", "policy"),
     ("policy check", "policy-check"),
+    ("policy limits", "policy-usage"),
     ("policy explain", "policy-explanation"),
     ("policy replay", "policy-replay"),
     ("policy set", "done"),

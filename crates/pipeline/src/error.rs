@@ -160,6 +160,14 @@ pub enum KeyError {
         /// The class that the operation needs.
         class: KeyClass,
     },
+    /// While the request waited for somebody its key was replaced, moved, put into the trash or removed.
+    #[error("the key {0:?} was changed or taken away while this waited; send it again")]
+    Changed(String),
+    /// A vault for practice, and a key that would go to a real venue.
+    #[error(
+        "this is a practice vault, and the key {0:?} has no address of a practice venue: nothing is signed for a real one; give it one: touchkeep edit NAME --set base-url=URL"
+    )]
+    NotPractice(String),
     /// More than one key fits.
     #[error("the key set {0:?} has more than one key for this")]
     Ambiguous(String),
@@ -301,10 +309,10 @@ impl KeyError {
             Self::NoKey { .. } | Self::NoSecret(_) => Code::NotFound,
             Self::Ambiguous(_) => Code::Ambiguous,
             Self::Damaged => Code::Damaged,
-            Self::Refused => Code::Refused,
+            Self::Refused | Self::Changed(_) => Code::Refused,
             Self::TimedOut => Code::TimedOut,
             Self::Unasked(why) => why.code(),
-            Self::NotForRequests(_) | Self::WrongSecret(_) => Code::Invalid,
+            Self::NotForRequests(_) | Self::WrongSecret(_) | Self::NotPractice(_) => Code::Invalid,
             Self::NoNonce(_) => Code::System,
             Self::Device(why) => why.code(),
         }

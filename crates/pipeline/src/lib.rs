@@ -35,8 +35,8 @@ pub use end::End;
 pub use error::{KeyError, NotDone, NotSigned, SendError, Unasked};
 pub use outcome::Outcome;
 pub use pipeline::{
-    Client, Done, Incoming, KEY_SET, LET_THROUGH, LoggedIn, LoginTurn, Pipeline, SAVED_ADDRESS,
-    Settings, past_of,
+    Client, Done, Incoming, KEY_SET, LET_THROUGH, LoggedIn, LoginTurn, NOT_SIGNED, Pipeline,
+    SAVED_ADDRESS, Settings, past_of,
 };
 pub use ports::{
     Answer, Answering, Approver, Consent, DeviceJob, HistorySource, KeyHandle, Keys, Named,

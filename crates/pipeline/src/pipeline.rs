@@ -35,6 +35,8 @@ pub const KEY_SET: &str = "key-set";
 /// The detail of a row that says which address the venue kept under the name that money went to.
 pub const SAVED_ADDRESS: &str = "saved-address";
 
+/// What the outcome of a request begins with whose intent is on record, and that was not signed.
+pub const NOT_SIGNED: &str = "not signed: ";
 /// The detail of a refusal that no rule had: one let the request through, and what it needs to be signed was not there.
 pub const LET_THROUGH: &str = "let-through";
 

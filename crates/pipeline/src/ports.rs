@@ -40,6 +40,25 @@ pub struct KeyHandle {
     pub base_url: Option<String>,
 }
 
+impl KeyHandle {
+    /// Whether this is the same key, that would sign in the same way. What it is called says nothing about that.
+    pub(crate) fn is_still(&self, then: &Self) -> bool {
+        let Self {
+            item,
+            name: _,
+            api_key,
+            scheme,
+            signer,
+            passphrase,
+            touched_each_use,
+            base_url,
+        } = self;
+        (item, api_key, scheme, signer) == (&then.item, &then.api_key, &then.scheme, &then.signer)
+            && (passphrase, touched_each_use, base_url)
+                == (&then.passphrase, &then.touched_each_use, &then.base_url)
+    }
+}
+
 /// Where the secret half of a key is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Signer {

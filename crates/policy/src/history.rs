@@ -185,7 +185,7 @@ impl History {
 }
 
 impl Sums {
-    fn of(rule: &Rule, past: &[Past], asked: &Asked) -> Self {
+    pub(crate) fn of(rule: &Rule, past: &[Past], asked: &Asked) -> Self {
         let mut sums = Self::default();
         for act in past.iter().filter(|act| rule.counts(act)) {
             // Something from the future of a clock that went back still counts.

@@ -29,6 +29,7 @@ mod names;
 pub mod replay;
 pub mod rule;
 pub mod starting;
+pub mod usage;
 pub mod verdict;
 pub mod windows;
 
@@ -42,6 +43,7 @@ pub use names::is_named;
 pub use replay::{Difference, Now, Recorded, Replay, Then};
 pub use rule::{Action, BadPolicy, Per, Policy, Rule};
 pub use starting::Starting;
+pub use usage::Usage;
 pub use verdict::{
     Allowed, Approval, ApprovedBy, Denied, DenyReason, How, Mismatch, Need, NeedsApproval, Refusal,
     Verdict,

@@ -2,6 +2,7 @@
 
 mod explain;
 mod replay;
+mod used;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use touchkeep_wire::{
     Done, Failure, PolicyChanges, PolicyCheck, PolicyFinding, PolicyKindChange, PolicyText,
 };
 
-pub(crate) use self::{explain::explain, replay::replay};
+pub(crate) use self::{explain::explain, replay::replay, used::used};
 use super::{change, open_vault};
 use crate::{
     agent::Agent,

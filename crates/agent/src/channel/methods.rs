@@ -21,7 +21,7 @@ use touchkeep_wire::{
     VerifyWebhook,
 };
 use touchkeep_wire::{BindClient, OpenClient};
-use touchkeep_wire::{CheckPolicy, ExplainPolicy, ReplayPolicy, StartingPolicy};
+use touchkeep_wire::{CheckPolicy, ExplainPolicy, PolicyUsed, ReplayPolicy, StartingPolicy};
 
 use super::{
     Channel,
@@ -316,6 +316,7 @@ pub(super) async fn dispatch(
         CheckPolicy::METHOD => {
             call(params, |CheckPolicy { text }| policy::check(agent, text)).await
         }
+        PolicyUsed::METHOD => call(params, |asked| policy::used(agent, asked)).await,
         ExplainPolicy::METHOD => call(params, |asked| policy::explain(agent, asked)).await,
         ReplayPolicy::METHOD => call(params, |wanted| policy::replay(agent, wanted)).await,
         ListVenues::METHOD => call(params, |ListVenues {}| async { Ok(venues::list()) }).await,

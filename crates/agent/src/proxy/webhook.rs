@@ -132,6 +132,10 @@ fn client(agent: &Agent, token: &str) -> Result<(ClientId, String), Refused> {
         let what = "no client has this token; `touchkeep proxy list` names those that are let in";
         refused(StatusCode::UNAUTHORIZED, "token", what)
     })?;
+    if !client.key_set.is_empty() && !client.is_bound_to_nothing() {
+        let what = "this client is bound to requests at venues; one that hands over deliveries: touchkeep proxy add NAME --webhooks";
+        return Err(refused(StatusCode::FORBIDDEN, "client", what));
+    }
     agent.saw(client.id);
     Ok((client.id, client.name.clone()))
 }

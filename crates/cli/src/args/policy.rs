@@ -26,6 +26,15 @@ pub(crate) enum Policy {
         after_help = "A request is described, or is the one in a row of the audit log. Nothing is signed, and nothing counts.\n\nExamples:\n  touchkeep policy explain --kind trade --symbol BTCUSDT --side buy --amount 0.02 --price 60000\n  touchkeep policy explain --kind withdraw --asset BTC --amount 1 --to bc1q… --client grid-bot --key-set main\n  touchkeep policy explain --kind trade --symbol BTCUSDT --amount 1 --at 2026-11-28T03:00:00Z\n  touchkeep policy explain 42 --policy candidate.toml"
     )]
     Explain(Box<Explain>),
+    /// How full the windows of the rules are, and when there is room again.
+    #[command(
+        after_help = "Nothing is signed, and nothing counts.\n\nExamples:\n  touchkeep policy limits\n  touchkeep policy limits --policy candidate.toml\n  watch touchkeep policy limits"
+    )]
+    Limits {
+        /// Another policy than the one in force: a TOML file, or `-` for stdin.
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+    },
     /// Which decisions of the own past would be others.
     #[command(
         after_help = "Takes the requests from the audit log, decides about each anew in the order in which they came, and says where that is milder or stricter than what was done.\n\nExamples:\n  touchkeep policy replay candidate.toml\n  touchkeep policy replay candidate.toml --since 30d --json\n  touchkeep policy replay                    the policy in force"

@@ -1,15 +1,16 @@
-//! `policy show | check | explain | replay | set | edit | start`.
+//! `policy show | check | explain | limits | replay | set | edit | start`.
 
 mod change;
 mod diff;
+mod limits;
 mod show;
 
 use std::{io::Read, path::Path, process::ExitCode};
 
 use touchkeep_core::Code;
 use touchkeep_wire::{
-    CheckPolicy, DescribedRequest, ExplainPolicy, Failure, GetPolicy, PolicyCheck, ReplayPolicy,
-    StartingPolicy,
+    CheckPolicy, DescribedRequest, ExplainPolicy, Failure, GetPolicy, PolicyCheck, PolicyUsed,
+    ReplayPolicy, StartingPolicy,
 };
 
 use super::{Context, Done, audit::moment};
@@ -20,6 +21,12 @@ pub(super) async fn policy(context: &Context<'_>, verb: Policy) -> Done {
         Policy::Show => show_text(context).await?,
         Policy::Check { file } => return check(context, file.as_deref()).await,
         Policy::Explain(asked) => explain(context, *asked).await?,
+        Policy::Limits { policy } => {
+            let text = policy.as_deref().map(read).transpose()?;
+            let used = context.call(PolicyUsed { text }).await?;
+            let output = context.output;
+            output.result(&used, |used| limits::table(used, output));
+        }
         Policy::Replay { file, since, limit } => {
             let call = ReplayPolicy {
                 text: file.as_deref().map(read).transpose()?,

@@ -8,12 +8,14 @@ use touchkeep_policy::{
     request_digest,
 };
 
+use touchkeep_venue::OperationKind;
+
 use super::{
-    Parts, Pipeline,
+    Incoming, Parts, Pipeline,
     read::{Read, about},
     refused::gone,
 };
-use crate::{Answer, KeyError, NotSigned, Question, Upstream};
+use crate::{Answer, KeyError, KeyHandle, NotSigned, Question, Signer, Upstream};
 
 // A row for a request whose asker goes away while a person is asked: what was put to somebody is on record.
 struct Abandoned<'a> {
@@ -71,6 +73,10 @@ impl<U: Upstream> Pipeline<U> {
                     Box::pin(self.0.allowed_unready(read, &allowed, &why)).await;
                     return Err(why.into());
                 }
+                // A person may have been waited for.
+                if !is_at_hand(&read.key) {
+                    Box::pin(self.still_the_key(read, &allowed)).await?;
+                }
                 reserved.stays();
                 if self.0.book.policies() != under {
                     Box::pin(self.still_allowed(read, &allowed)).await?;
@@ -80,9 +86,19 @@ impl<U: Upstream> Pipeline<U> {
             }
             Verdict::Ask(asks) => {
                 let allowed = Box::pin(self.asks(read, asks)).await?;
+                Box::pin(self.still_the_key(read, &allowed)).await?;
                 Box::pin(self.still_allowed(read, &allowed)).await?;
                 Ok((allowed, None))
             }
+        }
+    }
+
+    // Who takes a key away, or replaces it, while somebody is asked about a request does not find it used afterwards.
+    async fn still_the_key(&self, read: &Read, allowed: &Allowed) -> Result<(), NotSigned> {
+        let kind = read.private.operation().kind;
+        match self.0.still_the_key(&read.incoming, kind, &read.key) {
+            Ok(()) => Ok(()),
+            Err(why) => Err(self.0.outlived(read, allowed, why).await),
         }
     }
 
@@ -226,6 +242,23 @@ impl<U: Upstream> Parts<U> {
         }
     }
 
+    /// Whether such requests of the set are signed with this key by now.
+    pub(super) fn still_the_key(
+        &self,
+        incoming: &Incoming,
+        kind: OperationKind,
+        key: &KeyHandle,
+    ) -> Result<(), KeyError> {
+        let now = self
+            .keys
+            .key_for(&incoming.venue, &incoming.key_set, kind.class());
+        match now {
+            Ok(now) if now.is_still(key) => Ok(()),
+            Err(why @ (KeyError::Locked | KeyError::Over)) => Err(why),
+            _ => Err(KeyError::Changed(key.name.clone())),
+        }
+    }
+
     // Does something that may take long, unless the end comes first. What is done in the moment of the end counts for nothing.
     pub(super) async fn unless_over<T, E: From<KeyError>>(
         &self,
@@ -249,6 +282,11 @@ impl<U: Upstream> Parts<U> {
         self.unless_over(async { Ok(asked.await.unwrap_or(Answer::Nobody)) })
             .await
     }
+}
+
+// Whether it is signed with without anybody having to come.
+const fn is_at_hand(key: &KeyHandle) -> bool {
+    matches!(key.signer, Signer::Secret) && !key.touched_each_use
 }
 
 pub(super) const fn refusal_of(why: &KeyError) -> Refusal {

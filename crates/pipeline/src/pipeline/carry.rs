@@ -8,7 +8,7 @@ use touchkeep_policy::{Allowed, Asked, How};
 use touchkeep_venue::Outgoing;
 
 use super::{
-    Done, Incoming, Parts,
+    Done, Incoming, NOT_SIGNED, Parts,
     read::{Fate, Lasts, Read, about, by},
 };
 use crate::{
@@ -32,7 +32,7 @@ pub(super) struct Ready {
     pub(super) _lasts: Lasts,
 }
 
-// What is signed once a finger is there: a policy may be replaced before that.
+// What is signed once a finger is there: the policy may be replaced before that, and the key taken away.
 struct Touched {
     asked: Asked,
     how: How,
@@ -50,7 +50,13 @@ impl Touched {
         }
     }
 
-    fn still<U: Upstream>(&self, parts: &Parts<U>) -> Result<(), NotSigned> {
+    fn still<U: Upstream>(
+        &self,
+        parts: &Parts<U>,
+        incoming: &Incoming,
+        key: &KeyHandle,
+    ) -> Result<(), NotSigned> {
+        parts.still_the_key(incoming, self.asked.operation.kind, key)?;
         if parts.book.policies() == self.under {
             return Ok(());
         }
@@ -117,7 +123,7 @@ impl<U: Upstream> Parts<U> {
             self.unless_over(signing).await
         };
         let signed = signed.and_then(|signed| match &touched {
-            Some(touched) => touched.still(self).map(|()| signed),
+            Some(touched) => touched.still(self, &incoming, &key).map(|()| signed),
             None => Ok(signed),
         });
         match signed {
@@ -132,7 +138,7 @@ impl<U: Upstream> Parts<U> {
             }),
             Err(why) => {
                 let event = Event::new(Kind::Outcome, unsigned(&why));
-                let event = event.text(format!("not signed: {why}"));
+                let event = event.text(format!("{NOT_SIGNED}{why}"));
                 Box::pin(self.outcome(seq, event, &incoming, &key)).await;
                 fate.is(Went::not_signed(&why));
                 Err(why)

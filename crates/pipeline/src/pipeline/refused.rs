@@ -91,6 +91,18 @@ impl<U: Upstream> Parts<U> {
         why
     }
 
+    // One whose key is another by now, or gone.
+    pub(super) async fn outlived(
+        &self,
+        read: &Read,
+        allowed: &Allowed,
+        why: KeyError,
+    ) -> NotSigned {
+        let event = of(read, allowed.rule(), allowed.digest(), &why.to_string());
+        self.note(event).await;
+        why.into()
+    }
+
     pub(super) async fn note_refusal(&self, client: ClientId, event: Event) -> Option<Seq> {
         let event = self.seldom.row(client, event, self.clock.now())?;
         self.note(event).await

@@ -32,6 +32,11 @@ calls! {
         /// Or one that is on record, by the number of its row.
         row: Option<u64>,
     }
+    /// How full the windows of the rules are now. Signs nothing and counts nothing.
+    PolicyUsed = "policy.used" -> PolicyUsage {
+        /// TOML; the policy in force where absent.
+        text: Option<String>,
+    }
     /// Which decisions on record would be others under a policy.
     ReplayPolicy = "policy.replay" -> PolicyReplay {
         /// TOML; the policy in force where absent.
@@ -194,6 +199,44 @@ pub struct PolicyLimit {
     pub so_far: Option<String>,
     /// What the request adds, or `unknown`.
     pub adds: String,
+}
+
+/// How full the windows of the rules are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyUsage {
+    /// When.
+    pub at: UnixMillis,
+    /// Whether everything is asked because the policy cannot be read, or the vault can only be read.
+    pub by_hand: bool,
+    /// The windows, in the order of the rules; one that nothing is in stands there once.
+    pub windows: Vec<PolicyWindow>,
+}
+
+/// A window of a rule, as those find it whose requests are counted in it together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyWindow {
+    /// The rule's name.
+    pub rule: String,
+    /// `window_amount`, `window_notional`, `requests_per_minute` or `requests_per_day`.
+    pub field: String,
+    /// Its length in seconds.
+    pub seconds: u64,
+    /// Whose requests; all that the rule is for where absent.
+    pub client: Option<String>,
+    /// With keys of which venue; all where absent.
+    pub venue: Option<String>,
+    /// And of which key set.
+    pub key_set: Option<String>,
+    /// The market or asset whose amounts are added up; all where absent.
+    pub of: Option<String>,
+    /// The most.
+    pub most: String,
+    /// What is in it, or `unknown`.
+    pub so_far: String,
+    /// That in hundredths of the most, rounded down and at most 999; absent where it is unknown.
+    pub percent: Option<u32>,
+    /// When the oldest that counts leaves it; absent where nothing is in it.
+    pub frees: Option<UnixMillis>,
 }
 
 /// Decisions on record, under another policy.

@@ -1,11 +1,13 @@
 //! What is unusual about a request: what a person should stop at.
 
-use touchkeep_audit::{Decision, Log, Query, Row};
+use std::collections::HashSet;
+
+use touchkeep_audit::{Decision, Kind, Log, Query, Row, Seq};
 use touchkeep_core::{
     ItemId,
     text::{has_lookalikes, visible},
 };
-use touchkeep_pipeline::{Named, Question, SAVED_ADDRESS};
+use touchkeep_pipeline::{NOT_SIGNED, Named, Question, SAVED_ADDRESS};
 use touchkeep_venue::{Operation, OperationKind};
 
 use super::{Caller, Current, intents, limits, share};
@@ -31,9 +33,15 @@ pub(super) fn of(
     unusual.extend(share::unusual(question));
     unusual.extend(borrows(operation));
     unusual.extend(question.limits.iter().filter_map(limits::beyond));
-    let own = rows_of(question, current, log);
+    let unsigned = unsigned(current, log);
+    let of = |query: &Query| {
+        let mut rows = list(current, log, query);
+        rows.retain(|row| !unsigned.contains(&row.seq));
+        rows
+    };
+    let own = of(&rows_of(question));
     let all = match operation.destination {
-        Some(_) => list(current, log, &agreed_to()),
+        Some(_) => of(&agreed_to()),
         None => Vec::new(),
     };
     unusual.extend(destination(operation, &all));
@@ -205,10 +213,28 @@ fn agreed_to() -> Query {
     query
 }
 
-fn rows_of(question: &Question, current: &Current, log: &Log) -> Vec<Row> {
+fn rows_of(question: &Question) -> Query {
     let mut query = intents(LOOKS_BACK);
     query.clients = vec![question.client.id];
-    list(current, log, &query)
+    query
+}
+
+// The newest requests of which only a yes is on record: nobody touched, or the device refused. They went nowhere.
+fn unsigned(current: &Current, log: &Log) -> HashSet<Seq> {
+    let query = Query {
+        kinds: vec![Kind::Outcome],
+        decisions: vec![Decision::Refused, Decision::Failed],
+        limit: LOOKS_BACK,
+        ..Query::default()
+    };
+    let rows = list(current, log, &query).into_iter();
+    let is_unsigned = |row: &Row| {
+        let event = row.event.as_ref();
+        event.is_some_and(|event| event.text.starts_with(NOT_SIGNED))
+    };
+    rows.filter(is_unsigned)
+        .filter_map(|row| row.closes)
+        .collect()
 }
 
 fn list(current: &Current, log: &Log, query: &Query) -> Vec<Row> {

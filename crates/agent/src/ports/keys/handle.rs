@@ -17,6 +17,10 @@ pub(crate) fn handle(
     vault: &Unlocked,
     item: &Item,
 ) -> Result<KeyHandle, KeyError> {
+    // What is let pass for practice, software keys and devices of a laboratory, guards no money.
+    if current.is_practice() && item.base_url.is_none() {
+        return Err(KeyError::NotPractice(item.name.clone()));
+    }
     let (signer, touched_each_use) = match &item.secret {
         SecretPlace::Missing => return Err(KeyError::NoSecret(item.name.clone())),
         SecretPlace::Stored => (Signer::Secret, false),
