@@ -11,10 +11,14 @@
 
 mod common;
 
-use std::{path::Path, process::Command};
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use common::{
-    Agent, Person, Venue, bot,
+    Agent, PATIENCE, Person, Venue, bot,
     token::{MODULE, PIN, make_token, on_token, with_pin},
 };
 use touchkeep_client::{CallError, Connection};
@@ -285,41 +289,38 @@ async fn a_token_stays_logged_in_between_orders_until_the_lock() {
     let bot_of = AddClient::unbound("bot", "main");
     let new = client.call(bot_of).await.unwrap();
     let (base_url, token) = (new.base_url(), new.token.into_inner());
-    let order = async || {
+    // From its first look on, the agent keeps a process that looks after its token: what else stays is logged in.
+    let looks = modules_at_rest(agent.child.id(), 1).await;
+    let order = async |looks: &[String]| {
         let order = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1&timestamp=1&signature=x";
         let (status, answer) = bot(&base_url, &token, "POST", "/api/v3/order", order).await;
         assert_eq!(status, 200, "{answer}\n{}", agent.log());
-        // The agent looks after its tokens in processes that end at once: what is kept is what stays.
-        let (mut before, mut there) = (Vec::new(), modules_of(agent.child.id()));
-        for _ in 0..250 {
-            if there.len() == 1 && there == before {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            before = std::mem::replace(&mut there, modules_of(agent.child.id()));
-        }
+        let mut there = modules_at_rest(agent.child.id(), looks.len() + 1).await;
+        there.retain(|process| !looks.contains(process));
         there
     };
     let typed = pins(&person);
-    let kept = order().await;
+    let kept = order(&looks).await;
     assert_eq!(kept.len(), 1, "{kept:?}");
-    assert_eq!(order().await, kept);
+    assert_eq!(order(&looks).await, kept);
     // One whose process is gone is opened again, with the PIN that is remembered.
     let killed = Command::new("kill").args(["-KILL", &kept[0]]).status();
     assert!(killed.unwrap().success());
-    let other = order().await;
+    let other = order(&looks).await;
     assert!(other.len() == 1 && other != kept, "{kept:?} {other:?}");
     assert_eq!(pins(&person), typed, "nobody typed anything for all that");
 
     client.call(LockVault {}).await.unwrap();
     assert!(!modules_of(agent.child.id()).contains(&other[0]));
+    assert!(modules_at_rest(agent.child.id(), 0).await.is_empty());
     let unlock = UnlockVault {
         path: None,
         device: None,
     };
     client.call(unlock).await.unwrap();
     assert_eq!(pins(&person), typed + 1);
-    assert_eq!(order().await.len(), 1);
+    let looks = modules_at_rest(agent.child.id(), 1).await;
+    assert_eq!(order(&looks).await.len(), 1);
     assert_eq!(venue.got().len(), 4);
 }
 
@@ -366,12 +367,12 @@ async fn a_consent_that_nobody_types_keeps_no_order_waiting() {
         other.call(call).await
     });
     while pins(&person) == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     for _ in 0..2 {
         let order = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1&timestamp=1&signature=x";
         let order = bot(&base_url, &token, "POST", "/api/v3/order", order);
-        let within = std::time::Duration::from_secs(20);
+        let within = Duration::from_secs(20);
         let (status, answer) = tokio::time::timeout(within, order).await.unwrap();
         assert_eq!(status, 200, "{answer}\n{}", agent.log());
     }
@@ -392,6 +393,20 @@ fn modules_of(agent: u32) -> Vec<String> {
         line.unwrap_or_default().contains("pkcs11-host")
     });
     hosts.map(String::from).collect()
+}
+
+// The same, once there are so many for a while: others come and go with a use.
+async fn modules_at_rest(agent: u32, count: usize) -> Vec<String> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let before = modules_of(agent);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let there = modules_of(agent);
+        if there.len() == count && there == before {
+            return there;
+        }
+        assert!(Instant::now() < end, "{count} of {there:?}");
+    }
 }
 
 // What another program with the same token can write.
