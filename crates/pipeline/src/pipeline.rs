@@ -17,7 +17,10 @@ use std::{
 };
 
 use touchkeep_audit::{Decision, Event, Kind, Log, Seq};
-use touchkeep_core::{ClientId, Clock, Code, Decimal, RequestId, UnixMillis, text::visible};
+use touchkeep_core::{
+    ClientId, Clock, Code, Decimal, RequestId, UnixMillis,
+    text::{surely_visible, visible},
+};
 use touchkeep_policy::{
     Allowed, Approval, ApprovedBy, Asked, How, Need, NeedsApproval, Past, Policy, Refusal, Verdict,
     request_digest,
@@ -420,7 +423,7 @@ impl<U: Upstream> Pipeline<U> {
         if operation.kind.is_dangerous() {
             let mut event = Event::new(Kind::RequestRefused, Decision::Refused)
                 .text(operation.sentence())
-                .detail("why", visible(&why.to_string()));
+                .detail("why", surely_visible(&why.to_string()));
             event.operation = Some(operation.clone());
             self.note_refusal(incoming.client.id, by(event, incoming))
                 .await;

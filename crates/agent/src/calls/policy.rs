@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use touchkeep_audit::{Decision, Event, Kind, Log};
-use touchkeep_core::{Code, DeviceId};
+use touchkeep_core::{Code, DeviceId, text::quoted};
 use touchkeep_device::DeviceKind;
 use touchkeep_pipeline::Consent;
 use touchkeep_policy::{Differences, Policy, Starting};
@@ -165,13 +165,19 @@ fn strangers(policy: &Policy, open: &Open) -> Vec<PolicyFinding> {
         for name in rule.clients.iter().flatten() {
             let is_there = |one: &str| touchkeep_policy::is_named(name, one);
             if !clients.iter().any(|client| is_there(&client.name)) {
-                strange("unknown-client", format!("no client is called {name:?}"));
+                strange(
+                    "unknown-client",
+                    format!("no client is called {}", quoted(name)),
+                );
             }
         }
         for name in rule.key_sets.iter().flatten() {
             let is_there = |one: &str| touchkeep_policy::is_named(name, one);
             if !items.iter().any(|item| is_there(&item.key_set)) {
-                strange("unknown-key-set", format!("no key is in a set {name:?}"));
+                strange(
+                    "unknown-key-set",
+                    format!("no key is in a set {}", quoted(name)),
+                );
             }
         }
     }

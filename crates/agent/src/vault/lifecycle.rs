@@ -8,7 +8,10 @@ use std::{
 
 use touchkeep_audit::{Decision, Event, Kind, Log, OpenError};
 use touchkeep_container::note::VerifyKey;
-use touchkeep_core::{Clock, Code, DeviceId, Id, Passphrase, SystemClock, text::visible};
+use touchkeep_core::{
+    Clock, Code, DeviceId, Id, Passphrase, SystemClock,
+    text::{quoted, visible},
+};
 use touchkeep_device::{Auth, DeviceKind, Purpose, attestation::Trust};
 use touchkeep_locked::on_small_wiped_stack;
 use touchkeep_vault::{Locked, NewDevice, NewVault, Unlocked, VaultError};
@@ -46,8 +49,8 @@ fn check_folder(path: &Path) -> Result<(), Failure> {
     }
     Err(failure::invalid(
         format!(
-            "No file can be made in {:?}.",
-            visible(&folder.to_string_lossy())
+            "No file can be made in {}.",
+            quoted(&folder.to_string_lossy())
         ),
         "Make that folder, or choose a place in a folder of yours: --path",
     ))

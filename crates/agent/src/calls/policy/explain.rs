@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Kind, Query, Row};
-use touchkeep_core::{Clock, Code, Decimal, RequestId, SystemClock, UnixMillis, text::visible};
+use touchkeep_core::{
+    Clock, Code, Decimal, RequestId, SystemClock, UnixMillis,
+    text::{quoted, surely_visible},
+};
 use touchkeep_policy::{Action, Asked, Explanation, History, Policy, Recorded, Stand, misspelt_at};
 use touchkeep_venue::{Operation, OperationKind, Side};
 use touchkeep_wire::{
@@ -162,7 +165,11 @@ fn unjudged(row: &Row) -> Option<Failure> {
     matches!(row.kind, Kind::RequestDenied | Kind::RequestRefused).then(|| {
         Failure::new(
             Code::NotFound,
-            format!("No rule was asked about row {}: {}.", row.seq, visible(why)),
+            format!(
+                "No rule was asked about row {}: {}.",
+                row.seq,
+                surely_visible(why)
+            ),
             "Rules are asked about what a client is let in to and the vault has a key for.",
         )
     })
@@ -225,7 +232,7 @@ fn number(text: Option<String>) -> Result<Option<Decimal>, Failure> {
     match number.filter(|number| !number.is_negative()) {
         Some(number) => Ok(Some(number)),
         None => Err(failure::invalid(
-            format!("{text:?} is no amount."),
+            format!("{} is no amount.", quoted(&text)),
             "Write a plain decimal number: 0.25",
         )),
     }

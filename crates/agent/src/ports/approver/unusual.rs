@@ -3,7 +3,7 @@
 use touchkeep_audit::{Decision, Log, Query, Row};
 use touchkeep_core::{
     ItemId,
-    text::{has_lookalikes, visible},
+    text::{has_lookalikes, surely_visible, visible},
 };
 use touchkeep_pipeline::{Named, Question, SAVED_ADDRESS};
 use touchkeep_venue::{Operation, OperationKind};
@@ -83,11 +83,11 @@ fn unseen(named: &Named) -> Option<String> {
         Named::Kept(_) => None,
         Named::Before { why, .. } => Some(format!(
             "which address the venue keeps under this name now could not be seen; it refuses another than the last one ({})",
-            visible(why)
+            surely_visible(why)
         )),
         Named::Unknown { why } => Some(format!(
             "which address the venue keeps under this name could not be seen: {}",
-            visible(why)
+            surely_visible(why)
         )),
     }
 }

@@ -1,6 +1,9 @@
 //! What is said of a policy, for a person.
 
-use touchkeep_core::{text::visible, time::rfc3339};
+use touchkeep_core::{
+    text::{quoted, surely_visible, visible},
+    time::rfc3339,
+};
 use touchkeep_wire::{
     PolicyChanges, PolicyCheck, PolicyExplanation, PolicyFinding, PolicyKindChange, PolicyLimit,
     PolicyReplay, PolicyReplayed, PolicyStep,
@@ -45,7 +48,7 @@ fn beside(changes: &PolicyChanges) -> Vec<String> {
         format!("  {kind}: the mildest was {before} and becomes {after}")
     });
     let details = changes.details.iter();
-    let details = details.map(|detail| format!("  {}", visible(detail)));
+    let details = details.map(|detail| format!("  {}", surely_visible(detail)));
     let is_same = changes.kinds.is_empty() && changes.details.is_empty();
     let end = if is_same { '.' } else { ':' };
     std::iter::once(format!("Beside the policy in force, {counts}{end}"))
@@ -57,9 +60,9 @@ fn beside(changes: &PolicyChanges) -> Vec<String> {
 /// One finding, on a line.
 pub(super) fn finding(finding: &PolicyFinding) -> String {
     format!(
-        "{:?} {} ({})",
-        visible(&finding.rule),
-        visible(&finding.text),
+        "{} {} ({})",
+        quoted(&finding.rule),
+        surely_visible(&finding.text),
         finding.what
     )
 }
@@ -99,7 +102,7 @@ pub(super) fn explained(explained: &PolicyExplanation, output: Output) -> String
     if let Some(then) = &explained.then {
         lines.push(format!("Then, it was {then}."));
     }
-    lines.extend(explained.notes.iter().map(|note| visible(note)));
+    lines.extend(explained.notes.iter().map(|note| surely_visible(note)));
     lines.join("\n")
 }
 
@@ -144,7 +147,7 @@ fn decision(explained: &PolicyExplanation, output: Output) -> String {
         _ => output.out(Style::Bad, "It is denied"),
     };
     match &explained.rule {
-        Some(rule) => format!("{what}: rule {:?}.", visible(rule)),
+        Some(rule) => format!("{what}: rule {}.", quoted(rule)),
         None if explained.by_hand => {
             format!("{what}: the policy in force cannot be used, so everything is by hand.")
         }
