@@ -101,7 +101,7 @@ pub(super) fn kept_before(
     operation: &Operation,
 ) -> Option<String> {
     let mut query = agreed_to();
-    query.item = Some(item);
+    query.items = vec![item];
     let rows = list(current, log, &query);
     // Of whatever asset: venues have several names for one.
     let goes_there = |then: &Operation| {
