@@ -6,6 +6,7 @@ mod free;
 mod login;
 mod named;
 mod refused;
+mod rests;
 
 pub(crate) use carry::was_written;
 pub use login::{LoggedIn, LoginTurn};
@@ -348,6 +349,10 @@ impl<U: Upstream> Pipeline<U> {
             fate,
         });
         if let Err(why) = self.in_time(&read).await {
+            return Err(read.ends(why).into());
+        }
+        if let Some(why) = self.rests(&read) {
+            let why = Box::pin(self.unasked(&mut read, why)).await;
             return Err(read.ends(why).into());
         }
         if let Err(why) = self.looks_up(&mut read).await {
