@@ -12,6 +12,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, ExitStatus},
+    slice::from_ref,
 };
 
 use serde_json::{Value, json};
@@ -111,6 +112,45 @@ fn a_client_that_was_removed_is_found_by_its_name_and_so_is_the_next_of_that_nam
         "{shown}"
     );
     let none = desk.home.cli(&["audit", "list", "--client", "nobody"]);
+    assert!(!none.status.success());
+}
+
+#[test]
+fn an_item_that_was_removed_or_renamed_is_found_by_its_name_and_so_is_the_next_of_that_name() {
+    let desk = Desk::set();
+    let add = || {
+        let add = ["add", "payout", "--kind", "api-key", "--secret-fd", "0"];
+        let added = desk.home.json_with(&add, "a-secret");
+        added["id"].as_str().unwrap().to_owned()
+    };
+    let rows = |name: &str| {
+        let listed = desk
+            .home
+            .json(&["audit", "list", "--item", name, "--kind", "item-added"]);
+        let rows = listed["rows"].as_array().unwrap().clone();
+        let id_of = |row: &Value| {
+            let details = row["details"].as_array().unwrap();
+            let fact = details.iter().find(|fact| fact[0] == "item-id");
+            fact.unwrap()[1].as_str().unwrap().to_owned()
+        };
+        let mut ids: Vec<_> = rows.iter().map(id_of).collect();
+        ids.reverse();
+        ids
+    };
+    let first = add();
+    let _removed = desk.home.json(&["rm", "payout", "--forever", "--yes"]);
+    assert_eq!(rows("payout"), from_ref(&first));
+    let second = add();
+    assert_eq!(rows("payout"), [first.clone(), second.clone()]);
+    let _renamed = desk.home.json(&["edit", "payout", "--name", "other"]);
+    assert_eq!(rows("payout"), [first.clone(), second.clone()]);
+    assert_eq!(rows("other"), from_ref(&second));
+    assert_eq!(rows(&first), from_ref(&first));
+    let third = add();
+    assert_eq!(rows("payout"), [first, second, third.clone()]);
+    // A reference means the one that is there.
+    assert_eq!(rows("tk://prod/payout"), [third]);
+    let none = desk.home.cli(&["audit", "list", "--item", "nobody"]);
     assert!(!none.status.success());
 }
 

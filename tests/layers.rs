@@ -2,7 +2,11 @@
 //! invariants are read off `cargo metadata`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
@@ -200,4 +204,120 @@ fn nothing_listens_to_the_log_crate() {
             package.name
         );
     }
+}
+
+/// What is written as `Debug` has it although a person may read it: words of ours, and no text that somebody chose.
+const AS_DEBUG: &[(&str, &[&str])] = &[
+    // Kinds of keys, of signatures, and what a key is for.
+    (
+        "crates/device-piv/src/card.rs",
+        &["{algorithm:?}", "{algorithm:?}"],
+    ),
+    ("crates/device-piv/src/device.rs", &["{scheme:?}"]),
+    (
+        "crates/device-piv/src/plan.rs",
+        &[
+            "{is:?}",
+            "{ought:?}",
+            "{is:?}",
+            "{ought:?}",
+            "{is:?}",
+            "{ought:?}",
+        ],
+    ),
+    ("crates/device-piv/src/sign.rs", &["{algorithm:?}"]),
+    (
+        "crates/device-pkcs11/src/device.rs",
+        &["{scheme:?}", "{algorithm:?}"],
+    ),
+    (
+        "crates/device-pkcs11/src/enrol.rs",
+        &["{purpose:?}", "{purpose:?}"],
+    ),
+    ("crates/device/src/kit.rs", &["{scheme:?}"]),
+    ("crates/device/src/software.rs", &["{scheme:?}"]),
+    ("crates/vault/src/error.rs", &["{0:?}"]),
+    // A word of the wire.
+    (
+        "crates/agent/src/calls/devices.rs",
+        &["{pin:?}", "{origin:?}"],
+    ),
+    // For who writes our data, types and tests.
+    ("crates/venue/src/table.rs", &["{row:?}", "{row:?}"]),
+    ("crates/wire/src/rpc.rs", &["{what:?}"]),
+    ("crates/wire/src/typescript.rs", &["{code:?}", "{:?}"]),
+    (
+        "crates/device/src/conformance.rs",
+        &["{purpose:?}", "{one:?}", "{:?}", "{scheme:?}", "{made:?}"],
+    ),
+];
+
+#[test]
+fn a_name_that_a_person_reads_is_quoted_and_not_written_as_debug_has_it() {
+    // `Debug` escapes what `core::text::quoted` shows, and what is shown escapes that once more.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let found: BTreeMap<String, Vec<String>> = product_files(root)
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            let product = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+            let path = path.strip_prefix(root).unwrap().display().to_string();
+            (path, debug_placeholders(product))
+        })
+        .filter(|(_, found)| !found.is_empty())
+        .collect();
+    let meant: BTreeMap<String, Vec<String>> = AS_DEBUG
+        .iter()
+        .map(|(path, all)| {
+            (
+                (*path).to_owned(),
+                all.iter().map(|one| (*one).to_owned()).collect(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        found, meant,
+        "a text that somebody chose goes through core::text::quoted; what is a word of ours goes into AS_DEBUG"
+    );
+}
+
+// Without tests, and without what stands beside the product.
+fn product_files(root: &Path) -> Vec<PathBuf> {
+    let sources = fs::read_dir(root.join("crates")).unwrap();
+    let mut folders: Vec<PathBuf> = sources
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| !path.ends_with("practice"))
+        .map(|path| path.join("src"))
+        .chain([root.join("src-tauri/src")])
+        .collect();
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            // `cctv` are somebody else's vectors.
+            if ["tests", "cctv"].contains(&&*name) {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    assert!(files.len() > 300, "so few files: {}", files.len());
+    files
+}
+
+fn debug_placeholders(text: &str) -> Vec<String> {
+    let ends = text.match_indices('}').map(|(end, _)| end);
+    ends.filter_map(|end| {
+        let start = text.get(..end)?.rfind('{')?;
+        let inner = text.get(start + 1..end)?;
+        let (name, form) = inner.split_once(':')?;
+        let is_name = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        (is_name && form.ends_with('?')).then(|| format!("{{{inner}}}"))
+    })
+    .collect()
 }

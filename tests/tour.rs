@@ -49,7 +49,7 @@ const SHOWN: [(&str, &str); 13] = [
     ("audit verify", "Sound: "),
     ("recover kit", "The way back works."),
     ("policy explain --kind withdraw", "must touch the device"),
-    ("policy replay", "would be decided stricter"),
+    ("policy replay", "would have been decided more strictly"),
     ("touchkeep run", "the key is <hidden by touchkeep>"),
     ("touchkeep inject", "url: https://x/?key=sk-123"),
     ("cat /", "STRIPE_KEY=tk://prod/STRIPE_KEY/secret"),

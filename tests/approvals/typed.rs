@@ -123,7 +123,7 @@ fn a_terminal_says_that_a_secret_is_not_asked_for_any_more_and_shows_nothing_tha
     terminal.until(": passphrase: ");
     first.kill().unwrap();
     let _ended = first.wait().unwrap();
-    terminal.until("The passphrase is not asked for any more: failed");
+    terminal.until("The passphrase is not asked for any more: whoever asked has gone");
     let shown = String::from_utf8_lossy(&terminal.bytes()).into_owned();
     let (_, after) = shown.split_once(": passphrase: ").unwrap();
     assert!(after.starts_with("\r\u{1b}[K"), "{shown:?}");

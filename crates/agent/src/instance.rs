@@ -2,12 +2,24 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io,
-    os::unix::fs::{FileTypeExt, OpenOptionsExt},
+    io::{self, Read},
+    os::unix::{
+        fs::{FileTypeExt, OpenOptionsExt},
+        net::UnixStream,
+    },
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 use tokio::net::UnixListener;
+
+/// How long an agent may take to end that listens no more.
+const ENDING: Duration = Duration::from_secs(10);
+/// How long a connection stays open to one that runs.
+const KEEPS: Duration = Duration::from_millis(200);
+/// How often it is looked at meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Held for as long as the agent runs. The kernel lets go of it however the agent ends.
 #[derive(Debug)]
@@ -31,6 +43,18 @@ impl Instance {
         }
     }
 
+    /// The same, after an agent that holds the lock and no longer listens at `socket`: it is ending. None when one runs.
+    pub(crate) fn take_after_another(path: &Path, socket: &Path) -> io::Result<Option<Self>> {
+        let deadline = Instant::now() + ENDING;
+        loop {
+            let taken = Self::take(path)?;
+            if taken.is_some() || is_served(socket) || Instant::now() >= deadline {
+                return Ok(taken);
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
     /// Listens at `path`, in the place of a socket that an earlier agent left. Only the holder of the lock may.
     pub(crate) fn listen(&self, path: &Path) -> io::Result<UnixListener> {
         match std::fs::symlink_metadata(path) {
@@ -50,6 +74,24 @@ impl Instance {
     }
 }
 
+// Whether somebody takes a connection, and keeps it: one who is ending may still have the socket, and lets go of it.
+fn is_served(socket: &Path) -> bool {
+    let mut stream = match UnixStream::connect(socket) {
+        Ok(stream) => stream,
+        Err(error) => {
+            let nobody = [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused];
+            return !nobody.contains(&error.kind());
+        }
+    };
+    if stream.set_read_timeout(Some(KEEPS)).is_err() {
+        return true;
+    }
+    match stream.read(&mut [0]) {
+        Ok(read) => read > 0,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +105,26 @@ mod tests {
         assert!(Instance::take(&path).unwrap().is_none());
         drop(first);
         assert!(Instance::take(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn one_that_keeps_no_connection_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, socket) = (dir.path().join("lock"), dir.path().join("sock"));
+        let first = Instance::take(&path).unwrap();
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        // Nobody has let go of it: it is one that runs.
+        let taken = Instance::take_after_another(&path, &socket);
+        assert!(taken.unwrap().is_none());
+        let ending = thread::spawn(move || {
+            for _ in 0..4 {
+                drop(listener.accept().unwrap());
+            }
+            drop((listener, first));
+        });
+        let taken = Instance::take_after_another(&path, &socket);
+        assert!(taken.unwrap().is_some());
+        ending.join().unwrap();
     }
 
     #[tokio::test]

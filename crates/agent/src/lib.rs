@@ -158,9 +158,13 @@ pub fn run(options: &Options) -> Result<(), AgentError> {
     folder::make(&options.paths.run)?;
     folder::make(&options.paths.data)?;
     let lock = options.paths.lock_file();
-    let Some(instance) =
-        Instance::take(&lock).map_err(|source| AgentError::Listen { path: lock, source })?
-    else {
+    // Who started one in the background starts it again. Sockets that were handed over are answered by nobody until they are served.
+    let taken = if options.background || !inherited.is_empty() {
+        Instance::take(&lock)
+    } else {
+        Instance::take_after_another(&lock, &options.paths.agent_socket())
+    };
+    let Some(instance) = taken.map_err(|source| AgentError::Listen { path: lock, source })? else {
         return if options.background {
             Ok(())
         } else {

@@ -92,6 +92,24 @@ impl Desk {
     }
 
     async fn what(&self, kind: &str) -> Vec<String> {
+        let rows = self.rows(kind).await;
+        rows.into_iter().filter_map(|row| row.what).collect()
+    }
+
+    async fn newest(&self, kind: &str) -> u64 {
+        self.rows(kind).await[0].seq
+    }
+
+    async fn notes(&self, row: u64) -> Vec<String> {
+        let explain = ExplainPolicy {
+            text: None,
+            request: None,
+            row: Some(row),
+        };
+        self.client.call(explain).await.unwrap().notes
+    }
+
+    async fn rows(&self, kind: &str) -> Vec<AuditRow> {
         let filter = AuditFilter {
             kinds: vec![kind.to_owned()],
             ..AuditFilter::default()
@@ -101,8 +119,7 @@ impl Desk {
             limit: 10,
             filter,
         };
-        let rows = self.client.call(page).await.unwrap().rows;
-        rows.into_iter().filter_map(|row| row.what).collect()
+        self.client.call(page).await.unwrap().rows
     }
 
     async fn arms_and_locks(&self) {
@@ -205,4 +222,55 @@ async fn armed_keys_end_at_once_with_a_copy_that_is_merged_while_it_is_locked() 
     assert!(desk.status().await.armed.is_none());
     desk.unlock().await;
     assert_eq!(desk.order().await, 401);
+}
+
+// What is said of a decision of then under the policy of now.
+#[tokio::test]
+async fn a_policy_that_came_with_a_copy_is_said_to_have_come_since_and_one_that_is_the_same_again_is_not()
+ {
+    let other = ALL.replace("\"all\"", "\"other\"");
+    let desk = Desk::new().await;
+    assert_eq!(desk.order().await, 200);
+    let first = desk.newest("intent").await;
+    assert_eq!(desk.notes(first).await, [""; 0]);
+    let put = |text: &str| {
+        write(&desk.file, |vault| {
+            vault.set_setting("policy", text).unwrap();
+        });
+    };
+    put(NOTHING);
+    desk.until(403).await;
+    let came = desk.newest("policy-changed").await;
+    let said = format!("The policy came with another copy of the vault since (row {came}): ");
+    assert!(desk.notes(first).await[0].starts_with(&said));
+
+    // It was put into the file while nobody had it open.
+    let put_locked = async |text: &str| {
+        desk.client.call(LockVault {}).await.unwrap();
+        put(text);
+        desk.unlock().await;
+    };
+    put_locked(ALL).await;
+    assert_eq!(desk.notes(first).await, [""; 0], "it is the same again");
+    put_locked(&other).await;
+    assert!(desk.notes(first).await[0].starts_with(&said));
+    assert_eq!(desk.order().await, 200);
+    let later = desk.newest("intent").await;
+    let said = "The policy came with another copy of the vault, and no row says when: ";
+    assert!(desk.notes(later).await[0].starts_with(said));
+
+    let text = NOTHING.to_owned();
+    desk.client.call(SetPolicy { text }).await.unwrap();
+    assert_eq!(desk.order().await, 403);
+    let denied = desk.newest("request-denied").await;
+    assert_eq!(desk.notes(denied).await, [""; 0]);
+    let restore = RestoreBackup {
+        number: 1,
+        device: None,
+    };
+    desk.client.call(restore).await.unwrap();
+    desk.unlock().await;
+    let restored = desk.newest("restored").await;
+    let said = format!("The vault went back to an older copy since (row {restored}), ");
+    assert!(desk.notes(denied).await[0].starts_with(&said));
 }

@@ -17,7 +17,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{Agent, Person, add_bot, http, key_of, practice_vault, yes};
+use common::{Agent, Person, add_bot, http, key_of, no, practice_vault, yes};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -40,6 +40,7 @@ struct Book {
     free: Option<&'static str>,
     withdrawals: Vec<String>,
     looks: usize,
+    balances: usize,
 }
 
 struct Desk {
@@ -86,10 +87,13 @@ fn answer(book: &mut Book, path: &str, body: String) -> String {
                 None => r#"{"error":["EGeneral:Permission denied"]}"#.to_owned(),
             }
         }
-        "/0/private/Balance" => match book.free {
-            Some(free) => format!(r#"{{"error":[],"result":{{"ZUSD":"9","XXBT":"{free}"}}}}"#),
-            None => r#"{"error":["EGeneral:Permission denied"]}"#.to_owned(),
-        },
+        "/0/private/Balance" => {
+            book.balances += 1;
+            match book.free {
+                Some(free) => format!(r#"{{"error":[],"result":{{"ZUSD":"9","XXBT":"{free}"}}}}"#),
+                None => r#"{"error":["EGeneral:Permission denied"]}"#.to_owned(),
+            }
+        }
         "/0/private/Withdraw" => {
             book.withdrawals.push(body);
             r#"{"error":[],"result":{"refid":"R"}}"#.to_owned()
@@ -142,7 +146,16 @@ impl Desk {
     }
 
     async fn withdraw_of(&self, asset: &str, more: &str) -> (u16, String, Vec<Approval>) {
-        let person = Person::new(&self.agent, yes).await;
+        self.withdraw_asking(yes, asset, more).await
+    }
+
+    async fn withdraw_asking(
+        &self,
+        says: fn(&Question) -> Option<Answer>,
+        asset: &str,
+        more: &str,
+    ) -> (u16, String, Vec<Approval>) {
+        let person = Person::new(&self.agent, says).await;
         let body = format!("nonce=1&asset={asset}&amount=0.5&{more}");
         let request = format!(
             "POST /kraken/0/private/Withdraw HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nAPI-Key: {}\r\n\
@@ -313,4 +326,44 @@ async fn where_nobody_can_look_a_person_is_told_and_what_is_denied_is_not_looked
     desk.keeps(Some(GOOD));
     desk.withdraw("key=cold").await;
     assert_eq!(desk.book.lock().unwrap().looks, 0);
+}
+
+// It is refused all the same, and what is looked up counts at the venue.
+#[tokio::test]
+async fn nothing_is_looked_up_for_a_client_that_asks_nobody() {
+    let desk = Desk::new(POLICY).await;
+    desk.keeps(Some(GOOD));
+    desk.has(Some("1.613"));
+    let looked = || {
+        let book = desk.book.lock().unwrap();
+        (book.looks, book.balances)
+    };
+    for times in 1..=3 {
+        let (_, answer, asked) = desk.withdraw_asking(no, "XBT", "key=cold").await;
+        assert!(answer.contains("a person refused"), "{answer}");
+        assert_eq!((asked.len(), looked()), (1, (times, times)));
+    }
+    for _ in 0..2 {
+        let (_, answer, asked) = desk.withdraw("key=cold").await;
+        assert!(answer.contains("asks nobody for another"), "{answer}");
+        assert!(asked.is_empty());
+    }
+    assert_eq!(looked(), (3, 3));
+    let refused = desk.rows("request-refused").await;
+    assert_eq!(refused.len(), 5, "{refused:?}");
+    let says = |row: &AuditRow, name: &str, words: &str| {
+        let mut details = row.details.iter();
+        details.any(|(is, value)| is == name && value.contains(words))
+    };
+    assert!(says(&refused[0], "why", "asks nobody for another"));
+    assert!(says(&refused[0], "rule", "money"), "{:?}", refused[0]);
+    assert!(desk.withdrawals().is_empty());
+    // A person is there again.
+    let (front, events) = desk.agent.front_end().await.split();
+    let _ended = front.call(EndRests {}).await.unwrap();
+    drop((front, events));
+    let (_, answer, asked) = desk.withdraw("key=cold").await;
+    assert!(answer.contains("\"refid\""), "{answer}");
+    assert!(asked[0].sentence.contains(GOOD), "{asked:?}");
+    assert_eq!(looked(), (4, 4));
 }

@@ -456,6 +456,37 @@ async fn it_is_started_where_the_one_before_is_still_ending() {
     client.call(StopAgent {}).await.unwrap();
 }
 
+#[tokio::test]
+async fn in_the_foreground_it_waits_for_the_one_before_and_not_for_one_that_runs() {
+    let mut agent = Agent::start().await;
+    agent.client().await.call(StopAgent {}).await.unwrap();
+    assert!(agent.ended().await.success());
+    // As that one if it took longer: it listens no more and has not let go of its lock yet.
+    let lock = std::fs::File::open(agent.paths.lock_file()).unwrap();
+    lock.try_lock().unwrap();
+    let ending = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(700));
+        drop(lock);
+    });
+    agent.restart().await;
+    ending.join().unwrap();
+
+    let second = std::time::Instant::now();
+    let mut another = common::spawn(agent.home.path(), &[]);
+    let ended = loop {
+        if let Some(ended) = another.try_wait().unwrap() {
+            break ended;
+        }
+        if second.elapsed() > common::PATIENCE {
+            another.kill().unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert!(!ended.success());
+    assert!(second.elapsed() < Duration::from_secs(5));
+    assert!(agent.log().contains("another agent runs already"));
+}
+
 // A program that runs the agent with its things below `home`.
 fn starter(home: &std::path::Path) -> std::path::PathBuf {
     let starter = home.join("starter");

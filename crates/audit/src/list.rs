@@ -39,8 +39,8 @@ pub struct Query {
     pub kinds: Vec<Kind>,
     /// Only these decisions. None: all.
     pub decisions: Vec<Decision>,
-    /// Only rows of this item. Needs the audit identity.
-    pub item: Option<ItemId>,
+    /// Only rows of these items. None: of all, and of nothing. Needs the audit identity.
+    pub items: Vec<ItemId>,
     /// Only rows of these clients. None: of all, and of nobody. Needs the audit identity.
     pub clients: Vec<ClientId>,
     /// Only rows from this time on, by the clock of then.
@@ -58,7 +58,7 @@ impl Default for Query {
             limit: 100,
             kinds: Vec::new(),
             decisions: Vec::new(),
-            item: None,
+            items: Vec::new(),
             clients: Vec::new(),
             since: None,
             until: None,

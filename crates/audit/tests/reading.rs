@@ -74,10 +74,10 @@ fn rows_of_an_item_or_client_are_found_also_those_from_locked_times() {
         seqs(&log.list(&query, Some(&world.identity)).unwrap().rows)
     };
     let of = |test: &dyn Fn(u64) -> bool| (1..=60).rev().filter(|n| test(*n)).collect::<Vec<_>>();
-    assert_eq!(list(&|q| q.item = Some(ITEM)), of(&|n| n % 3 == 0));
+    assert_eq!(list(&|q| q.items = vec![ITEM]), of(&|n| n % 3 == 0));
     assert_eq!(list(&|q| q.clients = vec![CLIENT]), of(&|n| n % 5 == 0));
     assert_eq!(
-        list(&|q| (q.item, q.clients) = (Some(ITEM), vec![CLIENT])),
+        list(&|q| (q.items, q.clients) = (vec![ITEM], vec![CLIENT])),
         of(&|n| n % 15 == 0)
     );
     assert_eq!(
@@ -89,20 +89,27 @@ fn rows_of_an_item_or_client_are_found_also_those_from_locked_times() {
         of(&|_| true)
     );
     assert_eq!(
-        list(&|q| (q.item, q.kinds) = (Some(ITEM), vec![Kind::Locked])),
+        list(&|q| (q.items, q.kinds) = (vec![ITEM], vec![Kind::Locked])),
         of(&|n| n % 6 == 0)
     );
     assert!(list(&|q| q.decisions = vec![Decision::Denied]).is_empty());
-    assert!(list(&|q| q.item = Some(ItemId::random())).is_empty());
+    assert!(list(&|q| q.items = vec![ItemId::random()]).is_empty());
+    assert_eq!(
+        list(&|q| q.items = vec![ItemId::random(), ITEM]),
+        of(&|n| n % 3 == 0)
+    );
     assert!(list(&|q| q.clients = vec![ClientId::random()]).is_empty());
     assert_eq!(
         list(&|q| q.clients = vec![ClientId::random(), CLIENT]),
         of(&|n| n % 5 == 0)
     );
-    assert_eq!(list(&|q| (q.item, q.limit) = (Some(ITEM), 3)), [60, 57, 54]);
+    assert_eq!(
+        list(&|q| (q.items, q.limit) = (vec![ITEM], 3)),
+        [60, 57, 54]
+    );
     // The pages end in the middle of the rows that have no tag.
     assert_eq!(
-        list(&|q| (q.item, q.limit, q.before) = (Some(ITEM), 3, Some(34))),
+        list(&|q| (q.items, q.limit, q.before) = (vec![ITEM], 3, Some(34))),
         [33, 30, 27]
     );
     assert!(list(&|q| q.limit = 0).is_empty());
@@ -115,7 +122,7 @@ fn without_the_identity_only_the_clear_columns_are_read() {
     assert_eq!(rows.len(), 60);
     assert!(rows.iter().all(|row| row.event.is_none()));
     let query = Query {
-        item: Some(ITEM),
+        items: vec![ITEM],
         ..Query::default()
     };
     assert!(matches!(log.list(&query, None), Err(ReadError::Locked)));
@@ -321,7 +328,7 @@ fn every_query_finds_what_looking_at_each_row_finds() {
             limit: [5, 60, 300, 1000][draw(4) as usize],
             kinds: kinds[draw(6) as usize].clone(),
             decisions: [vec![], vec![], vec![Decision::Done]][draw(3) as usize].clone(),
-            item: (draw(4) == 0).then_some(ITEM),
+            items: (draw(4) == 0).then_some(ITEM).into_iter().collect(),
             clients: (draw(4) == 0).then_some(CLIENT).into_iter().collect(),
             since: (draw(3) == 0).then(|| near(&mut draw)),
             until: (draw(3) == 0).then(|| near(&mut draw)),
@@ -333,14 +340,14 @@ fn every_query_finds_what_looking_at_each_row_finds() {
             .filter(|row| query.before.is_none_or(|before| row.seq < before))
             .filter(|row| query.kinds.is_empty() || query.kinds.contains(&row.kind))
             .filter(|row| query.decisions.is_empty() || query.decisions.contains(&row.decision))
-            .filter(|row| query.item.is_none() || query.item == row.item)
+            .filter(|row| query.items.is_empty() || row.item == Some(ITEM))
             .filter(|row| query.clients.is_empty() || row.client == Some(CLIENT))
             .filter(|row| query.since.is_none_or(|since| row.time >= since.0))
             .filter(|row| query.until.is_none_or(|until| row.time <= until.0))
             .map(|row| row.seq)
             .collect();
         // With the identity and, where that is enough, without.
-        let hidden = query.item.is_some() || !query.clients.is_empty();
+        let hidden = !query.items.is_empty() || !query.clients.is_empty();
         let identity = (hidden || draw(2) == 0).then_some(&world.identity);
         let asked = format!("{query:?}");
         let mut listed = Vec::new();

@@ -538,7 +538,7 @@ fn hide(copy: &support::Copy) -> u64 {
             limit: 1000,
             ..Default::default()
         };
-        all.item = Some(support::ITEM);
+        all.items = vec![support::ITEM];
         log.list(&all, Some(identity))
             .unwrap()
             .rows

@@ -6,7 +6,7 @@
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use touchkeep_core::{UnixMillis, UserId, VaultId};
+use touchkeep_core::{UnixMillis, UserId, VaultId, text::quoted};
 
 use crate::{
     chain::Chain,
@@ -30,7 +30,7 @@ pub enum ContainerError {
     #[error(transparent)]
     Tar(#[from] TarError),
     /// A member whose name says nothing.
-    #[error("there is a member {0:?} that this format does not know")]
+    #[error("there is a member {} that this format does not know", quoted(.0))]
     Name(String),
     /// A member that must be there is not.
     #[error("the member {0} is missing")]

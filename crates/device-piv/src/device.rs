@@ -1,6 +1,7 @@
 //! A YubiKey as a device.
 
 use age_core::format::{FileKey, Stanza};
+use touchkeep_core::text::quoted;
 use touchkeep_device::{
     Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyRef, PinPolicy,
     Purpose, SecretDemand, SignatureScheme, TouchPolicy, attestation::Firmware, public::scheme_of,
@@ -259,7 +260,7 @@ impl Device for PivDevice {
         let held = self.known(key)?;
         let signs = matches!(held.info.purpose, Purpose::SignVault | Purpose::Request);
         if !signs || scheme_of(held.info.algorithm) != Some(scheme) {
-            let text = format!("{scheme:?} with the key {:?}", key.0);
+            let text = format!("{scheme:?} with the key {}", quoted(&key.0));
             return Err(DeviceError::Unsupported(text));
         }
         let target = held.target();

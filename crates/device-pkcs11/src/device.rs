@@ -3,7 +3,7 @@
 use age_core::format::{FileKey, Stanza};
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
-use touchkeep_core::Pin;
+use touchkeep_core::{Pin, text::quoted};
 use touchkeep_device::{
     Algorithm, Auth, Demand, Device, DeviceError, DeviceInfo, DeviceKind, KeyInfo, KeyRef, Purpose,
     SecretDemand, SignatureScheme, TouchPolicy,
@@ -348,7 +348,7 @@ impl Device for Pkcs11Device {
         let info = self.known(key)?;
         let signs = matches!(info.purpose, Purpose::SignVault | Purpose::Request);
         if !signs || scheme_of(info.algorithm) != Some(scheme) {
-            let text = format!("{scheme:?} with the key {:?}", key.0);
+            let text = format!("{scheme:?} with the key {}", quoted(&key.0));
             return Err(DeviceError::Unsupported(text));
         }
         if message.len() > MAX_BODY_BYTES {

@@ -6,7 +6,7 @@ use age_core::{
 };
 use aws_lc_rs::{digest, rand};
 use data_encoding::HEXLOWER;
-use touchkeep_core::text::shell_word;
+use touchkeep_core::text::{quoted, shell_word};
 use touchkeep_device::{
     Algorithm, Auth, Device, DeviceError, DeviceInfo, HandedKey, KeyInfo, KeyRef, Provision,
     Purpose, TouchPolicy,
@@ -199,9 +199,10 @@ impl Pkcs11Device {
         let id = &info.key.0;
         let delete = format!("pkcs11-tool --module … --token-label {token} --login --id {id}");
         DeviceError::Unsupported(format!(
-            "the key {label:?} (CKA_ID {id}) was not made in the token or could be taken out of it, so that others may have it; it is \
+            "the key {} (CKA_ID {id}) was not made in the token or could be taken out of it, so that others may have it; it is \
              not taken for a vault. If you know who put it there, delete both halves of it ({delete} --delete-object --type \
-             privkey, and pubkey), and a new one is made; if it is meant all the same, name it in the configuration"
+             privkey, and pubkey), and a new one is made; if it is meant all the same, name it in the configuration",
+            quoted(&label)
         ))
     }
 
@@ -286,7 +287,7 @@ impl Pkcs11Device {
             (Some(info), None) => Ok(info.clone()),
             _ => {
                 let label = label_of(purpose, false);
-                let text = format!("with more than one key that is called {label:?}");
+                let text = format!("with more than one key that is called {}", quoted(&label));
                 Err(DeviceError::Unexpected(text))
             }
         }

@@ -1,7 +1,7 @@
 //! The traits, and the words they are written in.
 
 use age_core::format::{FileKey, Stanza};
-use touchkeep_core::{Code, Passphrase, Pin};
+use touchkeep_core::{Code, Passphrase, Pin, text::quoted};
 
 use crate::handed::HandedKey;
 
@@ -436,7 +436,7 @@ pub enum DeviceError {
     #[error("nobody touched the device in time")]
     NoTouch,
     /// No such key.
-    #[error("the device has no key {:?}", .0.0)]
+    #[error("the device has no key {}", quoted(&.0.0))]
     NoKey(KeyRef),
     /// No stanza is for this key.
     #[error("the file is not encrypted to this key")]

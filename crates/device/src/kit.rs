@@ -12,6 +12,7 @@ use age_core::{
     secrecy::ExposeSecret,
 };
 use bip39::{Language, Mnemonic};
+use touchkeep_core::text::quoted;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -244,7 +245,7 @@ impl Device for KitDevice {
     ) -> Result<Vec<u8>, DeviceError> {
         let known = self.info.known(key)?;
         if known.purpose != Purpose::SignVault || scheme != SignatureScheme::Ed25519 {
-            let text = format!("{scheme:?} with the key {:?}", key.0);
+            let text = format!("{scheme:?} with the key {}", quoted(&key.0));
             return Err(DeviceError::Unsupported(text));
         }
         Ok(self.keys.signer()?.sign(message).as_ref().to_vec())

@@ -22,7 +22,7 @@ use aws_lc_rs::{
     signature::{Ed25519KeyPair, KeyPair},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use touchkeep_core::Passphrase;
+use touchkeep_core::{Passphrase, text::quoted};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -131,7 +131,7 @@ impl Device for SoftwareDevice {
     ) -> Result<Vec<u8>, DeviceError> {
         let known = self.info.known(key)?;
         if known.algorithm != Algorithm::Ed25519 || scheme != SignatureScheme::Ed25519 {
-            let text = format!("{scheme:?} with the key {:?}", key.0);
+            let text = format!("{scheme:?} with the key {}", quoted(&key.0));
             return Err(DeviceError::Unsupported(text));
         }
         let keys = self.open(auth)?;

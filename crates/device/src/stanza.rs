@@ -26,6 +26,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 use bech32::{Bech32, Hrp};
+use touchkeep_core::text::quoted;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
@@ -51,7 +52,7 @@ const PLUGIN_YUBIKEY: Hrp = Hrp::parse_unchecked("age-plugin-yubikey-");
 /// # Errors
 /// [`DeviceError::Unsupported`] when the key has no recipient, or one that is not of its public key.
 pub fn recipient(key: &KeyInfo) -> Result<Box<dyn age::Recipient + Send>, DeviceError> {
-    let odd = || DeviceError::Unsupported(format!("encryption to the key {:?}", key.key.0));
+    let odd = || DeviceError::Unsupported(format!("encryption to the key {}", quoted(&key.key.0)));
     let text = key.recipient.as_deref().ok_or_else(odd)?;
     match key.algorithm {
         Algorithm::X25519 => {

@@ -6,7 +6,7 @@ use quick_xml::{
     Reader,
     events::{BytesStart, Event},
 };
-use touchkeep_core::time::from_rfc3339;
+use touchkeep_core::{text::quoted, time::from_rfc3339};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -251,7 +251,7 @@ impl Walk<'_> {
         }
         let mut built = item(entry);
         for file in &raw.files {
-            built.remark(format!("The file {file:?} is not imported."), true);
+            built.remark(format!("The file {} is not imported.", quoted(file)), true);
         }
         if lost {
             built.remark(

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use touchkeep_core::text::quoted;
+
 use crate::model::{Import, Kind, Proposal};
 
 /// One wish.
@@ -33,7 +35,7 @@ pub fn parse(text: &str) -> Result<Mapping, String> {
     let (left, value) = text.split_once('=').ok_or("a mapping has no =")?;
     let (path, value) = (left.trim(), value.trim());
     if value.is_empty() {
-        return Err(format!("the mapping of {path:?} has no value"));
+        return Err(format!("the mapping of {} has no value", quoted(path)));
     }
     if let Some((item, from)) = path.rsplit_once(".field.") {
         let change = Change::Field {
@@ -47,9 +49,9 @@ pub fn parse(text: &str) -> Result<Mapping, String> {
     }
     let (item, what) = path.rsplit_once('.').ok_or("a mapping names no item")?;
     let change = match what {
-        "kind" => {
-            Change::Kind(Kind::of(value).ok_or_else(|| format!("there is no kind {value:?}"))?)
-        }
+        "kind" => Change::Kind(
+            Kind::of(value).ok_or_else(|| format!("there is no kind {}", quoted(value)))?,
+        ),
         "venue" => Change::Venue(value.to_owned()),
         "class" => Change::Class(value.to_owned()),
         "key-set" => Change::KeySet(value.to_owned()),
@@ -58,7 +60,7 @@ pub fn parse(text: &str) -> Result<Mapping, String> {
             field: value.to_owned(),
             hidden: what == "secret",
         },
-        _ => return Err(format!("a mapping cannot change {what:?}")),
+        _ => return Err(format!("a mapping cannot change {}", quoted(what))),
     };
     Ok(Mapping {
         item: item.to_owned(),
@@ -71,7 +73,8 @@ fn field_name(name: &str) -> Result<String, String> {
         Ok(name.to_owned())
     } else {
         Err(format!(
-            "{name:?} is no name of a field: small letters, digits, - and _"
+            "{} is no name of a field: small letters, digits, - and _",
+            quoted(name)
         ))
     }
 }
@@ -93,7 +96,10 @@ pub fn apply(import: &mut Import, mappings: &[Mapping]) -> Result<(), String> {
             }
         }
         if !used {
-            return Err(format!("nothing fits the mapping of {:?}", mapping.item));
+            return Err(format!(
+                "nothing fits the mapping of {}",
+                quoted(&mapping.item)
+            ));
         }
     }
     number(&mut import.items);
@@ -109,7 +115,7 @@ fn change(item: &mut Proposal, change: &Change) -> Result<bool, String> {
         Change::Name(name) => item.name.clone_from(name),
         Change::Field { from, to } => {
             if item.field(to).is_some() {
-                return Err(format!("{:?} has a field {to} already", item.name));
+                return Err(format!("{} has a field {to} already", quoted(&item.name)));
             }
             let Some(field) = item.fields.iter_mut().find(|field| field.name == *from) else {
                 return Ok(false);

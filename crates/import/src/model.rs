@@ -2,6 +2,7 @@
 
 use std::{fmt, ops::Range};
 
+use touchkeep_core::text::{quoted, visible};
 use zeroize::Zeroizing;
 
 /// Bytes of a source that is text.
@@ -289,7 +290,7 @@ impl Built {
             return;
         }
         if span.is_some() && is_reference(&value) {
-            self.remark(format!("{label} is a reference already."), false);
+            self.remark(format!("{} is a reference already.", visible(label)), false);
             return;
         }
         let taken = |name: &str| self.proposal.field(name).is_some();
@@ -297,7 +298,10 @@ impl Built {
         if name != label {
             let plain = label.trim().to_lowercase().replace(' ', "-");
             if plain != name {
-                self.remark(format!("The field {label:?} is called {name} here."), false);
+                self.remark(
+                    format!("The field {} is called {name} here.", quoted(label)),
+                    false,
+                );
             }
         }
         self.proposal.fields.push(Field {

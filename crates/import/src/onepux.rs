@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use touchkeep_core::text::quoted;
+
 use crate::{
     error::ImportError,
     json::{self, Json, Node},
@@ -135,7 +137,10 @@ fn one(import: &mut Import, files: &mut BTreeSet<String>, vault: &str, node: &No
     for file in attached.chain(section_values(details).filter_map(|(_, value)| file_of(value))) {
         files.insert(file.text("documentId").to_owned());
         built.remark(
-            format!("The file {:?} is not imported.", file.text("fileName")),
+            format!(
+                "The file {} is not imported.",
+                quoted(file.text("fileName"))
+            ),
             true,
         );
     }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use rustix::process::WaitStatus;
+use touchkeep_core::text::quoted;
 use zeroize::Zeroizing;
 
 /// Our own failure, before the program was started.
@@ -68,10 +69,10 @@ impl Ended {
 #[non_exhaustive]
 pub enum StartError {
     /// There is no such program.
-    #[error("there is no program {0:?}")]
+    #[error("there is no program {}", named(.0))]
     NotFound(OsString),
     /// It is there and cannot be run.
-    #[error("{program:?} cannot be run: {source}")]
+    #[error("{} cannot be run: {source}", named(.program))]
     NotExecutable {
         /// Which.
         program: OsString,
@@ -88,6 +89,10 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+}
+
+fn named(program: &OsStr) -> String {
+    quoted(&program.to_string_lossy())
 }
 
 impl StartError {

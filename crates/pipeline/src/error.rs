@@ -1,7 +1,7 @@
 //! Why a request was not done, sorted by what a person can do about it.
 
 use touchkeep_audit::{RecordError, Seq};
-use touchkeep_core::Code;
+use touchkeep_core::{Code, text::quoted};
 use touchkeep_device::DeviceError;
 use touchkeep_policy::{Action, DenyReason, Doubt, Mismatch};
 use touchkeep_venue::{CannotSign, KeyClass, OperationKind, Unreadable};
@@ -83,7 +83,8 @@ pub enum NotSigned {
     Mismatch(#[from] Mismatch),
     /// The venue keeps another address under a name than it did, or than the request says.
     #[error(
-        "under the name {name:?} the venue keeps {now}, and not {before}; an address of your own that is new needs a name of its own there"
+        "under the name {} the venue keeps {now}, and not {before}; an address of your own that is new needs a name of its own there",
+        quoted(.name)
     )]
     Moved {
         /// The name.
@@ -150,7 +151,8 @@ pub enum KeyError {
     Over,
     /// The key set has no key of this class.
     #[error(
-        "the key set {key_set:?} has no key of the class {class} at {venue}, which this needs; its keys: touchkeep list"
+        "the key set {} has no key of the class {class} at {venue}, which this needs; its keys: touchkeep list",
+        quoted(.key_set)
     )]
     NoKey {
         /// The venue.
@@ -169,10 +171,10 @@ pub enum KeyError {
     )]
     NotPractice(String),
     /// More than one key fits.
-    #[error("the key set {0:?} has more than one key for this")]
+    #[error("the key set {} has more than one key for this", quoted(.0))]
     Ambiguous(String),
     /// The item has no secret.
-    #[error("the item {0:?} has no secret yet")]
+    #[error("the item {} has no secret yet", quoted(.0))]
     NoSecret(String),
     /// The vault's file is not as it was left.
     #[error("the secret cannot be read")]
@@ -187,10 +189,10 @@ pub enum KeyError {
     #[error(transparent)]
     Unasked(Unasked),
     /// This way of signing is not for requests.
-    #[error("the key {0:?} is not for signing requests")]
+    #[error("the key {} is not for signing requests", quoted(.0))]
     NotForRequests(String),
     /// The secret is not of the kind that signs at the venue.
-    #[error("the secret of {0:?} is not of the kind that its venue's signatures want")]
+    #[error("the secret of {} is not of the kind that its venue's signatures want", quoted(.0))]
     WrongSecret(String),
     /// The number of the request could not be written down first.
     #[error("the number of the request cannot be kept, so nothing was signed: {0}")]
@@ -226,8 +228,8 @@ fn denied(
     let by = match (rule, doubted) {
         (None, None) => "denied by default: no rule allows it".to_owned(),
         (None, Some(doubted)) => format!("denied: {doubted}, and no other rule allows it"),
-        (Some(rule), None) => format!("denied by the rule {rule:?}"),
-        (Some(rule), Some(doubted)) => format!("denied by the rule {rule:?}: {doubted}"),
+        (Some(rule), None) => format!("denied by the rule {}", quoted(rule)),
+        (Some(rule), Some(doubted)) => format!("denied by the rule {}: {doubted}", quoted(rule)),
     };
     let unknown = match kind {
         OperationKind::Unknown => ", and what it does is not known",
@@ -239,17 +241,20 @@ fn denied(
 
 /// Why a rule for such requests did not fit this one: the same words in the answer and in the log.
 pub(crate) fn doubted_words(rule: &str, doubt: Doubt) -> String {
+    let rule = quoted(rule);
     match doubt.is_over() {
-        true => format!("{} of the rule {rule:?}", doubt.words()),
-        false => format!("{}, which the rule {rule:?} wants", doubt.words()),
+        true => format!("{} of the rule {rule}", doubt.words()),
+        false => format!("{}, which the rule {rule} wants", doubt.words()),
     }
 }
 
 fn overtaken(action: Action, rule: Option<&str>) -> String {
     match (action, rule) {
         (Action::Deny, None) => "no rule allows it now".to_owned(),
-        (Action::Deny, Some(rule)) => format!("the rule {rule:?} denies it now"),
-        (action, Some(rule)) => format!("the rule {rule:?} says {action} now; send it again"),
+        (Action::Deny, Some(rule)) => format!("the rule {} denies it now", quoted(rule)),
+        (action, Some(rule)) => {
+            format!("the rule {} says {action} now; send it again", quoted(rule))
+        }
         (_, None) => "everything is by hand now; send it again".to_owned(),
     }
 }
@@ -315,6 +320,40 @@ impl KeyError {
             Self::NotForRequests(_) | Self::WrongSecret(_) | Self::NotPractice(_) => Code::Invalid,
             Self::NoNonce(_) => Code::System,
             Self::Device(why) => why.code(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_and_a_key_set_are_named_as_they_are_shown_elsewhere() {
+        let (name, shown) = (r#"caf"é \ 漢🔑"#, r#""caf"é \\ 漢🔑""#);
+        let owned = || name.to_owned();
+        for why in [
+            denied(Some(name), None, OperationKind::Trade, None),
+            overtaken(Action::Deny, Some(name)),
+            overtaken(Action::Touch, Some(name)),
+            KeyError::Ambiguous(owned()).to_string(),
+            KeyError::NoSecret(owned()).to_string(),
+            KeyError::NotForRequests(owned()).to_string(),
+            KeyError::WrongSecret(owned()).to_string(),
+            KeyError::NoKey {
+                venue: "binance".to_owned(),
+                key_set: owned(),
+                class: KeyClass::Trade,
+            }
+            .to_string(),
+            NotSigned::Moved {
+                name: owned(),
+                before: String::new(),
+                now: String::new(),
+            }
+            .to_string(),
+        ] {
+            assert!(why.contains(shown), "{why}");
         }
     }
 }

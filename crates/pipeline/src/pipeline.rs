@@ -8,6 +8,7 @@ mod login;
 mod named;
 mod read;
 mod refused;
+mod rests;
 
 pub(crate) use carry::was_written;
 pub use login::{LoggedIn, LoginTurn};
@@ -19,7 +20,10 @@ use std::{
 };
 
 use touchkeep_audit::{Decision, Event, Kind, Log, Seq};
-use touchkeep_core::{ClientId, Clock, RequestId, UnixMillis, text::visible};
+use touchkeep_core::{
+    ClientId, Clock, RequestId, UnixMillis,
+    text::{surely_visible, visible},
+};
 use touchkeep_policy::{Allowed, Past, Policy};
 use touchkeep_venue::{Decoded, Outgoing, Private, Request, Unreadable, venue};
 
@@ -228,6 +232,10 @@ impl<U: Upstream> Pipeline<U> {
         if let Err(why) = self.in_time(&read).await {
             return Err(read.ends(why).into());
         }
+        if let Some(why) = self.rests(&read) {
+            let why = Box::pin(self.unasked(&mut read, why)).await;
+            return Err(read.ends(why).into());
+        }
         if let Err(why) = self.looks_up(&mut read).await {
             return Err(read.ends(why).into());
         }
@@ -301,7 +309,7 @@ impl<U: Upstream> Pipeline<U> {
         if operation.kind.is_dangerous() {
             let mut event = Event::new(Kind::RequestRefused, Decision::Refused)
                 .text(operation.sentence())
-                .detail("why", visible(&why.to_string()));
+                .detail("why", surely_visible(&why.to_string()));
             event.operation = Some(operation.clone());
             self.note_refusal(incoming.client.id, by(event, incoming))
                 .await;

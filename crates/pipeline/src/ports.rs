@@ -307,6 +307,14 @@ pub trait Approver: Send + Sync {
     /// Puts a question to a person. The pipeline itself stops waiting at the deadline.
     fn ask<'a>(&'a self, question: &'a Question) -> Answering<'a, Answer>;
 
+    /// Whether a question of this client would be put to a person, or it asks nobody for a while; for what is found out first.
+    ///
+    /// # Errors
+    /// Why nobody would be asked.
+    fn would_ask(&self, _: &Client) -> Result<(), Unasked> {
+        Ok(())
+    }
+
     /// Tells a person what a rule let through.
     fn tell(&self, question: &Question);
 

@@ -1,6 +1,7 @@
 //! What is strange about a policy that can be read: rules that nothing reaches, that nothing fits, that let through what an
 //! earlier one limits, and names that no venue has.
 
+use touchkeep_core::text::quoted;
 use touchkeep_venue::{OperationKind, Side, venues};
 
 use crate::{Action, Policy, Rule, decide::moves, names::glob};
@@ -94,8 +95,8 @@ fn unreachable(rule: &Rule, earlier: &[Rule]) -> Option<Found> {
             (
                 Strange::Unreachable,
                 format!(
-                    "never decides: whatever it is for, {:?} decides before it",
-                    by.name
+                    "never decides: whatever it is for, {} decides before it",
+                    quoted(&by.name)
                 ),
             )
         })
@@ -213,8 +214,8 @@ fn widens(rule: &Rule, earlier: &[Rule]) -> Option<Found> {
     Some((
         Strange::Widens,
         format!(
-            "lets through without asking what is over the limits of {:?}",
-            limited.name
+            "lets through without asking what is over the limits of {}",
+            quoted(&limited.name)
         ),
     ))
 }
@@ -271,11 +272,11 @@ fn unknown_venues(rule: &Rule) -> Vec<Found> {
                 venue.id.eq_ignore_ascii_case(name) || venue.name.eq_ignore_ascii_case(name)
             });
             let near = near.map_or_else(String::new, |venue| {
-                format!("; did you mean {:?}?", venue.id)
+                format!("; did you mean {}?", quoted(venue.id))
             });
             (
                 Strange::UnknownVenue,
-                format!("no venue is called {name:?}{near}"),
+                format!("no venue is called {}{near}", quoted(name)),
             )
         })
         .collect()
@@ -322,7 +323,7 @@ fn misspelt(name: &str, meant: &impl Fn(&str) -> bool) -> Option<String> {
     } else {
         return None;
     };
-    Some(format!("{name:?} {problem}"))
+    Some(format!("{} {problem}", quoted(name)))
 }
 
 fn timed_guard(rule: &Rule) -> Option<Found> {

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, de::Error};
-use touchkeep_core::{UnixMillis, time::DAY_MS};
+use touchkeep_core::{UnixMillis, text::quoted, time::DAY_MS};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MINUTES: u16 = 24 * 60;
@@ -121,7 +121,8 @@ impl<'de> Deserialize<'de> for Hours {
         let text = String::deserialize(from)?;
         read_hours(&text).ok_or_else(|| {
             D::Error::custom(format!(
-                "{text:?} is no range of hours; write \"08:00-18:00\", or \"22:00-06:00\" past midnight"
+                "{} is no range of hours; write \"08:00-18:00\", or \"22:00-06:00\" past midnight",
+                quoted(&text)
             ))
         })
     }
@@ -150,7 +151,8 @@ impl<'de> Deserialize<'de> for UtcOffset {
         let text = String::deserialize(from)?;
         read_offset(&text).ok_or_else(|| {
             D::Error::custom(format!(
-                "{text:?} is no distance from UTC; write \"+01:00\" or \"-05:00\""
+                "{} is no distance from UTC; write \"+01:00\" or \"-05:00\"",
+                quoted(&text)
             ))
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use serde::Deserialize;
-use touchkeep_core::{Decimal, UnixMillis, time::DAY_MS};
+use touchkeep_core::{Decimal, UnixMillis, text::quoted, time::DAY_MS};
 use touchkeep_venue::{OperationKind, Side, asset_names, market_names};
 
 use crate::{
@@ -180,11 +180,12 @@ pub enum BadPolicy {
     #[error("the policy cannot be read: {0}")]
     Syntax(String),
     /// A rule without a name, or with another one's.
-    #[error("the name {0:?} is empty or there twice")]
+    #[error("the name {} is empty or there twice", quoted(.0))]
     Name(String),
     /// A dangerous kind, milder than a touch.
     #[error(
-        "rule {rule:?} would let {kind} through without a touch; only touch and deny are possible for it"
+        "rule {} would let {kind} through without a touch; only touch and deny are possible for it",
+        quoted(.rule)
     )]
     TooMild {
         /// The rule.
@@ -193,7 +194,7 @@ pub enum BadPolicy {
         kind: OperationKind,
     },
     /// A field that fits nothing, or means nothing.
-    #[error("rule {rule:?}: {problem}")]
+    #[error("rule {}: {problem}", quoted(.rule))]
     Field {
         /// The rule.
         rule: String,

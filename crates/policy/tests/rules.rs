@@ -564,8 +564,14 @@ fn a_difference_names_rules_and_the_mildest_that_can_happen() {
         .differences(&limited("max_amount = \"100\"\nrequests_per_day = 5"));
     assert_eq!(
         more.sentence(),
-        "1 rule changed; \"\\\\u{202e}x\": max_amount was 0.1 and becomes 100; \
-         \"\\\\u{202e}x\": requests_per_day was none and becomes 5"
+        "1 rule changed; \"\\u{202e}x\": max_amount was 0.1 and becomes 100; \
+         \"\\u{202e}x\": requests_per_day was none and becomes 5"
+    );
+    let named = |name: &str| rules(&format!("[[rule]]\nname = '{name}'\naction = \"deny\""));
+    assert!(
+        old.differences(&named(r#"é\ 漢" goes; "b"#))
+            .sentence()
+            .contains(r#"; "é\\ 漢\u{22} goes; \u{22}b" is new and says deny for everything"#)
     );
     assert!(old.differences(&old).is_empty());
     let from_nothing = Policy::by_hand().differences(&new).sentence();

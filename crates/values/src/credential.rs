@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::{Map, Value, json};
-use touchkeep_core::{Code, Reference};
+use touchkeep_core::{Code, Reference, text::quoted};
 use touchkeep_wire::{Failure, Purpose, wiped};
 
 use crate::{
@@ -105,7 +105,7 @@ fn docker(args: &Docker, global: Global) -> Done {
         one.split_once('=').ok_or_else(|| {
             Failure::new(
                 Code::Invalid,
-                format!("{one:?} is no registry"),
+                format!("{} is no registry", quoted(one)),
                 "Write HOST=environment/item.",
             )
         })
@@ -162,7 +162,7 @@ impl Found {
         parsed.map_err(|error| {
             Failure::new(
                 Code::Invalid,
-                format!("{item:?} is no item: {error}"),
+                format!("{} is no item: {error}", quoted(item)),
                 "Write environment/item.",
             )
         })?;

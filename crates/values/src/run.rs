@@ -9,7 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use touchkeep_core::{Code, text::visible};
+use touchkeep_core::{
+    Code,
+    text::{quoted, visible},
+};
 use touchkeep_inject::{
     envfile,
     forms::{self, Forms},
@@ -246,7 +249,7 @@ impl Mount {
         let bad = || {
             Failure::new(
                 Code::Invalid,
-                format!("{text:?} is no mount"),
+                format!("{} is no mount", quoted(text)),
                 "Write NAME=tk://environment/item/field, with ,reads=1 for a pipe.",
             )
         };

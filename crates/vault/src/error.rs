@@ -1,9 +1,12 @@
 //! Why something about a vault did not happen, sorted by what a person can do about it.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use touchkeep_container::{ContainerError, MembershipError};
-use touchkeep_core::{Code, EnvironmentId, ItemId};
+use touchkeep_core::{Code, EnvironmentId, ItemId, text::quoted};
 use touchkeep_device::{DeviceError, Purpose};
 
 /// Why something about a vault did not happen.
@@ -11,13 +14,13 @@ use touchkeep_device::{DeviceError, Purpose};
 #[non_exhaustive]
 pub enum VaultError {
     /// There is nothing at that path.
-    #[error("there is no vault at {0:?}")]
+    #[error("there is no vault at {}", place(.0))]
     NoVault(PathBuf),
     /// There is something at that path already.
-    #[error("there is already something at {0:?}")]
+    #[error("there is already something at {}", place(.0))]
     Exists(PathBuf),
     /// A link, a pipe, a folder or a device, or a file with a second name: never followed, never written.
-    #[error("{path:?} is {what}, not a plain file of its own")]
+    #[error("{} is {what}, not a plain file of its own", place(.path))]
     NotAFile {
         /// Where.
         path: PathBuf,
@@ -25,7 +28,7 @@ pub enum VaultError {
         what: &'static str,
     },
     /// The file system or the operating system refused.
-    #[error("could not {what} {path:?}: {source}")]
+    #[error("could not {what} {}: {source}", place(.path))]
     Io {
         /// What was being done.
         what: &'static str,
@@ -35,13 +38,13 @@ pub enum VaultError {
         source: io::Error,
     },
     /// Somebody else has held the lock beside the vault for longer than a save takes. Nothing was written.
-    #[error("another program holds {0:?}, and does not let go of it")]
+    #[error("another program holds {}, and does not let go of it", place(.0))]
     Busy(PathBuf),
     /// What failed came after the file was replaced: the change is in it, and whether it outlives a loss of power is not known.
     #[error("the vault was written, but then: {0}")]
     Written(#[source] Box<Self>),
     /// The file is no vault, and not one that was damaged.
-    #[error("{path:?} is no Touchkeep vault: {looks}")]
+    #[error("{} is no Touchkeep vault: {looks}", place(.path))]
     NotAVault {
         /// Where.
         path: PathBuf,
@@ -136,6 +139,10 @@ pub enum VaultError {
     /// The age library or the crypto provider refused.
     #[error("could not encrypt: {0}")]
     Encrypt(String),
+}
+
+fn place(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
 }
 
 impl VaultError {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use touchkeep_core::{
     UnixMillis,
+    text::quoted,
     time::{from_date, from_rfc3339, rfc3339},
 };
 
@@ -53,7 +54,7 @@ pub enum FieldType {
 
 /// A text is not what its field takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{part:?} is {why}")]
+#[error("{} is {why}", quoted(.part))]
 pub struct Misfit {
     /// The part of the text that does not fit.
     pub part: String,

@@ -419,6 +419,7 @@ fn shown(row: Row) -> AuditRow {
             .details
             .extend(value.map(|value| (name.to_owned(), value)));
     };
+    fact("item-id", event.item.map(|item| item.to_string()));
     fact("client-id", event.client.map(|client| client.to_string()));
     fact("request", event.request.map(|request| request.to_string()));
     fact("rule", event.rule);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{
     Clock, Code, SystemClock,
-    text::{shell_word, visible},
+    text::{quoted, shell_word, visible},
 };
 use touchkeep_vault::Unlocked;
 use touchkeep_venue::{OperationKind, dummy};
@@ -133,7 +133,7 @@ fn check_name(clients: &[Client], name: &str) -> Result<(), Failure> {
     }
     Err(Failure::new(
         Code::Ambiguous,
-        format!("There is a client {:?} already.", visible(name)),
+        format!("There is a client {} already.", quoted(name)),
         "Choose another name, or revoke that one first.",
     ))
 }
@@ -268,8 +268,8 @@ pub(crate) async fn open(
         return Err(Failure::new(
             Code::Ambiguous,
             format!(
-                "There is a client {:?} already, with a token of its own.",
-                visible(&call.name)
+                "There is a client {} already, with a token of its own.",
+                quoted(&call.name)
             ),
             "Rules speak of names: choose another one, or give the program that token.",
         ));
@@ -313,7 +313,7 @@ fn bounds(
         .iter()
         .find(|id| touchkeep_venue::venue(id).is_none())
     {
-        let what = format!("There is no venue {:?}.", visible(unknown));
+        let what = format!("There is no venue {}.", quoted(unknown));
         return Err(failure::invalid(what, "Look at: touchkeep venue list"));
     }
     let kind = |name: &String| {
@@ -324,7 +324,7 @@ fn bounds(
                 .map(|kind| kind.as_str())
                 .collect();
             failure::invalid(
-                format!("There is no kind {:?}.", visible(name)),
+                format!("There is no kind {}.", quoted(name)),
                 format!("Kinds are: {}", names.join(", ")),
             )
         })

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{Code, Pin, text::visible};
+use touchkeep_core::{
+    Code, Pin,
+    text::{quoted, visible},
+};
 use touchkeep_device::{DeviceKind, Purpose, attestation::Trust};
 use touchkeep_device_piv::{
     Holds, Inspection, Keeping, PinState, PivDevice, SlotReport as CardSlot,
@@ -117,7 +120,7 @@ pub(crate) fn trust(agent: &Agent) -> Trust {
 fn card_number(serial: &str) -> Result<u32, Failure> {
     serial.parse().map_err(|_| {
         failure::invalid(
-            format!("{:?} is no serial number of a YubiKey.", visible(serial)),
+            format!("{} is no serial number of a YubiKey.", quoted(serial)),
             "Look at: touchkeep device list",
         )
     })

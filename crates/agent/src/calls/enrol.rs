@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{ApiSecret, Clock, Code, DeviceId, ItemId, SystemClock, text::visible};
+use touchkeep_core::{
+    ApiSecret, Clock, Code, DeviceId, ItemId, SystemClock,
+    text::{quoted, visible},
+};
 use touchkeep_device::{Auth, DeviceKind, Purpose, attestation::Trust};
 use touchkeep_vault::{
     EnrolledDevice, Hand, NewDevice as Newcomer, Proposal, SecretPlace, Unlocked,
@@ -266,7 +269,7 @@ pub(crate) fn enrolled_device(vault: &Unlocked, name: &str) -> Result<EnrolledDe
         )),
         _ => Err(Failure::new(
             Code::Ambiguous,
-            format!("{:?} means more than one device.", visible(name)),
+            format!("{} means more than one device.", quoted(name)),
             "Use the device's id: touchkeep device list --json",
         )),
     }
@@ -289,7 +292,7 @@ pub(crate) async fn reseal(
                 .all(|(_, place)| *place != SecretPlace::Sealed)
             {
                 return Err(failure::invalid(
-                    format!("No secret of {:?} is sealed.", visible(name)),
+                    format!("No secret of {} is sealed.", quoted(name)),
                     "Look at: touchkeep list",
                 ));
             }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{Clock, Code, EnvironmentId, SystemClock, text::visible};
+use touchkeep_core::{
+    Clock, Code, EnvironmentId, SystemClock,
+    text::{quoted, visible},
+};
 use touchkeep_vault::Unlocked;
 use touchkeep_wire::{EnvironmentSummary, Failure};
 
@@ -52,7 +55,7 @@ pub(crate) async fn rename(
     };
     if open_vault(agent)?.1.read().environment_name(id) == name {
         return Err(failure::invalid(
-            format!("It is called {:?} already.", visible(&name)),
+            format!("It is called {} already.", quoted(&name)),
             "Nothing was changed. Give it another name.",
         ));
     }
@@ -68,7 +71,7 @@ fn check_free(agent: &Arc<Agent>, id: Option<EnvironmentId>, name: &str) -> Resu
     if others.any(|other| Some(other) != id && vault.environment_name(other) == name) {
         return Err(Failure::new(
             Code::Ambiguous,
-            format!("There is an environment {:?} already.", visible(name)),
+            format!("There is an environment {} already.", quoted(name)),
             "Choose another name.",
         ));
     }

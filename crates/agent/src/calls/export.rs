@@ -6,7 +6,10 @@ use std::{collections::HashSet, io::Write, sync::Arc};
 use age::secrecy::SecretString;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{Clock, Code, EnvironmentId, SystemClock, text::visible};
+use touchkeep_core::{
+    Clock, Code, EnvironmentId, SystemClock,
+    text::{quoted, visible},
+};
 use touchkeep_import::{Field, Kind as Word, Plain, Proposal, render, write};
 use touchkeep_vault::{Item, SecretPlace, Unlocked};
 use touchkeep_wire::{
@@ -133,8 +136,8 @@ fn exported(vault: &Unlocked, item: &Item) -> Result<touchkeep_import::Exported,
     let kind = Word::of(item.kind.word()).ok_or_else(|| {
         failure::invalid(
             format!(
-                "{:?} is of a kind that has no place in an export.",
-                visible(&item.name)
+                "{} is of a kind that has no place in an export.",
+                quoted(&item.name)
             ),
             "Export by environment without it (-e), and read its values one by one: touchkeep read REFERENCE",
         )

@@ -9,7 +9,10 @@ use std::{
 };
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_core::{ApiSecret, Code, EnvironmentId, ItemId, text::visible};
+use touchkeep_core::{
+    ApiSecret, Code, EnvironmentId, ItemId,
+    text::{quoted, visible},
+};
 use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked};
 use touchkeep_wire::{
     Failure, ImportAction, ImportItems, ImportReport, ImportVerdict, NewImport, NewImportField,
@@ -321,8 +324,8 @@ fn added(
     }
     if key_of(&item).is_some_and(|key| draft.taken.keys.contains(&key)) {
         return Err(format!(
-            "The key set {:?} has a key of this class already: --map 'ITEM.key-set=NAME'.",
-            visible(&item.key_set)
+            "The key set {} has a key of this class already: --map 'ITEM.key-set=NAME'.",
+            quoted(&item.key_set)
         ));
     }
     let id = item.id;
@@ -358,8 +361,8 @@ fn apply(vault: &mut Unlocked, plan: &Plan, call: &ImportItems) -> Result<(), Fa
         if let Some(why) = &planned.verdict.refused {
             return Err(failure::invalid(
                 format!(
-                    "Nothing was imported: {:?} cannot be. {why}",
-                    visible(&new.name)
+                    "Nothing was imported: {} cannot be. {why}",
+                    quoted(&new.name)
                 ),
                 "Look at --dry-run.",
             ));

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_container::{Statement, words::Role};
-use touchkeep_core::{Clock, Code, DeviceId, EnvironmentId, SystemClock, UserId, text::visible};
+use touchkeep_core::{
+    Clock, Code, DeviceId, EnvironmentId, SystemClock, UserId,
+    text::{quoted, visible},
+};
 use touchkeep_vault::{Branch, BranchLink, EnrolledDevice, Undone, Unlocked, user_name};
 use touchkeep_wire::{Failure, JoinMembership, JoinReport, MemberBranch, MemberChange};
 
@@ -191,7 +194,7 @@ impl<'a> Told<'a> {
     fn environment(&self, id: EnvironmentId) -> String {
         match self.vault.environment_name(id) {
             name if name.is_empty() => format!("the environment {id}"),
-            name => format!("the environment {:?}", visible(&name)),
+            name => format!("the environment {}", quoted(&name)),
         }
     }
 }

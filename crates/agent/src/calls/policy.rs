@@ -6,9 +6,8 @@ mod used;
 
 use std::sync::Arc;
 
-use data_encoding::HEXLOWER;
 use touchkeep_audit::{Decision, Event, Kind, Log};
-use touchkeep_core::{Code, DeviceId};
+use touchkeep_core::{Code, DeviceId, text::quoted};
 use touchkeep_device::DeviceKind;
 use touchkeep_pipeline::Consent;
 use touchkeep_policy::{Differences, Policy, Starting};
@@ -24,7 +23,10 @@ use crate::{
     devices::blocking,
     failure,
     ports::LogHistory,
-    vault::{Current, Open, POLICY_SETTING, audit_identity, policy_of},
+    vault::{
+        Current, Open, POLICY_HASH as HASH, POLICY_SETTING, audit_identity, hash_of_policy as hash,
+        policy_of,
+    },
 };
 
 pub(crate) fn get(agent: &Arc<Agent>) -> Result<PolicyText, Failure> {
@@ -57,12 +59,11 @@ pub(crate) async fn set(agent: &Arc<Agent>, text: String) -> Result<Done, Failur
             Consent::Touch(device) => ("touch", device),
             Consent::Passphrase(device) => (typed(&current, device), device),
         };
-        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
         let rules = policy.rules().len();
         let event = Event::new(Kind::PolicyChanged, Decision::Touched)
             .text(format!("Replaced the policy by one of {rules} rules."))
             .detail("changes", changes)
-            .detail("sha256", HEXLOWER.encode(hash.as_ref()))
+            .detail(HASH, hash(&text))
             .detail("consent", how)
             .detail("device", device.to_string());
         current.change(event, |vault| {
@@ -166,13 +167,19 @@ fn strangers(policy: &Policy, open: &Open) -> Vec<PolicyFinding> {
         for name in rule.clients.iter().flatten() {
             let is_there = |one: &str| touchkeep_policy::is_named(name, one);
             if !clients.iter().any(|client| is_there(&client.name)) {
-                strange("unknown-client", format!("no client is called {name:?}"));
+                strange(
+                    "unknown-client",
+                    format!("no client is called {}", quoted(name)),
+                );
             }
         }
         for name in rule.key_sets.iter().flatten() {
             let is_there = |one: &str| touchkeep_policy::is_named(name, one);
             if !items.iter().any(|item| is_there(&item.key_set)) {
-                strange("unknown-key-set", format!("no key is in a set {name:?}"));
+                strange(
+                    "unknown-key-set",
+                    format!("no key is in a set {}", quoted(name)),
+                );
             }
         }
     }
@@ -226,6 +233,7 @@ fn too_much() -> Failure {
 // A policy to be judged by, and the history of the open vault. It is made where it is used, because of the key in it.
 struct Judging {
     policy: Policy,
+    text: String,
     history: Option<LogHistory>,
 }
 
@@ -233,9 +241,12 @@ impl Judging {
     fn with(agent: &Arc<Agent>, text: Option<&str>) -> Result<Self, Failure> {
         let current = agent.vault();
         let open = current.as_ref().and_then(|current| current.peek());
-        let policy = match (text, &open) {
-            (Some(text), _) => read(text)?,
-            (None, Some(open)) => policy_of(&open.read()).0,
+        let (policy, text) = match (text, &open) {
+            (Some(text), _) => (read(text)?, text.to_owned()),
+            (None, Some(open)) => {
+                let (policy, text, _) = policy_of(&open.read());
+                (policy, text)
+            }
             (None, None) => return Err(failure::locked()),
         };
         let log: Option<Log> = current.and_then(|current| current.log().cloned());
@@ -246,6 +257,10 @@ impl Judging {
             }),
             _ => None,
         };
-        Ok(Self { policy, history })
+        Ok(Self {
+            policy,
+            text,
+            history,
+        })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{
     Clock, Code, DeviceId, SystemClock,
-    text::{shell_word, visible},
+    text::{quoted, shell_word},
 };
 use touchkeep_device::{Auth, DeviceKind, KitDevice, Purpose, RecoveryKit};
 use touchkeep_vault::{EnrolledDevice, Item, Locked, NewDevice, SecretPlace, Unlocked};
@@ -144,8 +144,8 @@ fn does_not_unseal(name: &str, failure: &Failure) -> Failure {
     Failure::new(
         Code::DeviceFailed,
         format!(
-            "The kit opened the vault, and not the sealed value of {:?}: {}",
-            visible(name),
+            "The kit opened the vault, and not the sealed value of {}: {}",
+            quoted(name),
             failure.what
         ),
         format!(

@@ -17,7 +17,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use data_encoding::HEXLOWER;
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{
-    ApiSecret, ClientId, Clock, ItemId, SystemClock, UnixMillis, text::visible, time::rfc3339,
+    ApiSecret, ClientId, Clock, ItemId, SystemClock, UnixMillis,
+    text::{quoted, visible},
+    time::rfc3339,
 };
 use touchkeep_vault::{Item, ItemKind, SecretPlace};
 use touchkeep_webhook::{Genuine, Key, Presented, Refusal, Scheme, Tolerance};
@@ -197,7 +199,7 @@ impl Case {
         let scheme = Scheme::of_word(&check.scheme).ok_or_else(|| {
             let known = Scheme::ALL.map(Scheme::word).join(", ");
             failure::invalid(
-                format!("There is no scheme {:?}.", visible(&check.scheme)),
+                format!("There is no scheme {}.", quoted(&check.scheme)),
                 format!("Known: {known}."),
             )
         })?;

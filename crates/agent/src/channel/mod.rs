@@ -138,5 +138,7 @@ pub(crate) async fn serve(agent: Arc<Agent>, listener: UnixListener, channel: Ch
             drop((seat, place));
         });
     }
+    // Whoever looks for an agent now is to find none, and not one that is ending.
+    drop(listener);
     while connections.join_next().await.is_some() {}
 }

@@ -20,7 +20,7 @@ use touchkeep_core::{
     text::{visible, visible_ascii},
 };
 use touchkeep_pipeline::{
-    Answer, Answering, Approver, End, KeyHandle, Named, Question, Signer, Unasked, Went,
+    Answer, Answering, Approver, Client, End, KeyHandle, Named, Question, Signer, Unasked, Went,
 };
 use touchkeep_policy::Need;
 use touchkeep_vault::SecretPlace;
@@ -190,6 +190,14 @@ impl Approver for People {
                 Reply::Unasked(why) => unasked(question, why),
             }
         })
+    }
+
+    fn would_ask(&self, client: &Client) -> Result<(), Unasked> {
+        match self.prompts.would_ask(&client.name) {
+            // There may be room in a moment.
+            Ok(()) | Err(Unasked::TooMany) => Ok(()),
+            rests => rests,
+        }
     }
 
     fn tell(&self, question: &Question) {

@@ -183,9 +183,17 @@ impl Current {
     }
 }
 
+/// The detail of a row that says which policy it was.
+pub(crate) const POLICY_HASH: &str = "sha256";
+
+/// That of a policy's text, as rows have it.
+pub(crate) fn hash_of_policy(text: &str) -> String {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    HEXLOWER.encode(hash.as_ref())
+}
+
 fn came_along(vault: &Unlocked) -> Event {
     let (policy, text, is_readable) = policy_of(vault);
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
     let words = match is_readable {
         true => format!(
             "A policy of {} rules came with another copy, and is in force.",
@@ -197,5 +205,5 @@ fn came_along(vault: &Unlocked) -> Event {
     };
     Event::new(Kind::PolicyChanged, Decision::Info)
         .text(words)
-        .detail("sha256", HEXLOWER.encode(hash.as_ref()))
+        .detail(POLICY_HASH, hash_of_policy(&text))
 }

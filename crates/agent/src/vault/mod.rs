@@ -43,6 +43,7 @@ pub(crate) use self::checkpoint::{
     DeviceSigner, Witnesses, keys as checkpoint_keys, sign_log, witnesses,
 };
 pub(crate) use self::choose::{find as find_device, find_token};
+pub(crate) use self::in_force::{POLICY_HASH, hash_of_policy};
 pub(crate) use self::lifecycle::{
     Because, MIN_WORK_FACTOR, create, lock, lock_because, new_passphrase, unlock, unlock_with_kit,
 };

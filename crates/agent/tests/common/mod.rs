@@ -129,7 +129,7 @@ impl Agent {
     }
 }
 
-fn spawn(home: &Path, env: &[(&str, &str)]) -> Child {
+pub fn spawn(home: &Path, env: &[(&str, &str)]) -> Child {
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)

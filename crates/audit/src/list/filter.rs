@@ -102,7 +102,9 @@ pub(super) fn filters(
     identity: Option<&age::x25519::Identity>,
 ) -> Result<Vec<Filter>, ReadError> {
     let mut filters = Vec::new();
-    if let Some(identity) = identity.filter(|_| query.item.is_some() || !query.clients.is_empty()) {
+    if let Some(identity) =
+        identity.filter(|_| !query.items.is_empty() || !query.clients.is_empty())
+    {
         let key =
             TagKey::open(&description.tag_key, identity).map_err(|_| ReadError::WrongIdentity)?;
         let any = |word: fn(&'static [u8]) -> Word<'static>, tags: Vec<Vec<u8>>| {
@@ -110,8 +112,10 @@ pub(super) fn filters(
             let words = tags.iter().map(|tag| [&letter[..], tag].concat());
             Filter::of(words.chain([letter.clone()]))
         };
-        if let Some(item) = query.item {
-            filters.push(any(Word::Item, vec![key.tag("item", item.0.as_bytes())]));
+        if !query.items.is_empty() {
+            let items = query.items.iter();
+            let tags = items.map(|item| key.tag("item", item.0.as_bytes()));
+            filters.push(any(Word::Item, tags.collect()));
         }
         if !query.clients.is_empty() {
             let clients = query.clients.iter();

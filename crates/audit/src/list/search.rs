@@ -43,7 +43,7 @@ impl<'a> Search<'a> {
         query: &'a Query,
         identity: Option<&'a age::x25519::Identity>,
     ) -> Result<Self, ReadError> {
-        let hidden = query.item.is_some() || !query.clients.is_empty() || query.text.is_some();
+        let hidden = !query.items.is_empty() || !query.clients.is_empty() || query.text.is_some();
         if identity.is_none() && hidden {
             return Err(ReadError::Locked);
         }
@@ -289,7 +289,8 @@ impl Taking<'_> {
 // A row without a tag, recorded while the vault was locked, is told by its body alone.
 fn is_of(row: &Row, query: &Query) -> bool {
     let event = row.event.as_ref();
-    let item = query.item.is_none() || event.is_some_and(|event| event.item == query.item);
+    let of_one = |item| query.items.contains(&item);
+    let item = query.items.is_empty() || event.is_some_and(|event| event.item.is_some_and(of_one));
     let of_one = |client| query.clients.contains(&client);
     let client =
         query.clients.is_empty() || event.is_some_and(|event| event.client.is_some_and(of_one));

@@ -98,7 +98,7 @@ pub(crate) struct Filter {
     /// Only what was decided so (allowed, approved, touched, denied, refused, …); may be repeated.
     #[arg(long)]
     pub(crate) decision: Vec<String>,
-    /// Only of this item: a name, or an id.
+    /// Only of this item: a name, for all that have or had it, a reference, or an id.
     #[arg(long)]
     pub(crate) item: Option<String>,
     /// Only of this client: a name, for all that have or had it, or an id.

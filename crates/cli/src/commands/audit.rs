@@ -6,7 +6,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use touchkeep_core::{Code, text::visible, time::rfc3339};
+use touchkeep_core::{Code, text::surely_visible as visible, time::rfc3339};
 use touchkeep_wire::{
     AuditCheckpoint, AuditDetail, AuditPage, AuditRow, CheckpointAudit, Failure, ListAudit,
     ShowAudit,

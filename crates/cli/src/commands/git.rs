@@ -12,7 +12,10 @@ use std::{
 use serde::Serialize;
 use serde_json::json;
 use touchkeep_client::{blocking, installed};
-use touchkeep_core::{Code, text::visible};
+use touchkeep_core::{
+    Code,
+    text::{self, visible},
+};
 use touchkeep_values::write_out;
 use touchkeep_wire::{Failure, ItemOutline, OutlineCopy};
 
@@ -37,7 +40,7 @@ fn install(pattern: &str, output: Output) -> Done {
     if pattern.is_empty() || pattern.contains(char::is_whitespace) {
         return Err(Failure::new(
             Code::Invalid,
-            format!("{pattern:?} is no pattern"),
+            format!("{} is no pattern", text::quoted(pattern)),
             "Write one word, as in: *.touchkeep",
         ));
     }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use touchkeep_core::{text::visible, time::rfc3339};
+use touchkeep_core::{text::surely_visible as visible, time::rfc3339};
 use touchkeep_wire::{JoinMembership, JoinReport, MemberBranch, MemberChange};
 
 use super::{Context, Done};

@@ -5,7 +5,7 @@ use std::{io::IsTerminal, path::Path, process::ExitCode, sync::atomic::AtomicBoo
 use touchkeep_client::vault::meant;
 use touchkeep_core::{
     Code,
-    text::{surely_visible, visible},
+    text::{quoted, surely_visible, visible},
     time::rfc3339,
 };
 use touchkeep_wire::{
@@ -57,7 +57,7 @@ pub(super) async fn recover(context: &Context<'_>, verb: Recover) -> Done {
             if Path::new(&at).symlink_metadata().is_err() {
                 return Err(Failure::new(
                     Code::NoVault,
-                    format!("There is no vault at {:?}.", visible(&at)),
+                    format!("There is no vault at {}.", quoted(&at)),
                     "Name the vault's file: touchkeep recover unlock FILE",
                 ));
             }

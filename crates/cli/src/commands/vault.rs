@@ -8,7 +8,7 @@ use std::{
 use touchkeep_client::vault::meant;
 use touchkeep_core::{
     Code,
-    text::{surely_visible, visible},
+    text::{quoted, surely_visible, visible},
 };
 use touchkeep_wire::{
     ArmTradeKeys, Armed, CreateVault, Failure, GetStatus, LateKeys, ListDevices, LockAll,
@@ -106,7 +106,7 @@ pub(super) async fn choose_device(
     }
     Err(Failure::new(
         Code::Invalid,
-        format!("{text:?} is no device"),
+        format!("{} is no device", quoted(text)),
         "Use software, piv, piv:SERIAL or pkcs11:MODULE:TOKEN.",
     ))
 }
@@ -223,8 +223,8 @@ pub(super) async fn status(context: &Context<'_>) -> Done {
                 let look = output.out(Style::Warn, "look");
                 format!(
                     "\n{look}   {}\n       {}",
-                    visible(&one.what),
-                    visible(&one.fix)
+                    surely_visible(&one.what),
+                    surely_visible(&one.fix)
                 )
             })
             .collect();

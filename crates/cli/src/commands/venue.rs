@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use touchkeep_core::{Code, text::visible};
+use touchkeep_core::{Code, text::quoted};
 use touchkeep_wire::{Failure, ListVenues, SocketSummary, VenueSummary};
 
 use super::{Context, Done};
@@ -21,7 +21,7 @@ pub(super) async fn venue(context: &Context<'_>, verb: Venue) -> Done {
             let found = all.find(|known| known.id == venue).ok_or_else(|| {
                 Failure::new(
                     Code::NotFound,
-                    format!("There is no venue {:?}.", visible(&venue)),
+                    format!("There is no venue {}.", quoted(&venue)),
                     "Look at: touchkeep venue list",
                 )
             })?;

@@ -6,7 +6,11 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use touchkeep_core::{Code, text::visible, time::rfc3339};
+use touchkeep_core::{
+    Code,
+    text::{quoted, visible},
+    time::rfc3339,
+};
 use touchkeep_wire::{Failure, MAX_WEBHOOK_BYTES, VerifyWebhook, WebhookVerdict};
 
 use super::{Context, Done};
@@ -49,7 +53,7 @@ fn header(line: &str) -> Result<(String, String), Failure> {
     let (name, value) = pair.ok_or_else(|| {
         Failure::new(
             Code::Invalid,
-            format!("{:?} is no header", visible(line)),
+            format!("{} is no header", quoted(line)),
             "Write it as it came: --header 'Name: value'.",
         )
     })?;

@@ -14,7 +14,7 @@ use tokio::{
     process::{Child, Command},
 };
 use touchkeep_client::{Connection, FrontEnd, Paths, start_on_demand};
-use touchkeep_core::Code;
+use touchkeep_core::{Code, text::quoted};
 use touchkeep_wire::{Call, Failure, StopAgent};
 
 use super::{broken, person::Person, venue::Venue};
@@ -253,8 +253,9 @@ async fn start<R: for<'de> Deserialize<'de>>(
     let line = tokio::time::timeout(READY, lines.next_line()).await;
     match line {
         Ok(Ok(Some(line))) => {
-            let ready = serde_json::from_str(&line)
-                .map_err(|error| broken(format!("unexpected ready line {line:?}: {error}")))?;
+            let ready = serde_json::from_str(&line).map_err(|error| {
+                broken(format!("unexpected ready line {}: {error}", quoted(&line)))
+            })?;
             Ok((child, ready))
         }
         _ => {

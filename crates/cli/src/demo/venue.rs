@@ -8,6 +8,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde::Deserialize;
+use touchkeep_core::text::quoted;
 use touchkeep_wire::Failure;
 
 use super::broken;
@@ -85,8 +86,8 @@ impl Venue {
             .to_bytes();
         serde_json::from_slice(&body).map_err(|error| {
             broken(format!(
-                "the practice exchange said {:?}: {error}",
-                String::from_utf8_lossy(&body)
+                "the practice exchange said {}: {error}",
+                quoted(&String::from_utf8_lossy(&body))
             ))
         })
     }

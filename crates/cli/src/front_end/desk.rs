@@ -167,7 +167,7 @@ impl Desk {
                 let what = format!(
                     "  {} is not asked for any more: {}\n",
                     asked_for(&prompt.question),
-                    visible(&closed.outcome)
+                    why_closed(&closed.outcome)
                 );
                 self.folded(Style::Warn, &what);
             }
@@ -175,7 +175,11 @@ impl Desk {
         }
         let approved = matches!(closed.outcome.as_str(), "approved" | "allowed");
         let style = if approved { Style::Good } else { Style::Bad };
-        let outcome = self.output.err(style, &visible(&closed.outcome));
+        let outcome = match closed.outcome.as_str() {
+            said @ ("approved" | "allowed" | "refused") => said.to_owned(),
+            other => format!("is not asked any more: {}", why_closed(other)),
+        };
+        let outcome = self.output.err(style, &outcome);
         let which = match &prompt.question {
             Question::Approval(_) | Question::Use(_) if on_screen => String::new(),
             Question::Approval(request) => format!(": {}", visible(&request.sentence)),
@@ -304,6 +308,19 @@ fn asked_for(question: &Question) -> String {
         Question::Words { device, .. } => format!("What stands on {}", visible(device)),
         Question::NewPassphrase { .. } => "A new passphrase".to_owned(),
         _ => "The passphrase".to_owned(),
+    }
+}
+
+// Why a question is closed without an answer from here, after a colon.
+fn why_closed(outcome: &str) -> String {
+    match outcome {
+        "answered" | "approved" | "allowed" => "it was answered elsewhere".to_owned(),
+        "refused" => "it was refused elsewhere".to_owned(),
+        "timed-out" => "nobody answered in time".to_owned(),
+        "locked" => "the vault was locked".to_owned(),
+        "done" => "it is done".to_owned(),
+        "failed" => "whoever asked has gone, or what it was for came to nothing".to_owned(),
+        other => visible(other),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{pin::pin, sync::Arc};
 
 use touchkeep_audit::{Decision, Event, Kind, RecordError, Seq};
-use touchkeep_core::{Code, UnixMillis, text::visible};
+use touchkeep_core::{Code, UnixMillis, text::surely_visible};
 use touchkeep_policy::{Allowed, Asked, How};
 use touchkeep_venue::Outgoing;
 
@@ -191,7 +191,7 @@ impl<U: Upstream> Parts<U> {
                 })
             }
             Err(why) => {
-                let text = visible(&why.to_string());
+                let text = surely_visible(&why.to_string());
                 let (decision, went) = match why {
                     SendError::NotSent(_) | SendError::NotTaken(_) => {
                         (Decision::Failed, Went::NotSent(text.clone()))

@@ -125,7 +125,7 @@ impl<U: Upstream> Pipeline<U> {
 
     async fn moved(&self, read: &Read, name: &Saved, before: String, now: &Kept) -> NotSigned {
         let why = NotSigned::Moved {
-            name: visible(name.name()),
+            name: name.name().to_owned(),
             before: visible(&before),
             now: visible(&words(now)),
         };

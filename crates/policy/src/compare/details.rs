@@ -25,11 +25,11 @@ pub(super) fn of(
 ) -> Vec<Detail> {
     let mut said = Vec::new();
     for rule in new.rules() {
-        let name = visible(&rule.name);
+        let name = quoted(&rule.name);
         match old_rules.get(rule.name.as_str()) {
             None => said.push(Detail {
                 is_milder: rule.action != Action::Deny,
-                text: format!("{name:?} is new and says {}", whole(rule)),
+                text: format!("{name} is new and says {}", whole(rule)),
             }),
             Some(was) if *was != rule => said.extend(changed(&name, was, rule)),
             Some(_) => {}
@@ -37,10 +37,10 @@ pub(super) fn of(
     }
     for rule in old.rules() {
         if !new_rules.contains_key(rule.name.as_str()) {
-            let name = visible(&rule.name);
+            let name = quoted(&rule.name);
             said.push(Detail {
                 is_milder: rule.action != Action::Allow,
-                text: format!("{name:?} goes and said {}", does(rule)),
+                text: format!("{name} goes and said {}", does(rule)),
             });
         }
     }
@@ -90,7 +90,7 @@ fn whole(rule: &Rule) -> String {
 fn changed(name: &str, was: &Rule, is: &Rule) -> Vec<Detail> {
     let mut all = Vec::new();
     let mut say = |is_milder: bool, text: String| {
-        let text = format!("{name:?}: {text}");
+        let text = format!("{name}: {text}");
         all.push(Detail { is_milder, text });
     };
     if was.action != is.action {
@@ -237,8 +237,9 @@ fn destination(to: &Destination) -> String {
     }
 }
 
+// It is read before a touch: a quote in a name must not end it, and let the rest pass for words of ours.
 fn quoted(name: &str) -> String {
-    format!("{:?}", visible(name))
+    format!("\"{}\"", visible(name).replace('"', "\\u{22}"))
 }
 
 fn shown(list: &[String]) -> String {

@@ -60,7 +60,7 @@ pub struct AuditFilter {
     pub kinds: Vec<String>,
     /// Only these decisions; all where empty.
     pub decisions: Vec<String>,
-    /// Only rows of this item: a name, or an id. Only while the vault is unlocked.
+    /// Only rows of this item: a name, for all that have or had it, a reference, or an id. Only while the vault is unlocked.
     pub item: Option<String>,
     /// Only rows of this client: a name, for all that have or had it, or an id. Only while the vault is unlocked.
     pub client: Option<String>,

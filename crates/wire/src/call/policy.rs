@@ -246,9 +246,9 @@ pub struct PolicyReplay {
     pub requests: u64,
     /// Whether those were all; where not, the newest ones.
     pub complete: bool,
-    /// How many would be decided milder.
+    /// How many would have been decided more mildly.
     pub milder: u64,
-    /// How many would be decided stricter.
+    /// How many would have been decided more strictly.
     pub stricter: u64,
     /// Those, the oldest first; no more than were asked for.
     pub changes: Vec<PolicyReplayed>,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use touchkeep_audit::{Decision, Kind, Query};
-use touchkeep_core::{ClientId, text::visible};
+use touchkeep_audit::{Decision, Event, Kind, Query};
+use touchkeep_core::{ClientId, ItemId, text::visible};
 use touchkeep_wire::{AuditFilter, Failure};
 
 use super::identity_of;
@@ -30,11 +30,7 @@ pub(super) fn query_of(current: &Current, filter: &AuditFilter) -> Result<Query,
     }
     // Names are in the vault, so these need it open; an id is one whether it is still there or not.
     if let Some(name) = &filter.item {
-        let open = current.open()?;
-        query.item = Some(match name.parse() {
-            Ok(id) => id,
-            Err(_) => open.item(name)?.id,
-        });
+        query.items = items_called(current, name)?;
     }
     if let Some(name) = &filter.client {
         query.clients = clients_called(current, name)?;
@@ -52,7 +48,10 @@ fn clients_called(current: &Current, name: &str) -> Result<Vec<ClientId>, Failur
     }
     let named = now.iter().filter(|client| client.name == name);
     let mut ids: BTreeSet<ClientId> = named.map(|client| client.id).collect();
-    ids.extend(clients_on_record(current, name)?);
+    let kinds = vec![Kind::ClientAdded, Kind::ClientRemoved];
+    ids.extend(on_record(current, name, kinds, |event| {
+        (event.client_name.as_deref(), event.client)
+    })?);
     if ids.is_empty() {
         ids.extend(name.parse::<ClientId>());
     }
@@ -63,23 +62,51 @@ fn clients_called(current: &Current, name: &str) -> Result<Vec<ClientId>, Failur
     Ok(ids.into_iter().collect())
 }
 
-fn clients_on_record(current: &Current, name: &str) -> Result<BTreeSet<ClientId>, Failure> {
+// All that have or had that name, in whatever environment: those of now, and those whose rows say that they were added, changed
+// or removed. A reference means the one that is there.
+fn items_called(current: &Current, name: &str) -> Result<Vec<ItemId>, Failure> {
+    let open = current.open()?;
+    if let Ok(id) = name.parse() {
+        return Ok(vec![id]);
+    }
+    let mut ids: BTreeSet<ItemId> = {
+        let vault = open.read();
+        let named = vault.items().into_iter().filter(|item| item.name == name);
+        named.map(|item| item.id).collect()
+    };
+    let kinds = vec![Kind::ItemAdded, Kind::ItemChanged, Kind::ItemRemoved];
+    ids.extend(on_record(current, name, kinds, |event| {
+        (event.item_name.as_deref(), event.item)
+    })?);
+    if ids.is_empty() {
+        ids.insert(open.item(name)?.id);
+    }
+    Ok(ids.into_iter().collect())
+}
+
+// The ids that rows of these kinds have with that name.
+fn on_record<T: Ord>(
+    current: &Current,
+    name: &str,
+    kinds: Vec<Kind>,
+    named: impl Fn(&Event) -> (Option<&str>, Option<T>),
+) -> Result<BTreeSet<T>, Failure> {
     let mut ids = BTreeSet::new();
     let (Some(log), Some(identity)) = (current.log(), identity_of(current)) else {
         return Ok(ids);
     };
     let name = visible(name);
     let mut query = Query {
-        kinds: vec![Kind::ClientAdded, Kind::ClientRemoved],
+        kinds,
         limit: PAGE,
         ..Query::default()
     };
     loop {
         let page = log.list(&query, Some(&identity));
         let page = page.map_err(|error| failure::read_log(&error))?;
-        let events = page.rows.into_iter().filter_map(|row| row.event);
-        let named = events.filter(|event| event.client_name.as_deref() == Some(&*name));
-        ids.extend(named.filter_map(|event| event.client));
+        let events = page.rows.iter().filter_map(|row| row.event.as_ref());
+        let found = events.map(&named).filter(|(is, _)| *is == Some(&*name));
+        ids.extend(found.filter_map(|(_, id)| id));
         query.before = page.next;
         if query.before.is_none() {
             return Ok(ids);

@@ -7,7 +7,9 @@ use std::{
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{
-    ApiSecret, Clock, Code, DeviceId, ItemId, SystemClock, reference::is_field_name, text::visible,
+    ApiSecret, Clock, Code, DeviceId, ItemId, SystemClock,
+    reference::is_field_name,
+    text::{quoted, visible},
 };
 use touchkeep_vault::{FieldType, Item, ItemKind, MAX_NAME_BYTES, SecretPlace, Unlocked, one_time};
 use touchkeep_wire::{AddItem, CheckNewItem, Done, Failure, ItemSummary, NewSecret, SecretText};
@@ -174,7 +176,7 @@ pub(super) fn set_fields(item: &mut Item, fields: BTreeMap<String, String>) -> R
                 let days = value.parse().ok().filter(|days| *days > 0);
                 item.rotate_after_days = Some(days.ok_or_else(|| {
                     failure::invalid(
-                        format!("{:?} is no number of days.", visible(&value)),
+                        format!("{} is no number of days.", quoted(&value)),
                         "Write it as in: rotate-after-days=90",
                     )
                 })?);
@@ -193,7 +195,8 @@ pub(super) fn set_fields(item: &mut Item, fields: BTreeMap<String, String>) -> R
             {
                 return Err(failure::invalid(
                     format!(
-                        "The field {name:?} is a secret, and a secret is never given as an argument."
+                        "The field {} is a secret, and a secret is never given as an argument.",
+                        quoted(name)
                     ),
                     format!("Use --secret-field {name}, or --field-fd {name}=3."),
                 ));
@@ -216,8 +219,8 @@ fn typed(kind: ItemKind, name: &str, value: &str) -> Result<String, Failure> {
     FieldType::of(kind, name).read(value).map_err(|misfit| {
         failure::invalid(
             format!(
-                "The field {name} cannot be {:?}: that is {}.",
-                visible(&misfit.part),
+                "The field {name} cannot be {}: that is {}.",
+                quoted(&misfit.part),
                 misfit.why
             ),
             format!("It takes {}.", misfit.form),
@@ -227,7 +230,7 @@ fn typed(kind: ItemKind, name: &str, value: &str) -> Result<String, Failure> {
 
 /// Why a field cannot be called so.
 pub(super) fn no_field(name: &str) -> Failure {
-    let shown = visible(name);
+    let shown = quoted(name);
     if name == "venue" {
         failure::invalid(
             "The venue of an exchange key is said when it is added, and stays.",
@@ -235,12 +238,12 @@ pub(super) fn no_field(name: &str) -> Failure {
         )
     } else if is_field_name(name) {
         failure::invalid(
-            format!("The field {shown:?} is set in another way, or not at all."),
+            format!("The field {shown} is set in another way, or not at all."),
             "Choose another name; see: touchkeep help edit",
         )
     } else {
         failure::invalid(
-            format!("{shown:?} cannot be the name of a field."),
+            format!("{shown} cannot be the name of a field."),
             "Use a-z, 0-9, - and _, beginning with a letter or a digit; at most 64.",
         )
     }
@@ -354,7 +357,7 @@ pub(super) fn settle_method(item: &mut Item, secret: Option<&Secret>) -> Result<
 pub(super) fn check_name(name: &str) -> Result<(), Failure> {
     if name.starts_with(touchkeep_core::reference::SCHEME) {
         return Err(failure::invalid(
-            format!("The name {:?} begins as a reference does.", visible(name)),
+            format!("The name {} begins as a reference does.", quoted(name)),
             "Give it another one: wherever an item is named, that would be read as a reference.",
         ));
     }
@@ -368,8 +371,8 @@ pub(super) fn check_name(name: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(failure::invalid(
-        format!("The name {:?} begins or ends with a blank.", visible(name)),
-        format!("Leave that out: {:?}.", visible(name.trim())),
+        format!("The name {} begins or ends with a blank.", quoted(name)),
+        format!("Leave that out: {}.", quoted(name.trim())),
     ))
 }
 
@@ -403,16 +406,16 @@ pub(super) fn check_free_or(
     if taken(&other) {
         return Err(Failure::new(
             Code::Ambiguous,
-            format!("There is an item {:?} already.", visible(&item.name)),
+            format!("There is an item {} already.", quoted(&item.name)),
             renaming(other),
         ));
     }
     Err(Failure::new(
         Code::Ambiguous,
         format!(
-            "The key set {:?} has a key of this class already: {:?}.",
-            visible(&item.key_set),
-            visible(&other.name)
+            "The key set {} has a key of this class already: {}.",
+            quoted(&item.key_set),
+            quoted(&other.name)
         ),
         match vault.item(item.id) {
             Some(_) => format!(

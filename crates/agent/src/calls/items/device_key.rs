@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use touchkeep_core::{ApiSecret, DeviceId, text::visible};
+use touchkeep_core::{
+    ApiSecret, DeviceId,
+    text::{quoted, visible},
+};
 use touchkeep_device::{Algorithm, DeviceKind, HandedKey, KeyInfo, NotAKey, TouchPolicy};
 use touchkeep_locked::on_wiped_stack;
 use touchkeep_vault::{EnrolledDevice, Item, SecretPlace, Unlocked};
@@ -237,7 +240,7 @@ fn word<T: serde::de::DeserializeOwned>(text: Option<String>) -> Result<Option<T
     let read = |text: String| {
         serde_json::from_value(serde_json::Value::String(text.clone())).map_err(|_| {
             failure::invalid(
-                format!("{:?} is no such word.", visible(&text)),
+                format!("{} is no such word.", quoted(&text)),
                 "See: touchkeep help add",
             )
         })

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{
     Clock, Code, SystemClock,
-    text::{shell_word, visible},
+    text::{quoted, shell_word, visible},
 };
 use touchkeep_vault::{Item, Unlocked, VaultError};
 use touchkeep_wire::{CheckEdit, Done, EditItem, Failure, ItemDetail, ItemSummary, ItemVersion};
@@ -203,7 +203,7 @@ pub(crate) async fn trash(agent: &Arc<Agent>, name: String) -> Result<ItemSummar
     let item = open_vault(agent)?.1.item(&name)?;
     if item.trashed.is_some() {
         return Err(failure::invalid(
-            format!("{:?} is in the trash already.", visible(&item.name)),
+            format!("{} is in the trash already.", quoted(&item.name)),
             "Take it back: touchkeep restore ITEM; or remove it for good: touchkeep rm ITEM --forever",
         ));
     }

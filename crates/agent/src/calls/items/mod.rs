@@ -9,7 +9,7 @@ mod show;
 
 use std::sync::Arc;
 
-use touchkeep_core::{Code, ItemId, Reference};
+use touchkeep_core::{Code, ItemId, Reference, text::quoted};
 use touchkeep_vault::{Item, ItemKind, Unlocked};
 use touchkeep_venue::KeyClass;
 use touchkeep_wire::{Failure, FoundItems, ItemDetail, ItemFilter, ItemSummary, MOST_ITEMS};
@@ -139,7 +139,7 @@ pub(crate) fn referred<'a>(vault: &'a Unlocked, text: &str) -> Option<Result<&'a
     };
     let item = whole.parse::<Reference>().map_err(|error| {
         failure::invalid(
-            format!("{text:?} is no reference: {error}."),
+            format!("{} is no reference: {error}.", quoted(text)),
             "Write it as in: tk://prod/trade/secret",
         )
     });

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use touchkeep_audit::{Decision, Kind, Query, Row};
-use touchkeep_core::{Clock, Code, Decimal, RequestId, SystemClock, UnixMillis, text::visible};
+use touchkeep_core::{
+    Clock, Code, Decimal, RequestId, SystemClock, UnixMillis,
+    text::{quoted, surely_visible},
+};
 use touchkeep_policy::{Action, Asked, Explanation, History, Policy, Recorded, Stand, misspelt_at};
 use touchkeep_venue::{Operation, OperationKind, Side};
 use touchkeep_wire::{
@@ -19,7 +22,11 @@ pub(crate) async fn explain(
 ) -> Result<PolicyExplanation, Failure> {
     let agent = Arc::clone(agent);
     blocking(move || {
-        let Judging { policy, history } = Judging::with(&agent, call.text.as_deref())?;
+        let Judging {
+            policy,
+            text,
+            history,
+        } = Judging::with(&agent, call.text.as_deref())?;
         let at = call.request.as_ref().and_then(|request| request.at);
         let mut notes = Vec::new();
         let (asked, then, before) = match (call.request, call.row) {
@@ -32,7 +39,7 @@ pub(crate) async fn explain(
                 let recorded = on_record(history, row)?;
                 // A policy that is given is known to be another one.
                 if call.text.is_none() {
-                    notes.extend(replaced_since(history, row)?);
+                    notes.extend(replaced_since(history, row, &text)?);
                 }
                 let then = recorded.then.as_str().to_owned();
                 (recorded.asked, Some(then), Some(row))
@@ -116,23 +123,51 @@ fn misspelt(request: &DescribedRequest) -> Vec<String> {
     found.map(|problem| format!("{problem}.")).collect()
 }
 
-// The verdict of then may be another policy's.
-fn replaced_since(history: &LogHistory, seq: u64) -> Result<Option<String>, Failure> {
-    let mut query = Query {
+// The verdict of then may be another policy's: replaced here, or come with another copy of the vault or an older one. Where it is
+// the same again, nothing is said.
+fn replaced_since(
+    history: &LogHistory,
+    seq: u64,
+    in_force: &str,
+) -> Result<Option<String>, Failure> {
+    let query = Query {
         limit: 50,
+        kinds: vec![Kind::PolicyChanged, Kind::Restored],
+        decisions: vec![Decision::Touched, Decision::Info],
         ..Query::default()
     };
-    query.kinds.push(Kind::PolicyChanged);
     let page = history.log.list(&query, Some(&history.identity));
     let page = page.map_err(|error| failure::read_log(&error))?;
-    let mut since = page.rows.iter().take_while(|row| row.seq > seq);
-    let last = since.find(|row| row.decision == Decision::Touched);
-    Ok(last.map(|row| {
-        format!(
+    let (since, before): (Vec<_>, Vec<_>) = page.rows.iter().partition(|row| row.seq > seq);
+    let then = before.first().and_then(|row| hash_of(row));
+    let now = super::hash(in_force);
+    if then == Some(now.as_str()) {
+        return Ok(None);
+    }
+    Ok(match since.first() {
+        Some(row) if row.kind == Kind::Restored => Some(format!(
+            "The vault went back to an older copy since (row {}), and its policy with it: then, another one may have been in force.",
+            row.seq
+        )),
+        Some(row) if row.decision == Decision::Info => Some(format!(
+            "The policy came with another copy of the vault since (row {}): then, another one was in force.",
+            row.seq
+        )),
+        Some(row) => Some(format!(
             "The policy was replaced since (row {}): then, another one was in force.",
             row.seq
-        )
-    }))
+        )),
+        // What is written to the file while the vault is locked has no row of its own.
+        None => then.map(|_| {
+            "The policy came with another copy of the vault, and no row says when: then, another one may have been in force.".to_owned()
+        }),
+    })
+}
+
+fn hash_of(row: &Row) -> Option<&str> {
+    let details = &row.event.as_ref()?.details;
+    let hash = details.iter().find(|(name, _)| name == super::HASH);
+    hash.map(|(_, hash)| hash.as_str())
 }
 
 fn on_record(history: &LogHistory, seq: u64) -> Result<Recorded, Failure> {
@@ -162,7 +197,11 @@ fn unjudged(row: &Row) -> Option<Failure> {
     matches!(row.kind, Kind::RequestDenied | Kind::RequestRefused).then(|| {
         Failure::new(
             Code::NotFound,
-            format!("No rule was asked about row {}: {}.", row.seq, visible(why)),
+            format!(
+                "No rule was asked about row {}: {}.",
+                row.seq,
+                surely_visible(why)
+            ),
             "Rules are asked about what a client is let in to and the vault has a key for.",
         )
     })
@@ -225,7 +264,7 @@ fn number(text: Option<String>) -> Result<Option<Decimal>, Failure> {
     match number.filter(|number| !number.is_negative()) {
         Some(number) => Ok(Some(number)),
         None => Err(failure::invalid(
-            format!("{text:?} is no amount."),
+            format!("{} is no amount.", quoted(&text)),
             "Write a plain decimal number: 0.25",
         )),
     }

@@ -23,7 +23,9 @@ pub(crate) async fn replay(
 ) -> Result<PolicyReplay, Failure> {
     let agent = Arc::clone(agent);
     blocking(move || {
-        let Judging { policy, history } = Judging::with(&agent, call.text.as_deref())?;
+        let Judging {
+            policy, history, ..
+        } = Judging::with(&agent, call.text.as_deref())?;
         let history = history.ok_or_else(failure::locked)?;
         let limit = call.limit.min(MOST_LISTED) as usize;
         try_on(policy, &history, call.since, limit)

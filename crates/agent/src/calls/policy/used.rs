@@ -12,7 +12,8 @@ use crate::{agent::Agent, devices::blocking, failure};
 pub(crate) async fn used(agent: &Arc<Agent>, call: PolicyUsed) -> Result<PolicyUsage, Failure> {
     let agent = Arc::clone(agent);
     blocking(move || {
-        let Judging { policy, history } = Judging::with(&agent, call.text.as_deref())?;
+        let judging = Judging::with(&agent, call.text.as_deref())?;
+        let (policy, history) = (judging.policy, judging.history);
         let history = history.ok_or_else(failure::locked)?;
         let now = SystemClock.now();
         let since = UnixMillis(now.0.saturating_sub(policy.reach_ms()));

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use touchkeep_audit::{Decision, Kind, Log, Query, Row, Seq};
 use touchkeep_core::{
     ItemId,
-    text::{has_lookalikes, visible},
+    text::{has_lookalikes, surely_visible, visible},
 };
 use touchkeep_pipeline::{NOT_SIGNED, Named, Question, SAVED_ADDRESS};
 use touchkeep_venue::{Operation, OperationKind};
@@ -91,11 +91,11 @@ fn unseen(named: &Named) -> Option<String> {
         Named::Kept(_) => None,
         Named::Before { why, .. } => Some(format!(
             "which address the venue keeps under this name now could not be seen; it refuses another than the last one ({})",
-            visible(why)
+            surely_visible(why)
         )),
         Named::Unknown { why } => Some(format!(
             "which address the venue keeps under this name could not be seen: {}",
-            visible(why)
+            surely_visible(why)
         )),
     }
 }
@@ -109,7 +109,7 @@ pub(super) fn kept_before(
     operation: &Operation,
 ) -> Option<String> {
     let mut query = agreed_to();
-    query.item = Some(item);
+    query.items = vec![item];
     let rows = list(current, log, &query);
     // Of whatever asset: venues have several names for one.
     let goes_there = |then: &Operation| {

@@ -6,7 +6,10 @@ use std::{
 };
 
 use touchkeep_audit::Kind;
-use touchkeep_core::{Clock, DeviceId, Passphrase, SystemClock, text::visible};
+use touchkeep_core::{
+    Clock, DeviceId, Passphrase, SystemClock,
+    text::{quoted, visible},
+};
 use touchkeep_device::{DeviceKind, attestation::Trust};
 use touchkeep_locked::on_small_wiped_stack;
 use touchkeep_vault::{NewDevice, NewVault, Unlocked, VaultError};
@@ -122,8 +125,8 @@ fn check_folder(path: &Path) -> Result<(), Failure> {
     }
     Err(failure::invalid(
         format!(
-            "No file can be made in {:?}.",
-            visible(&folder.to_string_lossy())
+            "No file can be made in {}.",
+            quoted(&folder.to_string_lossy())
         ),
         "Make that folder, or choose a place in a folder of yours: --path",
     ))

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use touchkeep_core::UnixMillis;
+use touchkeep_core::{UnixMillis, text::quoted};
 use touchkeep_wire::{AuditFilter, Failure};
 
 use super::unusable;
@@ -51,7 +51,7 @@ pub(crate) fn moment(text: &str) -> Result<UnixMillis, Failure> {
 
 fn no_time(text: &str) -> Failure {
     unusable(
-        format!("{text:?} is no time."),
+        format!("{} is no time.", quoted(text)),
         "Write 2026-11-01, 2026-11-01T08:30:00Z, or how long ago: 90m, 24h, 7d.",
     )
 }

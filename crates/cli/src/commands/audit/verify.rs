@@ -8,7 +8,10 @@ use std::{
 };
 
 use touchkeep_agent::{OfflineVerdict, verify_offline};
-use touchkeep_core::{Code, text::visible};
+use touchkeep_core::{
+    Code,
+    text::{surely_visible, visible},
+};
 use touchkeep_wire::{AuditVerdict, Failure, VerifyAudit};
 
 use super::{Context, Done, unusable};
@@ -119,7 +122,7 @@ fn not_authentic(first_bad: Option<u64>, problem: Option<&str>, output: Output) 
         row.as_ref()
             .map(|row| format!(" at {row}"))
             .unwrap_or_default(),
-        visible(rest.unwrap_or(problem))
+        surely_visible(rest.unwrap_or(problem))
     )
 }
 

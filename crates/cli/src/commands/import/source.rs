@@ -7,7 +7,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use touchkeep_core::{Code, text::visible};
+use touchkeep_core::{
+    Code,
+    text::{quoted, visible},
+};
 use touchkeep_import::{Format, ImportError, Source, needs_password, read};
 use touchkeep_wire::{Failure, ImportItems, SecretText, wiped};
 use zeroize::Zeroizing;
@@ -83,7 +86,7 @@ fn format_of(word: &str) -> Result<Format, Failure> {
     Format::of(word).ok_or_else(|| {
         let known: Vec<_> = Format::ALL.iter().map(|format| format.word()).collect();
         invalid(
-            format!("there is no format {word:?}"),
+            format!("there is no format {}", quoted(word)),
             format!("Known: {}.", known.join(", ")),
         )
     })

@@ -108,11 +108,8 @@ async fn consequences(
     };
     let tried = context.call(tried).await?;
     if tried.requests > 0 {
-        output.say(&format!(
-            "Of the {} of the last {TRIED_DAYS} days, {}.",
-            show::requests(tried.requests),
-            show::counted(&tried)
-        ));
+        let when = format!(" of the last {TRIED_DAYS} days");
+        output.say(&show::tried(&tried, &when));
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! What is said of a policy, for a person.
 
-use touchkeep_core::{text::visible, time::rfc3339};
+use touchkeep_core::{
+    text::{quoted, surely_visible, visible},
+    time::rfc3339,
+};
 use touchkeep_wire::{
     PolicyChanges, PolicyCheck, PolicyExplanation, PolicyFinding, PolicyKindChange, PolicyLimit,
     PolicyReplay, PolicyReplayed, PolicyStep,
@@ -45,7 +48,7 @@ fn beside(changes: &PolicyChanges) -> Vec<String> {
         format!("  {kind}: the mildest was {before} and becomes {after}")
     });
     let details = changes.details.iter();
-    let details = details.map(|detail| format!("  {}", visible(detail)));
+    let details = details.map(|detail| format!("  {}", surely_visible(detail)));
     let is_same = changes.kinds.is_empty() && changes.details.is_empty();
     let end = if is_same { '.' } else { ':' };
     std::iter::once(format!("Beside the policy in force, {counts}{end}"))
@@ -57,9 +60,9 @@ fn beside(changes: &PolicyChanges) -> Vec<String> {
 /// One finding, on a line.
 pub(super) fn finding(finding: &PolicyFinding) -> String {
     format!(
-        "{:?} {} ({})",
-        visible(&finding.rule),
-        visible(&finding.text),
+        "{} {} ({})",
+        quoted(&finding.rule),
+        surely_visible(&finding.text),
         finding.what
     )
 }
@@ -99,7 +102,7 @@ pub(super) fn explained(explained: &PolicyExplanation, output: Output) -> String
     if let Some(then) = &explained.then {
         lines.push(format!("Then, it was {then}."));
     }
-    lines.extend(explained.notes.iter().map(|note| visible(note)));
+    lines.extend(explained.notes.iter().map(|note| surely_visible(note)));
     lines.join("\n")
 }
 
@@ -144,7 +147,7 @@ fn decision(explained: &PolicyExplanation, output: Output) -> String {
         _ => output.out(Style::Bad, "It is denied"),
     };
     match &explained.rule {
-        Some(rule) => format!("{what}: rule {:?}.", visible(rule)),
+        Some(rule) => format!("{what}: rule {}.", quoted(rule)),
         None if explained.by_hand => {
             format!("{what}: the policy in force cannot be used, so everything is by hand.")
         }
@@ -163,14 +166,7 @@ pub(super) fn replayed(replayed: &PolicyReplay) -> String {
     if listed < replayed.milder + replayed.stricter {
         lines.push(format!("The first {listed} are listed; see more with -n."));
     }
-    lines.push(format!(
-        "Of {}, {}.",
-        requests(replayed.requests),
-        counted(replayed)
-    ));
-    if !replayed.complete {
-        lines.push("There are older ones, which were not looked at.".to_owned());
-    }
+    lines.push(tried(replayed, ""));
     lines.join("\n")
 }
 
@@ -192,22 +188,99 @@ fn changed(change: &PolicyReplayed) -> String {
     )
 }
 
-/// `312 requests`.
-pub(super) fn requests(count: u64) -> String {
-    match count {
-        1 => "1 request".to_owned(),
-        many => format!("{many} requests"),
+/// What a policy would have done to the requests on record, in a sentence; `when` those were, with a blank before it.
+pub(super) fn tried(replayed: &PolicyReplay, when: &str) -> String {
+    let PolicyReplay {
+        requests: count,
+        milder,
+        stricter,
+        ..
+    } = *replayed;
+    let newest = if replayed.complete { "" } else { "newest " };
+    if count == 1 {
+        let decided = match (milder, stricter) {
+            (0, 0) => "as it was",
+            (0, _) => "more strictly",
+            _ => "more mildly",
+        };
+        let one = if replayed.complete { "one " } else { newest };
+        return format!("The {one}recorded request{when} would have been decided {decided}.");
     }
+    let would = "would have been decided";
+    let rest = match count.saturating_sub(milder + stricter) {
+        0 => "",
+        _ => ", the rest as they were",
+    };
+    let each = |few: u64| match few {
+        all if all == count => "all".to_owned(),
+        few => few.to_string(),
+    };
+    let decided = match (milder, stricter) {
+        (0, 0) => format!("all {would} as they were"),
+        (milder, 0) => format!("{} {would} more mildly{rest}", each(milder)),
+        (0, stricter) => format!("{} {would} more strictly{rest}", each(stricter)),
+        (milder, stricter) => {
+            format!("{milder} {would} more mildly and {stricter} more strictly{rest}")
+        }
+    };
+    format!("Of the {newest}{count} recorded requests{when}, {decided}.")
 }
 
-/// How many are decided otherwise, after "of so many requests".
-pub(super) fn counted(replayed: &PolicyReplay) -> String {
-    match (replayed.milder, replayed.stricter) {
-        (0, 0) => "all would be decided as they were".to_owned(),
-        (milder, 0) => format!("{milder} would be decided milder, the rest as they were"),
-        (0, stricter) => format!("{stricter} would be decided stricter, the rest as they were"),
-        (milder, stricter) => format!(
-            "{milder} would be decided milder and {stricter} stricter, the rest as they were"
-        ),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_policy_would_have_done_is_said_of_the_past_and_in_number() {
+        let said = |requests, milder, stricter, complete| {
+            let replayed = PolicyReplay {
+                requests,
+                complete,
+                milder,
+                stricter,
+                changes: Vec::new(),
+            };
+            tried(&replayed, " of the last 30 days")
+        };
+        for (is, ought) in [
+            (
+                said(312, 15, 0, true),
+                "Of the 312 recorded requests of the last 30 days, 15 would have been decided more mildly, the rest as they were.",
+            ),
+            (
+                said(312, 0, 1, false),
+                "Of the newest 312 recorded requests of the last 30 days, 1 would have been decided more strictly, the rest as they were.",
+            ),
+            (
+                said(4, 1, 2, true),
+                "Of the 4 recorded requests of the last 30 days, 1 would have been decided more mildly and 2 more strictly, the rest as they were.",
+            ),
+            (
+                said(3, 1, 2, true),
+                "Of the 3 recorded requests of the last 30 days, 1 would have been decided more mildly and 2 more strictly.",
+            ),
+            (
+                said(2, 2, 0, true),
+                "Of the 2 recorded requests of the last 30 days, all would have been decided more mildly.",
+            ),
+            (
+                said(2, 0, 0, true),
+                "Of the 2 recorded requests of the last 30 days, all would have been decided as they were.",
+            ),
+            (
+                said(1, 1, 0, true),
+                "The one recorded request of the last 30 days would have been decided more mildly.",
+            ),
+            (
+                said(1, 0, 1, false),
+                "The newest recorded request of the last 30 days would have been decided more strictly.",
+            ),
+            (
+                said(1, 0, 0, true),
+                "The one recorded request of the last 30 days would have been decided as it was.",
+            ),
+        ] {
+            assert_eq!(is, ought);
+        }
     }
 }
