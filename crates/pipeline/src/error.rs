@@ -163,11 +163,12 @@ pub enum KeyError {
         class: KeyClass,
     },
     /// While the request waited for somebody its key was replaced, moved, put into the trash or removed.
-    #[error("the key {0:?} was changed or taken away while this waited; send it again")]
+    #[error("the key {} was changed or taken away while this waited; send it again", quoted(.0))]
     Changed(String),
     /// A vault for practice, and a key that would go to a real venue.
     #[error(
-        "this is a practice vault, and the key {0:?} has no address of a practice venue: nothing is signed for a real one; give it one: touchkeep edit NAME --set base-url=URL"
+        "this is a practice vault, and the key {} has no address of a practice venue: nothing is signed for a real one; give it one: touchkeep edit NAME --set base-url=URL",
+        quoted(.0)
     )]
     NotPractice(String),
     /// More than one key fits.
