@@ -127,6 +127,8 @@ impl Given {
 pub(crate) enum Failed {
     /// The device did not.
     Device(DeviceError),
+    /// It is there and the right one, and cannot do what was wanted. Nothing was asked of it.
+    Unable(Failure),
     /// Nobody was asked for what it wants.
     Unasked(Unasked),
     /// Something above it did not.
@@ -139,7 +141,7 @@ impl Failed {
         match self {
             Self::Device(error) => device_failure(error, device),
             Self::Unasked(why) => prompts::unasked(*why),
-            Self::Other(failure) => failure.clone(),
+            Self::Unable(failure) | Self::Other(failure) => failure.clone(),
         }
     }
 
@@ -147,12 +149,14 @@ impl Failed {
     const fn leaves_pin_good(&self) -> bool {
         matches!(
             self,
-            Self::Device(
-                DeviceError::NoTouch
-                    | DeviceError::Busy { .. }
-                    | DeviceError::Reset
-                    | DeviceError::NoKey(_)
-            )
+            Self::Unable(_)
+                | Self::Device(
+                    DeviceError::NoTouch
+                        | DeviceError::Busy { .. }
+                        | DeviceError::Reset
+                        | DeviceError::NoKey(_)
+                        | DeviceError::Unsupported(_)
+                )
         )
     }
 }
@@ -320,7 +324,10 @@ impl Devices {
         });
         match worked.await? {
             Ok(worked) => Ok(Some(worked)),
-            Err(Failed::Device(DeviceError::NeedsSecret | DeviceError::Removed)) => Ok(None),
+            // What it has shown when it was opened: a key that was made since is not among that.
+            Err(Failed::Device(
+                DeviceError::NeedsSecret | DeviceError::Removed | DeviceError::NoKey(_),
+            )) => Ok(None),
             Err(failed) => Err(failed),
         }
     }

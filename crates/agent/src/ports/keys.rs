@@ -579,7 +579,7 @@ fn key_error(failed: Failed) -> KeyError {
     match failed {
         Failed::Device(error) => KeyError::Device(error),
         Failed::Unasked(why) => KeyError::Unasked(why),
-        Failed::Other(failure) => of_failure(&failure),
+        Failed::Unable(failure) | Failed::Other(failure) => of_failure(&failure),
     }
 }
 
