@@ -231,7 +231,7 @@ pub(super) fn keys(late: LateKeys) -> Finding {
         None => Id::VaultKeys.ok("No key has expired, and none is older than its rule says."),
         Some(what) => Id::VaultKeys.warning(
             what,
-            "See which: touchkeep remind. Make new ones at their venues, and take those over: touchkeep edit NAME --secret",
+            "See which: touchkeep remind. Make new ones at their venues, and take those over: touchkeep edit NAME --secret --set api-key=KEY (where it has one). One on a device: touchkeep add NEW --on-device",
         ),
     };
     finding

@@ -1,0 +1,171 @@
+//! What follows from a change of the vault is said by name before it is done, and to whoever is asked for the touch or the passphrase: with
+//! the real programs, a practice card, and a SoftHSM token beside it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+use touchkeep_tests::{Card, Home, Mind, Person};
+
+const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+const TOKEN: &str = "beside";
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+const TOUCH: &str = r#"
+[[rule]]
+name = "trading"
+kinds = ["read", "trade"]
+action = "allow"
+
+[[rule]]
+name = "money"
+kinds = ["withdraw"]
+action = "touch"
+"#;
+
+struct Desk {
+    home: Home,
+    card: Option<Card>,
+    person: Person,
+}
+
+impl Desk {
+    // A vault that a passphrase opens.
+    fn plain() -> Self {
+        let home = Home::new(None);
+        let person = Person::sit_down(&home.paths(), None);
+        let path = home.path("v.touchkeep").display().to_string();
+        let init = ["init", "--practice", "--work-factor", "10", "--path", &path];
+        let _made = home.json(&init);
+        let card = None;
+        Self { home, card, person }
+    }
+
+    // A vault that a card opens, and a token with the same PIN that is not in it yet.
+    fn with_card() -> Self {
+        let card = Card::insert();
+        let mut home = Home::new(Some(&card.pcscd));
+        let (tokens, config) = (home.path("tokens"), home.path("softhsm2.conf"));
+        std::fs::create_dir(&tokens).unwrap();
+        let text = format!("directories.tokendir = {}\n", tokens.display());
+        std::fs::write(&config, text).unwrap();
+        let config = config.display().to_string();
+        let pin = Mind::default().pin;
+        let args = ["--init-token", "--free", "--label", TOKEN];
+        let pins = ["--so-pin", "12345678", "--pin", &pin];
+        let made = Command::new("softhsm2-util")
+            .args([&args[..], &pins].concat())
+            .env("SOFTHSM2_CONF", &config)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        home.kill_agent();
+        home.set("SOFTHSM2_CONF", &config);
+        home.start_agent();
+        let person = Person::sit_down(&home.paths(), Some(&card.control));
+        let _changed = home.json(&["device", "set-pin", &card.serial]);
+        let path = home.path("v.touchkeep").display().to_string();
+        let device = format!("piv:{}", card.serial);
+        let _made = home.json(&["init", "--practice", "--path", &path, "--device", &device]);
+        let card = Some(card);
+        let desk = Self { home, card, person };
+        desk.policy(TOUCH);
+        desk
+    }
+
+    fn serial(&self) -> &str {
+        &self.card.as_ref().unwrap().serial
+    }
+
+    fn policy(&self, text: &str) {
+        let path = self.home.path("policy.toml");
+        std::fs::write(&path, text).unwrap();
+        let _set = self.home.json(&["policy", "set", path.to_str().unwrap()]);
+    }
+
+    // What a person reads, and whether it went well.
+    fn said(&self, args: &[&str], stdin: &str) -> (bool, String) {
+        let mut touchkeep = self.home.touchkeep();
+        touchkeep.args(args).arg("--no-interaction");
+        let mut child = touchkeep
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(stdin.as_bytes()).unwrap();
+        drop(input);
+        let done = child.wait_with_output().unwrap();
+        let said = [done.stdout, done.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        // As it is without a terminal's line ends.
+        (done.status.success(), said.replace('\n', " "))
+    }
+
+    fn refused(&self, args: &[&str]) -> Value {
+        let done = self.home.cli(args);
+        assert!(!done.status.success(), "{args:?}");
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        said["error"].clone()
+    }
+
+    fn found(&self, id: &str) -> Value {
+        let done = self.home.cli(&["doctor"]);
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let mut findings = said["findings"].as_array().unwrap().iter();
+        findings.find(|it| it["id"] == id).cloned().unwrap()
+    }
+}
+
+#[test]
+fn the_age_of_a_key_begins_with_its_secret_and_can_be_said_otherwise() {
+    let desk = Desk::plain();
+    let add = ["add", "old", "--venue", "binance", "--class", "read"];
+    let how = ["--api-key", "k", "--age-days", "100"];
+    let rule = ["--rotate-after-days", "90", "--secret-fd", "0"];
+    let _added = desk
+        .home
+        .json_with(&[&add[..], &how, &rule].concat(), "one");
+    let keys = desk.found("vault.keys");
+    assert_eq!(keys["level"], "warning", "{keys}");
+    // Both halves of a key are new at its venue.
+    let fix = keys["fix"].to_string();
+    assert!(fix.contains("--secret --set api-key=KEY"), "{fix}");
+
+    let age = || {
+        let shown = desk.home.json(&["show", "old"]);
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+        let made = shown["summary"]["created"].as_i64().unwrap();
+        (i64::try_from(now).unwrap() - made) / DAY_MS
+    };
+    let edit = ["edit", "old", "--secret-fd", "0", "--set", "owner=ada"];
+    let _same = desk.home.json_with(&edit, "one");
+    assert_eq!(age(), 100, "the same secret is no younger");
+    let _new = desk.home.json_with(&edit, "two");
+    assert_eq!(age(), 0);
+    assert_eq!(desk.found("vault.keys")["level"], "ok");
+    let _told = desk.home.json(&["edit", "old", "--age-days", "30"]);
+    assert_eq!(age(), 30);
+    let _told = desk
+        .home
+        .json_with(&[&edit[..], &["--age-days", "7"]].concat(), "three");
+    assert_eq!(age(), 7);
+    let refused = desk.refused(&["edit", "old", "--set", "age=0"]);
+    assert!(
+        refused["fix"].to_string().contains("--age-days"),
+        "{refused}"
+    );
+    for empty in ["api-key=", "key-set="] {
+        let refused = desk.refused(&["edit", "old", "--set", empty]);
+        assert!(refused["what"].to_string().contains("cannot be empty"));
+    }
+}
