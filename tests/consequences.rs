@@ -127,6 +127,26 @@ impl Desk {
 }
 
 #[test]
+fn a_key_on_a_device_is_replaced_after_a_yes_alone_and_nobody_is_asked_to_bring_it_back() {
+    let desk = Desk::with_card();
+    let place = ["--venue", "binance", "--class", "trade", "--on-device"];
+    let _added = desk.home.json(&[&["add", "ted"][..], &place].concat());
+    let edit = ["edit", "ted", "--secret-fd", "0"];
+    let (done, said) = desk.said(&edit, "x");
+    assert!(!done && said.contains("is on a device"), "{said}");
+    let shown = desk.home.json(&["show", "ted"]);
+    assert_eq!(shown["summary"]["secret"], "on-device");
+    let (done, said) = desk.said(&[&edit[..], &["--yes"]].concat(), "another secret");
+    assert!(done && said.contains("touchkeep set-api-key ted"), "{said}");
+    let history = desk.home.json(&["history", "ted"]);
+    assert_eq!(history[0]["is_current"], true);
+    assert_eq!(history[1]["is_kept"], false, "{history}");
+    let (done, said) = desk.said(&["history", "ted", "--restore", "1"], "");
+    assert!(!done && said.contains("is not kept"), "{said}");
+    assert!(!said.contains("--yes"), "nobody was asked: {said}");
+}
+
+#[test]
 fn the_age_of_a_key_begins_with_its_secret_and_can_be_said_otherwise() {
     let desk = Desk::plain();
     let add = ["add", "old", "--venue", "binance", "--class", "read"];

@@ -31,6 +31,13 @@ pub(in crate::commands) async fn edit(context: &Context<'_>, args: Edit) -> Done
         )?;
     }
     let replaces = args.secret || args.secrets.secret_fd.is_some();
+    if replaces && item.secret == "on-device" && !args.yes {
+        context.output.say(&format!(
+            "The key of {} is on a device. With another secret it is not used any more, and no earlier version brings it back.",
+            visible(&item.name)
+        ));
+        terminal::confirm(&context.global, "Replace it?", &item.name)?;
+    }
     let wanted = Wanted {
         item: &item.name,
         chief: args.secret.then_some("New secret"),
