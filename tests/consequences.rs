@@ -14,6 +14,7 @@ use std::{
 
 use serde_json::{Value, json};
 use touchkeep_tests::{Card, Home, Mind, Person};
+use touchkeep_wire::Question;
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const TOKEN: &str = "beside";
@@ -188,4 +189,55 @@ fn the_age_of_a_key_begins_with_its_secret_and_can_be_said_otherwise() {
         let refused = desk.refused(&["edit", "old", "--set", empty]);
         assert!(refused["what"].to_string().contains("cannot be empty"));
     }
+}
+
+#[test]
+fn an_older_copy_names_whom_it_lets_in_again_and_that_its_rules_are_others() {
+    let desk = Desk::plain();
+    let home = &desk.home;
+    desk.policy(TOUCH);
+    let add = ["add", "trade", "--venue", "binance", "--class", "trade"];
+    let how = ["--api-key", "k", "--secret-fd", "0"];
+    let _added = home.json_with(&[&add[..], &how].concat(), "secret");
+    let _let_in = home.json(&["proxy", "add", "grid"]);
+    let _bound = home.json(&["proxy", "add", "scout"]);
+    let _closer = home.json(&["proxy", "bind", "scout", "--kind", "read"]);
+    let _ended = home.json(&["proxy", "revoke", "grid"]);
+    desk.policy(&TOUCH.replace("\"read\", \"trade\"", "\"read\""));
+
+    let copies = home.json(&["backup", "list"]);
+    let undone = |copy: &Value| {
+        let undoes = &copy["undoes"];
+        (undoes["clients"].clone(), undoes["bound"].clone())
+    };
+    let wanted = (json!(["grid"]), json!(["scout"]));
+    let mut of = copies.as_array().unwrap().iter();
+    let copy = of.find(|copy| undone(copy) == wanted);
+    let copy = copy.unwrap_or_else(|| panic!("{copies:#}"));
+    assert_eq!(
+        (&copy["undoes"]["policy"], &copy["missing"]),
+        (&json!(true), &json!(0))
+    );
+    let number = copy["number"].to_string();
+    let words = "revoked grid; otherwise bound scout; another policy";
+    let restore = ["backup", "restore", &number];
+    for args in [&restore[..], &["backup", "list"]] {
+        let (_, said) = desk.said(args, "");
+        assert!(said.contains(words), "{said}");
+    }
+    let _restored = home.json(&[&restore[..], &["--yes"]].concat());
+    let asked = desk.person.was_asked();
+    let Some(Question::Passphrase { why }) = asked.last().map(|it| &it.question) else {
+        panic!("{asked:?}");
+    };
+    for word in [
+        "let in again: grid",
+        "bound otherwise: scout",
+        "another policy",
+    ] {
+        assert!(why.contains(word), "{why}");
+    }
+    // While it is locked nobody can say.
+    let (_, said) = desk.said(&["backup", "list"], "");
+    assert!(said.contains("not known"), "{said}");
 }
