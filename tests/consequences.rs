@@ -13,7 +13,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use touchkeep_tests::{Card, Home, Mind, Person};
+use touchkeep_tests::{Card, Home, Mind, Person, Venue, http};
 use touchkeep_wire::Question;
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
@@ -125,6 +125,25 @@ impl Desk {
         let mut findings = said["findings"].as_array().unwrap().iter();
         findings.find(|it| it["id"] == id).cloned().unwrap()
     }
+
+    fn pins_asked(&self) -> usize {
+        let asked = self.person.was_asked().into_iter();
+        asked
+            .filter(|it| matches!(it.question, Question::Pin { .. }))
+            .count()
+    }
+}
+
+// What a bot sends that `proxy add` let in.
+fn withdraw(client: &Value) -> (u16, String) {
+    let headers = [
+        ("x-mbx-apikey", client["token"].as_str().unwrap()),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ];
+    let body = "coin=BTC&network=BTC&address=bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq&amount=0.5&timestamp=1&signature=0";
+    let base = client["base_url"].as_str().unwrap();
+    let path = "/sapi/v1/capital/withdraw/apply";
+    http(base, "POST", path, &headers, body)
 }
 
 #[test]
@@ -240,4 +259,42 @@ fn an_older_copy_names_whom_it_lets_in_again_and_that_its_rules_are_others() {
     // While it is locked nobody can say.
     let (_, said) = desk.said(&["backup", "list"], "");
     assert!(said.contains("not known"), "{said}");
+}
+
+#[test]
+fn nothing_typed_for_a_pin_is_a_no_before_anybody_approves_and_touches() {
+    let (desk, venue) = (Desk::with_card(), Venue::open());
+    let home = &desk.home;
+    let device = format!("pkcs11:{MODULE}:{TOKEN}");
+    let enrolled = home.json(&["device", "enroll", &device]);
+    let token = enrolled["device"]["serial"].as_str().unwrap();
+    let add = [
+        "add",
+        "kmoney",
+        "--venue",
+        "binance",
+        "--class",
+        "move-money",
+    ];
+    let how = ["--on-device", "--device", token, "--algorithm", "rsa2048"];
+    let place = ["--base-url", &venue.url];
+    let _added = home.json(&[&add[..], &how, &place].concat());
+    let public = home.json(&["public-key", "kmoney"]);
+    let name = venue.rsa_key(public["pem"].as_str().unwrap(), &["read", "withdraw"]);
+    let _set = home.json(&["set-api-key", "kmoney", &name]);
+    let client = home.json(&["proxy", "add", "bot"]);
+    // So that the token's PIN is not known.
+    let _locked = home.json(&["lock"]);
+    let _open = home.json(&["unlock", "--device", desk.serial()]);
+
+    for (pin, status) in [(String::new(), 403), (Mind::default().pin, 200)] {
+        let before = (desk.pins_asked(), desk.person.requests().len());
+        desk.person.mind.lock().unwrap().pin = pin;
+        let (answered, answer) = withdraw(&client);
+        assert_eq!(answered, status, "{answer}");
+        assert_eq!(desk.pins_asked(), before.0 + 1);
+        let approved = usize::from(status == 200);
+        assert_eq!(desk.person.requests().len(), before.1 + approved);
+    }
+    assert_eq!(venue.received("/withdraw/apply").len(), 1);
 }
