@@ -147,6 +147,73 @@ fn withdraw(client: &Value) -> (u16, String) {
 }
 
 #[test]
+fn what_no_device_opens_any_more_is_named_before_the_last_one_goes() {
+    let (desk, venue) = (Desk::with_card(), Venue::open());
+    let home = &desk.home;
+    let add = ["add", "kmoney", "--venue", "binance", "--class"];
+    let how = ["move-money", "--api-key", "k", "--sealed", "--secret-fd"];
+    let place = ["0", "--base-url", &venue.url];
+    let _added = home.json_with(&[&add[..], &how, &place].concat(), "a sealed secret");
+
+    let device = format!("pkcs11:{MODULE}:{TOKEN}");
+    let enrolled = home.json(&["device", "enroll", &device]);
+    // Nothing is sealed to what waits for no finger, where another device does.
+    assert_eq!(
+        (&enrolled["to_reseal"], &enrolled["closed"]),
+        (&json!([]), &json!(["kmoney"]))
+    );
+    let token = enrolled["device"]["serial"].as_str().unwrap();
+    let (_, said) = desk.said(&["device", "reseal"], "");
+    assert!(said.contains("open none") && said.contains(token), "{said}");
+    let found = desk.found("vault.sealed");
+    assert_eq!(found["level"], "warning", "{found}");
+    assert!(found["what"].to_string().contains("kmoney"), "{found}");
+
+    let _locked = home.json(&["lock"]);
+    let _open = home.json(&["unlock", "--device", token]);
+    let retire = ["device", "retire", desk.serial()];
+    let would = home.json(&[&retire[..], &["--dry-run"]].concat());
+    assert_eq!(would["closed"], json!(["kmoney"]), "{would}");
+    for more in [&["--dry-run"][..], &[]] {
+        let (_, said) = desk.said(&[&retire[..], more].concat(), "");
+        assert!(said.contains("NOTHING opens"), "{said}");
+        assert!(said.contains("after that: kmoney."), "{said}");
+    }
+    let ways = home.json(&["recover", "list"]);
+    assert_eq!(
+        ways.as_array().unwrap().len(),
+        2,
+        "nothing was done: {ways}"
+    );
+
+    // A PIN that is remembered is no consent to a change of who opens the vault.
+    let before = desk.pins_asked();
+    let retired = home.json(&[&retire[..], &["--yes"]].concat());
+    assert_eq!(retired["closed"], json!(["kmoney"]), "{retired}");
+    assert_eq!(desk.pins_asked(), before + 1);
+    let asked = desk.person.was_asked();
+    let why = format!("{:?}", asked.last().unwrap().question);
+    assert!(
+        why.contains("nothing opens what is sealed in: kmoney"),
+        "{why}"
+    );
+
+    // From then on nobody types or approves what helps nothing.
+    let refused = desk.refused(&["device", "reseal"]);
+    assert!(refused["what"].to_string().contains("kmoney"), "{refused}");
+    let client = home.json(&["proxy", "add", "bot"]);
+    let (status, answer) = withdraw(&client);
+    assert_eq!(status, 403, "{answer}");
+    assert!(answer.contains("no device in use may open"), "{answer}");
+    assert_eq!(desk.pins_asked(), before + 1);
+    assert_eq!(desk.person.requests().len(), 0);
+    let found = desk.found("vault.sealed");
+    assert_eq!(found["level"], "problem", "{found}");
+    assert!(found["fix"].to_string().contains("edit NAME"), "{found}");
+    assert!(venue.received("/withdraw/apply").is_empty());
+}
+
+#[test]
 fn a_key_on_a_device_is_replaced_after_a_yes_alone_and_nobody_is_asked_to_bring_it_back() {
     let desk = Desk::with_card();
     let place = ["--venue", "binance", "--class", "trade", "--on-device"];

@@ -31,6 +31,7 @@ pub(crate) fn device_failure(error: &DeviceError, device: &str) -> Failure {
         DeviceError::NoKey(_) | DeviceError::NotForThisKey => {
             "Use a device that is enrolled in this vault: touchkeep device list".into()
         }
+        DeviceError::Closed => "What to do about it says: touchkeep doctor".into(),
         DeviceError::Middleware(_) => "Check that pcscd runs (systemctl status pcscd), or the path of the PKCS#11 module.".into(),
         DeviceError::Unsupported(_) => {
             "Use another device, or ask for something else. What each can have: touchkeep device keys-for".into()

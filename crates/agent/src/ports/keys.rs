@@ -64,9 +64,23 @@ impl VaultKeys {
         item.ok_or(KeyError::Damaged)
     }
 
-    fn sealing_device(&self) -> Result<EnrolledDevice, KeyError> {
+    fn sealing_device(&self, item: ItemId, field: &str) -> Result<EnrolledDevice, KeyError> {
         let (current, open) = self.vault()?;
-        sealing_device(&current, &open).ok_or(KeyError::Damaged)
+        let device = sealing_device(&current, &open, (item, field));
+        device.ok_or(KeyError::Device(DeviceError::Closed))
+    }
+
+    fn can_be_had(&self, key: &KeyHandle) -> Result<(), KeyError> {
+        let is_sealed = {
+            let (_, open) = self.vault()?;
+            let vault = open.read();
+            let item = vault.item(key.item);
+            item.is_some_and(|item| item.secret == SecretPlace::Sealed)
+        };
+        match is_sealed {
+            true => self.sealing_device(key.item, SECRET).map(drop),
+            false => Ok(()),
+        }
     }
 
     fn device(&self, id: DeviceId) -> Result<EnrolledDevice, KeyError> {
@@ -119,7 +133,7 @@ impl VaultKeys {
         fresh: bool,
     ) -> Result<ApiSecret, KeyError> {
         let (_, open) = self.vault()?;
-        let device = self.sealing_device()?;
+        let device = self.sealing_device(item, field)?;
         let what = Use {
             fresh,
             ..use_of(&device, Purpose::Seal, why)
@@ -207,6 +221,10 @@ impl Keys for VaultKeys {
     // What asks nobody is not boxed with what does: that is sixteen kilobytes, and most requests need none of it.
     fn make_ready<'a>(&'a self, question: &'a Question) -> Answering<'a, Result<(), KeyError>> {
         self.running.is_for(question);
+        // Nobody approves, or types anything for, what nothing opens.
+        if let Err(closed) = self.can_be_had(&question.key) {
+            return Box::pin(ready(Err(closed)));
+        }
         let stays = matches!(question.key.signer, Signer::Secret) && !question.key.touched_each_use;
         if stays && question.need != Need::Touch {
             return Box::pin(ready(Ok(())));
@@ -222,7 +240,7 @@ impl Keys for VaultKeys {
                     ready.await.map_err(key_error)?;
                 }
                 Signer::Secret if question.key.touched_each_use => {
-                    let device = self.sealing_device()?;
+                    let device = self.sealing_device(question.key.item, SECRET)?;
                     self.ready(&device, why.clone()).await?;
                 }
                 Signer::Secret => {}
@@ -248,7 +266,7 @@ impl Keys for VaultKeys {
             );
             // Opening the sealed secret with a passphrase is the consent; it is typed once and not twice.
             if self.item(question.key.item)?.secret == SecretPlace::Sealed {
-                let device = self.sealing_device()?;
+                let device = self.sealing_device(question.key.item, SECRET)?;
                 let secret = self.unsealed(question.key.item, SECRET, why, true).await?;
                 let (request, item) = (question.request, question.key.item);
                 self.running.keep_secret(request, item, secret);
@@ -367,11 +385,19 @@ impl Keys for VaultKeys {
     }
 }
 
-// The device that opens an item's sealed secret: the one that unlocked, where it can.
-fn sealing_device(current: &Current, open: &Open) -> Option<EnrolledDevice> {
+// The device that opens an item's sealed secret: the one that unlocked, where it can. It must be sealed to it, or a person would be
+// asked for a PIN that helps nothing.
+fn sealing_device(
+    current: &Current,
+    open: &Open,
+    (item, field): (ItemId, &str),
+) -> Option<EnrolledDevice> {
     let touched = touches(current);
+    let vault = open.read();
+    let sealed_to = vault.item(item).map_or(&[][..], |it| it.sealed_to(field));
     let able = |device: &&EnrolledDevice| match device.seals {
         _ if device.retired => false,
+        _ if !sealed_to.is_empty() && !sealed_to.contains(&device.id) => false,
         Ok(SealClass::Touch) => true,
         Ok(SealClass::Session) => !touched,
         Ok(SealClass::Kit) | Err(_) => false,
@@ -391,10 +417,11 @@ pub(crate) async fn unseal(
     (item, field): (ItemId, String),
     why: String,
 ) -> Result<ApiSecret, Failure> {
-    let device = sealing_device(current, open).ok_or_else(|| {
+    let device = sealing_device(current, open, (item, &field));
+    let device = device.ok_or_else(|| {
         failure::invalid(
-            "No device of this vault opens sealed values.",
-            "Enroll one: touchkeep device enroll DEVICE",
+            "No device of this vault may open that sealed value.",
+            "What to do about it says: touchkeep doctor",
         )
     })?;
     let (label, what) = (
