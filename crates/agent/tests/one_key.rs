@@ -106,6 +106,7 @@ async fn a_second_item_of_one_key_is_said_and_what_moves_money_is_not_armed() {
         add_tags: Vec::new(),
         remove_tags: Vec::new(),
         forget_old: false,
+        created: None,
     };
     let changed = client.call(edit).await.unwrap();
     assert_eq!(changed.summary.same_key, ["read", "trade"]);

@@ -32,6 +32,7 @@ fn edit(name: &str, value: &str) -> EditItem {
         add_tags: Vec::new(),
         remove_tags: Vec::new(),
         forget_old: false,
+        created: None,
     }
 }
 

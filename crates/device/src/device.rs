@@ -441,6 +441,9 @@ pub enum DeviceError {
     /// No stanza is for this key.
     #[error("the file is not encrypted to this key")]
     NotForThisKey,
+    /// Nothing that is in use may open it.
+    #[error("no device in use may open this sealed value")]
+    Closed,
     /// It cannot do that.
     #[error("the device cannot do that: {0}")]
     Unsupported(String),
@@ -468,7 +471,7 @@ impl DeviceError {
             }
             Self::FactoryPin => Code::FactoryPin,
             Self::NoTouch => Code::NoTouch,
-            Self::NoKey(_) | Self::NotForThisKey => Code::NoDevice,
+            Self::NoKey(_) | Self::NotForThisKey | Self::Closed => Code::NoDevice,
             Self::NeedsSecret
             | Self::Unsupported(_)
             | Self::Middleware(_)

@@ -32,6 +32,8 @@ pub struct Retired {
     pub readable: Vec<ItemId>,
     /// Items whose sealed secrets he can open, too.
     pub sealed: Vec<ItemId>,
+    /// Sealed values that no device opens any more once this one is gone: item and field.
+    pub closed: Vec<(ItemId, String)>,
     /// Items with a key on the device: it goes with it, and whoever has it and its PIN can sign with that key.
     pub on_device: Vec<ItemId>,
     /// Earlier versions that no device opens any more once this one is gone: item, field, and the last version that had it.
@@ -264,6 +266,7 @@ impl Unlocked {
         Ok(Retired {
             readable: stored.map(|item| item.id).collect(),
             sealed: sealed.map(|item| item.id).collect(),
+            closed: self.closed(Some(device)),
             on_device: items().filter(has).map(|item| item.id).collect(),
             lost,
         })

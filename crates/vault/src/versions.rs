@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use touchkeep_container::{
-    MemberName, SECRET_PREFIX, Value, is_secret_field,
+    MemberName, SECRET_FIELD, SECRET_PREFIX, Value, is_secret_field,
     op::Text,
     state::{ItemState, Told, items_of, parts_with_secret},
 };
@@ -157,6 +157,18 @@ impl<'a> Saved<'a> {
         (version..self.version).all(|number| self.changed.contains_key(&number))
     }
 
+    // Whether its chief secret was a key on a device and is another one now: what was on a device is not kept.
+    fn had_device_key(&self, version: u32) -> bool {
+        let key = item::secret_key(SECRET_FIELD);
+        let changes = |number: &u32| {
+            let keys = self.changed.get(number);
+            keys.is_some_and(|keys| keys.contains(&key))
+        };
+        let next = (version..self.version).find(changes);
+        let said = next.and_then(|number| self.text(&old_key(number, &key)));
+        said.as_deref() == Some(ON_DEVICE)
+    }
+
     // The versions from this one on, if it is an earlier one and kept.
     fn since(&self, version: u32) -> Result<std::ops::Range<u32>, VaultError> {
         if version == 0 || version > self.version {
@@ -192,7 +204,7 @@ impl Unlocked {
                 at,
                 by,
                 changed: changed.map(|key| visible_name(key).to_owned()).collect(),
-                is_kept: saved.is_kept(number),
+                is_kept: saved.is_kept(number) && !saved.had_device_key(number),
             }
         });
         Ok(versions
@@ -619,8 +631,6 @@ fn visible_name(key: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use touchkeep_container::SECRET_FIELD;
-
     use super::*;
 
     #[test]

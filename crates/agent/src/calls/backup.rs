@@ -3,8 +3,9 @@
 use std::{path::PathBuf, sync::Arc};
 
 use touchkeep_audit::{Decision, Event, Kind};
-use touchkeep_vault::{Backup, Locked, backups, danger_restore, merge_into};
-use touchkeep_wire::{BackupSummary, Done, Failure, Merged};
+use touchkeep_core::{DeviceId, text::visible};
+use touchkeep_vault::{Backup, Locked, Unlocked, VaultError, backups, danger_restore, merge_into};
+use touchkeep_wire::{BackupSummary, Done, Failure, Merged, Undoes};
 
 use super::{change, open_vault};
 use crate::{
@@ -12,7 +13,9 @@ use crate::{
     consent,
     devices::blocking,
     failure,
-    vault::{self, Current, Open, is_damaged, open_copy, pins},
+    vault::{
+        self, Current, Open, client::Client, device_label, is_damaged, open_copy, pins, policy_of,
+    },
 };
 
 pub(crate) async fn list(agent: &Arc<Agent>) -> Result<Vec<BackupSummary>, Failure> {
@@ -36,6 +39,7 @@ fn tried(agent: &Agent, backup: Backup) -> BackupSummary {
         newest: backup.newest.as_ref().ok().copied(),
         missing: u32::try_from(backup.missing).unwrap_or(u32::MAX),
         items: None,
+        undoes: None,
         problem: match &backup.newest {
             Err(error) => Some(failure::vault(error).what),
             Ok(_) if !backup.is_same_vault => Some("It is of another vault.".to_owned()),
@@ -48,12 +52,50 @@ fn tried(agent: &Agent, backup: Backup) -> BackupSummary {
         match copy.and_then(|copy| copy.unlock_as(&open.read())) {
             Ok(copy) => {
                 let items = copy.items().len();
+                summary.undoes = Some(undoes(&copy, &open.read()));
                 summary.items = Some(u32::try_from(items).unwrap_or(u32::MAX));
             }
             Err(error) => summary.problem = Some(failure::vault(&error).what),
         }
     }
     summary
+}
+
+// What was ended since a copy was the vault, and would not be any more.
+fn undoes(copy: &Unlocked, now: &Unlocked) -> Undoes {
+    let (then, present) = (Client::of_vault(copy), Client::of_vault(now));
+    let known = |client: &Client| present.iter().find(|known| known.id == client.id);
+    let names = |of: &dyn Fn(&Client) -> bool| {
+        let of = then.iter().filter(|client| of(client));
+        of.map(|client| client.name.clone()).collect()
+    };
+    let is_retired = |id: DeviceId| {
+        let mut devices = now.devices().iter();
+        devices.any(|device| device.id == id && device.retired)
+    };
+    let back = copy.devices().iter().filter(|device| !device.retired);
+    let back = back.filter(|device| is_retired(device.id));
+    Undoes {
+        clients: names(&|client| known(client).is_none()),
+        bound: names(&|client| known(client).is_some_and(|known| known != client)),
+        devices: back.map(device_label).collect(),
+        policy: policy_of(copy).1 != policy_of(now).1,
+    }
+}
+
+// For the question at the device, which whoever is asked may see alone.
+fn in_words(undoes: &Undoes) -> String {
+    let named = |what: &str, names: &[String]| {
+        let names: Vec<String> = names.iter().map(|name| visible(name)).collect();
+        (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
+    };
+    let parts = [
+        named("revoked clients let in again", &undoes.clients),
+        named("clients bound otherwise", &undoes.bound),
+        named("retired devices open it again", &undoes.devices),
+        undoes.policy.then(|| "another policy".to_owned()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 pub(crate) async fn restore(
@@ -85,7 +127,19 @@ pub(crate) async fn restore(
         let opened = open_copy(agent, &backup.path, device.as_deref(), why).await?;
         (opened, turn)
     } else {
-        let (current, _) = open_vault(agent)?;
+        let (current, open) = open_vault(agent)?;
+        let path = backup.path.clone();
+        let undoes = blocking(move || {
+            let copy = Locked::open(&path)?.unlock_as(&open.read())?;
+            Ok::<_, VaultError>(undoes(&copy, &open.read()))
+        })
+        .await?;
+        // One that this user cannot open brings back what nobody here can name.
+        let why = match undoes.as_ref().map(in_words) {
+            Ok(words) if words.is_empty() => why,
+            Ok(words) => format!("{why}: {words}"),
+            Err(_) => format!("{why}, which cannot be looked into"),
+        };
         consent::of_owner(agent, Kind::Restored, &why).await?;
         (current, agent.lifecycle().await)
     };
@@ -131,7 +185,7 @@ pub(crate) async fn merge(agent: &Arc<Agent>, path: String) -> Result<Merged, Fa
             let Some(current) = current.filter(|current| current.log().is_some()) else {
                 return merge();
             };
-            let text = format!("Took in {}.", touchkeep_core::text::visible(&path));
+            let text = format!("Took in {}.", visible(&path));
             current.act(Event::new(Kind::Merged, Decision::Done).text(text), merge)
         })
         .await?

@@ -63,6 +63,8 @@ struct Running {
     unheard: Option<String>,
     /// Keys whose time is over; none while the vault is locked.
     late: Option<LateKeys>,
+    /// What only some devices open; the same.
+    sealed: Option<places::SealedView>,
 }
 
 /// The call.
@@ -102,6 +104,10 @@ impl Ground {
                 config: agent.config().clone(),
                 unheard: agent.watching().missing(),
                 late: agent.late_keys(),
+                sealed: agent
+                    .vault()
+                    .and_then(|current| current.peek())
+                    .map(|open| places::SealedView::of(&open.read())),
             }),
             leave,
         }
@@ -180,6 +186,11 @@ fn examine(ground: &Ground) -> Diagnosis {
     findings.extend(seen);
     let late = ground.running.as_ref().and_then(|running| running.late);
     findings.extend(late.map(places::keys));
+    let sealed = ground
+        .running
+        .as_ref()
+        .and_then(|running| running.sealed.as_ref());
+    findings.extend(sealed.and_then(places::SealedView::finding));
     findings.extend(devices(ground, vault.unwrap_or_default(), &sandbox));
     findings.push(machine::memory());
     findings.extend(machine::user());

@@ -9,7 +9,7 @@ use touchkeep_core::{
 };
 use touchkeep_device::{Auth, DeviceKind, Purpose, attestation::Trust};
 use touchkeep_vault::{
-    EnrolledDevice, Hand, NewDevice as Newcomer, Proposal, SecretPlace, Unlocked,
+    EnrolledDevice, Hand, NewDevice as Newcomer, Proposal, SealClass, SecretPlace, Unlocked,
 };
 use touchkeep_wire::{Done, Enrolled, Failure, ItemSummary, NewDevice, RetireReport};
 
@@ -132,9 +132,18 @@ async fn enrolled(
     let (open, id) = govern(agent, why, event, propose).await?;
     let vault = open.read();
     let device = vault.device(id).ok_or_else(failure::locked)?;
+    let to_reseal = behind(&vault);
+    let sealed = vault.items().into_iter().filter(|item| {
+        let mut places = item.places();
+        places.any(|(field, place)| {
+            *place == SecretPlace::Sealed && !item.sealed_to(field).contains(&id)
+        })
+    });
+    let sealed = sealed.map(|item| item.name.clone());
     Ok(Enrolled {
         device: device_summary(device),
-        to_reseal: behind(&vault),
+        closed: sealed.filter(|name| !to_reseal.contains(name)).collect(),
+        to_reseal,
     })
 }
 
@@ -146,6 +155,13 @@ fn behind(vault: &Unlocked) -> Vec<String> {
 fn names(vault: &Unlocked, ids: &[ItemId]) -> Vec<String> {
     let items = ids.iter().filter_map(|id| vault.item(*id));
     items.map(|item| item.name.clone()).collect()
+}
+
+// Each item once, of whichever fields.
+fn names_of(vault: &Unlocked, fields: &[(ItemId, String)]) -> Vec<String> {
+    let mut ids: Vec<ItemId> = fields.iter().map(|(id, _)| *id).collect();
+    ids.dedup();
+    names(vault, &ids)
 }
 
 fn lost(vault: &Unlocked, versions: &[(ItemId, String, u32)]) -> Vec<String> {
@@ -183,8 +199,13 @@ pub(crate) async fn govern<T: Send + 'static>(
     let (result, mut proposal) = proposed.await??;
     let (id, label) = (signer.id, device_label(&signer));
     let (wanted, opened, modules) = (signer.clone(), Arc::clone(&open), agent.modules());
+    // Anybody who runs as this user can ask for it. Where no finger is waited for, a PIN that is remembered would be no consent.
+    let what = Use {
+        fresh: signer.seals != Ok(SealClass::Touch),
+        ..use_of(&signer, Purpose::SignVault, why)
+    };
     let signed = agent.devices().with(
-        use_of(&signer, Purpose::SignVault, why),
+        what,
         move || open_enrolled(&wanted, &opened, &modules),
         move |opened: &mut Opened, auth| {
             let mut hand = Hand {
@@ -229,6 +250,7 @@ pub(crate) async fn retire(
             done: false,
             readable: names(&vault, &follows.readable),
             sealed: names(&vault, &follows.sealed),
+            closed: names_of(&vault, &follows.closed),
             on_device: names(&vault, &follows.on_device),
             lost: lost(&vault, &follows.lost),
             left: left.map(device_summary).collect(),
@@ -243,7 +265,18 @@ pub(crate) async fn retire(
         looked_at.readable.len(),
         looked_at.sealed.len()
     ));
-    govern(agent, format!("Retire {label}"), event, move |vault| {
+    // Whoever is asked for the touch may see that question alone.
+    let names: Vec<String> = looked_at.closed.iter().map(|name| visible(name)).collect();
+    let (why, event) = match &names[..] {
+        [] => (format!("Retire {label}"), event),
+        closed => {
+            let closed = closed.join(", ");
+            let why =
+                format!("Retire {label}, after which nothing opens what is sealed in: {closed}");
+            (why, event.detail("closed", closed))
+        }
+    };
+    govern(agent, why, event, move |vault| {
         vault.propose_retire(id, SystemClock.now())
     })
     .await?;
@@ -279,7 +312,7 @@ pub(crate) async fn reseal(
     agent: &Arc<Agent>,
     wanted: Vec<String>,
 ) -> Result<Vec<ItemSummary>, Failure> {
-    let (current, open) = open_vault(agent)?;
+    let (_, open) = open_vault(agent)?;
     let ids = if wanted.is_empty() {
         let behind = open.read().to_reseal();
         behind.map_err(|error| failure::vault(&error))?
@@ -300,35 +333,61 @@ pub(crate) async fn reseal(
         }
         ids
     };
-    let device = current
-        .devices()
-        .iter()
-        .find(|device| device.id == open.device)
-        .cloned()
-        .ok_or_else(failure::locked)?;
-    let fields = {
-        let vault = open.read();
-        let of = |id: &ItemId| {
-            let item = vault.item(*id).into_iter();
-            let places = item.flat_map(touchkeep_vault::Item::places);
-            let sealed = places.filter(|(_, place)| **place == SecretPlace::Sealed);
-            sealed
-                .map(|(field, _)| (*id, field.to_owned()))
-                .collect::<Vec<_>>()
+    let (openers, closed) = openers(&open.read(), &ids, open.device);
+    for (device, fields) in openers {
+        // A touch or a passphrase is for one value; 24 words are typed once for all.
+        let at_once = match device.kind {
+            DeviceKind::Kit => fields.len(),
+            DeviceKind::Software | DeviceKind::Piv | DeviceKind::Pkcs11 => 1,
         };
-        ids.iter().flat_map(of).collect::<Vec<_>>()
-    };
-    // A touch or a passphrase is for one value; 24 words are typed once for all.
-    let at_once = match device.kind {
-        DeviceKind::Kit => fields.len().max(1),
-        DeviceKind::Software | DeviceKind::Piv | DeviceKind::Pkcs11 => 1,
-    };
-    for fields in fields.chunks(at_once) {
-        reseal_some(agent, &open, &device, fields.to_vec()).await?;
+        for fields in fields.chunks(at_once) {
+            reseal_some(agent, &open, &device, fields.to_vec()).await?;
+        }
     }
     let vault = open.read();
+    if !closed.is_empty() {
+        let names = names_of(&vault, &closed);
+        let names: Vec<String> = names.iter().map(|name| visible(name)).collect();
+        return Err(Failure::new(
+            Code::NoDevice,
+            format!(
+                "No device in use opens what is sealed in {}, so it cannot be sealed again.",
+                names.join(", ")
+            ),
+            "Put it in anew, from the venue: touchkeep edit NAME --secret",
+        ));
+    }
     let done = ids.iter().filter_map(|id| vault.item(*id));
     Ok(done.map(|item| items::summary(&vault, item)).collect())
+}
+
+type Fields = Vec<(ItemId, String)>;
+
+// Sealed fields of these items under the device that is to open them, preferably the one that unlocked; and those that none opens.
+fn openers(
+    vault: &Unlocked,
+    ids: &[ItemId],
+    preferred: DeviceId,
+) -> (Vec<(EnrolledDevice, Fields)>, Fields) {
+    let mut devices: Vec<_> = vault.own_devices().cloned().collect();
+    // Words from paper are typed where nothing else helps.
+    devices.sort_by_key(|device| (device.id != preferred, device.kind == DeviceKind::Kit));
+    let mut openers: Vec<_> = devices.into_iter().map(|it| (it, Vec::new())).collect();
+    let mut closed = Vec::new();
+    for item in ids.iter().filter_map(|id| vault.item(*id)) {
+        let sealed = item
+            .places()
+            .filter(|(_, place)| **place == SecretPlace::Sealed);
+        for (field, _) in sealed {
+            let to = item.sealed_to(field);
+            let mut able = openers.iter_mut();
+            let able = able.find(|(device, _)| to.is_empty() || to.contains(&device.id));
+            let fields = able.map_or(&mut closed, |(_, fields)| fields);
+            fields.push((item.id, field.to_owned()));
+        }
+    }
+    openers.retain(|(_, fields)| !fields.is_empty());
+    (openers, closed)
 }
 
 async fn reseal_some(

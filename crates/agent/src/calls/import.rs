@@ -10,10 +10,10 @@ use std::{
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{
-    ApiSecret, Code, EnvironmentId, ItemId,
+    ApiSecret, Clock, Code, EnvironmentId, ItemId, SystemClock,
     text::{quoted, visible},
 };
-use touchkeep_vault::{Item, ItemKind, SecretPlace, Unlocked};
+use touchkeep_vault::{Item, ItemKind, SECRET_FIELD, SecretPlace, Unlocked};
 use touchkeep_wire::{
     Failure, ImportAction, ImportItems, ImportReport, ImportVerdict, NewImport, NewImportField,
     OnDuplicate,
@@ -369,7 +369,11 @@ fn apply(vault: &mut Unlocked, plan: &Plan, call: &ImportItems) -> Result<(), Fa
         }
         let Some(id) = planned.item else { continue };
         // Once, before its secrets: what a row has put is not taken back by the next row's.
-        if let Some(item) = becomes.remove(&id) {
+        if let Some(mut item) = becomes.remove(&id) {
+            let chief = new.fields.iter().find(|field| field.name == SECRET_FIELD);
+            if vault.item(id).is_some() && chief.is_some_and(|new| !is_in(vault, id, new)) {
+                item.created = new.created.unwrap_or_else(|| SystemClock.now());
+            }
             vault.put(item).map_err(|error| failure::vault(&error))?;
         }
         for field in new.fields.iter().filter(|field| field.secret) {

@@ -11,6 +11,8 @@ use crate::prompts;
 pub(crate) enum Failed {
     /// The device did not.
     Device(DeviceError),
+    /// It is there and the right one, and cannot do what was wanted. Nothing was asked of it.
+    Unable(Failure),
     /// Nobody was asked for what it wants.
     Unasked(Unasked),
     /// Something above it did not.
@@ -23,7 +25,7 @@ impl Failed {
         match self {
             Self::Device(error) => device_failure(error, device),
             Self::Unasked(why) => prompts::unasked(*why),
-            Self::Other(failure) => failure.clone(),
+            Self::Unable(failure) | Self::Other(failure) => failure.clone(),
         }
     }
 
@@ -31,12 +33,14 @@ impl Failed {
     pub(super) const fn leaves_pin_good(&self) -> bool {
         matches!(
             self,
-            Self::Device(
-                DeviceError::NoTouch
-                    | DeviceError::Busy { .. }
-                    | DeviceError::Reset
-                    | DeviceError::NoKey(_)
-            )
+            Self::Unable(_)
+                | Self::Device(
+                    DeviceError::NoTouch
+                        | DeviceError::Busy { .. }
+                        | DeviceError::Reset
+                        | DeviceError::NoKey(_)
+                        | DeviceError::Unsupported(_)
+                )
         )
     }
 }
@@ -87,6 +91,7 @@ pub(crate) fn device_failure(error: &DeviceError, device: &str) -> Failure {
         DeviceError::NoKey(_) | DeviceError::NotForThisKey => {
             "Use a device that is enrolled in this vault: touchkeep device list".into()
         }
+        DeviceError::Closed => "What to do about it says: touchkeep doctor".into(),
         DeviceError::Middleware(_) => "Check that pcscd runs (systemctl status pcscd), or the path of the PKCS#11 module.".into(),
         DeviceError::Unsupported(_) => {
             "Use another device, or ask for something else. What each can have: touchkeep device keys-for".into()

@@ -97,7 +97,12 @@ impl Devices {
                     why,
                     tries_left,
                 };
-                Ok(Given::Pin(Pin::new(self.typed(question).await?)))
+                let typed = self.typed(question).await?;
+                // None is so short. Taken for one it would be found wrong after a person has approved something, or asked for again then.
+                if typed.is_empty() {
+                    return Err(refused().into());
+                }
+                Ok(Given::Pin(Pin::new(typed)))
             }
         }
     }
@@ -119,11 +124,7 @@ impl Devices {
             Reply::Secret(value) => return Ok(value.into_inner()),
             Reply::Unasked(why) => return Err(why.into()),
             Reply::Refused(_) | Reply::Approved(_) | Reply::ApprovedFor(..) | Reply::Allowed(_) => {
-                Failure::new(
-                    Code::Refused,
-                    "It was refused where the PIN or passphrase was to be typed.",
-                    "Nothing was done, and no try was spent. If that was not you: touchkeep audit list",
-                )
+                refused()
             }
             Reply::TimedOut => Failure::new(
                 Code::TimedOut,
@@ -179,4 +180,12 @@ impl Devices {
             () = shown.refused() => Err(waits.refused().into()),
         }
     }
+}
+
+fn refused() -> Failure {
+    Failure::new(
+        Code::Refused,
+        "It was refused where the PIN or passphrase was to be typed.",
+        "Nothing was done, and no try was spent. If that was not you: touchkeep audit list",
+    )
 }

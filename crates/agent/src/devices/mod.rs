@@ -222,7 +222,10 @@ impl Devices {
         });
         match worked.await? {
             Ok(worked) => Ok(Some(worked)),
-            Err(Failed::Device(DeviceError::NeedsSecret | DeviceError::Removed)) => Ok(None),
+            // What it has shown when it was opened: a key that was made since is not among that.
+            Err(Failed::Device(
+                DeviceError::NeedsSecret | DeviceError::Removed | DeviceError::NoKey(_),
+            )) => Ok(None),
             Err(failed) => Err(failed),
         }
     }

@@ -63,9 +63,23 @@ impl VaultKeys {
         item.ok_or(KeyError::Damaged)
     }
 
-    fn sealing_device(&self) -> Result<EnrolledDevice, KeyError> {
+    fn sealing_device(&self, item: ItemId, field: &str) -> Result<EnrolledDevice, KeyError> {
         let (current, open) = self.vault()?;
-        sealing_device(&current, &open).ok_or(KeyError::Damaged)
+        let device = sealing_device(&current, &open, (item, field));
+        device.ok_or(KeyError::Device(DeviceError::Closed))
+    }
+
+    fn can_be_had(&self, key: &KeyHandle) -> Result<(), KeyError> {
+        let is_sealed = {
+            let (_, open) = self.vault()?;
+            let vault = open.read();
+            let item = vault.item(key.item);
+            item.is_some_and(|item| item.secret == SecretPlace::Sealed)
+        };
+        match is_sealed {
+            true => self.sealing_device(key.item, SECRET).map(drop),
+            false => Ok(()),
+        }
     }
 
     fn device(&self, id: DeviceId) -> Result<EnrolledDevice, KeyError> {
@@ -118,7 +132,7 @@ impl VaultKeys {
         fresh: bool,
     ) -> Result<ApiSecret, KeyError> {
         let (_, open) = self.vault()?;
-        let device = self.sealing_device()?;
+        let device = self.sealing_device(item, field)?;
         let what = Use {
             fresh,
             ..use_of(&device, Purpose::Seal, why)
@@ -206,6 +220,10 @@ impl Keys for VaultKeys {
     // What asks nobody is not boxed with what does: that is sixteen kilobytes, and most requests need none of it.
     fn make_ready<'a>(&'a self, question: &'a Question) -> Answering<'a, Result<(), KeyError>> {
         self.running.is_for(question);
+        // Nobody approves, or types anything for, what nothing opens.
+        if let Err(closed) = self.can_be_had(&question.key) {
+            return Box::pin(ready(Err(closed)));
+        }
         let stays = matches!(question.key.signer, Signer::Secret) && !question.key.touched_each_use;
         if stays && question.need != Need::Touch {
             return Box::pin(ready(Ok(())));
@@ -221,7 +239,7 @@ impl Keys for VaultKeys {
                     ready.await.map_err(key_error)?;
                 }
                 Signer::Secret if question.key.touched_each_use => {
-                    let device = self.sealing_device()?;
+                    let device = self.sealing_device(question.key.item, SECRET)?;
                     self.ready(&device, why.clone()).await?;
                 }
                 Signer::Secret => {}
@@ -247,7 +265,7 @@ impl Keys for VaultKeys {
             );
             // Opening the sealed secret with a passphrase is the consent; it is typed once and not twice.
             if self.item(question.key.item)?.secret == SecretPlace::Sealed {
-                let device = self.sealing_device()?;
+                let device = self.sealing_device(question.key.item, SECRET)?;
                 let secret = self.unsealed(question.key.item, SECRET, why, true).await?;
                 let (request, item) = (question.request, question.key.item);
                 self.running.keep_secret(request, item, secret);
@@ -383,7 +401,7 @@ fn key_error(failed: Failed) -> KeyError {
     match failed {
         Failed::Device(error) => KeyError::Device(error),
         Failed::Unasked(why) => KeyError::Unasked(why),
-        Failed::Other(failure) => of_failure(&failure),
+        Failed::Unable(failure) | Failed::Other(failure) => of_failure(&failure),
     }
 }
 

@@ -114,6 +114,9 @@ pub(crate) struct Edit {
     /// Remind to rotate it after this many days.
     #[arg(long, value_name = "DAYS", value_parser = number::whole::<u32>)]
     pub(crate) rotate_after_days: Option<u32>,
+    /// How many days ago the key was made at the venue. A new secret begins at 0 where nothing is said.
+    #[arg(long, value_name = "DAYS", value_parser = number::whole::<u32>)]
+    pub(crate) age_days: Option<u32>,
     /// Ask for a new secret.
     #[arg(long, conflicts_with = "secret_fd")]
     pub(crate) secret: bool,

@@ -103,7 +103,8 @@ pub(crate) enum Device {
         #[arg(long)]
         yes: bool,
     },
-    /// Seal values again, so that devices which came later open them too. A touch for each.
+    /// Seal values again, so that devices which came later open them too. A touch for each. Where a device waits for a touch, only
+    /// such ones and recovery kits open sealed values: a passphrase and a PKCS#11 token do not.
     #[command(after_help = "Examples:\n  touchkeep device reseal\n  touchkeep device reseal money")]
     Reseal {
         /// Names or ids; all that are behind where absent.

@@ -80,14 +80,35 @@ async fn say_what_it_is(context: &Context<'_>, number: u32) -> Result<(), Failur
         ));
     };
     let [_, newest, _, holds, back] = row(backup);
-    let back = match backup.missing {
-        0 => "nothing that the vault has not".to_owned(),
-        _ => format!("{back} that the vault has not"),
-    };
     context.output.say(&format!(
-        "Copy {number}: last change {newest}; {holds}; it has {back}."
+        "Copy {number}: last change {newest}; {holds}; it would bring back: {back}."
     ));
     Ok(())
+}
+
+// What the vault has not, or not any more.
+fn brings_back(backup: &BackupSummary) -> String {
+    let missing = (backup.missing > 0).then(|| counted(backup.missing.into(), "change"));
+    let named = |what: &str, names: &[String]| {
+        let names: Vec<String> = names.iter().map(|name| visible(name)).collect();
+        (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))
+    };
+    let undone = backup.undoes.iter().flat_map(|undoes| {
+        [
+            named("revoked", &undoes.clients),
+            named("otherwise bound", &undoes.bound),
+            named("retired", &undoes.devices),
+            undoes.policy.then(|| "another policy".to_owned()),
+        ]
+    });
+    let looked = backup.problem.is_some() || backup.undoes.is_some();
+    let closed = (!looked).then(|| "else not known, the vault is locked".to_owned());
+    let all = missing.into_iter().chain(undone.flatten()).chain(closed);
+    let all: Vec<String> = all.collect();
+    match all.is_empty() {
+        true => "nothing".to_owned(),
+        false => all.join("; "),
+    }
 }
 
 fn row(backup: &BackupSummary) -> [String; 5] {
@@ -96,18 +117,13 @@ fn row(backup: &BackupSummary) -> [String; 5] {
         (None, Some(items)) => format!("{}, opened", counted(items.into(), "item")),
         (None, None) => "sound; not opened, the vault is locked".into(),
     };
-    let missing = match backup.missing {
-        0 => "nothing".into(),
-        1 => "1 change".into(),
-        n => format!("{n} changes"),
-    };
     let time = |at| Option::map_or(at, "-".to_owned(), rfc3339);
     [
         backup.number.to_string(),
         time(backup.newest),
         time(backup.replaced),
         holds,
-        missing,
+        brings_back(backup),
     ]
 }
 

@@ -76,7 +76,11 @@ pub(super) async fn device(context: &Context<'_>, verb: Device) -> Done {
         } => retire(context, device, dry_run, yes).await,
         Device::Reseal { items } => {
             let done = context.call_asking(ResealItems { items }).await?;
-            context.output.result(&done, |done| resealed(done));
+            let aside = match done.is_empty() {
+                true => not_sealed_to(&devices_of(context).await?),
+                false => Vec::new(),
+            };
+            context.output.result(&done, |done| resealed(done, &aside));
             Ok(ExitCode::SUCCESS)
         }
         Device::Join { dry_run, yes } => super::join::join(context, dry_run, yes).await,
@@ -219,6 +223,7 @@ fn away_line(device: &EnrolledDevice) -> String {
 async fn enroll(context: &Context<'_>, device: &str, work_factor: u8, adopt: Option<&str>) -> Done {
     let device = choose_device(context, device, work_factor, adopt).await?;
     let enrolled = context.call_asking(EnrollDevice { device }).await?;
+    let aside = not_sealed_to(&devices_of(context).await.unwrap_or_default());
     // What it is good for beside opening the vault; not worth a failure.
     let about = KeysFor {
         venue: None,
@@ -234,11 +239,23 @@ async fn enroll(context: &Context<'_>, device: &str, work_factor: u8, adopt: Opt
             "{} opens the vault now.",
             surely_visible(&enrolled.device.label)
         );
-        text.push_str(class_hint(&enrolled.device));
+        if !aside.contains(&surely_visible(&enrolled.device.label)) {
+            text.push_str(class_hint(&enrolled.device));
+        } else if enrolled.closed.is_empty() {
+            text.push_str(
+                "\nNothing will be sealed to it: that is for devices that wait for a touch, and recovery kits.",
+            );
+        }
         if !enrolled.to_reseal.is_empty() {
             text.push_str(&format!(
                 "\nIt cannot open yet what was sealed before: {}.\nNext: touchkeep device reseal",
                 names(&enrolled.to_reseal)
+            ));
+        }
+        if !enrolled.closed.is_empty() {
+            text.push_str(&format!(
+                "\nIt will not open what is sealed: {}. That is for devices that wait for a touch, and recovery kits. Have more than one of them: touchkeep device enroll piv, touchkeep recover kit",
+                names(&enrolled.closed)
             ));
         }
         if let Some(keys) = &keys {
@@ -261,9 +278,32 @@ pub(super) fn class_hint(device: &EnrolledDevice) -> &'static str {
     }
 }
 
-fn resealed(items: &[ItemSummary]) -> String {
+async fn devices_of(context: &Context<'_>) -> Result<Vec<EnrolledDevice>, Failure> {
+    let status = context.call(GetStatus {}).await?;
+    Ok(status.vault.map(|vault| vault.devices).unwrap_or_default())
+}
+
+// Devices that nothing is sealed to because others wait for a touch.
+fn not_sealed_to(devices: &[EnrolledDevice]) -> Vec<String> {
+    let of_class = |class: &str| {
+        let of = devices.iter().filter(|device| !device.retired);
+        let of = of.filter(|device| device.seals.as_deref() == Some(class));
+        of.map(|device| surely_visible(&device.label))
+            .collect::<Vec<_>>()
+    };
+    match of_class("touch").is_empty() {
+        true => Vec::new(),
+        false => of_class("session"),
+    }
+}
+
+fn resealed(items: &[ItemSummary], aside: &[String]) -> String {
     let sealed: Vec<_> = items.iter().map(|item| item.name.clone()).collect();
     match sealed[..] {
+        [] if !aside.is_empty() => format!(
+            "Nothing had to be sealed again. Where a device waits for a touch, values are sealed to such ones and to recovery kits alone, so these open none: {}.",
+            aside.join(", ")
+        ),
         [] => "Nothing had to be sealed again.".into(),
         _ => format!("Sealed again: {}.", names(&sealed)),
     }
@@ -286,7 +326,14 @@ async fn retire(context: &Context<'_>, device: String, dry_run: bool, yes: bool)
         context.output.say(&follows(&looked_at));
         terminal::confirm(
             &context.global,
-            &format!("Retire {}?", surely_visible(&looked_at.device.label)),
+            &match &looked_at.closed[..] {
+                [] => format!("Retire {}?", surely_visible(&looked_at.device.label)),
+                closed => format!(
+                    "Retire {}, and give up {}?",
+                    surely_visible(&looked_at.device.label),
+                    names(closed)
+                ),
+            },
             "retire",
         )?;
     }
@@ -304,6 +351,12 @@ async fn retire(context: &Context<'_>, device: String, dry_run: bool, yes: bool)
             return follows(report);
         }
         let mut text = format!("{} is retired.", surely_visible(&report.device.label));
+        if !report.closed.is_empty() {
+            text.push_str(&format!(
+                "\nNothing opens these any more: {}. Put new ones in, from the venues: touchkeep edit NAME --secret",
+                names(&report.closed)
+            ));
+        }
         if !report.on_device.is_empty() {
             text.push_str(&format!(
                 "\nKeys that were on it, to be made anew: {}. Delete the old ones at the venues.",
@@ -351,6 +404,12 @@ fn follows(report: &RetireReport) -> String {
         keys(&report.readable),
         keys(&report.sealed),
     );
+    if !report.closed.is_empty() {
+        text.push_str(&format!(
+            "\nSealed keys that NOTHING opens any more after that: {}. To keep them, let another YubiKey or a recovery kit in first (touchkeep device enroll piv, touchkeep recover kit), then: touchkeep device reseal",
+            names(&report.closed)
+        ));
+    }
     if !report.on_device.is_empty() {
         text.push_str(&format!(
             "\nKeys on it, which go with it, and which who has it and its PIN can sign with: {}.",

@@ -319,6 +319,32 @@ impl Unlocked {
         Ok(behind)
     }
 
+    /// Sealed values that no device in use opens: item and field. `without` is a device that is to be counted as gone; then it is what
+    /// would be closed because of that.
+    #[must_use]
+    pub fn closed(&self, without: Option<DeviceId>) -> Vec<(ItemId, String)> {
+        let opens = |id: &DeviceId| {
+            let mut devices = self.devices().iter();
+            devices.any(|device| device.id == *id && !device.retired && Some(*id) != without)
+        };
+        let is_closed = |sealed_to: &[DeviceId]| {
+            // Of what says nobody, nobody knows.
+            !sealed_to.is_empty()
+                && !sealed_to.iter().any(opens)
+                && without.is_none_or(|id| sealed_to.contains(&id))
+        };
+        let of = |item: &Item| {
+            let sealed = item
+                .places()
+                .filter(|(_, place)| **place == SecretPlace::Sealed);
+            let closed = sealed.filter(|(field, _)| is_closed(item.sealed_to(field)));
+            closed
+                .map(|(field, _)| (item.id, field.to_owned()))
+                .collect::<Vec<_>>()
+        };
+        self.items().into_iter().flat_map(of).collect()
+    }
+
     fn sealing(&self, environment: EnvironmentId) -> Result<Sealing, VaultError> {
         let membership = self.locked.container.membership();
         let readers = membership.environments.get(&environment);

@@ -106,6 +106,8 @@ pub struct Enrolled {
     pub device: EnrolledDevice,
     /// Names of sealed items that it cannot open until they are sealed again.
     pub to_reseal: Vec<String>,
+    /// Names of sealed items that it cannot open then, either: they are for devices that wait for a touch.
+    pub closed: Vec<String>,
 }
 
 /// Which request keys a device can have.
@@ -158,6 +160,8 @@ pub struct RetireReport {
     pub readable: Vec<String>,
     /// Keys whose sealed secrets he can open too, with the PIN and a touch each: rotate them first.
     pub sealed: Vec<String>,
+    /// Keys whose sealed secrets nothing opens any more without it: they go with it.
+    pub closed: Vec<String>,
     /// Keys that are on it and go with it. Whoever has it and its PIN can sign with them: make new ones.
     pub on_device: Vec<String>,
     /// Earlier sealed versions that nothing opens any more without it, as `item: field (version N)`.

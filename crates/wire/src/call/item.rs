@@ -78,6 +78,8 @@ calls! {
         remove_tags: Vec<String>,
         /// Take what is kept of earlier versions out of the file.
         forget_old: bool,
+        /// When the key was made. Now where its secret becomes another one and nothing is said.
+        created: Option<UnixMillis>,
     }
     /// Puts an item into the trash: it is not used any more, and can be taken back.
     TrashItem = "item.trash" -> ItemSummary {

@@ -93,6 +93,21 @@ pub struct BackupSummary {
     pub missing: u32,
     /// Whether its items could be opened with the keys at hand; none said while the vault is locked.
     pub items: Option<u32>,
+    /// What it would bring back although it was ended since; none said while the vault is locked.
+    pub undoes: Option<Undoes>,
     /// Why it is of no use.
     pub problem: Option<String>,
+}
+
+/// What an older copy of the vault says otherwise than the vault, by which somebody could do more again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undoes {
+    /// Names of clients that are let in there, and were revoked since.
+    pub clients: Vec<String>,
+    /// Names of clients that were bound otherwise there.
+    pub bound: Vec<String>,
+    /// Devices that open it, and were retired since.
+    pub devices: Vec<String>,
+    /// Whether its policy is another one.
+    pub policy: bool,
 }

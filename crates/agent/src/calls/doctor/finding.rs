@@ -46,6 +46,8 @@ ids! {
     VaultMode = "vault.mode",
     /// Whether keys have expired, or are older than their rule says.
     VaultKeys = "vault.keys",
+    /// Whether devices in use open what is sealed.
+    VaultSealed = "vault.sealed",
     /// Whether something that opens it is connected.
     VaultDevice = "vault.device",
     /// Whether devices could be looked at at all.

@@ -9,14 +9,14 @@ use std::{
 use touchkeep_client::{FolderError, Paths, folder};
 use touchkeep_core::text::visible;
 use touchkeep_device::DeviceKind;
-use touchkeep_vault::{EnrolledDevice, Locked};
+use touchkeep_vault::{EnrolledDevice, Locked, SecretPlace, Unlocked};
 use touchkeep_wire::{Finding, LateKeys};
 
 use super::{Ground, finding::Id};
 use crate::{
     config::{Config, ConfigError},
     failure,
-    vault::kind_word,
+    vault::{device_label, kind_word},
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -231,12 +231,91 @@ pub(super) fn keys(late: LateKeys) -> Finding {
         None => Id::VaultKeys.ok("No key has expired, and none is older than its rule says."),
         Some(what) => Id::VaultKeys.warning(
             what,
-            "See which: touchkeep remind. Make new ones at their venues, and take those over: touchkeep edit NAME --secret",
+            "See which: touchkeep remind. Make new ones at their venues, and take those over: touchkeep edit NAME --secret --set api-key=KEY (where it has one). One on a device: touchkeep add NEW --on-device",
         ),
     };
     finding
         .fact("expired", late.expired)
         .fact("overdue", late.overdue)
+}
+
+/// Which devices open what is sealed in the open vault: names of items.
+pub(super) struct SealedView {
+    any: bool,
+    closed: Vec<String>,
+    alone: Vec<(String, String)>,
+    behind: Vec<String>,
+}
+
+impl SealedView {
+    pub(super) fn of(vault: &Unlocked) -> Self {
+        let devices: Vec<_> = vault.devices().iter().filter(|it| !it.retired).collect();
+        let behind = vault.to_reseal().unwrap_or_default();
+        let mut view = Self {
+            any: false,
+            closed: Vec::new(),
+            alone: Vec::new(),
+            behind: Vec::new(),
+        };
+        for item in vault.items() {
+            let mut sealed: Vec<_> = item
+                .places()
+                .filter(|(_, place)| **place == SecretPlace::Sealed)
+                .map(|(field, _)| item.sealed_to(field))
+                .filter(|to| !to.is_empty())
+                .map(|to| devices.iter().filter(|it| to.contains(&it.id)))
+                .collect();
+            sealed.sort_by_cached_key(|by| by.clone().count());
+            let Some(by) = sealed.first().filter(|_| item.trashed.is_none()) else {
+                continue;
+            };
+            view.any = true;
+            let name = visible(&item.name);
+            let mut by = by.clone();
+            match (by.next(), by.next()) {
+                (None, _) => view.closed.push(name),
+                _ if behind.contains(&item.id) => view.behind.push(name),
+                (Some(only), None) if devices.len() > 1 => {
+                    view.alone.push((name, device_label(only)));
+                }
+                _ => {}
+            }
+        }
+        view
+    }
+
+    /// None where nothing is sealed.
+    pub(super) fn finding(&self) -> Option<Finding> {
+        let finding = if !self.closed.is_empty() {
+            Id::VaultSealed.problem(
+                format!(
+                    "No device in use opens what is sealed in: {}.",
+                    self.closed.join(", ")
+                ),
+                "Make new keys at their venues, and put those in: touchkeep edit NAME --secret",
+            )
+        } else if !self.behind.is_empty() {
+            Id::VaultSealed.note(
+                format!(
+                    "Devices came later, and do not open yet what is sealed in: {}.",
+                    self.behind.join(", ")
+                ),
+                "Run: touchkeep device reseal",
+            )
+        } else if let Some((_, device)) = self.alone.first() {
+            let names = self.alone.iter().map(|(name, _)| name.as_str());
+            let names = names.collect::<Vec<_>>().join(", ");
+            let devices = self.alone.iter().all(|(_, other)| other == device);
+            let who = if devices { device } else { "One device each" };
+            Id::VaultSealed.warning(
+                format!("{who} alone opens what is sealed in: {names}. Without it that is lost, although others open the vault."),
+                "Let another device that waits for a touch in, or make a recovery kit (touchkeep device enroll piv, touchkeep recover kit); then: touchkeep device reseal",
+            )
+        } else {
+            Id::VaultSealed.ok("What is sealed opens with the devices that are in use.")
+        };
+        self.any.then_some(finding)
+    }
 }
 
 /// Whether something that opens the vault is connected. `there` are the serial numbers that were seen.

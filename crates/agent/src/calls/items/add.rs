@@ -181,6 +181,22 @@ pub(super) fn set_fields(item: &mut Item, fields: BTreeMap<String, String>) -> R
                     )
                 })?);
             }
+            "api-key" | "key-set"
+                if item.kind == ItemKind::ExchangeKey && value.trim().is_empty() =>
+            {
+                return Err(failure::invalid(
+                    format!(
+                        "The {name} of an exchange key cannot be empty: nothing signs without it."
+                    ),
+                    "Leave it as it is, or take the item out of use: touchkeep rm ITEM",
+                ));
+            }
+            "age" | "age-days" if !item.fields.contains_key(&name) => {
+                return Err(failure::invalid(
+                    "The age of a key is no field: it is counted from when the key was made.",
+                    "Say how many days ago that was: --age-days DAYS",
+                ));
+            }
             "api-key" if item.kind == ItemKind::ExchangeKey => item.api_key = value,
             "key-set" if item.kind == ItemKind::ExchangeKey => item.key_set = value,
             "class" if item.kind == ItemKind::ExchangeKey => item.class = class_of(&value)?,

@@ -179,7 +179,7 @@ async fn on_device<T: Send + 'static>(
             let mut opened = open_enrolled(&opened, &open, &modules)?;
             // So that none goes in twice.
             known.iter().for_each(|key| opened.device().recall(key));
-            let choice = decide(&opened.able()?).map_err(Failed::Other)?;
+            let choice = decide(&opened.able()?).map_err(Failed::Unable)?;
             *decided_there.lock().unwrap_or_else(PoisonError::into_inner) = Some(choice);
             Ok(opened)
         },

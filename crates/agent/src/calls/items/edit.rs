@@ -34,6 +34,12 @@ pub(crate) async fn edit(agent: &Arc<Agent>, mut call: EditItem) -> Result<ItemD
         secrets.insert(field.clone(), kept(agent, &changed, &field, secret).await?);
     }
     settle_method(&mut changed, secrets.get("secret"))?;
+    let renewed = secrets.get("secret").is_some_and(|new| {
+        let open = open_vault(agent);
+        open.is_ok_and(|(_, open)| is_another(&open.read(), &item, new))
+    });
+    let now = renewed.then(|| SystemClock.now());
+    changed.created = call.created.or(now).unwrap_or(item.created);
     let words = what_changes(&item, &changed, &call, &secrets);
     if words.is_empty() {
         return Err(failure::invalid(
@@ -105,6 +111,17 @@ fn with_changes(mut item: Item, call: &mut EditItem) -> Result<Item, Failure> {
     Ok(item)
 }
 
+// Whether a secret is another one than the item has, as far as that can be seen: its age begins with it.
+fn is_another(vault: &Unlocked, item: &Item, new: &Secret) -> bool {
+    match new {
+        // EXPOSE: both, to their comparison.
+        Secret::Stored(new) => vault
+            .secret(item.id)
+            .map_or(true, |old| old.expose() != new.expose()),
+        Secret::Sealed(_) | Secret::OnDevice(..) => true,
+    }
+}
+
 // For the log: which fields, never what.
 fn what_changes(
     before: &Item,
@@ -131,6 +148,7 @@ fn what_changes(
         .filter(|field| before.place(field).is_some());
     let mut words: Vec<String> = changed.chain(cleared.cloned()).collect();
     words.extend(secrets.keys().cloned());
+    leave_age_out(&mut words);
     let parts = [
         (before.name != after.name, "name"),
         (before.tags != after.tags, "tags"),
@@ -143,6 +161,13 @@ fn what_changes(
             .map(|(_, word)| (*word).to_owned()),
     );
     words
+}
+
+// That a new secret is young says nothing more.
+fn leave_age_out(changed: &mut Vec<String>) {
+    if changed.iter().any(|field| field == "secret") {
+        changed.retain(|field| field != "created");
+    }
 }
 
 // Records and does a change of one item.
@@ -293,13 +318,16 @@ pub(crate) fn versions(agent: &Arc<Agent>, name: &str) -> Result<Vec<ItemVersion
     let versions = vault.versions(item.id);
     let versions = versions.map_err(|error| failure::vault(&error))?;
     let newest = versions.first().map(|version| version.number);
-    let shown = versions.into_iter().map(|version| ItemVersion {
-        version: version.number,
-        at: version.at,
-        by: version.by.map(|by| vault.name_of(by)),
-        changed: version.changed,
-        is_current: Some(version.number) == newest,
-        is_kept: version.is_kept,
+    let shown = versions.into_iter().map(|mut version| {
+        leave_age_out(&mut version.changed);
+        ItemVersion {
+            version: version.number,
+            at: version.at,
+            by: version.by.map(|by| vault.name_of(by)),
+            changed: version.changed,
+            is_current: Some(version.number) == newest,
+            is_kept: version.is_kept,
+        }
     });
     Ok(shown.collect())
 }
@@ -353,6 +381,7 @@ mod tests {
             add_tags: Vec::new(),
             remove_tags: Vec::new(),
             forget_old: false,
+            created: None,
         };
         let changed = with_changes(item.clone(), &mut call).unwrap();
         assert_eq!(changed.fields["expires"], "next spring");

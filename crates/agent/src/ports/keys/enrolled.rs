@@ -97,11 +97,19 @@ fn holds(device: &DeviceInfo, said: &KeyInfo) -> Result<(), DeviceError> {
     )))
 }
 
-/// The device that opens an item's sealed secret: the one that unlocked, where it can.
-pub(super) fn sealing_device(current: &Current, open: &Open) -> Option<EnrolledDevice> {
+/// The device that opens an item's sealed secret: the one that unlocked, where it can. It must be sealed to it, or a person would be
+/// asked for a PIN that helps nothing.
+pub(super) fn sealing_device(
+    current: &Current,
+    open: &Open,
+    (item, field): (ItemId, &str),
+) -> Option<EnrolledDevice> {
     let touched = touches(current);
+    let vault = open.read();
+    let sealed_to = vault.item(item).map_or(&[][..], |it| it.sealed_to(field));
     let able = |device: &&EnrolledDevice| match device.seals {
         _ if device.retired => false,
+        _ if !sealed_to.is_empty() && !sealed_to.contains(&device.id) => false,
         Ok(SealClass::Touch) => true,
         Ok(SealClass::Session) => !touched,
         Ok(SealClass::Kit) | Err(_) => false,
@@ -130,10 +138,11 @@ pub(crate) async fn unseal(
     (item, field): (ItemId, String),
     why: String,
 ) -> Result<ApiSecret, Failure> {
-    let device = sealing_device(current, open).ok_or_else(|| {
+    let device = sealing_device(current, open, (item, &field));
+    let device = device.ok_or_else(|| {
         failure::invalid(
-            "No device of this vault opens sealed values.",
-            "Enroll one: touchkeep device enroll DEVICE",
+            "No device of this vault may open that sealed value.",
+            "What to do about it says: touchkeep doctor",
         )
     })?;
     let (label, what) = (

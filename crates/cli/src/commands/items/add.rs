@@ -84,9 +84,14 @@ fn proposed(args: &Add) -> AddItem {
     call.tags = args.tag.clone();
     call.rotate_after_days = args.rotate_after_days;
     call.plaintext_seen = args.plaintext_seen;
-    let age_ms = u64::from(args.age_days) * time::DAY_MS;
-    call.created = Some(UnixMillis(SystemClock.now().0.saturating_sub(age_ms)));
+    call.created = Some(made(args.age_days));
     call
+}
+
+/// When a key was made that is so many days old.
+pub(super) fn made(age_days: u32) -> UnixMillis {
+    let age_ms = u64::from(age_days) * time::DAY_MS;
+    UnixMillis(SystemClock.now().0.saturating_sub(age_ms))
 }
 
 fn wanted(args: &Add) -> Wanted<'_> {

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use touchkeep_core::text::visible;
+use touchkeep_core::text::{shell_word, visible};
 use touchkeep_wire::{CheckEdit, EditItem, ShowItem};
 
 use super::{
     Context, Done,
+    add::made,
     secrets::{Wanted, read_all},
     show::detail,
 };
@@ -29,6 +30,14 @@ pub(in crate::commands) async fn edit(context: &Context<'_>, args: Edit) -> Done
             &item.name,
         )?;
     }
+    let replaces = args.secret || args.secrets.secret_fd.is_some();
+    if replaces && item.secret == "on-device" && !args.yes {
+        context.output.say(&format!(
+            "The key of {} is on a device. With another secret it is not used any more, and no earlier version brings it back.",
+            visible(&item.name)
+        ));
+        terminal::confirm(&context.global, "Replace it?", &item.name)?;
+    }
     let wanted = Wanted {
         item: &item.name,
         chief: args.secret.then_some("New secret"),
@@ -44,6 +53,7 @@ pub(in crate::commands) async fn edit(context: &Context<'_>, args: Edit) -> Done
         add_tags: args.tag.clone(),
         remove_tags: args.untag.clone(),
         forget_old: args.forget_old,
+        created: args.age_days.map(made),
     };
     // Whoever has typed a secret is not to hear then that it was for nothing.
     let checked = CheckEdit {
@@ -57,6 +67,13 @@ pub(in crate::commands) async fn edit(context: &Context<'_>, args: Edit) -> Done
     context
         .output
         .result(&changed, |changed| detail(context.output, changed));
+    let named = args.set.iter().any(|(name, _)| name == "api-key");
+    if replaces && !named && item.kind == "exchange-key" {
+        context.output.say(&format!(
+            "The API key is the one that it was. If the venue gave out another one with this secret: touchkeep set-api-key {} KEY",
+            shell_word(&item.name)
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use touchkeep_core::{text::visible, time::rfc3339};
-use touchkeep_wire::{ItemVersion, ListVersions, RestoreVersion, ShowItem};
+use touchkeep_core::{Code, text::visible, time::rfc3339};
+use touchkeep_wire::{Failure, ItemVersion, ListVersions, RestoreVersion, ShowItem};
 
 use super::{Context, Done, show::detail};
 use crate::terminal;
@@ -24,6 +24,20 @@ pub(in crate::commands) async fn history(
         return Ok(ExitCode::SUCCESS);
     };
     let found = context.call(ShowItem { item }).await?.summary;
+    // Before anybody is asked about what cannot be.
+    let item = found.id.to_string();
+    let versions = context.call(ListVersions { item }).await?;
+    let wanted = versions.iter().find(|known| known.version == version);
+    if wanted.is_some_and(|wanted| !wanted.is_kept && !wanted.is_current) {
+        return Err(Failure::new(
+            Code::NotFound,
+            format!(
+                "What {} was in version {version} is not kept: a key on a device, or a value that was forgotten.",
+                visible(&found.name)
+            ),
+            "Look at: touchkeep history ITEM",
+        ));
+    }
     if !yes {
         let question = format!(
             "Make {} what it was in version {version}? It becomes a new version; programs get the earlier secret from then on.",
