@@ -362,7 +362,7 @@ pub(crate) const fn kind_word(kind: DeviceKind) -> &'static str {
 }
 
 /// Why a copy is only read, and what to do, in words.
-const fn read_only_words(why: ReadOnly) -> &'static str {
+pub(crate) const fn read_only_words(why: ReadOnly) -> &'static str {
     match why {
         ReadOnly::Behind => {
             "This copy lacks what this machine has seen: it is older, or another branch. `touchkeep merge` takes the newer one in."
