@@ -695,6 +695,14 @@ async fn an_allowed_request_is_recorded_then_signed_then_sent_then_its_outcome_r
     assert_eq!(signature, hex);
 }
 
+fn no_key(class: KeyClass) -> KeyError {
+    KeyError::NoKey {
+        venue: "binance".into(),
+        key_set: "main".into(),
+        class,
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_allowed_is_neither_recorded_as_intent_nor_signed_nor_sent() {
     type Change = fn(&mut Played);
@@ -758,6 +766,30 @@ async fn what_is_not_allowed_is_neither_recorded_as_intent_nor_signed_nor_sent()
             withdrawal(),
             Code::Locked,
             Some((Kind::RequestRefused, Decision::Refused)),
+            &[],
+        ),
+        (
+            "an order while locked",
+            |p| p.key = |_| Err(KeyError::Locked),
+            order("LTCBTC", "1"),
+            Code::Locked,
+            None,
+            &[],
+        ),
+        (
+            "an order without a key",
+            |p| p.key = |class| Err(no_key(class)),
+            order("LTCBTC", "1"),
+            Code::NotFound,
+            Some((Kind::RequestRefused, Decision::Refused)),
+            &[],
+        ),
+        (
+            "a read without a key",
+            |p| p.key = |class| Err(no_key(class)),
+            read(),
+            Code::NotFound,
+            None,
             &[],
         ),
         (
