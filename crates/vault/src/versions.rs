@@ -154,6 +154,15 @@ impl<'a> Saved<'a> {
         self.fields.get(key).map(|text| text.to_text())
     }
 
+    // What happened to a field as a version was replaced. A time of being thrown away that is gone means that it was taken back.
+    fn change(&self, version: u32, key: &str) -> String {
+        let was = self.text(&old_key(version, key)).unwrap_or_default();
+        match key {
+            "trashed" if !was.is_empty() => "restored".to_owned(),
+            _ => visible_name(key).to_owned(),
+        }
+    }
+
     // When, and by whom.
     fn made(&self, version: u32) -> Option<(UnixMillis, Option<UserId>)> {
         let said = self.text(&format!("{MADE}{version}"))?;
@@ -208,7 +217,7 @@ impl Unlocked {
                 number,
                 at,
                 by,
-                changed: changed.map(|key| visible_name(key).to_owned()).collect(),
+                changed: changed.map(|key| saved.change(number - 1, key)).collect(),
                 is_kept: saved.is_kept(number),
             }
         });
