@@ -39,7 +39,7 @@ use crate::{calls::items, devices::in_place, failure, uptime::Uptime};
 pub(crate) use self::acts::is_beside_another;
 pub(crate) use self::armed::{Armed, arm, disarm_because};
 pub(crate) use self::checkpoint::{DeviceSigner, keys as checkpoint_keys};
-pub(crate) use self::choose::{find as find_device, find_token};
+pub(crate) use self::choose::{by_label as token_called, find as find_device, find_token};
 pub(crate) use self::lifecycle::{
     Because, MIN_WORK_FACTOR, Witnesses, create, keep_module, keep_used_module, lock, lock_because,
     new_passphrase, sign_log, unlock, unlock_with_kit, witnesses,
