@@ -235,6 +235,17 @@ fn a_merge_that_brings_a_retirement_and_a_revocation_locks_what_was_open() {
             .contains("touchkeep unlock"),
         "{refused}"
     );
+    // While it is locked, too, it is known what opens it.
+    let opens = || here.home.json(&["status"])["vault"]["devices"].clone();
+    let is_retired = |devices: &Value| {
+        let mut devices = devices.as_array().unwrap().iter();
+        devices.any(|device| device["serial"] == first.as_str() && device["retired"] == true)
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !is_retired(&opens()) {
+        assert!(std::time::Instant::now() < deadline, "{}", opens());
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
     assert_eq!(here.home.json(&["status"])["unlocked"], false);
     here.unlock();
     assert_eq!(here.home.json(&["proxy", "list"]), json!([]));

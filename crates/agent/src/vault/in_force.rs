@@ -12,7 +12,7 @@ use touchkeep_audit::{Decision, Event, Kind, Log};
 use touchkeep_core::{ClientId, UnixMillis, text::visible};
 use touchkeep_pipeline::HistorySource;
 use touchkeep_policy::Past;
-use touchkeep_vault::{TakenIn, Unlocked};
+use touchkeep_vault::{Locked, TakenIn, Unlocked};
 use touchkeep_wire::Failure;
 
 use super::{Current, Open, POLICY_SETTING, client::Client, policy_of};
@@ -158,6 +158,18 @@ impl Current {
         let text = "Took in what was written to the vault's file elsewhere.";
         self.record(&Event::new(Kind::Merged, Decision::Done).text(text))?;
         followed.map(|()| taken)
+    }
+
+    /// Takes over which devices the file names by now: what is locked is told of by that.
+    ///
+    /// # Errors
+    /// There is no vault that reads, or another one.
+    pub(crate) fn read_devices_anew(&self) -> Result<(), Failure> {
+        let there = Locked::open(&self.path).map_err(|error| failure::vault(&error))?;
+        if there.id() == self.id {
+            self.replace_devices(there.devices());
+        }
+        Ok(())
     }
 
     /// Has what the vault says put in force, where that is something else by now. What cannot be is by hand. `event` is what was
