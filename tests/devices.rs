@@ -551,6 +551,16 @@ fn what_is_the_factorys_is_replaced_and_nothing_else() {
         .output()
         .unwrap();
     assert!(changed.status.success(), "{changed:?}");
+    let place = home.path("v.touchkeep");
+    let device = format!("piv:{}", card.serial);
+    let init = ["init", "--practice", "--user", "Ada", "--device", &device];
+    let refused = home.cli(&[&init[..], &["--path", place.to_str().unwrap()]].concat());
+    let said = String::from_utf8_lossy(&refused.stdout);
+    assert!(
+        said.contains("but not its own PUK and management key"),
+        "{said}"
+    );
+    assert_eq!(person.was_asked().len(), 0, "nobody types in vain");
     let set = ["device", "set-pin", &card.serial];
     let _set = home.json(&set);
     let asked = person.was_asked().into_iter().map(|it| it.question);

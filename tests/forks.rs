@@ -95,6 +95,8 @@ fn a_fork_is_told_in_words_before_it_is_joined_and_what_is_given_up_opens_nothin
     there.add("there");
     let merged = here.home.json(&["merge", there.vault.to_str().unwrap()]);
     assert_eq!(merged["changed"], true);
+    let said = merged["read_only"].as_str().unwrap_or_default();
+    assert!(said.contains("device join"), "{merged}");
     // At once, and not after the next unlock: until then everything is by hand.
     let status = here.home.json(&["status"]);
     let why = status["vault"]["read_only"].as_str().unwrap_or_default();
@@ -233,6 +235,17 @@ fn a_merge_that_brings_a_retirement_and_a_revocation_locks_what_was_open() {
             .contains("touchkeep unlock"),
         "{refused}"
     );
+    // While it is locked, too, it is known what opens it.
+    let opens = || here.home.json(&["status"])["vault"]["devices"].clone();
+    let is_retired = |devices: &Value| {
+        let mut devices = devices.as_array().unwrap().iter();
+        devices.any(|device| device["serial"] == first.as_str() && device["retired"] == true)
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !is_retired(&opens()) {
+        assert!(std::time::Instant::now() < deadline, "{}", opens());
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
     assert_eq!(here.home.json(&["status"])["unlocked"], false);
     here.unlock();
     assert_eq!(here.home.json(&["proxy", "list"]), json!([]));
@@ -243,4 +256,62 @@ fn a_merge_that_brings_a_retirement_and_a_revocation_locks_what_was_open() {
         .unwrap();
     assert_eq!(retired["retired"], true);
     here.add("after");
+}
+
+// Of what did not come through nothing is passed over.
+#[test]
+fn a_merge_says_what_was_set_aside_what_lost_its_secret_and_who_may_ask_no_more() {
+    let (_card, _serials, [here, there]) = two_machines();
+    here.add("gone");
+    let bot = ["proxy", "add", "grid-bot", "--key-set", "common"];
+    let _added = here.home.json(&bot);
+    fs::copy(&here.vault, &there.vault).unwrap();
+    there.unlock();
+    let owner = |desk: &Desk, owner: &str| {
+        let set = format!("owner={owner}");
+        let _set = desk.home.json(&["edit", "common", "--set", &set]);
+    };
+    owner(&here, "Ada");
+    owner(&there, "Bob");
+    let _revoked = there.home.json(&["proxy", "revoke", "grid-bot"]);
+    let _removed = here.home.json(&["rm", "gone", "--forever", "--yes"]);
+    let _noted = there.home.json(&["edit", "gone", "--set", "owner=Cy"]);
+
+    let merged = here.home.json(&["merge", there.vault.to_str().unwrap()]);
+    assert_eq!(merged["ended"], json!(["grid-bot"]), "{merged}");
+    assert_eq!(merged["without_secret"], json!(["gone"]), "{merged}");
+    let aside = &merged["set_aside"][0];
+    assert_eq!(
+        (&aside["item"], &aside["field"]),
+        (&json!("common"), &json!("owner")),
+        "{merged}"
+    );
+    let mut both = [&aside["holds"], &aside["lost"]].map(|text| text.as_str().unwrap());
+    let lost = both[1];
+    both.sort_unstable();
+    assert_eq!(both, ["Ada", "Bob"]);
+    let rows = here.home.json(&["audit", "list", "-n", "100"]).to_string();
+    for part in [
+        "grid-bot may not ask any more",
+        "Without a secret after the merge: gone.",
+        "Two copies had changed the same: owner of common.",
+    ] {
+        assert!(rows.contains(part), "{part}: {rows}");
+    }
+    let version = aside["version"].to_string();
+    let _back = here
+        .home
+        .json(&["history", "common", "--restore", &version, "--yes"]);
+    let shown = here.home.json(&["show", "common"]).to_string();
+    assert!(shown.contains(&format!("\"{lost}\"")), "{shown}");
+    // And who reads rather than parses is told the same.
+    owner(&here, "Dee");
+    owner(&there, "Eve");
+    let page = here.told(&["merge", there.vault.to_str().unwrap()]);
+    for part in [
+        "set aside: owner of common",
+        "touchkeep history common --restore",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
 }

@@ -452,7 +452,10 @@ fn a_senders_second_try_is_taken_where_that_is_wanted() {
     // GitHub's id is not signed: an attacker gives a recorded delivery another one.
     let github = &SENDERS[1];
     let mut headers = desk.sign(github, b"{}", 0, "id-1");
-    assert_eq!(desk.reason(github, &headers, b"{}"), "");
+    let (code, said) = desk.verify(github, &headers, b"{}", &[]);
+    // It signs no time, so nothing is said of one.
+    let what = "Its sender signed it and it was not taken before.";
+    assert_eq!((code, &said["what"]), (0, &json!(what)), "{said}");
     headers[0].1 = "id-2".to_owned();
     let (code, said) = desk.verify(github, &headers, b"{}", &["--accept-retries"]);
     assert_eq!((code, &said["reason"]), (1, &json!("replayed")));

@@ -271,6 +271,11 @@ fn an_item_whose_name_is_taken_comes_out_of_the_trash_under_another() {
         (&json!("before"), &Value::Null, &json!(first))
     );
     assert_eq!(desk.run(&["trash"]), json!([]));
+    let versions = desk.run(&["history", "before"]);
+    let changed = |at: usize| versions[at]["changed"].to_string();
+    assert!(changed(0).contains("restored"), "{versions}");
+    let thrown = (1..4).map(changed).find(|it| it.contains("trashed"));
+    assert!(thrown.is_some(), "{versions}");
     let rows = desk.run(&["audit", "list"]).to_string();
     assert!(
         rows.contains("Took trade out of the trash as before."),

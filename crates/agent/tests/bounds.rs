@@ -268,3 +268,31 @@ async fn all_that_have_a_name_lose_their_access_with_it() {
     client.call(add()).await.unwrap();
     client.call(revoke()).await.unwrap();
 }
+
+// Rules and questions name a client, and a command that ends one is typed.
+#[tokio::test]
+async fn a_clients_name_is_one_that_can_be_said_and_typed() {
+    let desk = Desk::new().await;
+    let client = desk._agent.client().await;
+    let long = "n".repeat(1025);
+    let names = [
+        "bot ",
+        " bot",
+        "bot\u{a0}",
+        " ",
+        "bot\u{200b}",
+        "b\u{202e}ot",
+        "b\not",
+        &long,
+    ];
+    for name in names {
+        let refused = client.call(AddClient::unbound(name, "main")).await;
+        assert!(
+            matches!(&refused, Err(CallError::Failed(failure)) if failure.code == Code::Invalid),
+            "{name:?}: {refused:?}"
+        );
+    }
+    for name in ["Zoë’s bot", "グリッド", r"a\b"] {
+        client.call(AddClient::unbound(name, "main")).await.unwrap();
+    }
+}

@@ -375,6 +375,19 @@ async fn with_a_policy_that_cannot_be_read_everything_is_by_hand() {
     });
     let explained = explained.await.unwrap();
     assert!(explained.by_hand && explained.action == "touch");
+    let elsewhere = desk.client.call(ExplainPolicy {
+        text: None,
+        request: Some(DescribedRequest {
+            venue: "nosuch".into(),
+            ..described("read")
+        }),
+        row: None,
+    });
+    let refused = elsewhere.await;
+    assert!(
+        matches!(&refused, Err(CallError::Failed(failure)) if failure.code == Code::NotFound),
+        "{refused:?}"
+    );
     drop(person);
 
     let owner = Person::new(&desk.agent, yes).await;

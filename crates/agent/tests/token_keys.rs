@@ -113,7 +113,11 @@ impl Desk {
 fn put_in(secret: &str) -> NewSecret {
     NewSecret::IntoDevice {
         value: SecretText::new(secret.into()),
-        key: NewKey::default(),
+        // By what the token calls itself, as `unlock` takes it.
+        key: NewKey {
+            device: Some("agent-test".into()),
+            ..NewKey::default()
+        },
     }
 }
 

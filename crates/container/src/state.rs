@@ -440,6 +440,15 @@ impl<'a> ItemState<'a> {
         })
     }
 
+    /// The last write of each field: which, when, and what it says; of a stored secret only that it is stored.
+    pub fn last_writes(&self) -> impl Iterator<Item = (&'a str, Stamp, Option<Text<'a>>)> {
+        let fields = self.writes.chunk_by(|a, b| a.field == b.field);
+        fields.filter_map(|writes| {
+            let last = writes.last()?;
+            Some((last.field, last.stamp, last.shown()))
+        })
+    }
+
     /// What a secret field says, a stored secret with it.
     #[must_use]
     pub fn secret(&self, field: &str) -> Option<Text<'a>> {

@@ -36,6 +36,23 @@ impl PinState {
         self.pin_is_factory || self.puk_is_factory || self.management_key == Keeping::Factory
     }
 
+    /// An error that says what of it is still the factory's.
+    ///
+    /// # Errors
+    /// [`DeviceError::FactoryPin`], or [`DeviceError::FactorySecret`] where the PIN is somebody's own.
+    pub fn has_left_the_factory(&self) -> Result<(), DeviceError> {
+        if self.pin_is_factory {
+            return Err(DeviceError::FactoryPin);
+        }
+        let is_managed = self.management_key != Keeping::Factory;
+        match (self.puk_is_factory, is_managed) {
+            (true, true) => Err(DeviceError::FactorySecret("PUK")),
+            (true, false) => Err(DeviceError::FactorySecret("PUK and management key")),
+            (false, false) => Err(DeviceError::FactorySecret("management key")),
+            (false, true) => Ok(()),
+        }
+    }
+
     pub(crate) fn read(channel: &mut dyn Channel) -> Result<Self, DeviceError> {
         let pin = Reference::Pin.standing(channel)?;
         let puk = Reference::Puk.standing(channel)?;

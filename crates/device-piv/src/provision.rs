@@ -217,9 +217,7 @@ fn adoptable(held: &[Held]) -> Result<(), DeviceError> {
 /// When nothing is the factory's any more: sends the PIN once, and shows the card the management key that it keeps under it.
 fn managing(channel: &mut dyn Channel, pin: &Pin, allow: bool) -> Result<(), DeviceError> {
     let state = PinState::read(channel)?;
-    if state.has_factory_secret() {
-        return Err(DeviceError::FactoryPin);
-    }
+    state.has_left_the_factory()?;
     if state.management_key == Keeping::Elsewhere {
         return Err(management::kept_elsewhere());
     }

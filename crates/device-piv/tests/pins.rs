@@ -86,6 +86,35 @@ fn a_card_says_how_its_secrets_stand() {
     });
 }
 
+// A PIN of one's own is not all: who knows the management key puts other keys there.
+#[test]
+fn a_card_with_its_own_pin_says_what_else_is_the_factorys_before_the_pin_is_spent() {
+    on_a_card(
+        "a_card_with_its_own_pin_says_what_else_is_the_factorys_before_the_pin_is_spent",
+        AUTO,
+        |card| {
+            let mut device = card.open();
+            device.change_pin(&pin("123456"), &pin(PIN)).unwrap();
+            let before = sent(card);
+            let refused = device.provision(Auth::Pin(&pin(PIN))).unwrap_err();
+            let both = "PUK and management key";
+            assert!(
+                matches!(refused, DeviceError::FactorySecret(which) if which == both),
+                "{refused}"
+            );
+            device.change_puk(&pin("12345678"), &pin(PUK)).unwrap();
+            let refused = device.provision(Auth::Pin(&pin(PIN))).unwrap_err();
+            assert!(
+                matches!(refused, DeviceError::FactorySecret("management key")),
+                "{refused}"
+            );
+            assert_eq!(sent(card), before + 1, "the PUK alone");
+            device.change_factory_secrets(&pin(PIN), None).unwrap();
+            device.provision(Auth::Pin(&pin(PIN))).unwrap();
+        },
+    );
+}
+
 #[test]
 fn a_pin_is_changed_with_the_old_one_and_a_wrong_one_costs_one_try() {
     on_a_card(

@@ -429,9 +429,14 @@ pub enum DeviceError {
     /// The same of the PUK.
     #[error("one PUK try is left")]
     LastPukTry,
-    /// PIN, PUK or management key are those of the factory.
+    /// It is, or would be, the factory's.
     #[error("the PIN is still the factory's")]
     FactoryPin,
+    /// The PIN is somebody's own, and something else is the factory's: which.
+    #[error(
+        "its own PIN is set, but not its own {0}: that is still the factory's, which everybody knows"
+    )]
+    FactorySecret(&'static str),
     /// Nobody touched it in time.
     #[error("nobody touched the device in time")]
     NoTouch,
@@ -469,7 +474,7 @@ impl DeviceError {
             Self::PinBlocked | Self::PukBlocked | Self::LastTry | Self::LastPukTry => {
                 Code::PinBlocked
             }
-            Self::FactoryPin => Code::FactoryPin,
+            Self::FactoryPin | Self::FactorySecret(_) => Code::FactoryPin,
             Self::NoTouch => Code::NoTouch,
             Self::NoKey(_) | Self::NotForThisKey | Self::Closed => Code::NoDevice,
             Self::NeedsSecret

@@ -25,7 +25,7 @@ use touchkeep_core::{
     text::{surely_visible, visible},
 };
 use touchkeep_policy::{Allowed, Past, Policy};
-use touchkeep_venue::{Decoded, Outgoing, Private, Request, Unreadable, venue};
+use touchkeep_venue::{Decoded, OperationKind, Outgoing, Private, Request, Unreadable, venue};
 
 use self::read::{Read, by};
 use crate::{
@@ -298,7 +298,8 @@ impl<U: Upstream> Pipeline<U> {
         why.into()
     }
 
-    // A bot that polls while the vault is locked leaves no rows; one that would have moved money does.
+    // A bot that polls while the vault is locked, or without a key to read with, leaves no rows; one that would have moved money
+    // does, and so does one whose orders have no key.
     async fn without_key(
         &self,
         incoming: &Incoming,
@@ -306,7 +307,8 @@ impl<U: Upstream> Pipeline<U> {
         why: KeyError,
     ) -> NotSigned {
         let operation = private.operation();
-        if operation.kind.is_dangerous() {
+        let is_poll = operation.kind == OperationKind::Read || matches!(why, KeyError::Locked);
+        if operation.kind.is_dangerous() || !is_poll {
             let mut event = Event::new(Kind::RequestRefused, Decision::Refused)
                 .text(operation.sentence())
                 .detail("why", surely_visible(&why.to_string()));

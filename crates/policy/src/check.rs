@@ -4,7 +4,12 @@
 use touchkeep_core::text::quoted;
 use touchkeep_venue::{OperationKind, Side, venues};
 
-use crate::{Action, Policy, Rule, decide::moves, names::glob};
+use crate::{
+    Action, Policy, Rule,
+    decide::moves,
+    names::glob,
+    rule::{Destination, PLACEHOLDER},
+};
 
 /// Something strange.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,6 +165,13 @@ fn never_fits(rule: &Rule) -> Vec<Found> {
     never(
         rule.destinations.is_some() && !kinds().any(moves),
         "never fits: its kinds have no destination",
+    );
+    let mut destinations = rule.destinations.iter().flatten();
+    never(
+        destinations.any(Destination::is_placeholder),
+        &format!(
+            "\"{PLACEHOLDER}\" is no address: put your own in its place; until then no withdrawal fits it"
+        ),
     );
     never(
         rule.sides.is_some()

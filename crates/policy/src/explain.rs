@@ -169,7 +169,7 @@ impl Doubt {
             Self::SymbolUnsaid => "the request does not say its market",
             Self::AssetUnsaid => "the request does not say its asset",
             Self::DestinationUnsaid => "the request does not say where the money goes",
-            Self::AmountUnsaid => "the request does not say its amount in one number",
+            Self::AmountUnsaid => "the request does not say its amount in one number above 0",
             Self::NotionalUnsaid => "the request does not bound its amount in the quote asset",
             Self::MaxAmount => "over max_amount",
             Self::MaxNotional => "over max_notional",

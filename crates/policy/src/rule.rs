@@ -149,6 +149,29 @@ pub enum Destination {
     Exact(Exact),
 }
 
+/// What stands in a starting policy where a person is to put addresses of his own.
+pub(crate) const PLACEHOLDER: &str = "put-your-address-here";
+
+impl Destination {
+    pub(crate) fn is_placeholder(&self) -> bool {
+        match self {
+            Self::Address(address) => address == PLACEHOLDER,
+            Self::Exact(exact) => exact.address == PLACEHOLDER,
+        }
+    }
+
+    fn is_starred(&self) -> bool {
+        match self {
+            Self::Address(address) => address.contains('*'),
+            Self::Exact(exact) => {
+                let optional = exact.tag.iter().chain(&exact.network);
+                let mut texts = [&exact.address].into_iter().chain(optional);
+                texts.any(|text| text.contains('*'))
+            }
+        }
+    }
+}
+
 /// An address with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -446,6 +469,13 @@ impl Rule {
                 "assets, and symbols with an amount, must be named without *, else the amount has no unit",
             ),
             (
+                self.destinations
+                    .iter()
+                    .flatten()
+                    .any(Destination::is_starred),
+                "destinations must be named whole, without *: a `*` there is no address, so the rule would never fit. Leave destinations out for a rule about every address",
+            ),
+            (
                 by_amount && self.symbols.is_none() && self.assets.is_none(),
                 "an amount needs symbols or assets, else it has no unit",
             ),
@@ -543,6 +573,11 @@ mod tests {
             "colour = \"red\"",
             "kinds = [\"trades\"]",
             "destinations = []",
+            "destinations = [\"*\"]",
+            "destinations = [\"bc1qhome\", \"bc1q*\"]",
+            "destinations = [{ address = \"a*\" }]",
+            "destinations = [{ address = \"a\", tag = \"*\" }]",
+            "destinations = [{ address = \"a\", network = \"*\" }]",
             "destinations = [{ address = \"a\", memo = \"b\" }]",
         ] {
             let kinds = if fields.contains("kinds") {

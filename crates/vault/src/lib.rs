@@ -19,6 +19,7 @@
     )
 )]
 
+mod apart;
 mod backup;
 mod branches;
 mod create;
@@ -45,6 +46,7 @@ mod typed;
 mod unlocked;
 mod versions;
 
+pub use apart::{Apart, SetAside};
 pub use backup::{Backup, backups, danger_restore, merge_into};
 pub use branches::{Branch, BranchLink, Undone};
 pub use create::{NewDevice, NewVault, create, create_pinned, environment_name, user_name};

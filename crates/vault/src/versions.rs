@@ -98,11 +98,20 @@ fn kept_of(key: &str) -> Option<(u32, Option<String>)> {
     Some((number.parse().ok()?, Some(item::secret_key(name))))
 }
 
-fn old_key(version: u32, key: &str) -> String {
+pub(crate) fn old_key(version: u32, key: &str) -> String {
     match item::secret_name(key) {
         Some(name) => format!("{SECRET_PREFIX}{name}.{version}"),
         None => format!("{OLD}{version}.{key}"),
     }
+}
+
+// The fields that say which version is the present one, when it came to be, and by whom.
+pub(crate) fn made(version: u32, at: UnixMillis, by: Option<UserId>) -> [(String, String); 2] {
+    let by = by.map_or_else(|| "-".to_owned(), |by| by.to_string());
+    [
+        (VERSION.to_owned(), version.to_string()),
+        (format!("{MADE}{version}"), format!("{} {by}", at.0)),
+    ]
 }
 
 fn text(text: impl Into<String>) -> Option<Value> {
@@ -110,7 +119,7 @@ fn text(text: impl Into<String>) -> Option<Value> {
 }
 
 /// What is saved of an item, by field. Of stored secrets only that they are stored.
-struct Saved<'a> {
+pub(crate) struct Saved<'a> {
     fields: BTreeMap<&'a str, Text<'a>>,
     version: u32,
     // Of each version the fields that the next one changed.
@@ -118,7 +127,7 @@ struct Saved<'a> {
 }
 
 impl<'a> Saved<'a> {
-    fn of(state: &ItemState<'a>) -> Self {
+    pub(crate) fn of(state: &ItemState<'a>) -> Self {
         let fields: BTreeMap<_, _> = state.fields().collect();
         let mut changed: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
         for key in fields.keys() {
@@ -145,11 +154,28 @@ impl<'a> Saved<'a> {
         self.fields.get(key).map(|text| text.to_text())
     }
 
+    // What happened to a field as a version was replaced. A time of being thrown away that is gone means that it was taken back.
+    fn change(&self, version: u32, key: &str) -> String {
+        let was = self.text(&old_key(version, key)).unwrap_or_default();
+        match key {
+            "trashed" if !was.is_empty() => "restored".to_owned(),
+            _ => visible_name(key).to_owned(),
+        }
+    }
+
     // When, and by whom.
     fn made(&self, version: u32) -> Option<(UnixMillis, Option<UserId>)> {
         let said = self.text(&format!("{MADE}{version}"))?;
         let (at, by) = said.split_once(' ')?;
         Some((UnixMillis(at.parse().ok()?), by.parse().ok()))
+    }
+
+    /// The present version, or a later one where something is kept of that already.
+    pub(crate) fn free(&self) -> u32 {
+        let last = self.changed.keys().next_back();
+        last.map_or(self.version, |last| {
+            self.version.max(last.saturating_add(1))
+        })
     }
 
     // Each version changes something, so one of which nothing is kept was forgotten, and those before it cannot be told.
@@ -203,7 +229,7 @@ impl Unlocked {
                 number,
                 at,
                 by,
-                changed: changed.map(|key| visible_name(key).to_owned()).collect(),
+                changed: changed.map(|key| saved.change(number - 1, key)).collect(),
                 is_kept: saved.is_kept(number) && !saved.had_device_key(number),
             }
         });
@@ -213,12 +239,12 @@ impl Unlocked {
     }
 
     // All that tells of an item, decrypted for this call.
-    fn told_of(&self, id: ItemId) -> Result<Vec<Told>, VaultError> {
+    pub(crate) fn told_of(&self, id: ItemId) -> Result<Vec<Told>, VaultError> {
         let environment = self.open_environment_of(id)?;
         environment.told(&self.locked.container, environment.state.places(id))
     }
 
-    fn state_of<'a>(&self, told: &'a [Told]) -> Result<ItemState<'a>, VaultError> {
+    pub(crate) fn state_of<'a>(&self, told: &'a [Told]) -> Result<ItemState<'a>, VaultError> {
         ItemState::of(told, self.locked.container.history()).ok_or(VaultError::NotFound)
     }
 
@@ -482,19 +508,15 @@ impl Unlocked {
             return Ok(());
         }
         let (before, next) = (saved.version, saved.version.saturating_add(1));
-        let made = |(at, by): (UnixMillis, Option<UserId>)| {
-            let by = by.map_or_else(|| "-".to_owned(), |by| by.to_string());
-            text(format!("{} {by}", at.0))
-        };
-        fields.insert(VERSION.to_owned(), text(next.to_string()));
-        let by = Some(self.user());
-        fields.insert(format!("{MADE}{next}"), made((now, by)));
+        let present = made(next, now, Some(self.user())).into_iter();
+        fields.extend(present.map(|(key, said)| (key, text(said))));
         if pending.forget_old {
             return Ok(());
         }
         if before == 1 && saved.made(1).is_none() {
             let (at, by) = self.made(state);
-            fields.insert(format!("{MADE}1"), made((at.unwrap_or(now), by)));
+            let [_, (key, said)] = made(1, at.unwrap_or(now), by);
+            fields.insert(key, text(said));
         }
         for key in changed {
             match saved.text(key) {
@@ -623,7 +645,7 @@ fn changed_by<'a>(pending: &'a PendingItem, saved: &Saved<'_>) -> Vec<&'a str> {
 }
 
 /// The name of a field as a person sees it.
-fn visible_name(key: &str) -> &str {
+pub(crate) fn visible_name(key: &str) -> &str {
     item::secret_name(key)
         .or_else(|| key.strip_prefix(item::CUSTOM))
         .unwrap_or(key)

@@ -24,7 +24,7 @@ const OVER: [&str; 7] = [
     "over window_notional of the rule",
     "over requests_per_minute of the rule",
     "over requests_per_day of the rule",
-    "the request does not say its amount in one number, which the rule",
+    "the request does not say its amount in one number above 0, which the rule",
 ];
 
 fn raised(cases: &[(String, Reason)], words: &str) -> Vec<(Vec<String>, String)> {

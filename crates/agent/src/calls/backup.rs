@@ -1,21 +1,19 @@
-//! Older copies of the vault, the deliberate way back, and other copies that are taken in.
+//! Older copies of the vault, and the deliberate way back.
 
 use std::{path::PathBuf, sync::Arc};
 
 use touchkeep_audit::{Decision, Event, Kind};
 use touchkeep_core::{DeviceId, text::visible};
-use touchkeep_vault::{Backup, Locked, Unlocked, VaultError, backups, danger_restore, merge_into};
-use touchkeep_wire::{BackupSummary, Done, Failure, Merged, Undoes};
+use touchkeep_vault::{Backup, Locked, Unlocked, VaultError, backups, danger_restore};
+use touchkeep_wire::{BackupSummary, Done, Failure, Undoes};
 
-use super::{change, open_vault};
+use super::open_vault;
 use crate::{
     agent::Agent,
     consent,
     devices::blocking,
     failure,
-    vault::{
-        self, Current, Open, client::Client, device_label, is_damaged, open_copy, pins, policy_of,
-    },
+    vault::{self, Current, client::Client, device_label, is_damaged, open_copy, pins, policy_of},
 };
 
 pub(crate) async fn list(agent: &Arc<Agent>) -> Result<Vec<BackupSummary>, Failure> {
@@ -166,82 +164,4 @@ async fn go_back(
         })
     })
     .await?
-}
-
-pub(crate) async fn merge(agent: &Arc<Agent>, path: String) -> Result<Merged, Failure> {
-    let other = PathBuf::from(&path);
-    if !other.is_absolute() {
-        return Err(failure::invalid(
-            "The other copy's path is not absolute.",
-            "Give the whole path.",
-        ));
-    }
-    let vault_path = agent.vault_path();
-    let changed = {
-        let (agent, other) = (Arc::clone(agent), other.clone());
-        change(&agent, move |agent| {
-            let merge = || merge_into(&vault_path, &other).map_err(|error| failure::vault(&error));
-            let current = agent.vault();
-            let Some(current) = current.filter(|current| current.log().is_some()) else {
-                return merge();
-            };
-            let text = format!("Took in {}.", visible(&path));
-            current.act(Event::new(Kind::Merged, Decision::Done).text(text), merge)
-        })
-        .await?
-    };
-    let open = agent.vault().and_then(|current| current.peek());
-    let mut conflicts = Vec::new();
-    let mut locked = false;
-    match open {
-        _ if !changed => {}
-        Some(open) => {
-            // What could only be read may have all that it lacked now: the next unlock looks.
-            locked = open.read().read_only().is_some();
-            if locked {
-                vault::lock(agent).await?;
-            } else {
-                conflicts = in_force(agent, &open).await?;
-            }
-        }
-        None => vault::disarm_because(agent, UNSEEN).await,
-    }
-    agent.prompts().changed("vault");
-    Ok(Merged {
-        changed,
-        conflicts,
-        locked,
-    })
-}
-
-/// Why armed keys end with a merge.
-const UNSEEN: &str = "A copy was taken in, and while the vault is locked nobody can see whether that revoked something.";
-
-// What came in is in force, or the vault is locked: it may have revoked what would be let through else.
-async fn in_force(agent: &Arc<Agent>, open: &Arc<Open>) -> Result<Vec<String>, Failure> {
-    let failure = match taken_in(agent, open).await {
-        Ok(conflicts) => return Ok(conflicts),
-        Err(failure) => failure,
-    };
-    vault::lock_because(agent, vault::Because::Elsewhere).await?;
-    agent.prompts().changed("vault");
-    let what = format!(
-        "The copy was taken in, and the vault was locked, for what it says could not be put in force: {}",
-        failure.what
-    );
-    let fix = "Unlock it again, which reads all of it anew: touchkeep unlock";
-    Err(Failure::new(failure.code, what, fix))
-}
-
-// An open vault joins what came in, and sees it.
-async fn taken_in(agent: &Arc<Agent>, open: &Arc<Open>) -> Result<Vec<String>, Failure> {
-    change(agent, |agent| {
-        let (current, _) = open_vault(agent)?;
-        current.save_now()
-    })
-    .await?;
-    let vault = open.read();
-    let ids = vault.conflicts();
-    let items = ids.iter().filter_map(|id| vault.item(*id));
-    Ok(items.map(|item| item.name.clone()).collect())
 }

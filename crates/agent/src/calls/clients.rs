@@ -14,7 +14,7 @@ use touchkeep_wire::{
     SecretText, Variable,
 };
 
-use super::{change, open_vault};
+use super::{change, items::check_spelling, open_vault};
 use crate::{
     agent::Agent,
     caller::Caller,
@@ -68,12 +68,7 @@ fn no_key_set(open: &Open, name: &str) -> Failure {
 }
 
 pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient, Failure> {
-    if call.name.trim().is_empty() || call.name.chars().any(char::is_control) {
-        return Err(failure::invalid(
-            "A client needs a printable name.",
-            "Give it one, as in: touchkeep proxy add grid-bot",
-        ));
-    }
+    may_be_called(&call.name)?;
     let (only, kinds) = bounds(call.venues, &call.kinds)?;
     if call.key_set.is_empty() && !(only.is_empty() && kinds.is_empty()) {
         return Err(failure::invalid(
@@ -125,6 +120,28 @@ pub(crate) async fn add(agent: &Arc<Agent>, call: AddClient) -> Result<NewClient
     .await?;
     agent.prompts().changed("clients");
     Ok(added)
+}
+
+// Whether a client may be called so from now on: rules speak of names, and so do questions.
+fn may_be_called(name: &str) -> Result<(), Failure> {
+    if name.trim().is_empty() || name.chars().any(char::is_control) {
+        return Err(failure::invalid(
+            "A client needs a printable name.",
+            "Give it one, as in: touchkeep proxy add grid-bot",
+        ));
+    }
+    check_spelling(name, "Give it a short one.")?;
+    // A backslash is shown as two, and seen.
+    if visible(name) != name.replace('\\', "\\\\") {
+        return Err(failure::invalid(
+            format!(
+                "The name {} has a character in it that is not seen.",
+                quoted(name)
+            ),
+            "Leave that out: two clients could look the same else.",
+        ));
+    }
+    Ok(())
 }
 
 fn check_name(clients: &[Client], name: &str) -> Result<(), Failure> {
@@ -238,12 +255,7 @@ pub(crate) async fn open(
             "Use: touchkeep proxy add NAME",
         ));
     }
-    if call.name.trim().is_empty() || call.name.chars().any(char::is_control) {
-        return Err(failure::invalid(
-            "A client needs a printable name.",
-            "Give it one, as in: touchkeep proxy add grid-bot",
-        ));
-    }
+    may_be_called(&call.name)?;
     let (wanted, kinds) = bounds(call.venues, &call.kinds)?;
     let (current, open) = open_vault(agent)?;
     let mut venues: Vec<String> = {

@@ -13,6 +13,7 @@ pub(crate) mod import;
 pub(crate) mod items;
 pub(crate) mod join;
 pub(crate) mod keys_for;
+pub(crate) mod merge;
 pub(crate) mod outline;
 pub(crate) mod policy;
 pub(crate) mod recover;

@@ -281,18 +281,23 @@ impl Case {
             };
             self.record(agent, Decision::Done, text, None, Some(&genuine))
         };
+        // Some senders sign no time: then nothing is known of when.
+        let in_time = match genuine.sent() {
+            Some(_) => ", in time,",
+            None => "",
+        };
         let taken = agent
             .deliveries()
             .take(self.item.id, &genuine, self.retries, now, record)?;
         let (first_seen, what) = match taken {
             Taken::Fresh => (
                 None,
-                "Its sender signed it, in time, and it was not taken before.".to_owned(),
+                format!("Its sender signed it{in_time} and it was not taken before."),
             ),
             Taken::Retried(at) => (
                 Some(at),
                 format!(
-                    "Its sender signed it anew, in time. Its id was taken at {}, and it is taken again because retries are accepted.",
+                    "Its sender signed it anew{in_time} and its id was taken at {}: it is taken again because retries are accepted.",
                     rfc3339(at)
                 ),
             ),

@@ -32,7 +32,7 @@ use crate::{
     caller::Caller,
     calls::{
         audit, backup, clients, devices, doctor, enrol, environments, export, grants, import,
-        items, join, keys_for, outline, policy, recover, remind, values, venues, webhook,
+        items, join, keys_for, merge, outline, policy, recover, remind, values, venues, webhook,
     },
     vault,
 };
@@ -193,7 +193,7 @@ pub(super) async fn dispatch(
         OutlineCopy::METHOD => {
             call(params, |OutlineCopy { path }| outline::outline(agent, path)).await
         }
-        MergeCopy::METHOD => call(params, |MergeCopy { path }| backup::merge(agent, path)).await,
+        MergeCopy::METHOD => call(params, |MergeCopy { path }| merge::merge(agent, path)).await,
         ListItems::METHOD => call(params, |ListItems {}| async { items::list(agent) }).await,
         AddItem::METHOD => call(params, |item| items::add(agent, item)).await,
         CheckNewItem::METHOD => {

@@ -84,7 +84,7 @@ pub(crate) fn device_failure(error: &DeviceError, device: &str) -> Failure {
         DeviceError::PukBlocked => {
             "Enroll another device, then reset this one, which destroys its keys: ykman piv reset".into()
         }
-        DeviceError::FactoryPin => {
+        DeviceError::FactoryPin | DeviceError::FactorySecret(_) => {
             format!("Change it first: touchkeep device set-pin {}", card(device).unwrap_or("SERIAL"))
         }
         DeviceError::NoTouch => "Try again and touch the device while it blinks.".into(),

@@ -235,8 +235,10 @@ impl Connected {
             NotAttested::Device(error) => failed(error),
             other => failure::vault(&VaultError::NotAttested(other.to_string())),
         })?;
-        if opened.pin_stands().factory == Some(true) {
-            return Err(failed(DeviceError::FactoryPin));
+        // Before a PIN is typed for nothing.
+        if let Opened::Piv(card) = &mut opened {
+            let stands = card.pin_state().map_err(failed)?;
+            stands.has_left_the_factory().map_err(failed)?;
         }
         if let Some(is) = which_of(known, opened.device()) {
             return Err(self.known_already(is));

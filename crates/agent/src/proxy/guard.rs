@@ -65,7 +65,19 @@ fn is_for_real(head: &Parts, venue: &str) -> Result<(), Refusal> {
 
 /// The venue that is meant, whatever else is wrong with the request: its errors have that venue's shape.
 pub(super) fn venue_of(head: &Parts) -> &str {
-    split(head.uri.path()).map_or("", |addressed| addressed.venue)
+    let path = head.uri.path();
+    split(path).map_or_else(|_| named_in(path), |addressed| addressed.venue)
+}
+
+// Of a path that has no one reading: nothing is done there, and whoever asked has a library of that venue.
+fn named_in(path: &str) -> &str {
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    let first = parts.next().filter(|part| !part.starts_with(TOKEN_PREFIX));
+    let named = first.or_else(|| parts.next()).unwrap_or_default();
+    match touchkeep_venue::venue(named) {
+        Some(_) => named,
+        None => "",
+    }
 }
 
 impl Addressed<'_> {
@@ -312,6 +324,21 @@ mod tests {
         let bitget = asked("bitget", "PAPTRADING", "1");
         assert_eq!(bitget, Err(Refusal::Demo(of_bitget)));
         assert_eq!(asked("binance", of_okx, "1"), Ok(()), "it means nothing");
+    }
+
+    #[test]
+    fn a_path_without_one_reading_is_refused_in_the_shape_of_its_venue() {
+        for (path, venue) in [
+            ("/kraken/0/private//AddOrder", "kraken"),
+            ("/coinbase/v2//time", "coinbase"),
+            ("/tkc_a/kraken/0//a", "kraken"),
+            ("//kraken/0/a", "kraken"),
+            ("/kraken/../a", "kraken"),
+            ("/nobody//a", ""),
+            ("//", ""),
+        ] {
+            assert_eq!(venue_of(&head("GET", path, &[])), venue, "{path}");
+        }
     }
 
     #[test]

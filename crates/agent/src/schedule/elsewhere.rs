@@ -30,6 +30,8 @@ const TURN: Duration = Duration::from_millis(500);
 pub(super) struct Elsewhere {
     open: Weak<Open>,
     armed: Weak<Armed>,
+    // Locked, and no keys are armed.
+    is_idle: bool,
     file: File,
 }
 
@@ -89,7 +91,7 @@ impl Elsewhere {
     /// Has an open vault take in what is new in its file; locks where that took away what it was opened with.
     pub(super) async fn look(&mut self, agent: &Arc<Agent>, current: &Arc<Current>) {
         let Some(open) = current.peek() else {
-            return self.look_locked(agent).await;
+            return self.look_locked(agent, current).await;
         };
         if !Weak::ptr_eq(&self.open, &Arc::downgrade(&open)) {
             *self = Self {
@@ -137,10 +139,9 @@ impl Elsewhere {
         }
     }
 
-    async fn look_locked(&mut self, agent: &Arc<Agent>) {
+    async fn look_locked(&mut self, agent: &Arc<Agent>, current: &Arc<Current>) {
         let Some(armed) = agent.armed() else {
-            *self = Self::default();
-            return;
+            return self.look_at_devices(agent, current).await;
         };
         if !Weak::ptr_eq(&self.armed, &Arc::downgrade(&armed)) {
             *self = Self {
@@ -162,6 +163,25 @@ impl Elsewhere {
                 self.file.is_done(false);
             }
         }
+    }
+}
+
+impl Elsewhere {
+    // Which devices open it is said while it is locked, too.
+    async fn look_at_devices(&mut self, agent: &Arc<Agent>, current: &Arc<Current>) {
+        if !self.is_idle {
+            *self = Self {
+                is_idle: true,
+                ..Self::default()
+            };
+        }
+        if !self.file.is_new(Look::at(current.path())) {
+            return;
+        }
+        let of = Arc::clone(current);
+        let is_well = blocking(move || of.read_devices_anew()).await;
+        self.file.is_done(matches!(is_well, Ok(Ok(()))));
+        agent.prompts().changed("vault");
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// An enrolled device, and where it is connected; the software device and a kit are nowhere.
-pub(super) type Chosen = (EnrolledDevice, Option<Connected>);
+pub(crate) type Chosen = (EnrolledDevice, Option<Connected>);
 
 /// Which device somebody wants, where he says so.
 #[derive(Clone, Copy)]
@@ -79,6 +79,9 @@ pub(super) async fn choose(
         }
     }
     let names: Vec<_> = candidates.iter().map(device_label).collect();
+    if is_wanted(DeviceKind::Pkcs11) && agent.modules().is_empty() {
+        return Err(no_module(agent, &names));
+    }
     Err(Failure::new(
         Code::NoDevice,
         if names.is_empty() {
@@ -93,6 +96,22 @@ pub(super) async fn choose(
     ))
 }
 
+// Which module a token is behind is this machine's: the vault does not say it, and no file of a vault has anything loaded.
+fn no_module(agent: &Agent, names: &[String]) -> Failure {
+    let config = agent.paths().config.display().to_string();
+    Failure::new(
+        Code::NoDevice,
+        format!(
+            "None of the vault's devices is connected: {}. This machine knows no PKCS#11 module, so no token is seen.",
+            names.join(", ")
+        ),
+        format!(
+            "Name the module in {}, as `[[device.pkcs11.modules]]` with `path = \"…\"`, and start the agent anew: touchkeep agent stop",
+            touchkeep_core::text::visible(&config)
+        ),
+    )
+}
+
 // A card that another program has is there, and nobody can say which it is.
 fn may_be_kept(serial: u32) -> Result<(), Failure> {
     match touchkeep_device_piv::find(serial) {
@@ -103,8 +122,8 @@ fn may_be_kept(serial: u32) -> Result<(), Failure> {
     }
 }
 
-// The vault's token that calls itself so, now that it is connected: the vault keeps its number alone.
-async fn by_label(
+/// The vault's token that calls itself so, now that it is connected: the vault keeps its number alone.
+pub(crate) async fn by_label(
     agent: &Arc<Agent>,
     current: &Arc<Current>,
     name: &str,
@@ -226,6 +245,11 @@ fn no_device(kind: DeviceKind, name: &str) -> Failure {
     Failure::new(
         Code::NoDevice,
         format!("No {what} {name} is connected."),
-        "Look at: touchkeep device list",
+        match kind {
+            DeviceKind::Pkcs11 => {
+                "Look at: touchkeep device list. A module that finds its tokens by a variable (SOFTHSM2_CONF, YUBIHSM_PKCS11_CONF) sees those that the agent was started with: touchkeep agent stop, then again from a shell that has the variable."
+            }
+            _ => "Look at: touchkeep device list",
+        },
     )
 }

@@ -9,10 +9,10 @@ use std::{
 use data_encoding::HEXLOWER;
 use tokio::sync::watch;
 use touchkeep_audit::{Decision, Event, Kind, Log};
-use touchkeep_core::{ClientId, UnixMillis};
+use touchkeep_core::{ClientId, UnixMillis, text::visible};
 use touchkeep_pipeline::HistorySource;
 use touchkeep_policy::Past;
-use touchkeep_vault::{TakenIn, Unlocked};
+use touchkeep_vault::{Locked, TakenIn, Unlocked};
 use touchkeep_wire::Failure;
 
 use super::{Current, Open, POLICY_SETTING, client::Client, policy_of};
@@ -160,6 +160,18 @@ impl Current {
         followed.map(|()| taken)
     }
 
+    /// Takes over which devices the file names by now: what is locked is told of by that.
+    ///
+    /// # Errors
+    /// There is no vault that reads, or another one.
+    pub(crate) fn read_devices_anew(&self) -> Result<(), Failure> {
+        let there = Locked::open(&self.path).map_err(|error| failure::vault(&error))?;
+        if there.id() == self.id {
+            self.replace_devices(there.devices());
+        }
+        Ok(())
+    }
+
     /// Has what the vault says put in force, where that is something else by now. What cannot be is by hand. `event` is what was
     /// done: a policy that came with something else is told of.
     ///
@@ -167,13 +179,18 @@ impl Current {
     /// The log that the policy looks back at cannot be read, or written.
     pub(super) fn follow(&self, open: &Open, vault: &Unlocked, event: Kind) -> Result<(), Failure> {
         self.replace_devices(vault.devices());
+        let before = open.clients();
         open.in_force.follow_clients(vault);
+        let rows = clients_came_along(&before, &open.clients(), event);
+        let rows = rows.iter().try_for_each(|row| self.record(row).map(drop));
         let followed = open
             .in_force
             .follow_policy(&open.pipeline, vault, self.log());
         match followed {
-            Ok(true) if event != Kind::PolicyChanged => self.record(&came_along(vault)).map(|_| ()),
-            Ok(_) => Ok(()),
+            Ok(true) if event != Kind::PolicyChanged => {
+                rows.and_then(|()| self.record(&came_along(vault)).map(drop))
+            }
+            Ok(_) => rows,
             Err(failure) => {
                 let what = &failure.what;
                 tracing::error!(what, "the policy is not in force, so everything is by hand");
@@ -190,6 +207,34 @@ pub(crate) const POLICY_HASH: &str = "sha256";
 pub(crate) fn hash_of_policy(text: &str) -> String {
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
     HEXLOWER.encode(hash.as_ref())
+}
+
+// Whom another copy has ended, or let in. What was done here has a row of its own.
+fn clients_came_along(before: &[Client], now: &[Client], event: Kind) -> Vec<Event> {
+    let others = |these: &[Client], those: &[Client]| -> Vec<Client> {
+        let is_there = |client: &&Client| those.iter().any(|it| it.id == client.id);
+        let missing = these.iter().filter(|client| !is_there(client));
+        missing.cloned().collect()
+    };
+    let row = |kind, client: &Client, what| {
+        let name = visible(&client.name);
+        let text = format!("{name} {what}: so says another copy of the vault.");
+        Event::new(kind, Decision::Info)
+            .text(text)
+            .client(client.id, name)
+    };
+    let ended = others(before, now);
+    let ended = ended
+        .iter()
+        .map(|client| row(Kind::ClientRemoved, client, "may not ask any more"));
+    let came = match event {
+        Kind::Merged => others(now, before),
+        _ => Vec::new(),
+    };
+    let came = came
+        .iter()
+        .map(|client| row(Kind::ClientAdded, client, "may ask"));
+    ended.chain(came).collect()
 }
 
 fn came_along(vault: &Unlocked) -> Event {

@@ -42,7 +42,7 @@ pub(crate) use self::armed::{Armed, arm, disarm_because};
 pub(crate) use self::checkpoint::{
     DeviceSigner, Witnesses, keys as checkpoint_keys, sign_log, witnesses,
 };
-pub(crate) use self::choose::{find as find_device, find_token};
+pub(crate) use self::choose::{by_label as token_called, find as find_device, find_token};
 pub(crate) use self::in_force::{POLICY_HASH, hash_of_policy};
 pub(crate) use self::lifecycle::{
     Because, MIN_WORK_FACTOR, create, lock, lock_because, new_passphrase, unlock, unlock_with_kit,
@@ -366,7 +366,7 @@ pub(crate) const fn kind_word(kind: DeviceKind) -> &'static str {
 }
 
 /// Why a copy is only read, and what to do, in words.
-const fn read_only_words(why: ReadOnly) -> &'static str {
+pub(crate) const fn read_only_words(why: ReadOnly) -> &'static str {
     match why {
         ReadOnly::Behind => {
             "This copy lacks what this machine has seen: it is older, or another branch. `touchkeep merge` takes the newer one in."

@@ -333,9 +333,9 @@ pub(crate) enum Verb {
         after_help = "Asks for the device's touch (or the passphrase) each time. Secrets that are sealed, or that are on a device, are not in it; they are named.\n\nExamples:\n  touchkeep export items.age                        asks for a passphrase\n  touchkeep export items.age -r age1… -r age1…\n  touchkeep export keys.json --plaintext --format ccxt"
     )]
     Export(Export),
-    /// Take another copy of the vault in: nothing is lost, whichever was newer. Needs no key.
+    /// Take another copy of the vault in, whichever was newer. Needs no key.
     #[command(
-        after_help = "Examples:\n  touchkeep merge ~/Dropbox/'vault (conflicted copy).touchkeep'\n  touchkeep merge vault.touchkeep.1"
+        after_help = "Of a field that both copies changed the later text holds, and the earlier one is kept as a version of its item; of a secret both are kept, and it is asked which. Of two policies, and of two lists of clients, the later one holds. What came of it is said, as far as the vault is open.\n\nExamples:\n  touchkeep merge ~/Dropbox/'vault (conflicted copy).touchkeep'\n  touchkeep merge vault.touchkeep.1"
     )]
     Merge {
         /// The other copy.

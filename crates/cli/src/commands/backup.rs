@@ -8,11 +8,15 @@ use touchkeep_core::{
     time::rfc3339,
 };
 use touchkeep_wire::{
-    BackupSummary, Failure, GetStatus, ListBackups, MergeCopy, Merged, RestoreBackup,
+    BackupSummary, Failure, GetStatus, ListBackups, MergeCopy, Merged, MergedPolicy, RestoreBackup,
 };
 
 use super::{Context, Done, counted, vault::absolute};
-use crate::{args::Backup, output::Style, terminal};
+use crate::{
+    args::Backup,
+    output::{Output, Style},
+    terminal,
+};
 
 pub(super) async fn backup(context: &Context<'_>, verb: Backup) -> Done {
     match verb {
@@ -135,22 +139,97 @@ pub(super) async fn merge(context: &Context<'_>, path: &Path) -> Done {
         if !merged.changed {
             return "The vault has all of it already.".into();
         }
-        let mut text = "Taken in; the vault has both now.".to_owned();
-        if merged.locked {
-            text.push_str(" It is locked, to be looked at anew: touchkeep unlock");
-        }
-        for name in &merged.conflicts {
-            text.push_str(&format!(
-                "\n{} {} was given two secrets; the later one is used until you set it again",
-                output.out(Style::Warn, "conflict:"),
-                visible(name)
-            ));
-        }
-        text
+        told(&output, merged)
     });
     Ok(if merged.conflicts.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(Code::Refused.exit_code())
     })
+}
+
+// Nothing that did not come through is passed over.
+fn told(output: &Output, merged: &Merged) -> String {
+    let warn = |word: &str| output.out(Style::Warn, word);
+    let mut lines = Vec::new();
+    let said = |text: &Option<String>| match text {
+        Some(text) => format!("\"{}\"", visible(text)),
+        None => "empty".to_owned(),
+    };
+    for aside in &merged.set_aside {
+        let item = visible(&aside.item);
+        let kept = match aside.version {
+            Some(version) => format!(
+                "the other one is kept: touchkeep history {} --restore {version}",
+                shell_word(&aside.item)
+            ),
+            None => "the other one is not kept".to_owned(),
+        };
+        lines.push(format!(
+            "{} {} of {item} was changed in both copies: {} holds, {} does not; {kept}",
+            warn("set aside:"),
+            visible(&aside.field),
+            said(&aside.holds),
+            said(&aside.lost),
+        ));
+    }
+    for name in &merged.conflicts {
+        lines.push(format!(
+            "{} {} was given two secrets; the later one is used until you set it again",
+            warn("conflict:"),
+            visible(name)
+        ));
+    }
+    for name in &merged.without_secret {
+        lines.push(format!(
+            "{} {} has lost a secret that one of the copies had removed. Set it again: touchkeep edit {} --secret",
+            warn("no secret:"),
+            visible(name),
+            shell_word(name)
+        ));
+    }
+    let names = |names: &[String]| {
+        let names: Vec<String> = names.iter().map(|name| visible(name)).collect();
+        names.join(", ")
+    };
+    if !merged.removed.is_empty() {
+        lines.push(format!(
+            "Removed for good by the other copy: {}",
+            names(&merged.removed)
+        ));
+    }
+    if !merged.ended.is_empty() {
+        lines.push(format!("May not ask any more: {}", names(&merged.ended)));
+    }
+    if !merged.let_in.is_empty() {
+        lines.push(format!("May ask from now on: {}", names(&merged.let_in)));
+    }
+    match merged.policy {
+        Some(MergedPolicy::Other) => {
+            lines.push("The other copy's policy is in force now: touchkeep policy show".into());
+        }
+        Some(MergedPolicy::Own) => lines.push(
+            "The policy that was in force holds; the other copy's was written earlier, and does not.".into(),
+        ),
+        None => {}
+    }
+    if let Some(why) = &merged.read_only {
+        lines.push(format!(
+            "{} nothing can be changed in the vault now, and every request is asked about. {}",
+            warn("read only:"),
+            visible(why)
+        ));
+    }
+    let mut text = match lines.is_empty() {
+        true => "Taken in; the vault has both now.".to_owned(),
+        false => "Taken in. What came of it:".to_owned(),
+    };
+    if merged.locked {
+        text.push_str(" It is locked, to be looked at anew: touchkeep unlock");
+    }
+    for line in lines {
+        text.push('\n');
+        text.push_str(&line);
+    }
+    text
 }

@@ -5,6 +5,7 @@ use touchkeep_audit::{Decision, Kind};
 use touchkeep_core::{ApiSecret, Code};
 use touchkeep_device::{DeviceError, Purpose};
 use touchkeep_pipeline::*;
+use touchkeep_venue::KeyClass;
 use touchkeep_venue::SecretForm;
 
 use crate::{
@@ -47,6 +48,14 @@ async fn an_allowed_request_is_recorded_then_signed_then_sent_then_its_outcome_r
         .map(|b| format!("{b:02x}"))
         .collect();
     assert_eq!(signature, hex);
+}
+
+fn no_key(class: KeyClass) -> KeyError {
+    KeyError::NoKey {
+        venue: "binance".into(),
+        key_set: "main".into(),
+        class,
+    }
 }
 
 #[tokio::test]
@@ -112,6 +121,30 @@ async fn what_is_not_allowed_is_neither_recorded_as_intent_nor_signed_nor_sent()
             withdrawal(),
             Code::Locked,
             Some((Kind::RequestRefused, Decision::Refused)),
+            &[],
+        ),
+        (
+            "an order while locked",
+            |p| p.key = |_| Err(KeyError::Locked),
+            order("LTCBTC", "1"),
+            Code::Locked,
+            None,
+            &[],
+        ),
+        (
+            "an order without a key",
+            |p| p.key = |class| Err(no_key(class)),
+            order("LTCBTC", "1"),
+            Code::NotFound,
+            Some((Kind::RequestRefused, Decision::Refused)),
+            &[],
+        ),
+        (
+            "a read without a key",
+            |p| p.key = |class| Err(no_key(class)),
+            read(),
+            Code::NotFound,
+            None,
             &[],
         ),
         (

@@ -68,7 +68,7 @@ pub struct VaultSummary {
 }
 
 /// A merge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Merged {
     /// Whether anything was new.
     pub changed: bool,
@@ -76,6 +76,53 @@ pub struct Merged {
     pub conflicts: Vec<String>,
     /// Whether the vault was locked for it, because it could only be read until then.
     pub locked: bool,
+    /// Plain fields that both copies had changed, each without knowing of the other. These and what follows is not said while
+    /// locked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<SetAside>,
+    /// Items that had a secret in one of the copies, and have none now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_secret: Vec<String>,
+    /// Items that were there, and are not now: the other copy has removed them for good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
+    /// Clients that one of the copies had let in, and that may not ask now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<String>,
+    /// Clients that may ask now, and might not before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub let_in: Vec<String>,
+    /// Whose policy holds, where the copies had two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<MergedPolicy>,
+    /// Why the vault can only be read now, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<String>,
+}
+
+/// Of two texts of one field: which holds, and which does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// The item.
+    pub item: String,
+    /// The field.
+    pub field: String,
+    /// What holds; none where it is empty.
+    pub holds: Option<String>,
+    /// What was set aside.
+    pub lost: Option<String>,
+    /// The version of the item that has it, where it is kept.
+    pub version: Option<u32>,
+}
+
+/// Whose policy holds after a merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MergedPolicy {
+    /// The one that was in force.
+    Own,
+    /// The other copy's.
+    Other,
 }
 
 /// An older copy of the vault.

@@ -377,10 +377,15 @@ pub(super) fn check_name(name: &str) -> Result<(), Failure> {
             "Give it another one: wherever an item is named, that would be read as a reference.",
         ));
     }
+    check_spelling(name, "Give it a short one, and put the rest into a note.")
+}
+
+/// Whether a name of an item or a client is short, and begins and ends with what is seen. `shorten` says what to do else.
+pub(crate) fn check_spelling(name: &str, shorten: &str) -> Result<(), Failure> {
     if name.len() > MAX_NAME_BYTES {
         return Err(failure::invalid(
             format!("The name is longer than {MAX_NAME_BYTES} bytes."),
-            "Give it a short one, and put the rest into a note.",
+            shorten,
         ));
     }
     if name.trim() == name {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use touchkeep_core::{
-    ApiSecret, DeviceId,
+    ApiSecret, Code, DeviceId,
     text::{quoted, visible},
 };
 use touchkeep_device::{Algorithm, DeviceKind, HandedKey, KeyInfo, NotAKey, TouchPolicy};
@@ -21,7 +21,7 @@ use crate::{
     failure, method,
     ports::{open_enrolled, request_key},
     possible::{self, Able},
-    vault::device_label,
+    vault::{device_label, token_called},
 };
 
 /// What the vault keeps of a request key: what is public of it, and whose word there is that it was made in a device.
@@ -159,7 +159,7 @@ async fn on_device<T: Send + 'static>(
     + 'static,
 ) -> Result<(DeviceId, RequestKey), Failure> {
     let (_, open) = open_vault(agent)?;
-    let device = chosen(agent, wanted.as_deref())?;
+    let device = chosen(agent, wanted.as_deref()).await?;
     let label = device_label(&device);
     let what = Use {
         device: label.clone(),
@@ -216,10 +216,19 @@ fn known_keys(vault: &Unlocked, device: DeviceId) -> Vec<KeyInfo> {
     keys.map(|known| known.info).collect()
 }
 
-fn chosen(agent: &Arc<Agent>, wanted: Option<&str>) -> Result<EnrolledDevice, Failure> {
-    let (_, open) = open_vault(agent)?;
+async fn chosen(agent: &Arc<Agent>, wanted: Option<&str>) -> Result<EnrolledDevice, Failure> {
+    let (current, open) = open_vault(agent)?;
     let own = open.device.to_string();
-    let device = enrolled_device(&open.read(), wanted.unwrap_or(&own))?;
+    let name = wanted.unwrap_or(&own);
+    let known = enrolled_device(&open.read(), name);
+    let device = match known {
+        // The vault keeps a token's number alone: what it calls itself is seen where it is connected.
+        Err(failure) if failure.code == Code::NotFound => {
+            let (found, _) = token_called(agent, &current, name).await?;
+            enrolled_device(&open.read(), &found.id.to_string())?
+        }
+        known => known?,
+    };
     if matches!(device.kind, DeviceKind::Software | DeviceKind::Kit) {
         return Err(failure::invalid(
             "The software device makes no keys for requests.",

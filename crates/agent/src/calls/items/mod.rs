@@ -17,7 +17,7 @@ use touchkeep_wire::{Failure, FoundItems, ItemDetail, ItemFilter, ItemSummary, M
 use super::{look_at_vault, open_vault};
 use crate::{agent::Agent, failure};
 
-pub(crate) use add::{add, check_new};
+pub(crate) use add::{add, check_new, check_spelling};
 pub(crate) use device_key::RequestKey;
 pub(crate) use edit::{
     check_edit, edit, remove, restore, restore_version, set_api_key, trash, versions,

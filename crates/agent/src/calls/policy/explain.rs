@@ -221,6 +221,10 @@ fn asked_of(request: DescribedRequest) -> Result<Asked, Failure> {
             &format!("Known: {}.", known.join(", ")),
         )
     })?;
+    if touchkeep_venue::venue(&request.venue).is_none() {
+        let fix = "Look at: touchkeep venue list";
+        return Err(failure::not_found("venue", &request.venue, fix));
+    }
     let mut operation = Operation::new(kind, request.venue, "-", "-", endpoint(kind));
     operation.side = request.side.as_deref().map(side).transpose()?;
     operation.amount = number(request.amount)?;

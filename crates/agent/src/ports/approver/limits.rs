@@ -94,7 +94,7 @@ mod tests {
         );
         assert_eq!(
             beyond(&standing(Some(Doubt::AmountUnsaid))).unwrap(),
-            "the rule small orders cannot tell: the request does not say its amount in one number"
+            "the rule small orders cannot tell: the request does not say its amount in one number above 0"
         );
         assert_eq!(beyond(&standing(None)), None);
     }

@@ -226,7 +226,7 @@ impl Relay {
             return None;
         }
         self.agent.refused_over(&self.socket, word).await;
-        let words = "only data is asked for over a socket; orders go over REST";
+        let words = "only data is asked for over a socket, by subscription; orders, and what is asked for once, go over REST";
         self.say_no(said, words).await
     }
 
