@@ -171,6 +171,10 @@ fn what_no_device_opens_any_more_is_named_before_the_last_one_goes() {
 
     let _locked = home.json(&["lock"]);
     let _open = home.json(&["unlock", "--device", token]);
+    // By the device that opens it, whichever unlocked the vault.
+    let again = home.json(&["device", "reseal", "kmoney"]);
+    assert_eq!(again[0]["name"], "kmoney", "{again}");
+
     let retire = ["device", "retire", desk.serial()];
     let would = home.json(&[&retire[..], &["--dry-run"]].concat());
     assert_eq!(would["closed"], json!(["kmoney"]), "{would}");

@@ -194,10 +194,17 @@ fn duplicates_are_known_by_name_and_by_key_and_do_what_was_chosen() {
         actions(&import(&home, &file, &["--on-duplicate", "both"])),
         [("binance (2)", "add")]
     );
+    let _old = home.json(&["edit", "binance", "--age-days", "50"]);
     assert_eq!(
         actions(&import(&home, &file, &["--on-duplicate", "update"])),
         [("binance", "update")]
     );
+    // Another secret begins its age anew, wherever it comes from.
+    let shown = home.json(&["show", "binance"]);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let day_ago = u64::try_from(now).unwrap() - 24 * 60 * 60 * 1000;
+    let made = shown["summary"]["created"].as_u64().unwrap();
+    assert!(made > day_ago, "{shown}");
     let contents = contents(&home, "all.age");
     assert_eq!(
         (
