@@ -671,3 +671,35 @@ fn a_token_with_a_pad_is_enrolled_and_used_without_a_pin_being_asked_for_here() 
     let told = |it: &&Prompt| matches!(&it.question, Question::Touch { pad: true, .. });
     assert_eq!(asked.iter().filter(told).count(), 2, "{asked:?}");
 }
+
+// Which module a token is behind is each machine's own, and a vault has none loaded.
+#[test]
+fn a_second_machine_says_where_the_tokens_module_is_to_be_named() {
+    let desk = Desk::new();
+    desk.init();
+    let serial = desk.enroll(&desk.module, TOKEN)["device"]["serial"].clone();
+    let serial = serial.as_str().unwrap();
+    let mut home = Home::new(None);
+    home.set("SOFTHSM2_CONF", &desk.config);
+    let vault = home.path("v.touchkeep");
+    fs::copy(desk.home.path("v.touchkeep"), &vault).unwrap();
+    let mut there = Desk {
+        person: Person::sit_down(&home.paths(), None),
+        home,
+        module: desk.module.clone(),
+        config: desk.config.clone(),
+    };
+    there.restart("");
+    let unlock = ["unlock", vault.to_str().unwrap(), "--device", serial];
+    let refused = there.refused(&unlock);
+    let fix = refused["fix"].as_str().unwrap();
+    let config = there.home.paths().config;
+    for part in [config.to_str().unwrap(), "[[device.pkcs11.modules]]"] {
+        assert!(fix.contains(part), "{part}: {refused}");
+    }
+    there.restart(&format!(
+        "[[device.pkcs11.modules]]\npath = {:?}\n",
+        desk.module
+    ));
+    let _open = there.home.json(&unlock);
+}

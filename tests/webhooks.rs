@@ -454,7 +454,7 @@ fn a_senders_second_try_is_taken_where_that_is_wanted() {
     let mut headers = desk.sign(github, b"{}", 0, "id-1");
     let (code, said) = desk.verify(github, &headers, b"{}", &[]);
     // It signs no time, so nothing is said of one.
-    let what = "Its sender signed it and it was not taken before.";
+    let what = "Its sender signed it. It was not taken before.";
     assert_eq!((code, &said["what"]), (0, &json!(what)), "{said}");
     headers[0].1 = "id-2".to_owned();
     let (code, said) = desk.verify(github, &headers, b"{}", &["--accept-retries"]);

@@ -31,9 +31,7 @@ fn hostile_program(desk: &Desk) -> PathBuf {
 #[test]
 fn the_terminal_shows_hostile_text_as_text() {
     let mut desk = Desk::with_a_passphrase("");
-    let hostile = desk
-        .home
-        .json(&["proxy", "add", "grid\u{202e}-b\u{43e}t\u{200b}"]);
+    let hostile = desk.home.json(&["proxy", "add", "grid-b\u{43e}t"]);
     desk.token = hostile["token"].as_str().unwrap().to_owned();
     drop(desk.person.take());
     let mut terminal = Terminal::open(&desk.home, 80);
@@ -57,7 +55,7 @@ fn the_terminal_shows_hostile_text_as_text() {
     for visible in [
         "bc1q\\u{202e}evil\\u{200b}\\u{430}",
         "\\u{1b}[2K\\u{1b}]0;owned\\u{7}\\u{202e}c\\u{d}\\u{a}",
-        "grid\\u{202e}-b",
+        "grid-b\u{43e}t",
         "the address holds letters that look like others",
         "the client's name holds letters that look like others",
         "too long to be shown whole",

@@ -187,22 +187,18 @@ fn a_command_that_is_proposed_can_be_typed_as_it_stands() {
 #[test]
 fn names_from_outside_are_shown_wherever_they_stand_so_that_nothing_of_them_acts() {
     let desk = Desk::set();
-    let name = "a\u{202e}b";
-    desk.run(&["proxy", "add", name, "--webhooks"]);
+    desk.run(&["proxy", "add", "ab", "--webhooks"]);
     let listed = desk.home.touchkeep().args(["proxy", "list"]).output();
     let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
     assert!(
         listed.contains(" webhooks ") && !listed.contains("everything"),
         "{listed}"
     );
-    for verb in ["proxy list", "proxy add c\u{202e}d --webhooks"] {
-        let said = desk
-            .home
-            .touchkeep()
-            .args(verb.split(' '))
-            .output()
-            .unwrap();
-        let said = String::from_utf8(said.stdout).unwrap();
+    desk.add("rpc\u{202e}", "api-key", "k", &[]);
+    for verb in ["list", "proxy add c\u{202e}d --webhooks"] {
+        let verb = verb.split(' ');
+        let done = desk.home.touchkeep().args(verb).output().unwrap();
+        let said = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
         assert!(
             said.contains("\\u{202e}") && !said.contains('\u{202e}'),
             "{said}"

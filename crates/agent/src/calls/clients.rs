@@ -161,8 +161,11 @@ fn write(vault: &mut Unlocked, clients: &[Client]) -> Result<(), Failure> {
 }
 
 fn called(clients: &[Client], name: &str) -> Result<Client, Failure> {
+    // One of before may have a name that cannot be typed: then it is meant by what is shown of it.
+    let shown = || clients.iter().find(|client| visible(&client.name) == name);
     let found = clients.iter().find(|client| client.is_called(name));
     found
+        .or_else(shown)
         .cloned()
         .ok_or_else(|| failure::not_found("client", name, "Look at: touchkeep proxy list"))
 }
@@ -435,6 +438,19 @@ async fn write_revoked(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_whose_name_cannot_be_typed_is_meant_by_what_is_shown_of_it() {
+        let [hidden, plain] = ["bot\u{200b}", "bot"].map(|name| {
+            let made = Client::new(name.into(), "main".into(), touchkeep_core::UnixMillis(1));
+            made.unwrap().0
+        });
+        let (of_hidden, of_plain) = (hidden.id, plain.id);
+        let clients = [hidden, plain];
+        assert_eq!(called(&clients, "bot\\u{200b}").unwrap().id, of_hidden);
+        assert_eq!(called(&clients, "bot").unwrap().id, of_plain);
+        assert!(called(&clients, "bo").is_err());
+    }
 
     #[test]
     fn bounds_are_only_drawn_closer() {

@@ -283,7 +283,7 @@ impl Case {
         };
         // Some senders sign no time: then nothing is known of when.
         let in_time = match genuine.sent() {
-            Some(_) => ", in time,",
+            Some(_) => ", in time",
             None => "",
         };
         let taken = agent
@@ -292,12 +292,12 @@ impl Case {
         let (first_seen, what) = match taken {
             Taken::Fresh => (
                 None,
-                format!("Its sender signed it{in_time} and it was not taken before."),
+                format!("Its sender signed it{in_time}. It was not taken before."),
             ),
             Taken::Retried(at) => (
                 Some(at),
                 format!(
-                    "Its sender signed it anew{in_time} and its id was taken at {}: it is taken again because retries are accepted.",
+                    "Its sender signed it anew{in_time}. Its id was taken at {}, and it is taken again because retries are accepted.",
                     rfc3339(at)
                 ),
             ),
