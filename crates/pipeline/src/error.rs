@@ -174,6 +174,9 @@ pub enum KeyError {
     /// More than one key fits.
     #[error("the key set {} has more than one key for this", quoted(.0))]
     Ambiguous(String),
+    /// The item has no API key: the venue has not given it one, or nobody has put it in.
+    #[error("the item {} has no API key yet; put in what the venue gave for it: touchkeep set-api-key ITEM KEY", quoted(.0))]
+    NoApiKey(String),
     /// The item has no secret.
     #[error("the item {} has no secret yet", quoted(.0))]
     NoSecret(String),
@@ -312,7 +315,7 @@ impl KeyError {
     pub const fn code(&self) -> Code {
         match self {
             Self::Locked | Self::Over => Code::Locked,
-            Self::NoKey { .. } | Self::NoSecret(_) => Code::NotFound,
+            Self::NoKey { .. } | Self::NoSecret(_) | Self::NoApiKey(_) => Code::NotFound,
             Self::Ambiguous(_) => Code::Ambiguous,
             Self::Damaged => Code::Damaged,
             Self::Refused | Self::Changed(_) => Code::Refused,

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use touchkeep_core::{ApiSecret, Code, DeviceId, ItemId, RequestId, text::visible};
+use touchkeep_core::{ApiSecret, Code, DeviceId, ItemId, RequestId};
 use touchkeep_device::{DeviceError, DeviceKind, KeyInfo, Purpose};
 use touchkeep_pipeline::{
     Answering, Consent, DeviceJob, KeyError, KeyHandle, Keys, Question, Series, Signer, Turns,
@@ -23,7 +23,7 @@ pub(crate) use self::{
     enrolled::{open_enrolled, unseal, use_of},
     handle::{PASSPHRASE, handle, request_key, request_key_setting},
 };
-use super::Running;
+use super::{Running, running::what_for};
 use crate::{
     agent::Agent,
     consent::{challenge, consent_with},
@@ -229,7 +229,7 @@ impl Keys for VaultKeys {
             return Box::pin(ready(Ok(())));
         }
         Box::pin(self.running.asking(question.request, async move {
-            let why = question.operation.sentence();
+            let why = what_for(question);
             match &question.key.signer {
                 Signer::Device { device, key, .. } => {
                     let device = self.device(*device)?;
@@ -258,11 +258,7 @@ impl Keys for VaultKeys {
 
     fn consent<'a>(&'a self, question: &'a Question) -> Answering<'a, Result<Consent, KeyError>> {
         Box::pin(self.running.asking(question.request, async move {
-            let why = format!(
-                "{}, asked by {}",
-                question.operation.sentence(),
-                visible(&question.client.name)
-            );
+            let why = what_for(question);
             // Opening the sealed secret with a passphrase is the consent; it is typed once and not twice.
             if self.item(question.key.item)?.secret == SecretPlace::Sealed {
                 let device = self.sealing_device(question.key.item, SECRET)?;

@@ -38,6 +38,15 @@ pub(crate) struct Seat {
     request: RequestId,
 }
 
+/// What a PIN, a passphrase or a touch is wanted for.
+pub(super) fn what_for(question: &Question) -> String {
+    format!(
+        "{}, asked by {}",
+        question.operation.sentence(),
+        visible(&question.client.name)
+    )
+}
+
 impl Running {
     pub(crate) fn begin(self: &Arc<Self>, request: RequestId, peer: SocketAddr, port: u16) -> Seat {
         self.lock().peers.insert(request, (peer, port));
@@ -49,11 +58,7 @@ impl Running {
 
     /// Notes what a request is for, once that is known. Until [`Running::over`].
     pub(crate) fn is_for(&self, question: &Question) {
-        let why = format!(
-            "{}, asked by {}",
-            question.operation.sentence(),
-            visible(&question.client.name)
-        );
+        let why = what_for(question);
         let client = question.client.name.clone();
         let purpose = Purpose { why, client };
         self.lock().purposes.insert(question.request, purpose);

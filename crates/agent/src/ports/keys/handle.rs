@@ -40,7 +40,7 @@ pub(crate) fn handle(
     let scheme = scheme_of(&item.venue, item.auth);
     let scheme = scheme.ok_or_else(|| KeyError::NotForRequests(item.name.clone()))?;
     if item.api_key.is_empty() {
-        return Err(KeyError::NoSecret(item.name.clone()));
+        return Err(KeyError::NoApiKey(item.name.clone()));
     }
     Ok(KeyHandle {
         item: item.id,
