@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Agent, PATIENCE, Person, Venue, bot, undecided, yes};
+use common::{Agent, PATIENCE, Person, Venue, bot, undecided, until, yes};
 use touchkeep_client::{CallError, Connection};
 use touchkeep_core::Code;
 use touchkeep_wire::*;
@@ -718,8 +718,17 @@ async fn a_request_that_waits_ends_with_a_lock_of_everything() {
     );
     yes_too_late(&agent, &prompt).await;
     assert!(venue.got().is_empty(), "{:?}", venue.got());
-    let closed = person.closed.lock().unwrap().clone();
-    assert_eq!(closed.last().unwrap().outcome, "locked");
+    // Whoever watches hears of it a moment later.
+    let outcome = || {
+        person
+            .closed
+            .lock()
+            .unwrap()
+            .last()
+            .map(|it| it.outcome.clone())
+    };
+    until(async || outcome().is_some()).await;
+    assert_eq!(outcome().unwrap(), "locked");
     unlock(&client).await;
     let refused = refusals(&client).await;
     assert_eq!(refused.len(), 1, "{refused:?}");
