@@ -306,6 +306,9 @@ async fn a_token_stays_logged_in_between_orders_until_the_lock() {
     // One whose process is gone is opened again, with the PIN that is remembered.
     let killed = Command::new("kill").args(["-KILL", &kept[0]]).status();
     assert!(killed.unwrap().success());
+    // While it is dying it may still be asked to sign, which then fails.
+    let left = modules_at_rest(agent.child.id(), looks.len()).await;
+    assert_eq!(left, looks);
     let other = order(&looks).await;
     assert!(other.len() == 1 && other != kept, "{kept:?} {other:?}");
     assert_eq!(pins(&person), typed, "nobody typed anything for all that");
