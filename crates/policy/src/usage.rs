@@ -18,6 +18,8 @@ pub struct Usage {
     pub client: Option<String>,
     /// With the keys of which venue and set; all that the rule is for where absent.
     pub key_set: Option<(String, String)>,
+    /// Whether each client, or each key set, is counted by itself: nothing is in it where neither is named then.
+    pub each: bool,
     /// The market or asset whose amounts are added up; all where absent.
     pub of: Option<String>,
     /// The most.
@@ -117,6 +119,7 @@ fn usage(place: usize, rule: &Rule, window: &Window, past: &[Past], now: UnixMil
         field: window.field,
         client: None,
         key_set: None,
+        each: rule.per_client(window.each) || rule.per_key_set(window.each),
         of: None,
         most: window.most.clone(),
         so_far: Some(Decimal::zero()),
@@ -256,7 +259,8 @@ action = "touch"
                 "{} {} {} {}: {so_far} of {}, {:?} %, {frees:?} h",
                 one.rule,
                 one.field,
-                one.client.unwrap_or("all".into()),
+                one.client
+                    .unwrap_or(if one.each { "each" } else { "all" }.into()),
                 one.of.unwrap_or("all".into()),
                 one.most,
                 one.percent.unwrap_or(0),
@@ -295,8 +299,8 @@ action = "touch"
             told(&[]),
             [
                 "0 window_amount all all: 0 of 2, 0 %, None h",
-                "0 requests_per_day all all: 0 of 10, 0 %, None h",
-                "1 window_amount all all: 0 of 1, 0 %, None h",
+                "0 requests_per_day each all: 0 of 10, 0 %, None h",
+                "1 window_amount each all: 0 of 1, 0 %, None h",
             ]
         );
         let trade = OperationKind::Trade;

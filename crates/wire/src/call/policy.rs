@@ -227,6 +227,8 @@ pub struct PolicyWindow {
     pub venue: Option<String>,
     /// And of which key set.
     pub key_set: Option<String>,
+    /// Whether each client, or each key set, is counted by itself: nothing is in it where neither is named then.
+    pub each: bool,
     /// The market or asset whose amounts are added up; all where absent.
     pub of: Option<String>,
     /// The most.

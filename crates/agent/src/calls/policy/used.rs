@@ -43,6 +43,7 @@ fn said(policy: &Policy, usage: Usage) -> Option<PolicyWindow> {
         client: usage.client,
         venue,
         key_set,
+        each: usage.each,
         of: usage.of,
         most: usage.most.to_string(),
         so_far: usage

@@ -37,6 +37,7 @@ fn whose(window: &PolicyWindow) -> String {
         _ => None,
     };
     match (window.client.as_deref().map(visible), key_set) {
+        (None, None) if window.each => "each by itself".into(),
         (None, None) => "all".into(),
         (Some(one), None) | (None, Some(one)) => one,
         (Some(client), Some(key_set)) => format!("{client}, {key_set}"),
