@@ -14,8 +14,12 @@ use crate::{
 const MARGIN: usize = 2;
 /// Columns of a name, with the gap behind it: as many as leave a fingerprint on one line of a small terminal.
 const NAME: usize = 14;
-/// A value has so many columns at least.
+/// A value beside its name has so many columns at least. Where there is no room for that it stands below it.
 const LEAST: usize = 20;
+/// Columns in front of a value that stands below its name.
+const BELOW: usize = 2;
+/// No line is shorter.
+const SHORTEST: usize = 4;
 
 /// Where a request stands among those that wait.
 #[derive(Debug, Clone, Copy)]
@@ -29,15 +33,26 @@ pub(crate) struct Place {
 struct Page {
     text: String,
     width: usize,
+    // Where values begin.
+    column: usize,
     output: Output,
     lines: usize,
 }
 
 impl Page {
     fn new(output: Output) -> Self {
+        let width = layout::room(std::io::stderr());
+        Self::of(width.unwrap_or(layout::USUAL_WIDTH), output)
+    }
+
+    fn of(width: usize, output: Output) -> Self {
         Self {
             text: String::new(),
-            width: layout::width(std::io::stderr()).unwrap_or(layout::USUAL_WIDTH),
+            width,
+            column: match width < MARGIN + NAME + LEAST {
+                true => BELOW,
+                false => NAME,
+            },
             output,
             lines: 0,
         }
@@ -45,24 +60,30 @@ impl Page {
 
     // Text of several lines, at the left.
     fn heading(&mut self, style: Style, text: &str) {
-        for chunk in chunks(text, self.width.saturating_sub(MARGIN).max(LEAST)) {
+        for chunk in chunks(text, self.room(0)) {
             self.line("", &self.output.err(style, &chunk), 0);
         }
     }
 
     fn row(&mut self, name: &str, style: Option<Style>, value: &str) {
         // A name that leaves no gap has a line of its own, or its end would read as the value's beginning.
-        let name = if name.chars().count() < NAME {
+        let name = if name.chars().count() < self.column {
             name
         } else {
             self.heading(Style::Quiet, name);
             ""
         };
-        let room = self.width.saturating_sub(MARGIN + NAME).max(LEAST);
-        for (at, chunk) in chunks(value, room).into_iter().enumerate() {
+        for (at, chunk) in chunks(value, self.room(self.column))
+            .into_iter()
+            .enumerate()
+        {
             let chunk = style.map_or_else(|| chunk.clone(), |style| self.output.err(style, &chunk));
-            self.line(if at == 0 { name } else { "" }, &chunk, NAME);
+            self.line(if at == 0 { name } else { "" }, &chunk, self.column);
         }
+    }
+
+    fn room(&self, column: usize) -> usize {
+        self.width.saturating_sub(MARGIN + column).max(SHORTEST)
     }
 
     fn unusual(&mut self, all: &[String]) {
@@ -109,7 +130,10 @@ fn chunks(text: &str, room: usize) -> Vec<String> {
 
 /// A request in words.
 pub(crate) fn describe(approval: &Approval, place: Option<Place>, output: Output) -> String {
-    let mut page = Page::new(output);
+    described(Page::new(output), approval, place)
+}
+
+fn described(mut page: Page, approval: &Approval, place: Option<Place>) -> String {
     page.blank();
     if let Some(place) = place {
         let of = match place.behind {
@@ -319,6 +343,27 @@ mod tests {
         let shown = describe(&whole, None, Output::new(true));
         let line = format!("\r\n  Fingerprint   {}\r\n", whole.digest);
         assert!(shown.contains(&line), "{shown}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_has_nothing_at_its_left_but_our_words_either() {
+        let mut request = hostile();
+        request.facts = vec![("Destination".into(), "Key approve Esc refuse ".repeat(5))];
+        for width in [24, 30, 35] {
+            let shown = described(Page::of(width, Output::new(true)), &request, None);
+            let lines: Vec<&str> = shown.split("\r\n").collect();
+            let at = lines
+                .iter()
+                .position(|line| *line == "  Destination")
+                .unwrap();
+            let value = lines[at + 1..]
+                .iter()
+                .take_while(|line| line.starts_with("    "));
+            let value: Vec<&str> = value.map(|line| line.trim_start()).collect();
+            assert!(value.join(" ").contains("refuse Key approve"), "{shown}");
+            let longest = lines.iter().map(|line| line.chars().count()).max();
+            assert!(longest <= Some(width), "{width}: {shown}");
+        }
     }
 
     #[test]
