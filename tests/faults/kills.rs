@@ -84,9 +84,10 @@ fn campaign(act: Act, few: usize) {
     for at in points {
         next = strike(at, &mut seen);
     }
-    // Beside other work the agent does more by the way, and comes to the end only later.
+    // Beside other work the agent does more by the way, and comes past the record only later.
     let mut at = calls + calls / 4;
-    while soak() > 0 && at < 8 * calls && !seen.iter().any(|(_, side)| *side == Side::Done) {
+    let is_past = |(_, side): &(usize, Side)| matches!(side, Side::Sent | Side::Done);
+    while soak() > 0 && at < 8 * calls && !seen.iter().any(is_past) {
         at += calls / 8;
         next = strike(at, &mut seen);
     }
